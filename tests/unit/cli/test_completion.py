@@ -72,6 +72,8 @@ def complete(line: str) -> list[str]:
         ("ftl deploy web w", ["worker"]),
         ("ftl logs ", ["web", "worker", "postgres", "cache"]),
         ("ftl tunnels ", ["postgres", "cache"]),
+        ("ftl backup ", ["postgres", "cache"]),
+        ("ftl restore c", ["cache"]),
         ("ftl scale we", ["web="]),
         ("ftl -e ", ["staging"]),
         ("ftl deploy --env st", ["staging"]),

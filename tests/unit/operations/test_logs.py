@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -328,6 +329,23 @@ def test_a_block_that_the_engine_repeats_is_shown_once() -> None:
         assert texts(entries) == "abbcd"
 
     run(work())
+
+
+def test_a_whole_file_that_the_engine_repeats_is_shown_once() -> None:
+    """Also where it is many thousand lines, and without a look at all that was shown for each of them."""
+
+    async def work() -> None:
+        engine = FakeEngine()
+        await add(engine, "shop-db", "db", role=labels.ROLE_DEPENDENCY)
+        block = [(number // 1000, str(number)) for number in range(20_000)]
+        async with following(engine, ("db",)) as entries:
+            for second, text in (*block, *block, (20, "end")):
+                log(engine, "shop-db", second, text)
+        assert [entry.text for entry in entries] == [*(text for _, text in block), "end"]
+
+    began = time.process_time()
+    run(work())
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(("tail", "shown"), [(0, "xyz"), (1, "fxyz"), (2, "efxyz"), (3, "defxyz")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -152,6 +153,9 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
         )
     for owner in step.owners:
         context.images[owner] = resolved
+        # It was brought once: those that share it have its layers already.
+        layers_sent, layers_reused = resolved.traffic.layers_sent, resolved.traffic.layers_reused
+        resolved = replace(resolved, traffic=Traffic(layers_reused=layers_sent + layers_reused))
 
 
 def _urgency(context: DeployContext, step: BringImage) -> Urgency:

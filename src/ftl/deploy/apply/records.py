@@ -76,7 +76,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         dependencies=dependencies,
         seconds=max(0.0, now - record.started),
         switched=context.switch.time or now,
-        bytes_sent=sum({image.id: image.traffic.bytes_sent for image in images.values()}.values()),
+        bytes_sent=sum(image.traffic.bytes_sent for image in images.values()),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
-from ftl.deploy.plan.reasons import new_configuration, new_image, recorded_section
+from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
 from ftl.engine import labels
 from ftl.figures import count
@@ -245,7 +245,7 @@ def dependency_change(
         return DependencyChange(dependency, desired, *_by_state([current]), current)
     if current.labels.get(labels.CONFIG) != desired.config:
         before = recorded_section(observed, "dependencies", dependency.name)
-        why = new_configuration(before, dependency.to_dict())
+        why = changed_dependency(before, dependency.to_dict())
         return DependencyChange(dependency, desired, "replaced", why, current)
     if _outside_network(observed, [current]):
         return DependencyChange(dependency, desired, "replaced", NOT_IN_NETWORK, current)

@@ -59,6 +59,21 @@ def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
             yield key
 
 
+def changed_dependency(before: Json, after: Mapping[str, object]) -> str:
+    """Reason for a changed dependency: "new image: postgres:16 -> postgres:17", "new configuration: env COLOUR".
+
+    Args:
+        before: Its section in the last live release's record; empty where it is lost.
+        after: The section as ftl.yaml has it now.
+    """
+    image_before, image_after = before.get("image"), after.get("image")
+    if not image_before or not image_after or image_before == image_after:
+        return new_configuration(before, after)
+    image = f"new image: {image_before} -> {image_after}"
+    after = {**after, "image": image_before}
+    return f"{image}; {new_configuration(before, after)}" if any(_changes(before, after)) else image
+
+
 def new_image(before: str | None, after: str | None) -> str:
     """Reason for a changed image: "new image: commit 1a2b3c4 -> 5d6e7f8"."""
     if before and after and before != after:

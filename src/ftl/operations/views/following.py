@@ -167,15 +167,17 @@ class Follower:
     async def _follow(self, engine: Engine, container: Container) -> None:
         position = self._positions.setdefault(container.id, _Position())
         repeated = Counter(position.recent)
+        times = dict(position.times)
         try:
             lines = engine.logs(container.id, follow=True, since=position.time or None)
             async with aclosing(lines):
                 async for line in lines:
                     key = (line.stream, line.time, line.text)
-                    if line.time < position.times.get(line.stream, ""):
+                    if line.time < times.get(line.stream, ""):
                         repeated = Counter(position.recent)
-                    if repeated[key]:
-                        repeated[key] -= 1
+                    times[line.stream] = line.time
+                    if repeated[hash(key)]:
+                        repeated[hash(key)] -= 1
                         continue
                     repeated.clear()
                     position.advance(key)
@@ -194,7 +196,8 @@ class Follower:
 _Key = tuple[str, str, str]
 """Stream, time and text of a line."""
 
-_RECENT = 5000
+_RECENT = 200_000
+"""Lines of a container that are remembered, by their hashes: more than one file of its log has (10 MB) before the next begins."""
 
 
 @dataclass(slots=True)
@@ -202,20 +205,21 @@ class _Position:
     """How far a container's log was shown.
 
     Some lines come again: those of the moment that `since` names, and a block where the engine goes over from the
-    file's content to what is appended to it (134 lines at 10,000 a second, seen on 20.10). The second shows by times
-    that go back, which they do not in one stream. So the last lines are kept to compare.
+    file's content to what is appended to it (134 lines at 10,000 a second, seen on 20.10; a whole file, where we are
+    slow and the engine begins another one meanwhile). The second shows by times that go back, which they do not in one
+    stream. So the last lines are kept to compare.
 
     Attributes:
         time: Time of the last line.
         times: The same for each stream.
-        recent: The last lines.
+        recent: Hashes of the last lines.
     """
 
     time: str = ""
     times: dict[str, str] = field(default_factory=dict)
-    recent: deque[_Key] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def advance(self, line: _Key) -> None:
         """Count a line that was shown."""
         self.time = self.times[line[0]] = line[1]
-        self.recent.append(line)
+        self.recent.append(hash(line))

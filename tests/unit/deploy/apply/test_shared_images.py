@@ -93,7 +93,7 @@ def test_the_last_tag_of_an_image_is_dropped_after_its_others() -> None:
 
 
 def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
-    """One transfer: the proxy's image first, then the dependency's, then those that were built."""
+    """One transfer: the proxy's image first, then the dependencies' (counted once), then those that were built."""
 
     async def check() -> None:
         remote, local = FakeEngine(), FakeEngine(images=["caddy:2", "postgres:16", "built"])
@@ -116,11 +116,14 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
         built = OutgoingImage("web", "built", "shop-web:r1", "content")
         await asyncio.gather(
             send_images(context, SendImages((built,))),
-            bring_image(context, BringImage("postgres:16", "linux/amd64", ("db",))),
+            bring_image(context, BringImage("postgres:16", "linux/amd64", ("db", "replica"))),
             bring_image(context, BringImage("caddy:2", "linux/amd64")),
         )
         await resources.close()
         assert sent == [["caddy:2", "postgres:16", "shop-web:r1"]]
-        assert context.images.keys() == {"web", "db"}
+        assert context.images.keys() == {"web", "db", "replica"}
+        sent_bytes = {name: image.traffic.bytes_sent for name, image in context.images.items()}
+        assert sent_bytes == {"web": 100, "db": 100, "replica": 0}
+        assert context.images["replica"].traffic.layers_reused == 1
 
     run(check())

@@ -252,6 +252,30 @@ def test_dependencies_may_be_called_like_each_others_old_containers() -> None:
 # --- words ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"image": "postgres:17"}, "new image: postgres:16 -> postgres:17"),
+        (
+            {"image": "postgres:17", "env": {"A": "1"}},
+            "new image: postgres:16 -> postgres:17; new configuration: env A added",
+        ),
+    ],
+)
+def test_a_dependency_with_another_image_says_which(changed: dict[str, Any], why: str) -> None:
+    """Its image is what changed, and not its configuration."""
+    before = project(service(), dependencies=(replace(DB, image="postgres:16"),))
+    after = replace(before, dependencies=(replace(before.dependencies[0], **changed),))
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        dependency(before, "db"),
+        live={"web": "r1"},
+        releases=(replace(record("r1", web="r1"), project=before.to_dict()),),
+    )
+    assert {change.name: change.why for change in plan(after, there).changes}["db"] == why
+
+
 def test_a_plan_says_what_changed_and_never_a_value() -> None:
     """Variables and keys by name, commits by their first digits; the database says that it stops."""
     before = project(service(env={"COLOUR": "red", "GONE": "1"}), dependencies=(DB,))
