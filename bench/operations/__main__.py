@@ -1,4 +1,4 @@
-"""Rollback, restart, scale, logs, status, exec and disk use: lost requests and lines, seconds, bytes.
+"""Operations after the deploy: lost requests and lines, seconds, bytes.
 
     python -m bench.operations [--rounds 3] [--requests 20000] [--deploys 30] [--seconds 20] [--megabytes 1000]
                                [--parts changes,reading,following,pipes,disk] [--suite bookworm] [--store overlay2]

@@ -1,6 +1,6 @@
-"""Megabytes a second through `ftl exec`, compared with ssh's own `docker exec`, out of a container and into it.
+"""Megabytes a second through `ftl exec`, compared with ssh's own `docker exec`.
 
-Both move the same bytes in turn, twice; the fastest run of each counts.
+Out of a container, and into it. Both move the same bytes in turn, twice; the fastest run of each counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Seconds of `logs`, `status` and `exec` at a round-trip time of 50 ms, and round trips of `exec`.
+"""Seconds of `logs`, `status` and `exec` at 50 ms, and round trips of `exec`.
 
 A project of ten services, each with some hundred lines of log. Each command makes a connection of its own; the fastest
 of three runs counts. Round trips are counted as in `bench/link.py`: at 600 ms, less those of FTL's SSH connection.

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 0.6
 """Seconds after a switch before a count of 0 is believed.
 
-A request may have read the live file just before the switch and not be counted yet. Over 40 switches under 24 clients, on
-2 cores with a load of 15, the last such request reached the old container 0.06 s after its switch. One that comes too late
-all the same is refused there, and the proxy's next attempt reads the live file again.
+A request may have read the live file just before the switch and not be counted yet. Over 40 switches under 24 clients,
+on 2 cores with a load of 15, the last such request reached the old container 0.06 s after its switch. One that comes
+too late all the same is refused there, and the proxy's next attempt reads the live file again.
 """
 
 EXPLAIN_SECONDS = 5.0

@@ -60,7 +60,9 @@ def _changes(before: Json, after: Mapping[str, object]) -> Iterator[str]:
 
 
 def changed_dependency(before: Json, after: Mapping[str, object]) -> str:
-    """Reason for a changed dependency: "new image: postgres:16 -> postgres:17", "new configuration: env COLOUR".
+    """Reason for a changed dependency: "new image: postgres:16 -> postgres:17".
+
+    What else has changed follows it: "; new configuration: env COLOUR".
 
     Args:
         before: Its section in the last live release's record; empty where it is lost.

@@ -197,7 +197,7 @@ _Key = tuple[str, str, str]
 """Stream, time and text of a line."""
 
 _RECENT = 200_000
-"""Lines of a container that are remembered, by their hashes: more than one file of its log has (10 MB) before the next begins."""
+"""Lines of a container that are remembered, by their hashes: more than a file of its log has (10 MB)."""
 
 
 @dataclass(slots=True)

@@ -262,10 +262,15 @@ def test_dependencies_may_be_called_like_each_others_old_containers() -> None:
         ),
     ],
 )
-def test_a_dependency_with_another_image_says_which(changed: dict[str, Any], why: str) -> None:
+def test_a_dependency_with_another_image_says_which(changed: dict[str, object], why: str) -> None:
     """Its image is what changed, and not its configuration."""
     before = project(service(), dependencies=(replace(DB, image="postgres:16"),))
-    after = replace(before, dependencies=(replace(before.dependencies[0], **changed),))
+    after = replace(
+        before,
+        dependencies=(
+            replace(before.dependencies[0], **changed),  # type: ignore[arg-type]
+        ),
+    )
     there = server(
         before,
         *container(before, "web", "r1"),
