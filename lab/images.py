@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble")
+SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
@@ -160,6 +160,17 @@ async def python(shelf: Shelf) -> None:
     await recipe.build(shelf)
 
 
+def database(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
+    """`ftl-lab-NAME:latest`: a database of Debian's."""
+
+    async def ensure_database(shelf: Shelf) -> None:
+        recipe = _Recipe(name, f"ftl-lab-{name}:latest", suite="trixie")
+        if not await recipe.is_there(shelf.engine):
+            await recipe.build(shelf)
+
+    return ensure_database
+
+
 def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
     """`ftl-lab-NAME:latest`: something that servers talk to (lab.peers)."""
 
@@ -188,6 +199,8 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "busybox": busybox,
     "registry": peer("registry"),
     "pebble": peer("pebble"),
+    "redis": database("redis"),
+    "mariadb": database("mariadb"),
 }
 
 

@@ -1,0 +1,193 @@
+"""Backup and restore of real databases, in images of the lab."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab import images
+from tests.e2e.support.project import LabProject, lab_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lab.servers import Server
+    from tests.harness import Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox")]
+
+EVERY_MINUTE = "* * * * *"
+NEVER = "0 0 1 1 *"
+
+POSTGRES = {
+    "name": "db",
+    "image": "postgres:16",
+    "env": {"POSTGRES_PASSWORD": "a-secret", "POSTGRES_DB": "shop"},
+    "volumes": ["db:/var/lib/postgresql/data"],
+    "ports": [5432],
+}
+REDIS = {"name": "cache", "image": "ftl-lab-redis:latest", "volumes": ["cache:/data"], "ports": [6379]}
+MARIADB = {
+    "name": "db",
+    "image": "ftl-lab-mariadb:latest",
+    "env": {"MARIADB_ROOT_PASSWORD": "a-secret", "MARIADB_DATABASE": "shop"},
+    "volumes": ["db:/var/lib/mysql"],
+    "ports": [3306],
+}
+
+
+def databases(
+    ftl: Callable[..., Project], server: Server, dependencies: Sequence[dict[str, Any]], schedule: str = NEVER
+) -> LabProject:
+    """A deployed project with these databases, each with a scheduled backup."""
+    app = lab_project(ftl, server, command=["sleep", "100000"])
+    app.config["services"] = [
+        {"name": "web", "build": "app", "command": ["sleep", "100000"], "stop_timeout": 0}
+    ]
+    app.config["dependencies"] = list(dependencies)
+    app.config["volumes"] = [one["name"] for one in dependencies]
+    app.config["backups"] = [
+        {"dependency": one["name"], "schedule": schedule, "keep": 2} for one in dependencies
+    ]
+    app.deploy().ok()
+    return app
+
+
+def psql(app: LabProject, statement: str) -> str:
+    """What a statement prints in PostgreSQL's database."""
+    return (
+        app.run("exec", "db", "--", "psql", "-U", "postgres", "-d", "shop", "-qtAc", statement)
+        .ok()
+        .stdout.strip()
+    )
+
+
+def redis(app: LabProject, *argv: str) -> str:
+    """What a command of Redis prints."""
+    return app.run("exec", "cache", "--", "redis-cli", *argv).ok().stdout.strip()
+
+
+def mariadb(app: LabProject, statement: str) -> str:
+    """What a statement prints in MariaDB's database."""
+    argv = (
+        "sh",
+        "-c",
+        'MYSQL_PWD=$MARIADB_ROOT_PASSWORD exec mariadb -u root -N -B shop -e "$1"',
+        "sh",
+        statement,
+    )
+    return app.run("exec", "db", "--", *argv).ok().stdout.strip()
+
+
+def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> None:
+    """A backup brings the data back, also under clients; a wrong, a cut and a killed one change nothing."""
+    images.ensure("postgres", "redis")
+    app = databases(ftl, server, (POSTGRES, REDIS))
+    folder = app.project.folder
+    psql(app, "CREATE TABLE orders AS SELECT n, md5(n::text) AS text FROM generate_series(1, 50000) n")
+    redis(app, "SET", "colour", "blue")
+
+    made = app.run("backup", "db", "db.dump", "--json").ok().result
+    assert (made["verified"], made["bytes"]) == (True, (folder / "db.dump").stat().st_size)
+    app.run("backup", "cache", "cache.rdb").ok()
+
+    # Wrong and cut ones.
+    (folder / "cut.dump").write_bytes((folder / "db.dump").read_bytes()[: made["bytes"] // 2])
+    (folder / "cut.rdb").write_bytes((folder / "cache.rdb").read_bytes()[:-12])
+    for name, file, words in (
+        ("db", "cache.rdb", "is not a dump of PostgreSQL"),
+        ("cache", "db.dump", "is not a dump of Redis"),
+        ("cache", "cut.rdb", "is cut"),
+        ("db", "cut.dump", "the restore of db failed"),
+    ):
+        refused = app.run("restore", name, file, "--yes")
+        assert (refused.exit_code, words in refused.stderr) == (1, True), refused
+    assert psql(app, "SELECT count(*) FROM orders") == "50000"
+    assert psql(app, "SELECT datname FROM pg_database WHERE datname ~ 'ftl'") == ""
+    assert redis(app, "GET", "colour") == "blue"
+
+    # Under a client in a transaction, and with a second restore at the same time.
+    psql(app, "DELETE FROM orders")
+    hold = "BEGIN; SELECT 1 FROM orders; SELECT pg_sleep(300)"
+    with app.project.start("exec", "db", "--", "psql", "-U", "postgres", "-d", "shop", "-c", hold):
+        while psql(app, "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^BEGIN'") == "0":
+            time.sleep(0.2)
+        with app.project.start("restore", "db", "db.dump", "--yes") as first:
+            second = app.run("restore", "db", "db.dump", "--yes", "--wait-lock", "60")
+            assert first.wait(60) == 0
+        assert second.exit_code == 0, second
+    assert (
+        psql(app, "SELECT count(*), min(text) FROM orders WHERE n <= 2")
+        == "2|c4ca4238a0b923820dcc509a6f75849b"
+    )
+    assert psql(app, "SELECT count(*) FROM pg_database WHERE datname ~ 'before'") == "2"
+    redis(app, "SET", "colour", "red")
+    kept = app.run("restore", "cache", "cache.rdb", "--yes", "--json").ok().result["kept"]
+    assert redis(app, "GET", "colour") == "blue"
+    assert (folder / kept).read_bytes()[:5] == b"REDIS"
+
+    # Killed while the database makes it wait.
+    lock = "BEGIN; LOCK TABLE orders; SELECT pg_sleep(300)"
+    with app.project.start("exec", "db", "--", "psql", "-U", "postgres", "-d", "shop", "-c", lock) as locking:
+        while (
+            psql(app, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted") == "0"
+        ):
+            time.sleep(0.2)
+        with app.project.start("backup", "db", "killed.dump") as killed:
+            while (
+                psql(app, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump'") == "0"
+            ):
+                time.sleep(0.2)
+            killed.kill()
+        locking.kill()
+    assert not (folder / "killed.dump").exists()
+
+    # On the server, as cron runs them.
+    for name in ("db", "cache"):
+        app.run("jobs", "run", f"backup.{name}").ok()
+    stored = app.run("backup", "--list", "--json").ok().result["backups"]
+    assert sorted(one["dependency"] for one in stored) == ["cache", "db"]
+    app.run("restore", "db", "--from-server", "latest", "--drill").ok()
+    redis(app, "SET", "colour", "red")
+    app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
+    assert redis(app, "GET", "colour") == "blue"
+    app.run("remove", "--volumes", "--yes").ok()
+
+
+@pytest.mark.nightly
+def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
+    """A backup brings the data back; a cut one is refused, and a lock of a client is named."""
+    images.ensure("mariadb")
+    app = databases(ftl, server, (MARIADB,))
+    folder = app.project.folder
+    mariadb(
+        app, "CREATE TABLE orders (n INT, text BLOB) ENGINE=InnoDB; INSERT INTO orders VALUES (1, 0x00ff0a27)"
+    )
+    app.run("backup", "db", "db.sql").ok()
+    whole = (folder / "db.sql").read_bytes()
+    (folder / "cut.sql").write_bytes(whole[:-40])
+    refused = app.run("restore", "db", "cut.sql", "--yes")
+    assert (refused.exit_code, "is cut" in refused.stderr) == (1, True), refused
+    assert "1 table" in app.run("restore", "db", "db.sql", "--drill").ok().stderr
+    mariadb(app, "DELETE FROM orders")
+    app.run("restore", "db", "db.sql", "--yes").ok()
+    assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
+    app.run("remove", "--volumes", "--yes").ok()
+
+
+@pytest.mark.nightly
+def test_cron_makes_backups_and_keeps_the_newest(ftl: Callable[..., Project], server: Server) -> None:
+    """One each minute, of which two stay; what a run that was killed has left is no backup."""
+    images.ensure("redis")
+    app = databases(ftl, server, (REDIS,), EVERY_MINUTE)
+    redis(app, "SET", "colour", "blue")
+    server.run("sh", "-c", f"touch /var/backups/ftl/{app.name}/cache-20260101-000000.rdb.partial")
+    time.sleep(60 - time.time() % 60 + 125)
+    stored = app.run("backup", "cache", "--list", "--json").ok().result["backups"]
+    assert len(stored) == 2
+    (job,) = app.run("jobs", "--json").ok().result["jobs"]
+    assert (job["last"]["exit_code"], job["problem"]) == (0, None)
+    files = server.run("ls", f"/var/backups/ftl/{app.name}").stdout.decode().split()
+    assert sorted(files) == sorted(one["file"] for one in stored)
+    app.run("remove", "--volumes", "--yes").ok()
