@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -93,6 +94,9 @@ def test_commands_run_side_by_side(loaded: Load) -> None:
         ("{command: [sleep, '60'], timeout: 0.2}", "took more than 0.2 s"),
         ("{command: [cat, /dev/zero], timeout: 0.3}", "took more than 0.3 s"),
         ("{command: ['true']}", "the command printed nothing"),
+        ("{command: pass show db | head -n 1}", "`|` is for a shell"),
+        ("{command: echo value 2>/dev/null}", "`2>/dev/null` is for a shell"),
+        ("{command: cd vault; cat key}", "`vault;` is for a shell"),
         ("{command: [/nowhere]}", "cannot be started: No such file"),
         ("{command: [cat]}", "the command printed nothing"),
         ("{command: [echo, 'ENC[AES256_GCM,data:x]']}", "still encrypted"),
@@ -108,6 +112,18 @@ def test_a_secret_without_a_value_is_reported_at_its_place(refused: Refuse, sour
     (problem,) = refused(project(f"  A: {source}\n", "    secrets: [A]\n"), PATH="/usr/bin:/bin")
     assert problem.line == 4
     assert words in problem.message
+
+
+def test_what_only_looks_like_a_shell_is_passed_on(loaded: Load) -> None:
+    """In quotes, inside a word, and in a list."""
+    for command in ("echo 'a | b;'", "echo 'a | b;'x&y=1", "[echo, '|', ';']"):
+        made = loaded(
+            project(
+                f"  A: {{command: {json.dumps(command) if command[0] != '[' else command}}}\n",
+                "    secrets: [A]\n",
+            )
+        )
+        assert made.secret_values["A"] in ("a | b;", "a | b;x&y=1", "| ;")
 
 
 def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> None:

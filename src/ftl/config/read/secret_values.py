@@ -6,6 +6,7 @@ not wait for ever behind FTL's output. Its output is never given to a shell.
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _NAMES = "{names}"
 _MAX_OUTPUT = 4 << 20
+_FOR_SHELL = re.compile(r"\|\|?|&&?|[0-9]?[<>].*|.*;|\$\(.*|`.*")
+"""Words, outside of quotes, of a command that was written for a shell."""
 
 
 class SecretError(Exception):
@@ -52,7 +55,7 @@ def fetch_secrets(
     calls: dict[tuple[str, ...], _Call] = {}
     by_name: dict[str, _Call] = {}
     for secret in secrets:
-        if secret.command:
+        if secret.command and not _word_for_shell(secret.command):
             words = shlex.split(secret.command) if isinstance(secret.command, str) else list(secret.command)
             call = calls.setdefault(tuple(words), _Call(words, secret.timeout))
             call.names.append(secret.name)
@@ -94,6 +97,15 @@ class _Call:
         ]
 
 
+def _word_for_shell(command: str | tuple[str, ...]) -> str | None:
+    """A word of a command that only a shell understands; None: there is none, or it is a list."""
+    if not isinstance(command, str):
+        return None
+    words = shlex.shlex(command, posix=False, punctuation_chars=False)
+    words.whitespace_split, words.commenters = True, ""
+    return next((word for word in words if _FOR_SHELL.fullmatch(word)), None)
+
+
 def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping[str, str]) -> str:
     """The text that a source has for a secret.
 
@@ -104,6 +116,11 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
         if call.failure is not None:
             raise SecretError(call.failure, f"run `{shlex.join(call.argv)}` by hand in {folder}")
         return call.output
+    if secret.command is not None:
+        raise SecretError(
+            f"`{_word_for_shell(secret.command)}` is for a shell, and the command is run without one",
+            "write it as `command: [sh, -c, '...']`",
+        )
     if secret.file is not None:
         try:
             return read_small_text(folder / secret.file)
