@@ -3,8 +3,9 @@
 Clients keep their connections alive and never retry: 16 send GET and POST while one command after the other changes the
 live release. A request has failed if its connection broke or its status was not 200. `rollback_ratio` is the time of a
 rollback, divided by that of the deploy that it undoes: a build and a changed layer of 20 MB. `disk_growth` compares the
-bytes on the server and here after all deploys with those after a third of them: of here the project's own images and
-what the build cache has of it, since other work uses the same engine.
+bytes on the server and of the project's images here after all deploys with those after a third of them.
+`build_cache_bytes` are the layers that only the build cache of this machine has by then: Docker bounds it, since 23.0
+without being asked, and FTL does not touch it.
 """
 
 from __future__ import annotations
@@ -124,7 +125,11 @@ class Changes:
                 early = self._bytes()
             say(f"deploy {number} of {deploys}")
         late = self._bytes()
-        return {"disk_bytes": late, "disk_growth": round(late / early, 3)}
+        return {
+            "disk_bytes": late,
+            "disk_growth": round(late / early, 3),
+            "build_cache_bytes": asyncio.run(_cache_bytes()),
+        }
 
     def _run(self, *argv: str) -> float:
         result: dict[str, Any] = self._project.run(*argv, "--json").ok().result
@@ -132,7 +137,7 @@ class Changes:
 
     def _bytes(self) -> int:
         there = self._server.run("du", "-sxb", "/var/lib/docker").stdout.split()[0]
-        return int(there) + _image_bytes(self._name) + asyncio.run(_cache_bytes())
+        return int(there) + _image_bytes(self._name)
 
 
 def _image_bytes(project: str) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lab.servers import Server
     from tests.harness import Project
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox")]
+pytestmark = [pytest.mark.server, pytest.mark.nightly, pytest.mark.usefixtures("busybox", "proxy_image")]
 
 EVERY_MINUTE = "* * * * *"
 NEVER = "0 0 1 1 *"
@@ -155,7 +155,6 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     app.run("remove", "--volumes", "--yes").ok()
 
 
-@pytest.mark.nightly
 def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     """A backup brings the data back; a cut one is refused, and a lock of a client is named."""
     images.ensure("mariadb")
@@ -176,7 +175,6 @@ def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     app.run("remove", "--volumes", "--yes").ok()
 
 
-@pytest.mark.nightly
 def test_cron_makes_backups_and_keeps_the_newest(ftl: Callable[..., Project], server: Server) -> None:
     """One each minute, of which two stay; what a run that was killed has left is no backup."""
     images.ensure("redis")
