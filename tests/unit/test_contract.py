@@ -115,6 +115,10 @@ LABELS = {
     "NODE_HOST": "ftl.host",
     "NODE_ROLE": "ftl.role",
     "ANY_ROLE": "any",
+    "IMAGE": "ftl.image",
+    "SWARM_TASK": "com.docker.swarm.task.id",
+    "SWARM_TASK_NAME": "com.docker.swarm.task.name",
+    "SWARM_SERVICE": "com.docker.swarm.service.id",
 }
 
 EXIT_CODES = {

@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config import ClusterServer, Project
     from ftl.deploy.deploying import DeployResult
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
@@ -25,15 +25,27 @@ _ADDRESS = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server that DNS leads to, or this machine."""
+    """A server that DNS leads to, or this machine; or those of a cluster.
+
+    Attributes:
+        server: The server, or the one that is meant of several.
+        servers: All of a cluster; empty for one server.
+    """
 
     server: Server
+    servers: tuple[ClusterServer, ...] = ()
 
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
         from ftl.ssh.machine import machine_of
 
         return machine_of(self.server, project=project, keep=keep)
+
+    def machines(self, *, project: str) -> tuple[Machine, ...]:
+        """The machine at this address, or those of the cluster, not connected yet."""
+        from ftl.ssh.machine import machine_of
+
+        return tuple(machine_of(server, project=project) for server in self.servers or (self.server,))
 
     def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:
         """URLs at which a browser on this machine finds what was deployed."""
@@ -44,7 +56,7 @@ class Address:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sandbox(Address):
     """The throwaway server on this machine, whose ports 80 and 443 are published under other numbers."""
 
@@ -68,7 +80,7 @@ def resolve(text: str) -> Address:
         from ftl.server.sandbox import address
 
         sandbox = address()
-        return _Sandbox(sandbox.server, sandbox)
+        return _Sandbox(sandbox.server, sandbox=sandbox)
     return Address(parse(text))
 
 

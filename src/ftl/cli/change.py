@@ -66,7 +66,7 @@ class ChangeCall(NamedTuple):
     def run(
         self,
         command: str,
-        work: Callable[[ChangeRequest, Machine, Emit], Awaitable[R]],
+        work: Callable[[ChangeRequest, Sequence[Machine], Emit], Awaitable[R]],
         fields: Callable[[R], Fields],
         show: Callable[[R], None],
     ) -> None:
@@ -82,11 +82,16 @@ class ChangeCall(NamedTuple):
 
         name, address = self.target.project, self.target.address
         request = ChangeRequest(
-            name, address.server, self.target.root, lock_wait=self.lock_wait, dry_run=self.dry_run
+            name,
+            address.server,
+            self.target.root,
+            servers=address.servers,
+            lock_wait=self.lock_wait,
+            dry_run=self.dry_run,
         )
 
         async def change(emit: Emit) -> R:
-            return await work(request, address.machine(project=name), emit)
+            return await work(request, address.machines(project=name), emit)
 
         result = run(self.options, command, change, fields)
         if self.options.json:
@@ -113,14 +118,14 @@ class ChangeCall(NamedTuple):
             done: Past participle for the last line: "was restarted".
         """
 
-        async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Applied:
+        async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
             from dataclasses import replace
 
             from ftl.operations.changes.live import change_live
 
             names = tuple(service.partition("=")[0] for service in services)
             line = " ".join((command, *services))
-            return await change_live(line, make, replace(request, services=names), machine, emit=emit)
+            return await change_live(line, make, replace(request, services=names), machines, emit=emit)
 
         def fields(applied: Applied) -> Fields:
             if self.dry_run:
@@ -235,7 +240,9 @@ def plan_fields(plan: Plan) -> Fields:
         "release": plan.release,
         "changed": not plan.empty,
         "changes": [asdict(change) for change in plan.changes],
-        "steps": [{"step": step.kind, "service": step.subject, "text": step.text} for step in plan.steps],
+        "steps": [
+            {"step": step.kind, "service": step.subject, "text": step.located_text} for step in plan.steps
+        ],
         "notes": list(plan.notes),
     }
 
@@ -254,4 +261,4 @@ def print_plan(plan: Plan) -> None:
         return
     put(f"{plan.release} on {plan.server}:")
     for number, step in enumerate(plan.steps, 1):
-        put(f"{number:4}. {step.text}")
+        put(f"{number:4}. {step.located_text}")

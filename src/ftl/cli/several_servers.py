@@ -12,10 +12,23 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Project
 
-ALL = ("build", "config", "doctor", "secrets list", "setup", "validate")
+ALL = (
+    "build",
+    "config",
+    "deploy",
+    "doctor",
+    "plan",
+    "restart",
+    "rollback",
+    "scale",
+    "secrets list",
+    "setup",
+    "status",
+    "validate",
+)
 """Commands that know several servers."""
 
-ONE = ("audit", "exec", "jobs", "logs", "releases", "status", "tunnels", "version")
+ONE = ("audit", "exec", "jobs", "logs", "releases", "tunnels", "version")
 """Commands that read one of several servers, chosen by --server."""
 
 

@@ -12,7 +12,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.inputs import author, built_images, with_built_dependencies
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.cluster import observe_fleet, platform_of
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
@@ -21,11 +21,11 @@ from ftl.deploy.urls import urls
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
 from ftl.figures import utc
-from ftl.host.session import open_session
+from ftl.host.fleet import open_fleet
 from ftl.image.platforms import remember_platform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Change, Plan
     from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.releases.store import Hold
     from ftl.releases.watch import WatchOutcome
@@ -77,13 +78,13 @@ class DeployResult:
 
 
 async def deploy(
-    request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
+    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend = STANDALONE
 ) -> DeployResult:
-    """Bring the server to what the project says, without a failed request.
+    """Bring the servers to what the project says, without a failed request.
 
     Args:
         request: What is asked for.
-        machine: The project's server, not entered yet.
+        machines: The project's servers, not entered yet.
         emit: Receives progress events.
         backend: Makes the plan and executes it.
 
@@ -93,10 +94,10 @@ async def deploy(
         Unhealthy: A container of the new release, or the server took the release back while it watched it.
         ServerError, LockHeld, BuildFailed, TransferFailed, HookFailed, EngineError.
     """
-    async with _prepared(request, machine, emit, backend, refuse=refuse_if_held) as prepared:
-        operation, session, observed = prepared
-        applied = await run(operation, session, observed, emit=emit)
-        return replace(result(applied), watch=await _watch(applied.plan, session, emit))
+    async with _prepared(request, machines, emit, backend, refuse=refuse_if_held) as prepared:
+        operation, fleet, observed = prepared
+        applied = await run(operation, fleet, observed, emit=emit)
+        return replace(result(applied), watch=await _watch(applied.plan, fleet.first, emit))
 
 
 async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | None:
@@ -109,11 +110,11 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: DeployRequest, machine: Machine, *, emit: Emit, backend: Backend = STANDALONE
+    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend = STANDALONE
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
-    async with _prepared(request, machine, emit, backend) as (operation, session, observed):
-        plan = (await run(replace(operation, dry_run=True), session, observed, emit=emit)).plan
+    async with _prepared(request, machines, emit, backend) as (operation, fleet, observed):
+        plan = (await run(replace(operation, dry_run=True), fleet, observed, emit=emit)).plan
     held = observed.hold
     return plan if held is None else replace(plan, notes=(f"{_held(held)}: {END_HOLD}", *plan.notes))
 
@@ -140,16 +141,16 @@ def _held(hold: Hold) -> str:
 @asynccontextmanager
 async def _prepared(
     request: DeployRequest,
-    machine: Machine,
+    machines: Sequence[Machine],
     emit: Emit,
     backend: Backend,
     refuse: Callable[[DeployRequest, Observed], None] = lambda _request, _observed: None,
-) -> AsyncIterator[tuple[Operation, Session, Observed]]:
-    """Connect; then build here and observe the server at the same time.
+) -> AsyncIterator[tuple[Operation, Fleet, Observed]]:
+    """Connect; then build here and observe the servers at the same time.
 
     Args:
         request: What is asked for.
-        machine: The project's server, not entered yet.
+        machines: The project's servers, not entered yet.
         emit: Receives progress events.
         backend: Makes the plan and executes it.
         refuse: Raises where the server must not be changed now. Called as soon as it is observed, which ends a build
@@ -157,8 +158,8 @@ async def _prepared(
     """
     project, began = request.project, time.monotonic()
 
-    async def observed_now(session: Session) -> Observed:
-        observed = await observe(session.engine, session.info, project.name, session.name)
+    async def observed_now(fleet: Fleet) -> Observed:
+        observed = await observe_fleet(fleet, project.name, project.servers)
         refuse(request, observed)
         return observed
 
@@ -168,13 +169,13 @@ async def _prepared(
 
     project.select_services(request.services)  # before anything is asked of a server
     files = read_files(project, request.root)
-    async with open_session(machine) as session:
-        platform = session.info.platform
+    async with open_fleet(machines) as fleet:
+        platform = platform_of(fleet)
         remember_platform(project.server.host, platform)
         building = built_images(
             project, request.services, root=request.root, platform=platform, emit=emit, build=request.build
         )
-        (built, observed), by = await gather2(gather2(building, observed_now(session)), author(request.root))
+        (built, observed), by = await gather2(gather2(building, observed_now(fleet)), author(request.root))
         project = with_built_dependencies(project, built)
         request = replace(request, project=project)
         inputs = Inputs(by, built, files)
@@ -188,7 +189,7 @@ async def _prepared(
             began=began,
             runners=backend.runners,
         )
-        yield operation, session, observed
+        yield operation, fleet, observed
 
 
 # --- result -----------------------------------------------------------------------------------------

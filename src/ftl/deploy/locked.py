@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.host.lock import DeployLock
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import read_history, write_audit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from ftl.engine.api import Engine
     from ftl.events import Emit
@@ -51,7 +52,7 @@ async def locked(
         history = await read_history(session.engine, project)
         live = next((one.release for one in reversed(history.records) if one.outcome == "live"), "")
         entries = begun(history.audit, AuditEntry(time.time(), by, command, live, "started"))
-        async with audited(session.engine, project, entries), cancelled_if_lost(heartbeat):
+        async with audited([session.engine], project, entries), cancelled_if_lost(heartbeat):
             yield
 
 
@@ -100,17 +101,19 @@ async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def audited(engine: Engine, project: str, entries: tuple[AuditEntry, ...]) -> AsyncIterator[None]:
+async def audited(
+    engines: Sequence[Engine], project: str, entries: tuple[AuditEntry, ...]
+) -> AsyncIterator[None]:
     """Record that an operation begins, and how it ends; a lost server costs only that.
 
     What is killed in between stays "started" there, and the next operation calls it interrupted.
 
     Args:
-        engine: The server's.
+        engines: The server's; of a cluster, those of the managers.
         project: The project's name.
         entries: All entries; the last is the operation's.
     """
-    beginning = asyncio.create_task(_write(engine, project, entries))
+    beginning = asyncio.create_task(_write(engines, project, entries))
     outcome: AuditOutcome = "done"
     try:
         yield
@@ -119,10 +122,10 @@ async def audited(engine: Engine, project: str, entries: tuple[AuditEntry, ...])
         raise
     finally:
         await asyncio.wait({beginning})
-        await _write(engine, project, (*entries[:-1], replace(entries[-1], outcome=outcome)))
+        await _write(engines, project, (*entries[:-1], replace(entries[-1], outcome=outcome)))
 
 
-async def _write(engine: Engine, project: str, entries: tuple[AuditEntry, ...]) -> None:
+async def _write(engines: Sequence[Engine], project: str, entries: tuple[AuditEntry, ...]) -> None:
     with suppress(FtlError, TimeoutError):  # before the first deploy there is nowhere to write to
         async with asyncio.timeout(RECORD_SECONDS):
-            await write_audit(engine, project, entries)
+            await gather_all(write_audit(engine, project, entries) for engine in engines)

@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.proxy.names import LONGEST_LABEL, overlay_network, project_network, release_alias
 
 if TYPE_CHECKING:
+    from ftl.config import Project
     from ftl.engine.values import Container
+
+
+def network_of(project: Project) -> str:
+    """The network in which all of a project's containers are."""
+    return overlay_network(project.name) if project.is_cluster else project_network(project.name)
 
 
 def container_names(project: str, service: str, release: str, replicas: int) -> tuple[str, ...]:
     """PROJECT-SERVICE-RELEASE, numbered from 1 where there are several."""
     stem = f"{project}-{service}-{release}"
     return (stem,) if replicas == 1 else tuple(f"{stem}-{number}" for number in range(1, replicas + 1))
+
+
+def service_name(project: str, service: str, generation: str) -> str:
+    """Name of a Swarm service: PROJECT-SERVICE-rN, or its alias where that is too long for DNS."""
+    name = f"{project}-{service}-{generation}"
+    return name if len(name) <= LONGEST_LABEL else release_alias(project, service, generation)
 
 
 def parked_name(container: Container) -> str:

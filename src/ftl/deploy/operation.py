@@ -11,17 +11,17 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather2
+from ftl.aio import gather, gather2, gather_all
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, LocalResources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
-from ftl.host.fleet import Fleet
 from ftl.host.session import open_session
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_record
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.releases.record import KeptLine
     from ftl.ssh.machine import Machine
@@ -102,7 +103,7 @@ async def observed_session(machine: Machine, project: str) -> AsyncIterator[tupl
         yield session, await observe(session.engine, session.info, project, session.name)
 
 
-async def run(operation: Operation, session: Session, observed: Observed, *, emit: Emit) -> Applied:
+async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> Applied:
     """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
@@ -112,9 +113,9 @@ async def run(operation: Operation, session: Session, observed: Observed, *, emi
     plan = operation.plan(observed)
     traffic: Mapping[str, Traffic] = {}
     if operation.dry_run:
-        plan = await _with_notes(plan, operation, session)
+        plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
-        plan, traffic = await _apply_under_lock(operation, session, emit)
+        plan, traffic = await _apply_under_lock(operation, fleet, emit)
     return Applied(operation.project, plan, time.monotonic() - operation.began, traffic)
 
 
@@ -151,22 +152,25 @@ def _under_way(holder: str) -> str:
 
 
 async def _apply_under_lock(
-    operation: Operation, session: Session, emit: Emit
+    operation: Operation, fleet: Fleet, emit: Emit
 ) -> tuple[Plan, Mapping[str, Traffic]]:
-    """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan."""
-    project = operation.project
+    """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
+
+    A cluster has one lock, on the first manager that answers.
+    """
+    project, session = operation.project, fleet.first
     lock = deploy_lock(session, project.name)
     holder = holder_name(operation.by, operation.command)
     async with lock.hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
-        observed = await _observe_records(session, project.name)
+        observed = await _observe_records(fleet, project)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
-        emit(Planned(plan.server, plan.release, tuple(step.text for step in plan.steps)))
+        emit(Planned(plan.server, plan.release, tuple(step.located_text for step in plan.steps)))
         context = DeployContext(
             project=project,
             root=operation.root,
-            fleet=Fleet([session]),
+            fleet=fleet,
             session=session,
             observed=observed,
             release=plan.release,
@@ -181,22 +185,33 @@ async def _apply_under_lock(
     return plan, {name: image.traffic for name, image in context.images.items()}
 
 
-async def _observe_records(session: Session, project: str) -> Observed:
-    """Observe the server; records whose container was removed are made readable first."""
-    observed = await observe(session.engine, session.info, project, session.name)
-    volume = any(volume.name == VOLUME for volume in observed.volumes)
-    container = any(one.name == CONTAINER for one in observed.containers)
-    if not volume or container or not observed.images:
+async def _observe_records(fleet: Fleet, project: Project) -> Observed:
+    """Observe the servers; records whose container was removed are made readable first."""
+    observed = await observe_fleet(fleet, project.name, project.servers)
+    unreadable = [
+        server
+        for server in observed.servers
+        if any(volume.name == VOLUME for volume in server.volumes)
+        and not any(one.name == CONTAINER for one in server.containers)
+        and server.images
+    ]
+    if not unreadable:
         return observed
-    await ensure_store(session.engine, observed.images[0].id)
-    return await observe(session.engine, session.info, project, session.name)
+    await gather(ensure_store(fleet.at(server.host).engine, server.images[0].id) for server in unreadable)
+    return await observe_fleet(fleet, project.name, project.servers)
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
     if plan.empty:
         return nullcontext()
     entry = AuditEntry(time.time(), operation.by, operation.command, plan.release, "started")
-    return audited(context.engine, plan.project, begun(context.observed.audit, entry))
+    engines = [context.fleet.at(host).engine for host in _record_hosts(context)]
+    return audited(engines, plan.project, begun(context.observed.audit, entry))
+
+
+def _record_hosts(context: DeployContext) -> list[str]:
+    """The servers that have release records: the only one, or the managers that answer."""
+    return [server.host for server in context.observed.servers if server.manager]
 
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
@@ -248,6 +263,7 @@ async def _record_failure(
     )
     try:
         async with asyncio.timeout(RECORD_SECONDS):
-            await write_record(context.engine, plan.project, failed)
+            engines = [context.fleet.at(host).engine for host in _record_hosts(context)]
+            await gather_all(write_record(engine, plan.project, failed) for engine in engines)
     except (FtlError, TimeoutError):
         return  # the server is out of reach: the record stays "started", which says the same

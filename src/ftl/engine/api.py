@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ftl.engine import containers, images, networks, volumes
+from ftl.engine import containers, images, networks, services, volumes
 from ftl.engine.client import Client
 from ftl.engine.swarm import Swarm
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ftl.engine.errors import Explain
+    from ftl.engine.services import ServiceSpec, SwarmService, SwarmTask
     from ftl.engine.values import (
         Container,
         ContainerSpec,
@@ -318,7 +319,7 @@ class Engine:
         """
         return await containers.get_archive(self._client, container, path)
 
-    # --- networks and volumes -----------------------------------------------------------------
+    # --- networks -----------------------------------------------------------------------------
 
     async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
         """All networks with these labels."""
@@ -360,6 +361,34 @@ class Engine:
         A container that is not connected, and a missing container or network, are no error.
         """
         await networks.disconnect(self._client, network, container)
+
+    async def gateway_addresses(self) -> dict[str, str]:
+        """Addresses at which the machine reaches its containers of overlay networks.
+
+        Returns:
+            Beginning of `ContainerState.sandbox` (12 characters) -> address.
+        """
+        return await networks.gateway_addresses(self._client)
+
+    # --- services of a Swarm ------------------------------------------------------------------
+
+    async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
+        """All Swarm services with these labels; only a manager knows them."""
+        return await services.listed(self._client, labels)
+
+    async def tasks(self, service: str | None = None) -> list[SwarmTask]:
+        """Tasks of a Swarm service, past ones too; without one, all tasks that shall run."""
+        return await services.tasks(self._client, service)
+
+    async def create_service(self, spec: ServiceSpec) -> str:
+        """Create a Swarm service, and return its ID. Its tasks start after that."""
+        return await services.create(self._client, spec)
+
+    async def remove_service(self, service: str) -> None:
+        """Remove a Swarm service, which stops its tasks; a missing one is no error."""
+        await services.remove(self._client, service)
+
+    # --- volumes ------------------------------------------------------------------------------
 
     async def volumes(self, *, labels: Mapping[str, str] | None = None) -> list[Volume]:
         """All volumes with these labels."""

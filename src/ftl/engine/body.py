@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Body = dict[str, object]
 
 # Docker's default keeps every line for ever: a verbose container fills the disk.
-_BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
 _HOST_CONFIG = "HostConfig."
@@ -43,7 +43,7 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
     if spec.publish:
         body["ExposedPorts"] = {_port(item): {} for item in spec.publish}
     if spec.healthcheck is not None:
-        body["Healthcheck"] = _health(spec.healthcheck)
+        body["Healthcheck"] = health(spec.healthcheck)
     if spec.stop_timeout is not None:
         body["StopTimeout"] = math.ceil(spec.stop_timeout)
     if spec.once in ("pipes", "terminal"):
@@ -109,7 +109,7 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
     if spec.sysctls:
         host["Sysctls"] = dict(spec.sysctls)
     if log_driver == "json-file":
-        host["LogConfig"] = _BOUNDED_LOG
+        host["LogConfig"] = BOUNDED_LOG
     host |= {
         name.removeprefix(_HOST_CONFIG): value
         for name, value in spec.settings.items()
@@ -164,7 +164,8 @@ def _bindings(published: Sequence[Publish]) -> dict[str, list[Body]]:
     return bindings
 
 
-def _health(check: Healthcheck) -> Body:
+def health(check: Healthcheck) -> Body:
+    """Docker's health check; times in nanoseconds."""
     return {
         "Test": list(check.test),
         "Interval": _nanoseconds(check.interval),

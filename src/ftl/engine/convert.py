@@ -55,6 +55,8 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         id=as_str(info.get("ID")),
         memory=as_int(info.get("MemTotal")),
         clock_ahead=_clock_ahead(as_str(info.get("SystemTime"))),
+        node=as_str(as_object(info.get("Swarm")).get("NodeID")),
+        is_manager=as_bool(as_object(info.get("Swarm")).get("ControlAvailable")),
     )
 
 
@@ -214,6 +216,7 @@ def inspected_container(item: Json) -> ContainerState:
         finished=as_str(state.get("FinishedAt")),
         labels=as_str_map(as_object(item.get("Config")).get("Labels")),
         restart_policy=_restart_policy(as_object(as_object(item.get("HostConfig")).get("RestartPolicy"))),
+        sandbox=as_str(as_object(item.get("NetworkSettings")).get("SandboxID")),
     )
 
 
@@ -263,6 +266,7 @@ def network(item: Json) -> Network:
         labels=as_str_map(item.get("Labels")),
         subnets=tuple(subnet for subnet in (as_str(part.get("Subnet")) for part in ranges) if subnet),
         internal=as_bool(item.get("Internal")),
+        driver=as_str(item.get("Driver")) or "bridge",
     )
 
 

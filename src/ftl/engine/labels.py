@@ -14,7 +14,12 @@ JOB = "ftl.job"  # its name
 SCHEDULE = "ftl.schedule"  # five fields
 WHEN = "ftl.when"  # schedule, time zone and timeout in seconds, for the script that cron runs
 DRILL = "ftl.drill"  # a throwaway database of `ftl restore --drill`
+IMAGE = "ftl.image"  # reference of a Swarm service's image, which its tasks name by ID
 RESTART = "ftl.restart"  # the restart policy that it was created with
+
+SWARM_TASK = "com.docker.swarm.task.id"  # set by the engine on the containers of a Swarm service
+SWARM_TASK_NAME = "com.docker.swarm.task.name"
+SWARM_SERVICE = "com.docker.swarm.service.id"
 
 ROLE_SERVICE = "service"
 ROLE_DEPENDENCY = "dependency"

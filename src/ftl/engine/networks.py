@@ -8,7 +8,7 @@ from ftl.engine import body, convert
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
 from ftl.errors import EngineError
-from ftl.json_fields import as_object, as_objects
+from ftl.json_fields import as_object, as_objects, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,22 @@ async def create(
             await docker.networks.create(body.network(checked(name), labels, subnet, bridge))
     record = await client.get_json(f"inspect the network {name}", f"networks/{checked(name)}")
     return convert.network(as_object(record))
+
+
+async def gateway_addresses(client: Client) -> dict[str, str]:
+    """`GET /networks/docker_gwbridge`: how a node reaches its containers of overlays.
+
+    They leave it by this bridge; their addresses in an overlay are not reachable from it.
+    Endpoints there are named after the container's sandbox.
+    """
+    record = as_object(await client.get_json("inspect docker_gwbridge", "networks/docker_gwbridge"))
+    endpoints = map(as_object, as_object(record.get("Containers")).values())
+    return {
+        as_str(endpoint.get("Name")).removeprefix("gateway_"): as_str(endpoint.get("IPv4Address")).partition(
+            "/"
+        )[0]
+        for endpoint in endpoints
+    }
 
 
 def _handle(docker: Docker, name: str) -> DockerNetwork:

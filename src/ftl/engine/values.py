@@ -29,6 +29,8 @@ class EngineInfo:
         id: Unique to the engine. It is kept in a file that only root can read, so only users of the engine know it.
         memory: Bytes of its machine; 0 where unknown.
         clock_ahead: Seconds that its machine's clock is ahead of this machine's.
+        node: Its ID in its Swarm; empty where it is in none.
+        is_manager: Whether it is a manager there.
     """
 
     version: str
@@ -40,6 +42,8 @@ class EngineInfo:
     id: str = ""
     memory: int = 0
     clock_ahead: float = field(default=0.0, compare=False)  # differs from one answer to the next
+    node: str = ""
+    is_manager: bool = False
 
     @property
     def now(self) -> float:
@@ -169,6 +173,7 @@ class ContainerState:
         started: RFC 3339, from the engine.
         finished: Likewise; year 1 where it never ended.
         restart_policy: As in `ContainerSpec.restart`; empty where the engine does not say.
+        sandbox: ID of its network namespace.
     """
 
     id: str
@@ -188,6 +193,7 @@ class ContainerState:
     finished: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     restart_policy: str = ""
+    sandbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +222,7 @@ class Network:
     labels: Mapping[str, str]
     subnets: tuple[str, ...]
     internal: bool
+    driver: str = "bridge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,16 @@ async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: H
     return with_docker_check(await probe_ports(engine, machine, state.id, state.endpoints, spec), state)
 
 
+async def at_gateway(engine: Engine, state: ContainerState) -> ContainerState:
+    """The container, in an overlay network, with the address at which its node reaches it.
+
+    An address in an overlay is reached from containers alone. Each of them also has one in the node's own bridge.
+    """
+    address = (await engine.gateway_addresses()).get(state.sandbox[:12], "")
+    gateway = [replace(one, address=address) for one in state.endpoints[:1] if address]
+    return replace(state, endpoints=tuple(gateway))
+
+
 def docker_verdict(state: ContainerState, spec: HealthSpec) -> ProbeResult | None:
     """The failure by Docker's own health check, where that counts; None: the ports decide."""
     if spec.needs_docker_check and state.health == "unhealthy":

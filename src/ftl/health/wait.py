@@ -17,7 +17,7 @@ from ftl.health.diagnosis import (
     listeners_in,
     outlook,
 )
-from ftl.health.probe import REFUSED, answers_http, probe
+from ftl.health.probe import REFUSED, answers_http, at_gateway, probe
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -61,16 +61,26 @@ async def wait_healthy(
     container: str,
     check: HealthSpec,
     emit: Emit,
+    through_gateway: bool = False,
 ) -> Healthy:
     """Return when the container is healthy and has settled, or may get requests early.
 
     One that exits within `check.start_period` is started again. Without that, a program that waits for its database by
     exiting could not be deployed.
 
+    Args:
+        engine: The server's engine.
+        machine: The server.
+        service: The container's service.
+        container: Its name or ID.
+        check: The check.
+        emit: Receives the result of each probe.
+        through_gateway: It is in an overlay, whose addresses its own node does not reach.
+
     Raises:
         Unhealthy: It exited, or the allowance is over; gives the reason of the first exit and its last log lines.
     """
-    return await _Wait(engine, machine, service, container, check, emit).run()
+    return await _Wait(engine, machine, service, container, check, emit, through_gateway).run()
 
 
 @dataclass(slots=True)
@@ -81,6 +91,7 @@ class _Wait:
     container: str
     check: HealthSpec
     emit: Emit
+    through_gateway: bool = False
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     running_since: float = 0.0
     restarts: int = 0
@@ -98,6 +109,8 @@ class _Wait:
             if state is None or has_exited(state, restarts=self.restarts):
                 await self._start_again(state)
                 continue
+            if self.through_gateway:
+                state = await at_gateway(self.engine, state)
             result = await self._probe(state)
             waited = self._waited()
             allowance = self.check.allowance_of(state)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
+from ftl.errors import FtlError
+from ftl.host.session import open_session
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from ftl.host.session import Session
+    from ftl.ssh.machine import Machine
 
 
 class Fleet:
-    """The sessions of a project's servers. With one server it holds one."""
+    """The sessions of a project's servers. With one server it holds one.
 
-    def __init__(self, sessions: Sequence[Session]) -> None:
-        self._first = sessions[0]
+    Attributes:
+        missing: Server that does not answer -> why.
+    """
+
+    def __init__(self, sessions: Sequence[Session], missing: Mapping[str, FtlError] | None = None) -> None:
+        self.missing = missing or {}
         self._by_name = {session.name: session for session in sessions}
+        managers = [session for session in sessions if session.info.is_manager]
+        self._first = (managers or [*sessions])[0] if len(sessions) > 1 else sessions[0]
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._by_name.values())
+
+    @property
+    def first(self) -> Session:
+        """The only session; of several that of the first manager, which has the lock."""
+        return self._first
 
     def at(self, host: str) -> Session:
         """The session of a server; of the first one where `host` is empty.
@@ -27,3 +44,36 @@ class Fleet:
             KeyError: The fleet has no such server; a plan names none.
         """
         return self._by_name[host] if host else self._first
+
+
+@asynccontextmanager
+async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    """Connect to servers and their engines, side by side; everything is closed at the end.
+
+    Args:
+        machines: The servers, not entered yet. Of several, one that does not answer is left out.
+
+    Raises:
+        ServerError: The only one, or none, can be reached, or no engine answers there.
+    """
+    async with AsyncExitStack() as stack:
+        if len(machines) == 1:
+            yield Fleet([await stack.enter_async_context(open_session(machines[0]))])
+            return
+
+        async def connect(machine: Machine) -> Session | FtlError:
+            try:
+                return await stack.enter_async_context(open_session(machine))
+            except FtlError as error:
+                return error
+
+        results = await gather(connect(machine) for machine in machines)
+        sessions = [result for result in results if not isinstance(result, FtlError)]
+        missing = {
+            machine.name: result
+            for machine, result in zip(machines, results, strict=True)
+            if isinstance(result, FtlError)
+        }
+        if not sessions:
+            raise next(iter(missing.values()))
+        yield Fleet(sessions, missing)

@@ -12,7 +12,7 @@ from ftl.proxy import commands, networks, stopped
 from ftl.proxy.access import Figures, parse_figures
 from ftl.proxy.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
-from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, project_network
+from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, networks_of
 from ftl.proxy.site import Site, UserCertificate, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
@@ -161,8 +161,9 @@ class ProxyControl:
         known = {service for owner, service in state.live if owner == project}
         if services is None:
             await self._change(project, None)
-            if project_network(project) in state.networks:
-                await self.disconnect(project_network(project))
+            for network in networks_of(project):
+                if network in state.networks:
+                    await self.disconnect(network)
         removed = sorted(known if services is None else known.intersection(services))
         if removed:
             files = [live_file(project, service) for service in removed]

@@ -24,7 +24,7 @@ CERTIFICATES = f"{STORAGE}/certificates"
 ACCESS_LOG = "/data/ftl/access/access.log"
 """Caddy's log of requests; the rotated file lies beside it."""
 
-_LABEL_LIMIT = 63  # RFC 1035, 2.3.4: octets in one label of a name
+LONGEST_LABEL = 63  # RFC 1035, 2.3.4: octets in one label of a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ def overlay_network(project: str) -> str:
     return f"ftl-c-{project}"
 
 
+def networks_of(project: str) -> tuple[str, str]:
+    """The networks that a project may have: on one server, and across several."""
+    return project_network(project), overlay_network(project)
+
+
 def project_bridge(project: str) -> str:
     """Name of the network interface of the project's network on the server.
 
@@ -85,7 +90,7 @@ def release_alias(project: str, service: str, release: str) -> str:
     `ndots:1`, which the proxy's has. The digest keeps `a-b` + `c` and `a` + `b-c` apart.
     """
     digest = hashlib.sha256(f"{project}/{service}".encode()).hexdigest()[:8]
-    room = _LABEL_LIMIT - len(release) - len(digest) - 2
+    room = LONGEST_LABEL - len(release) - len(digest) - 2
     stem = re.sub(r"[^a-z0-9-]", "-", f"{service}-{project}".lower())[:room].rstrip("-")
     return f"{release}-{stem}-{digest}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy.names import project_bridge, project_network
+from ftl.proxy.names import networks_of, project_bridge, project_network
 from ftl.proxy.reconnect import reconnect
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ async def ensure_project_network(engine: Engine, project: str) -> Network:
 
 async def with_subnets(engine: Engine, site: Site) -> Site:
     """The site with its network's subnets."""
-    network = await _find(engine, project_network(site.project))
-    return site if network is None else replace(site, subnets=network.subnets)
+    known = {network.name: network for network in await engine.networks()}
+    subnets = (known[name].subnets for name in reversed(networks_of(site.project)) if name in known)
+    return replace(site, subnets=next(subnets, site.subnets))
 
 
 async def ensure_connected(
@@ -94,9 +95,9 @@ async def connect_all(engine: Engine, machine: Machine, container: str, sites: I
     """Connect a new proxy to the networks of all the sites that an older one served."""
     existing = {network.name for network in await engine.networks()}
     for site in sites:
-        if project_network(site.project) in existing:
+        for network in existing.intersection(networks_of(site.project)):
             aliases = frozenset(name.service for name in site.all_internal)
-            await ensure_connected(engine, machine, container, project_network(site.project), aliases)
+            await ensure_connected(engine, machine, container, network, aliases)
 
 
 async def _reconnect(
@@ -127,9 +128,12 @@ async def connect(
 
 
 async def _last_address(engine: Engine, name: str) -> str | None:
-    """The last address of a network's subnet: Docker assigns the lowest ones first."""
+    """The last address of a network's subnet: Docker assigns the lowest ones first.
+
+    In an overlay there are several proxies, and any address will do.
+    """
     network = await _find(engine, name)
-    subnet = _ipv4(network) if network is not None else None
+    subnet = _ipv4(network) if network is not None and network.driver != "overlay" else None
     return str(ipaddress.IPv4Network(subnet).broadcast_address - 1) if subnet is not None else None
 
 

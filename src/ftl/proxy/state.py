@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.json_fields import parse_json
 from ftl.proxy.caddy import render
-from ftl.proxy.names import Installation, project_network
+from ftl.proxy.names import Installation, networks_of
 from ftl.proxy.site import Site
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ProxyState:
             project in self.sites
             or project in self.damaged
             or any(owner == project for owner, _ in self.live)
-            or project_network(project) in self.networks
+            or any(network in self.networks for network in networks_of(project))
         )
 
     @property

@@ -30,6 +30,7 @@ from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.site import Site
@@ -312,7 +313,7 @@ class Deploys(RuleBasedStateMachine):
         operation = self._operation(name, only, verb)
         session = Session("server", ModelMachine(self.engine), self.engine, INFO)
         observed = await observe(self.engine, INFO, name, "server")
-        await run(operation, session, observed, emit=lambda _: None)
+        await run(operation, Fleet([session]), observed, emit=lambda _: None)
 
     def _operation(self, name: str, only: tuple[str, ...] = (), verb: str = "deploy") -> Operation:
         project, content = self.files[name], self.built[name]

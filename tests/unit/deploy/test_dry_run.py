@@ -10,6 +10,7 @@ import pytest
 
 from ftl.config.models.project import Job
 from ftl.deploy.operation import Operation, run
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import INFO, plan, project, server
@@ -31,6 +32,6 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     operation = Operation(
         "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), dry_run=True
     )
-    made = asyncio.run(run(operation, session, server(asked, ready=False), emit=lambda _: None)).plan
+    made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     text = "cannot run jobs (cron does not run): `ftl setup` installs cron"
     assert any(text in note for note in made.notes) == bool(jobs)

@@ -24,6 +24,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, Unhealthy
 from ftl.events import Event, Note
 from ftl.health.spec import SETTLE_SECONDS
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run as run_async
 from tests.support.fake_engine import Behavior
@@ -103,7 +104,7 @@ async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     visiting = asyncio.create_task(_visit(engine, visits))
     try:
         observed = await observe(engine, INFO, "shop", "server")
-        await run(operation, session, observed, emit=visits.events.append)
+        await run(operation, Fleet([session]), observed, emit=visits.events.append)
     except Unhealthy as error:
         raise _Failed(error, visits) from error
     finally:

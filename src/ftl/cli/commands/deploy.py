@@ -95,13 +95,13 @@ def command(
                 build=build,
                 lock_wait=wait_lock,
             )
-            machine = address.machine(project=project.name)
+            machines = address.machines(project=project.name)
             if not backup:
-                return await deploy(request, machine, emit=emit)
+                return await deploy(request, machines, emit=emit)
             from ftl.deploy.backend import STANDALONE
             from ftl.operations.databases.deploy_backup import with_backups
 
-            return await deploy(request, machine, emit=emit, backend=with_backups(STANDALONE))
+            return await deploy(request, machines, emit=emit, backend=with_backups(STANDALONE))
 
         result = run(
             options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result))

@@ -12,6 +12,8 @@ from ftl.cli.output import Fields, put
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.deploy.operation import Applied
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
@@ -51,12 +53,12 @@ def off(change: ChangeCall) -> None:
 def _run(change: ChangeCall, stopped: Maintenance | None) -> None:
     on = stopped is not None
 
-    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Applied:
+    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
         from ftl.operations.changes.live import change_live
         from ftl.operations.changes.maintenance import plan_maintenance
 
         command = "maintenance on" if on else "maintenance off"
-        return await change_live(command, plan_maintenance(stopped), request, machine, emit=emit)
+        return await change_live(command, plan_maintenance(stopped), request, machines, emit=emit)
 
     def fields(applied: Applied) -> Fields:
         if change.dry_run:

@@ -44,7 +44,7 @@ def command(
 
         purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
         request = DeployRequest(project, root, services, purpose, build=build)
-        return await plan_only(request, address.machine(project=project.name), emit=emit)
+        return await plan_only(request, address.machines(project=project.name), emit=emit)
 
     plan = run(options, "plan", work, plan_fields)
     if not options.json:

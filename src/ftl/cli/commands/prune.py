@@ -10,6 +10,8 @@ from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.output import Fields, put
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.prune import Pruned
@@ -26,10 +28,10 @@ def command(change: ChangeCall) -> None:
     volumes always stay.
     """
 
-    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Pruned:
+    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Pruned:
         from ftl.operations.changes.prune import prune
 
-        return await prune(request, machine, emit=emit)
+        return await prune(request, machines, emit=emit)
 
     change.run("prune", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, _print)
 

@@ -63,8 +63,9 @@ async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) 
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.mark_bad import mark_bad
 
-    request = ChangeRequest(target.project, target.address.server, target.root)
-    await mark_bad(request, target.address.machine(project=target.project), release, reason, emit=emit)
+    address = target.address
+    request = ChangeRequest(target.project, address.server, target.root, servers=address.servers)
+    await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
 
 
 def _remember(target: DeployedProject, found: Sequence[Release]) -> None:

@@ -11,6 +11,8 @@ from ftl.cli.output import Fields, put
 from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import Belongings, Removal
@@ -33,10 +35,10 @@ def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
         if not yes:
             await _confirm(change.target.project, found)
 
-    async def work(request: ChangeRequest, machine: Machine, emit: Emit) -> Removal:
+    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
         from ftl.operations.changes.remove import remove
 
-        return await remove(request, machine, volumes=volumes, emit=emit, confirm=confirm)
+        return await remove(request, machines, volumes=volumes, emit=emit, confirm=confirm)
 
     def show(result: Removal) -> None:
         put(f"{change.target.project} was removed from {result.plan.server}")

@@ -11,6 +11,8 @@ from ftl.cli.project import load_project
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.cli.output import Fields
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
@@ -59,11 +61,11 @@ def command(
             raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
         fresh = {service.name: service.env for service in load_project(change.options).project.services}
 
-    async def work(asked: ChangeRequest, machine: Machine, emit: Emit) -> Rollback:
+    async def work(asked: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Rollback:
         from ftl.operations.changes.rollback import RollbackRequest, rollback
 
         request = RollbackRequest(asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh)
-        return await rollback(request, machine, emit=emit)
+        return await rollback(request, machines, emit=emit)
 
     def fields(done: Rollback) -> Fields:
         result = plan_fields(done.plan) if change.dry_run else change.deploy_fields(done.applied)

@@ -9,18 +9,20 @@ import click
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import LiveRelease, Look, Status, Unit, WatchStatus
+    from ftl.operations.views.status import LiveRelease, Look, ServerStatus, Status, Unit, WatchStatus
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -49,6 +51,9 @@ def command(options: Options, watch: bool) -> None:
 
         return open_session(address.machine(project=project.name))
 
+    several = project.is_cluster and options.server is None
+    if watch and several:
+        raise UsageError("`--watch` shows one server", hint="add `--server HOST`")
     if watch:
         _watch(options, project, connect)
         return
@@ -56,6 +61,8 @@ def command(options: Options, watch: bool) -> None:
     async def work(_: Emit) -> Status:
         from ftl.host.session import Ahead, open_session
 
+        if several:
+            return await _cluster_status(project, address)
         machine = address.machine(project=project.name)
         ahead = Ahead(lambda engine: _look(project, engine, machine))
         async with open_session(machine, ahead=ahead) as session:
@@ -66,6 +73,14 @@ def command(options: Options, watch: bool) -> None:
     result = run(options, "status", work, _fields)
     if not options.json:
         _print(result, () if address.host_requests(project) else result.urls)
+
+
+async def _cluster_status(project: Project, address: Address) -> Status:
+    from ftl.host.fleet import open_fleet
+    from ftl.operations.views.status import look_at_all, status
+
+    async with open_fleet(address.machines(project=project.name)) as fleet:
+        return await status(project, fleet.first, await look_at_all(project, fleet))
 
 
 async def _look(project: Project, engine: Engine, machine: Machine) -> Look:
@@ -112,12 +127,21 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         return
     now = datetime.now(UTC)
     rows = [_row(unit, now) for unit in status.units]
-    put_table(HEADER, rows, optional=OPTIONAL, sentences=("HEALTH",))
+    columns: tuple[str, ...] = HEADER
+    if status.servers:
+        columns = (*HEADER, "SERVER")
+        rows = [(*row, unit.server or "-") for row, unit in zip(rows, status.units, strict=True)]
+    put_table(columns, rows, optional=OPTIONAL, sentences=("HEALTH",))
     if status.jobs:
         from ftl.cli.views.job_table import put_jobs
 
         put("")
         put_jobs(status.jobs)
+        put("")
+    if status.servers:
+        put("")
+        header = ("SERVER", "STATE", "PROXY", "RUNNING", "MANAGER")
+        put_table(header, [_server_row(server) for server in status.servers])
         put("")
     if status.live is not None:
         put(describe_live(status.live, now=now))
@@ -129,6 +153,11 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put(f"deploys are on hold ({status.hold}) until `ftl deploy --end-hold`")
     for url in urls:
         put(url)
+
+
+def _server_row(server: ServerStatus) -> tuple[str, ...]:
+    proxy = "behind: `ftl deploy` mends it" if server.proxy == "behind" else server.proxy or "-"
+    return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"
 
 
 def describe_live(live: LiveRelease, *, now: datetime) -> str:

@@ -173,6 +173,7 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
             container=container.name,
             check=step.check,
             emit=context.emit,
+            through_gateway=context.project.is_cluster,
         )
         context.restarts[number] = healthy.restarts
         context.settled_at[number] = healthy.settled_at

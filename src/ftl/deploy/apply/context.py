@@ -15,7 +15,7 @@ from ftl.image.registry.keyring import Keyring
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
     from ftl.config import Project
@@ -38,6 +38,14 @@ class Traffic:
     layers_reused: int = 0
     bytes_sent: int = 0
     bytes_saved: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.layers_sent + other.layers_sent,
+            self.layers_reused + other.layers_reused,
+            self.bytes_sent + other.bytes_sent,
+            self.bytes_saved + other.bytes_saved,
+        )
 
     @classmethod
     def of(cls, result: TransferResult) -> Traffic:
@@ -176,6 +184,10 @@ class DeployContext:
         """Return this run at another server; an empty name is the project's only one."""
         session = self.fleet.at(host)
         return self if session is self.session else replace(self, session=session)
+
+    def each(self, hosts: Sequence[str]) -> tuple[DeployContext, ...]:
+        """Return this run at several servers; without any, at the project's only one."""
+        return tuple(self.at(host) for host in hosts or ("",))
 
     @property
     def engine(self) -> Engine:

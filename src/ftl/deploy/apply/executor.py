@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, shielded
+from ftl.aio import gather, gather_all, shielded
 from ftl.deploy.apply.kept_logs import last_lines
 from ftl.errors import FtlError, HookFailed, at
 from ftl.events import StepFailed, StepFinished, StepStarted
@@ -88,21 +88,28 @@ class Executor:
             await self._run_step(step)
 
     async def _run_step(self, step: Step) -> None:
-        context = self._context.at(step.host)
-        loop = asyncio.get_running_loop()
+        emit, loop = self._context.emit, asyncio.get_running_loop()
         began = loop.time()
-        context.emit(StepStarted(step.kind, step.text, step.subject))
+        emit(StepStarted(step.kind, step.located_text, step.subject))
+        contexts = (self._context,) if step.together else self._context.each(step.hosts)
         try:
-            with at(server=context.session.name, service=step.subject, step=step.text):
-                decision = await self._runners.of(step)(context, step)
-                if decision is not None:
-                    self._commit(decision.committed)
-                    if decision.error is not None:
-                        raise decision.error
+            if len(contexts) == 1:
+                await self._run_at(contexts[0], step)
+            else:  # to the end on each: what is recorded or repaired on one server is so on all that answer
+                await gather_all(self._run_at(context, step) for context in contexts)
         except FtlError:
-            context.emit(StepFailed(step.kind, step.text, step.subject))
+            emit(StepFailed(step.kind, step.located_text, step.subject))
             raise
-        context.emit(StepFinished(step.kind, step.text, loop.time() - began, step.subject))
+        emit(StepFinished(step.kind, step.located_text, loop.time() - began, step.subject))
+
+    async def _run_at(self, context: DeployContext, step: Step) -> None:
+        """Run a step on one server; each decides for itself, so the first that commits does it for all."""
+        with at(server=context.session.name, service=step.subject, step=step.text):
+            decision = await self._runners.of(step)(context, step)
+            if decision is not None:
+                self._commit(decision.committed)
+                if decision.error is not None:
+                    raise decision.error
 
     def _commit(self, committed: bool) -> None:
         if committed and not self.committed:

@@ -105,8 +105,15 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
             image.tag,
             remote.id,
             layers=remote.layers if ours else (),
-            traffic=Traffic() if result is None else Traffic.of(result),
+            traffic=_traffic_before(context, step, image.service)
+            + (Traffic() if result is None else Traffic.of(result)),
         )
+
+
+def _traffic_before(context: DeployContext, step: SendImages, service: str) -> Traffic:
+    """Traffic of the same image to other servers."""
+    known = context.images.get(service)
+    return known.traffic if known is not None and len(step.hosts) > 1 else Traffic()
 
 
 @RUNNERS.runs(PushPull)
@@ -212,8 +219,12 @@ async def _bring(
 
 
 async def _is_built(context: DeployContext, reference: str) -> bool:
-    """Whether FTL built the image here, of a dependency of this project: no registry has it."""
-    names = {f"{context.project.name}-{each.name}" for each in context.project.built_dependencies}
+    """Whether FTL built the image here, of a dependency or service of this project: no registry has it.
+
+    A server of a cluster that was away lacks the image of a service that did not change.
+    """
+    built = [each for each in context.project.services if each.build is not None and each.image is None]
+    names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
     if reference.rpartition(":")[0] not in names:
         return False
     return await _engine_with(context, reference) is not None

@@ -40,10 +40,11 @@ async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
         async with asyncio.timeout(SECONDS):
             project = context.project.name
             created = set(context.created.values())
-            containers = await context.engine.containers(labels={labels.PROJECT: project})
-            chosen = (container for container in containers if container.id in created)
-            for part in await gather(_lines_of(context.engine, project, one) for one in chosen):
-                lines += part
+            for session in context.fleet:
+                containers = await session.engine.containers(labels={labels.PROJECT: project})
+                chosen = (container for container in containers if container.id in created)
+                for part in await gather(_lines_of(session.engine, project, one) for one in chosen):
+                    lines += part
     return tuple(sorted(lines, key=lambda line: line.time)[-TOTAL:])
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, gather2
+from ftl.aio import gather, gather2, gather_all
 from ftl.deploy.apply.images import newest_image
 from ftl.deploy.apply.runners import Decision, Runners
-from ftl.deploy.apply.settling import Watch, find_exit, is_settled, new_containers, switch_back
+from ftl.deploy.apply.settling import (
+    Watch,
+    find_exit,
+    in_flight,
+    is_settled,
+    new_containers,
+    restore,
+    switch_back,
+)
 from ftl.deploy.plan.steps import (
     ApplySite,
     AwaitCertificates,
@@ -31,6 +40,8 @@ from ftl.proxy.networks import ensure_project_network
 from ftl.proxy.tls.issuance import likely_cause
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.deploy.apply.context import DeployContext
 
 RUNNERS = Runners()
@@ -96,7 +107,7 @@ async def await_certificates(context: DeployContext, step: AwaitCertificates) ->
         text = "cannot tell whether there are certificates"
         context.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` checks them"))
         return
-    for host in step.hosts:
+    for host in step.domains:
         words = issuance.reason(host)
         if host in issuance.issued:
             continue
@@ -132,11 +143,11 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         # Hooks and other services take their time, and a container may have ended meanwhile.
         end, before = await gather2(find_exit(context, new), _live(context, step, needed=bool(unsettled)))
         if end is not None:
-            raise await end.error(context)
+            raise await end.error()
         try:
-            await context.proxy.switch(step.project, step.aliases)
+            await _switch_all(context, step)
         except FtlError as error:
-            return Decision(committed=await _has_switched(context, step), error=error)
+            return Decision(committed=not await _taken_back(context, step, before), error=error)
         context.switch.time = time.time()
         if step.with_port:
             context.emit(Switched(step.release, step.with_port))
@@ -147,22 +158,55 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
     if end is None:
         return Decision(committed=True)
     restored = await switch_back(context, step, before, end)
-    return Decision(committed=not restored, error=await end.error(context))
+    return Decision(committed=not restored, error=await end.error())
 
 
-async def _live(context: DeployContext, step: Switch, *, needed: bool) -> dict[str, str]:
-    """Aliases that the services have now; a service without one has never answered."""
-    state = await context.proxy.observe() if needed else None
-    live = state.live if state is not None else {}
-    return {name: live[step.project, name] for name in step.aliases if (step.project, name) in live}
+async def _switch_all(context: DeployContext, step: Switch) -> None:
+    """Switch all proxies side by side; each tries, whether another fails or not."""
+    await gather_all(at.proxy.switch(step.project, step.aliases) for at in context.each(step.hosts))
 
 
-async def _has_switched(context: DeployContext, step: Switch) -> bool:
-    """Whether a switch happened although its command failed."""
+async def _taken_back(context: DeployContext, step: Switch, before: Mapping[str, Mapping[str, str]]) -> bool:
+    """After a failure: whether no proxy sends requests to the new release.
+
+    With several, those that did switch get their old names again, while the old containers still run.
+    """
+    if len(step.hosts) < 2:  # the one that failed cannot be asked to do more
+        return not await _has_switched(context, step)
+    with suppress(FtlError):
+        await restore(context, step, before)
+    answers = [await _has_switched(at, step, unreachable=None) for at in context.each(step.hosts)]
+    context.switch.taken_back = False in answers and True not in answers
+    return context.switch.taken_back
+
+
+async def _live(context: DeployContext, step: Switch, *, needed: bool) -> dict[str, dict[str, str]]:
+    """Server -> aliases that the services have now; a service without one has never answered."""
+    if not needed and len(step.hosts) < 2:
+        return {}
+    contexts = context.each(step.hosts)
+    states = await gather(at.proxy.observe() for at in contexts)
+    return {
+        at.session.name: {
+            name: state.live[step.project, name]
+            for name in step.aliases
+            if state is not None and (step.project, name) in state.live
+        }
+        for at, state in zip(contexts, states, strict=True)
+    }
+
+
+async def _has_switched(
+    context: DeployContext, step: Switch, *, unreachable: bool | None = True
+) -> bool | None:
+    """Whether a switch happened although its command failed.
+
+    With the only proxy out of reach nothing could be undone, and the next deploy sees the true state.
+    """
     try:
         state = await context.proxy.observe()
     except FtlError:
-        return True  # out of reach: nothing could be undone, and the next deploy sees the true state
+        return unreachable
     return state is not None and any(
         state.live.get((step.project, service)) == alias for service, alias in step.aliases.items()
     )
@@ -172,7 +216,7 @@ async def _has_switched(context: DeployContext, step: Switch) -> bool:
 async def drain(context: DeployContext, step: Drain) -> None:
     """Wait until old containers have finished their requests."""
     left = await wait_drained(
-        context.proxy.in_flight,
+        lambda: in_flight(context, step.hosts),
         step.addresses,
         step.timeout,
         context.emit,

@@ -7,9 +7,10 @@ release before run on meanwhile: nothing is committed until the new ones have se
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, gather_all
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import Switch
     from ftl.engine.values import Container
+    from ftl.host.session import Session
+
+    Before = Mapping[str, Mapping[str, str]]
 
 DRAIN_SECONDS = 10.0
 """Limit for requests to end on the new containers after a switch back."""
@@ -37,33 +41,54 @@ _PAUSE = 0.5
 class Exit:
     """A new container that exited; `code` is None where only its restart was seen."""
 
-    container: Container
+    container: NewContainer
     code: int | None
 
-    async def error(self, context: DeployContext) -> FtlError:
+    async def error(self) -> FtlError:
         """The error to raise, with the container's last log lines."""
-        service = self.container.labels[labels.SERVICE]
+        session, container = self.container.session, self.container.container
+        service = container.labels[labels.SERVICE]
         symptom = Exited(self.code)
-        return await diagnose(context.engine, context.machine, service, self.container.name, symptom)
+        return await diagnose(session.engine, session.machine, service, container.name, symptom)
 
 
-async def new_containers(context: DeployContext, project: str) -> list[Container]:
-    """The project's containers that this run created."""
+@dataclass(frozen=True, slots=True)
+class NewContainer:
+    """A container that this run created, and its server."""
+
+    session: Session
+    container: Container
+
+    @property
+    def id(self) -> str:
+        """Its ID."""
+        return self.container.id
+
+
+async def new_containers(context: DeployContext, project: str) -> list[NewContainer]:
+    """The project's containers that this run created, on all servers."""
     own = {labels.PROJECT: project, labels.ROLE: labels.ROLE_SERVICE}
     created = set(context.created.values())
-    return [one for one in await context.engine.containers(labels=own) if one.id in created]
+    sessions = [*context.fleet]
+    listed = await gather(session.engine.containers(labels=own) for session in sessions)
+    return [
+        NewContainer(session, one)
+        for session, containers in zip(sessions, listed, strict=True)
+        for one in containers
+        if one.id in created
+    ]
 
 
-async def find_exit(context: DeployContext, containers: Sequence[Container]) -> Exit | None:
+async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) -> Exit | None:
     """The first container that is down, or that the engine has restarted since it was healthy."""
-    states = await gather(context.engine.container(container.id) for container in containers)
+    states = await gather(container.session.engine.container(container.id) for container in containers)
     for container, state in zip(containers, states, strict=True):
         if has_exited(state, restarts=context.restarts.get(container.id, 0)):
             return Exit(container, None)
     return None
 
 
-def is_settled(context: DeployContext, container: Container) -> bool:
+def is_settled(context: DeployContext, container: NewContainer) -> bool:
     """Whether a container has run for long enough."""
     return context.settled_at.get(container.id, 0.0) <= asyncio.get_running_loop().time()
 
@@ -78,14 +103,14 @@ class Watch:
         containers: Those that have not settled.
     """
 
-    def __init__(self, context: DeployContext, containers: Sequence[Container]) -> None:
+    def __init__(self, context: DeployContext, containers: Sequence[NewContainer]) -> None:
         self._context = context
         self._containers = containers
-        self._waits: dict[asyncio.Task[int], Container] = {}
+        self._waits: dict[asyncio.Task[int], NewContainer] = {}
 
     async def __aenter__(self) -> Watch:
         self._waits = {
-            asyncio.create_task(self._context.engine.wait(container.id)): container
+            asyncio.create_task(container.session.engine.wait(container.id)): container
             for container in self._containers
         }
         return self
@@ -114,13 +139,13 @@ class Watch:
         return await find_exit(self._context, self._containers)
 
 
-async def switch_back(context: DeployContext, step: Switch, before: Mapping[str, str], end: Exit) -> bool:
+async def switch_back(context: DeployContext, step: Switch, before: Before, end: Exit) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
     Args:
         context: The deploy.
         step: The switch to take back.
-        before: Service -> alias, as it was; a service that is missing answered nothing.
+        before: What each proxy said.
         end: Why.
 
     Returns:
@@ -128,7 +153,7 @@ async def switch_back(context: DeployContext, step: Switch, before: Mapping[str,
     """
     for attempt in range(_ATTEMPTS):
         try:
-            await _restore(context, step, before)
+            await restore(context, step, before)
             break
         except FtlError:
             if attempt == _ATTEMPTS - 1:
@@ -137,18 +162,36 @@ async def switch_back(context: DeployContext, step: Switch, before: Mapping[str,
     context.switch.taken_back = True
     context.emit(
         Note(
-            f"{end.container.name} exited after the switch: requests go to the release before again",
+            f"{end.container.container.name} exited after the switch: requests go to the release before again",
             "warning",
         )
     )
     addresses = [
         endpoint.address
-        for container in await new_containers(context, step.project)
-        for endpoint in container.endpoints
+        for new in await new_containers(context, step.project)
+        for endpoint in new.container.endpoints
         if endpoint.address
     ]
-    await wait_drained(context.proxy.in_flight, addresses, DRAIN_SECONDS, context.emit)
+    await wait_drained(lambda: in_flight(context, step.hosts), addresses, DRAIN_SECONDS, context.emit)
     return True
+
+
+async def in_flight(context: DeployContext, hosts: Sequence[str]) -> dict[str, int]:
+    """Requests in flight by upstream address, in all proxies."""
+    total: Counter[str] = Counter()
+    for counts in await gather(at.proxy.in_flight() for at in context.each(hosts)):
+        total.update(counts)
+    return dict(total)
+
+
+async def restore(context: DeployContext, step: Switch, before: Before) -> None:
+    """Write to each proxy what it said before the switch.
+
+    Raises:
+        FtlError: A proxy does not answer; the others are restored.
+    """
+    contexts = context.each(step.hosts)
+    await gather_all(_restore(at, step, before.get(at.session.name, {})) for at in contexts)
 
 
 async def _restore(context: DeployContext, step: Switch, before: Mapping[str, str]) -> None:

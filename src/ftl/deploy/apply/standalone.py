@@ -1,8 +1,8 @@
-"""The runners of plain containers on one server."""
+"""The runners of all steps: those on one server, and those of a cluster."""
 
 from __future__ import annotations
 
-from ftl.deploy.apply import containers, hooks, image_removal, images, jobs, proxy, records, watch
+from ftl.deploy.apply import containers, hooks, image_removal, images, jobs, proxy, records, services, watch
 from ftl.deploy.apply.runners import Runners
 
 RUNNERS = Runners(
@@ -14,4 +14,5 @@ RUNNERS = Runners(
     proxy.RUNNERS,
     records.RUNNERS,
     watch.RUNNERS,
+    services.RUNNERS,
 )

@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.names import is_parked
 from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels
-from ftl.proxy.names import Installation
+from ftl.proxy.names import Installation, overlay_network, project_network
 from ftl.proxy.state import observe as observe_proxy
 from ftl.references import as_listed, familiar, pull_reference
 from ftl.releases.record import release_number
@@ -30,17 +30,53 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """A server as one project sees it.
+class ServerView:
+    """One server of a cluster, or the only one, as one project sees it.
 
     Attributes:
-        containers: Every container there, of other projects and of nobody too.
+        host: Its name in the fleet; empty for a project's only server.
+        web: Whether it has a proxy.
+        manager: Whether it has release records.
+    """
+
+    host: str
+    web: bool
+    manager: bool
+    info: EngineInfo
+    containers: tuple[Container, ...]
+    images: tuple[Image, ...]
+    volumes: tuple[Volume, ...]
+    proxy: ProxyState | None
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the server has an image: by digest where the reference has one, else by tag.
+
+        Engines list a container by its image's name as long as that stands for the image, else by the image's ID.
+        With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
+        not downloaded since another image had it unpacked already (seen on 26.1).
+        """
+        wanted = as_listed(reference)
+        return any(
+            wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
+            for image in self.images
+        ) or any(wanted == as_listed(one.image) for one in self.containers)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A server, or the servers of a cluster, as one project sees them.
+
+    Attributes:
+        server: Its name, or theirs.
+        containers: Every container there, of other projects and of nobody too; one for each replica of a Swarm service.
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
+        views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
+        down: Those that do not.
     """
 
     server: str
@@ -57,6 +93,32 @@ class Observed:
     unsettled: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
+    views: tuple[ServerView, ...] = ()
+    down: tuple[str, ...] = ()
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether there are several servers, with Swarm services."""
+        return bool(self.views)
+
+    @property
+    def network(self) -> str:
+        """Name of the project's network."""
+        return overlay_network(self.project) if self.is_cluster else project_network(self.project)
+
+    @property
+    def servers(self) -> tuple[ServerView, ...]:
+        """The servers that answer; the only one as well."""
+        if self.views:
+            return self.views
+        return (
+            ServerView("", True, True, self.info, self.containers, self.images, self.volumes, self.proxy),
+        )
+
+    @property
+    def proxies(self) -> tuple[ServerView, ...]:
+        """The servers that answer and have a proxy."""
+        return tuple(server for server in self.servers if server.web)
 
     def of_role(self, role: str) -> tuple[Container, ...]:
         """The project's own containers of one role."""
@@ -90,17 +152,8 @@ class Observed:
         return {release for service in services if (release := self.live_release(service))}
 
     def has_image(self, reference: str) -> bool:
-        """Whether the server has an image: by digest where the reference has one, else by tag.
-
-        Engines list a container by its image's name as long as that stands for the image, else by the image's ID.
-        With the containerd store this tells of images that `GET /images/json` leaves out: those of which a layer was
-        not downloaded since another image had it unpacked already (seen on 26.1).
-        """
-        wanted = as_listed(reference)
-        return any(
-            wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
-            for image in self.images
-        ) or any(wanted == as_listed(one.image) for one in self.containers)
+        """Whether all servers that answer have an image: see `ServerView.has_image`."""
+        return all(server.has_image(reference) for server in self.servers)
 
     @property
     def site(self) -> Site | None:
@@ -208,6 +261,18 @@ async def observe(
         server: The server's name in messages.
         containers: All containers there, which the caller asks for; None: they are asked for as well.
     """
+    return settled(await look(engine, info, project, server, containers=containers))
+
+
+async def look(
+    engine: Engine,
+    info: EngineInfo | None,
+    project: str,
+    server: str,
+    *,
+    containers: Awaitable[Sequence[Container]] | None = None,
+) -> Observed:
+    """Ask the server as `observe` does, with its records as they are stored."""
     async with task_group() as group:
         asked = group.create_task(_info(engine, info))
         listed = group.create_task(_containers(engine, containers))
@@ -232,7 +297,7 @@ async def observe(
         watches=history.result().watches,
     )
     policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
-    return settled(replace(observed, policies=policies))
+    return replace(observed, policies=policies)
 
 
 async def _policies(engine: Engine, observed: Observed, known: list[ContainerState]) -> dict[str, str]:
@@ -242,7 +307,13 @@ async def _policies(engine: Engine, observed: Observed, known: list[ContainerSta
     """
     cut = any(entry.outcome == "started" for entry in observed.audit[-1:])
     own = (*observed.services, *observed.dependencies.values())
-    asked = [one.id for one in own if one.state == "running" and (cut or labels.RESTART not in one.labels)]
+    asked = [
+        one.id
+        for one in own
+        if one.state == "running"
+        and (cut or labels.RESTART not in one.labels)
+        and labels.SWARM_TASK not in one.labels
+    ]
     states = [*known, *(await gather(engine.container(number) for number in asked))]
     return {state.id: state.restart_policy for state in states if state is not None}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
 from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
 from ftl.engine import labels
 from ftl.figures import count
-from ftl.proxy.names import project_network
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -184,6 +184,10 @@ def service_change(
         why = new_image(_commit_of(observed, live), commit)
     if action in ("unchanged", "restarted", "scaled") and _outside_network(observed, current):
         action, why = "replaced", NOT_IN_NETWORK
+    if action == "scaled" and any(map(service_id, current)):
+        action = (
+            "replaced"  # an update of the Swarm service would send requests to tasks before they are healthy
+        )
     if restart and current:
         action, why = "replaced", RESTART
     return ServiceChange(service, desired, source, action, why, live, current, leftovers)
@@ -254,7 +258,7 @@ def dependency_change(
 
 def _outside_network(observed: Observed, containers: Iterable[Container]) -> bool:
     """Whether containers are not in the project's network: somebody disconnected them, or removed it."""
-    name = project_network(observed.project)
+    name = observed.network
     network = next((network for network in observed.networks if network.name == name), None)
     return network is None or not all(
         any(endpoint.network_id == network.id for endpoint in container.endpoints) for container in containers

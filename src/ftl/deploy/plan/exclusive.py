@@ -28,7 +28,7 @@ AnyChange = ServiceChange | DependencyChange
 
 def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
     """Running containers that leave, and must not run beside what starts."""
-    sources = _writable(change.desired.spec.mounts)
+    sources = writable_volumes(change.desired.spec.mounts)
     leaving = _leaving(diff)
     if isinstance(change, ServiceChange):
         exclusive = change.service.recreate
@@ -38,7 +38,8 @@ def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
     given_up = (one for one, given in _given_up(diff) if given & sources)
     return tuple(
         {
-            one.id: one for one in (*(one for one in leaving if sources & _writable(one.mounts)), *given_up)
+            one.id: one
+            for one in (*(one for one in leaving if sources & writable_volumes(one.mounts)), *given_up)
         }.values()
     )
 
@@ -85,10 +86,10 @@ def refuse_shared_data(diff: Diff) -> None:
     idle = {one.id for one in diff.observed.containers if one.state == "exited"}
     idle -= {one.id for change in changes if change.action == "restarted" for one in _own(change)}
     for change in starting:
-        sources = _writable(change.desired.spec.mounts)
+        sources = writable_volumes(change.desired.spec.mounts)
         for container in (*diff.observed.services, *diff.observed.dependencies.values()):
             dependency = isinstance(change, DependencyChange) or _is_dependency(container)
-            shared = sources & _writable(container.mounts) - _asked(diff, container)
+            shared = sources & writable_volumes(container.mounts) - _asked(diff, container)
             if dependency and shared and container.id not in gone | idle:
                 raise UsageError(
                     f"{change.name} would start on the data of {container.name}, which this leaves as it is",
@@ -105,19 +106,19 @@ def _leaving(diff: Diff) -> list[Container]:
 def _given_up(diff: Diff) -> Iterator[tuple[Container, set[str]]]:
     """Running containers of services that are replaced, with the volumes that the new ones do not use."""
     for change in diff.starting:
-        kept = _writable(change.desired.spec.mounts)
+        kept = writable_volumes(change.desired.spec.mounts)
         # Those that never were live are removed before anything starts.
         for container in (*change.current, *change.once_live):
             if container.state != "exited":
-                yield container, _writable(container.mounts) - kept
+                yield container, writable_volumes(container.mounts) - kept
 
 
 def _givers(diff: Diff, change: DependencyChange) -> Iterator[str]:
     """Dependencies that are replaced and whose volume this one takes over."""
-    sources = _writable(change.desired.spec.mounts) if change.starts else set()
+    sources = writable_volumes(change.desired.spec.mounts) if change.starts else set()
     for other in diff.dependencies:
         if other.name != change.name and other.starts and other.current is not None:
-            given = _writable(other.current.mounts) - _writable(other.desired.spec.mounts)
+            given = writable_volumes(other.current.mounts) - writable_volumes(other.desired.spec.mounts)
             if given & sources:
                 yield other.name
 
@@ -137,11 +138,11 @@ def _asked(diff: Diff, container: Container) -> set[str]:
         if _is_dependency(container)
         else [service_container(project, one) for one in project.services if one.name == name]
     )
-    return {source for one in desired for source in _writable(one.spec.mounts)}
+    return {source for one in desired for source in writable_volumes(one.spec.mounts)}
 
 
 def _excludes(observed: Observed, container: Container, sources: set[str], *, exclusive: bool) -> bool:
-    shares = bool(sources & _writable(container.mounts))
+    shares = bool(sources & writable_volumes(container.mounts))
     if _is_dependency(container):
         return shares
     return exclusive and (shares or _was_exclusive(observed, container))
@@ -151,7 +152,8 @@ def _is_dependency(container: Container) -> bool:
     return container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
 
 
-def _writable(mounts: Iterable[Mount]) -> set[str]:
+def writable_volumes(mounts: Iterable[Mount]) -> set[str]:
+    """Volumes and folders that are mounted to be written to."""
     return {mount.source for mount in mounts if not mount.read_only}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
-from ftl.deploy.names import is_live_job, is_stopped_job
+from ftl.deploy.names import is_live_job, is_stopped_job, network_of
 from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE, DependencyChange, ServiceChange
 from ftl.deploy.plan.desired.specs import (
     command_words,
@@ -197,7 +197,7 @@ def job_spec(project: Project, job: Job, owner: Owner) -> ContainerSpec:
         if isinstance(owner, ServiceChange)
         else _backup_container(project, owner.dependency)
     )
-    spec = replace(task_spec(project.name, base, schedule), command=command_words(job.command))
+    spec = replace(task_spec(network_of(project), base, schedule), command=command_words(job.command))
     own = {
         labels.PROJECT: project.name,
         labels.SERVICE: job.service,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.records.retention import outdated_records, unused, unused_dependency_tags
 from ftl.engine import labels
-from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,11 +84,7 @@ def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:
     }
     for network in observed.networks:
         is_ours = network.labels.get(labels.PROJECT) == observed.project
-        if (
-            is_ours
-            and network.name != project_network(observed.project)
-            and not connected & {network.id, network.name}
-        ):
+        if is_ours and network.name != observed.network and not connected & {network.id, network.name}:
             yield network.name
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.placement import is_spread
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.tracks.cleanup import running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
@@ -27,6 +28,7 @@ def plan_notes(diff: Diff) -> Iterator[str]:
             f"{hook.name}, a hook that an interrupted deploy started, still runs: it is told to stop, and killed after "
             f"{stop_timeout(diff, hook):g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
         )
+    yield from _cluster_notes(diff)
     for change in diff.dependencies:
         yield from _dependency_notes(diff, change)
     if not diff.request.same_release:
@@ -42,6 +44,18 @@ def plan_notes(diff: Diff) -> Iterator[str]:
             f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
             "may use it; `ftl deploy --upgrade-proxy` replaces it"
         )
+
+
+def _cluster_notes(diff: Diff) -> Iterator[str]:
+    for host in diff.observed.down:
+        yield f"{host} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
+    for change in diff.starting:
+        replicas = change.service.replicas
+        if replicas > 1 and diff.observed.is_cluster and not is_spread(diff.project, change):
+            yield (
+                f"all {replicas} replicas of {change.name} run on one server: it has a volume or another setting that "
+                "is tied to one"
+            )
 
 
 def _scaled_before(diff: Diff) -> Iterator[str]:

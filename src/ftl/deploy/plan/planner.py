@@ -14,6 +14,7 @@ from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.placement import placed, refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.steps import (
@@ -34,7 +35,7 @@ from ftl.deploy.plan.tracks.rollout import (
     dependency_track,
     image_tracks,
     prepare_tracks,
-    proxy_track,
+    proxy_tracks,
     service_track,
 )
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
@@ -86,14 +87,15 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     refuse_shared_data(diff)
     refuse_major_versions(diff)
     refuse_unwatchable(diff)
+    refuse_moved_data(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
-        for stage in _stages(diff, inputs.author)
+        for stage in placed(_stages(diff, inputs.author), diff)
         if (tracks := tuple(filter(None, stage.tracks)))
     )
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):
-        stages = (*stages, Stage("restart policies", (policies,)))
+        stages = (*stages, *placed([Stage("restart policies", (policies,))], diff))
     return Plan(
         server=observed.server,
         project=request.project.name,
@@ -120,7 +122,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     dependencies = (
         tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
     )
-    yield Stage("dependencies", (proxy_track(diff), *dependencies))
+    yield Stage("dependencies", (*proxy_tracks(diff), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
     for level in start_levels(diff.services):

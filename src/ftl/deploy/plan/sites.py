@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.names import network_of
 from ftl.deploy.plan.start_order import deciding_service
 from ftl.errors import ConfigError
 from ftl.files import read_small_file
-from ftl.proxy.names import project_network, release_alias
+from ftl.proxy.names import release_alias
 from ftl.proxy.site import TlsFiles, Transition, UserCertificate, site_of
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def target_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
     """Site once the deploy is done, for the services that are live then."""
-    network = project_network(project.name)
+    network = network_of(project)
     subnets = next((one.subnets for one in observed.networks if one.name == network), ())
     site = site_of(project, subnets=subnets, services=tuple(serving), files=files)
     return replace(site, maintenance=observed.site.maintenance) if observed.site is not None else site

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.operation import Operation, run
-from ftl.host.session import open_session
+from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Server
+    from ftl.config import ClusterServer, Project, Server
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine
 
@@ -33,7 +34,8 @@ class ChangeRequest:
 
     Attributes:
         project: Its name.
-        server: Its server.
+        server: Its server; of several the first one.
+        servers: Those of its cluster; empty with one server.
         root: Folder of ftl.yaml, or the current one.
         services: The services (and for some commands dependencies) to change; empty for all.
         lock_wait: Seconds to wait for another operation to end.
@@ -44,6 +46,7 @@ class ChangeRequest:
     server: Server
     root: Path
     services: tuple[str, ...] = ()
+    servers: tuple[ClusterServer, ...] = ()
     lock_wait: float = 0.0
     dry_run: bool = False
 
@@ -57,10 +60,15 @@ class PreparedChange:
     """
 
     request: ChangeRequest
-    session: Session
+    fleet: Fleet
     observed: Observed
     by: Author
     began: float
+
+    @property
+    def session(self) -> Session:
+        """The server, or the first manager of a cluster."""
+        return self.fleet.first
 
     async def run(
         self, command: str, project: Project, plan: Callable[[Observed], Plan], *, emit: Emit
@@ -86,22 +94,22 @@ class PreparedChange:
             dry_run=self.request.dry_run,
             began=self.began,
         )
-        return await run(operation, self.session, self.observed, emit=emit)
+        return await run(operation, self.fleet, self.observed, emit=emit)
 
 
 @asynccontextmanager
-async def open_change(request: ChangeRequest, machine: Machine) -> AsyncIterator[PreparedChange]:
-    """Connect to a server, observe a project there, and find out meanwhile who changes it.
+async def open_change(request: ChangeRequest, machines: Sequence[Machine]) -> AsyncIterator[PreparedChange]:
+    """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
     Args:
         request: What is asked for.
-        machine: The project's server, not entered yet.
+        machines: The project's servers, not entered yet.
 
     Raises:
         ServerError, EngineError: The server does not answer.
     """
     began = time.monotonic()
-    async with open_session(machine) as session:
-        observing = observe(session.engine, session.info, request.project, session.name)
+    async with open_fleet(machines) as fleet:
+        observing = observe_fleet(fleet, request.project, request.servers)
         observed, by = await gather2(observing, author(request.root))
-        yield PreparedChange(request, session, observed, by, began)
+        yield PreparedChange(request, fleet, observed, by, began)

@@ -19,7 +19,7 @@ from ftl.operations.changes.change import open_change
 from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
@@ -37,7 +37,7 @@ async def change_live(
     command: str,
     make: Callable[[ChangeRequest, Author, Observed], Plan],
     request: ChangeRequest,
-    machine: Machine,
+    machines: Sequence[Machine],
     *,
     emit: Emit,
 ) -> Applied:
@@ -47,14 +47,14 @@ async def change_live(
         command: The command line, without `ftl`.
         make: Makes the plan. Pure.
         request: What is asked for.
-        machine: The project's server, not entered yet.
+        machines: The project's servers, not entered yet.
         emit: Receives progress events.
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
         ServerError, LockHeld, Unhealthy, EngineError.
     """
-    async with open_change(request, machine) as change:
+    async with open_change(request, machines) as change:
         _, project = live_project(change.observed, request.server)
         return await change.run(command, project, lambda server: make(request, change.by, server), emit=emit)
 

@@ -12,6 +12,8 @@ from ftl.operations.changes.change import open_change
 from ftl.operations.changes.rollback_target import find_release
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
@@ -21,13 +23,13 @@ _HINT = "`ftl releases` lists them"
 
 
 async def mark_bad(
-    request: ChangeRequest, machine: Machine, release: str, reason: str, *, emit: Emit
+    request: ChangeRequest, machines: Sequence[Machine], release: str, reason: str, *, emit: Emit
 ) -> None:
     """Mark a release as bad.
 
     Args:
         request: The project.
-        machine: Its server, not entered yet.
+        machines: Its servers, not entered yet.
         release: The release's name.
         reason: Why nobody should go back to it; empty takes the mark away.
         emit: Receives progress events.
@@ -36,7 +38,7 @@ async def mark_bad(
         UsageError: There is no such release.
         ServerError, LockHeld, EngineError.
     """
-    async with open_change(request, machine) as change:
+    async with open_change(request, machines) as change:
         project = recorded_project(find_release(change.observed, release, _HINT), request.server)
         command = f"releases --mark-bad {release}"
         await change.run(command, project, lambda server: plan_mark(server, release, reason), emit=emit)

@@ -47,7 +47,7 @@ class Pruned:
     bytes_freed_here: int = 0
 
 
-async def prune(request: ChangeRequest, machine: Machine, *, emit: Emit) -> Pruned:
+async def prune(request: ChangeRequest, machines: Sequence[Machine], *, emit: Emit) -> Pruned:
     """Remove leftovers of a project; a dry run only lists them.
 
     Raises:
@@ -58,7 +58,7 @@ async def prune(request: ChangeRequest, machine: Machine, *, emit: Emit) -> Prun
 
     here = [] if request.server.is_local else await images_here(request.project)
     async with (
-        open_change(request, machine) as change,
+        open_change(request, machines) as change,
         Engine(local_url(), name="this machine") as local,
     ):
         _, project = live_project(change.observed, request.server)

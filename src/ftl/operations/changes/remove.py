@@ -64,7 +64,7 @@ class Removal:
 
 async def remove(
     request: ChangeRequest,
-    machine: Machine,
+    machines: Sequence[Machine],
     *,
     volumes: bool,
     emit: Emit,
@@ -74,7 +74,7 @@ async def remove(
 
     Args:
         request: The project.
-        machine: Its server, not entered yet.
+        machines: Its servers, not entered yet.
         volumes: Remove its named volumes, too.
         emit: Receives progress events.
         confirm: Asks whether to go on; raises where it must not.
@@ -83,7 +83,7 @@ async def remove(
         UsageError: It has nothing there.
         ServerError, LockHeld, EngineError.
     """
-    async with open_change(request, machine) as change:
+    async with open_change(request, machines) as change:
         found = belongings(change.observed, volumes=volumes)
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
         if plan_remove(change.observed, volumes=volumes).empty:

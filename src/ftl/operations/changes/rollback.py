@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.records.recorded import live_project, recorded_images, recorded_project
+from ftl.deploy.plan.records.recorded import (
+    live_project,
+    recorded_images,
+    recorded_project,
+    refuse_other_kind,
+)
 from ftl.deploy.request import DeployRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
 from ftl.figures import count
@@ -23,7 +28,7 @@ from ftl.operations.changes.rollback_images import images_here, rebuilt, refuse_
 from ftl.operations.changes.rollback_target import choose, once_live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.config import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
@@ -78,14 +83,14 @@ class Rollback:
         return self.applied.plan
 
 
-async def rollback(request: RollbackRequest, machine: Machine, *, emit: Emit) -> Rollback:
+async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emit: Emit) -> Rollback:
     """Restore an earlier release.
 
     Raises:
         UsageError: There is no such release, it never was live, or its images are gone.
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
-    async with open_change(request.change, machine) as change:
+    async with open_change(request.change, machines) as change:
         observed = change.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
@@ -156,6 +161,7 @@ def plan_rollback(
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the dependencies and the proxy of the live one."""
     project = recorded_project(target, request.change.server)
+    refuse_other_kind(observed, project, target)
     _, live = live_project(observed, request.change.server)
     _refuse_shared(project, live, target)
 

@@ -10,7 +10,7 @@ from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
-from ftl.health.probe import ProbeResult, docker_verdict, probe_ports, with_docker_check
+from ftl.health.probe import ProbeResult, at_gateway, docker_verdict, probe_ports, with_docker_check
 from ftl.health.spec import HealthSpec, dependency_health, service_health
 
 if TYPE_CHECKING:
@@ -61,14 +61,21 @@ def health_spec(project: Project, role: str, name: str) -> HealthSpec:
 
 
 async def check_containers(
-    project: Project, engine: Engine, machine: Machine, listed: Iterable[Container]
+    project: Project, engine: Engine, machine: Machine, listed: Iterable[Container], *, overlay: bool = False
 ) -> dict[str, ContainerHealth]:
     """Check all of a project's containers, and the proxy's, side by side; the results by ID.
 
     Jobs are left out: they run when cron starts them.
+
+    Args:
+        project: The project.
+        engine: The server's engine.
+        machine: The server.
+        listed: The containers there.
+        overlay: They are in an overlay, whose addresses their own server does not reach.
     """
     own = [container for container in listed if _belongs(container, project.name)]
-    results = await gather(_check(project, engine, machine, container) for container in own)
+    results = await gather(_check(project, engine, machine, container, overlay=overlay) for container in own)
     return {container.id: result for container, result in zip(own, results, strict=True)}
 
 
@@ -77,7 +84,9 @@ def _belongs(container: Container, project: str) -> bool:
     return role == labels.ROLE_PROXY or (role in _ROLES and container.labels.get(labels.PROJECT) == project)
 
 
-async def _check(project: Project, engine: Engine, machine: Machine, container: Container) -> ContainerHealth:
+async def _check(
+    project: Project, engine: Engine, machine: Machine, container: Container, *, overlay: bool
+) -> ContainerHealth:
     """Inspect a container and, if it runs, probe it once; at the same time, by its address in the list.
 
     One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
@@ -85,6 +94,8 @@ async def _check(project: Project, engine: Engine, machine: Machine, container: 
     spec = health_spec(project, container.labels[labels.ROLE], container.labels.get(labels.SERVICE, ""))
     bounded = replace(spec, timeout=min(spec.timeout, PROBE_TIMEOUT))
     ports = replace(bounded, ports=()) if container.state != "running" else bounded
+    if overlay and ports.ports:
+        container = await _reachable(engine, container)
     state, probed = await gather2(engine.container(container.id), _probe(engine, machine, container, ports))
     if state is None:
         return ContainerHealth(False, False, "removed", "")
@@ -96,6 +107,13 @@ async def _check(project: Project, engine: Engine, machine: Machine, container: 
         age = container.status.partition(" (")[0].removeprefix("Up ").lower()
         result = replace(result, ok=False, text=f"it exits: restarted {times}, {age} ago")
     return ContainerHealth(True, result.ok, _health(result), state.started, state.restarts)
+
+
+async def _reachable(engine: Engine, container: Container) -> Container:
+    """A container of an overlay, with the address at which its server reaches it."""
+    state = await engine.container(container.id)
+    endpoints = (await at_gateway(engine, state)).endpoints if state is not None else ()
+    return replace(container, endpoints=endpoints)
 
 
 async def _probe(engine: Engine, machine: Machine, container: Container, spec: HealthSpec) -> ProbeResult:

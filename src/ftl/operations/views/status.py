@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
-from ftl.aio import task_group
+from ftl.aio import gather, task_group
 from ftl.dataclass import dataclass
+from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.observe.state import observe
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.figures import utc
 from ftl.host.jobs import job_states
-from ftl.operations.views.container_health import check_containers, health_spec
+from ftl.operations.views.container_health import ContainerHealth, check_containers, health_spec
 from ftl.programs import program
 from ftl.releases.record import release_number
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.config import Project
-    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.observe.state import Observed, ServerView
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, EngineInfo
+    from ftl.host.fleet import Fleet
     from ftl.host.jobs import JobState
     from ftl.host.session import Session
-    from ftl.operations.views.container_health import ContainerHealth
     from ftl.ssh.machine import Machine
 
 ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
@@ -53,6 +54,7 @@ class Unit:
         ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
         restarts: How often the engine restarted its containers after an exit.
         containers: IDs of its containers.
+        server: The servers that they are on; empty for a project's only one.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Unit:
     ports: tuple[str, ...]
     restarts: int = 0
     containers: tuple[str, ...] = field(default=(), compare=False)
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,26 @@ class WatchStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """One of several servers.
+
+    Attributes:
+        state: Whether it answers.
+        manager: Whether it is a manager of the cluster.
+        proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
+        tasks: Number of the project's containers that run there.
+    """
+
+    host: str
+    state: Literal["ready", "down"]
+    manager: bool = False
+    proxy: Literal["", "up", "behind", "down"] = ""
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """A project on its server.
+    """A project on its server, or on those of its cluster.
 
     Attributes:
         release: The youngest release that is live; None where none is.
@@ -115,6 +136,7 @@ class Status:
         hold: Why nobody shall deploy, from `ftl rollback --hold`; None: everybody may.
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
+        servers: Those of a cluster; empty with one server.
     """
 
     project: str
@@ -128,6 +150,7 @@ class Status:
     hold: str | None = None
     maintenance: bool = False
     watch: WatchStatus | None = None
+    servers: tuple[ServerStatus, ...] = ()
 
     @property
     def deployed(self) -> bool:
@@ -192,6 +215,34 @@ async def look(project: Project, engine: Engine, machine: Machine, info: EngineI
     return Look(observing.result(), checking.result(), jobs.result())
 
 
+async def look_at_all(project: Project, fleet: Fleet) -> Look:
+    """Observe the servers of a cluster; check the containers on each, and so the replicas."""
+    observed = await observe_fleet(fleet, project.name, project.servers)
+
+    async def checked(view: ServerView) -> dict[str, ContainerHealth]:
+        session = fleet.at(view.host)
+        return await check_containers(project, session.engine, session.machine, view.containers, overlay=True)
+
+    healths = {
+        name: health for each in await gather(map(checked, observed.views)) for name, health in each.items()
+    }
+    for replica in observed.services:
+        located = located_container(observed, replica)
+        if located is None:
+            healths[replica.id] = ContainerHealth(False, False, f"no task runs ({replica.status})", "")
+        else:
+            healths[replica.id] = healths[located[1].id]
+    jobs = await gather(
+        job_states(fleet.at(view.host).engine, [one for one in view.containers if _is_own(project, one)])
+        for view in observed.views
+    )
+    return Look(observed, healths, tuple(state for each in jobs for state in each))
+
+
+def _is_own(project: Project, container: Container) -> bool:
+    return container.labels.get(labels.PROJECT) == project.name
+
+
 async def status(project: Project, session: Session, ahead: Look | None = None) -> Status:
     """Describe the project from a look at its server.
 
@@ -211,11 +262,11 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         *_proxy(project, observed),
         *_runs(observed),
     ]
-    units = tuple(_unit(members, found.healths) for members in every)
+    units = tuple(_unit(observed, members, found.healths) for members in every)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
-        server=session.name,
+        server=observed.server,
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=units,
@@ -225,6 +276,7 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         hold=observed.hold.reason if observed.hold is not None else None,
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
+        servers=tuple(_servers(project, observed)) if observed.is_cluster else (),
     )
 
 
@@ -240,6 +292,28 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     script = program(__package__, "watch_runs.sh")
     done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
+
+
+def _servers(project: Project, observed: Observed) -> Iterable[ServerStatus]:
+    """The servers in the order of the file, with those that do not answer."""
+    views = {view.host: view for view in observed.views}
+    for server in project.servers:
+        view = views.get(server.host)
+        if view is None:
+            yield ServerStatus(server.host, "down")
+            continue
+        tasks = sum(one.state == "running" and _is_own(project, one) for one in view.containers)
+        yield ServerStatus(server.host, "ready", view.manager, _proxy_state(observed, view), tasks)
+
+
+def _proxy_state(observed: Observed, view: ServerView) -> Literal["", "up", "behind", "down"]:
+    if not view.web:
+        return ""
+    if view.proxy is None or not view.proxy.running:
+        return "down"
+    live = observed.proxy.live if observed.proxy is not None else {}
+    own = {key: alias for key, alias in live.items() if key[0] == observed.project}
+    return "up" if all(view.proxy.live.get(key) == alias for key, alias in own.items()) else "behind"
 
 
 def _live(observed: Observed) -> LiveRelease | None:
@@ -291,12 +365,14 @@ def _dependencies(project: Project, observed: Observed) -> Iterable[_Members]:
 
 
 def _proxy(project: Project, observed: Observed) -> Iterable[_Members]:
-    """The proxy; a service that needs one and runs without it is unreachable."""
-    state = observed.proxy
-    if state is not None:
-        containers = tuple(one for one in observed.containers if one.id == state.container)
+    """Each proxy; a service that needs one and runs without it is unreachable."""
+    proxies = [view.proxy.container for view in observed.proxies if view.proxy is not None]
+    for proxy in proxies:
+        containers = tuple(one for one in observed.containers if one.id == proxy)
         yield _Members("proxy", "proxy", None, True, 1, (), containers)
-    elif any(service.proxied_port and observed.serves(service.name) for service in project.services):
+    if not proxies and any(
+        service.proxied_port and observed.serves(service.name) for service in project.services
+    ):
         yield _Members("proxy", "proxy", None, True, 1, (), (), MISSING)
 
 
@@ -308,7 +384,7 @@ def _runs(observed: Observed) -> Iterable[_Members]:
         yield _Members(name, "run", release, True, 0, (), (container,))
 
 
-def _unit(members: _Members, healths: Mapping[str, ContainerHealth]) -> Unit:
+def _unit(observed: Observed, members: _Members, healths: Mapping[str, ContainerHealth]) -> Unit:
     results = [healths[container.id] for container in members.containers]
     running = [result for result in results if result.running]
     unhealthy = [result for result in results if not result.healthy]
@@ -326,7 +402,14 @@ def _unit(members: _Members, healths: Mapping[str, ContainerHealth]) -> Unit:
         ports=_ports(members.containers, members.ports),
         restarts=sum(result.restarts for result in results),
         containers=tuple(container.id for container in members.containers),
+        server=", ".join(_hosts(observed, members.containers)),
     )
+
+
+def _hosts(observed: Observed, containers: Sequence[Container]) -> Iterable[str]:
+    """The servers of containers, each once; none for a project's only server."""
+    located = [located_container(observed, container) for container in containers]
+    return dict.fromkeys(found[0] for found in located if found is not None and found[0])
 
 
 def _summary(results: Sequence[ContainerHealth], unhealthy: Sequence[ContainerHealth]) -> str:

@@ -48,7 +48,7 @@ def test_certificates_are_awaited_for_new_hosts_alone() -> None:
         routes=(Route(path="/"), Route(path="/", host="www.example.com"), Route(host="shop.test"))
     )
     found = plan(project(other), server(before, *container(before, "web", "r1"), live={"web": "r1"}))
-    assert [step.hosts for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
+    assert [step.domains for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
         ("www.example.com",)
     ]
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from ftl.databases import official
 from ftl.dataclass import dataclass
-from ftl.deploy.names import volume_name
+from ftl.deploy.names import network_of, volume_name
 from ftl.deploy.plan.desired.settings import container_files, engine_settings
 from ftl.deploy.replicas import aliases
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
-from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,15 +33,18 @@ class DesiredContainer:
     Attributes:
         spec: Its settings, without image, labels and alias of a release.
         config: Hash of `spec` and the port: a running container with another one has to be replaced.
+        network: The project's network, in which it is.
     """
 
     name: str
     spec: ContainerSpec
     config: str
+    network: str
 
 
 def service_container(project: Project, service: Service) -> DesiredContainer:
     """The desired container of a service."""
+    network = network_of(project)
     spec = ContainerSpec(
         image="",
         labels=dict(service.labels),
@@ -61,9 +63,9 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         files=container_files(service),
         stop_timeout=service.stop_timeout,
         # The name of others leads to the proxy.
-        networks={project_network(project.name): (service.name,)} if service.protocol == "tcp" else {},
+        networks={network: (service.name,)} if service.protocol == "tcp" else {},
     )
-    return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port))
+    return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port), network)
 
 
 def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
@@ -81,7 +83,7 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
         restart=dependency.restart,
         settings=engine_settings(dependency),
         files=container_files(dependency),
-        networks={project_network(project.name): (dependency.name,)},
+        networks={network_of(project): (dependency.name,)},
     )
     config = fingerprint(spec)
     database = official(dependency.image)
@@ -94,7 +96,9 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
         labels.ROLE: labels.ROLE_DEPENDENCY,
         labels.CONFIG: config,
     }
-    return DesiredContainer(dependency.name, replace(spec, image="", labels=own_labels), config)
+    return DesiredContainer(
+        dependency.name, replace(spec, image="", labels=own_labels), config, network_of(project)
+    )
 
 
 def release_spec(
@@ -127,9 +131,8 @@ def release_spec(
         **({labels.GENERATION: str(generation)} if generation > 1 else {}),
         **({labels.ADDED: "true"} if added else {}),
     }
-    network = project_network(project)
-    own = desired.spec.networks.get(network, ())
-    return replace(desired.spec, labels=marks, networks={network: (*own, *aliases(marks))})
+    own = desired.spec.networks.get(desired.network, ())
+    return replace(desired.spec, labels=marks, networks={desired.network: (*own, *aliases(marks))})
 
 
 def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
@@ -153,11 +156,11 @@ def release_variables(service: str, *, release: str, commit: str | None, environ
     }
 
 
-def task_spec(project: str, base: ContainerSpec, task_labels: Mapping[str, str]) -> ContainerSpec:
+def task_spec(network: str, base: ContainerSpec, task_labels: Mapping[str, str]) -> ContainerSpec:
     """Container of a command that ends: a service's env and volumes, no name in the network.
 
     Args:
-        project: The project's name.
+        network: The project's network.
         base: The service's container; ports, health check and restart policy are left out.
         task_labels: All of its labels.
     """
@@ -167,7 +170,7 @@ def task_spec(project: str, base: ContainerSpec, task_labels: Mapping[str, str])
         healthcheck=None,
         restart="no",
         labels=dict(task_labels),
-        networks={project_network(project): ()},
+        networks={network: ()},
     )
 
 
@@ -189,7 +192,7 @@ def release_task(
         labels.RELEASE: release,
         labels.ROLE: role,
     }
-    return replace(task_spec(project, desired.spec, marks), env={**desired.spec.env, **variables})
+    return replace(task_spec(desired.network, desired.spec, marks), env={**desired.spec.env, **variables})
 
 
 def hook_command(command: str | tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -111,7 +111,22 @@ def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Pro
         UsageError: Nothing was deployed yet.
     """
     record = live_record(observed)
-    return record, recorded_project(record, server)
+    project = recorded_project(record, server)
+    refuse_other_kind(observed, project, record)
+    return record, project
+
+
+def refuse_other_kind(observed: Observed, project: Project, record: ReleaseRecord) -> None:
+    """Refuse a release of one server where there is a cluster now, and the reverse.
+
+    Raises:
+        UsageError: Its containers are in another network.
+    """
+    if observed.is_cluster != project.is_cluster:
+        before = "several servers" if project.is_cluster else "one server"
+        raise UsageError(
+            f"{record.release} was deployed to {before}", hint="`ftl deploy` makes the first release here"
+        )
 
 
 def recorded_images(observed: Observed, project: Project, record: ReleaseRecord) -> RecordedImages:

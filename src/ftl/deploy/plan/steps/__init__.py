@@ -43,6 +43,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps.services import CreateService, RemoveServices, WaitTasks
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "ConnectProxy",
     "ContainerRef",
     "CreateJob",
+    "CreateService",
     "Decide",
     "Drain",
     "DropTags",
@@ -71,6 +73,7 @@ __all__ = [
     "RemoveJobs",
     "RemoveNetworks",
     "RemoveRoutes",
+    "RemoveServices",
     "RemoveSite",
     "RemoveVolumes",
     "RepairSwitch",
@@ -91,6 +94,7 @@ __all__ = [
     "TagPulled",
     "UpgradeProxy",
     "WaitHealthy",
+    "WaitTasks",
     "WatchRelease",
     "WatchedJob",
     "WatchedService",

@@ -29,16 +29,23 @@ class Step:
 
     Attributes:
         kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
-        host: Server it runs on, by its name in the fleet; empty: the project's only server.
+        together: Run once for all its servers, and not on each of them.
+        hosts: Servers it runs on, by their names in the fleet; empty: the project's only server.
     """
 
     kind: ClassVar[str]
-    host: str = field(default="", kw_only=True)
+    together: ClassVar[bool] = False
+    hosts: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def text(self) -> str:
         """Description for people, in the imperative."""
         raise NotImplementedError
+
+    @property
+    def located_text(self) -> str:
+        """The description, with the servers of a cluster that it runs on."""
+        return f"{self.text} on {', '.join(self.hosts)}" if self.hosts else self.text
 
     @property
     def subject(self) -> str | None:

@@ -102,13 +102,13 @@ class AwaitCertificates(Step):
     files: Mapping[str, str]
 
     @property
-    def hosts(self) -> tuple[str, ...]:
-        """The hosts."""
+    def domains(self) -> tuple[str, ...]:
+        """The host names that certificates are for."""
         return tuple(self.files)
 
     @property
     def text(self) -> str:
-        return f"get certificates for {', '.join(self.hosts)}"
+        return f"get certificates for {', '.join(self.domains)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,7 @@ class Switch(Step):
     """
 
     kind: ClassVar[str] = "switch"
+    together: ClassVar[bool] = True
     project: str
     release: str
     aliases: Mapping[str, str]
@@ -164,6 +165,7 @@ class Drain(ServiceStep):
     """Let old containers finish the requests in flight, for at most `timeout` seconds."""
 
     kind: ClassVar[str] = "drain"
+    together: ClassVar[bool] = True
     addresses: tuple[str, ...]
     timeout: float
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.deploy.names import network_of
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
 from ftl.deploy.plan.steps import (
@@ -20,7 +21,6 @@ from ftl.deploy.plan.steps import (
 )
 from ftl.deploy.plan.tracks.watch import watched
 from ftl.engine import labels
-from ftl.proxy.names import project_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
@@ -176,7 +176,7 @@ def _retire(
     stop: float,
     why: str = "replaced",
 ) -> Track:
-    network = project_network(diff.project.name)
+    network = network_of(diff.project)
     stopped = stopped_before(diff)
     serving = [one for one in containers if one.state == "running" and one.id not in stopped]
     addresses = tuple(

@@ -6,16 +6,18 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.names import fresh_name, parked_name, volume_name
+from ftl.deploy.names import fresh_name, network_of, parked_name, service_name, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.desired.specs import release_spec
 from ftl.deploy.plan.exclusive import stop_before
+from ftl.deploy.plan.placement import constraints_of, is_spread, places_of
 from ftl.deploy.plan.steps import (
     ApplySite,
     BringImage,
     ConnectProxy,
     ContainerRef,
+    CreateService,
     EnsureNetwork,
     EnsureProxy,
     EnsureStore,
@@ -34,20 +36,21 @@ from ftl.deploy.plan.steps import (
     TagPulled,
     UpgradeProxy,
     WaitHealthy,
+    WaitTasks,
 )
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health
-from ftl.proxy.names import project_network
 from ftl.releases.record import loaded_by_ftl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftl.deploy.observe.state import ServerView
     from ftl.deploy.plan.changes import DependencyChange, ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
-    from ftl.engine.values import Mount
+    from ftl.engine.values import ContainerSpec, Mount
     from ftl.health.spec import HealthSpec
 
 INTERRUPTED = "left by an interrupted deploy"
@@ -56,15 +59,17 @@ INTERRUPTED = "left by an interrupted deploy"
 def prepare_tracks(diff: Diff) -> Iterator[Track]:
     """Create network, volumes, proxy and record store; remove what interrupted deploys left."""
     project, observed = diff.project, diff.observed
-    network = project_network(project.name)
+    network = network_of(project)
     ground: list[Step] = []
-    if network not in {one.name for one in observed.networks}:
+    # That of a cluster is made by `ftl setup`, which knows how the servers reach each other.
+    if network not in {one.name for one in observed.networks} and not project.is_cluster:
         ground.append(EnsureNetwork(project.name, network))
     existing = {volume.name for volume in observed.volumes}
     volumes = (volume_name(project.name, name) for name in project.volumes)
     ground += [EnsureVolume(project.name, name) for name in volumes if name not in existing]
     yield tuple(ground)
-    yield tuple(_shared(diff))
+    for server in observed.servers:
+        yield tuple(_shared(diff, server))
     for change in diff.services:
         if change.never_live:
             yield (StopAndRemove(change.name, refs(change.never_live), 0.0, INTERRUPTED),)
@@ -79,23 +84,30 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
         yield (StopAndRemove("hooks", refs([hook]), stop_timeout(diff, hook), INTERRUPTED),)
 
 
-def _shared(diff: Diff) -> Iterator[Step]:
-    """What all projects on the server share: the proxy, and the store of release records."""
-    observed, image = diff.observed, diff.project.proxy.image
-    needs_proxy = diff.proxied and (observed.proxy is None or not observed.proxy.running)
-    needs_store = diff.makes_release and not any(
-        container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in observed.containers
+def _at(server: ServerView) -> tuple[str, ...]:
+    """The `hosts` of a step on one server."""
+    return (server.host,) if server.host else ()
+
+
+def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
+    """What all projects on a server share: the proxy, and the store of release records."""
+    proxy, image, proxied = server.proxy, diff.project.proxy.image, diff.proxied and server.web
+    needs_proxy = proxied and (proxy is None or not proxy.running)
+    needs_store = (
+        diff.makes_release
+        and server.manager
+        and not any(container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in server.containers)
     )
-    if (needs_proxy or needs_store) and not observed.has_image(image):
-        yield BringImage(image, observed.info.platform)
+    if (needs_proxy or needs_store) and not server.has_image(image):
+        yield BringImage(image, server.info.platform, hosts=_at(server))
     if needs_proxy:
-        yield EnsureProxy(image)
-    elif diff.proxied and observed.proxy is not None and observed.proxy.leftovers:
-        yield EnsureProxy(image, interrupted=True)
-    if not needs_proxy and diff.request.upgrade_proxy and diff.proxied:
-        yield UpgradeProxy(image)
+        yield EnsureProxy(image, hosts=_at(server))
+    elif proxied and proxy is not None and proxy.leftovers:
+        yield EnsureProxy(image, interrupted=True, hosts=_at(server))
+    if not needs_proxy and diff.request.upgrade_proxy and proxied:
+        yield UpgradeProxy(image, hosts=_at(server))
     if needs_store:
-        yield EnsureStore(image)
+        yield EnsureStore(image, hosts=_at(server))
 
 
 def image_tracks(diff: Diff) -> Iterator[Track]:
@@ -132,16 +144,24 @@ def _through_registry(diff: Diff, change: ServiceChange, local: str, reference: 
     return PushPull(change.name, local, reference, tag, diff.observed.info.platform)
 
 
-def proxy_track(diff: Diff) -> Track:
-    """Connect the proxy to the project's network and give it the names of new services."""
+def proxy_tracks(diff: Diff) -> Iterator[Track]:
+    """Connect each proxy to the project's network and give it the names of new services."""
+    for server in diff.observed.proxies:
+        yield tuple(replace(step, hosts=_at(server)) for step in _proxy_steps(diff, server))
+
+
+def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
     site = diff.transitional_site
-    network = project_network(diff.project.name)
-    proxy, known = diff.observed.proxy, diff.observed.site
+    network = network_of(diff.project)
+    proxy = server.proxy
+    known = diff.observed.site if proxy is None or diff.project.name in proxy.sites else None
     named = {name.service for name in known.all_internal} if known is not None else set()
     direct = {service.name for service in diff.project.services if service.protocol == "tcp"}
     without = tuple(sorted(direct & named))
     if site is None:
-        return (ConnectProxy(network, (), without),) if without else ()
+        if without:
+            yield ConnectProxy(network, (), without)
+        return
     aliases = tuple(sorted({name.service for name in site.all_internal} - direct))
     connected = (
         proxy is not None
@@ -151,14 +171,28 @@ def proxy_track(diff: Diff) -> Track:
         and set(aliases) <= named
         and not without
     )
-    steps: list[Step] = [] if connected else [ConnectProxy(network, aliases, without)]
+    if not connected:
+        yield ConnectProxy(network, aliases, without)
     name = diff.project.name
     stored = proxy.site(name) if proxy is not None else None
     if stored != site or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
-        steps.append(ApplySite(site, diff.certificate))
-    if diff.unswitched:
-        steps.append(RepairSwitch(diff.project.name, diff.unswitched))
-    return tuple(steps)
+        yield ApplySite(site, diff.certificate)
+    lost = {**_behind(diff, server), **diff.unswitched}
+    if lost:
+        yield RepairSwitch(diff.project.name, lost)
+
+
+def _behind(diff: Diff, server: ServerView) -> dict[str, str]:
+    """Service -> live alias, where one proxy of several says something else: it was away, or is new."""
+    known = server.proxy.live if server.proxy is not None else {}
+    live = {
+        change.name: diff.observed.live_alias(change.name)
+        for change in diff.services
+        if change.service.proxied_port
+    }
+    return {
+        name: alias for name, alias in live.items() if alias and known.get((diff.project.name, name)) != alias
+    }
 
 
 def dependency_track(diff: Diff, change: DependencyChange) -> Track:
@@ -235,6 +269,8 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     )
     numbers = tuple(range(1, service.replicas + 1))
     steps += _stop_first(diff, change)
+    if is_spread(diff.project, change):
+        return (*steps, *_swarm_service(diff, change, spec))
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
     steps.append(
@@ -246,6 +282,26 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     if name in diff.named_early:
         steps.append(PublishName(name, project, diff.alias(change)))
     return tuple(steps)
+
+
+def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> Iterator[Step]:
+    """Start a service on several servers, and wait for each of its tasks."""
+    project, name = diff.project, change.name
+    service = service_name(project.name, name, diff.generation_name(change))
+    replicas = change.service.replicas
+    yield CreateService(
+        name,
+        service,
+        spec,
+        diff.service_image(change),
+        change.why,
+        replicas,
+        places_of(diff, change.service),
+        constraints_of(diff, change.service),
+    )
+    yield WaitTasks(name, service, replicas, _check(diff, change))
+    if name in diff.named_early:
+        yield PublishName(name, project.name, diff.alias(change))
 
 
 def _healthy(diff: Diff, change: ServiceChange) -> WaitHealthy:

@@ -96,6 +96,8 @@ def refuse_unwatchable(diff: Diff) -> None:
 
 
 def _reasons(diff: Diff) -> Iterator[str]:
+    if diff.observed.is_cluster:
+        yield "one server cannot switch the proxies of the others"
     for change in diff.starting:
         service = change.service
         if not change.current:

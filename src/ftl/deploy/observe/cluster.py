@@ -1,0 +1,262 @@
+"""Observed state of the servers of a cluster, merged to what a plan needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, gather2
+from ftl.config.models.server import WEB
+from ftl.deploy.observe.state import Observed, ServerView, look, observe, settled
+from ftl.deploy.replicas import reached_by
+from ftl.engine import labels
+from ftl.engine.values import Container, Endpoint
+from ftl.errors import EngineError, ServerError
+from ftl.proxy.names import overlay_network
+from ftl.releases.record import release_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ftl.config import ClusterServer
+    from ftl.engine.services import SwarmService, SwarmTask
+    from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
+    from ftl.proxy.state import ProxyState
+    from ftl.releases.record import ReleaseRecord
+
+_SETUP = "`ftl setup` makes the servers of ftl.yaml one cluster"
+
+
+async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterServer]) -> Observed:
+    """Observe a project on its server, or on all servers of its cluster that answer.
+
+    Args:
+        fleet: The open sessions.
+        project: The project's name.
+        servers: Those of its cluster; empty with one server.
+
+    Raises:
+        ServerError: The servers are not a cluster, or no manager answers.
+        EngineError: From an engine.
+    """
+    first = fleet.first
+    if not servers:
+        return await observe(first.engine, first.info, project, first.name)
+    _require_cluster(fleet)
+    looks, (services, tasks) = await gather2(
+        gather(look(one.engine, one.info, project, one.name) for one in fleet), _swarm(first)
+    )
+    own = [service for service in services if service.labels.get(labels.PROJECT) == project]
+    names = {network.id: network.name for view in looks for network in view.networks}
+    if overlay_network(project) not in names.values():
+        raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
+    return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names))))
+
+
+def platform_of(fleet: Fleet) -> str:
+    """The platform that images are built for.
+
+    Raises:
+        ServerError: The servers have different ones: an image here is built for one.
+    """
+    platforms = {session.name: session.info.platform for session in fleet}
+    if len(set(platforms.values())) > 1:
+        listed = ", ".join(f"{name} is {platform}" for name, platform in platforms.items())
+        raise ServerError("the servers of a cluster must have one platform", cause=listed)
+    return next(iter(platforms.values()))
+
+
+def _require_cluster(fleet: Fleet) -> None:
+    for session in fleet:
+        if not session.info.node:
+            raise ServerError(f"{session.name} is not in the cluster", hint=_SETUP)
+    if not fleet.first.info.is_manager:
+        missing = ", ".join(fleet.missing)
+        raise ServerError(
+            "no manager of the cluster answers, so nothing can be changed",
+            cause=f"{missing} cannot be reached" if missing else None,
+            hint="what runs goes on; start the servers again",
+        )
+
+
+async def _swarm(manager: Session) -> tuple[list[SwarmService], list[SwarmTask]]:
+    """Services and running tasks.
+
+    Raises:
+        ServerError: Most of the managers are gone.
+    """
+    try:
+        return await gather2(manager.engine.services(), manager.engine.tasks())
+    except EngineError as error:
+        if "leader" not in (error.cause or ""):
+            raise
+        raise ServerError(
+            "most managers of the cluster do not answer, so nothing can be changed",
+            cause=error.cause,
+            hint="what runs goes on; start the servers that are down again",
+        ) from error
+
+
+def replicas(
+    services: Iterable[SwarmService], tasks: Iterable[SwarmTask], networks: Mapping[str, str]
+) -> Iterator[Container]:
+    """One container for each replica that a Swarm service shall have: what a plan compares.
+
+    Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere.
+
+    Args:
+        services: The project's services.
+        tasks: Tasks that shall run.
+        networks: ID -> name.
+    """
+    by_slot = {(task.service, task.slot): task for task in tasks if task.wanted == "running"}
+    for service in services:
+        for slot in range(1, service.replicas + 1):
+            task = by_slot.get((service.id, slot))
+            addresses = task.addresses if task is not None else {}
+            yield Container(
+                id=f"{service.id}.{slot}",
+                name=f"{service.name}.{slot}",
+                image=service.labels.get(labels.IMAGE, service.image),
+                image_id=service.image if service.image.startswith("sha256:") else "",
+                labels={**service.labels, labels.REPLICA: str(slot)},
+                state="running",
+                status=task.state if task is not None else "pending",
+                created=0,
+                endpoints=tuple(
+                    Endpoint(networks.get(network, network), addresses.get(network, ""), aliases, network)
+                    for network, aliases in service.networks.items()
+                ),
+            )
+
+
+def service_id(container: Container) -> str:
+    """ID of the Swarm service that an observed replica is of; empty for a plain container."""
+    identity, dot, slot = container.id.partition(".")
+    return identity if dot and slot.isdigit() else ""
+
+
+def located_container(observed: Observed, container: Container) -> tuple[str, Container] | None:
+    """The server of an observed container, and the container; of a replica that of its task.
+
+    None where no server that answers has one.
+    """
+    if not observed.is_cluster:
+        return "", container
+    service, slot = service_id(container), container.labels.get(labels.REPLICA, "")
+    for view in observed.views:
+        for one in view.containers:
+            if one.id == container.id:
+                return view.host, one
+            if service and one.state == "running" and _is_task(one, service, slot):
+                return view.host, one
+    return None
+
+
+def _is_task(container: Container, service: str, slot: str) -> bool:
+    """Whether a container is the task of a replica: its name there is SERVICE.SLOT.TASK."""
+    name = container.labels.get(labels.SWARM_TASK_NAME, "").split(".")
+    return container.labels.get(labels.SWARM_SERVICE) == service and name[-2:-1] == [slot]
+
+
+def _merged(
+    project: str,
+    servers: Sequence[ClusterServer],
+    fleet: Fleet,
+    looks: Sequence[Observed],
+    swarm: tuple[Container, ...],
+) -> Observed:
+    web = {server.host for server in servers if WEB in server.roles}
+    views = tuple(
+        ServerView(
+            host=session.name,
+            web=session.name in web,
+            manager=session.info.is_manager,
+            info=session.info,
+            containers=seen.containers,
+            images=seen.images,
+            volumes=seen.volumes,
+            proxy=seen.proxy,
+        )
+        for session, seen in zip(fleet, looks, strict=True)
+    )
+    plain = tuple(one for view in views for one in view.containers if labels.SWARM_TASK not in one.labels)
+    newest = max(looks, key=lambda seen: (_progress(seen), seen.server == fleet.first.name))
+    first = next(seen for seen in looks if seen.server == fleet.first.name)
+    return replace(
+        newest,
+        server=", ".join(view.host for view in views),
+        info=first.info,
+        containers=(*plain, *swarm),
+        images=tuple(image for view in views for image in view.images),
+        networks=first.networks,
+        volumes=tuple(volume for view in views for volume in view.volumes),
+        proxy=merged_proxy(
+            project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
+        ),
+        releases=_all_records(newest.releases, (seen.releases for seen in looks)),
+        policies={name: policy for seen in looks for name, policy in seen.policies.items()},
+        views=views,
+        down=tuple(fleet.missing),
+    )
+
+
+def _progress(seen: Observed) -> tuple[int, int, float]:
+    """How far a server's history goes: one that was away lacks what happened meanwhile."""
+    ended = [record for record in seen.releases if record.outcome != "started"]
+    return (
+        max((record.number for record in seen.releases), default=0),
+        len(ended),
+        max((entry.time for entry in seen.audit), default=0.0),
+    )
+
+
+def _all_records(
+    newest: Sequence[ReleaseRecord], others: Iterable[Sequence[ReleaseRecord]]
+) -> tuple[ReleaseRecord, ...]:
+    """The newest history, with what only other servers know."""
+    records = {record.release: record for each in others for record in each}
+    records |= {record.release: record for record in newest}
+    return tuple(sorted(records.values(), key=lambda record: record.number))
+
+
+def merged_proxy(
+    project: str, proxies: Sequence[ProxyState], containers: Sequence[Container]
+) -> ProxyState | None:
+    """The proxy as a plan sees it: one that is up to date, with the live releases of all.
+
+    One that was away during a deploy names releases whose containers are gone, or older ones than the others.
+
+    Args:
+        project: The project.
+        proxies: Those of the servers that answer.
+        containers: The project's containers, of all servers.
+    """
+    if not proxies:
+        return None
+    live: dict[tuple[str, str], str] = {}
+    for proxy in proxies:
+        for key, alias in proxy.live.items():
+            if key[0] == project and _age(containers, key[1], alias) > _age(
+                containers, key[1], live.get(key, "")
+            ):
+                live[key] = alias
+
+    def agrees(proxy: ProxyState) -> tuple[bool, bool, int]:
+        own = sum(proxy.live.get(key) == alias for key, alias in live.items())
+        return (proxy.running, project in proxy.sites, own)
+
+    base = max(proxies, key=agrees)
+    return replace(base, live={**base.live, **live})
+
+
+def _age(containers: Sequence[Container], service: str, alias: str) -> int:
+    """Number of the release that an alias leads to; 0 where it leads to none."""
+    own = [one for one in containers if one.labels.get(labels.SERVICE) == service and _is_service(one)]
+    reached = reached_by(alias, own) if alias else ()
+    return max((release_number(one.labels[labels.RELEASE]) for one in reached), default=0)
+
+
+def _is_service(container: Container) -> bool:
+    return container.labels.get(labels.ROLE) == labels.ROLE_SERVICE

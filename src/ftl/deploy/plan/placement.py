@@ -1,0 +1,274 @@
+"""Placement: on which servers of a cluster each step of a plan runs.
+
+The planner says what is to be done; steps that concern one server of several name it already. Here the others get
+theirs: routes go to each proxy, records to each manager, a container to the server that it is on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.observe.cluster import service_id
+from ftl.deploy.plan.changes import DependencyChange
+from ftl.deploy.plan.exclusive import writable_volumes
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    ApplySite,
+    AwaitCertificates,
+    BringImage,
+    CheckCron,
+    CompactRecords,
+    ContainerRef,
+    CreateJob,
+    Drain,
+    DropTags,
+    EnsureVolume,
+    PublishName,
+    PushPull,
+    Record,
+    RemoveJobs,
+    RemoveRoutes,
+    RemoveServices,
+    RemoveSite,
+    RepairSwitch,
+    RestartContainers,
+    RunHook,
+    SendImages,
+    ServiceStep,
+    SetHold,
+    SetRestartPolicy,
+    StartContainers,
+    StartDependency,
+    StopAndRemove,
+    StopContainers,
+    StopOld,
+    Switch,
+    SwitchJobs,
+    TagPulled,
+    WaitHealthy,
+    WriteCrontab,
+)
+from ftl.engine.services import SETTINGS
+from ftl.errors import ServerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ftl.config import Project, Service
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.changes import ServiceChange
+    from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.exclusive import AnyChange
+    from ftl.deploy.plan.model import Stage, Track
+    from ftl.deploy.plan.steps import Step
+    from ftl.engine.values import Container
+
+_EVERYWHERE = (SendImages, PushPull, TagPulled, DropTags)
+_PROXIES = (
+    ApplySite,
+    AwaitCertificates,
+    Drain,
+    PublishName,
+    RemoveRoutes,
+    RemoveSite,
+    RepairSwitch,
+    Switch,
+)
+_MANAGERS = (AmendRecords, CompactRecords, Record, SetHold)
+_FIRST = (CheckCron, CreateJob, RemoveJobs, RunHook, SwitchJobs, WriteCrontab)
+_OF_CONTAINERS = (RestartContainers, SetRestartPolicy, StopAndRemove, StopContainers, StopOld, WaitHealthy)
+
+
+def is_spread(project: Project, change: ServiceChange) -> bool:
+    """Whether a service runs as a Swarm service: it has nothing that is on one server only.
+
+    A task that wakes up elsewhere would have an empty volume (moby#33080).
+    """
+    spec = change.desired.spec
+    bound = spec.publish or spec.files or change.service.recreate
+    named = any(not mount.source.startswith("/") for mount in spec.mounts)
+    return project.is_cluster and not bound and not named and spec.settings.keys() <= SETTINGS
+
+
+def places_of(diff: Diff, service: Service) -> tuple[str, ...]:
+    """Servers that answer and may run a service.
+
+    Raises:
+        ServerError: None does.
+    """
+    places = diff.project.places_of(service)
+    up = {server.host for server in diff.observed.views}
+    if not up.intersection(places):
+        raise ServerError(f"{service.name} runs on {', '.join(places)} only, which cannot be reached")
+    return tuple(place for place in places if place in up)
+
+
+def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
+    """Placement constraints of a Swarm service, by the labels that `ftl setup` gives the nodes."""
+    project, places = diff.project.name, places_of(diff, service)
+    excluded = (server.host for server in diff.project.servers if server.host not in places)
+    return (
+        f"node.labels.ftl.role.{project}.any==true",
+        *(f"node.labels.ftl.host.{project}!={host}" for host in excluded),
+    )
+
+
+def refuse_moved_data(diff: Diff) -> None:
+    """Refuse to start something on another server than its data is on.
+
+    Raises:
+        UsageError: `on` names another server.
+        ServerError: Its server cannot be reached.
+    """
+    if not diff.observed.is_cluster:
+        return
+    changes: list[AnyChange] = [*diff.dependencies, *diff.services]
+    for change in changes:
+        if not isinstance(change, DependencyChange) and is_spread(diff.project, change):
+            continue
+        wanted = _place(diff, change)
+        current = (
+            [one for one in (change.current,) if one is not None]
+            if isinstance(change, DependencyChange)
+            else list(change.current)
+        )
+        for container in current:
+            where = host_of(diff.observed, container)
+            if where not in ("", wanted) and writable_volumes(container.mounts):
+                raise UsageError(
+                    f"{change.name} has its data on {where}, and `on` places it on {wanted}",
+                    hint=f"write `on: {where}`, or move the data first (`ftl backup`, `ftl restore`)",
+                )
+
+
+def host_of(observed: Observed, container: Container) -> str:
+    """The server that an observed container is on; empty for a replica of a Swarm service."""
+    return next((view.host for view in observed.views if container in view.containers), "")
+
+
+def _place(diff: Diff, change: AnyChange) -> str:
+    if isinstance(change, DependencyChange):
+        host = diff.project.place_of(change.dependency)
+    else:
+        host = places_of(diff, change.service)[0]
+    if host in diff.observed.down:
+        raise ServerError(f"{host} cannot be reached, and {change.name} runs there")
+    return host
+
+
+def placed(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
+    """Stages whose steps name their servers; with one server as they are.
+
+    Raises:
+        ServerError: A server that something is placed on cannot be reached.
+    """
+    if not diff.observed.is_cluster:
+        yield from stages
+        return
+    placement = _Placement(diff)
+    for stage in stages:
+        yield replace(stage, tracks=tuple(placement.track(track) for track in stage.tracks))
+
+
+class _Placement:
+    """The servers of each step of a plan for a cluster."""
+
+    def __init__(self, diff: Diff) -> None:
+        self._diff = diff
+        observed = diff.observed
+        self._up = tuple(view.host for view in observed.views)
+        self._proxies = tuple(view.host for view in observed.proxies)
+        self._managers = tuple(view.host for view in observed.views if view.manager)
+        self._host = {one.id: view.host for view in observed.views for one in view.containers}
+        self._replica = {one.id: one for one in observed.containers if service_id(one)}
+
+    def track(self, track: Track) -> Track:
+        """The steps of a track, at their servers."""
+        return tuple(placed for step in track for placed in self._of(step))
+
+    def _of(self, step: Step) -> Iterator[Step]:
+        if step.hosts:
+            yield step
+        elif isinstance(step, _OF_CONTAINERS):
+            yield from self._by_host(step)
+        elif hosts := self._hosts(step):
+            yield replace(step, hosts=hosts)
+        else:
+            yield step
+
+    def _hosts(self, step: Step) -> tuple[str, ...]:
+        if isinstance(step, _EVERYWHERE):
+            return self._up
+        if isinstance(step, _PROXIES):
+            return self._proxies
+        if isinstance(step, _MANAGERS):
+            return self._managers
+        if isinstance(step, _FIRST):
+            return (self._first(step),)
+        if isinstance(step, BringImage):
+            return self._bringing(step)
+        if isinstance(step, EnsureVolume):
+            return self._using(step.name)
+        if isinstance(step, (StartContainers, StartDependency)):
+            return (self._own_place(step),)
+        return ()
+
+    def _first(self, step: Step) -> str:
+        host = self._diff.project.servers[0].host
+        if host not in self._up:
+            raise ServerError(
+                f"{host} cannot be reached, and it is where jobs and hooks run",
+                hint=f"to be done: {step.text}",
+            )
+        return host
+
+    def _bringing(self, step: BringImage) -> tuple[str, ...]:
+        """Servers that lack an image: those of the dependencies that run it, or all for a service."""
+        places = {
+            change.name: (_place(self._diff, change),)
+            for change in self._diff.dependencies
+            if change.name in step.owners
+        }
+        wanted = [host for owner in step.owners for host in places.get(owner, self._up)]
+        return tuple(
+            view.host
+            for view in self._diff.observed.views
+            if view.host in wanted and not view.has_image(step.reference)
+        )
+
+    def _using(self, volume: str) -> tuple[str, ...]:
+        changes: list[AnyChange] = [*self._diff.dependencies, *self._diff.services]
+        users = [
+            change
+            for change in changes
+            if any(mount.source == volume for mount in change.desired.spec.mounts)
+        ]
+        return tuple(dict.fromkeys(_place(self._diff, change) for change in users)) or (self._up[0],)
+
+    def _own_place(self, step: ServiceStep) -> str:
+        changes: list[AnyChange] = [*self._diff.dependencies, *self._diff.services]
+        return next(_place(self._diff, change) for change in changes if change.name == step.service)
+
+    def _by_host(
+        self,
+        step: RestartContainers | SetRestartPolicy | StopAndRemove | StopContainers | StopOld | WaitHealthy,
+    ) -> Iterator[Step]:
+        """A step about containers, for each of their servers; replicas go with their Swarm service."""
+        hosts: dict[str, list[ContainerRef]] = defaultdict(list)
+        services: dict[str, ContainerRef] = {}
+        for ref in step.containers:
+            if ref.id in self._replica:
+                replica = self._replica[ref.id]
+                name = replica.name.rpartition(".")[0]
+                services[name] = ContainerRef(service_id(replica), name)
+            elif ref.id:
+                hosts[self._host[ref.id]].append(ref)
+            elif isinstance(step, ServiceStep):
+                hosts[self._own_place(step)].append(ref)
+        for host, refs in hosts.items():
+            yield replace(step, containers=tuple(refs), hosts=(host,))
+        if services and isinstance(step, (StopAndRemove, StopOld)):
+            why = step.why or "replaced"
+            yield RemoveServices(step.service, tuple(services.values()), why)

@@ -1,0 +1,143 @@
+"""Deploys to three servers: every proxy switches under load, and none serves an old release."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab.load import Load, Request, Target
+from tests.e2e.support.project import DOCKERFILE, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.servers import Lab, Server
+    from tests.harness import Outcome, Project
+
+pytestmark = [pytest.mark.engine, pytest.mark.server]
+
+
+@dataclass
+class ClusterProject:
+    """A project with one service on three servers."""
+
+    project: Project
+    servers: list[Server]
+    name: str
+    config: dict[str, Any]
+
+    @property
+    def domain(self) -> str:
+        """The project's domain."""
+        return f"{self.name}.example.com"
+
+    def deploy(self, text: str) -> Outcome:
+        """Deploy a version whose answer is `text`."""
+        files = {"app/Dockerfile": DOCKERFILE, "app/www/index.html": text}
+        self.project.write({**files, "ftl.yaml": json.dumps(self.config)})
+        return self.project.run("deploy", "--json")
+
+    def get(self, server: Server) -> tuple[int, str]:
+        """Request from outside, at one of the servers."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+        try:
+            connection.request("GET", "/", headers={"Host": self.domain})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator[ClusterProject]:
+    """Three servers in one Swarm, as `ftl setup` would leave them."""
+    name = unique("clu")
+    servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
+    try:
+        _form_swarm(servers, name)
+        sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
+        web = {
+            "name": "web",
+            "build": "app",
+            "port": 8000,
+            "routes": ["/"],
+            "replicas": 3,
+            "stop_timeout": 1,
+            "drain_timeout": "8s",
+        }
+        made = ClusterProject(ftl(), servers, name, {})
+        made.config = {
+            "project": {"name": name, "domain": made.domain},
+            "servers": sections,
+            "services": [web],
+            "proxy": {"tls": "off"},
+        }
+        yield made
+    finally:
+        for server in servers:
+            lab.remove(server.name)
+
+
+def _form_swarm(servers: list[Server], project: str) -> None:
+    first = servers[0]
+    first.docker("swarm", "init", "--advertise-addr", first.address)
+    token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
+    for server in servers[1:]:
+        server.docker(
+            "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
+        )
+    for server in servers:
+        node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
+        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
+        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
+    labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
+    overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
+    first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")
+
+
+def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -> Load:
+    def saw(_: Request, body: bytes) -> None:
+        seen.add((server.name, body.decode()))
+
+    target = Target("127.0.0.1", server.http_port, cluster.domain)
+    return Load(target, [Request("GET", "/")], clients=3, pause=0.01, saw=saw)
+
+
+def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
+    cluster: ClusterProject,
+) -> None:
+    """Keep-alive clients at every proxy; then one server loses its power during a deploy."""
+    first = cluster.deploy("one")
+    assert first.exit_code == 0, first.stderr
+    seen: set[tuple[str, str]] = set()
+    with ExitStack() as stack:
+        loads = [stack.enter_context(_load(cluster, server, seen)) for server in cluster.servers]
+        for text in ("two", "three"):
+            done = cluster.deploy(text)
+            assert done.exit_code == 0, done.stderr
+    for load in loads:
+        assert load.tally.requests > 100
+        assert load.tally.reasons == {}
+    assert seen == {(server.name, text) for server in cluster.servers for text in ("one", "two", "three")}
+
+    away = cluster.servers[2]
+    away.kill()
+    assert cluster.deploy("four").exit_code == 0
+    assert [cluster.get(server) for server in cluster.servers[:2]] == [(200, "four")] * 2
+    away.start()
+    answers = set()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            answers.add(cluster.get(away))
+        except OSError:
+            continue
+        time.sleep(0.2)
+    assert not {answer for answer in answers if answer[0] == 200 and answer[1] != "four"}
+    assert cluster.deploy("four").exit_code == 0
+    assert cluster.get(away) == (200, "four")

@@ -1,0 +1,262 @@
+"""Plans for several servers: what happens where, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models.project import Dependency
+from ftl.config.models.server import ClusterServer
+from ftl.deploy.names import network_of
+from ftl.deploy.observe.cluster import merged_proxy, replicas
+from ftl.deploy.observe.state import Observed, ServerView
+from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.desired.specs import dependency_container, service_container
+from ftl.engine import labels
+from ftl.engine.services import SwarmService, SwarmTask
+from ftl.engine.values import Container, Endpoint, Image, Network
+from ftl.errors import ServerError, UsageError
+from ftl.proxy.caddy import render
+from ftl.proxy.names import release_alias
+from ftl.proxy.site import site_of
+from ftl.proxy.state import ProxyState
+from tests.unit.deploy.world import INFO, SUBNET, actions, kinds, plan, project, record, service
+
+if TYPE_CHECKING:
+    from ftl.config import Project
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.steps import Step
+
+HOSTS = ("a", "b", "c")
+
+
+def cluster(*services: object, roles: tuple[str, ...] = ("web", "worker"), **settings: object) -> Project:
+    """The project on three servers; the last one has `roles`."""
+    servers = (*(ClusterServer(host=host) for host in "ab"), ClusterServer(host="c", roles=roles))
+    return project(*services, servers=servers, **settings)  # type: ignore[arg-type]
+
+
+def tasks_of(asked: Project, release: str, *, content: str = "sha256:one") -> tuple[Container, ...]:
+    """The replicas of the Swarm service `web` at a release."""
+    web = asked.services[0]
+    marks = {
+        labels.PROJECT: "shop",
+        labels.SERVICE: "web",
+        labels.RELEASE: release,
+        labels.ROLE: labels.ROLE_SERVICE,
+        labels.CONFIG: service_container(asked, web).config,
+        labels.CONTENT: content,
+        labels.IMAGE: f"shop-web:{release}",
+    }
+    alias = release_alias("shop", "web", release)
+    swarm = SwarmService(
+        f"s{release}", f"shop-web-{release}", marks, "sha256:i", web.replicas, {"n": (alias,)}
+    )
+    tasks = [
+        SwarmTask(f"t{slot}", swarm.id, slot, "node", "running", "running", "", "c", {"n": f"10.0.0.{slot}"})
+        for slot in range(1, web.replicas + 1)
+    ]
+    return tuple(replicas([swarm], tasks, {"n": network_of(asked)}))
+
+
+def dependency_on(asked: Project, name: str) -> Container:
+    """A dependency's container in the overlay."""
+    one = next(each for each in asked.dependencies if each.name == name)
+    return Container(
+        id=f"id-{name}",
+        name=f"shop-{name}",
+        image=one.image,
+        image_id="sha256:y",
+        labels={**dependency_container(asked, one).spec.labels, labels.RESTART: "always"},
+        state="running",
+        status="",
+        created=0,
+        endpoints=(Endpoint(network_of(asked), "10.0.0.8", network_id="n"),),
+        mounts=dependency_container(asked, one).spec.mounts,
+    )
+
+
+def proxy_of(asked: Project, live: str = "", *, with_site: bool = True) -> ProxyState:
+    """A proxy that serves the project; `live` is the release of `web`."""
+    sites = {"shop": site_of(asked, subnets=(SUBNET,))} if with_site else {}
+    return ProxyState(
+        container="p",
+        running=True,
+        image="caddy:2",
+        networks=("ftl-edge", network_of(asked)),
+        sites=sites,
+        live={("shop", "web"): release_alias("shop", "web", live)} if live else {},
+        config=hashlib.sha256(render(tuple(sites.values()))).hexdigest(),
+    )
+
+
+def observed(
+    asked: Project,
+    *swarm: Container,
+    live: str = "",
+    ready: bool = True,
+    down: tuple[str, ...] = (),
+    behind: dict[str, ProxyState | None] | None = None,
+    on: dict[str, tuple[Container, ...]] | None = None,
+) -> Observed:
+    """The servers of the project; those in `behind` have another proxy than the others."""
+    state = Container("s", "ftl-state", "caddy:2", "i", {labels.ROLE: labels.ROLE_STATE}, "created", "", 0)
+    views = []
+    for server in asked.servers:
+        if server.host in down:
+            continue
+        web = "web" in server.roles
+        proxy = proxy_of(asked, live) if ready and web else None
+        own = (on or {}).get(server.host, ())
+        views.append(
+            ServerView(
+                host=server.host,
+                web=web,
+                manager=True,
+                info=INFO,
+                containers=(*own, *((replace(state, id=f"s-{server.host}"),) if ready else ())),
+                images=(Image("caddy", ("caddy:2",), (), (), {}, "linux/amd64", 1),) if ready else (),
+                volumes=(),
+                proxy=(behind or {}).get(server.host, proxy),
+            )
+        )
+    plain = tuple(one for view in views for one in view.containers)
+    return Observed(
+        server="a, b, c",
+        info=INFO,
+        project="shop",
+        containers=(*plain, *swarm),
+        images=tuple(image for view in views for image in view.images),
+        networks=(Network("n", network_of(asked), {}, (SUBNET,), False, "overlay"),),
+        proxy=merged_proxy("shop", [view.proxy for view in views if view.proxy is not None], swarm),
+        releases=(record(live, web=live),) if live else (),
+        views=tuple(views),
+        down=down,
+    )
+
+
+def where(found: Plan, kind: type[Step]) -> list[tuple[str, ...]]:
+    """The servers of a plan's steps of a kind."""
+    return [step.hosts for step in found.steps if isinstance(step, kind)]
+
+
+def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None:
+    """The image goes everywhere, routes to each proxy, records to each manager; the Swarm places the replicas."""
+    asked = cluster(service(replicas=3))
+    found = plan(asked, observed(asked, ready=False))
+    assert where(found, s.EnsureProxy) == [("a",), ("b",), ("c",)]
+    assert where(found, s.EnsureStore) == [("a",), ("b",), ("c",)]
+    assert where(found, s.SendImages) == [HOSTS]
+    assert where(found, s.Switch) == [HOSTS]
+    assert where(found, s.Record) == [HOSTS, HOSTS]
+    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, HOSTS)
+    assert created.constraints == ("node.labels.ftl.role.shop.any==true",)
+    assert "EnsureNetwork" not in kinds(found)
+    assert "StartContainers" not in kinds(found)
+
+
+def test_a_server_without_the_role_web_has_no_proxy() -> None:
+    """It gets the image, and its services may run there."""
+    asked = cluster(roles=("worker",))
+    found = plan(asked, observed(asked, ready=False))
+    assert where(found, s.EnsureProxy) == [("a",), ("b",)]
+    assert where(found, s.Switch) == [("a", "b")]
+    assert where(found, s.SendImages) == [HOSTS]
+
+
+def test_nothing_is_done_where_all_servers_are_as_they_should_be() -> None:
+    """One look at each, and no step."""
+    asked = cluster(service(replicas=2))
+    assert plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1")).empty
+
+
+def test_a_new_image_makes_a_new_swarm_service_and_removes_the_old_one() -> None:
+    """All proxies together wait for the requests in flight."""
+    asked = cluster(service(replicas=2))
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
+    assert where(found, s.Drain) == [HOSTS]
+    drain = next(step for step in found.steps if isinstance(step, s.Drain))
+    assert drain.addresses == ("10.0.0.1", "10.0.0.2")
+    removed = next(step for step in found.steps if isinstance(step, s.RemoveServices))
+    assert removed.services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    assert "StopAndRemove" not in kinds(found)
+
+
+def test_another_number_of_replicas_makes_a_new_swarm_service() -> None:
+    """More replicas of the running one would get requests before they are healthy."""
+    before, asked = cluster(service(replicas=2)), cluster(service(replicas=3))
+    found = plan(asked, observed(asked, *tasks_of(before, "r1"), live="r1"))
+    assert actions(found) == {"web": "replaced"}
+    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    assert (created.name, created.replicas) == ("shop-web-r2", 3)
+
+
+@pytest.mark.parametrize("stale", ["r0", ""])
+def test_a_proxy_that_was_away_is_pointed_at_the_live_release(stale: str) -> None:
+    """It names a release that is gone, or nothing; no release is made for it."""
+    asked = cluster()
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, stale)})
+    found = plan(asked, seen)
+    assert kinds(found) == ["RepairSwitch"]
+    assert where(found, s.RepairSwitch) == [("b",)]
+    assert found.release == "r1"
+
+
+def test_a_server_without_a_proxy_gets_one_with_the_routes_of_the_others() -> None:
+    """A new server, or one whose proxy was removed."""
+    asked = cluster()
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"c": None}))
+    assert kinds(found) == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
+    assert {step.hosts for step in found.steps} == {("c",)}
+
+
+def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
+    """It says so, and the Swarm does not place a replica there: the server lacks the image."""
+    asked = cluster(service(replicas=2))
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("c",)), content="sha256:two")
+    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    assert created.places == ("a", "b")
+    assert "node.labels.ftl.host.shop!=c" in created.constraints
+    assert any("c cannot be reached" in note for note in found.notes)
+    assert where(found, s.Switch) == [("a", "b")]
+
+
+def test_a_service_whose_only_server_is_down_is_refused() -> None:
+    """Nothing is touched."""
+    asked = cluster(service(on=("c",)))
+    with pytest.raises(ServerError, match="web runs on c only, which cannot be reached"):
+        plan(asked, observed(asked, down=("c",)))
+
+
+def test_a_service_with_a_volume_stays_a_container_on_one_server() -> None:
+    """A task that wakes up elsewhere would have an empty volume."""
+    asked = cluster(service(volumes=("data:/data",)), volumes=("data",))
+    found = plan(asked, observed(asked))
+    assert where(found, s.StartContainers) == [("a",)]
+    assert where(found, s.WaitHealthy) == [("a",)]
+    assert where(found, s.EnsureVolume) == [("a",)]
+    assert "CreateService" not in kinds(found)
+
+
+def test_a_dependency_runs_where_on_says() -> None:
+    """Its image goes there alone, and so does its volume."""
+    db = Dependency(name="db", image="postgres:16", volumes=("data:/data",), on="b")
+    asked = cluster(dependencies=(db,), volumes=("data",))
+    found = plan(asked, observed(asked))
+    bringing = [step for step in found.steps if isinstance(step, s.BringImage)]
+    assert [step.hosts for step in bringing if step.reference == "postgres:16"] == [("b",)]
+    assert where(found, s.StartDependency) == [("b",)]
+    assert where(found, s.EnsureVolume) == [("b",)]
+
+
+def test_a_dependency_does_not_move_away_from_its_data() -> None:
+    """It would start on an empty volume there."""
+    db = Dependency(name="db", image="postgres:16", volumes=("data:/data",))
+    before, asked = (cluster(dependencies=(replace(db, on=on),), volumes=("data",)) for on in ("a", "b"))
+    seen = observed(asked, *tasks_of(before, "r1"), live="r1", on={"a": (dependency_on(before, "db"),)})
+    with pytest.raises(UsageError, match="db has its data on a, and `on` places it on b"):
+        plan(asked, seen)
