@@ -113,7 +113,7 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     with app.project.start("exec", "db", "--", "psql", "-U", "postgres", "-d", "shop", "-c", hold):
         while psql(app, "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^BEGIN'") == "0":
             time.sleep(0.2)
-        with app.project.start("restore", "db", "db.dump", "--yes") as first:
+        with app.project.start("restore", "db", "db.dump", "--yes", "--wait-lock", "60") as first:
             second = app.run("restore", "db", "db.dump", "--yes", "--wait-lock", "60")
             assert first.wait(60) == 0
         assert second.exit_code == 0, second
