@@ -15,7 +15,7 @@ PACKAGE = "ftl-deploy"
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class InstalledProgram:
     """Method, place and next step of an installation.
 
     `method` is `uv tool`, `pipx`, `homebrew`, `file`, `checkout`, `venv` or `system`. `command` is an
@@ -33,7 +33,7 @@ class Installation:
         return shlex.join(self.command) if self.command else self.advice
 
 
-def this_installation() -> Installation:
+def this_installation() -> InstalledProgram:
     """Recognise the running FTL's installer by what it leaves in its environment.
 
     uv writes `uv-receipt.toml` into the environment of a tool, pipx `pipx_metadata.json`; Homebrew's environments
@@ -42,33 +42,33 @@ def this_installation() -> Installation:
     """
     if getattr(sys, "frozen", False):
         advice = "put the file of the new version in the place of this one"
-        return Installation("file", Path(sys.executable), advice=advice)
+        return InstalledProgram("file", Path(sys.executable), advice=advice)
     return installation(
         Path(sys.prefix), editable_folder(recorded_origin()), in_environment=sys.prefix != sys.base_prefix
     )
 
 
-def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -> Installation:
+def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -> InstalledProgram:
     """Recognise the installer of the environment `prefix`.
 
     `checkout` is the source of an editable installation.
     """
     if checkout is not None:
-        return Installation("checkout", checkout, ("git", "-C", str(checkout), "pull"))
+        return InstalledProgram("checkout", checkout, ("git", "-C", str(checkout), "pull"))
     if (prefix / "uv-receipt.toml").is_file():
-        return Installation("uv tool", prefix, ("uv", "tool", "upgrade", PACKAGE))
+        return InstalledProgram("uv tool", prefix, ("uv", "tool", "upgrade", PACKAGE))
     if (prefix / "pipx_metadata.json").is_file():
-        return Installation("pipx", prefix, ("pipx", "upgrade", PACKAGE))
+        return InstalledProgram("pipx", prefix, ("pipx", "upgrade", PACKAGE))
     if "Cellar" in prefix.parts:
-        return Installation("homebrew", prefix, ("brew", "upgrade", PACKAGE))
+        return InstalledProgram("homebrew", prefix, ("brew", "upgrade", PACKAGE))
     if in_environment:
         python = str(prefix / "bin" / "python")
         if any(prefix.glob("lib/python3*/site-packages/pip")):
-            return Installation("venv", prefix, (python, "-m", "pip", "install", "--upgrade", PACKAGE))
-        return Installation(
+            return InstalledProgram("venv", prefix, (python, "-m", "pip", "install", "--upgrade", PACKAGE))
+        return InstalledProgram(
             "venv", prefix, ("uv", "pip", "install", "--python", python, "--upgrade", PACKAGE)
         )
-    return Installation("system", prefix, advice="upgrade it with the package manager that installed it")
+    return InstalledProgram("system", prefix, advice="upgrade it with the package manager that installed it")
 
 
 def recorded_origin() -> str | None:
