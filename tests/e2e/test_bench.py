@@ -16,7 +16,7 @@ pytestmark = pytest.mark.server
 
 def test_every_method_brings_every_image(engine: str) -> None:
     """Each case arrives by each method, is measured on the wire and in memory, and is judged."""
-    argv = (sys.executable, "-m", "bench.transfer", "--quick")
+    argv = (sys.executable, "-m", "bench.transfer", "--quick", "--server", "trixie/containerd")
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -30,8 +30,11 @@ def test_every_method_brings_every_image(engine: str) -> None:
     )
     assert cold["ftl"] < cold["original"]
     assert none["ftl"] < none["save-load"]
-    assert lines[-1]["type"] == "result"
-    assert {limit["name"] for limit in lines[-1]["limits"]} > {
+    (result,) = (line for line in lines if line["type"] == "result")
+    assert {limit["name"] for limit in result["limits"]} > {
         "bytes: none",
         "memory there: share of what is free",
     }
+    assert lines[-1]["type"] == "summary"
+    (server,) = lines[-1]["servers"].values()
+    assert server["code_loopback_ratio"] > 0
