@@ -305,15 +305,15 @@ class World:
 
     def differences(self) -> list[str]:
         """Differences from the expected state that remain after `SETTLE_SECONDS`; empty if none."""
-        now = self._snapshot()
+        there: list[str] = []
 
         def as_expected() -> bool:
-            nonlocal now
-            now = now if now == self.expected else self._snapshot()
-            return now == self.expected
+            now = self._snapshot()
+            missing = {line for line in self.expected - now if not _ends_by_itself(line)}
+            there[:] = [f"+ {line}" for line in now - self.expected] + [f"- {line}" for line in missing]
+            return not there
 
         eventually(as_expected)
-        there = [f"+ {line}" for line in now - self.expected] + [f"- {line}" for line in self.expected - now]
         repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker")]
         kept = [
             f"+ {len(tags)} release tags of {repository}"
@@ -371,3 +371,8 @@ def moments(steps: list[str], seconds: float, seed: int) -> Iterator[tuple[str, 
     while True:
         for step, occurrence in chance.sample(counted, len(counted)):
             yield step, occurrence, chance.choice((0.0, 0.02, 0.1, 0.3, 0.8))
+
+
+def _ends_by_itself(line: str) -> bool:
+    """Whether a line of a snapshot is a process outside of containers: one that has ended is no difference."""
+    return line.startswith("process ") and not line.startswith("process in a container: ")
