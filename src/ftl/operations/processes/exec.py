@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
+from ftl.figures import seconds_since
 from ftl.operations.processes.attached import attach
 from ftl.operations.selection import select_container, short_name
 
@@ -56,6 +58,7 @@ async def execute(
     """
     container = await select_container(session, project, name, replica=replica)
     token = secrets.token_hex(16)
+    began = session.info.now
     kind = "-t" if terminal else "-i"
     term = os.environ.get("TERM") or "xterm"
     status = await attach(
@@ -67,7 +70,7 @@ async def execute(
         guard=("exec", container.id, token),
     )
     if status:
-        await _explain(session, project, name, container, status if not command else None, emit)
+        await _explain(session, project, name, container, began, status if not command else None, emit)
     return status
 
 
@@ -82,7 +85,13 @@ def _variables(container: Container, environment: str) -> list[str]:
 
 
 async def _explain(
-    session: Session, project: str, name: str, container: Container, shell: int | None, emit: Emit
+    session: Session,
+    project: str,
+    name: str,
+    container: Container,
+    began: float,
+    shell: int | None,
+    emit: Emit,
 ) -> None:
     """Say why a command failed, where the container is the reason.
 
@@ -91,6 +100,7 @@ async def _explain(
         project: The project's name.
         name: The service or dependency.
         container: Its container.
+        began: Time at which the command began, by the server's clock.
         shell: The exit status of the default command; None where a command was given.
         emit: Receives the note.
     """
@@ -100,6 +110,12 @@ async def _explain(
     if state is None or state.restarting or not state.running:
         stopped = "was removed" if state is None else f"stopped ({state.exit_code})"
         emit(Note(f"{short_name(project, container)} {stopped}, and the command with it"))
+    elif state.started and _age(state.started, session.info.now) < session.info.now - began:
+        emit(Note(f"{short_name(project, container)} stopped, and the command with it; it runs again"))
+
+
+def _age(started: str, now: float) -> float:
+    return seconds_since(started, datetime.fromtimestamp(now, UTC))
 
 
 def no_shell(name: str, call: str) -> FtlError:
