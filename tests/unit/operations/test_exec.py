@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def session(engine: FakeEngine, machine: FakeMachine | None = None) -> Session:
+def session(engine: FakeEngine, machine: FakeMachine | None = None, clock_ahead: float = 0.0) -> Session:
     """A session with a fake server."""
-    info = EngineInfo("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
+    parts = ("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
+    info = EngineInfo(*parts, clock_ahead=clock_ahead)
     return Session("shop.example.com", machine or FakeMachine(), engine, info)
 
 
@@ -43,13 +46,18 @@ def chosen(engine: FakeEngine, replica: int | None = None) -> str:
 
 
 def executed(
-    engine: FakeEngine, machine: FakeMachine, command: Sequence[str], *, terminal: bool = False
+    engine: FakeEngine,
+    machine: FakeMachine,
+    command: Sequence[str],
+    *,
+    terminal: bool = False,
+    clock_ahead: float = 0.0,
 ) -> tuple[int, list[Event]]:
     """Exit status of a command, and the events."""
     events: list[Event] = []
     status = run(
         execute(
-            session(engine, machine),
+            session(engine, machine, clock_ahead),
             PROJECT,
             "web",
             command,
@@ -168,6 +176,20 @@ def test_a_container_that_stops_meanwhile_is_noted() -> None:
         137,
         [Note("web-r1 stopped (1), and the command with it")],
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "notes"), [(-1, [Note("web-r1 stopped, and the command with it; it runs again")]), (60, [])]
+)
+def test_a_container_that_was_started_again_is_noted(seconds: float, notes: list[Note]) -> None:
+    """One that the engine started after the command began is named; one that ran all the time is not."""
+    engine = run(deployed("shop-web-r1"))
+    state = run(engine.container("shop-web-r1"))
+    assert state is not None
+    machine = FakeMachine()
+    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    clock_ahead = datetime.fromisoformat(state.started).timestamp() + seconds - time.time()
+    assert executed(engine, machine, ["sleep", "9"], clock_ahead=clock_ahead) == (137, notes)
 
 
 def test_labels_of_parked_dependencies_do_not_count() -> None:
