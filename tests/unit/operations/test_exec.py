@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 def session(engine: FakeEngine, machine: FakeMachine | None = None, clock_ahead: float = 0.0) -> Session:
     """A session with a fake server."""
-    parts = ("20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker")
-    info = EngineInfo(*parts, clock_ahead=clock_ahead)
+    info = EngineInfo(
+        "20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker", clock_ahead=clock_ahead
+    )
     return Session("shop.example.com", machine or FakeMachine(), engine, info)
 
 
