@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,6 @@ from tests.harness import Project, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
 
 # A program that was started in the background by a shell ignores Ctrl-C, one that was started by nohup the end of its
 # terminal, and so would all that tests start.
@@ -56,9 +55,11 @@ def ftl(tmp_path: Path, user: dict[str, str]) -> Callable[..., Project]:
     """Makes a project folder of files: `ftl({"ftl.yaml": "..."}).run("validate")`.
 
     A file's content is text, bytes, or a value that is written as JSON, which YAML reads. A second call is the same
-    folder with more files.
+    folder with more files. Each test begins without known hosts: a lab server's address belonged to another server in
+    an earlier test, whose host key it had then.
     """
     folder = tmp_path / "project"
+    Path(user["HOME"], ".ssh", "known_hosts").unlink(missing_ok=True)
 
     def project(files: Mapping[str, object] | None = None) -> Project:
         folder.mkdir(exist_ok=True)
