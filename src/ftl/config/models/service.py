@@ -62,6 +62,28 @@ class Build(Section):
             field_types.PLATFORM, "`linux/amd64`, `linux/arm64`, ...", default="the server's platform"
         ),
     )
+    on: str | None = field(
+        default=None,
+        metadata=key(
+            field_types.BUILD_HOST,
+            "Where to build: `server` (of several the first), a host that ssh reaches and that has Docker, "
+            "or `local`, this machine.",
+            default="this machine",
+        ),
+    )
+    cache: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(field_types.BUILD_CACHE),
+            "Build caches for machines that keep none, such as CI runners: `gha` (GitHub's), a folder (`./cache`, "
+            "relative to ftl.yaml) or a repository of a registry. All are read; they are written where `$CI` is set.",
+        ),
+    )
+
+    @property
+    def place(self) -> str:
+        """Machine that builds: "server", a host, or empty for this machine."""
+        return self.on if self.on not in (None, "local") else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.container import File
 from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import (
+    Build,
     BuildSecret,
     ContainerOptions,
     Dependency,
@@ -238,6 +239,14 @@ def proxy(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     return mapping.replace({"redirects": SequenceNode(items, redirects.mark)})
 
 
+def build(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
+    """Accept one `cache` as a single value."""
+    cache = mapping.get("cache")
+    if not isinstance(cache, ScalarNode):
+        return mapping
+    return mapping.replace({"cache": SequenceNode((cache,), cache.mark)})
+
+
 def _redirect(host: str, entry: MappingEntry) -> MappingNode:
     host_node = ScalarNode(host, entry.key, literal=True)
     return MappingNode({}, entry.key).replace({"host": host_node, "to": entry.value})
@@ -279,5 +288,6 @@ SHORT_FORMS: dict[type[Section], ShortForm] = {
     File: ShortForm(file),
     Proxy: ShortForm(proxy),
     Dependency: ShortForm(dependency_section, dependency, {"ulimits": _ULIMITS}),
+    Build: ShortForm(build),
     BuildSecret: ShortForm(from_text=build_secret),
 }

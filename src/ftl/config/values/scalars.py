@@ -147,6 +147,18 @@ def platform(value: str) -> str:
     raise InvalidValue("is not a platform", hint)
 
 
+def build_cache(value: str) -> str:
+    """`gha`, a folder (a path that begins with `.`, `/` or `~`), or a repository of a registry."""
+    if value == "gha" or value.startswith((".", "/", "~")):
+        return value
+    if re.fullmatch(r"type=.*", value):
+        raise InvalidValue("is not a build cache", "write the folder or repository alone, or gha")
+    repository = image(value)
+    if repository.partition("@")[0].rpartition("/")[2].partition(":")[1] or "@" in repository:
+        raise InvalidValue("has a tag", "write the repository alone: each service has its own tag there")
+    return repository
+
+
 def tls(value: str) -> str:
     """Source of the proxy's certificates."""
     return _one_of(value, ("auto", "internal", "off"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.image.building.cache import NO_CACHE, CacheOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ class BuildRequest:
         dockerfile: Absolute path.
         tags: All names that the image gets.
         platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment.
+        cache: Build caches to read and to write, as values of the CLI's options.
     """
 
     context: Path
@@ -38,6 +40,7 @@ class BuildRequest:
     target: str | None
     platform: str
     no_cache: bool = False
+    cache: CacheOptions = NO_CACHE
 
 
 def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
@@ -60,6 +63,8 @@ def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | 
     argv += [f"--target={request.target}"] if request.target else []
     argv += [f"--platform={request.platform}"]
     argv += ["--no-cache"] if request.no_cache else []
+    argv += [f"--cache-from={source}" for source in request.cache.read]
+    argv += [f"--cache-to={target}" for target in request.cache.write]
     argv += [f"--iidfile={id_file}"] if id_file else []
     return [*argv, "--", str(request.context)]
 
@@ -71,6 +76,7 @@ def build_environment(
     host: str,
     environ: Mapping[str, str],
     secrets: Mapping[str, str],
+    remote: bool = False,
 ) -> dict[str, str]:
     """Return the environment of the CLI: the engine's address, the build args and the secrets.
 
@@ -82,8 +88,9 @@ def build_environment(
         host: The engine's address.
         environ: The environment that the CLI inherits.
         secrets: Variables of the secrets, with their values.
+        remote: The engine is on another machine. A builder that `docker buildx use` chose would build here.
     """
-    env = cli_environment(host, environ)
+    env = cli_environment(host, environ) | ({"BUILDX_BUILDER": "default"} if remote else {})
     env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
     env |= secrets
     if builder.kind == "buildx":

@@ -133,6 +133,29 @@ class Dockerfile:
         stage = self._stage(target) if target else self.stages[-1]
         return self.chain(stage.instructions[-1]) if stage is not None else ()
 
+    def emulated_steps(self, target: str | None) -> tuple[Instruction, ...]:
+        """RUN instructions that are executed for the image's platform, and not for the builder's.
+
+        Those of stages that begin with `FROM --platform=$BUILDPLATFORM` run natively. A stage has the platform of the
+        stage that it is built from. Stages after the target are not built.
+        """
+        last = self._stage(target) if target else (self.stages[-1] if self.stages else None)
+        stages = self.stages[: last.index + 1] if last is not None else ()
+        return tuple(
+            step
+            for stage in stages
+            if not self._is_native(stage)
+            for step in stage.instructions
+            if step.keyword == "RUN"
+        )
+
+    def _is_native(self, stage: BuildStage) -> bool:
+        """Whether a stage or the one at the bottom of its bases names a platform, other than the image's."""
+        while (base := self.base_stage(stage)) is not None:
+            stage = base
+        flags = [flag.partition("=")[2] for flag in stage.instructions[0].flags if flag.startswith("--platform=")]
+        return any("TARGETPLATFORM" not in platform for platform in flags)
+
     def _stage(self, name: str | None) -> BuildStage | None:
         if name is None:
             return self.stages[0] if len(self.stages) == 1 else None

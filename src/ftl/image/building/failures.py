@@ -70,6 +70,7 @@ def build_failure(
     *,
     status: int,
     target: str | None = None,
+    machine: str = "this machine",
 ) -> BuildFailed:
     """Make the error for a build that ended with `status`.
 
@@ -79,6 +80,7 @@ def build_failure(
         context: The build context, to tell whether a missing file is ignored.
         status: The builder's exit status.
         target: The requested stage.
+        machine: The machine that builds.
     """
     step = _failed_step(progress.steps)
     message = _builder_message(step, progress.tail)
@@ -87,7 +89,7 @@ def build_failure(
         message if step is not None else "\n".join(progress.tail)
     )  # a step's output is no engine error
     error = (
-        _engine_failure(engine_text)
+        _engine_failure(engine_text, machine)
         or _syntax_error(message, progress.tail, dockerfile)
         or _missing_target(message, dockerfile, target)
         or _base_image_failure(step, message, dockerfile)
@@ -116,11 +118,12 @@ def _builder_message(step: ProgressStep | None, tail: Sequence[str]) -> str:
     return _WRAPPERS.sub("", lines[-1]) if lines else ""
 
 
-def _engine_failure(text: str) -> BuildFailed | None:
+def _engine_failure(text: str, machine: str) -> BuildFailed | None:
     for known in ENGINE:
         if match := known.pattern.search(text):
             line = next((line for line in text.splitlines() if known.pattern.search(line)), match[0])
-            return BuildFailed(known.message, cause=_WRAPPERS.sub("", line), hint=known.hint)
+            message = known.message.format(machine=machine)
+            return BuildFailed(message, cause=_WRAPPERS.sub("", line), hint=known.hint)
     return None
 
 

@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure recognised by its message; braces in the texts are groups of the pattern."""
+    """A failure recognised by its message; braces in the texts are groups of the pattern, or `{machine}`."""
 
     pattern: re.Pattern[str]
     message: str
@@ -23,12 +23,22 @@ def _failure(pattern: str, message: str, hint: str) -> KnownFailure:
 ENGINE = (
     _failure(
         r"permission denied.*(?:docker\.sock|daemon socket|dial unix)",
-        "no permission to use the Docker engine on this machine",
+        "no permission to use the Docker engine on {machine}",
         "add yourself to the docker group: `sudo usermod -aG docker $USER`, then log in again",
     ),
     _failure(
+        r"unable to upgrade to h2c, received 404",
+        "the engine on {machine} has no BuildKit",
+        "install Docker there, 23.0 or newer; Podman's engine has none",
+    ),
+    _failure(
+        r"(?:failed to receive status|error reading from server|error during connect).*\bEOF\b",
+        "the connection to the Docker engine on {machine} was lost",
+        "build again: steps that were complete are in its cache",
+    ),
+    _failure(
         r"cannot connect to the docker daemon|is the docker daemon running|failed to dial gRPC",
-        "no Docker engine answers on this machine",
+        "no Docker engine answers on {machine}",
         "start it (`sudo systemctl start docker`, or Docker Desktop)",
     ),
     _failure(
@@ -38,8 +48,8 @@ ENGINE = (
     ),
     _failure(
         r"no space left on device",
-        "the disk of the Docker engine is full",
-        "free space with `docker builder prune` and `docker image prune`",
+        "the disk of the Docker engine is full on {machine}",
+        "free space there with `docker builder prune` and `docker image prune`",
     ),
 )
 
@@ -74,6 +84,11 @@ BASE_IMAGE = (
 )
 
 OTHER = (
+    _failure(
+        r"cache export is (?:not supported|currently unsupported)",
+        "the builder cannot write a `build.cache`",
+        "`docker buildx create --use` makes one that can; in GitHub Actions, `docker/setup-buildx-action`",
+    ),
     _failure(
         r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",
         "the build needs the secret `{id}`, which was not passed to it",

@@ -1,4 +1,4 @@
-"""Build the images of a project's services in parallel on this machine's engine."""
+"""Build the images of a project's services in parallel on one engine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ftl.config import env_files, read_variables
 from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.builder import find_builder
+from ftl.image.building.cache import CacheSupport, cache_note, find_cache_support
+from ftl.image.building.command import cli_environment
 from ftl.image.building.failures import StepNotReported
 from ftl.image.building.service_build import Batch, build_image, equal_builds
 from ftl.image.identity import git_commit
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
     from ftl.config import Project, Service
     from ftl.engine.api import Engine
+    from ftl.engine.values import Store
     from ftl.events import Emit
+    from ftl.image.building.builder import Builder
     from ftl.image.building.service_build import BuildResult
 
 MAX_PARALLEL = 8
@@ -41,6 +45,7 @@ async def build_images(
     emit: Emit,
     no_cache: bool = False,
     docker_config: Path | None = None,
+    remote: bool = False,
 ) -> dict[str, BuildResult]:
     """Build the images of `services` that have a `build`, in parallel, and equal ones once.
 
@@ -48,16 +53,18 @@ async def build_images(
         project: Names the images.
         services: Those without `build` are skipped.
         root: The folder of ftl.yaml; relative paths start here.
-        engine: This machine's engine, which the docker CLI is pointed to as well.
+        engine: The engine that builds, which the docker CLI is pointed to as well.
         platform: The server's platform ("linux/arm64"); a service's `build.platform` overrides it. None leaves
             the choice to the engine.
         emit: Receives progress events.
         no_cache: Execute every step.
         docker_config: Docker's configuration folder, if not the user's own.
+        remote: The engine is on another machine. The docker CLI here sends it the build context, by BuildKit's own
+            protocol: only files that changed, as long as its cache has the others.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped. Its details are the step's output.
-        EngineUnavailable: No engine answers on this machine.
+        EngineUnavailable: The engine does not answer.
     """
     buildable = [service for service in services if service.build is not None]
     if not buildable:
@@ -67,6 +74,7 @@ async def build_images(
         builder = group.create_task(asyncio.to_thread(find_builder, environ))
         commit = group.create_task(_commit_label(root, environ))
         info = group.create_task(engine.info())
+    caches = await _cache_support(buildable, builder.result(), engine.url, info.result().store, environ, emit)
     batch = Batch(
         project=project.name,
         root=root,
@@ -79,11 +87,32 @@ async def build_images(
         engine_platform=info.result().platform,
         emit=emit,
         no_cache=no_cache,
+        remote=remote,
+        caches=caches,
     )
     groups = equal_builds(buildable, root, platform or batch.engine_platform)
     results = await gather((_build(batch, group) for group in groups), limit=MAX_PARALLEL)
     by_service = {result.service: result for group in results for result in group}
     return {service.name: by_service[service.name] for service in buildable}
+
+
+async def _cache_support(
+    services: Sequence[Service],
+    builder: Builder,
+    url: str,
+    store: Store,
+    environ: Mapping[str, str],
+    emit: Emit,
+) -> CacheSupport:
+    """What the builder can do with `build.cache`; asked only where a service has one."""
+    caches = [cache for service in services if service.build is not None for cache in service.build.cache]
+    if not caches:
+        return CacheSupport(reads=False, writes=False, github=False)
+    env = cli_environment(url, environ)
+    support = await asyncio.to_thread(find_cache_support, builder, env, store)
+    if note := cache_note(caches, support, env):
+        emit(note)
+    return support
 
 
 async def _commit_label(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -92,7 +121,7 @@ async def _commit_label(root: Path, environ: Mapping[str, str]) -> dict[str, str
 
 
 async def _build(batch: Batch, services: Sequence[Service]) -> list[BuildResult]:
-    with at(server="this machine", service=services[0].name, step="build"):
+    with at(server=batch.engine.name, service=services[0].name, step="build"):
         try:
             return await build_image(batch, services)
         except StepNotReported:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ftl.aio import gather
 from ftl.child import lines_of
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.errors import BuildFailed
+from ftl.errors import BuildFailed, EngineError
 from ftl.events import BuildContext, BuildFinished, BuildStarted
 from ftl.image.building.build_record import (
     BuildRecord,
@@ -23,10 +24,12 @@ from ftl.image.building.build_record import (
     save_record,
 )
 from ftl.image.building.build_secrets import pass_secrets, resolve_secrets
+from ftl.image.building.cache import CacheSupport, cache_options
 from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
 from ftl.image.building.command import BuildRequest, build_arguments, build_environment
 from ftl.image.building.context import Context, large_context_note, walk_context
 from ftl.image.building.dockerfile import Dockerfile, parse
+from ftl.image.building.emulation import emulation_note
 from ftl.image.building.failures import build_failure
 from ftl.image.building.private_files import private_files_note, repository_files_note
 from ftl.image.building.progress import PlainProgress
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from ftl.config import Build, Service
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
-    from ftl.events import Emit
+    from ftl.events import Emit, Note
     from ftl.image.building.builder import Builder
 
 
@@ -88,6 +91,8 @@ class Batch:
         labels: Labels of all images.
         server_platform: The server's platform, if known.
         engine_platform: The engine's own platform.
+        remote: The engine is on another machine, reached through SSH.
+        caches: What the builder can do with `build.cache`.
     """
 
     project: str
@@ -101,6 +106,8 @@ class Batch:
     engine_platform: str
     emit: Emit
     no_cache: bool
+    remote: bool = False
+    caches: CacheSupport = CacheSupport(reads=False, writes=False, github=False)
 
 
 async def build_image(batch: Batch, services: Sequence[Service]) -> list[BuildResult]:
@@ -169,6 +176,9 @@ def _request(batch: Batch, services: Sequence[Service], config: Build) -> BuildR
         target=config.target,
         platform=config.platform or batch.server_platform or batch.engine_platform,
         no_cache=batch.no_cache,
+        cache=cache_options(
+            config.cache, batch.caches, project=batch.project, service=services[0].name, root=batch.root
+        ),
     )
 
 
@@ -213,6 +223,7 @@ class _ServiceBuild:
 
     async def run(self) -> BuildResult:
         started = time.monotonic()
+        replaced = await self._tagged() if self.batch.remote else []
         measuring = asyncio.create_task(self._measure_context())
         with private_folder(_PREFIX) as folder:
             id_file = folder / "id"
@@ -222,9 +233,16 @@ class _ServiceBuild:
             finally:
                 measuring.cancel()
             if status != 0:
-                target = self.request.target
-                raise build_failure(progress, self.dockerfile, context, status=status, target=target)
+                raise build_failure(
+                    progress,
+                    self.dockerfile,
+                    context,
+                    status=status,
+                    target=self.request.target,
+                    machine=self.batch.engine.name,
+                )
             image = await self._built_image(id_file)
+        await self._remove_replaced(replaced, image)
         return await self._finish(progress, context, image, started)
 
     async def _measure_context(self) -> Context:
@@ -238,11 +256,37 @@ class _ServiceBuild:
             large_context_note(self.service, context),
             private_files_note(self.service, context, self.dockerfile),
             repository_files_note(self.service, context, self.dockerfile, self.request.target),
+            await asyncio.to_thread(self._emulation_note),
         )
         for note in notes:
             if note is not None:
                 self.batch.emit(note)
         return context
+
+    def _emulation_note(self) -> Note | None:
+        """What another processor costs, the first time that the service is built here."""
+        if any(record_path(self.batch.root, service).exists() for service in self.services):
+            return None
+        return emulation_note(
+            self.service,
+            self.dockerfile,
+            self.request.target,
+            platform=self.request.platform,
+            engine_platform=self.batch.engine_platform,
+            machine=self.batch.engine.name,
+        )
+
+    async def _tagged(self) -> list[Image]:
+        """The images that have the tags until now, on a machine where nothing else removes them."""
+        images = await gather(self.batch.engine.image(tag) for tag in self.request.tags)
+        return [image for image in images if image is not None]
+
+    async def _remove_replaced(self, replaced: Sequence[Image], image: Image) -> None:
+        """Remove images that have no other tags; their layers stay in the build cache, which has its own limit."""
+        unused = {one.id for one in replaced if one.id != image.id and set(one.tags) <= set(self.request.tags)}
+        for image_id in unused:
+            with suppress(EngineError):  # a container runs it
+                await self.batch.engine.untag(image_id)
 
     async def _run_cli(self, folder: Path, id_file: Path) -> tuple[PlainProgress, int]:
         batch = self.batch
@@ -251,7 +295,12 @@ class _ServiceBuild:
         progress = PlainProgress(self.service, self.dockerfile)
         argv = build_arguments(batch.builder, request, id_file=id_file)
         env = build_environment(
-            batch.builder, request, host=batch.engine.url, environ=batch.environ, secrets=variables
+            batch.builder,
+            request,
+            host=batch.engine.url,
+            environ=batch.environ,
+            secrets=variables,
+            remote=batch.remote,
         )
         async with lines_of(argv, env=env, cwd=request.context) as (lines, process):
             async for line in lines:

@@ -1,0 +1,122 @@
+"""Builders: the machines of `build.on`, with an open session each.
+
+A builder is an engine, and nothing else: the docker CLI here builds on it through its forwarded socket. BuildKit's own
+protocol then sends what changed of the build context, and passes secrets and registry credentials without storing them
+there.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.config import Server
+from ftl.errors import BuildFailed, ServerError, at
+from ftl.figures import size
+from ftl.host.session import open_session
+from ftl.image.transfer.disk_space import reclaimable_space
+from ftl.image.transfer.remote.capabilities import probe_server
+from ftl.ssh.machine import machine_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from ftl.config import Service
+    from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
+    from ftl.ssh.machine import Machine
+
+SERVER = "server"
+"""The value of `build.on` for the project's server; of several servers, the first manager that answers."""
+
+_ROOM = 1_000_000_000
+"""Free bytes below which no build begins on another machine.
+
+A build may fill the disk, and on a server that takes down what runs there. How much it will need is not known before:
+base images, layers and BuildKit's cache.
+"""
+
+
+@asynccontextmanager
+async def open_builders(
+    services: Iterable[Service], fleet: Fleet | None
+) -> AsyncIterator[Mapping[str, Session]]:
+    """Connect to the machines that build some services; this machine is not among them.
+
+    Args:
+        services: The services, of which those without `build` or with none elsewhere are skipped.
+        fleet: The open sessions of the project's servers, which may be builders; None where they are not connected.
+
+    Yields:
+        Value of `build.on` -> the session.
+
+    Raises:
+        ServerError: A builder cannot be reached, or no engine answers there.
+        BuildFailed: There is no room for a build.
+    """
+    users: dict[str, list[str]] = {}
+    for service in services:
+        if service.build is not None and service.build.place:
+            users.setdefault(service.build.place, []).append(service.name)
+    async with AsyncExitStack() as stack:
+        sessions = await gather(_session(stack, place, names, fleet) for place, names in users.items())
+        await gather(_require_room(session) for session in sessions)
+        yield dict(zip(users, sessions, strict=True))
+
+
+async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet: Fleet | None) -> Session:
+    """The session of a builder: that of the server if it is one, else a new one."""
+    known = _server(place, fleet)
+    if known is not None:
+        return known
+    machine = _machine(place)
+    try:
+        with at(server=place, service=services[0], step="build"):
+            return await stack.enter_async_context(open_session(machine))
+    except ServerError as error:
+        error.message = f"the builder cannot be used: {error.message}"
+        error.hint = (
+            f"{error.hint}; " if error.hint else ""
+        ) + "`build.on` is `server`, `local` or a host that ssh reaches and that has Docker"
+        raise
+
+
+def _server(place: str, fleet: Fleet | None) -> Session | None:
+    """The session of a server that `build.on` names."""
+    if fleet is None:
+        return None
+    if place == SERVER:
+        return fleet.first
+    return next((session for session in fleet if session.name == place), None)
+
+
+def _machine(host: str) -> Machine:
+    """A builder. Its kept connection is nobody's project's: so it ends none to a server."""
+    return machine_of(Server(host=host))
+
+
+async def _require_room(session: Session) -> None:
+    """Refuse a build on a machine whose disk is almost full.
+
+    Raises:
+        BuildFailed: It is.
+    """
+    free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
+    if free is not None and free < _ROOM:
+        raise BuildFailed(
+            f"the disk of {session.name} has no room for a build",
+            cause=f"{size(free)} are free, and a build there needs {size(_ROOM)} at least",
+            hint=await reclaimable_space(session.engine, 0),
+        )
+
+
+def builds_on_server(services: Iterable[Service], hosts: Iterable[str]) -> bool:
+    """Whether one of the services is built on a server of the project.
+
+    Args:
+        services: The services.
+        hosts: The project's servers.
+    """
+    places = {SERVER, *hosts}
+    return any(service.build is not None and service.build.place in places for service in services)

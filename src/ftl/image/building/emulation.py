@@ -1,0 +1,54 @@
+"""Cost of a build for another processor than the builder's: its RUN steps are emulated by QEMU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.events import Note
+from ftl.image.platforms import same_platform
+
+if TYPE_CHECKING:
+    from ftl.image.building.dockerfile import Dockerfile
+
+SLOWDOWN = "a Go compile took 8 times as long"
+"""Measured by others: 8.1 times (wso2/labs-agentic-engineer, pull request 405, 2026).
+
+Docker's documentation has no figure: "QEMU emulation can be much slower than native builds, especially for
+compute-heavy tasks like compilation and compression or decompression" (docs.docker.com/build/building/multi-platform).
+"""
+
+
+def emulation_note(
+    service: str,
+    dockerfile: Dockerfile,
+    target: str | None,
+    *,
+    platform: str,
+    engine_platform: str,
+    machine: str,
+) -> Note | None:
+    """What an emulated build costs, and the choices; None where nothing is emulated.
+
+    Args:
+        service: The service.
+        dockerfile: Its Dockerfile.
+        target: The requested stage.
+        platform: The image's platform.
+        engine_platform: The builder's.
+        machine: The machine that builds.
+    """
+    if same_platform(platform, engine_platform):
+        return None
+    steps = dockerfile.emulated_steps(target)
+    if not steps:
+        return None
+    number = f"{len(steps)} RUN step{'s' if len(steps) > 1 else ''}"
+    text = (
+        f"{service}: {number} of {dockerfile.path} for {platform} {'are' if len(steps) > 1 else 'is'} emulated, since "
+        f"{machine} is {engine_platform}: {SLOWDOWN} elsewhere"
+    )
+    hint = (
+        "`build.on: server` builds on the server, `build.on: HOST` on another machine; a compiler that can "
+        "cross-compile runs natively in a stage with `FROM --platform=$BUILDPLATFORM`"
+    )
+    return Note(text, hint=hint)
