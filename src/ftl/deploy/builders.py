@@ -7,6 +7,7 @@ there.
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,23 @@ from ftl.config import Server
 from ftl.errors import BuildFailed, ServerError, at
 from ftl.figures import size
 from ftl.host.session import open_session
+from ftl.image.building.parallel import build_images
+from ftl.image.registry.build_logins import build_logins
+from ftl.image.registry.keyring import Keyring
 from ftl.image.transfer.disk_space import reclaimable_space
 from ftl.image.transfer.remote.capabilities import probe_server
 from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from ftl.config import Service
+    from ftl.config import Project, Service
+    from ftl.engine.api import Engine
+    from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
+    from ftl.image.building.service_build import BuildResult
     from ftl.ssh.machine import Machine
 
 SERVER = "server"
@@ -57,8 +65,8 @@ async def open_builders(
     """
     users: dict[str, list[str]] = {}
     for service in services:
-        if service.build is not None and service.build.place:
-            users.setdefault(service.build.place, []).append(service.name)
+        if place := place_of(service):
+            users.setdefault(place, []).append(service.name)
     async with AsyncExitStack() as stack:
         sessions = await gather(_session(stack, place, names, fleet) for place, names in users.items())
         await gather(_require_room(session) for session in sessions)
@@ -119,4 +127,56 @@ def builds_on_server(services: Iterable[Service], hosts: Iterable[str]) -> bool:
         hosts: The project's servers.
     """
     places = {SERVER, *hosts}
-    return any(service.build is not None and service.build.place in places for service in services)
+    return any(place_of(service) in places for service in services)
+
+
+def place_of(service: Service) -> str:
+    """The machine that builds a service: a value of `build.on`; empty for this one."""
+    return service.build.place if service.build is not None else ""
+
+
+async def build_services(
+    project: Project,
+    services: Sequence[Service],
+    engines: Mapping[str, Engine],
+    *,
+    root: Path,
+    platform: str | None,
+    emit: Emit,
+    no_cache: bool = False,
+) -> dict[str, BuildResult]:
+    """Build services, on all of their builders at the same time.
+
+    Args:
+        project: The project.
+        services: Those with a `build`.
+        engines: Value of `build.on` -> the engine of that machine; empty for this one's.
+        root: Folder of ftl.yaml.
+        platform: The server's: "linux/amd64"; None where it is not known.
+        emit: Receives progress events.
+        no_cache: Execute every step.
+
+    Raises:
+        BuildFailed: An image could not be built; the other builds are stopped.
+    """
+    keyring = Keyring(project.registries, root=root, environ=os.environ)
+    places = list(dict.fromkeys(map(place_of, services)))
+    async with build_logins(
+        services, project.registries, keyring, root=root, environ=os.environ
+    ) as docker_config:
+        results = await gather(
+            build_images(
+                project,
+                [service for service in services if place_of(service) == place],
+                root=root,
+                engine=engines[place],
+                platform=platform,
+                emit=emit,
+                no_cache=no_cache,
+                docker_config=docker_config,
+                remote=bool(place),
+            )
+            for place in places
+        )
+    built = {name: result for by_name in results for name, result in by_name.items()}
+    return {service.name: built[service.name] for service in services if service.name in built}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
-from ftl.deploy.inputs import author, built_images, with_built_dependencies
+from ftl.deploy.builders import open_builders
+from ftl.deploy.inputs import author, buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import observe_fleet, platform_of
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
+    from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Change, Plan
     from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
@@ -146,7 +148,7 @@ async def _prepared(
     backend: Backend,
     refuse: Callable[[DeployRequest, Observed], None] = lambda _request, _observed: None,
 ) -> AsyncIterator[tuple[Operation, Fleet, Observed]]:
-    """Connect; then build here and observe the servers at the same time.
+    """Connect; then build and observe the servers at the same time.
 
     Args:
         request: What is asked for.
@@ -169,13 +171,26 @@ async def _prepared(
 
     project.select_services(request.services)  # before anything is asked of a server
     files = read_files(project, request.root)
-    async with open_fleet(machines) as fleet:
+    async with open_fleet(machines) as fleet, AsyncExitStack() as stack:
         platform = platform_of(fleet)
         remember_platform(project.server.host, platform)
-        building = built_images(
-            project, request.services, root=request.root, platform=platform, emit=emit, build=request.build
-        )
-        (built, observed), by = await gather2(gather2(building, observed_now(fleet)), author(request.root))
+
+        async def build() -> tuple[Mapping[str, BuiltImage], Mapping[str, Session]]:
+            services = buildable(project, request.services)
+            builders = await stack.enter_async_context(open_builders(services, fleet))
+            images = await built_images(
+                project,
+                request.services,
+                root=request.root,
+                platform=platform,
+                emit=emit,
+                build=request.build,
+                builders=builders,
+            )
+            return images, builders
+
+        building = gather2(build(), observed_now(fleet))
+        ((built, builders), observed), by = await gather2(building, author(request.root))
         project = with_built_dependencies(project, built)
         request = replace(request, project=project)
         inputs = Inputs(by, built, files)
@@ -188,6 +203,7 @@ async def _prepared(
             lock_wait=request.lock_wait,
             began=began,
             runners=backend.runners,
+            builders=builders,
         )
         yield operation, fleet, observed
 

@@ -1,4 +1,4 @@
-"""Inputs of a plan that come from this machine: built images, TLS files, author."""
+"""Inputs of a plan that do not come from the server: built images, TLS files, author."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import getpass
 import os
 import platform as this_platform
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather, gather2
+from ftl.deploy.builders import build_services, place_of
 from ftl.deploy.names import dependency_tag
 from ftl.deploy.origin import git_origin, git_subject
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -19,10 +21,7 @@ from ftl.engine.local import local_url
 from ftl.errors import UsageError
 from ftl.events import Note
 from ftl.image.building.build_record import load_record, record_path
-from ftl.image.building.parallel import build_images
 from ftl.image.identity import content_id, git_commit
-from ftl.image.registry.build_logins import build_logins
-from ftl.image.registry.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ftl.config import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
+    from ftl.host.session import Session
 
 
 async def built_images(
@@ -41,8 +41,9 @@ async def built_images(
     platform: str,
     emit: Emit,
     build: bool = True,
+    builders: Mapping[str, Session] | None = None,
 ) -> dict[str, BuiltImage]:
-    """Build the images of services and dependencies here, or find those of the last build.
+    """Build the images of services and dependencies, or find those of the last build.
 
     Those of dependencies get a tag with their content, see `with_built_dependencies`.
 
@@ -53,48 +54,50 @@ async def built_images(
         platform: The server's: "linux/amd64".
         emit: Receives progress events.
         build: Build; otherwise find those of the last build.
+        builders: Value of `build.on` -> the session of that machine, for all that the project's builds name.
 
     Raises:
         UsageError: There is no built image and `build` is false.
         BuildFailed: An image could not be built.
     """
-    selected = project.select_services(tuple(names))
-    services = [service for service in selected if service.build is not None]
-    services += project.built_dependencies
+    services = buildable(project, names)
     if not services:
         return {}
-    from ftl.engine.api import Engine  # loaded while ssh connects
+    async with AsyncExitStack() as stack:
+        engines = {place: session.engine for place, session in (builders or {}).items()}
+        if any(not place_of(service) for service in services):
+            from ftl.engine.api import Engine  # loaded while ssh connects
 
-    async with Engine(local_url(), name="this machine") as engine:
-        if not build:
+            engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
+        if build:
+            built = await build_services(project, services, engines, root=root, platform=platform, emit=emit)
+            images = {
+                service.name: BuiltImage(
+                    built[service.name].image.id, built[service.name].content_id, place_of(service)
+                )
+                for service in services
+            }
+        else:
             found = await gather(
-                last_build(project, service, engine, root=root, emit=emit) for service in services
+                last_build(project, service, engines[place_of(service)], root=root, emit=emit)
+                for service in services
             )
-            last = {service.name: image for service, image in zip(services, found, strict=True)}
-            await _tag_dependencies(engine, project, last)
-            return last
-        keyring = Keyring(project.registries, root=root, environ=os.environ)
-        async with build_logins(
-            services, project.registries, keyring, root=root, environ=os.environ
-        ) as docker_config:
-            built = await build_images(
-                project,
-                services,
-                root=root,
-                engine=engine,
-                platform=platform,
-                emit=emit,
-                docker_config=docker_config,
-            )
-        images = {name: BuiltImage(result.image.id, result.content_id) for name, result in built.items()}
-        await _tag_dependencies(engine, project, images)
+            images = {service.name: image for service, image in zip(services, found, strict=True)}
+        for dependency in project.built_dependencies:
+            image = images[dependency.name]
+            tag = dependency_tag(project.name, dependency.name, image.content)
+            await engines[image.on].tag(image.id, tag)
         return images
 
 
-async def _tag_dependencies(engine: Engine, project: Project, images: Mapping[str, BuiltImage]) -> None:
-    for dependency in project.built_dependencies:
-        image = images[dependency.name]
-        await engine.tag(image.id, dependency_tag(project.name, dependency.name, image.content))
+def buildable(project: Project, names: Sequence[str]) -> list[Service]:
+    """The services with these names (all if none is given) that have a `build`, and all such dependencies.
+
+    Raises:
+        UsageError: The project has no service of a name.
+    """
+    selected = project.select_services(tuple(names))
+    return [*(service for service in selected if service.build is not None), *project.built_dependencies]
 
 
 def with_built_dependencies(project: Project, images: Mapping[str, BuiltImage]) -> Project:
@@ -118,7 +121,7 @@ def with_built_dependencies(project: Project, images: Mapping[str, BuiltImage]) 
 async def last_build(
     project: Project, service: Service, engine: Engine, *, root: Path, emit: Emit
 ) -> BuiltImage:
-    """The image of a service's last build here; a warning where another folder built it.
+    """The image of a service's last build; a warning where another folder built it.
 
     Folders with the same `project.name` share the tag.
 
@@ -128,7 +131,7 @@ async def last_build(
     image = await engine.image(f"{project.name}-{service.name}:latest")
     if image is None:
         raise UsageError(
-            f"there is no built image of {service.name} on this machine",
+            f"there is no built image of {service.name} on {engine.name}",
             hint="leave out --no-build, or run `ftl build` first",
         )
     content = content_id(image)
@@ -138,7 +141,7 @@ async def last_build(
         emit(
             Note(text, "warning", hint="folders with the same `project.name` share it: leave out --no-build")
         )
-    return BuiltImage(image.id, content)
+    return BuiltImage(image.id, content, place_of(service))
 
 
 async def author(root: Path) -> Author:

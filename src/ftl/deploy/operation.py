@@ -57,6 +57,7 @@ class Operation:
         dry_run: Only plan it.
         began: Monotonic time at which the command began.
         runners: Execute the steps of the plan.
+        builders: Machines that built images: value of `build.on` -> their session.
     """
 
     command: str
@@ -68,6 +69,7 @@ class Operation:
     dry_run: bool = False
     began: float = field(default_factory=time.monotonic)
     runners: Runners = STANDALONE.runners
+    builders: Mapping[str, Session] = field(default_factory=dict)
 
     @property
     def verb(self) -> str:
@@ -175,7 +177,7 @@ async def _apply_under_lock(
             observed=observed,
             release=plan.release,
             emit=emit,
-            resources=LocalResources(project, operation.root),
+            resources=LocalResources(project, operation.root, builders=operation.builders),
         )
         try:
             async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):

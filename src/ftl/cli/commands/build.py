@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -14,15 +15,17 @@ from ftl.cli.run import pass_options, run
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
 
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.config import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.image.building.service_build import BuildResult
     from ftl.image.explain import Explanation
-    from ftl.image.registry.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,9 @@ def command(
 ) -> None:
     """Build the images of all or some services.
 
-    Services are built in parallel, for the server's platform. An unchanged build context builds nothing;
-    otherwise the first step that missed the cache is named, with the change that caused it and its duration.
+    Services are built in parallel, for the server's platform, on this machine or where `build.on` says. An unchanged
+    build context builds nothing; otherwise the first step that missed the cache is named, with the change that caused
+    it and its duration.
 
     A service with both `build` and `image` is also pushed to the registry that `image` names; on `ftl deploy` the
     server pulls it from there.
@@ -57,35 +61,21 @@ def command(
     """
 
     async def work(emit: Emit) -> _Outcome:
-        project, root, _ = load_project(options)
+        project, root, address = load_project(options)
         chosen = _chosen(project, services)
-        from ftl.engine.api import Engine
-        from ftl.engine.local import local_url
-        from ftl.image.building.parallel import build_images
-        from ftl.image.registry.build_logins import build_logins
-        from ftl.image.registry.keyring import Keyring
+        from ftl.deploy.builders import build_services
 
-        keyring = Keyring(project.registries, root=root, environ=os.environ)
-        async with Engine(local_url(), name="this machine") as engine:
-            async with build_logins(
-                chosen, project.registries, keyring, root=root, environ=os.environ
-            ) as docker_config:
-                built = await build_images(
-                    project,
-                    chosen,
-                    root=root,
-                    engine=engine,
-                    platform=_platform(project, emit),
-                    emit=emit,
-                    no_cache=no_cache,
-                    docker_config=docker_config,
-                )
+        async with _open_engines(chosen, address, project) as (engines, fleet):
+            platform = _platform(project, fleet, emit)
+            built = await build_services(
+                project, chosen, engines, root=root, platform=platform, emit=emit, no_cache=no_cache
+            )
             explained: dict[str, Explanation] = {}
             if explain:
                 from ftl.image.explain import explain as explain_images
 
-                explained = await explain_images(chosen, built, root=root, engine=engine)
-            pushed = {} if skip_push else await _push(project, built, engine, keyring, emit)
+                explained = await explain_images(chosen, built, root=root, engines=engines)
+            pushed = {} if skip_push else await _push(project, root, built, engines, emit)
         return _Outcome(built, explained, pushed)
 
     outcome = run(options, "build", work, _fields)
@@ -94,16 +84,46 @@ def command(
             put(_report(explanation, outcome.built[explanation.service]))
 
 
+@asynccontextmanager
+async def _open_engines(
+    services: Sequence[Service], address: Address, project: Project
+) -> AsyncIterator[tuple[Mapping[str, Engine], Fleet | None]]:
+    """The engines that build, by `build.on`; and the servers, which are connected only where one of them builds."""
+    from ftl.deploy.builders import builds_on_server, open_builders, place_of
+    from ftl.engine.api import Engine
+    from ftl.engine.local import local_url
+    from ftl.host.fleet import open_fleet
+
+    hosts = [server.host for server in address.servers or (address.server,)]
+    async with AsyncExitStack() as stack:
+        fleet = None
+        if builds_on_server(services, hosts):
+            fleet = await stack.enter_async_context(open_fleet(address.machines(project=project.name)))
+        builders = await stack.enter_async_context(open_builders(services, fleet))
+        engines = {place: session.engine for place, session in builders.items()}
+        if any(not place_of(service) for service in services):
+            engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
+        yield engines, fleet
+
+
 async def _push(
-    project: Project, built: Mapping[str, BuildResult], engine: Engine, keyring: Keyring, emit: Emit
+    project: Project,
+    root: Path,
+    built: Mapping[str, BuildResult],
+    engines: Mapping[str, Engine],
+    emit: Emit,
 ) -> dict[str, str]:
     """Push the images that name a registry; pushed references by service."""
+    from ftl.deploy.builders import place_of
+    from ftl.image.registry.keyring import Keyring
     from ftl.image.registry.push_pull import push
 
-    images = {
-        service.name: service.image for service in project.services if service.image and service.name in built
+    keyring = Keyring(project.registries, root=root, environ=os.environ)
+    return {
+        service.name: await push(engines[place_of(service)], service.image, keyring, emit=emit)
+        for service in project.services
+        if service.image and service.name in built
     }
-    return {name: await push(engine, image, keyring, emit=emit) for name, image in images.items()}
 
 
 def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
@@ -129,18 +149,21 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     return [service for service in chosen if service in buildable]
 
 
-def _platform(project: Project, emit: Emit) -> str | None:
-    """The server's platform, if it is known; else None, with a note that the local engine's is used."""
+def _platform(project: Project, fleet: Fleet | None, emit: Emit) -> str | None:
+    """The server's platform, if it is known; else None, with a note that the builder's is used."""
+    from ftl.deploy.observe.cluster import platform_of
     from ftl.events import Note
     from ftl.image.platforms import recall_platform
 
+    if fleet is not None:
+        return platform_of(fleet)
     if project.server.is_local:
         return None
     known = recall_platform(project.server.host)
     if known is None:
         emit(
             Note(
-                f"the platform of {project.server.host} is not known yet: building for this machine's platform",
+                f"the platform of {project.server.host} is not known yet: building for the builder's platform",
                 hint="`ftl plan` and `ftl deploy` ask the server and remember it; `build.platform` sets it",
             )
         )

@@ -15,7 +15,7 @@ from ftl.image.registry.keyring import Keyring
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project
@@ -75,13 +75,19 @@ class ResolvedImage:
 
 @dataclass(slots=True)
 class LocalResources:
-    """Local engine and registry credentials of a run, opened when first needed."""
+    """Engines with built images and registry credentials of a run; those here are opened when first needed.
+
+    Attributes:
+        builders: Machines that built images: value of `build.on` -> their session.
+    """
 
     project: Project
     root: Path
     _engine: Engine | None = None
     _keyring: Keyring | None = None
-    _transfers: dict[str, TransferQueue] = field(default_factory=dict)
+    _transfers: dict[tuple[str, str], TransferQueue] = field(default_factory=dict)
+    _sending: dict[str, asyncio.Lock] = field(default_factory=dict)
+    builders: Mapping[str, Session] = field(default_factory=dict)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -104,20 +110,40 @@ class LocalResources:
             self._engine = await self._closing.enter_async_context(engine)
         return self._engine
 
-    async def transfers(self, session: Session, emit: Emit) -> TransferQueue:
+    async def engine_of(self, place: str) -> Engine:
+        """The engine that built images.
+
+        Args:
+            place: A value of `build.on`; empty for this machine.
+
+        Raises:
+            EngineUnavailable: None answers on this machine.
+        """
+        return self.builders[place].engine if place else await self.local_engine()
+
+    async def transfers(self, session: Session, emit: Emit, source: Engine | None = None) -> TransferQueue:
         """The queue of images that are sent to a server.
+
+        Those from several machines take turns: a transfer removes the staging tags of others under its lock.
+
+        Args:
+            session: The server.
+            emit: Receives progress events.
+            source: The engine that has them; None for this machine's.
 
         Raises:
             EngineUnavailable: No engine answers on this machine.
         """
-        local = await self.local_engine()
-        if session.name not in self._transfers:
+        engine = source or await self.local_engine()
+        key = (source.name if source is not None else "", session.name)
+        if key not in self._transfers:
             from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
 
             lock = self.project.name
-            sender = Sender(local, session.engine, session.info, session.machine, emit, lock=lock)
-            self._transfers[session.name] = TransferQueue(sender.send)
-        return self._transfers[session.name]
+            sender = Sender(engine, session.engine, session.info, session.machine, emit, lock=lock)
+            sending = self._sending.setdefault(session.name, asyncio.Lock())
+            self._transfers[key] = TransferQueue(sender.send, sending)
+        return self._transfers[key]
 
     def background(self, work: Coroutine[None, None, None]) -> None:
         """Run something while the deploy goes on; cancelled when the deploy ends."""

@@ -81,20 +81,29 @@ def _external(context: DeployContext, reference: str, image: Image, recorded: st
 
 @RUNNERS.runs(SendImages)
 async def send_images(context: DeployContext, step: SendImages) -> None:
-    """Send built images; on this machine's own engine there is nothing to send, only to tag."""
-    local = await context.resources.local_engine()
+    """Send built images; on the machine that built them there is nothing to send, only to tag.
+
+    Here they get the tags, too, for a rollback to what the server has lost. Not on other builders, where nothing would
+    remove them.
+    """
+    place = step.built_on
+    source = await context.resources.engine_of(place)
+    is_there = source is context.engine if place else context.project.server.is_local
     transfers = None
-    if not context.project.server.is_local:
-        transfers = await context.resources.transfers(context.session, context.emit)
+    if not is_there:
+        origin = source if place else None
+        transfers = await context.resources.transfers(context.session, context.emit, origin)
     with transfers.expect() if transfers is not None else nullcontext():
-        await gather(local.tag(image.local, image.tag) for image in step.images)
+        if is_there or not place:
+            await gather(source.tag(image.local, image.tag) for image in step.images)
     results: dict[str, TransferResult] = {}
     if transfers is not None:
         images = {image.tag: image.local for image in step.images}
         results = await transfers.send(images, loaded_by_ftl=step.brought, patience=GATHER_SECONDS)
-        context.resources.background(
-            warm_blob_cache(local, list(dict.fromkeys(image.local for image in step.images)))
-        )
+        if not place:
+            context.resources.background(
+                warm_blob_cache(source, list(dict.fromkeys(image.local for image in step.images)))
+            )
     tags = {image.local: image.tag for image in step.images}  # services with equal builds share an image
     found = dict(zip(tags, await gather(_image(context, tag) for tag in tags.values()), strict=True))
     for image in step.images:
@@ -119,10 +128,10 @@ def _traffic_before(context: DeployContext, step: SendImages, service: str) -> T
 @RUNNERS.runs(PushPull)
 async def push_pull(context: DeployContext, step: PushPull) -> None:
     """Push a built image to the user's registry; have the server pull what was pushed."""
-    local = await context.resources.local_engine()
-    await local.tag(step.local, step.reference)
+    source = await context.resources.engine_of(step.built_on)
+    await source.tag(step.local, step.reference)
     keyring = context.resources.keyring
-    pushed = await push(local, step.reference, keyring, emit=context.emit)
+    pushed = await push(source, step.reference, keyring, emit=context.emit)
     await pull(context.engine, pushed, keyring, platform=step.platform, emit=context.emit)
     await context.engine.tag(pushed, step.tag)
     image = await _image(context, step.tag)
@@ -180,10 +189,13 @@ async def _bring(
     Returns:
         The transfer; None where the server pulled.
     """
-    transfers = await _transfers(context)
-    if transfers is not None and await _is_built(context, reference):
+    source = await _source_of_built(context, reference)
+    if source is not None:
+        origin = source if source is not await _engine_with(context, reference) else None
+        transfers = await context.resources.transfers(context.session, context.emit, origin)
         results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
         return results[reference]
+    transfers = await _transfers(context)
     with transfers.expect() if transfers is not None else nullcontext() as expected:
 
         def report(event: Event) -> None:
@@ -218,16 +230,24 @@ async def _bring(
     return None
 
 
-async def _is_built(context: DeployContext, reference: str) -> bool:
-    """Whether FTL built the image here, of a dependency or service of this project: no registry has it.
+async def _source_of_built(context: DeployContext, reference: str) -> Engine | None:
+    """The engine that has an image that FTL built, of a dependency or service of this project: no registry has it.
 
-    A server of a cluster that was away lacks the image of a service that did not change.
+    A server of a cluster that was away lacks the image of a service that did not change; another server may be the
+    only machine that has it.
     """
     built = [each for each in context.project.services if each.build is not None and each.image is None]
     names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
     if reference.rpartition(":")[0] not in names:
-        return False
-    return await _engine_with(context, reference) is not None
+        return None
+    local = await _engine_with(context, reference)
+    if local is not None:
+        return local
+    sessions = [*context.resources.builders.values(), *context.fleet]
+    for engine in dict.fromkeys(session.engine for session in sessions):
+        if engine is not context.engine and await engine.image(reference) is not None:
+            return engine
+    return None
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:

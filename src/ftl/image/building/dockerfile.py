@@ -153,7 +153,9 @@ class Dockerfile:
         """Whether a stage or the one at the bottom of its bases names a platform, other than the image's."""
         while (base := self.base_stage(stage)) is not None:
             stage = base
-        flags = [flag.partition("=")[2] for flag in stage.instructions[0].flags if flag.startswith("--platform=")]
+        flags = [
+            flag.partition("=")[2] for flag in stage.instructions[0].flags if flag.startswith("--platform=")
+        ]
         return any("TARGETPLATFORM" not in platform for platform in flags)
 
     def _stage(self, name: str | None) -> BuildStage | None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 
 _PREFIX = "ftl-build-"
+_RECENT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +283,16 @@ class _ServiceBuild:
         return [image for image in images if image is not None]
 
     async def _remove_replaced(self, replaced: Sequence[Image], image: Image) -> None:
-        """Remove images that have no other tags; their layers stay in the build cache, which has its own limit."""
-        unused = {one.id for one in replaced if one.id != image.id and set(one.tags) <= set(self.request.tags)}
+        """Remove older images that have no other tags; their layers stay in the build cache, which has its own limit.
+
+        Not those of the last hour: another deploy of the project may have built one, and be about to use it.
+        """
+        before = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _RECENT_SECONDS))
+        unused = {
+            one.id
+            for one in replaced
+            if one.id != image.id and "" < one.created < before and set(one.tags) <= set(self.request.tags)
+        }
         for image_id in unused:
             with suppress(EngineError):  # a container runs it
                 await self.batch.engine.untag(image_id)

@@ -44,7 +44,11 @@ class Explanation:
 
 
 async def explain(
-    services: Sequence[Service], results: Mapping[str, BuildResult], *, root: Path, engine: Engine
+    services: Sequence[Service],
+    results: Mapping[str, BuildResult],
+    *,
+    root: Path,
+    engines: Mapping[str, Engine],
 ) -> dict[str, Explanation]:
     """Explain the images that were just built.
 
@@ -52,12 +56,14 @@ async def explain(
         services: Services in the order of the output; those without a result are skipped.
         results: Build results by service.
         root: The folder of ftl.yaml.
-        engine: The engine that has the images.
+        engines: Value of `build.on` -> the engine that has the images; empty for this machine's.
     """
     docker = await asyncio.to_thread(find_cli, os.environ)
     built = [service for service in services if service.name in results]
     explanations = await gather(
-        _explain(service, results[service.name], root, engine, docker) for service in built
+        _explain(service, results[service.name], root, engines[service.build.place], docker)
+        for service in built
+        if service.build is not None
     )
     return {explanation.service: explanation for explanation in explanations}
 
@@ -73,6 +79,8 @@ async def _explain(
         size=result.image.size,
         history=await image_history(result.image.id, engine, docker),
         seconds=await asyncio.to_thread(_durations, result, root),
+        platform=result.image.platform,
+        engine_platform=(await engine.info()).platform,
     )
     sizes = facts.layer_sizes
     steps = tuple(

@@ -47,6 +47,8 @@ class ImageFacts:
         size: Bytes of the whole image.
         history: Oldest entry first.
         seconds: Line of an instruction -> its duration when last executed.
+        platform: The image's.
+        engine_platform: The builder's.
     """
 
     service: str
@@ -56,6 +58,8 @@ class ImageFacts:
     size: int
     history: tuple[HistoryEntry, ...]
     seconds: Mapping[int, float]
+    platform: str = ""
+    engine_platform: str = ""
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ftl import figures
 from ftl.image.building.cache_miss import context_sources
 from ftl.image.building.context import folders_text
+from ftl.image.building.emulation import SLOWDOWN
 from ftl.image.building.private_files import ignore_file, listed, repository_files, why_no_copy
 from ftl.image.explain.facts import MIN_BYTES, Advice
 from ftl.image.explain.waste import consecutive_runs, copied_twice, multi_stage, package_caches
+from ftl.image.platforms import same_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,9 +186,32 @@ def _secrets(facts: ImageFacts) -> Iterator[Advice]:
                 )
 
 
+def _emulated(facts: ImageFacts) -> Iterator[Advice]:
+    """Steps run for another processor than the builder's, in stages that the image only copies from."""
+    if same_platform(facts.platform, facts.engine_platform):
+        return
+    own = {step.line for step in facts.instructions}
+    steps = facts.dockerfile.emulated_steps(facts.target)
+    for stage in facts.dockerfile.stages:
+        emulated = [step for step in steps if step.stage == stage.index and step.line not in own]
+        if not emulated:
+            continue
+        seconds = sum(facts.duration(step) for step in emulated)
+        cost = f" ({seconds:.1f} s)" if seconds else ""
+        yield Advice(
+            "emulated",
+            f"this stage runs for {facts.platform} on a builder that is {facts.engine_platform}: emulated{cost}, "
+            f"{SLOWDOWN} elsewhere",
+            f"if its compiler can cross-compile, begin it with `FROM --platform=$BUILDPLATFORM {stage.base}` and build "
+            "for `$TARGETARCH`; else `build.on: server` builds on the server",
+            line=stage.instructions[0].line,
+            seconds=seconds,
+        )
+
+
 _RULES: tuple[Callable[[ImageFacts], Iterator[Advice]], ...] = (
     _order, _context, _repository, multi_stage, package_caches, copied_twice, consecutive_runs, _base, _largest, _slow,
-    _secrets,
+    _secrets, _emulated,
 )  # fmt: skip
 
 

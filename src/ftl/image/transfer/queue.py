@@ -128,11 +128,12 @@ class TransferQueue:
 
     Args:
         send: Sends images in one transfer.
+        sending: The lock of the server, where several engines send to it.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, sending: asyncio.Lock | None = None) -> None:
         self._send = send
-        self._sending = asyncio.Lock()
+        self._sending = sending or asyncio.Lock()
         self._waiting: list[_Request] = []
         self._expected = 0
         self._decided = asyncio.Event()

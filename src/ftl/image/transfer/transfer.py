@@ -208,7 +208,9 @@ class Transfer:
                 return await self._send_from(source, images, needed, destination, bases)
             except SourceUnusable as error:
                 reason = str(error)
-        raise TransferFailed("the images cannot be read from the engine on this machine", cause=reason)
+        raise TransferFailed(
+            f"the images cannot be read from the engine on {self._engine.name}", cause=reason
+        )
 
     async def _delta_bases(self, destination: Destination) -> DeltaBases:
         """Find the base layers in the server's cache that new layers can be sent as deltas to."""

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ _GIT_SECONDS = 120.0
 async def rebuilt_images(
     project: Project, services: Sequence[str], commit: str, *, root: Path, platform: str, emit: Emit
 ) -> dict[str, BuiltImage]:
-    """Build images of services from a commit.
+    """Build images of services from a commit, on this machine.
+
+    `build.on` and `build.cache` of the record do not count: they name machines and folders that get files and secrets
+    of this machine, and others who may use the server's engine can write it.
 
     Args:
         project: The project as it was deployed from that commit.
@@ -46,7 +50,21 @@ async def rebuilt_images(
     async with checkout(root, commit) as folder:
         for service in project.select_services(tuple(services)):
             _refuse_outside(service, folder)
-        return await built_images(project, services, root=folder, platform=platform, emit=emit)
+        return await built_images(_built_here(project), services, root=folder, platform=platform, emit=emit)
+
+
+def _built_here(project: Project) -> Project:
+    services = tuple(
+        service
+        if service.build is None
+        else replace(service, build=replace(service.build, on=None, cache=()))
+        for service in project.services
+    )
+    dependencies = tuple(
+        one if one.build is None else replace(one, build=replace(one.build, on=None, cache=()))
+        for one in project.dependencies
+    )
+    return replace(project, services=services, dependencies=dependencies)
 
 
 def _refuse_outside(service: Service, folder: Path) -> None:

@@ -109,7 +109,7 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
 
         asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
         session = Session("server", FakeMachine(), remote, INFO)
-        resources = LocalResources(asked, Path(), local, None, {"server": TransferQueue(send)})
+        resources = LocalResources(asked, Path(), local, None, {("", "server"): TransferQueue(send)})
         context = DeployContext(
             asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, resources
         )

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image built on this machine: sent over SSH, or through the user's registry.
+    """A built image: sent over SSH, or through the user's registry; on the machine that built it only tagged.
 
     Attributes:
-        id: Its ID on this machine's engine; tags may move.
+        id: Its ID on the engine that built it; tags may move.
         content: Content ID: equal for equal images, whatever ID a store gives them.
+        on: The machine that has it: a value of `build.on`; empty for this one.
     """
 
     id: str
     content: str
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

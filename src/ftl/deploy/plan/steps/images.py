@@ -32,7 +32,7 @@ class BringImage(Step):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingImage:
-    """A built image to send: its ID on this machine, and its tag on the server."""
+    """A built image to send: its ID on the machine that built it, and its tag on the server."""
 
     service: str
     local: str
@@ -46,15 +46,21 @@ class SendImages(Step):
 
     Attributes:
         brought: Image ID on the server -> whether FTL's own archive brought it, as far as records tell.
+        built_on: The machine that has them, a value of `build.on`; empty for this one.
     """
 
     kind: ClassVar[str] = "send_images"
     images: tuple[OutgoingImage, ...]
     brought: Mapping[str, bool] = field(default_factory=dict)
+    built_on: str = ""
 
     @property
     def text(self) -> str:
-        return "send " + ", ".join(image.tag for image in self.images)
+        tags = ", ".join(image.tag for image in self.images)
+        if self.built_on == "server" and not self.hosts:
+            return f"tag {tags}, built on the server"
+        source = "the server that built them" if self.built_on == "server" else self.built_on
+        return f"send {tags}{f' from {source}' if source else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class PushPull(ServiceStep):
     """Push a built image to the registry that ftl.yaml names, and have the server pull it.
 
     Attributes:
-        local: The image's ID on this machine.
+        local: The image's ID on the machine that built it.
+        built_on: That machine, a value of `build.on`; empty for this one.
     """
 
     kind: ClassVar[str] = "push_pull"
@@ -70,6 +77,7 @@ class PushPull(ServiceStep):
     reference: str
     tag: str
     platform: str
+    built_on: str = ""
 
     @property
     def text(self) -> str:

@@ -112,21 +112,22 @@ def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
 
 def image_tracks(diff: Diff) -> Iterator[Track]:
     """Built images are sent together; the others come from registries, each by itself."""
-    outgoing: list[OutgoingImage] = []
+    outgoing: dict[str, list[OutgoingImage]] = {}
     owners: dict[str, list[str]] = {}
     for change in diff.starting:
         match change.source:
-            case BuiltImage(local, content):
+            case BuiltImage(local, content, place):
                 if change.service.image is None:
-                    outgoing.append(OutgoingImage(change.name, local, diff.configured_image(change), content))
+                    image = OutgoingImage(change.name, local, diff.configured_image(change), content)
+                    outgoing.setdefault(place, []).append(image)
                 else:
-                    yield (_through_registry(diff, change, local, change.service.image),)
+                    yield (_through_registry(diff, change, change.source, change.service.image),)
             case ImageOnServer(reference):
                 yield (TagPulled(change.name, reference, diff.configured_image(change)),)
             case NamedImage() | PinnedImage():
                 owners.setdefault(diff.service_image(change), []).append(change.name)
-    if outgoing:
-        yield (SendImages(tuple(outgoing), loaded_by_ftl(diff.observed.releases)),)
+    for place, images in outgoing.items():
+        yield (SendImages(tuple(images), loaded_by_ftl(diff.observed.releases), place),)
     for dependency in diff.dependencies:
         if dependency.starts:
             owners.setdefault(diff.dependency_image(dependency), []).append(dependency.name)
@@ -135,13 +136,13 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
             yield (BringImage(image, diff.observed.info.platform, tuple(names)),)
 
 
-def _through_registry(diff: Diff, change: ServiceChange, local: str, reference: str) -> Step:
+def _through_registry(diff: Diff, change: ServiceChange, built: BuiltImage, reference: str) -> Step:
     """Pushed and pulled; an image that was pulled before, for other settings, needs no registry."""
     tag = diff.configured_image(change)
     pulled = pins.registry_pin(diff.observed, change)
     if pulled:
         return TagPulled(change.name, pulled, tag)
-    return PushPull(change.name, local, reference, tag, diff.observed.info.platform)
+    return PushPull(change.name, built.id, reference, tag, diff.observed.info.platform, built.on)
 
 
 def proxy_tracks(diff: Diff) -> Iterator[Track]:
