@@ -83,11 +83,13 @@ async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet
         with at(server=place, service=services[0], step="build"):
             return await stack.enter_async_context(open_session(machine))
     except ServerError as error:
-        error.message = f"the builder cannot be used: {error.message}"
-        error.hint = (
-            f"{error.hint}; " if error.hint else ""
-        ) + "`build.on` is `server`, `local` or a host that ssh reaches and that has Docker"
-        raise
+        places = "`build.on` is `server`, `local` or a host that ssh reaches and that has Docker"
+        raise ServerError(
+            f"the builder cannot be used: {error.message}",
+            cause=error.cause,
+            hint=f"{error.hint}; {places}" if error.hint else places,
+            place=error.place,
+        ) from error
 
 
 def _server(place: str, fleet: Fleet | None) -> Session | None:

@@ -169,12 +169,13 @@ DEPENDENCY_HINTS = SERVICE_HINTS | {
 }
 
 _CACHE = "leave it out: the builder's cache is used"
+_OTHER_CACHE = "leave it out: the builder's cache is used; for CI runners write `cache`, a list"
 _ONLY_IMAGE = "leave it out: FTL sends the image only"
 
 BUILD_HINTS = {
     "additional_contexts": "copy what the build needs into `context`",
-    "cache_from": _CACHE,
-    "cache_to": _CACHE,
+    "cache_from": _OTHER_CACHE,
+    "cache_to": _OTHER_CACHE,
     "dockerfile_inline": "write it into a file, and name that as `dockerfile`",
     "entitlements": "FTL has none: builds run without extra rights",
     "extra_hosts": "FTL has none: builds use the builder's resolver",

@@ -64,9 +64,11 @@ async def build_logins(
 
 
 def _may_be_used(registry: Registry, services: Sequence[Service], root: Path) -> bool:
-    """Whether a Dockerfile mentions the registry; images of Docker Hub usually do not mention theirs."""
+    """Whether a Dockerfile or `build.cache` mentions the registry; images of Docker Hub usually do not mention theirs."""
     return registry.server == references.HUB or any(
-        registry.server in _dockerfile_text(service, root) for service in services
+        registry.server in text
+        for service in services
+        for text in (_dockerfile_text(service, root), *(service.build.cache if service.build else ()))
     )
 
 

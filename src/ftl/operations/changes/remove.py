@@ -131,7 +131,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
     service_ids = {container.id for container in services}
     others = [container for container in _containers(observed) if container.id not in service_ids]
     images = [image for image in observed.images if _owns(observed, image.labels)]
-    tags = project_tags(observed.project, images)
+    tags = project_tags(observed.project, images, latest=True)  # of a build with `build.on: server`
     tags_here = project_tags(observed.project, here, latest=True)
     untagged = tuple(image.id for image in images if not image.tags)
     records = tuple(

@@ -1,0 +1,65 @@
+"""`build.on` and `build.cache`: where images are built, and with which caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import Build, Project
+
+from .conftest import HEAD
+
+if TYPE_CHECKING:
+    from .conftest import Load, Refuse
+
+SERVICE = HEAD + "services:\n  - {name: web, port: 8000, build: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("build", "place"),
+    [
+        (".", ""),
+        ("{on: local}", ""),
+        ("{on: server}", "server"),
+        ("{on: builder.example.com}", "builder.example.com"),
+        ("{on: '[2001:db8::1]'}", "[2001:db8::1]"),
+    ],
+)
+def test_a_build_is_on_this_machine_the_server_or_a_host(loaded: Load, build: str, place: str) -> None:
+    """`local` is this machine, as in `server`: an environment can take the build back to it."""
+    section = loaded(SERVICE % build).services[0].build
+    assert section is not None
+    assert section.place == place
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        ("{on: 'ops@builder'}", "not a host"),
+        ("{on: '-oProxyCommand=x'}", "not a host"),
+        ("{cache: [type=gha]}", "not a build cache"),
+        ("{cache: ['registry.example.com/cache:web']}", "has a tag"),
+        ("{cache: [Registry.example.com/Cache]}", "not an image reference"),
+    ],
+)
+def test_other_places_and_caches_are_refused(refused: Refuse, build: str, words: str) -> None:
+    """At their line, with what to write."""
+    (problem,) = refused(SERVICE % build)
+    assert words in problem.message
+    assert problem.line == 6
+
+
+@pytest.mark.parametrize("build", ["{cache: gha}", "{cache: [gha]}"])
+def test_one_cache_may_be_a_single_value(loaded: Load, build: str) -> None:
+    """As elsewhere in the file."""
+    section = loaded(SERVICE % build).services[0].build
+    assert section is not None
+    assert section.cache == ("gha",)
+
+
+def test_records_of_older_releases_have_neither(loaded: Load) -> None:
+    """A record is read with what it has, and with all that this version writes."""
+    project = loaded(SERVICE % "{on: server, cache: [./cache, 'localhost:5000/cache']}")
+    assert Project.from_dict(project.to_dict()).services[0].build == project.services[0].build
+    assert Build.from_dict({"context": "."}) == Build()

@@ -1,0 +1,178 @@
+"""Builders: the machines of `build.on`, and builds on several of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import Build
+from ftl.deploy import builders
+from ftl.deploy.builders import build_services, builds_on_server, open_builders
+from ftl.engine.values import DiskUsage, Image
+from ftl.errors import BuildFailed, ServerError
+from ftl.events import BuildContext
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.world import INFO, project, service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Service
+    from ftl.events import Event
+
+
+class Engine(FakeEngine):
+    """An engine whose build cache has 2 GB."""
+
+    async def usage(self, *, seconds: float) -> DiskUsage:
+        return DiskUsage(unused_images=0, build_cache=2_000_000_000)
+
+
+def session(name: str, *, free: int = 50_000_000) -> Session:
+    """A machine with this many free kilobytes."""
+    machine = FakeMachine(name)
+    machine.answer("sh", answer=Answer(stdout=f"images {free}\n".encode()))
+    return Session(name, machine, Engine(name=name), INFO)
+
+
+def built_on(place: str | None, name: str = "web") -> Service:
+    """A service that is built somewhere."""
+    return service(name, build=Build(on=place))
+
+
+def opened(services: list[Service], fleet: Fleet | None) -> dict[str, str]:
+    """Value of `build.on` -> name of the machine."""
+
+    async def work() -> dict[str, str]:
+        async with open_builders(services, fleet) as sessions:
+            return {place: each.name for place, each in sessions.items()}
+
+    return asyncio.run(work())
+
+
+def test_servers_that_build_are_not_connected_again() -> None:
+    """`server` is the first one; a host of `servers` is that one; this machine is no builder."""
+    fleet = Fleet([session("web-1"), session("web-2")])
+    services = [built_on("server"), built_on("web-2", "api"), built_on(None, "mail"), built_on("local", "x")]
+    assert opened(services, fleet) == {"server": "web-1", "web-2": "web-2"}
+
+
+def test_a_build_does_not_begin_on_a_full_disk() -> None:
+    """It would take down what runs on that disk."""
+    with pytest.raises(BuildFailed, match="the disk of web-1 has no room for a build") as caught:
+        opened([built_on("server")], Fleet([session("web-1", free=300_000)]))
+    assert caught.value.cause == "307.2 MB are free, and a build there needs 1.0 GB at least"
+    assert caught.value.hint == "`docker builder prune` there frees about 2.0 GB"
+
+
+def test_a_builder_that_cannot_be_used_is_told_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine answers there; the hint says which values `build.on` may have."""
+    monkeypatch.setattr(builders, "machine_of", lambda server: FakeMachine(server.host))
+    with pytest.raises(ServerError, match="the builder cannot be used") as caught:
+        opened([built_on("bulider")], Fleet([session("web-1")]))
+    assert "`build.on` is" in (caught.value.hint or "")
+    assert (caught.value.place.server, caught.value.place.service) == ("bulider", "web")
+
+
+def test_the_server_is_connected_for_a_build_only_where_it_builds() -> None:
+    """`ftl build` works without a server otherwise."""
+    assert builds_on_server([built_on(None), built_on("server", "api")], ["shop"])
+    assert builds_on_server([built_on("shop")], ["shop"])
+    assert not builds_on_server([built_on(None), built_on("builder", "api")], ["shop"])
+
+
+DOCKER = """\
+#!/bin/sh
+[ "$1" = --version ] && { echo "Docker version 28.2.2, build x"; exit; }
+[ "$2" = version ] && { echo "github.com/docker/buildx v0.17.1"; exit; }
+for word; do
+  case $word in --iidfile=*) printf %s "$NEW_ID" >"${word#--iidfile=}" ;; esac
+done
+printf '{"host": "%s", "builder": "%s"}\\n' "$DOCKER_HOST" "$BUILDX_BUILDER" >>"$HOME/calls"
+"""
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker CLI that writes where it would have built; returns that file."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "docker"
+    program.write_text(DOCKER)
+    program.chmod(0o755)
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "DOCKER_CONFIG", "BUILDX_BUILDER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NEW_ID", NEW.id)
+    return tmp_path / "calls"
+
+
+NEW = Image(f"sha256:{1:064x}", (), (), (), {}, INFO.platform, 1000, created="2999-01-01T00:00:00Z")
+
+
+def test_each_service_is_built_where_it_says(docker: Path) -> None:
+    """By the docker CLI here, on the engine there, and never by a builder that the user chose for this machine."""
+    here, there = FakeEngine(name="this machine"), FakeEngine(name="builder")
+    here.url, there.url = "unix:///here", "unix:///there"
+    for engine, tag in ((here, "shop-web:latest"), (there, "shop-api:latest")):
+        engine.add_image(tag, NEW)
+    services = [built_on(None), built_on("builder", "api")]
+    events: list[Event] = []
+    built = asyncio.run(
+        build_services(
+            project(*services),
+            services,
+            {"": here, "builder": there},
+            root=docker.parent,
+            platform="linux/amd64",
+            emit=events.append,
+        )
+    )
+    assert {name: result.image.id for name, result in built.items()} == {"web": NEW.id, "api": NEW.id}
+    calls = [json.loads(line) for line in docker.read_text().splitlines()]
+    assert {call["host"]: call["builder"] for call in calls} == {
+        "unix:///here": "",
+        "unix:///there": "default",
+    }
+
+
+@pytest.mark.parametrize(
+    ("created", "left"), [("2020-01-01T00:00:00Z", False), ("2999-01-01T00:00:00Z", True)]
+)
+def test_a_builder_keeps_one_image_of_a_service(docker: Path, created: str, left: bool) -> None:
+    """What a build replaces is removed, unless another deploy may just have built it, or it has another tag."""
+    there = FakeEngine(name="builder")
+    released = Image(f"sha256:{2:064x}", (), (), (), {}, INFO.platform, 1000, created="2020-01-01T00:00:00Z")
+    old = replace(released, id=f"sha256:{3:064x}", created=created)
+    there.add_image("shop-api:latest", released)
+    there.add_image("shop-api:r1", released)
+    there.add_image("shop-web:latest", old)
+    there.add_image("new", NEW)
+    services = [built_on("builder"), built_on("builder", "api")]
+
+    def emit(event: Event) -> None:
+        if isinstance(event, BuildContext):  # the builder works: it moves the tags
+            for name in ("web", "api"):
+                there.add_image(f"shop-{name}:latest", NEW)
+
+    asyncio.run(
+        build_services(
+            project(*services),
+            services,
+            {"builder": there},
+            root=docker.parent,
+            platform="linux/amd64",
+            emit=emit,
+        )
+    )
+    kept = {image.id for image in asyncio.run(there.images())}
+    assert released.id in kept
+    assert (old.id in kept) == left
