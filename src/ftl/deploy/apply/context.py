@@ -135,7 +135,7 @@ class LocalResources:
             EngineUnavailable: No engine answers on this machine.
         """
         engine = source or await self.local_engine()
-        key = (source.name if source is not None else "", session.name)
+        key = ("" if engine is self._engine else engine.name, session.name)
         if key not in self._transfers:
             from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
 

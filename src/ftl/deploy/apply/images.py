@@ -91,8 +91,7 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
     is_there = source is context.engine if place else context.project.server.is_local
     transfers = None
     if not is_there:
-        origin = source if place else None
-        transfers = await context.resources.transfers(context.session, context.emit, origin)
+        transfers = await context.resources.transfers(context.session, context.emit, source)
     with transfers.expect() if transfers is not None else nullcontext():
         if is_there or not place:
             await gather(source.tag(image.local, image.tag) for image in step.images)
@@ -191,8 +190,7 @@ async def _bring(
     """
     source = await _source_of_built(context, reference)
     if source is not None:
-        origin = source if source is not await _engine_with(context, reference) else None
-        transfers = await context.resources.transfers(context.session, context.emit, origin)
+        transfers = await context.resources.transfers(context.session, context.emit, source)
         results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
         return results[reference]
     transfers = await _transfers(context)

@@ -97,7 +97,7 @@ OTHER = (
     _failure(
         r"exec format error",
         "the image's programs are for another CPU architecture",
-        "set `build.platform` to this machine's, or install emulation "
+        "build on the server (`build.on: server`), set `build.platform` to the builder's, or install emulation there "
         "(Debian: `apt-get install qemu-user-static`)",
     ),
 )

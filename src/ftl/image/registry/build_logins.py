@@ -64,7 +64,7 @@ async def build_logins(
 
 
 def _may_be_used(registry: Registry, services: Sequence[Service], root: Path) -> bool:
-    """Whether a Dockerfile or `build.cache` mentions the registry; images of Docker Hub usually do not mention theirs."""
+    """Whether a Dockerfile or `build.cache` mentions the registry; images of Docker Hub mostly do not mention it."""
     return registry.server == references.HUB or any(
         registry.server in text
         for service in services

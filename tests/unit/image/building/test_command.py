@@ -9,6 +9,7 @@ import pytest
 
 from ftl.image.building.build_secrets import ResolvedSecret
 from ftl.image.building.builder import Builder
+from ftl.image.building.cache import CacheOptions
 from ftl.image.building.command import BuildRequest, build_arguments, build_environment
 
 REQUEST = BuildRequest(
@@ -79,3 +80,25 @@ def test_each_kind_of_builder_gets_its_own_command(
     } <= set(argv)
     assert env.items() >= {**variables, "DOCKER_HOST": "unix:///here.sock", "KEPT": "yes"}.items()
     assert "DOCKER_CONTEXT" not in env
+
+
+def test_a_build_on_another_machine_ignores_the_chosen_builder() -> None:
+    """`docker buildx use`, or $BUILDX_BUILDER, names a builder for this machine: the engine there builds itself."""
+    environ = {"BUILDX_BUILDER": "mine"}
+    here = build_environment(BUILDERS[0], REQUEST, host="unix:///x", environ=environ, secrets={})
+    there = build_environment(
+        BUILDERS[0], REQUEST, host="unix:///forwarded", environ=environ, secrets={}, remote=True
+    )
+    assert here["BUILDX_BUILDER"] == "mine"
+    assert (there["BUILDX_BUILDER"], there["DOCKER_HOST"]) == ("default", "unix:///forwarded")
+
+
+def test_caches_are_options_of_the_command() -> None:
+    """Read and written in the order of the file."""
+    request = replace(REQUEST, cache=CacheOptions(("type=gha", "type=local,src=/c"), ("type=gha,mode=max",)))
+    argv = build_arguments(BUILDERS[0], request)
+    assert [word for word in argv if word.startswith("--cache")] == [
+        "--cache-from=type=gha",
+        "--cache-from=type=local,src=/c",
+        "--cache-to=type=gha,mode=max",
+    ]

@@ -272,3 +272,25 @@ def test_a_builder_without_here_documents_is_named_as_the_cause(tmp_path: Path) 
     error = build_failure(progress, source, Context(tmp_path), status=1)
     assert error.message == "Dockerfile:3: unknown instruction: MKDIR"
     assert "here-documents need" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ERROR: Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
+         "no Docker engine answers on web-1"),
+        ("ERROR: failed to build: failed to dial gRPC: unable to upgrade to h2c, received 404",
+         "the engine on web-1 has no BuildKit"),
+        ("ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+         "the connection to the Docker engine on web-1 was lost"),
+        ("ERROR: failed to solve: write /var/lib/docker/x: no space left on device",
+         "the disk of the Docker engine is full on web-1"),
+    ],
+)  # fmt: skip
+def test_an_engine_error_names_the_machine_that_builds(line: str, message: str, tmp_path: Path) -> None:
+    """With `build.on` it is not this one."""
+    progress = PlainProgress("web", parse("FROM x\n"))
+    progress.feed(line)
+    error = build_failure(progress, parse("FROM x\n"), Context(tmp_path), status=1, machine="web-1")
+    assert error.message == message
+    assert error.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,16 @@ def test_files_of_the_repository_in_the_image_are_reported() -> None:
     assert text.startswith(".git and ftl.yaml are in the image: each commit and each edit")
     assert hint == "add .git and ftl.yaml to .dockerignore"
     assert not advice_of(facts("FROM x:1\nCOPY requirements.txt .\n", context=about.context), "repository")
+
+
+def test_a_stage_that_compiles_emulated_is_reported() -> None:
+    """Of a build for another processor; not where it cross-compiles, and not the image's own steps, which cannot."""
+    source = "FROM golang:1.25 AS build\nRUN go build\nFROM debian:12\nRUN apt-get update\nCOPY --from=build /a /a\n"
+    about = replace(facts(source, seconds={2: 81.0}), platform="linux/amd64", engine_platform="linux/arm64")
+    ((line, text, hint),) = advice_of(about, "emulated")
+    assert line == 1
+    assert "emulated (81.0 s)" in text
+    assert "FROM --platform=$BUILDPLATFORM golang:1.25" in hint
+    assert advice_of(replace(about, engine_platform="linux/amd64"), "emulated") == []
+    cross = facts(source.replace("golang", "--platform=$BUILDPLATFORM golang"))
+    assert advice_of(replace(cross, platform="linux/amd64", engine_platform="linux/arm64"), "emulated") == []

@@ -157,3 +157,21 @@ def test_a_cancelled_request_leaves_the_others() -> None:
         assert link.transfers == [{"db", "cache", "mail"}, {"cache", "mail"}]
 
     asyncio.run(work())
+
+
+def test_two_machines_take_turns_at_one_server() -> None:
+    """A transfer removes the staging tags of others under the deploy's lock, which none may have at that time."""
+
+    async def work() -> None:
+        link, sending = Link(), asyncio.Lock()
+        here, builder = TransferQueue(link.send, sending), TransferQueue(link.send, sending)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(here.send({"web": "web"}))
+            group.create_task(builder.send({"api": "api"}))
+            await asyncio.sleep(0.05)
+            assert link.transfers == [{"web"}]
+            link.passes.release()
+            link.passes.release()
+        assert link.transfers == [{"web"}, {"api"}]
+
+    asyncio.run(work())
