@@ -70,7 +70,7 @@ def cache_options(
     write: list[str] = []
     for cache in caches:
         if cache == "gha":
-            if support.github:
+            if support.github and support.writes:
                 scope = f"scope={project}-{service}"
                 read.append(csv_fields("type=gha", scope))
                 write.append(csv_fields("type=gha", scope, "mode=max", "ignore-error=true"))
@@ -98,8 +98,10 @@ def find_cache_support(builder: Builder, env: Mapping[str, str], store: Store) -
     reads = builder.kind == "buildx"
     in_ci = env.get("CI", "").lower() not in ("", "0", "false")
     writes = reads and in_ci and (store == "containerd" or _driver(builder, env) != "docker")
-    github = "ACTIONS_RUNTIME_TOKEN" in env and ("ACTIONS_RESULTS_URL" in env or "ACTIONS_CACHE_URL" in env)
-    return CacheSupport(reads, writes, github)
+    has_token = "ACTIONS_RUNTIME_TOKEN" in env and bool(
+        {"ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL"} & env.keys()
+    )
+    return CacheSupport(reads, writes, github=has_token)
 
 
 def cache_note(caches: Sequence[str], support: CacheSupport, env: Mapping[str, str]) -> Note | None:

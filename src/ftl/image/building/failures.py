@@ -106,7 +106,7 @@ def build_failure(
 
 
 def _failed_step(steps: Sequence[ProgressStep]) -> ProgressStep | None:
-    failed = [step for step in steps if step.state == "failed"]
+    failed = [step for step in steps if step.state == "failed" and not step.may_fail]
     return next((step for step in failed if not step.is_internal), failed[0] if failed else None)
 
 

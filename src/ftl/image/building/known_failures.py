@@ -85,7 +85,7 @@ BASE_IMAGE = (
 
 OTHER = (
     _failure(
-        r"cache export is (?:not supported|currently unsupported)",
+        r"cache export (?:feature )?is (?:currently )?not supported",
         "the builder cannot write a `build.cache`",
         "`docker buildx create --use` makes one that can; in GitHub Actions, `docker/setup-buildx-action`",
     ),

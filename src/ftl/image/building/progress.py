@@ -60,7 +60,13 @@ class ProgressStep:
     @property
     def is_internal(self) -> bool:
         """Whether it is a step of the builder itself (loading the Dockerfile, metadata, ...)."""
-        return self.name.startswith(("[internal]", "[auth]", "resolve image config", "building with"))
+        names = ("[internal]", "[auth]", "resolve image config", "building with")
+        return self.may_fail or self.name.startswith(names)
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether it reads or writes a `build.cache`: the build goes on without, as before there is one."""
+        return self.name.startswith(("importing cache manifest", "exporting cache to"))
 
     @property
     def is_cache_miss(self) -> bool:
@@ -144,7 +150,7 @@ class PlainProgress:
         return (BuildOutput(self._service, step.name, text),)
 
     def _event(self, step: ProgressStep) -> tuple[Event, ...]:
-        if step.is_internal and step.state != "failed":
+        if step.is_internal and (step.state != "failed" or step.may_fail):
             return ()
         return (BuildStep(self._service, step.name, step.state, step.seconds),)
 

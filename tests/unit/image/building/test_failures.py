@@ -294,3 +294,14 @@ def test_an_engine_error_names_the_machine_that_builds(line: str, message: str, 
     error = build_failure(progress, parse("FROM x\n"), Context(tmp_path), status=1, machine="web-1")
     assert error.message == message
     assert error.hint
+
+
+def test_a_cache_that_is_not_there_yet_is_not_the_reason(tmp_path: Path) -> None:
+    """The first build of a CI runner reads a `build.cache` in vain, and goes on."""
+    output = (
+        "#3 importing cache manifest from registry.example.com/cache:web\n"
+        "#3 ERROR: registry.example.com/cache:web: not found\n"
+        '#5 [2/2] RUN make\n#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2\n'
+    )
+    error = error_for(output, "FROM x\nRUN make\n", tmp_path)
+    assert error.message == "Dockerfile:2: a build step failed (RUN make)"

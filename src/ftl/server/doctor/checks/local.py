@@ -26,16 +26,19 @@ class BuildNeeds:
     """Requirements of a project for this machine; without a project there are none.
 
     Attributes:
-        builds: Images are built on this machine.
+        builds: Images are built, with the docker CLI of this machine.
+        builds_here: They are built on this machine's engine, not all by `build.on` elsewhere.
     """
 
     builds: bool = False
+    builds_here: bool = False
 
     @classmethod
     def of(cls, project: Project | None) -> BuildNeeds:
         """The requirements of a project."""
         services = project.services if project is not None else ()
-        return cls(any(service.build is not None for service in services))
+        builds = [service.build for service in services if service.build is not None]
+        return cls(bool(builds), any(not build.place for build in builds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,10 @@ def judge_builder(builder: Builder | BuildFailed, needs: BuildNeeds) -> Finding:
 
 
 def judge_engine(engine: EngineInfo | FtlError, needs: BuildNeeds) -> Finding:
-    """This machine's engine, needed where services are built."""
+    """This machine's engine, needed where services are built on it."""
     if not isinstance(engine, FtlError):
         return Finding("here", "engine", "ok", f"Docker {engine.version}, {engine.platform}, {engine.store}")
-    if not needs.builds:
+    if not needs.builds_here:
         return Finding("here", "engine", "ok", f"{engine.message}; not needed, no service is built here")
     fix = engine.hint or "start Docker: `systemctl start docker`"
     return Finding("here", "engine", "problem", error_text(engine), fix)
