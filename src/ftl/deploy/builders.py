@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 SERVER = "server"
-"""The value of `build.on` for the project's server; of several servers, the first manager that answers."""
+"""The project's server as a value of `build.on`; of several the first manager that answers."""
 
 _ROOM = 1_000_000_000
 """Free bytes below which no build begins on another machine.

@@ -91,7 +91,7 @@ async def built_images(
 
 
 def buildable(project: Project, names: Sequence[str]) -> list[Service]:
-    """The services with these names (all if none is given) that have a `build`, and all such dependencies.
+    """The services and dependencies with a `build`; of the services those named, all if none is.
 
     Raises:
         UsageError: The project has no service of a name.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Build, Project, ProjectInfo, Server, Service
+from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Server, Service
 from ftl.config.models.service import BuildSecret
 from ftl.errors import BuildFailed
-from ftl.operations.changes.rebuild import checkout, rebuilt_images
+from ftl.operations.changes.rebuild import built_here, checkout, rebuilt_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +93,16 @@ def test_a_build_that_leads_out_of_the_commit_is_refused(build: Build, tmp_path:
 
     asyncio.run(check())
     assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_a_record_does_not_decide_where_images_are_built_again() -> None:
+    """Whoever may write it could have this machine send its files and secrets to a host, or write to a folder."""
+    build = Build(context="app", on="evil.example.com", cache=("/etc/cron.d", "evil.example.com/cache"))
+    project = Project(
+        project=ProjectInfo(name="shop"),
+        server=Server(host="shop"),
+        services=(Service(name="web", build=build),),
+        dependencies=(Dependency(name="db", image="shop-db:c1", build=build),),
+    )
+    again = built_here(project)
+    assert again.services[0].build == again.dependencies[0].build == Build(context="app")

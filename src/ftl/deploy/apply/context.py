@@ -75,7 +75,9 @@ class ResolvedImage:
 
 @dataclass(slots=True)
 class LocalResources:
-    """Engines with built images and registry credentials of a run; those here are opened when first needed.
+    """Engines with built images, and registry credentials, of a run.
+
+    Those of this machine are opened when first needed.
 
     Attributes:
         builders: Machines that built images: value of `build.on` -> their session.

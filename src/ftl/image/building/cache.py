@@ -105,7 +105,7 @@ def find_cache_support(builder: Builder, env: Mapping[str, str], store: Store) -
 
 
 def cache_note(caches: Sequence[str], support: CacheSupport, env: Mapping[str, str]) -> Note | None:
-    """A warning about a cache that a CI runner cannot use; None elsewhere, where nobody waits for it."""
+    """A warning about a cache that a CI runner cannot use; elsewhere none is expected to work."""
     if not caches or not env.get("CI"):
         return None
     if not support.reads:

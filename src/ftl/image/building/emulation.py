@@ -1,4 +1,4 @@
-"""Cost of a build for another processor than the builder's: its RUN steps are emulated by QEMU."""
+"""Cost of a build for another processor than the builder's: RUN steps emulated by QEMU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def emulation_note(
     engine_platform: str,
     machine: str,
 ) -> Note | None:
-    """What an emulated build costs, and the choices; None where nothing is emulated.
+    """The note about the cost of an emulated build and the choices; None if nothing is emulated.
 
     Args:
         service: The service.

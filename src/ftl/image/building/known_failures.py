@@ -9,7 +9,10 @@ from ftl.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure recognised by its message; braces in the texts are groups of the pattern, or `{machine}`."""
+    """A failure recognised by its message.
+
+    Braces in the texts are groups of the pattern, or `{machine}`.
+    """
 
     pattern: re.Pattern[str]
     message: str

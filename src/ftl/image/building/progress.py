@@ -65,7 +65,7 @@ class ProgressStep:
 
     @property
     def may_fail(self) -> bool:
-        """Whether it reads or writes a `build.cache`: the build goes on without, as before there is one."""
+        """Whether it reads or writes a `build.cache`, without which the build goes on."""
         return self.name.startswith(("importing cache manifest", "exporting cache to"))
 
     @property

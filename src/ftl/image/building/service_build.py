@@ -265,7 +265,7 @@ class _ServiceBuild:
         return context
 
     def _emulation_note(self) -> Note | None:
-        """What another processor costs, the first time that the service is built here."""
+        """The note about another processor, the first time that the service is built here."""
         if any(record_path(self.batch.root, service).exists() for service in self.services):
             return None
         return emulation_note(

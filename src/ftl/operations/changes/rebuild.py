@@ -50,10 +50,11 @@ async def rebuilt_images(
     async with checkout(root, commit) as folder:
         for service in project.select_services(tuple(services)):
             _refuse_outside(service, folder)
-        return await built_images(_built_here(project), services, root=folder, platform=platform, emit=emit)
+        return await built_images(built_here(project), services, root=folder, platform=platform, emit=emit)
 
 
-def _built_here(project: Project) -> Project:
+def built_here(project: Project) -> Project:
+    """The project with all of its builds on this machine, and without build caches."""
     services = tuple(
         service
         if service.build is None

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """A built image: sent over SSH, or through the user's registry; on the machine that built it only tagged.
+    """A built image: sent over SSH, or through the user's registry.
+
+    Where it was built it is only tagged.
 
     Attributes:
         id: Its ID on the engine that built it; tags may move.
