@@ -30,7 +30,7 @@ TOKEN = "s3cr3t-0123456789"
 def base(server: Server, busybox: str) -> Iterator[None]:
     """The server has the base image, as it would have pulled it."""
     saved = subprocess.run(["docker", "save", busybox], check=True, capture_output=True).stdout
-    server.run("docker", "load", input=saved)
+    server.run("docker", "load", stdin=saved)
     yield
     server.run("docker", "rmi", BASE, check=False)
 

@@ -111,6 +111,8 @@ def test_kamal(tmp_path: Path) -> None:
         ("RAILS_MASTER_KEY", "config/master.key", None),
         ("TOKEN", None, "op read op://vault/token"),
     ]
+    assert web.build is not None
+    assert (web.build.on, web.build.cache) == ("x", ("gha",))
     assert job.resources.memory == 1024**3
     assert {service.labels["team"] for service in project.services} == {"shop"}
     database, cache = project.dependencies
@@ -122,6 +124,23 @@ def test_kamal(tmp_path: Path) -> None:
     assert found["deploy.staging.yml"] is Verdict.NEEDS_YOU
     assert ".kamal/hooks/pre-build.sample" not in found
     assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
+
+
+@pytest.mark.parametrize(
+    ("remote", "host", "verdict"),
+    [
+        ("ssh://docker@build.example.com:2222", "build.example.com", Verdict.NEEDS_YOU),
+        ("ssh://build.example.com", "build.example.com", Verdict.CHANGED),
+        ("tcp://build.example.com:2375", None, Verdict.NEEDS_YOU),
+    ],
+)
+def test_kamals_remote_builder(tmp_path: Path, remote: str, host: str | None, verdict: Verdict) -> None:
+    """Its user and port are for ssh's own configuration to know; other ways than SSH are not taken over."""
+    text = f"service: a\nimage: a/a\nservers: [203.0.113.7]\nbuilder: {{remote: '{remote}'}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    build = project.services[0].build
+    assert build is not None
+    assert (build.on, verdicts(report)["builder.remote"]) == (host, verdict)
 
 
 def test_kamal_without_a_proxy_has_its_defaults(tmp_path: Path) -> None:

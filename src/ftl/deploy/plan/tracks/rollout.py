@@ -118,8 +118,8 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
         match change.source:
             case BuiltImage(local, content, place):
                 if change.service.image is None:
-                    image = OutgoingImage(change.name, local, diff.configured_image(change), content)
-                    outgoing.setdefault(place, []).append(image)
+                    tag = diff.configured_image(change)
+                    outgoing.setdefault(place, []).append(OutgoingImage(change.name, local, tag, content))
                 else:
                     yield (_through_registry(diff, change, change.source, change.service.image),)
             case ImageOnServer(reference):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
@@ -136,12 +137,44 @@ def _build(kamal: KamalConversion) -> dict[str, object]:
             case "arch":
                 kamal.add(name, Verdict.LEFT_OUT, "images are built for the server's platform", node)
             case "remote":
-                kamal.add(name, Verdict.NEEDS_YOU, "FTL builds on this machine", node)
+                _remote_builder(kamal, build, name, node)
+            case "cache":
+                _cache(kamal, build, name, node)
             case _:
-                kamal.add(name, Verdict.LEFT_OUT, "the builder's own cache and driver are used", node)
+                kamal.add(name, Verdict.LEFT_OUT, "the docker command's own builder is used", node)
     if not (kamal.base / str(build["context"])).is_dir():
         kamal.add("builder.context", Verdict.NEEDS_YOU, f"there is no folder {build['context']}")
     return build
+
+
+def _remote_builder(kamal: KamalConversion, build: dict[str, object], name: str, node: Node) -> None:
+    """`ssh://USER@HOST:PORT`: the host, with what ssh must know of it."""
+    match = re.fullmatch(r"ssh://(?:([^@/]+)@)?([^@:/]+)(?::([0-9]+))?/?", kamal.text(node))
+    if match is None or not is_valid(addresses.ssh_host, match[2]):
+        kamal.add(name, Verdict.NEEDS_YOU, "write the host as `build.on`", node)
+        return
+    user, build["on"], port = match.groups()
+    parts = [*([f"User {user}"] if user else []), *([f"Port {port}"] if port else [])]
+    if parts:
+        needed = f"`build.on`; `{'` and `'.join(parts)}` for {match[2]} belong in ~/.ssh/config"
+        kamal.add(name, Verdict.NEEDS_YOU, needed, node)
+    else:
+        kamal.add(name, Verdict.CHANGED, "build.on", node)
+
+
+def _cache(kamal: KamalConversion, build: dict[str, object], name: str, node: Node) -> None:
+    """GitHub's cache; one in a registry has a name that only Kamal completes."""
+    kind = text(entries(node).get("type"))
+    if kind == "gha":
+        build["cache"] = "gha"
+        kamal.add(name, Verdict.CHANGED, "build.cache", node)
+    else:
+        kamal.add(
+            name,
+            Verdict.NEEDS_YOU,
+            "write the repository of the cache, with its registry, as `build.cache`",
+            node,
+        )
 
 
 def _servers(
