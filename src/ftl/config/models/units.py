@@ -45,7 +45,7 @@ class Service(ContainerSettings):
     build: Build | None = field(
         default=None,
         metadata=key(
-            Nested(Build, "context"), "How to build the image on this machine.", default="`.` without `image`"
+            Nested(Build, "context"), "How to build the image.", default="`.` without `image`"
         ),
     )
     image: str | None = field(
@@ -174,7 +174,7 @@ class Dependency(ContainerSettings):
         default=None,
         metadata=key(
             Nested(Build, "context"),
-            "How to build the image on this machine, in place of `image`: a database with an extension, for example.",
+            "How to build the image, in place of `image`: a database with an extension, for example.",
         ),
     )
     volumes: tuple[str, ...] = field(
