@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Build
+from ftl.config import Build, Dependency
 from ftl.deploy import builders
 from ftl.deploy.builders import build_services, builds_on_server, open_builders
+from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
 from ftl.errors import BuildFailed, ServerError
 from ftl.events import BuildContext
@@ -176,3 +177,28 @@ def test_a_builder_keeps_one_image_of_a_service(docker: Path, created: str, left
     kept = {image.id for image in asyncio.run(there.images())}
     assert released.id in kept
     assert (old.id in kept) == left
+
+
+@pytest.mark.parametrize("build", [True, False])
+def test_without_builds_here_this_machine_needs_no_engine(docker: Path, *, build: bool) -> None:
+    """Images of services and dependencies stay where they were built; a dependency gets its tag there."""
+    there = session("shop")
+    assert isinstance(there.engine, FakeEngine)
+    for name in ("web", "search"):
+        there.engine.add_image(f"shop-{name}:latest", replace(NEW, id=f"sha256:{len(name):064x}"))
+    there.engine.add_image("built", NEW)
+    search = Dependency(name="search", image="shop-search:latest", build=Build(on="server"))
+    images = asyncio.run(
+        built_images(
+            project(built_on("server"), dependencies=(search,)),
+            (),
+            root=docker.parent,
+            platform="linux/amd64",
+            emit=lambda _: None,
+            build=build,
+            builders={"server": there},
+        )
+    )
+    assert {name: image.on for name, image in images.items()} == {"web": "server", "search": "server"}
+    content = images["search"].content.removeprefix("sha256:")[:12]
+    assert f"tag {images['search'].id} shop-search:c{content}" in there.engine.calls

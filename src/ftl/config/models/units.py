@@ -44,9 +44,7 @@ class Service(ContainerSettings):
     )
     build: Build | None = field(
         default=None,
-        metadata=key(
-            Nested(Build, "context"), "How to build the image.", default="`.` without `image`"
-        ),
+        metadata=key(Nested(Build, "context"), "How to build the image.", default="`.` without `image`"),
     )
     image: str | None = field(
         default=None,
