@@ -15,7 +15,7 @@ from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
 from ftl.errors import BuildFailed, ServerError
-from ftl.events import BuildContext
+from ftl.events import BuildContext, Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
@@ -92,11 +92,14 @@ def test_the_server_is_connected_for_a_build_only_where_it_builds() -> None:
 DOCKER = """\
 #!/bin/sh
 [ "$1" = --version ] && { echo "Docker version 28.2.2, build x"; exit; }
+[ "$2" = inspect ] && [ "$BUILDX_BUILDER" = default ] && { echo "Driver: docker"; exit; }
+[ "$2" = inspect ] && { echo "Driver: docker-container"; exit; }
 [ "$2" = version ] && { echo "github.com/docker/buildx v0.17.1"; exit; }
 for word; do
   case $word in --iidfile=*) printf %s "$NEW_ID" >"${word#--iidfile=}" ;; esac
 done
-printf '{"host": "%s", "builder": "%s"}\\n' "$DOCKER_HOST" "$BUILDX_BUILDER" >>"$HOME/calls"
+case "$*" in *--cache-to*) writes=true ;; *) writes=false ;; esac
+printf '{"host": "%s", "builder": "%s", "writes": %s}\\n' "$DOCKER_HOST" "$BUILDX_BUILDER" $writes >>"$HOME/calls"
 """
 
 
@@ -202,3 +205,58 @@ def test_without_builds_here_this_machine_needs_no_engine(docker: Path, *, build
     assert {name: image.on for name, image in images.items()} == {"web": "server", "search": "server"}
     content = images["search"].content.removeprefix("sha256:")[:12]
     assert f"tag {images['search'].id} shop-search:c{content}" in there.engine.calls
+
+
+def test_a_ci_runner_writes_a_cache_here_and_not_from_another_machine(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder of the runner can export one; the engine of a server cannot, and keeps its own."""
+    monkeypatch.setenv("CI", "true")
+    here, there = FakeEngine(name="this machine"), FakeEngine(name="builder")
+    here.url, there.url = "unix:///here", "unix:///there"
+    for engine in (here, there):
+        engine.add_image("built", NEW)
+    services = [
+        service(name, build=Build(on=place, cache=("./cache",)))
+        for name, place in (("web", None), ("api", "builder"))
+    ]
+    events: list[Event] = []
+    asyncio.run(
+        build_services(
+            project(*services),
+            services,
+            {"": here, "builder": there},
+            root=docker.parent,
+            platform="linux/amd64",
+            emit=events.append,
+        )
+    )
+    calls = [json.loads(line) for line in docker.read_text().splitlines()]
+    assert {call["host"]: call["writes"] for call in calls} == {"unix:///here": True, "unix:///there": False}
+    assert [event for event in events if isinstance(event, Note)] == []
+
+
+def test_another_processor_is_told_once(docker: Path) -> None:
+    """On the first plan or build on this machine; later ones have their record."""
+    (docker.parent / "Dockerfile").write_text("FROM scratch\nRUN make\n")
+    here = FakeEngine(name="this machine")
+    here.add_image("built", NEW)
+    notes: list[str] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    for _ in range(2):
+        asyncio.run(
+            build_services(
+                project(built_on(None)),
+                [built_on(None)],
+                {"": here},
+                root=docker.parent,
+                platform="linux/arm64",
+                emit=emit,
+            )
+        )
+    assert len(notes) == 1
+    assert "for linux/arm64 is emulated, since this machine is linux/amd64" in notes[0]

@@ -88,9 +88,9 @@ def build_environment(
         host: The engine's address.
         environ: The environment that the CLI inherits.
         secrets: Variables of the secrets, with their values.
-        remote: The engine is on another machine. A builder that `docker buildx use` chose would build here.
+        remote: The engine is on another machine.
     """
-    env = cli_environment(host, environ) | ({"BUILDX_BUILDER": "default"} if remote else {})
+    env = cli_environment(host, environ, remote=remote)
     env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
     env |= secrets
     if builder.kind == "buildx":
@@ -100,11 +100,20 @@ def build_environment(
     return env
 
 
-def cli_environment(host: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a docker CLI for the engine at `host`, in English."""
+def cli_environment(host: str, environ: Mapping[str, str], *, remote: bool = False) -> dict[str, str]:
+    """Return the environment of a docker CLI for the engine at `host`, in English.
+
+    Args:
+        host: The engine's address.
+        environ: The environment that the CLI inherits.
+        remote: The engine is on another machine, and builds itself: a builder that `docker buildx use` or
+            $BUILDX_BUILDER chose is one of this machine. The builder `default` is the engine of $DOCKER_HOST (buildx,
+            store/storeutil `GetNodeGroup`).
+    """
     env = {
         name: value for name, value in environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_BUILDKIT")
     }
+    env |= {"BUILDX_BUILDER": "default"} if remote else {}
     return env | {"DOCKER_HOST": host, "DOCKER_CLI_HINTS": "false", "LC_ALL": "C"}
 
 

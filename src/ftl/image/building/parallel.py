@@ -74,7 +74,10 @@ async def build_images(
         builder = group.create_task(asyncio.to_thread(find_builder, environ))
         commit = group.create_task(_commit_label(root, environ))
         info = group.create_task(engine.info())
-    caches = await _cache_support(buildable, builder.result(), engine.url, info.result().store, environ, emit)
+    env = cli_environment(engine.url, environ, remote=remote)
+    caches = await _cache_support(
+        buildable, builder.result(), env, info.result().store, None if remote else emit
+    )
     batch = Batch(
         project=project.name,
         root=root,
@@ -99,18 +102,25 @@ async def build_images(
 async def _cache_support(
     services: Sequence[Service],
     builder: Builder,
-    url: str,
+    env: Mapping[str, str],
     store: Store,
-    environ: Mapping[str, str],
-    emit: Emit,
+    emit: Emit | None,
 ) -> CacheSupport:
-    """What the builder can do with `build.cache`; asked only where a service has one."""
+    """What the builder can do with `build.cache`; asked only where a service has one.
+
+    Args:
+        services: The services to build.
+        builder: The docker CLI.
+        env: Its environment.
+        store: The engine's image store.
+        emit: Receives a warning about a cache that cannot be used; None where the builder keeps its own.
+    """
     caches = [cache for service in services if service.build is not None for cache in service.build.cache]
     if not caches:
         return CacheSupport(reads=False, writes=False, github=False)
-    env = cli_environment(url, environ)
     support = await asyncio.to_thread(find_cache_support, builder, env, store)
-    if note := cache_note(caches, support, env):
+    note = cache_note(caches, support, env)
+    if note is not None and emit is not None:
         emit(note)
     return support
 
