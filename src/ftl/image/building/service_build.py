@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ftl.aio import gather
 from ftl.child import lines_of
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.errors import BuildFailed, EngineError
+from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted
 from ftl.image.building.build_record import (
     BuildRecord,
@@ -33,6 +32,7 @@ from ftl.image.building.emulation import emulation_note
 from ftl.image.building.failures import build_failure
 from ftl.image.building.private_files import private_files_note, repository_files_note
 from ftl.image.building.progress import PlainProgress
+from ftl.image.building.replaced import remove_replaced, tagged_images
 from ftl.image.identity import content_id
 from ftl.image.platforms import same_platform
 from ftl.private_folder import private_folder
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 
 _PREFIX = "ftl-build-"
-_RECENT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,8 @@ class _ServiceBuild:
 
     async def run(self) -> BuildResult:
         started = time.monotonic()
-        replaced = await self._tagged() if self.batch.remote else []
+        engine, tags = self.batch.engine, self.request.tags
+        before = await tagged_images(engine, tags) if self.batch.remote else []
         measuring = asyncio.create_task(self._measure_context())
         with private_folder(_PREFIX) as folder:
             id_file = folder / "id"
@@ -240,10 +240,10 @@ class _ServiceBuild:
                     context,
                     status=status,
                     target=self.request.target,
-                    machine=self.batch.engine.name,
+                    machine=engine.name,
                 )
             image = await self._built_image(id_file)
-        await self._remove_replaced(replaced, image)
+        await remove_replaced(engine, before, image, tags)
         return await self._finish(progress, context, image, started)
 
     async def _measure_context(self) -> Context:
@@ -276,26 +276,6 @@ class _ServiceBuild:
             engine_platform=self.batch.engine_platform,
             machine=self.batch.engine.name,
         )
-
-    async def _tagged(self) -> list[Image]:
-        """The images that have the tags until now, on a machine where nothing else removes them."""
-        images = await gather(self.batch.engine.image(tag) for tag in self.request.tags)
-        return [image for image in images if image is not None]
-
-    async def _remove_replaced(self, replaced: Sequence[Image], image: Image) -> None:
-        """Remove older images that have no other tags; their layers stay in the build cache, which has its own limit.
-
-        Not those of the last hour: another deploy of the project may have built one, and be about to use it.
-        """
-        before = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _RECENT_SECONDS))
-        unused = {
-            one.id
-            for one in replaced
-            if one.id != image.id and "" < one.created < before and set(one.tags) <= set(self.request.tags)
-        }
-        for image_id in unused:
-            with suppress(EngineError):  # a container runs it
-                await self.batch.engine.untag(image_id)
 
     async def _run_cli(self, folder: Path, id_file: Path) -> tuple[PlainProgress, int]:
         batch = self.batch
