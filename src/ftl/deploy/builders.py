@@ -19,8 +19,6 @@ from ftl.host.session import open_session
 from ftl.image.building.parallel import build_images
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
-from ftl.image.transfer.disk_space import reclaimable_space
-from ftl.image.transfer.remote.capabilities import probe_server
 from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
@@ -112,6 +110,9 @@ async def _require_room(session: Session) -> None:
     Raises:
         BuildFailed: It is.
     """
+    from ftl.image.transfer.disk_space import reclaimable_space  # `ftl build` here needs no transfer
+    from ftl.image.transfer.remote.capabilities import probe_server
+
     free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
     if free is not None and free < _ROOM:
         raise BuildFailed(

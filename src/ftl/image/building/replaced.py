@@ -25,9 +25,10 @@ async def tagged_images(engine: Engine, tags: Iterable[str]) -> list[Image]:
 
 
 async def remove_replaced(engine: Engine, before: Iterable[Image], built: Image, tags: Sequence[str]) -> None:
-    """Remove older images without other tags; BuildKit's cache, which has its own limit, keeps their layers.
+    """Remove older images without other tags.
 
-    Not those of the last hour: another deploy of the project may have built one, and be about to use it.
+    BuildKit's cache, which has its own limit, keeps their layers. Images of the last hour stay: another deploy of the
+    project may have built one, and be about to use it.
 
     Args:
         engine: The builder's.
