@@ -15,11 +15,9 @@ from ftl.aio import gather
 from ftl.config import Server
 from ftl.errors import BuildFailed, ServerError, at
 from ftl.figures import size
-from ftl.host.session import open_session
 from ftl.image.building.parallel import build_images
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
-from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.building.service_build import BuildResult
-    from ftl.ssh.machine import Machine
 
 SERVER = "server"
 """The project's server as a value of `build.on`; of several the first manager that answers."""
@@ -76,7 +73,12 @@ async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet
     known = _server(place, fleet)
     if known is not None:
         return known
-    machine = _machine(place)
+    from ftl.host.session import open_session  # `ftl build` here needs no SSH
+    from ftl.ssh.machine import machine_of
+
+    machine = machine_of(
+        Server(host=place)
+    )  # for no project, whose kept connection to its server this would end
     try:
         with at(server=place, service=services[0], step="build"):
             return await stack.enter_async_context(open_session(machine))
@@ -97,11 +99,6 @@ def _server(place: str, fleet: Fleet | None) -> Session | None:
     if place == SERVER:
         return fleet.first
     return next((session for session in fleet if session.name == place), None)
-
-
-def _machine(host: str) -> Machine:
-    """A builder. Its kept connection is nobody's project's: so it ends none to a server."""
-    return machine_of(Server(host=host))
 
 
 async def _require_room(session: Session) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config import Build, Dependency
-from ftl.deploy import builders
 from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
@@ -75,7 +74,7 @@ def test_a_build_does_not_begin_on_a_full_disk() -> None:
 
 def test_a_builder_that_cannot_be_used_is_told_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """No engine answers there; the hint says which values `build.on` may have."""
-    monkeypatch.setattr(builders, "machine_of", lambda server: FakeMachine(server.host))
+    monkeypatch.setattr("ftl.ssh.machine.machine_of", lambda server: FakeMachine(server.host))
     with pytest.raises(ServerError, match="the builder cannot be used") as caught:
         opened([built_on("bulider")], Fleet([session("web-1")]))
     assert "`build.on` is" in (caught.value.hint or "")

@@ -92,12 +92,13 @@ async def _open_engines(
     from ftl.deploy.builders import builds_on_server, open_builders, place_of
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
-    from ftl.host.fleet import open_fleet
 
     hosts = [server.host for server in address.servers or (address.server,)]
     async with AsyncExitStack() as stack:
         fleet = None
         if builds_on_server(services, hosts):
+            from ftl.host.fleet import open_fleet
+
             fleet = await stack.enter_async_context(open_fleet(address.machines(project=project.name)))
         builders = await stack.enter_async_context(open_builders(services, fleet))
         engines = {place: session.engine for place, session in builders.items()}
@@ -151,11 +152,12 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
 
 def _platform(project: Project, fleet: Fleet | None, emit: Emit) -> str | None:
     """The server's platform, if it is known; else None, with a note that the builder's is used."""
-    from ftl.deploy.observe.cluster import platform_of
     from ftl.events import Note
     from ftl.image.platforms import recall_platform
 
     if fleet is not None:
+        from ftl.deploy.observe.cluster import platform_of
+
         return platform_of(fleet)
     if project.server.is_local:
         return None
