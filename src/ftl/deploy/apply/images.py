@@ -190,8 +190,8 @@ async def _bring(
     """
     source = await _source_of_built(context, reference)
     if source is not None:
-        transfers = await context.resources.transfers(context.session, context.emit, source)
-        results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+        queue = await context.resources.transfers(context.session, context.emit, source)
+        results = await queue.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
         return results[reference]
     transfers = await _transfers(context)
     with transfers.expect() if transfers is not None else nullcontext() as expected:
@@ -242,7 +242,8 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
     if local is not None:
         return local
     sessions = [*context.resources.builders.values(), *context.fleet]
-    for engine in dict.fromkeys(session.engine for session in sessions):
+    engines: dict[Engine, None] = dict.fromkeys(session.engine for session in sessions)
+    for engine in engines:
         if engine is not context.engine and await engine.image(reference) is not None:
             return engine
     return None

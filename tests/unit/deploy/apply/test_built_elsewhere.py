@@ -24,8 +24,9 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
+    from ftl.deploy.apply.runners import Decision
     from ftl.engine.api import Engine
     from ftl.image.transfer.queue import Send
 
@@ -84,6 +85,15 @@ class World:
         return send
 
 
+def apply(step: Awaitable[Decision | None]) -> None:
+    """Run a step of a plan."""
+
+    async def applied() -> None:
+        await step
+
+    run(applied())
+
+
 def outgoing(engine: FakeEngine) -> tuple[OutgoingImage, ...]:
     """The image of `web`, as it was built on an engine."""
     image = engine.add_image("shop-web:latest")
@@ -95,7 +105,7 @@ def test_on_the_server_that_built_it_an_image_is_only_tagged() -> None:
     world = World()
     images = outgoing(world.engines["a"])
     context = world.context("a", {"server": "a"})
-    run(send_images(context, SendImages(images, built_on="server")))
+    apply(send_images(context, SendImages(images, built_on="server")))
     assert world.sent == []
     assert (context.images["web"].reference, context.images["web"].id) == ("shop-web:r2", images[0].local)
     assert context.images["web"].traffic.bytes_sent == 0
@@ -106,7 +116,7 @@ def test_the_other_servers_get_it_from_that_one() -> None:
     world = World()
     images = outgoing(world.engines["a"])
     context = world.context("b", {"server": "a"})
-    run(send_images(context, SendImages(images, built_on="server", hosts=("a", "b"))))
+    apply(send_images(context, SendImages(images, built_on="server", hosts=("a", "b"))))
     assert world.sent == [("a", ["shop-web:r2"])]
     assert context.images["web"].traffic.bytes_sent == 100
 
@@ -115,7 +125,7 @@ def test_a_builder_gets_no_tags_of_releases() -> None:
     """Nothing would remove them there."""
     world = World()
     images = outgoing(world.engines["builder"])
-    run(send_images(world.context("a", {"builder": "builder"}), SendImages(images, built_on="builder")))
+    apply(send_images(world.context("a", {"builder": "builder"}), SendImages(images, built_on="builder")))
     assert world.sent == [("builder", ["shop-web:r2"])]
     assert [call for call in world.engines["builder"].calls if call.startswith("tag")] == []
 
@@ -127,7 +137,7 @@ def test_a_builder_pushes_what_goes_through_a_registry() -> None:
     step = PushPull("web", local, "registry.example.com/web", "shop-web:r2", "linux/amd64", "builder")
     context = world.context("a", {"builder": "builder"})
     world.engines["a"].registry = world.engines["builder"].registry
-    run(push_pull(context, step))
+    apply(push_pull(context, step))
     assert any(call.startswith("push registry.example.com/web") for call in world.engines["builder"].calls)
     assert context.images["web"].pulled.startswith("registry.example.com/web@sha256:")
 
@@ -139,7 +149,7 @@ def test_a_built_dependency_comes_from_the_machine_that_has_it(place: str, sourc
     world = World(replace(project(), dependencies=(search,)))
     world.engines[source].add_image("shop-search:c1")
     context = world.context("b", {place: source})
-    run(bring_image(context, BringImage("shop-search:c1", "linux/amd64", ("search",))))
+    apply(bring_image(context, BringImage("shop-search:c1", "linux/amd64", ("search",))))
     assert world.sent == [(source, ["shop-search:c1"])]
 
 
@@ -147,5 +157,5 @@ def test_a_server_that_was_away_gets_an_image_from_another() -> None:
     """The builder has no tags of releases, and may be gone."""
     world = World()
     world.engines["a"].add_image("shop-web:r1")
-    run(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
+    apply(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
     assert world.sent == [("a", ["shop-web:r1"])]
