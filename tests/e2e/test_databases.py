@@ -170,9 +170,18 @@ def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     (folder / "cut.sql").write_bytes(whole[:-40])
     refused = app.run("restore", "db", "cut.sql", "--yes")
     assert (refused.exit_code, "is cut" in refused.stderr) == (1, True), refused
-    assert "1 table" in app.run("restore", "db", "db.sql", "--drill").ok().stderr
+    assert "1 table" in app.run("restore", "db", "db.sql", "--drill").ok().stdout
     mariadb(app, "DELETE FROM orders")
     app.run("restore", "db", "db.sql", "--yes").ok()
+    assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
+
+    lock = "START TRANSACTION; SELECT * FROM orders; SELECT sleep(300)"
+    argv = ("sh", "-c", 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD exec mariadb -u root shop -e "$1"', "sh", lock)
+    with app.project.start("exec", "db", "--", *argv):
+        while mariadb(app, "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'") == "0":
+            time.sleep(0.2)
+        locked = app.run("restore", "db", "db.sql", "--yes")
+    assert (locked.exit_code, "may be locked by the client" in locked.stderr) == (1, True), locked
     assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
     app.run("remove", "--volumes", "--yes").ok()
 
