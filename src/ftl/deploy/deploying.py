@@ -195,7 +195,7 @@ async def _prepared(
         request = replace(request, project=project)
         inputs = Inputs(by, built, files)
         operation = Operation(
-            command=" ".join(("deploy", *request.services, *(("--end-hold",) if request.end_hold else ()))),
+            command=_command_line(request),
             project=project,
             root=request.root,
             by=by.name,
@@ -206,6 +206,12 @@ async def _prepared(
             builders=builders,
         )
         yield operation, fleet, observed
+
+
+def _command_line(request: DeployRequest) -> str:
+    """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
+    options = (*(() if request.hooks else ("--no-hooks",)), *(("--end-hold",) if request.end_hold else ()))
+    return " ".join(("deploy", *request.services, *options))
 
 
 # --- result -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_float, as_int, as_object, as_objects, as_str, as_str_map, as_strs, parse_json
+from ftl.json_fields import as_bool, as_float, as_int, as_object, as_objects, as_str, as_str_map, as_strs, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,6 +93,8 @@ class ReleaseRecord:
         logs: The last lines of the containers of a failed release, by time.
         environment: Name of the environment that it was deployed in (`ftl -e staging`); empty: none.
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
+        hooks: Whether the hooks of the services that it started ran: not after `ftl deploy --no-hooks`, and not after a
+            rollback without `--hooks`.
     """
 
     release: str
@@ -113,6 +115,7 @@ class ReleaseRecord:
     rollback_of: str | None = None
     bad: str = ""
     environment: str = ""
+    hooks: bool = True
     logs: tuple[KeptLine, ...] = ()
 
     @property
@@ -173,6 +176,8 @@ class ReleaseRecord:
             rollback_of=_str_or_none(stored.get("rollback_of")),
             bad=as_str(stored.get("bad")),
             environment=as_str(stored.get("environment")),
+            # A rollback of a version that did not record it ran none, as a rule.
+            hooks=as_bool(stored.get("hooks", stored.get("rollback_of") is None)),
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
         )
 

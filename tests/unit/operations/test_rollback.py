@@ -94,6 +94,14 @@ def test_hooks_do_not_run_unless_asked_for() -> None:
     assert any("1 pre hook ran since r1" in note for note in rolled_back(observed).notes)
 
 
+def test_hooks_that_were_left_out_did_not_run() -> None:
+    """A release of `ftl deploy --no-hooks` is not among those whose migrations stay."""
+    asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"))))
+    left_out = replace(released(asked, "r2"), hooks=False)
+    observed = on_server(asked, released(asked, "r1"), left_out, images=(image("r1"),))
+    assert not any("pre hook" in note for note in rolled_back(observed).notes)
+
+
 def test_dependencies_stay_as_they_are_and_the_note_names_those_that_differed() -> None:
     """A database is not taken back to an older image: it would not read its own data."""
     old = project(dependencies=(Dependency(name="postgres", image="postgres:15"),))

@@ -109,11 +109,14 @@ def test_fields_of_another_type_read_as_missing() -> None:
 
 
 def test_a_record_of_an_earlier_version_is_read() -> None:
-    """It has neither layers nor dependencies."""
+    """It has neither layers nor dependencies, and does not say whether hooks ran."""
     record = ReleaseRecord("r7", "live", 1.0, services={"web": ServiceRecord("r7", "i", "d", "c", "f")})
     older = json.loads(record.to_json())
     del older["services"]["web"]["layers"]
     del older["dependencies"]
+    del older["hooks"]
+    back = ReleaseRecord.from_json(json.dumps(older | {"rollback_of": "r6"}).encode())
+    assert back == replace(record, rollback_of="r6", hooks=False)
     assert ReleaseRecord.from_json(json.dumps(older).encode()) == record
 
 

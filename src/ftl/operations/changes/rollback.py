@@ -256,7 +256,7 @@ def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) ->
 
 def _hooks_run(record: ReleaseRecord, server: Server) -> int:
     """Number of pre hooks that a release ran: those of the services that it started."""
-    if record.rollback_of or not record.project:
+    if not record.hooks or not record.project:
         return 0
     started = {name for name, entry in record.services.items() if entry.release == record.release}
     with suppress(FtlError):

@@ -58,6 +58,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         subject=author.subject,
         rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
         environment=diff.project.environment,
+        hooks=diff.request.hooks,
     )
 
 
