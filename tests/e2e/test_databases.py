@@ -178,7 +178,12 @@ def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     lock = "START TRANSACTION; SELECT * FROM orders; SELECT sleep(300)"
     argv = ("sh", "-c", 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD exec mariadb -u root shop -e "$1"', "sh", lock)
     with app.project.start("exec", "db", "--", *argv):
-        while mariadb(app, "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'") == "0":
+        while (
+            mariadb(
+                app, "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'"
+            )
+            == "0"
+        ):
             time.sleep(0.2)
         locked = app.run("restore", "db", "db.sql", "--yes")
     assert (locked.exit_code, "may be locked by the client" in locked.stderr) == (1, True), locked

@@ -8,7 +8,17 @@ from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_bool, as_float, as_int, as_object, as_objects, as_str, as_str_map, as_strs, parse_json
+from ftl.json_fields import (
+    as_bool,
+    as_float,
+    as_int,
+    as_object,
+    as_objects,
+    as_str,
+    as_str_map,
+    as_strs,
+    parse_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
