@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -124,6 +125,20 @@ def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: Answer, tmp_path
     with pytest.raises(FtlError):
         dump(answer, file)
     assert file.read_text() == "the last one"
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
+
+
+def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
+    """The second is refused and leaves the first alone; what a killed one has left is written over."""
+    file, partial = tmp_path / "shop.sql", tmp_path / "shop.sql.partial"
+    partial.write_text("half a dump")
+    with partial.open("rb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with pytest.raises(FtlError, match=r"another backup writes .*shop\.sql"):
+            dump(Answer(0, WHOLE["mysqldump"]), file)
+    assert partial.read_text() == "half a dump"
+    dump(Answer(0, WHOLE["mysqldump"]), file)
+    assert file.read_bytes() == WHOLE["mysqldump"]
     assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
 
 

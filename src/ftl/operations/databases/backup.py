@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,7 +21,7 @@ from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ftl.config import Project
     from ftl.engine.values import Container
@@ -64,7 +65,8 @@ async def back_up(session: Session, project: Project, name: str, file: str | Non
         emit: Receives progress events.
 
     Raises:
-        FtlError: It does not run, is no database that FTL knows, or its dump failed. There is no new file then.
+        FtlError: It does not run, is no database that FTL knows, its dump failed, or another backup writes the file.
+            There is no new file then.
         ServerError: The connection was lost; likewise.
     """
     began = time.monotonic()
@@ -75,22 +77,47 @@ async def back_up(session: Session, project: Project, name: str, file: str | Non
         check_whole(kind, ends, "the dump")
         return Backup(STDOUT, ends.size, time.monotonic() - began)
     path = _path(file, default_name(name, kind))
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as sink:
+        with _partial(path) as (partial, sink):
             ends = await _dump(session, container, name, kind, sink, emit)
             sink.flush()
             os.fsync(sink.fileno())
-        check_whole(kind, ends, "the dump")
-        partial.replace(path)
+            check_whole(kind, ends, "the dump")
+            partial.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise FtlError(f"{path} cannot be written", cause=error.strerror or str(error)) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return Backup(str(path), ends.size, time.monotonic() - began)
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open `FILE.partial`, empty and locked; it is removed at the end, unless it was renamed.
+
+    Raises:
+        FtlError: Another backup has it.
+        OSError: It cannot be opened.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as sink:
+        try:
+            fcntl.flock(sink, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The other one may have ended in between: then this is its finished file, or one that is gone.
+            is_ours = partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat())
+        except BlockingIOError:
+            is_ours = False
+        if not is_ours:
+            raise FtlError(
+                f"another backup writes {path} at the moment", hint="give each a file, or a folder, of its own"
+            )
+        try:
+            sink.truncate()
+            yield partial, sink
+        finally:
+            # After a rename the name may be another backup's.
+            if partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat()):
+                partial.unlink()
 
 
 def _path(file: str | None, name: str) -> Path:
