@@ -196,11 +196,15 @@ def test_cron_makes_backups_and_keeps_the_newest(ftl: Callable[..., Project], se
     images.ensure("redis")
     app = databases(ftl, server, (REDIS,), EVERY_MINUTE)
     redis(app, "SET", "colour", "blue")
-    server.run("sh", "-c", f"touch /var/backups/ftl/{app.name}/cache-20260101-000000.rdb.partial")
+    cut = f"/var/backups/ftl/{app.name}/cache-20260101-000000.rdb.partial"
+    server.run("sh", "-c", 'mkdir -p "${1%/*}" && touch "$1"', "sh", cut)
     time.sleep(60 - time.time() % 60 + 125)
     stored = app.run("backup", "cache", "--list", "--json").ok().result["backups"]
     assert len(stored) == 2
     (job,) = app.run("jobs", "--json").ok().result["jobs"]
+    while job["running"]:  # the next one has begun: its container does not have the last one's exit code any more
+        time.sleep(1)
+        (job,) = app.run("jobs", "--json").ok().result["jobs"]
     assert (job["last"]["exit_code"], job["problem"]) == (0, None)
     files = server.run("ls", f"/var/backups/ftl/{app.name}").stdout.decode().split()
     assert sorted(files) == sorted(one["file"] for one in stored)
