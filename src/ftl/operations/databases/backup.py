@@ -109,7 +109,8 @@ def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             is_ours = False
         if not is_ours:
             raise FtlError(
-                f"another backup writes {path} at the moment", hint="give each a file, or a folder, of its own"
+                f"another backup writes {path} at the moment",
+                hint="give each a file, or a folder, of its own",
             )
         try:
             sink.truncate()
