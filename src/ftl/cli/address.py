@@ -30,10 +30,17 @@ class Address:
     Attributes:
         server: The server, or the one that is meant of several.
         servers: All of a cluster; empty for one server.
+        narrowed: --server named one of several servers: commands that read ask only that one.
     """
 
     server: Server
     servers: tuple[ClusterServer, ...] = ()
+    narrowed: bool = False
+
+    @property
+    def host(self) -> str:
+        """The server of a cluster that --server named; empty where it named none."""
+        return self.server.host if self.narrowed else ""
 
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
@@ -46,6 +53,10 @@ class Address:
         from ftl.ssh.machine import machine_of
 
         return tuple(machine_of(server, project=project) for server in self.servers or (self.server,))
+
+    def readable(self, *, project: str) -> tuple[Machine, ...]:
+        """The machines that a command which reads asks: those of the cluster, or the one of --server."""
+        return (self.machine(project=project),) if self.narrowed else self.machines(project=project)
 
     def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:
         """URLs at which a browser on this machine finds what was deployed."""

@@ -201,7 +201,9 @@ def _address(project: Project, given: Address | None) -> Address:
     """The address of --server, else of the file; a server of a cluster keeps its keys of the file."""
     from ftl.cli.address import Address
 
-    return Address(project.server, project.servers) if given is None or project.is_cluster else given
+    if given is None or project.is_cluster:
+        return Address(project.server, project.servers, project.is_cluster and given is not None)
+    return given
 
 
 def find_file(given: str | None) -> str:

@@ -13,18 +13,29 @@ if TYPE_CHECKING:
     from ftl.config import Project
 
 ALL = (
+    "audit",
+    "backup",
     "build",
     "config",
     "deploy",
     "doctor",
+    "exec",
+    "jobs",
+    "jobs run",
+    "logs",
     "plan",
+    "releases",
     "restart",
+    "restore",
     "rollback",
+    "run",
     "scale",
     "secrets list",
     "setup",
     "status",
+    "tunnels",
     "validate",
+    "version",
 )
 """Commands that know several servers."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -18,16 +18,14 @@ from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.deploy.observe.state import observe
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
-from ftl.host.session import open_session
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.releases.record import KeptLine
-    from ftl.ssh.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +89,6 @@ class Applied:
     plan: Plan
     seconds: float
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
-
-
-@asynccontextmanager
-async def observed_session(machine: Machine, project: str) -> AsyncIterator[tuple[Session, Observed]]:
-    """Connect to a server and observe a project there.
-
-    Raises:
-        ServerError, EngineError: The server does not answer.
-    """
-    async with open_session(machine) as session:
-        yield session, await observe(session.engine, session.info, project, session.name)
 
 
 async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> Applied:

@@ -33,6 +33,11 @@ class Fleet:
         return iter(self._by_name.values())
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the servers that answer."""
+        return tuple(self._by_name)
+
+    @property
     def first(self) -> Session:
         """The only session; of several that of the first manager, which has the lock."""
         return self._first
@@ -44,6 +49,16 @@ class Fleet:
             KeyError: The fleet has no such server; a plan names none.
         """
         return self._by_name[host] if host else self._first
+
+    def require(self, host: str) -> Session:
+        """The session of a server that something is on; of the first one where `host` is empty.
+
+        Raises:
+            FtlError: It does not answer.
+        """
+        if host in self.missing:
+            raise self.missing[host]
+        return self.at(host)
 
 
 @asynccontextmanager

@@ -1,11 +1,12 @@
-"""Selection of a project's container on its server, by service or dependency and replica."""
+"""Selection of a project's container on its servers, by service or dependency and replica."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.deploy.names import is_parked
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.replicas import generation_of, number_of
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
@@ -14,65 +15,110 @@ from ftl.suggestions import select_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.config import ClusterServer
     from ftl.engine.values import Container
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
 
 
+Located = tuple["Session", "Container"]
+"""A container, and the server that it is on."""
+
+
 async def select_container(
-    session: Session, project: str, name: str, *, replica: int | None = None
-) -> Container:
+    fleet: Fleet,
+    project: str,
+    name: str,
+    *,
+    replica: int | None = None,
+    servers: Sequence[ClusterServer] = (),
+) -> Located:
     """A running container of a dependency or of the live release; usually one round trip.
 
     Args:
-        session: The server.
+        fleet: The servers to look at.
         project: The project's name.
         name: One of its services and dependencies.
         replica: From 1 on; None: the first that runs.
+        servers: Those of its cluster; empty with one server.
 
     Raises:
         UsageError: There is no service or dependency of this name, or no such replica.
         FtlError: It is not deployed, or does not run.
     """
-    replicas = await live_containers(session, project, name)
+    replicas = await live_containers(fleet, project, name, servers)
+    asked = fleet.names
     if replica is None:
-        chosen = next((one for one in replicas if one.state == "running"), replicas[0])
+        chosen = next((one for one in replicas if one[1].state == "running"), replicas[0])
     elif replica <= len(replicas):
         chosen = replicas[replica - 1]
     else:
         count = "1 replica" if len(replicas) == 1 else f"{len(replicas)} replicas"
-        raise UsageError(f"there is no replica {replica} of {name}", hint=f"{session.name} has {count} of it")
-    if chosen.state != "running":
+        verb = "have" if len(asked) > 1 else "has"
+        raise UsageError(
+            f"there is no replica {replica} of {name}", hint=f"{', '.join(asked)} {verb} {count} of it"
+        )
+    session, container = chosen
+    if container.state != "running":
         raise FtlError(
-            f"{short_name(project, chosen)} does not run on {session.name}",
-            cause=chosen.status.lower() or chosen.state,
+            f"{short_name(project, container)} does not run on {session.name}",
+            cause=container.status.lower() or container.state,
             hint=f"`ftl logs {name}` shows its last lines, `ftl status` what runs",
         )
     return chosen
 
 
-async def live_containers(session: Session, project: str, name: str) -> Sequence[Container]:
+async def live_containers(
+    fleet: Fleet, project: str, name: str, servers: Sequence[ClusterServer] = ()
+) -> Sequence[Located]:
     """The containers of a dependency, or of a service's live release, by replica.
 
-    Only where several releases have containers (a deploy is under way, or was interrupted) is the server asked for
-    more than their list.
+    Only where several releases have containers (a deploy is under way, or was interrupted) are the servers asked for
+    more than their lists. So this works in a cluster without a majority of managers, too.
 
     Raises:
         UsageError: There is no service or dependency of this name.
         FtlError: The project is not deployed.
     """
-    listed = await session.engine.containers(labels={labels.PROJECT: project})
-    units = [container for container in listed if _is_unit(container)]
+    sessions = list(fleet)
+    lists = await gather(session.engine.containers(labels={labels.PROJECT: project}) for session in sessions)
+    units = [
+        (session, container)
+        for session, listed in zip(sessions, lists, strict=True)
+        for container in listed
+        if _is_unit(container)
+    ]
     if not units:
         from ftl.deploy.plan.records.recorded import not_deployed
 
-        raise not_deployed(project, session.name, FtlError)
-    known = sorted({container.labels.get(labels.SERVICE, "") for container in units})
+        raise not_deployed(project, ", ".join(fleet.names), FtlError)
+    known = sorted({container.labels.get(labels.SERVICE, "") for _, container in units})
     select_names([name], known, kind="service or dependency")
-    containers = [container for container in units if container.labels.get(labels.SERVICE) == name]
-    if len({(one.labels.get(labels.RELEASE), generation_of(one)) for one in containers}) > 1:
-        observed = await observe(session.engine, session.info, project, session.name)
-        containers = [*observed.live_containers(name)] or containers
-    return sorted(containers, key=lambda one: (number_of(one), one.name))
+    found = [unit for unit in units if unit[1].labels.get(labels.SERVICE) == name]
+    found = _without_past_tasks(found)
+    if len({(one.labels.get(labels.RELEASE), generation_of(one)) for _, one in found}) > 1:
+        observed = await observe_fleet(fleet, project, servers)
+        located = [located_container(observed, one) for one in observed.live_containers(name)]
+        found = [(fleet.at(each[0]), each[1]) for each in located if each is not None] or found
+    return sorted(found, key=lambda each: (_number(each[1]), each[1].name))
+
+
+def _without_past_tasks(found: list[Located]) -> list[Located]:
+    """The containers without those of ended tasks, where others of the Swarm service run: a node keeps some."""
+    running = {one.labels.get(labels.SWARM_SERVICE) for _, one in found if one.state == "running"}
+    return [
+        (session, one)
+        for session, one in found
+        if one.state == "running"
+        or labels.SWARM_TASK not in one.labels
+        or one.labels.get(labels.SWARM_SERVICE) not in running
+    ]
+
+
+def _number(container: Container) -> int:
+    """Number of a replica; that of a task is in its name, SERVICE.SLOT.TASK."""
+    slot = container.labels.get(labels.SWARM_TASK_NAME, "").split(".")[-2:-1]
+    return int(slot[0]) if slot and slot[0].isdigit() else number_of(container)
 
 
 def _is_unit(container: Container) -> bool:

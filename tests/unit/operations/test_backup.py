@@ -13,6 +13,7 @@ from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import Backup, back_up
 from ftl.operations.databases.dumps import KINDS, Ends, check_whole
@@ -91,7 +92,7 @@ def dump(answer: Answer, file: Path, tool: str = "mysqldump") -> Backup:
     machine = FakeMachine()
 
     async def run() -> Backup:
-        return await back_up(session_, PROJECT, "db", str(file), lambda _event: None)
+        return await back_up(Fleet([session_]), PROJECT, "db", str(file), lambda _event: None)
 
     session_ = session(machine)
     machine.answers = [(("sh detect",), Answer(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
@@ -172,7 +173,7 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
 
     request = RestoreRequest(PROJECT, "db", str(file), tmp_path, drill=False, confirm=confirm)
     with pytest.raises(FtlError, match=r"x\.sql is "):
-        asyncio.run(restore(request, session_, lambda _event: None))
+        asyncio.run(restore(request, Fleet([session_]), lambda _event: None))
     assert len(machine.commands) == 1
 
 
@@ -184,7 +185,7 @@ def test_a_password_is_never_an_argument(tmp_path: Path) -> None:
         (("sh detect",), Answer(0, b"pg_dump\n")),
         (("sh pg_dump",), Answer(0, WHOLE["pg_dump"])),
     ]
-    asyncio.run(back_up(session_, PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
+    asyncio.run(back_up(Fleet([session_]), PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
     script = machine.commands[-1][-3]
     assert "export PGPASSWORD" in script
     assert "--password" not in script

@@ -12,6 +12,7 @@ from ftl.engine import labels
 from ftl.engine.values import EngineInfo
 from ftl.errors import FtlError, UsageError
 from ftl.events import Event, Note
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.exec import execute
 from ftl.operations.selection import select_container
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def session(engine: FakeEngine, machine: FakeMachine | None = None, clock_ahead: float = 0.0) -> Session:
-    """A session with a fake server."""
+def fleet(engine: FakeEngine, machine: FakeMachine | None = None, clock_ahead: float = 0.0) -> Fleet:
+    """A fake server, as the only one."""
     info = EngineInfo(
         "20.10.24", "1.41", "linux/amd64", "overlay2", "/var/lib/docker", clock_ahead=clock_ahead
     )
-    return Session("shop.example.com", machine or FakeMachine(), engine, info)
+    return Fleet([Session("shop.example.com", machine or FakeMachine(), engine, info)])
 
 
 async def deployed(*names: str) -> FakeEngine:
@@ -43,7 +44,7 @@ async def deployed(*names: str) -> FakeEngine:
 
 def chosen(engine: FakeEngine, replica: int | None = None) -> str:
     """Name of the selected container."""
-    return run(select_container(session(engine), PROJECT, "web", replica=replica)).name
+    return run(select_container(fleet(engine), PROJECT, "web", replica=replica))[1].name
 
 
 def executed(
@@ -58,7 +59,7 @@ def executed(
     events: list[Event] = []
     status = run(
         execute(
-            session(engine, machine, clock_ahead),
+            fleet(engine, machine, clock_ahead),
             PROJECT,
             "web",
             command,
@@ -106,7 +107,7 @@ def test_a_stopped_container_and_none_at_all_are_failures() -> None:
 def test_an_unknown_name_gets_a_suggestion() -> None:
     """Of what is deployed."""
     with pytest.raises(UsageError) as error:
-        run(select_container(session(run(deployed("shop-web-r1"))), PROJECT, "wbe"))
+        run(select_container(fleet(run(deployed("shop-web-r1"))), PROJECT, "wbe"))
     assert error.value.hint == "did you mean `web`?"
 
 
@@ -227,3 +228,30 @@ def test_a_container_that_stops_under_a_command_is_named(removed: bool, words: s
     assert isinstance(note, Note)
     assert words in note.text
     assert engine.by_name["shop-web-r1-2"].state == "running"
+
+
+def on_several(**containers: str) -> Fleet:
+    """Servers with a replica each, by the state of its container."""
+    info = EngineInfo("26.1.0", "1.45", "linux/amd64", "overlay2", "/var/lib/docker")
+    sessions = []
+    for number, (host, state) in enumerate(containers.items(), 1):
+        engine = FakeEngine(name=host)
+        if state:
+            marks = {labels.SWARM_TASK: f"t{number}", labels.SWARM_SERVICE: "s1"}
+            name = f"shop-web-r1.{number}.t{number}"
+            run(add(engine, name, "web", release="r1", more={**marks, labels.SWARM_TASK_NAME: name}))
+            if state != "running":
+                engine.by_name[name].end(1, stopped=True)
+        sessions.append(Session(host, FakeMachine(host), engine, info))
+    return Fleet(sessions)
+
+
+def test_of_several_servers_one_that_runs_it_is_taken() -> None:
+    """Replicas are numbered across servers, by their slots; tasks that ended do not count."""
+    servers = on_several(a="", b="exited", c="running", d="running")
+    assert run(select_container(servers, PROJECT, "web"))[0].name == "c"
+    session, container = run(select_container(servers, PROJECT, "web", replica=2))
+    assert (session.name, container.name) == ("d", "shop-web-r1.4.t4")
+    with pytest.raises(UsageError) as error:
+        run(select_container(servers, PROJECT, "web", replica=3))
+    assert error.value.hint == "a, b, c, d have 2 replicas of it"

@@ -15,8 +15,9 @@ from ftl.engine import labels
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError, EngineUnavailable, FtlError, ServerError, UsageError
 from ftl.host.session import Session
+from ftl.operations.views.cluster_logs import follow_servers
 from ftl.operations.views.following import Follower, keep_following
-from ftl.operations.views.logs import LogEntry, LogQuery, read_logs
+from ftl.operations.views.logs import LogEntry, LogQuery, LogServer, read_logs, shifted
 from ftl.releases.record import KeptLine, ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
@@ -61,7 +62,7 @@ def read(engine: FakeEngine, **options: object) -> list[LogEntry]:
     """All lines up to the present."""
     entries: list[LogEntry] = []
     query = LogQuery(PROJECT, NAMES, **options)  # type: ignore[arg-type]
-    run(read_logs(engine, query, entries.append, WARNINGS.append))
+    run(read_logs([LogServer(engine)], query, entries.append, WARNINGS.append))
     return entries
 
 
@@ -215,7 +216,7 @@ def test_a_command_of_ftl_run_is_read_by_its_own_name() -> None:
     assert texts(read(engine)) == "abcdef"
     entries: list[LogEntry] = []
     query = LogQuery(PROJECT, ("web-run-0a1b2c3d",))
-    run(read_logs(engine, query, entries.append, WARNINGS.append))
+    run(read_logs([LogServer(engine)], query, entries.append, WARNINGS.append))
     assert texts(entries) == "g"
 
 
@@ -438,3 +439,68 @@ def test_a_lost_engine_ends_following() -> None:
             await Follower(LogQuery(PROJECT, NAMES), lambda _: None, WARNINGS.append).follow(engine)
 
     run(work())
+
+
+def test_lines_of_several_servers_are_merged_by_the_clock_of_the_first() -> None:
+    """A clock that is 2.5 s ahead moves neither its lines nor the range that is asked for; each names its server."""
+    first, second = FakeEngine(), FakeEngine()
+    for engine, name, seconds in ((first, "web-r1.1", (1, 4)), (second, "web-r1.2", (2, 5))):
+        run(add(engine, f"shop-{name}", "web"))
+        for second_of_minute in seconds:
+            log(engine, f"shop-{name}", second_of_minute, str(second_of_minute))
+    servers = [LogServer(first, "a"), LogServer(second, "b", ahead=2.5)]
+
+    def merged(**options: object) -> list[tuple[str, str]]:
+        entries: list[LogEntry] = []
+        run(read_logs(servers, LogQuery(PROJECT, NAMES, **options), entries.append, WARNINGS.append))  # type: ignore[arg-type]
+        return [(entry.server, entry.text) for entry in entries]
+
+    assert merged() == [("b", "2"), ("a", "1"), ("b", "5"), ("a", "4")]
+    assert merged(tail=1) == [("a", "4")]
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds", "moved"),
+    [
+        ("2026-01-31T12:00:00.123456789Z", 1.5, "2026-01-31T12:00:01.623456789Z"),
+        ("2026-01-31T12:00:00Z", -0.25, "2026-01-31T11:59:59.750000000Z"),
+        ("2026-12-31T23:59:59.9+00:00", 0.2, "2027-01-01T00:00:00.100000000Z"),
+    ],
+)
+def test_a_time_is_moved_with_its_nanoseconds(time: str, seconds: float, moved: str) -> None:
+    """Engines write nine digits, and people fewer."""
+    assert shifted(time, seconds) == moved
+
+
+def test_a_server_without_such_a_container_does_not_end_following() -> None:
+    """Others have it; what a deploy starts there later joins."""
+    first, second = run(shop()), FakeEngine()
+    entries: list[LogEntry] = []
+
+    @asynccontextmanager
+    async def connect(host: str) -> AsyncIterator[Session]:
+        engine = first if host == "a" else second
+        yield Session(host, FakeMachine(), engine, await engine.info())
+
+    async def work() -> None:
+        following = asyncio.create_task(
+            follow_servers(
+                [LogServer(first, "a"), LogServer(second, "b")],
+                connect,
+                LogQuery(PROJECT, NAMES, tail=2),
+                entries.append,
+                WARNINGS.append,
+                lambda _: None,
+                requests=False,
+            )
+        )
+        await asyncio.sleep(5)
+        await add(second, "shop-web-r2-1", "web", release="r2")
+        log(second, "shop-web-r2-1", 9, "new")
+        await asyncio.sleep(5)
+        following.cancel()
+        await asyncio.wait([following])
+
+    run(work())
+    assert [(entry.server, entry.text) for entry in entries] == [("a", "e"), ("a", "f"), ("b", "new")]
+    assert WARNINGS == []

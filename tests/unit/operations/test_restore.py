@@ -13,6 +13,7 @@ from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, ServerError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import script_text
 from ftl.operations.databases.restore import (
@@ -255,7 +256,7 @@ class Stage:
             return None
 
         request = RestoreRequest(PROJECT, "db", str(self.file), self.file.parent, drill, confirm)
-        return await restore(request, session, lambda _: None)
+        return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:
         """Add a container."""

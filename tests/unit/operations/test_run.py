@@ -10,6 +10,7 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, EngineInfo
 from ftl.errors import FtlError, UsageError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.run import RunRequest, RunResult, run_command
 from ftl.proxy.names import project_network
@@ -67,7 +68,7 @@ def ran(
     session = Session("shop.example.com", machine or FakeMachine(), engine, info)
     asked = RunRequest(PROJECT, SHOP.server, "web", **request)  # type: ignore[arg-type]
     events: list[Event] = []
-    return run(run_command(asked, session, events.append)), events
+    return run(run_command(asked, Fleet([session]), events.append)), events
 
 
 def test_the_container_has_all_of_the_service_but_its_ports_and_name() -> None:

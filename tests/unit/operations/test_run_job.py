@@ -11,6 +11,7 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, LockHeld, UsageError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.jobs import JobRequest, run_job
 from ftl.releases.store import ensure_store, read_history
@@ -72,7 +73,7 @@ class Server(FakeMachine):
         await self.add()
         session = Session("server", cast("Machine", self), engine, await self.engine.info())
         request = JobRequest("shop", name, Path("/"))
-        status = await run_job(request, session, lines.append, lambda _: None)
+        status = await run_job(request, Fleet([session]), lines.append, lambda _: None)
         return status, [line.text for line in lines]
 
     async def audit(self) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ def command(options: Options, number: int, project: str | None) -> None:
     async def work(_: Emit) -> tuple[AuditEntry, ...]:
         from ftl.operations.views.audit import audit
 
-        return await audit(target.project, target.address.machine(project=target.project))
+        return await audit(target.project, target.address.readable(project=target.project))
 
     found = run(options, "audit", work, lambda found: _fields(found[:number]))
     if not options.json:

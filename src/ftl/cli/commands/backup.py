@@ -44,11 +44,11 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         raise UsageError("name the dependency to back up", hint="`ftl backup --list` lists scheduled backups")
 
     async def work(emit: Emit) -> Backup:
-        from ftl.host.session import open_session
+        from ftl.host.fleet import open_fleet
         from ftl.operations.databases.backup import back_up
 
-        async with open_session(address.machine(project=project.name)) as session:
-            return await back_up(session, project, name, path, emit)
+        async with open_fleet(address.machines(project=project.name)) as fleet:
+            return await back_up(fleet, project, name, path, emit)
 
     if path == "-":
         from dataclasses import replace

@@ -31,23 +31,25 @@ def command(
     SERVICE is a service or a dependency. Without a COMMAND, a shell: bash if the image has it, else sh. No shell
     parses the arguments of a COMMAND. It gets a terminal if stdin and stdout are one; else its input and output are
     pipes, byte by byte: `ftl exec postgres -- pg_dump -U shop shop > shop.sql`. Its exit code is that of FTL. When FTL
-    or the connection ends, the command ends too.
+    or the connection ends, the command ends too. With several servers, the container may be on any of them; a note
+    names it, and --server chooses one.
     """
     target = load_target(options, project)
 
     async def work(emit: Emit) -> int:
-        from ftl.host.session import open_session
+        from ftl.host.fleet import open_fleet
         from ftl.operations.processes.exec import execute
 
-        async with open_session(target.address.machine(project=target.project)) as session:
+        async with open_fleet(target.address.readable(project=target.project)) as fleet:
             return await execute(
-                session,
+                fleet,
                 target.project,
                 name,
                 arguments,
                 replica=replica,
                 terminal=has_terminal(),
                 environment=target.environment,
+                servers=() if target.address.narrowed else target.address.servers,
                 emit=emit,
             )
 

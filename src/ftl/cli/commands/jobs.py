@@ -30,7 +30,7 @@ def command(context: click.Context, project: str | None) -> None:
     """List the jobs of the project, or run one now.
 
     The list has the next and the last run of each, and what is wrong with it. The server's cron runs them by the
-    `jobs` of ftl.yaml, each in a container of the live release.
+    `jobs` of ftl.yaml, each in a container of the live release; of several servers, the first one does.
     """
     context.meta["ftl.jobs.project"] = project
     if context.invoked_subcommand is None:
@@ -66,12 +66,14 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"], changes=True)
 
     async def work(emit: Emit) -> int:
-        from ftl.host.session import open_session
+        from ftl.host.fleet import open_fleet
         from ftl.operations.processes.jobs import JobRequest, run_job
 
-        request = JobRequest(target.project, name, target.root, wait_lock)
-        async with open_session(target.address.machine(project=target.project)) as session:
-            return await run_job(request, session, lambda line: _show(options, name, line), emit)
+        address = target.address
+        host = address.servers[0].host if address.servers else ""
+        request = JobRequest(target.project, name, target.root, wait_lock, host)
+        async with open_fleet(address.machines(project=target.project)) as fleet:
+            return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 
     code = run(options, "jobs run", work, lambda code: {"job": name, "exit_code": code})
     if code:

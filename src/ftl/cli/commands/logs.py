@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.logs import LogEntry, Show
+    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -82,7 +82,8 @@ def command(
     Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
     releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
     when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
-    With --proxy, one line for each request: client, method, address, status, duration and size.
+    With --proxy, one line for each request: client, method, address, status, duration and size. The logs of several
+    servers are merged; the server is named behind the container, and --server chooses one.
     """
     project, _, address = load_project(options, fetch=False)
     start = _time("--since", since)
@@ -113,12 +114,16 @@ def command(
         def warn(text: str) -> None:
             emit(Note(text, "warning"))
 
-        def connect() -> AbstractAsyncContextManager[Session]:
+        def connect(host: str = "") -> AbstractAsyncContextManager[Session]:
             from ftl.host.session import open_session
+            from ftl.ssh.machine import machine_of
 
-            return open_session(address.machine(project=project.name))
+            server = next((each for each in address.servers if each.host == host), address.server)
+            return open_session(machine_of(server, project=project.name))
 
-        if follow and proxy:
+        if project.is_cluster and not address.narrowed:
+            await _of_several(project, query, connect, show, warn, emit, follow=follow, requests=proxy)
+        elif follow and proxy:
             from ftl.operations.views.access import AccessFollower
             from ftl.operations.views.following import keep_connected
 
@@ -136,14 +141,44 @@ def command(
             async with connect() as session:
                 await read_access(session, query, show)
         else:
-            from ftl.operations.views.logs import read_logs
+            from ftl.operations.views.logs import LogServer, read_logs
 
             async with connect() as session:
-                await read_logs(session.engine, query, show, warn)
+                await read_logs([LogServer(session.engine)], query, show, warn)
         if not show.count and lines != 0:
             emit(Note(nothing_logged(chosen, since, matching=grep)))
 
     run(options, "logs", work, lambda _: {})
+
+
+async def _of_several(
+    project: Project,
+    query: LogQuery,
+    connect: Callable[[str], AbstractAsyncContextManager[Session]],
+    show: _Counting,
+    warn: Warn,
+    emit: Emit,
+    *,
+    follow: bool,
+    requests: bool,
+) -> None:
+    """Show or follow the logs of a cluster's servers; requests are those of the servers with a proxy."""
+    from ftl.config.models.server import WEB
+    from ftl.host.fleet import open_fleet
+    from ftl.operations.views.cluster_logs import follow_servers, log_servers, read_requests
+    from ftl.operations.views.logs import read_logs
+    from ftl.ssh.machine import machine_of
+
+    asked = [server for server in project.servers if WEB in server.roles or not requests]
+    async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
+        servers = log_servers(fleet, emit)
+        if requests and not follow:
+            await read_requests(fleet, servers, query, show)
+        elif not follow:
+            await read_logs(servers, query, show, warn)
+    if follow:
+        with _noting_silence(show, query.names, emit):
+            await follow_servers(servers, connect, query, show, warn, emit, requests=requests)
 
 
 class _Counting:
@@ -216,7 +251,8 @@ def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -
 
     def show(entry: LogEntry) -> None:
         with writing():
-            printer.write(entry.name, entry.time, entry.text)
+            name = f"{entry.name}@{entry.server}" if entry.server else entry.name
+            printer.write(name, entry.time, entry.text)
 
     return show
 
@@ -231,6 +267,7 @@ def _put_record(entry: LogEntry) -> None:
             "time": entry.time,
             "stream": entry.stream,
             "text": entry.text,
+            **({"server": entry.server} if entry.server else {}),
         }
     )
 

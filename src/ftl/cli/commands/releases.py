@@ -50,8 +50,10 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
 
         if mark_bad is not None:
             await _mark(target, mark_bad, reason, emit)
-        machine = target.address.machine(project=target.project)
-        return await releases(target.project, target.address.server, machine)
+        address = target.address
+        machines = address.readable(project=target.project)
+        servers = () if address.narrowed else address.servers
+        return await releases(target.project, address.server, machines, servers)
 
     found = run(options, "releases", work, lambda found: _fields(found[:number]))
     _remember(target, found)

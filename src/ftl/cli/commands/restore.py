@@ -61,12 +61,12 @@ def command(
             await _confirm(name, file)
 
     async def work(emit: Emit) -> Restored:
-        from ftl.host.session import open_session
+        from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
 
         request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, stored=path is None)
-        async with open_session(address.machine(project=project.name)) as session:
-            return await restore(request, session, emit)
+        async with open_fleet(address.machines(project=project.name)) as fleet:
+            return await restore(request, fleet, emit)
 
     result = run(options, "restore", work, lambda result: {**_fields(result), "drill": drill})
     if options.json:

@@ -42,6 +42,7 @@ def command(
     ports, and gets none of the service's requests. It is removed when the command ends. COMMAND is passed to the
     image's entrypoint; without a COMMAND, a shell starts instead. Terminal, pipes and exit code are as with `ftl
     exec`. When FTL or the connection ends, the command ends too, unless it is detached. A deploy leaves it alone.
+    With several servers, it runs where the service runs; a note names the server, and --server chooses one.
     """
     from ftl.operations.processes.run import RunRequest
 
@@ -62,14 +63,16 @@ def command(
         kind=kind,
         seconds=None if ttl is None else seconds("--ttl", ttl),
         environment=target.environment,
+        servers=target.address.servers,
+        host=target.address.host,
     )
 
     async def work(emit: Emit) -> RunResult:
-        from ftl.host.session import open_session
+        from ftl.host.fleet import open_fleet
         from ftl.operations.processes.run import run_command
 
-        async with open_session(target.address.machine(project=target.project)) as session:
-            return await run_command(request, session, emit)
+        async with open_fleet(target.address.machines(project=target.project)) as fleet:
+            return await run_command(request, fleet, emit)
 
     async def attached(emit: Emit) -> int:
         return (await work(emit)).status

@@ -14,9 +14,12 @@ from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.events import Emit
+    from ftl.host.session import Session
     from ftl.tunnels.tunnels import PortChoice, Tunnel
 
 
@@ -38,26 +41,42 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
     """Forward the dependencies' ports to this machine.
 
     Every port of every dependency is open on 127.0.0.1 under the same number, until Ctrl-C:
-    `psql -h 127.0.0.1` connects to the project's database. Tunnels survive deploys and lost connections.
+    `psql -h 127.0.0.1` connects to the project's database. Tunnels survive deploys and lost connections. With several
+    servers, each leads to the one that has the dependency.
     """
     from ftl.tunnels.tunnels import plan_tunnels
 
     project, _, address = load_project(options, fetch=False)
 
     async def work(emit: Emit) -> None:
-        from ftl.host.session import open_session
+        from ftl.aio import gather
         from ftl.tunnels.tunnels import keep_tunnels
 
         tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
-        await keep_tunnels(
-            lambda: open_session(address.machine(keep=False)),
-            project.name,
-            tunnels,
-            emit=emit,
-            opened=lambda server: _print(options, server, tunnels),
-        )
+        places = {one.name: project.place_of(one) for one in project.dependencies}
+
+        async def keep(host: str) -> None:
+            own = [tunnel for tunnel in tunnels if places[tunnel.name] == host]
+            await keep_tunnels(
+                lambda: _connect(address, host),
+                project.name,
+                own,
+                emit=emit,
+                opened=lambda server: _print(options, server, own),
+            )
+
+        await gather(keep(host) for host in dict.fromkeys(places[tunnel.name] for tunnel in tunnels))
 
     run(options, "tunnels", work, lambda _: {})
+
+
+def _connect(address: Address, host: str) -> AbstractAsyncContextManager[Session]:
+    """Connect to the server that has a dependency; `host` is empty with one server."""
+    from ftl.host.session import open_session
+    from ftl.ssh.machine import machine_of
+
+    server = next((each for each in address.servers if each.host == host), address.server)
+    return open_session(machine_of(server, keep=False))
 
 
 def parse_choice(text: str) -> PortChoice:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.engine.values import Container
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
 
@@ -54,11 +55,11 @@ class Backup:
     verified: bool = True
 
 
-async def back_up(session: Session, project: Project, name: str, file: str | None, emit: Emit) -> Backup:
+async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> Backup:
     """Back up a dependency.
 
     Args:
-        session: The server.
+        fleet: The project's servers.
         project: The project.
         name: One of its dependencies.
         file: Path, or `-` for stdout; None, or a folder: a name with the time, there.
@@ -70,7 +71,7 @@ async def back_up(session: Session, project: Project, name: str, file: str | Non
         ServerError: The connection was lost; likewise.
     """
     began = time.monotonic()
-    container = await select_container(session, project.name, name)
+    session, container = await select_container(fleet, project.name, name, servers=project.servers)
     kind = await detect(session, container, name)
     if file == STDOUT:
         ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)

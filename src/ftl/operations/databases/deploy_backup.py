@@ -63,10 +63,10 @@ def with_backups(backend: Backend) -> Backend:
 async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
     """Back it up. Not into the project's folder: a build would send the dump to the image."""
     project, name = context.project, step.service
-    container = await select_container(context.session, project.name, name)
-    if await dump_kind(context.session, container) is None:  # a cache, or a queue
+    session, container = await select_container(context.fleet, project.name, name, servers=project.servers)
+    if await dump_kind(session, container) is None:  # a cache, or a queue
         return
     folder = state_folder() / project.name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    backup = await back_up(context.session, project, name, str(folder), context.emit)
+    backup = await back_up(context.fleet, project, name, str(folder), context.emit)
     context.emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.engine.values import Container
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
 
@@ -108,7 +109,7 @@ class Restored:
     verified: bool = True
 
 
-async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Restored:
+async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored:
     """Restore a dependency from a dump.
 
     PostgreSQL is restored beside its database, which then changes names with the new one. Of all others a backup is
@@ -120,14 +121,16 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
         ServerError: The connection, or the lock, was lost.
     """
     began = time.monotonic()
-    container = await select_container(session, request.project.name, request.name)
+    servers = request.project.servers
+    session, container = await select_container(fleet, request.project.name, request.name, servers=servers)
     kind = await detect(session, container, request.name)
     await _remove_drills(session, request.project.name)
     with ExitStack() as files:
         if request.stored:
             source: BinaryIO = files.enter_context(tempfile.TemporaryFile())
             project, name = request.project.name, request.name
-            request = replace(request, file=await fetch(session, project, name, request.file, source, emit))
+            storage = fleet.require(servers[0].host if servers else "")  # where jobs run
+            request = replace(request, file=await fetch(storage, project, name, request.file, source, emit))
         else:
             source = files.enter_context(_open(request.file))
         ends = _ends(source)
@@ -137,14 +140,14 @@ async def restore(request: RestoreRequest, session: Session, emit: Emit) -> Rest
             return Restored(request.file, ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
         async with locked(
-            session,
+            fleet.first,
             request.project.name,
             command=f"restore {request.name}",
             by=(await author(request.root)).name,
             wait=request.lock_wait,
             emit=emit,
         ):
-            kept = await _keep(request, session, kind, emit)
+            kept = await _keep(request, fleet, kind, emit)
             try:
                 contents = await _restore(session, container.id, request.name, kind, source, kept, emit)
             except FtlError as error:
@@ -182,12 +185,12 @@ def _ends(source: BinaryIO) -> Ends:
     return ends
 
 
-async def _keep(request: RestoreRequest, session: Session, kind: DumpKind, emit: Emit) -> str:
+async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emit) -> str:
     """Keep the state before: the new name of PostgreSQL's database, or a backup's file."""
     if kind.tool == "pg_dump":
         return f"{request.name}_{time.strftime('before_%Y%m%d_%H%M%S')}"
     name = default_name(f"{request.name}-before-restore", kind)
-    backup = await back_up(session, request.project, request.name, name, emit)
+    backup = await back_up(fleet, request.project, request.name, name, emit)
     emit(Note(f"the state before is in {backup.file}"))
     return backup.file
 

@@ -17,8 +17,10 @@ from ftl.operations.selection import select_container, short_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.config import ClusterServer
     from ftl.engine.values import Container
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
@@ -29,7 +31,7 @@ NOT_FOUND = (126, 127)
 
 
 async def execute(
-    session: Session,
+    fleet: Fleet,
     project: str,
     name: str,
     command: Sequence[str],
@@ -37,26 +39,30 @@ async def execute(
     replica: int | None,
     terminal: bool,
     environment: str = "",
+    servers: Sequence[ClusterServer] = (),
     emit: Emit,
 ) -> int:
     """Run a command in a container of a service or dependency; returns its exit status.
 
     Args:
-        session: The server.
+        fleet: The servers to choose among.
         project: The project's name.
         name: One of its services and dependencies.
         command: The program and its arguments, which no shell parses; empty: a shell.
         replica: See `select_container`.
         terminal: Give it a terminal.
         environment: Name of the project's environment, its FTL_ENV.
-        emit: Receives a note when the container stopped meanwhile.
+        servers: Those of its cluster; empty with one server.
+        emit: Receives a note that names the server of several, and one when the container stopped meanwhile.
 
     Raises:
         UsageError: There is no service or dependency of this name, or no such replica.
         FtlError: It does not run; or no command was given, and its image has no shell.
         ServerError: The connection was lost. The command then ends, too.
     """
-    container = await select_container(session, project, name, replica=replica)
+    session, container = await select_container(fleet, project, name, replica=replica, servers=servers)
+    if servers:
+        emit(Note(f"{name} on {session.name}"))
     token = secrets.token_hex(16)
     began = session.info.now
     kind = "-t" if terminal else "-i"

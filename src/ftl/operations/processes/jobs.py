@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.values import LogLine
     from ftl.events import Emit
-    from ftl.host.session import Session
+    from ftl.host.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,17 @@ class JobRequest:
         name: The job.
         root: Folder of ftl.yaml, or the current one.
         lock_wait: Seconds to wait for an operation on the project to end.
+        host: The server of a cluster that jobs run on; empty with one server.
     """
 
     project: str
     name: str
     root: Path
     lock_wait: float = 0.0
+    host: str = ""
 
 
-async def run_job(request: JobRequest, session: Session, show: Callable[[LogLine], None], emit: Emit) -> int:
+async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], None], emit: Emit) -> int:
     """Start a job, show its log up to its end, and return its exit status.
 
     The deploy lock is held while it is started, and not while it runs. The server stops it after its timeout, whatever
@@ -49,10 +51,13 @@ async def run_job(request: JobRequest, session: Session, show: Callable[[LogLine
         FtlError: It is running, or does not start.
         LockHeld: A deploy of the project is under way.
     """
-    engine, name = session.engine, request.name
+    session, name = fleet.require(request.host), request.name
+    engine = session.engine
     job = find_job(await read_jobs(engine, request.project), name, session.name)
     command, by = f"jobs run {name}", (await author(request.root)).name
-    async with locked(session, request.project, command=command, by=by, wait=request.lock_wait, emit=emit):
+    async with locked(
+        fleet.first, request.project, command=command, by=by, wait=request.lock_wait, emit=emit
+    ):
         before = await engine.container(job.container)
         container = await crontab.start(session.machine, job.container)
         if not container:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
 from ftl.deploy.plan.records.recorded import not_deployed, recorded_images, recorded_project
@@ -25,10 +25,11 @@ from ftl.suggestions import select_names
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ftl.config import Server
+    from ftl.config import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import ContainerSpec
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.releases.record import ReleaseRecord
 
@@ -49,6 +50,8 @@ class RunRequest:
         kind: "detached" leaves it running.
         seconds: Time to live; None: ATTACHED_SECONDS, or for ever if it is detached.
         environment: Name of the environment, for releases whose record lacks it: FTL before 0.2 wrote none.
+        servers: Those of its cluster; empty with one server.
+        host: The one of them that it runs on; empty: one where the service runs.
     """
 
     project: str
@@ -59,6 +62,8 @@ class RunRequest:
     kind: Literal["detached", "pipes", "terminal"] = "pipes"
     seconds: float | None = None
     environment: str = ""
+    servers: tuple[ClusterServer, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,15 @@ class RunResult:
     status: int
 
 
-async def run_command(request: RunRequest, session: Session, emit: Emit) -> RunResult:
+async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResult:
     """Run a command in a fresh container, which is removed at its end.
 
     Everything comes from the release's record on the server, and nothing from this machine.
 
     Args:
         request: The command.
-        session: The server.
-        emit: Receives a note when the time to live is over.
+        fleet: The project's servers.
+        emit: Receives a note that names the server of several, and one when the time to live is over.
 
     Raises:
         UsageError: There is no such service or release, or its image is gone.
@@ -90,8 +95,12 @@ async def run_command(request: RunRequest, session: Session, emit: Emit) -> RunR
             image has no shell.
         ServerError: The connection was lost. A command that is not detached then ends, too.
     """
-    observed = await observe(session.engine, session.info, request.project, session.name)
+    observed = await observe_fleet(fleet, request.project, request.servers)
+    host = choose_host(request, observed)
+    session, observed = fleet.require(host), _at(observed, host)
     spec = _spec(request, observed)
+    if host:
+        emit(Note(f"{request.service} on {host}"))
     name = f"{request.project}-{request.service}-run-{secrets.token_hex(4)}"
     seconds = request.seconds or (0 if request.kind == "detached" else ATTACHED_SECONDS)
     began = time.monotonic()
@@ -115,6 +124,42 @@ async def run_command(request: RunRequest, session: Session, emit: Emit) -> RunR
         if not request.command and status in NOT_FOUND and not await _has_shell(session, observed, spec):
             raise no_shell(request.service, f"ftl run {request.service}")
     return RunResult(name, status)
+
+
+def choose_host(request: RunRequest, observed: Observed) -> str:
+    """The server of a cluster that a command runs on; empty with one server. Pure.
+
+    One where the service's live release runs, else one where it may run; one that has the image before others.
+
+    Raises:
+        UsageError: There is no such service or release.
+        FtlError: Nothing is deployed.
+    """
+    if not observed.is_cluster or request.host:
+        return request.host
+    record = _record(request, observed)
+    project = recorded_project(record, request.server)
+    select_names([request.service], [one.name for one in project.services], kind="service")
+    service = next(one for one in project.services if one.name == request.service)
+    located = [located_container(observed, one) for one in observed.live_containers(service.name)]
+    running = [each[0] for each in located if each is not None and each[1].state == "running"]
+    up = [view.host for view in observed.views]
+    hosts = [host for host in dict.fromkeys((*running, *project.places_of(service))) if host in up] or up
+
+    def lacks_image(host: str) -> bool:
+        return service.name not in recorded_images(_at(observed, host), project, record).sources
+
+    return min(hosts, key=lacks_image)  # the first of the best
+
+
+def _at(observed: Observed, host: str) -> Observed:
+    """A cluster narrowed to one server's containers and images."""
+    if not observed.is_cluster:
+        return observed
+    views = tuple(view for view in observed.views if view.host == host)
+    containers = tuple(one for view in views for one in view.containers)
+    images = tuple(image for view in views for image in view.images)
+    return replace(observed, server=host, views=views, containers=containers, images=images)
 
 
 async def _create(session: Session, name: str, spec: ContainerSpec) -> None:

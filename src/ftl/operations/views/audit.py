@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
-from ftl.host.session import open_session
 from ftl.releases.audit import begun, with_releases
 from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.releases.audit import AuditEntry
     from ftl.ssh.machine import Machine
 
 
-async def audit(project: str, machine: Machine) -> tuple[AuditEntry, ...]:
-    """All changes of a project, newest first.
+async def audit(project: str, machines: Sequence[Machine]) -> tuple[AuditEntry, ...]:
+    """All changes of a project, newest first; of a cluster as its first manager that answers has them.
+
+    Args:
+        project: The project's name.
+        machines: Its servers, not entered yet.
 
     Raises:
-        ServerError, EngineError: The server does not answer.
+        ServerError, EngineError: No server answers.
     """
-    async with open_session(machine) as session:
+    async with open_fleet(machines) as fleet:
+        session = fleet.first
         history = await read_history(session.engine, project)
         entries = with_releases(history.audit, history.records)
         if entries and entries[-1].outcome == "started":

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from ftl.aio import task_group
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
-from ftl.operations.views.logs import containers_of, entry_of, is_ended, kept_lines, show_merged, unreadable
+from ftl.operations.views.logs import (
+    LogServer,
+    containers_of,
+    entry_of,
+    is_ended,
+    kept_lines,
+    show_merged,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
+    from ftl.operations.views.logs import LogEntry, LogQuery, LogSource, Show, Warn
 
 POLL_SECONDS = 1.0
 """Seconds between two lists of the project's containers."""
@@ -91,12 +99,19 @@ class Follower:
     their first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow`
     is called again, and goes on where it was.
 
+    Args:
+        query: The lines to follow.
+        show: Called with each line.
+        warn: Called with a sentence for each container whose log cannot be read.
+        may_be_empty: The server need not have such a container yet: one of several.
+
     Attributes:
         began: Whether the past was shown.
     """
 
-    def __init__(self, query: LogQuery, show: Show, warn: Warn) -> None:
+    def __init__(self, query: LogQuery, show: Show, warn: Warn, *, may_be_empty: bool = False) -> None:
         self.began = False
+        self._may_be_empty = may_be_empty
         self._query = query
         self._show = show
         self._warn = warn
@@ -136,24 +151,27 @@ class Follower:
                 self._show(entry)
 
         containers = await containers_of(engine, query)
+        sources = [(LogServer(engine), container) for container in containers]
         if not containers:
-            await kept_lines(engine, replace(query, release=None))
+            if self._may_be_empty:
+                return
+            await kept_lines(engine, replace(query, release=None), engine.name)
         # Where lines are passed over, the position is that of the last line of all.
         seen = replace(query, tail=1) if hidden else query
         if query.matches is not None and not hidden and query.tail is not None:
-            first = await self._first_matching(engine, containers)
+            first = await self._first_matching(sources)
             seen = replace(query, tail=None, since=first or query.since)
-        await show_merged(engine, replace(seen, matches=None), containers, past, self._warn)
+        await show_merged(sources, replace(seen, matches=None), past, self._warn)
         for container in containers:
             # Where nothing was shown of a container, its lines up to now are older than all that was shown.
             self._positions.setdefault(container.id, _Position(earliest or query.since or ""))
             if container.state not in _RUNNING:
                 self._done.add(container.id)
 
-    async def _first_matching(self, engine: Engine, containers: Sequence[Container]) -> str | None:
+    async def _first_matching(self, sources: Sequence[LogSource]) -> str | None:
         """Time of the first of the last lines that match."""
         times: list[str] = []
-        await show_merged(engine, self._query, containers, lambda entry: times.append(entry.time), self._warn)
+        await show_merged(sources, self._query, lambda entry: times.append(entry.time), self._warn)
         return times[0] if times else None
 
     def _join(self, group: asyncio.TaskGroup, engine: Engine, container: Container) -> None:

@@ -7,8 +7,11 @@ import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from ftl.aio import gather
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 # log alone: a driver that cannot be read (501; 400 and 500 on older engines).
 _REMOVED_STATUSES = (404, 409)
 
+NANOSECONDS = 1_000_000_000
+
 _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
 
 
@@ -35,7 +40,8 @@ class LogEntry:
         name: The container without its project: "web-r5", "web-r5-2", "postgres". Tells replicas apart.
         container: The container's ID.
         release: The release of a service's container; None for a dependency.
-        time: RFC 3339 with nanoseconds, UTC, by the server's clock.
+        time: RFC 3339 with nanoseconds, UTC, by the server's clock; of several servers, by that of the first one.
+        server: The server; empty for a project's only one.
     """
 
     service: str
@@ -45,6 +51,7 @@ class LogEntry:
     stream: Literal["stdout", "stderr"]
     time: str
     text: str
+    server: str = ""
 
 
 Show = Callable[[LogEntry], None]
@@ -93,11 +100,54 @@ class LogQuery:
         return self.matches is None or bool(self.matches(entry.text))
 
 
-async def read_logs(engine: Engine, query: LogQuery, show: Show, warn: Warn) -> None:
+@dataclass(frozen=True, slots=True)
+class LogServer:
+    """A server whose logs are read.
+
+    Attributes:
+        host: Its name; empty for a project's only server.
+        ahead: Seconds by which its clock is ahead of that of the first server; 0 where that cannot be measured.
+    """
+
+    engine: Engine
+    host: str = ""
+    ahead: float = 0.0
+
+    def asked(self, query: LogQuery) -> LogQuery:
+        """A query with its times by this server's clock."""
+        if not self.ahead:
+            return query
+        since = shifted(query.since, self.ahead) if query.since is not None else None
+        until = shifted(query.until, self.ahead) if query.until is not None else None
+        return replace(query, since=since, until=until)
+
+    def corrected(self, entry: LogEntry) -> LogEntry:
+        """A line of this server with its time by the first one's clock."""
+        if not self.host:
+            return entry
+        time = shifted(entry.time, -self.ahead) if self.ahead else entry.time
+        return replace(entry, server=self.host, time=time)
+
+
+LogSource = tuple[LogServer, "Container"]
+"""A container whose log is read, and its server."""
+
+
+def shifted(time: str, seconds: float) -> str:
+    """A time of RFC 3339 in UTC, moved by some seconds; with all of its nanoseconds."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    fraction = fraction.partition("+")[0]
+    moment = round(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * NANOSECONDS
+    moment += int(fraction.ljust(9, "0")[:9]) + round(seconds * NANOSECONDS)
+    full, rest = divmod(moment, NANOSECONDS)
+    return f"{datetime.fromtimestamp(full, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
+
+async def read_logs(servers: Sequence[LogServer], query: LogQuery, show: Show, warn: Warn) -> None:
     """Show the containers' logs up to the present, merged by time.
 
     Args:
-        engine: The server's engine.
+        servers: The project's servers; the first one has the release records.
         query: The lines to read.
         show: Called with each line, in order.
         warn: Called with a sentence for each container whose log cannot be read.
@@ -105,20 +155,20 @@ async def read_logs(engine: Engine, query: LogQuery, show: Show, warn: Warn) -> 
     Raises:
         FtlError: There is no such container, and no log that was kept with the release's record.
     """
-    sources = await containers_of(engine, query)
+    lists = await gather(containers_of(server.engine, query) for server in servers)
+    sources = [(server, one) for server, listed in zip(servers, lists, strict=True) for one in listed]
     if not sources:
-        lines = [entry for entry in await kept_lines(engine, query) if query.accepts(entry)]
+        names = ", ".join(server.engine.name for server in servers)
+        lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
         for entry in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
             show(entry)
         return
-    await show_merged(engine, query, sources, show, warn)
+    await show_merged(sources, query, show, warn)
 
 
-async def show_merged(
-    engine: Engine, query: LogQuery, sources: Sequence[Container], show: Show, warn: Warn
-) -> None:
+async def show_merged(sources: Sequence[LogSource], query: LogQuery, show: Show, warn: Warn) -> None:
     """Show the logs of these containers up to the present, merged by time."""
-    async with aclosing(_merged(engine, query, sources, warn)) as merged:
+    async with aclosing(_merged(sources, query, warn)) as merged:
         accepted = (entry async for entry in merged if query.accepts(entry))
         if query.tail is None:
             async for entry in accepted:
@@ -129,8 +179,13 @@ async def show_merged(
         show(entry)
 
 
-async def kept_lines(engine: Engine, query: LogQuery) -> list[LogEntry]:
+async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogEntry]:
     """The lines that a failed release's record has kept of its containers.
+
+    Args:
+        engine: That of a server with the release records.
+        query: The lines to read.
+        servers: The servers that were asked for containers, for the error.
 
     Raises:
         FtlError: There are none.
@@ -148,12 +203,10 @@ async def kept_lines(engine: Engine, query: LogQuery) -> list[LogEntry]:
         if kept:
             return kept
         raise FtlError(
-            f"no container of {', '.join(query.names)} in {query.release} is left on {engine.name}",
+            f"no container of {', '.join(query.names)} in {query.release} is left on {servers}",
             hint="a log ends with its container; only a failed release keeps the last lines of its own",
         )
-    raise FtlError(
-        f"nothing of {', '.join(query.names)} runs on {engine.name}", hint="`ftl deploy` starts it"
-    )
+    raise FtlError(f"nothing of {', '.join(query.names)} runs on {servers}", hint="`ftl deploy` starts it")
 
 
 def is_ended(error: EngineError) -> bool:
@@ -175,11 +228,9 @@ async def containers_of(engine: Engine, query: LogQuery) -> list[Container]:
     return sorted(filter(query.selects, containers), key=lambda container: container.name)
 
 
-async def _merged(
-    engine: Engine, query: LogQuery, containers: Sequence[Container], warn: Warn
-) -> AsyncGenerator[LogEntry]:
+async def _merged(containers: Sequence[LogSource], query: LogQuery, warn: Warn) -> AsyncGenerator[LogEntry]:
     """The logs up to the present, merged by time with one line of each in memory."""
-    sources = [_entries(engine, query, container, warn) for container in containers]
+    sources = [_entries(server, server.asked(query), container, warn) for server, container in containers]
     heads: list[tuple[str, int, LogEntry]] = []
     try:
         firsts = await asyncio.gather(*(anext(source, None) for source in sources))
@@ -199,24 +250,25 @@ async def _merged(
 
 
 async def _entries(
-    engine: Engine, query: LogQuery, container: Container, warn: Warn
+    server: LogServer, query: LogQuery, container: Container, warn: Warn
 ) -> AsyncGenerator[LogEntry]:
     tail = query.tail if query.matches is None else None
-    lines = engine.logs(container.id, tail=tail, since=query.since, until=query.until)
+    lines = server.engine.logs(container.id, tail=tail, since=query.since, until=query.until)
     async with aclosing(lines):
         try:
             async for line in lines:
-                yield entry_of(query.project, container, line)
+                yield server.corrected(entry_of(query.project, container, line))
         except EngineError as error:
             if not is_ended(error):
                 warn(unreadable(query.project, container, error))
 
 
 def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
-    """A line with its container."""
+    """A line with its container. The name of a Swarm task's, SERVICE.SLOT.TASK, is shown without its last part."""
+    full = container.name.rpartition(".")[0] if labels.SWARM_TASK in container.labels else container.name
     return LogEntry(
         service=container.labels[labels.SERVICE],
-        name=container.name.removeprefix(f"{project}-").removeprefix(f"{project}."),
+        name=full.removeprefix(f"{project}-").removeprefix(f"{project}."),
         container=container.id,
         release=container.labels.get(labels.RELEASE),
         stream=line.stream,

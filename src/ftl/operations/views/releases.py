@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.operation import observed_session
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.records.recorded import recorded_images, recorded_project
 from ftl.errors import FtlError
+from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
 
 if TYPE_CHECKING:
-    from ftl.config import Server
+    from collections.abc import Sequence
+
+    from ftl.config import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
@@ -34,13 +37,22 @@ class Release:
     kept: bool
 
 
-async def releases(project: str, server: Server, machine: Machine) -> tuple[Release, ...]:
+async def releases(
+    project: str, server: Server, machines: Sequence[Machine], servers: Sequence[ClusterServer] = ()
+) -> tuple[Release, ...]:
     """All releases of a project, newest first.
+
+    Args:
+        project: The project's name.
+        server: Its server, or the first one.
+        machines: Its servers, not entered yet.
+        servers: Those of its cluster; empty to ask one server, without the others.
 
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    async with observed_session(machine, project) as (session, observed):
+    async with open_fleet(machines) as fleet:
+        session, observed = fleet.first, await observe_fleet(fleet, project, servers)
         newest = observed.releases[-1] if observed.releases else None
         under_way = False
         if newest is not None and newest.outcome == "started":

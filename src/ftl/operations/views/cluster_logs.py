@@ -1,0 +1,174 @@
+"""Logs of several servers as one stream, by time, without the differences of their clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.dataclass import dataclass
+from ftl.errors import FtlError
+from ftl.events import Note
+from ftl.operations.views.access import AccessFollower, read_access
+from ftl.operations.views.following import POLL_SECONDS, Follower, keep_connected
+from ftl.operations.views.logs import LogServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from ftl.events import Emit
+    from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
+    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
+
+CLOCK_SECONDS = 0.5
+"""Least difference of clocks that is taken out: what the engine says of its clock is older by the way here."""
+
+PAST_SECONDS = 30.0
+"""Limit for the past of all servers; lines of those that answer by then are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """The logs, or the requests, of one server that are followed.
+
+    Attributes:
+        work: Follows on a connection, until cancelled.
+        began: Whether the past was shown.
+    """
+
+    work: Callable[[Session], Awaitable[None]]
+    began: Callable[[], bool]
+
+
+def log_servers(fleet: Fleet, emit: Emit) -> list[LogServer]:
+    """The servers to read, the first one of the fleet first; notes on clocks, and on servers that do not answer."""
+    first = fleet.first
+    for host, error in fleet.missing.items():
+        emit(Note(f"without the logs of {host}: {error.message}", "warning"))
+    servers = []
+    for session in sorted(fleet, key=lambda each: each is not first):
+        ahead = session.info.clock_ahead - first.info.clock_ahead
+        if abs(ahead) < CLOCK_SECONDS:
+            ahead = 0.0
+        else:
+            way = "ahead of" if ahead > 0 else "behind"
+            emit(
+                Note(
+                    f"the clock of {session.name} is {abs(ahead):.1f} s {way} that of {first.name}: "
+                    f"its lines have the time of {first.name}",
+                    "warning",
+                )
+            )
+        servers.append(LogServer(session.engine, session.name, ahead))
+    return servers
+
+
+async def read_requests(fleet: Fleet, servers: Sequence[LogServer], query: LogQuery, show: Show) -> None:
+    """Show the requests that the proxies' logs still have, merged by time.
+
+    Raises:
+        FtlError: A server has no proxy.
+    """
+
+    async def read(server: LogServer) -> list[LogEntry]:
+        lines: list[LogEntry] = []
+        await read_access(fleet.at(server.host), server.asked(query), lines.append)
+        return [server.corrected(line) for line in lines]
+
+    merged = sorted((line for each in await gather(map(read, servers)) for line in each), key=_time)
+    for line in merged if query.tail is None else merged[max(0, len(merged) - query.tail) :]:
+        show(line)
+
+
+async def follow_servers(
+    servers: Sequence[LogServer],
+    connect: Callable[[str], AbstractAsyncContextManager[Session]],
+    query: LogQuery,
+    show: Show,
+    warn: Warn,
+    emit: Emit,
+    *,
+    requests: bool,
+) -> None:
+    """Follow the logs, or the requests, of several servers until cancelled, each over its own connection.
+
+    Args:
+        servers: The servers, with the differences of their clocks. Their engines are not used.
+        connect: Makes a connection to a server.
+        query: The lines to follow.
+        show: Called with each line: those of the past in order, new ones as they come.
+        warn: Called with a sentence for each log that cannot be read.
+        emit: Receives a note when a connection is lost and when it is back.
+        requests: The requests that the proxies passed, in place of containers' logs.
+
+    Raises:
+        FtlError: A first connection fails, or a server has no proxy.
+    """
+    past = _Past(query.tail, show)
+    followers = {server.host: _following(server, query, past, warn, requests=requests) for server in servers}
+
+    async def follow(host: str) -> None:
+        follower = followers[host]
+        try:
+            await keep_connected(lambda: connect(host), follower.work, follower.began, emit)
+        except FtlError as error:
+            if len(followers) == 1:
+                raise
+            del followers[host]
+            emit(Note(f"without the logs of {host}: {error.message}", "warning"))
+
+    async def open_past() -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + PAST_SECONDS
+        while clock() < until and not all(follower.began() for follower in followers.values()):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS / 20)
+        past.end()
+
+    await gather([open_past(), *(follow(server.host) for server in servers)])
+
+
+def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool) -> _Following:
+    asked = server.asked(query)
+
+    def show(entry: LogEntry) -> None:
+        past.take(server.corrected(entry), old=not began())
+
+    if requests:
+        access = AccessFollower(asked, show, warn)
+        began = lambda: access.began  # noqa: E731
+        return _Following(access.follow, began)
+    follower = Follower(asked, show, warn, may_be_empty=True)
+    began = lambda: follower.began  # noqa: E731
+    return _Following(lambda session: follower.follow(session.engine), began)
+
+
+class _Past:
+    """Collects the lines of the past of all servers, and shows them by time; later ones are shown at once."""
+
+    def __init__(self, tail: int | None, show: Show) -> None:
+        self._tail = tail
+        self._show = show
+        self._old: list[LogEntry] = []
+        self._new: list[LogEntry] = []
+        self._ended = False
+
+    def take(self, entry: LogEntry, *, old: bool) -> None:
+        """Take a line; `old` ones are of the past, of which only the tail is shown."""
+        if self._ended:
+            self._show(entry)
+        else:
+            (self._old if old else self._new).append(entry)
+
+    def end(self) -> None:
+        """Show what was collected, as far as it is asked for."""
+        self._ended = True
+        lines = sorted(self._old, key=_time)
+        kept = lines if self._tail is None else lines[max(0, len(lines) - self._tail) :]
+        for line in sorted((*kept, *self._new), key=_time):
+            self._show(line)
+
+
+def _time(entry: LogEntry) -> str:
+    return entry.time
