@@ -44,6 +44,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {
+        "servers": "List the servers of the project, or empty one for maintenance.",
         "setup": "Prepare a bare Debian or Ubuntu server for deploys.",
         "doctor": "Check this machine, the server and the connection; suggest fixes.",
         "sandbox": "Run a throwaway server on this machine, for a first try or for CI.",

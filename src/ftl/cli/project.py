@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ftl.cli.several_servers import refuse_several
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def load_project(
         show_secrets: The command prints them.
 
     Raises:
-        UsageError: There is no such file or environment, --server is not an address, or the command does not know
-            several servers.
+        UsageError: There is no such file or environment, or --server is not an address.
         ConfigError: The file is wrong.
     """
     from pathlib import Path
@@ -73,7 +71,6 @@ def load_project(
         redact(project.secret_values.values())
     if changes:
         _require_spelled_out(project, options)
-    refuse_several(project, options, changes=changes)
     return LoadedProject(project, folder, _address(project, given))
 
 
@@ -193,7 +190,6 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     )
     if changes:
         _require_spelled_out(project, options)
-    refuse_several(project, options, changes=changes)
     return DeployedProject(project.name, folder, _address(project, given), environment)
 
 

@@ -384,6 +384,10 @@ class Engine:
         """Create a Swarm service, and return its ID. Its tasks start after that."""
         return await services.create(self._client, spec)
 
+    async def scale_service(self, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
+        """Change the number of replicas of a Swarm service, and its own labels; None removes one."""
+        await services.scale(self._client, service, replicas, labels)
+
     async def remove_service(self, service: str) -> None:
         """Remove a Swarm service, which stops its tasks; a missing one is no error."""
         await services.remove(self._client, service)

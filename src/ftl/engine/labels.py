@@ -15,6 +15,7 @@ SCHEDULE = "ftl.schedule"  # five fields
 WHEN = "ftl.when"  # schedule, time zone and timeout in seconds, for the script that cron runs
 DRILL = "ftl.drill"  # a throwaway database of `ftl restore --drill`
 IMAGE = "ftl.image"  # reference of a Swarm service's image, which its tasks name by ID
+STOPPED = "ftl.stopped"  # number of replicas of a Swarm service that `ftl stop` has stopped
 RESTART = "ftl.restart"  # the restart policy that it was created with
 
 SWARM_TASK = "com.docker.swarm.task.id"  # set by the engine on the containers of a Swarm service

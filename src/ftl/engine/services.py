@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import body
 from ftl.engine.client import checked
 from ftl.engine.errors import ignoring
+from ftl.errors import EngineError
 from ftl.json_fields import Json, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ SETTINGS = frozenset(
     )
 )
 """Fields of `ContainerSpec.settings` that a Swarm service has, too."""
+
+_UPDATE_ATTEMPTS = 5
+"""An update names the version that it changes; the Swarm counts it up by itself, too."""
 
 _RESTART_DELAY = 1_000_000_000
 """Nanoseconds between the end of a task and the start of the next; the engine's default is five seconds."""
@@ -123,6 +128,35 @@ async def create(client: Client, spec: ServiceSpec) -> str:
         ) as response,
     ):
         return as_str(as_object(await response.json()).get("ID"))
+
+
+async def scale(client: Client, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
+    """`POST /services/{id}/update`: another number of replicas, and labels of the service itself; None removes one.
+
+    Tasks that stay are not touched: what they are made of does not change.
+    """
+    path = f"services/{quote(checked(service), safe='')}"
+    for attempt in range(_UPDATE_ATTEMPTS):
+        record = as_object(await client.get_json(f"inspect the service {service}", path))
+        spec = dict(as_object(record.get("Spec")))
+        kept = {**as_str_map(spec.get("Labels")), **labels}
+        spec["Labels"] = {name: value for name, value in kept.items() if value is not None}
+        spec["Mode"] = {"Replicated": {"Replicas": replicas}}
+        version = str(as_int(as_object(record.get("Version")).get("Index")))
+        try:
+            async with (
+                client.call(f"scale the service {service}") as docker,
+                client.raw(
+                    docker, "POST", f"{path}/update", query=(("version", version),), body=spec
+                ) as response,
+            ):
+                await response.read()
+        except EngineError as error:
+            if "update out of sequence" not in (error.cause or "") or attempt == _UPDATE_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 async def remove(client: Client, service: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import LiveRelease, Look, ServerStatus, Status, Unit, WatchStatus
+    from ftl.operations.views.status import LiveRelease, Look, Status, Unit, WatchStatus
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -139,9 +139,10 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put_jobs(status.jobs)
         put("")
     if status.servers:
+        from ftl.cli.views.server_table import put_servers
+
         put("")
-        header = ("SERVER", "STATE", "PROXY", "RUNNING", "MANAGER")
-        put_table(header, [_server_row(server) for server in status.servers])
+        put_servers(status.servers)
         put("")
     if status.live is not None:
         put(describe_live(status.live, now=now))
@@ -153,11 +154,6 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put(f"deploys are on hold ({status.hold}) until `ftl deploy --end-hold`")
     for url in urls:
         put(url)
-
-
-def _server_row(server: ServerStatus) -> tuple[str, ...]:
-    proxy = "behind: `ftl deploy` mends it" if server.proxy == "behind" else server.proxy or "-"
-    return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"
 
 
 def describe_live(live: LiveRelease, *, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
 
 RUNNERS = Runners()
+
+NETWORK_SECONDS = 30.0
+"""Limit for a cluster's network to count as unused."""
 
 CERTIFICATE_SECONDS = 20.0
 """Limit for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
@@ -249,4 +253,17 @@ async def remove_site(context: DeployContext, step: RemoveSite) -> None:
 @RUNNERS.runs(RemoveNetworks)
 async def remove_networks(context: DeployContext, step: RemoveNetworks) -> None:
     """Remove networks, which nothing uses any more."""
-    await gather(context.engine.remove_network(network) for network in step.networks)
+    await gather(_remove_network(context, network) for network in step.networks)
+
+
+async def _remove_network(context: DeployContext, network: str) -> None:
+    """Remove a network; in a cluster, managers hear a little later that the last container has left it."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + (NETWORK_SECONDS if context.observed.is_cluster else 0)
+    while True:
+        try:
+            return await context.engine.remove_network(network)
+        except EngineError as error:
+            if "in use" not in (error.cause or "") or clock() >= until:
+                raise
+        await asyncio.sleep(0.5)

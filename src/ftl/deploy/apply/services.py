@@ -6,17 +6,26 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, shielded, task_group
+from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.images import resolve
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import CreateService, RemoveServices, WaitTasks
+from ftl.deploy.plan.steps import (
+    CreateService,
+    RemoveServices,
+    SetAvailability,
+    StartServices,
+    StopServices,
+    WaitTasks,
+)
 from ftl.engine import labels
 from ftl.engine.services import ServiceSpec
 from ftl.errors import EngineError, Place, Unhealthy
+from ftl.events import Note
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.plan.steps import ContainerRef
     from ftl.engine.services import SwarmTask
     from ftl.host.session import Session
 
@@ -29,6 +38,12 @@ _PAUSE = 0.3
 """Seconds between two looks at the tasks."""
 
 _FAILED = ("failed", "rejected")
+
+_END_SECONDS = 15.0
+"""Seconds beyond the stop timeout until the container of a task has ended."""
+
+_REMOVED_SECONDS = 60.0
+"""Limit for tasks of a removed service to end; those with a longer stop timeout end by themselves."""
 
 
 @RUNNERS.runs(CreateService)
@@ -142,5 +157,102 @@ def _session_of(context: DeployContext, task: SwarmTask) -> Session | None:
 
 @RUNNERS.runs(RemoveServices)
 async def remove_services(context: DeployContext, step: RemoveServices) -> None:
-    """Remove services; their nodes stop the tasks by themselves, within the stop timeout."""
-    await gather(context.fleet.first.engine.remove_service(service.id) for service in step.services)
+    """Remove services; their nodes stop the tasks by themselves, within the stop timeout.
+
+    It is waited for, as for other containers: networks and images can be removed after that.
+    """
+
+    async def remove(service: ContainerRef) -> None:
+        await context.fleet.first.engine.remove_service(service.id)
+        running = await _ended(context, service.id, _REMOVED_SECONDS)
+        if running:
+            context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
+
+    await gather(map(remove, step.services))
+
+
+@RUNNERS.runs(StopServices)
+async def stop_services(context: DeployContext, step: StopServices) -> None:
+    """Stop the tasks of services, and wait until they have ended."""
+    engine = context.fleet.first.engine
+
+    async def stop(service: ContainerRef, replicas: int) -> None:
+        await engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)})
+        running = await _ended(context, service.id, step.timeout + _END_SECONDS)
+        if running:
+            raise EngineError(
+                f"tasks of {service.name} still run on {', '.join(running)}",
+                cause=f"they did not end within {step.timeout + _END_SECONDS:g} s",
+            )
+
+    await gather(
+        stop(service, replicas) for service, replicas in zip(step.services, step.replicas, strict=True)
+    )
+
+
+async def _ended(context: DeployContext, service: str, seconds: float) -> list[str]:
+    """Wait until no container of a service runs on the servers that answer; those where some do after that time.
+
+    The servers' own engines are asked: managers tell nothing of the tasks of a service that was removed.
+    """
+
+    async def runs(session: Session) -> bool:
+        containers = await session.engine.containers(labels={labels.SWARM_SERVICE: service})
+        return any(one.state == "running" for one in containers)
+
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    sessions = list(context.fleet)
+    while True:
+        answers = await gather(map(runs, sessions))
+        running = [session.name for session, is_running in zip(sessions, answers, strict=True) if is_running]
+        if not running or clock() >= until:
+            return running
+        await asyncio.sleep(_PAUSE)
+
+
+@RUNNERS.runs(StartServices)
+async def start_services(context: DeployContext, step: StartServices) -> None:
+    """Give services their replicas again."""
+    for service, replicas in zip(step.services, step.replicas, strict=True):
+        context.created[service.name] = service.id
+        await context.fleet.first.engine.scale_service(service.id, replicas, {labels.STOPPED: None})
+
+
+@RUNNERS.runs(SetAvailability)
+async def set_availability(context: DeployContext, step: SetAvailability) -> None:
+    """Change a node's availability; undoing gives it the one that it had.
+
+    A server that another project still has tasks on is not drained, which would cut their requests: nothing new is
+    placed there, and a note says which project it waits for.
+    """
+    manager, node = context.fleet.first, context.fleet.require(step.server).info.node
+    before = next(
+        (one.availability for one in await manager.engine.swarm.nodes() if one.id == node), "active"
+    )
+    value = step.value
+    if value == "drain" and (staying := await _staying(context, node)):
+        value = "pause"
+        names = ", ".join(staying)
+        context.emit(
+            Note(
+                f"{step.server} is paused, and not drained: {names} runs there",
+                "warning",
+                hint=f"`ftl servers drain {step.server}` in the project of each moves it away",
+            )
+        )
+    if value == before:
+        return
+
+    async def undo() -> None:
+        await manager.engine.swarm.update_node(node, availability=before)
+
+    context.undo.add(step, undo)
+    await shielded(manager.engine.swarm.update_node(node, availability=value))
+
+
+async def _staying(context: DeployContext, node: str) -> list[str]:
+    """Names of the Swarm services with tasks that shall run on a node."""
+    services, tasks = await gather2(context.fleet.first.engine.services(), context.fleet.first.engine.tasks())
+    staying = {task.service for task in tasks if task.node == node and task.wanted == "running"}
+    return sorted(service.name for service in services if service.id in staying)

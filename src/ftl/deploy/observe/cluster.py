@@ -16,10 +16,11 @@ from ftl.proxy.names import overlay_network
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from ftl.config import ClusterServer
     from ftl.engine.services import SwarmService, SwarmTask
+    from ftl.engine.swarm import SwarmNode
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.proxy.state import ProxyState
@@ -44,14 +45,15 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     if not servers:
         return await observe(first.engine, first.info, project, first.name)
     _require_cluster(fleet)
-    looks, (services, tasks) = await gather2(
+    looks, ((services, tasks), nodes) = await gather2(
         gather(look(one.engine, one.info, project, one.name) for one in fleet), _swarm(first)
     )
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
     if overlay_network(project) not in names.values():
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
-    return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names))))
+    drained = {node.id for node in nodes if node.availability != "active"}
+    return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained))
 
 
 def platform_of(fleet: Fleet) -> str:
@@ -80,14 +82,15 @@ def _require_cluster(fleet: Fleet) -> None:
         )
 
 
-async def _swarm(manager: Session) -> tuple[list[SwarmService], list[SwarmTask]]:
-    """Services and running tasks.
+async def _swarm(manager: Session) -> tuple[tuple[list[SwarmService], list[SwarmTask]], list[SwarmNode]]:
+    """Services and running tasks, and the nodes.
 
     Raises:
         ServerError: Most of the managers are gone.
     """
     try:
-        return await gather2(manager.engine.services(), manager.engine.tasks())
+        engine = manager.engine
+        return await gather2(gather2(engine.services(), engine.tasks()), engine.swarm.nodes())
     except EngineError as error:
         if "leader" not in (error.cause or ""):
             raise
@@ -103,7 +106,8 @@ def replicas(
 ) -> Iterator[Container]:
     """One container for each replica that a Swarm service shall have: what a plan compares.
 
-    Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere.
+    Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere. A service that
+    `ftl stop` has stopped has no tasks; its label tells how many replicas it had.
 
     Args:
         services: The project's services.
@@ -112,7 +116,8 @@ def replicas(
     """
     by_slot = {(task.service, task.slot): task for task in tasks if task.wanted == "running"}
     for service in services:
-        for slot in range(1, service.replicas + 1):
+        stopped = number_stopped(service)
+        for slot in range(1, (stopped or service.replicas) + 1):
             task = by_slot.get((service.id, slot))
             addresses = task.addresses if task is not None else {}
             yield Container(
@@ -121,14 +126,20 @@ def replicas(
                 image=service.labels.get(labels.IMAGE, service.image),
                 image_id=service.image if service.image.startswith("sha256:") else "",
                 labels={**service.labels, labels.REPLICA: str(slot)},
-                state="running",
-                status=task.state if task is not None else "pending",
+                state="exited" if stopped else "running",
+                status="stopped" if stopped else task.state if task is not None else "pending",
                 created=0,
                 endpoints=tuple(
                     Endpoint(networks.get(network, network), addresses.get(network, ""), aliases, network)
                     for network, aliases in service.networks.items()
                 ),
             )
+
+
+def number_stopped(service: SwarmService) -> int:
+    """Number of replicas that a stopped service had; 0 for one that runs."""
+    text = service.labels.get(labels.STOPPED, "")
+    return int(text) if text.isdigit() and not service.replicas else 0
 
 
 def service_id(container: Container) -> str:
@@ -166,6 +177,7 @@ def _merged(
     fleet: Fleet,
     looks: Sequence[Observed],
     swarm: tuple[Container, ...],
+    drained: Set[str],
 ) -> Observed:
     web = {server.host for server in servers if WEB in server.roles}
     views = tuple(
@@ -178,6 +190,7 @@ def _merged(
             images=seen.images,
             volumes=seen.volumes,
             proxy=seen.proxy,
+            drained=session.info.node in drained,
         )
         for session, seen in zip(fleet, looks, strict=True)
     )

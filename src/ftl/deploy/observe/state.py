@@ -37,6 +37,7 @@ class ServerView:
         host: Its name in the fleet; empty for a project's only server.
         web: Whether it has a proxy.
         manager: Whether it has release records.
+        drained: Whether the Swarm places no tasks there (`ftl servers drain`).
     """
 
     host: str
@@ -47,6 +48,7 @@ class ServerView:
     images: tuple[Image, ...]
     volumes: tuple[Volume, ...]
     proxy: ProxyState | None
+    drained: bool = False
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image: by digest where the reference has one, else by tag.

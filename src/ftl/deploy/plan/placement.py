@@ -28,10 +28,13 @@ from ftl.deploy.plan.steps import (
     PublishName,
     PushPull,
     Record,
+    RemoveImages,
     RemoveJobs,
+    RemoveNetworks,
     RemoveRoutes,
     RemoveServices,
     RemoveSite,
+    RemoveVolumes,
     RepairSwitch,
     RestartContainers,
     RunHook,
@@ -41,27 +44,30 @@ from ftl.deploy.plan.steps import (
     SetRestartPolicy,
     StartContainers,
     StartDependency,
+    StartServices,
     StopAndRemove,
     StopContainers,
     StopOld,
+    StopServices,
     Switch,
     SwitchJobs,
     TagPulled,
     WaitHealthy,
+    WaitTasks,
     WriteCrontab,
 )
 from ftl.engine.services import SETTINGS
 from ftl.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ftl.config import Project, Service
+    from ftl.config import ClusterServer, Project, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange
-    from ftl.deploy.plan.model import Stage, Track
+    from ftl.deploy.plan.model import Plan, Stage, Track
     from ftl.deploy.plan.steps import Step
     from ftl.engine.values import Container
 
@@ -105,9 +111,25 @@ def places_of(diff: Diff, service: Service) -> tuple[str, ...]:
     return tuple(place for place in places if place in up)
 
 
+def open_places_of(diff: Diff, service: Service) -> tuple[str, ...]:
+    """Servers that new tasks of a service may be placed on.
+
+    Raises:
+        ServerError: None of those that answer, since they are drained.
+    """
+    drained = {server.host for server in diff.observed.views if server.drained}
+    places = places_of(diff, service)
+    if drained.issuperset(places):
+        raise ServerError(
+            f"{service.name} runs on {', '.join(places)} only, and nothing is placed there",
+            hint=f"let `on` of {service.name} name another server, or `ftl servers resume {places[0]}`",
+        )
+    return tuple(place for place in places if place not in drained)
+
+
 def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     """Placement constraints of a Swarm service, by the labels that `ftl setup` gives the nodes."""
-    project, places = diff.project.name, places_of(diff, service)
+    project, places = diff.project.name, open_places_of(diff, service)
     excluded = (server.host for server in diff.project.servers if server.host not in places)
     return (
         f"node.labels.ftl.role.{project}.any==true",
@@ -164,20 +186,43 @@ def placed(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
     Raises:
         ServerError: A server that something is placed on cannot be reached.
     """
-    if not diff.observed.is_cluster:
+    yield from _at_servers(stages, diff.observed, diff.project.servers, diff)
+
+
+def placed_plan(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]) -> Plan:
+    """A plan whose steps name their servers, as those that `make_plan` made do already.
+
+    Args:
+        plan: A plan whose steps start nothing that was not there.
+        observed: The servers.
+        servers: Those of the project's cluster; empty with one server.
+
+    Raises:
+        ServerError: A server that something is placed on cannot be reached.
+    """
+    return replace(plan, stages=tuple(_at_servers(plan.stages, observed, servers)))
+
+
+def _at_servers(
+    stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], diff: Diff | None = None
+) -> Iterator[Stage]:
+    if not observed.is_cluster:
         yield from stages
         return
-    placement = _Placement(diff)
+    placement = _Placement(observed, servers, diff)
     for stage in stages:
-        yield replace(stage, tracks=tuple(placement.track(track) for track in stage.tracks))
+        tracks = (placement.track(track) for track in stage.tracks)
+        yield replace(stage, tracks=tuple(filter(None, tracks)))
 
 
 class _Placement:
     """The servers of each step of a plan for a cluster."""
 
-    def __init__(self, diff: Diff) -> None:
+    def __init__(self, observed: Observed, servers: Sequence[ClusterServer], diff: Diff | None) -> None:
+        self._observed = observed
+        self._home = servers[0].host
+        self._changes: tuple[AnyChange, ...] = () if diff is None else (*diff.dependencies, *diff.services)
         self._diff = diff
-        observed = diff.observed
         self._up = tuple(view.host for view in observed.views)
         self._proxies = tuple(view.host for view in observed.proxies)
         self._managers = tuple(view.host for view in observed.views if view.manager)
@@ -189,10 +234,12 @@ class _Placement:
         return tuple(placed for step in track for placed in self._of(step))
 
     def _of(self, step: Step) -> Iterator[Step]:
-        if step.hosts:
+        if step.hosts or (isinstance(step, (DropTags, RemoveImages)) and step.here):
             yield step
         elif isinstance(step, _OF_CONTAINERS):
             yield from self._by_host(step)
+        elif isinstance(step, (RemoveImages, RemoveVolumes)):
+            yield from self._where_present(step)
         elif hosts := self._hosts(step):
             yield replace(step, hosts=hosts)
         else:
@@ -207,6 +254,8 @@ class _Placement:
             return self._managers
         if isinstance(step, _FIRST):
             return (self._first(step),)
+        if isinstance(step, RemoveNetworks):  # those of a cluster are on all nodes, and known to each manager
+            return self._managers[:1]
         if isinstance(step, BringImage):
             return self._bringing(step)
         if isinstance(step, EnsureVolume):
@@ -216,7 +265,7 @@ class _Placement:
         return ()
 
     def _first(self, step: Step) -> str:
-        host = self._diff.project.servers[0].host
+        host = self._home
         if host not in self._up:
             raise ServerError(
                 f"{host} cannot be reached, and it is where jobs and hooks run",
@@ -227,29 +276,43 @@ class _Placement:
     def _bringing(self, step: BringImage) -> tuple[str, ...]:
         """Servers that lack an image: those of the dependencies that run it, or all for a service."""
         places = {
-            change.name: (_place(self._diff, change),)
-            for change in self._diff.dependencies
-            if change.name in step.owners
+            change.name: (self._place(change),)
+            for change in self._changes
+            if isinstance(change, DependencyChange) and change.name in step.owners
         }
         wanted = [host for owner in step.owners for host in places.get(owner, self._up)]
         return tuple(
             view.host
-            for view in self._diff.observed.views
+            for view in self._observed.views
             if view.host in wanted and not view.has_image(step.reference)
         )
 
     def _using(self, volume: str) -> tuple[str, ...]:
-        changes: list[AnyChange] = [*self._diff.dependencies, *self._diff.services]
         users = [
             change
-            for change in changes
+            for change in self._changes
             if any(mount.source == volume for mount in change.desired.spec.mounts)
         ]
-        return tuple(dict.fromkeys(_place(self._diff, change) for change in users)) or (self._up[0],)
+        return tuple(dict.fromkeys(self._place(change) for change in users)) or (self._up[0],)
+
+    def _place(self, change: AnyChange) -> str:
+        assert self._diff is not None  # it has the change
+        return _place(self._diff, change)
+
+    def _where_present(self, step: RemoveImages | RemoveVolumes) -> Iterator[Step]:
+        """A step about images or volumes, for each server that has some of them."""
+        for view in self._observed.views:
+            if isinstance(step, RemoveVolumes):
+                here = {volume.name for volume in view.volumes}
+                if volumes := tuple(name for name in step.volumes if name in here):
+                    yield replace(step, volumes=volumes, hosts=(view.host,))
+            else:
+                ids = {image.id for image in view.images}
+                if images := tuple(dict.fromkeys(image for image in step.images if image in ids)):
+                    yield replace(step, images=images, hosts=(view.host,))
 
     def _own_place(self, step: ServiceStep) -> str:
-        changes: list[AnyChange] = [*self._diff.dependencies, *self._diff.services]
-        return next(_place(self._diff, change) for change in changes if change.name == step.service)
+        return next(self._place(change) for change in self._changes if change.name == step.service)
 
     def _by_host(
         self,
@@ -257,18 +320,41 @@ class _Placement:
     ) -> Iterator[Step]:
         """A step about containers, for each of their servers; replicas go with their Swarm service."""
         hosts: dict[str, list[ContainerRef]] = defaultdict(list)
-        services: dict[str, ContainerRef] = {}
+        services: dict[ContainerRef, int] = defaultdict(int)
         for ref in step.containers:
             if ref.id in self._replica:
                 replica = self._replica[ref.id]
-                name = replica.name.rpartition(".")[0]
-                services[name] = ContainerRef(service_id(replica), name)
+                services[ContainerRef(service_id(replica), replica.name.rpartition(".")[0])] += 1
             elif ref.id:
                 hosts[self._host[ref.id]].append(ref)
             elif isinstance(step, ServiceStep):
                 hosts[self._own_place(step)].append(ref)
         for host, refs in hosts.items():
             yield replace(step, containers=tuple(refs), hosts=(host,))
-        if services and isinstance(step, (StopAndRemove, StopOld)):
-            why = step.why or "replaced"
-            yield RemoveServices(step.service, tuple(services.values()), why)
+        if services:
+            yield from _of_services(step, services)
+
+
+def _of_services(
+    step: RestartContainers | SetRestartPolicy | StopAndRemove | StopContainers | StopOld | WaitHealthy,
+    services: Mapping[ContainerRef, int],
+) -> Iterator[Step]:
+    """A step about replicas, as one about their Swarm services; a manager does it.
+
+    Args:
+        step: The step.
+        services: Each service, and the number of its replicas.
+    """
+    names, numbers = tuple(services), tuple(services.values())
+    match step:
+        case StopAndRemove() | StopOld():
+            yield RemoveServices(step.service, names, step.why or "replaced")
+        case StopContainers():
+            yield StopServices(step.service, names, numbers, step.timeout)
+        case RestartContainers():
+            yield StartServices(step.service, names, numbers)
+        case WaitHealthy():
+            for service, number in services.items():
+                yield WaitTasks(step.service, service.name, number, step.check)
+        case _:  # the Swarm has the restart policy
+            return

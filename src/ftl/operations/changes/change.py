@@ -11,6 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.operation import Operation, run
+from ftl.deploy.plan.placement import placed_plan
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class PreparedChange:
             project=project,
             root=self.request.root,
             by=self.by.name,
-            plan=plan,
+            plan=lambda observed: placed_plan(plan(observed), observed, self.request.servers),
             lock_wait=self.request.lock_wait,
             dry_run=self.request.dry_run,
             began=self.began,

@@ -37,7 +37,7 @@ class Pruned:
 
     Attributes:
         found: What there was to remove.
-        bytes_freed: Bytes of images that the server has less now; 0 where it does not say.
+        bytes_freed: Bytes of images that the servers have less now; 0 where they do not say.
         bytes_freed_here: The same for this machine.
     """
 
@@ -64,7 +64,8 @@ async def prune(request: ChangeRequest, machines: Sequence[Machine], *, emit: Em
         _, project = live_project(change.observed, request.server)
         keep = project.keep_releases
         found = leftovers(change.observed, here, keep=keep)
-        measured = () if request.dry_run else (change.session.engine, local)
+        engines = [session.engine for session in change.fleet]
+        measured = [] if request.dry_run else [*engines, local]
         before = [await _usage(engine) for engine in measured]
         applied = await change.run(
             "prune", project, lambda server: plan_prune(server, here, keep=keep), emit=emit
@@ -73,7 +74,7 @@ async def prune(request: ChangeRequest, machines: Sequence[Machine], *, emit: Em
     freed = [max(0, was - now) for was, now in zip(before, after, strict=True)]
     if not freed:
         return Pruned(applied.plan, found)
-    return Pruned(applied.plan, found, freed[0], 0 if request.server.is_local else freed[1])
+    return Pruned(applied.plan, found, sum(freed[:-1]), 0 if request.server.is_local else freed[-1])
 
 
 def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:

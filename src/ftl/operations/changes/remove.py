@@ -95,7 +95,12 @@ async def remove(
         here = await images_here(request.project)
         if not request.dry_run:
             await confirm(found)
-        project = Project(project=ProjectInfo(name=request.project), server=request.server, services=())
+        project = Project(
+            project=ProjectInfo(name=request.project),
+            server=request.server,
+            servers=request.servers,
+            services=(),
+        )
         applied = await change.run(
             "remove", project, lambda server: plan_remove(server, here, volumes=volumes), emit=emit
         )
@@ -105,7 +110,7 @@ async def remove(
 def belongings(observed: Observed, *, volumes: bool) -> Belongings:
     """List the belongings of the project; its own labels decide. Pure."""
     site = observed.site
-    names = tuple(sorted(volume.name for volume in observed.volumes if _owns(observed, volume.labels)))
+    names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
     return Belongings(
         containers=tuple(sorted(container.name for container in _containers(observed))),
         networks=tuple(sorted(one.name for one in observed.networks if _owns(observed, one.labels))),
@@ -131,9 +136,10 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
     service_ids = {container.id for container in services}
     others = [container for container in _containers(observed) if container.id not in service_ids]
     images = [image for image in observed.images if _owns(observed, image.labels)]
-    tags = project_tags(observed.project, images, latest=True)  # of a build with `build.on: server`
+    # `latest` is of a build with `build.on: server`; each server of a cluster has the tags
+    tags = tuple(dict.fromkeys(project_tags(observed.project, images, latest=True)))
     tags_here = project_tags(observed.project, here, latest=True)
-    untagged = tuple(image.id for image in images if not image.tags)
+    untagged = tuple(dict.fromkeys(image.id for image in images if not image.tags))
     records = tuple(
         replace(record, project={}, outcome="replaced" if record.outcome == "live" else record.outcome)
         for record in observed.releases

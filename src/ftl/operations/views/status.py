@@ -15,6 +15,7 @@ from ftl.engine import labels
 from ftl.figures import utc
 from ftl.host.jobs import job_states
 from ftl.operations.views.container_health import ContainerHealth, check_containers, health_spec
+from ftl.operations.views.servers import server_states
 from ftl.programs import program
 from ftl.releases.record import release_number
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.jobs import JobState
     from ftl.host.session import Session
+    from ftl.operations.views.servers import ServerStatus
     from ftl.ssh.machine import Machine
 
 ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
@@ -105,24 +107,6 @@ class WatchStatus:
     before: str
     until: str
     interrupted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """One of several servers.
-
-    Attributes:
-        state: Whether it answers.
-        manager: Whether it is a manager of the cluster.
-        proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
-        tasks: Number of the project's containers that run there.
-    """
-
-    host: str
-    state: Literal["ready", "down"]
-    manager: bool = False
-    proxy: Literal["", "up", "behind", "down"] = ""
-    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +260,7 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         hold=observed.hold.reason if observed.hold is not None else None,
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
-        servers=tuple(_servers(project, observed)) if observed.is_cluster else (),
+        servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
     )
 
 
@@ -292,28 +276,6 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     script = program(__package__, "watch_runs.sh")
     done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
-
-
-def _servers(project: Project, observed: Observed) -> Iterable[ServerStatus]:
-    """The servers in the order of the file, with those that do not answer."""
-    views = {view.host: view for view in observed.views}
-    for server in project.servers:
-        view = views.get(server.host)
-        if view is None:
-            yield ServerStatus(server.host, "down")
-            continue
-        tasks = sum(one.state == "running" and _is_own(project, one) for one in view.containers)
-        yield ServerStatus(server.host, "ready", view.manager, _proxy_state(observed, view), tasks)
-
-
-def _proxy_state(observed: Observed, view: ServerView) -> Literal["", "up", "behind", "down"]:
-    if not view.web:
-        return ""
-    if view.proxy is None or not view.proxy.running:
-        return "down"
-    live = observed.proxy.live if observed.proxy is not None else {}
-    own = {key: alias for key, alias in live.items() if key[0] == observed.project}
-    return "up" if all(view.proxy.live.get(key) == alias for key, alias in own.items()) else "behind"
 
 
 def _live(observed: Observed) -> LiveRelease | None:

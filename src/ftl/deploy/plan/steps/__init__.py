@@ -43,7 +43,14 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
-from ftl.deploy.plan.steps.services import CreateService, RemoveServices, WaitTasks
+from ftl.deploy.plan.steps.services import (
+    CreateService,
+    RemoveServices,
+    SetAvailability,
+    StartServices,
+    StopServices,
+    WaitTasks,
+)
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 
 __all__ = [
@@ -81,14 +88,17 @@ __all__ = [
     "RunHook",
     "SendImages",
     "ServiceStep",
+    "SetAvailability",
     "SetHold",
     "SetRestartPolicy",
     "StartContainers",
     "StartDependency",
+    "StartServices",
     "Step",
     "StopAndRemove",
     "StopContainers",
     "StopOld",
+    "StopServices",
     "Switch",
     "SwitchJobs",
     "TagPulled",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ServiceStep
+from ftl.deploy.plan.steps.base import ServiceStep, Step
 from ftl.figures import count
 
 if TYPE_CHECKING:
@@ -66,3 +66,61 @@ class RemoveServices(ServiceStep):
     @property
     def text(self) -> str:
         return f"stop and remove {', '.join(service.name for service in self.services)} ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class StopServices(ServiceStep):
+    """Stop all tasks of Swarm services and keep the services, until `ftl start` or a deploy starts them again.
+
+    Attributes:
+        replicas: Their numbers of replicas, which they get again.
+        timeout: Seconds that a task gets to end.
+    """
+
+    kind: ClassVar[str] = "stop_services"
+    services: tuple[ContainerRef, ...]
+    replicas: tuple[int, ...]
+    timeout: float
+
+    @property
+    def text(self) -> str:
+        return f"stop all replicas of {', '.join(service.name for service in self.services)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartServices(ServiceStep):
+    """Start the tasks of Swarm services that were stopped."""
+
+    kind: ClassVar[str] = "start_services"
+    services: tuple[ContainerRef, ...]
+    replicas: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        numbers = zip(self.replicas, self.services, strict=True)
+        listed = (f"{count(number, 'replica')} of {service.name}" for number, service in numbers)
+        return f"start {', '.join(listed)} again"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAvailability(Step):
+    """Say whether the Swarm places tasks on a server.
+
+    Attributes:
+        server: The server.
+        value: "pause" leaves the tasks that run there; "drain" moves them away.
+    """
+
+    kind: ClassVar[str] = "set_availability"
+    server: str
+    value: Literal["active", "pause", "drain"]
+
+    @property
+    def text(self) -> str:
+        match self.value:
+            case "active":
+                return f"let the cluster place tasks on {self.server} again"
+            case "pause":
+                return f"place nothing new on {self.server}"
+            case "drain":
+                return f"drain {self.server}"

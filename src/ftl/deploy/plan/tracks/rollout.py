@@ -11,7 +11,7 @@ from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.desired.specs import release_spec
 from ftl.deploy.plan.exclusive import stop_before
-from ftl.deploy.plan.placement import constraints_of, is_spread, places_of
+from ftl.deploy.plan.placement import constraints_of, is_spread, open_places_of
 from ftl.deploy.plan.steps import (
     ApplySite,
     BringImage,
@@ -297,7 +297,7 @@ def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> It
         diff.service_image(change),
         change.why,
         replicas,
-        places_of(diff, change.service),
+        open_places_of(diff, change.service),
         constraints_of(diff, change.service),
     )
     yield WaitTasks(name, service, replicas, _check(diff, change))

@@ -1,0 +1,95 @@
+"""`ftl servers`, `ftl servers drain` and `ftl servers resume`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.change import ChangeCall, changes_project
+from ftl.cli.project import load_project
+from ftl.cli.run import pass_options, run
+from ftl.cli.views.server_table import put_servers
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.cli.options import Options
+    from ftl.cli.output import Fields
+    from ftl.events import Emit
+    from ftl.operations.views.servers import ServerStatus
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the servers of the project, or empty one for maintenance.
+
+    For each: whether it answers and takes tasks, whether its proxy sends requests to the live release, how many
+    containers of the project run there, and whether it is a manager of the cluster.
+    """
+    if context.invoked_subcommand is None:
+        list_servers()
+
+
+@pass_options
+def list_servers(options: Options) -> None:
+    """List the servers."""
+    project, _, address = load_project(options, fetch=False)
+    if not project.is_cluster:
+        raise UsageError(
+            f"{project.name} has one server, {project.server.host}", hint="`ftl status` shows what runs there"
+        )
+
+    async def work(_: Emit) -> tuple[ServerStatus, ...]:
+        from ftl.operations.views.servers import servers
+
+        return await servers(project, address.machines(project=project.name))
+
+    found = run(options, "servers", work, _fields)
+    if not options.json:
+        put_servers(found)
+
+
+def _fields(found: Sequence[ServerStatus]) -> Fields:
+    from dataclasses import asdict
+
+    return {"servers": [asdict(server) for server in found]}
+
+
+@command.command()
+@click.argument("host")
+@changes_project
+def drain(change: ChangeCall, host: str) -> None:
+    """Move all replicas away from a server, without a failed request.
+
+    New replicas start on the other servers and must be healthy; then all proxies switch, and the old ones finish their
+    requests. After that nothing is placed on the server. Its proxy goes on and forwards requests to the others. What is
+    bound to it stays: dependencies, jobs, services with volumes. `ftl servers resume` ends it.
+    """
+    from ftl.operations.changes.drain import plan_drain
+
+    _require_cluster(change)
+    change.run_live("servers drain", plan_drain(host), (host,), done=f"was moved away from {host}")
+
+
+@command.command()
+@click.argument("host")
+@changes_project
+def resume(change: ChangeCall, host: str) -> None:
+    """Let a server that was drained take replicas again.
+
+    The services that may run there are replaced as by `ftl restart`, so that some of their replicas are placed on it.
+    """
+    from ftl.operations.changes.drain import plan_resume
+
+    _require_cluster(change)
+    change.run_live("servers resume", plan_resume(host), (host,), done=f"may run on {host} again")
+
+
+def _require_cluster(change: ChangeCall) -> None:
+    if not change.target.address.servers:
+        raise UsageError(
+            f"{change.target.project} has one server", hint="`ftl maintenance on` shows its visitors a page"
+        )

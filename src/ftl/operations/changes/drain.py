@@ -1,0 +1,128 @@
+"""Drain of a server of a cluster, for maintenance without a lost request, and its end.
+
+Swarm's own drain stops the tasks of a server first and starts others then. So the services that have some there are
+replaced as by a restart: new replicas elsewhere, proved healthy, then the switch of all proxies, the drain of requests,
+the removal of the old ones. Only then the Swarm is told to drain the server. Its proxy stays, and forwards requests to
+the other servers; so do the containers that are bound to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.observe.cluster import located_container, service_id
+from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.plan.placement import host_of
+from ftl.deploy.plan.records.recorded import live_project
+from ftl.deploy.plan.steps import SetAvailability
+from ftl.engine import labels
+from ftl.errors import UsageError
+from ftl.operations.changes.live import plan_live, running_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.request import Author
+    from ftl.operations.changes.change import ChangeRequest
+
+
+def plan_drain(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+    """Planner of the drain of a server."""
+
+    def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+        _require(host, observed)
+        if sum(not view.drained for view in observed.views if view.host != host) == 0:
+            raise UsageError(f"{host} cannot be drained: no other server takes its tasks")
+        emptied = _with_drained(observed, host, drained=True)
+        moving = _services_on(observed, host)
+        made = _restarted(request, by, emptied, moving)
+        pause = Stage("pause", ((SetAvailability(host, "pause"),),))
+        drain = Stage("drain", ((SetAvailability(host, "drain"),),))
+        is_drained = next(view.drained for view in observed.views if view.host == host)
+        stages = (*(() if is_drained else (pause,)), *made.stages, drain)
+        if is_drained and not made.stages:
+            stages = ()
+        staying = tuple(_staying(observed, host))
+        stays = f"{', '.join(staying)} stays on {host}: it is bound to that server" if staying else ""
+        return replace(made, stages=stages, notes=(*((stays,) if stays else ()), *made.notes))
+
+    return plan
+
+
+def plan_resume(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+    """Planner of the end of a drain: services that may run on the server get replicas there, as by a restart."""
+
+    def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+        _require(host, observed)
+        if not any(view.drained for view in observed.views if view.host == host):
+            return _nothing(observed)
+        filled = _with_drained(observed, host, drained=False)
+        project = live_project(observed, request.server)[1]
+        moving = tuple(
+            service.name
+            for service in project.services
+            if host in project.places_of(service)
+            and any(map(service_id, observed.live_containers(service.name)))
+        )
+        made = _restarted(request, by, filled, moving)
+        resume = Stage("resume", ((SetAvailability(host, "active"),),))
+        return replace(made, stages=(resume, *made.stages))
+
+    return plan
+
+
+def _require(host: str, observed: Observed) -> None:
+    """Refuse a server that the cluster does not have, or that does not answer.
+
+    Raises:
+        UsageError: It is none of the servers, or cannot be reached.
+    """
+    known = [view.host for view in observed.views]
+    if host in observed.down:
+        raise UsageError(f"{host} cannot be reached", hint="its replicas start elsewhere by themselves")
+    if host not in known:
+        raise UsageError(
+            f"{host} is not one of the servers of {observed.project}", hint=f"they are {', '.join(known)}"
+        )
+
+
+def _with_drained(observed: Observed, host: str, *, drained: bool) -> Observed:
+    """The servers as they are once a server is drained, or no longer."""
+    views = tuple(replace(view, drained=drained) if view.host == host else view for view in observed.views)
+    return replace(observed, views=views)
+
+
+def _services_on(observed: Observed, host: str) -> tuple[str, ...]:
+    """Services with a replica on a server."""
+    located = (
+        (one.labels[labels.SERVICE], located_container(observed, one))
+        for one in observed.services
+        if service_id(one)
+    )
+    return tuple(dict.fromkeys(name for name, place in located if place is not None and place[0] == host))
+
+
+def _staying(observed: Observed, host: str) -> Iterator[str]:
+    """Names of dependencies, jobs and services whose containers are bound to a server."""
+    bound = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY, labels.ROLE_JOB)
+    own = (one for role in bound for one in observed.of_role(role) if host_of(observed, one) == host)
+    names = {
+        one.labels.get(labels.SERVICE) or one.labels.get(labels.JOB, one.name)
+        for one in own
+        if labels.SWARM_TASK not in one.labels
+    }
+    yield from sorted(names)
+
+
+def _restarted(request: ChangeRequest, by: Author, observed: Observed, services: tuple[str, ...]) -> Plan:
+    """The restart of services; nothing without any."""
+    if not services:
+        return _nothing(observed)
+    project = running_project(request, observed)
+    return plan_live(replace(request, services=services), by, observed, project, restart=True)
+
+
+def _nothing(observed: Observed) -> Plan:
+    return Plan(observed.server, observed.project, f"r{observed.live_number}", ())

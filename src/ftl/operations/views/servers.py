@@ -1,0 +1,71 @@
+"""Servers of a cluster: which answer, which are drained, what each one runs. Read-only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ftl.dataclass import dataclass
+from ftl.deploy.observe.cluster import observe_fleet
+from ftl.engine import labels
+from ftl.host.fleet import open_fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftl.config import Project
+    from ftl.deploy.observe.state import Observed, ServerView
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """One of several servers.
+
+    Attributes:
+        state: "down" if it does not answer, "drained" if the Swarm places nothing there.
+        manager: Whether it is a manager of the cluster.
+        proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
+        tasks: Number of the project's containers that run there.
+    """
+
+    host: str
+    state: Literal["ready", "down", "drained"]
+    manager: bool = False
+    proxy: Literal["", "up", "behind", "down"] = ""
+    tasks: int = 0
+
+
+async def servers(project: Project, machines: Sequence[Machine]) -> tuple[ServerStatus, ...]:
+    """The servers of a project.
+
+    Raises:
+        ServerError, EngineError: No server answers, or they are not a cluster.
+    """
+    async with open_fleet(machines) as fleet:
+        return tuple(server_states(project, await observe_fleet(fleet, project.name, project.servers)))
+
+
+def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus]:
+    """The servers in the order of the file, with those that do not answer. Pure."""
+    views = {view.host: view for view in observed.views}
+    for server in project.servers:
+        view = views.get(server.host)
+        if view is None:
+            yield ServerStatus(server.host, "down")
+            continue
+        tasks = sum(
+            one.state == "running" and one.labels.get(labels.PROJECT) == project.name
+            for one in view.containers
+        )
+        state: Literal["ready", "drained"] = "drained" if view.drained else "ready"
+        yield ServerStatus(server.host, state, view.manager, _proxy_state(observed, view), tasks)
+
+
+def _proxy_state(observed: Observed, view: ServerView) -> Literal["", "up", "behind", "down"]:
+    if not view.web:
+        return ""
+    if view.proxy is None or not view.proxy.running:
+        return "down"
+    live = observed.proxy.live if observed.proxy is not None else {}
+    own = {key: alias for key, alias in live.items() if key[0] == observed.project}
+    return "up" if all(view.proxy.live.get(key) == alias for key, alias in own.items()) else "behind"
