@@ -94,6 +94,7 @@ LABELS = {
     "GENERATION": "ftl.generation",
     "ADDED": "ftl.added",
     "DRILL": "ftl.drill",
+    "STOPPED": "ftl.stopped",
     "RESTART": "ftl.restart",
     "ROLE_SERVICE": "service",
     "ROLE_DEPENDENCY": "dependency",

@@ -55,7 +55,7 @@ class Address:
         return tuple(machine_of(server, project=project) for server in self.servers or (self.server,))
 
     def readable(self, *, project: str) -> tuple[Machine, ...]:
-        """The machines that a command which reads asks: those of the cluster, or the one of --server."""
+        """Machines for a command that only reads: all of the cluster, or the one of --server."""
         return (self.machine(project=project),) if self.narrowed else self.machines(project=project)
 
     def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:

@@ -131,8 +131,9 @@ async def create(client: Client, spec: ServiceSpec) -> str:
 
 
 async def scale(client: Client, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
-    """`POST /services/{id}/update`: another number of replicas, and labels of the service itself; None removes one.
+    """`POST /services/{id}/update`: another number of replicas, and other labels.
 
+    The labels are those of the service itself; None removes one.
     Tasks that stay are not touched: what they are made of does not change.
     """
     path = f"services/{quote(checked(service), safe='')}"

@@ -28,21 +28,41 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("command", [["restore", "db", "x"], ["maintenance", "on"], ["prune"]])
-def test_a_command_that_knows_one_server_refuses_several(cli: Cli, command: list[str]) -> None:
-    """It ends with 2 before it connects, also with --server, and names the commands that do work."""
-    for arguments in (command, ["--server", "b.example.invalid", *command]):
-        outcome = cli(arguments)
-        assert outcome.code == 2
-        assert "does not work with several servers yet, and shop has 2" in outcome.err
-        assert "`validate`" in outcome.err
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit"],
+        ["exec", "web", "--", "true"],
+        ["jobs"],
+        ["logs"],
+        ["maintenance", "on"],
+        ["prune"],
+        ["releases"],
+        ["run", "web", "--", "true"],
+        ["servers"],
+        ["servers", "drain", "b.example.invalid"],
+        ["stop"],
+    ],
+)
+def test_every_command_knows_several_servers(cli: Cli, command: list[str]) -> None:
+    """It connects to them without being told which one."""
+    outcome = cli(command)
+    assert outcome.code == 3
+    assert "there is no host named" in outcome.err
 
 
-def test_a_reading_command_asks_which_server(cli: Cli) -> None:
-    """It shows one of them, and names those that --server takes."""
-    outcome = cli(["logs"])
+@pytest.mark.parametrize("command", [["servers"], ["servers", "drain", "a.example.invalid"]])
+def test_one_server_is_no_cluster(cli: Cli, tmp_path: Path, command: list[str]) -> None:
+    """There is nothing to list, and no other server that would take its tasks."""
+    (tmp_path / "ftl.yaml").write_text(
+        FILE.replace("servers:", "server: a.example.invalid")
+        .replace("  - {host: a.example.invalid, user: deploy}\n", "")
+        .replace("  - {host: b.example.invalid, roles: [worker]}\n", "")
+        .replace("on: web, ", "")
+    )
+    outcome = cli(command)
     assert outcome.code == 2
-    assert "add `--server HOST`, with one of a.example.invalid, b.example.invalid" in outcome.err
+    assert "shop has one server" in outcome.err
 
 
 def test_a_host_that_is_none_of_the_servers(cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""Changes of a project on several servers: where each step runs, and what Swarm services get."""
+"""Changes of a project on several servers: the servers of each step."""
 
 from __future__ import annotations
 

@@ -52,7 +52,10 @@ def plan_drain(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
 
 
 def plan_resume(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
-    """Planner of the end of a drain: services that may run on the server get replicas there, as by a restart."""
+    """Planner of the end of a drain.
+
+    Services that may run on the server are restarted, so that some of their replicas are placed there.
+    """
 
     def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
         _require(host, observed)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def audit(project: str, machines: Sequence[Machine]) -> tuple[AuditEntry, ...]:
-    """All changes of a project, newest first; of a cluster as its first manager that answers has them.
+    """All changes of a project, newest first; in a cluster by the first manager that answers.
 
     Args:
         project: The project's name.

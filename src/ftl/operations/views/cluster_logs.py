@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
 CLOCK_SECONDS = 0.5
-"""Least difference of clocks that is taken out: what the engine says of its clock is older by the way here."""
+"""Least difference of clocks that is taken out.
+
+An engine's word on its clock has aged by the way here.
+"""
 
 PAST_SECONDS = 30.0
 """Limit for the past of all servers; lines of those that answer by then are shown."""
@@ -43,7 +46,10 @@ class _Following:
 
 
 def log_servers(fleet: Fleet, emit: Emit) -> list[LogServer]:
-    """The servers to read, the first one of the fleet first; notes on clocks, and on servers that do not answer."""
+    """The servers to read, the first manager first.
+
+    Notes name servers that do not answer, and those whose clocks differ.
+    """
     first = fleet.first
     for host, error in fleet.missing.items():
         emit(Note(f"without the logs of {host}: {error.message}", "warning"))
@@ -92,7 +98,9 @@ async def follow_servers(
     *,
     requests: bool,
 ) -> None:
-    """Follow the logs, or the requests, of several servers until cancelled, each over its own connection.
+    """Follow the logs, or the requests, of several servers until cancelled.
+
+    Each server has its own connection, which is made again when it is lost.
 
     Args:
         servers: The servers, with the differences of their clocks. Their engines are not used.

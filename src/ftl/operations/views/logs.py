@@ -264,7 +264,10 @@ async def _entries(
 
 
 def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
-    """A line with its container. The name of a Swarm task's, SERVICE.SLOT.TASK, is shown without its last part."""
+    """A line with its container.
+
+    The container of a Swarm task, SERVICE.SLOT.TASK, is shown without the last part of its name.
+    """
     full = container.name.rpartition(".")[0] if labels.SWARM_TASK in container.labels else container.name
     return LogEntry(
         service=container.labels[labels.SERVICE],

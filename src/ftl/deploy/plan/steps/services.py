@@ -70,7 +70,7 @@ class RemoveServices(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StopServices(ServiceStep):
-    """Stop all tasks of Swarm services and keep the services, until `ftl start` or a deploy starts them again.
+    """Stop all tasks of Swarm services, and keep the services for `ftl start` or a deploy.
 
     Attributes:
         replicas: Their numbers of replicas, which they get again.
