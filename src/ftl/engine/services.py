@@ -139,10 +139,7 @@ async def scale(client: Client, service: str, replicas: int, labels: Mapping[str
     path = f"services/{quote(checked(service), safe='')}"
     for attempt in range(_UPDATE_ATTEMPTS):
         record = as_object(await client.get_json(f"inspect the service {service}", path))
-        spec = dict(as_object(record.get("Spec")))
-        kept = {**as_str_map(spec.get("Labels")), **labels}
-        spec["Labels"] = {name: value for name, value in kept.items() if value is not None}
-        spec["Mode"] = {"Replicated": {"Replicas": replicas}}
+        spec = scaled(as_object(record.get("Spec")), replicas, labels)
         version = str(as_int(as_object(record.get("Version")).get("Index")))
         try:
             async with (
@@ -158,6 +155,16 @@ async def scale(client: Client, service: str, replicas: int, labels: Mapping[str
             await asyncio.sleep(0.2)
         else:
             return
+
+
+def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.Body:
+    """A service's spec with another number of replicas, and other labels; None removes one."""
+    kept = {**as_str_map(spec.get("Labels")), **labels}
+    return {
+        **spec,
+        "Labels": {name: value for name, value in kept.items() if value is not None},
+        "Mode": {"Replicated": {"Replicas": replicas}},
+    }
 
 
 async def remove(client: Client, service: str) -> None:

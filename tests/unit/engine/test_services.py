@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.engine.services import ServiceSpec, SwarmTask, service_body, service_of, task_of
+from ftl.engine.services import ServiceSpec, SwarmTask, scaled, service_body, service_of, task_of
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.json_fields import as_object
 
@@ -82,3 +82,21 @@ def test_a_listed_service_and_its_task_are_read() -> None:
         }
     )
     assert task == SwarmTask("t1", "s1", 2, "node", "running", "running", "", "c1", {"n1": "10.0.1.5"})
+
+
+def test_another_number_of_replicas_leaves_the_tasks_as_they_are() -> None:
+    """What tasks are made of stays word for word: else the Swarm would replace those that run."""
+    spec = {
+        "Name": "shop-web-r5",
+        "Labels": {"ftl.project": "shop", "ftl.stopped": "3"},
+        "TaskTemplate": {"ForceUpdate": 0, "Runtime": "container", "ContainerSpec": {"Image": "sha256:abc"}},
+        "Mode": {"Replicated": {"Replicas": 0}},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+    again = scaled(spec, 3, {"ftl.stopped": None})
+    assert again == {
+        **spec,
+        "Labels": {"ftl.project": "shop"},
+        "Mode": {"Replicated": {"Replicas": 3}},
+    }
+    assert as_object(scaled(again, 0, {"ftl.stopped": "3"})) == spec

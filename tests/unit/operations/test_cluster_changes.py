@@ -220,3 +220,13 @@ def test_the_list_of_servers() -> None:
         ("b", "ready", "up", 2),
         ("c", "drained", "up", 1),
     ]
+
+
+def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
+    """The others stop; it is said once."""
+    seen = live()
+    seen = replace(seen, views=tuple(view for view in seen.views if view.host != "a"), down=("a",))
+    found = made(plan_maintenance(Maintenance()), seen)
+    assert found.notes == ("a cannot be reached: nothing changes there",)
+    assert where(found, s.ApplySite) == [("b", "c")]
+    assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

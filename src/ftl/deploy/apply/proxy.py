@@ -50,6 +50,8 @@ RUNNERS = Runners()
 NETWORK_SECONDS = 30.0
 """Limit for a cluster's network to count as unused."""
 
+_NETWORK_PAUSE = 0.5
+
 CERTIFICATE_SECONDS = 20.0
 """Limit for certificates of new hosts. Let's Encrypt takes three to ten seconds."""
 
@@ -257,13 +259,19 @@ async def remove_networks(context: DeployContext, step: RemoveNetworks) -> None:
 
 
 async def _remove_network(context: DeployContext, network: str) -> None:
-    """Remove a network; in a cluster, managers hear a little later that the last container has left it."""
+    """Remove a network.
+
+    In a cluster, managers hear a little later that the last container has left it; of a server that is down, never.
+    """
     clock = asyncio.get_running_loop().time
-    until = clock() + (NETWORK_SECONDS if context.observed.is_cluster else 0)
+    until = clock() + NETWORK_SECONDS
     while True:
         try:
             return await context.engine.remove_network(network)
         except EngineError as error:
-            if "in use" not in (error.cause or "") or clock() >= until:
+            used = any(words in (error.cause or "") for words in ("in use", "active endpoints"))
+            if not context.observed.is_cluster or not used:
                 raise
-        await asyncio.sleep(0.5)
+            if clock() >= until:
+                return context.emit(Note(f"the network {network} stays: {error.cause}", "warning"))
+        await asyncio.sleep(_NETWORK_PAUSE)

@@ -200,7 +200,13 @@ def placed_plan(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]
     Raises:
         ServerError: A server that something is placed on cannot be reached.
     """
-    return replace(plan, stages=tuple(_at_servers(plan.stages, observed, servers)))
+    stages = tuple(_at_servers(plan.stages, observed, servers))
+    down = tuple(
+        f"{host} cannot be reached: nothing changes there"
+        for host in observed.down
+        if not any(note.startswith(f"{host} cannot be reached") for note in plan.notes)
+    )
+    return replace(plan, stages=stages, notes=(*down, *plan.notes))
 
 
 def _at_servers(

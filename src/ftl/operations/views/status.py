@@ -213,7 +213,8 @@ async def look_at_all(project: Project, fleet: Fleet) -> Look:
     for replica in observed.services:
         located = located_container(observed, replica)
         if located is None:
-            healths[replica.id] = ContainerHealth(False, False, f"no task runs ({replica.status})", "")
+            why = "stopped" if replica.state == "exited" else f"no task runs ({replica.status})"
+            healths[replica.id] = ContainerHealth(False, False, why, "")
         else:
             healths[replica.id] = healths[located[1].id]
     jobs = await gather(

@@ -1,0 +1,181 @@
+"""Swarm services that are stopped, started and removed, and servers that are drained."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.services import remove_services, set_availability, start_services, stop_services
+from ftl.deploy.plan.steps import (
+    ContainerRef,
+    RemoveServices,
+    SetAvailability,
+    StartServices,
+    StopServices,
+)
+from ftl.engine import labels
+from ftl.engine.services import SwarmService, SwarmTask
+from ftl.engine.swarm import SwarmNode
+from ftl.engine.values import ContainerSpec
+from ftl.errors import EngineError
+from ftl.events import Note
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import project, server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine.swarm import Swarm
+    from ftl.events import Event
+
+WEB = ContainerRef("s1", "shop-web-r1")
+
+
+class Nodes:
+    """The nodes of a Swarm, as its managers see them."""
+
+    def __init__(self) -> None:
+        self.availability = {"n-a": "active", "n-b": "active"}
+
+    async def nodes(self) -> list[SwarmNode]:
+        """All nodes."""
+        return [
+            SwarmNode(node, node, {}, "manager", value, "ready", "", node == "n-a", True, 1)
+            for node, value in self.availability.items()
+        ]
+
+    async def update_node(self, node: str, *, availability: str) -> None:
+        """Change a node's availability."""
+        self.availability[node] = availability
+
+
+class Manager(FakeEngine):
+    """A manager's engine.
+
+    Attributes:
+        scaled: Service -> number of replicas, and the labels that were set.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="a", images=["web"])
+        self.scaled: dict[str, tuple[int, dict[str, str | None]]] = {}
+        self.removed: list[str] = []
+        self.running: list[SwarmTask] = []
+        self.nodes = Nodes()
+
+    @property
+    def swarm(self) -> Swarm:
+        """Swarm mode."""
+        return cast("Swarm", self.nodes)
+
+    async def scale_service(self, service: str, replicas: int, marks: Mapping[str, str | None]) -> None:
+        """Note the number."""
+        self.scaled[service] = (replicas, dict(marks))
+
+    async def remove_service(self, service: str) -> None:
+        """Note the removal."""
+        self.removed.append(service)
+
+    async def services(self) -> list[SwarmService]:
+        """One of each project."""
+        return [
+            SwarmService(f"s{number}", name, {}, "", 1, {})
+            for number, name in ((1, "shop-web-r1"), (2, "blog-web-r7"))
+        ]
+
+    async def tasks(self) -> list[SwarmTask]:
+        """Those that shall run."""
+        return self.running
+
+
+def servers() -> tuple[DeployContext, Manager, FakeEngine, list[Event]]:
+    """A run on two servers, of which the second has a task of the service; its manager and its worker."""
+    manager, worker = Manager(), FakeEngine(name="b", images=["web"])
+    marks = {labels.SWARM_SERVICE: "s1"}
+    run(worker.create("shop-web-r1.1.t1", ContainerSpec(image="web", labels=marks)))
+    run(worker.start("shop-web-r1.1.t1"))
+    sessions = [
+        Session(name, FakeMachine(name), engine, replace(INFO, node=f"n-{name}", is_manager=name == "a"))
+        for name, engine in (("a", manager), ("b", worker))
+    ]
+    events: list[Event] = []
+    asked = project()
+    resources = LocalResources(asked, Path())
+    context = DeployContext(
+        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r1", events.append, resources
+    )
+    return context, manager, worker, events
+
+
+def task(service: str, node: str) -> SwarmTask:
+    """A task that runs."""
+    return SwarmTask("t", service, 1, node, "running", "running", "", "c", {})
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: bool) -> None:
+    """One that does not end in time is an error that names its server."""
+    context, manager, worker, _ = servers()
+
+    async def check() -> None:
+        stopping = asyncio.create_task(stop_services(context, StopServices("web", (WEB,), (3,), 5.0)))
+        await asyncio.sleep(2)
+        assert not stopping.done()
+        if ends:
+            worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
+            await stopping
+        else:
+            with pytest.raises(EngineError, match="tasks of shop-web-r1 still run on b"):
+                await stopping
+
+    run(check())
+    assert manager.scaled == {"s1": (0, {labels.STOPPED: "3"})}
+
+
+def test_a_service_is_started_with_as_many_replicas() -> None:
+    """What waits for its tasks finds its ID by its name."""
+    context, manager, _, _ = servers()
+    run(start_services(context, StartServices("web", (WEB,), (3,))))
+    assert manager.scaled == {"s1": (3, {labels.STOPPED: None})}
+    assert context.created["shop-web-r1"] == "s1"
+
+
+def test_the_removal_of_a_service_waits_for_its_tasks_but_not_for_ever() -> None:
+    """Networks and images are removed after it; one that goes on stopping is noted."""
+    context, manager, _, events = servers()
+    run(remove_services(context, RemoveServices("web", (WEB,))))
+    assert manager.removed == ["s1"]
+    assert events == [Note("shop-web-r1 still stops on b")]
+
+
+def test_a_drain_is_taken_back_with_the_change_that_it_is_part_of() -> None:
+    """A new release that does not become healthy leaves the server as it was."""
+    context, manager, _, events = servers()
+    run(set_availability(context, SetAvailability("b", "pause")))
+    assert manager.nodes.availability == {"n-a": "active", "n-b": "pause"}
+    run(context.undo.run(events.append))
+    assert manager.nodes.availability["n-b"] == "active"
+
+
+def test_a_server_with_tasks_of_another_project_is_not_drained() -> None:
+    """That would stop them before others start. It is paused, and a note names them."""
+    context, manager, _, events = servers()
+    manager.running = [task("s2", "n-b"), task("s1", "n-a")]
+    run(set_availability(context, SetAvailability("b", "drain")))
+    assert manager.nodes.availability["n-b"] == "pause"
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "b is paused, and not drained: blog-web-r7 runs there"
+    ]
+    manager.running = [task("s1", "n-a")]
+    run(set_availability(context, SetAvailability("b", "drain")))
+    assert manager.nodes.availability["n-b"] == "drain"
