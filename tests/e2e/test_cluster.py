@@ -141,3 +141,65 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
     assert not {answer for answer in answers if answer[0] == 200 and answer[1] != "four"}
     assert cluster.deploy("four").exit_code == 0
     assert cluster.get(away) == (200, "four")
+
+
+@pytest.mark.nightly
+def test_a_server_is_drained_and_comes_back_under_load(cluster: ClusterProject) -> None:
+    """Keep-alive clients at every proxy lose nothing, and its own proxy answers while it is empty."""
+    cluster.deploy("one").ok()
+    host = cluster.servers[1].address
+    seen: set[tuple[str, str]] = set()
+
+    def tasks() -> tuple[str, int]:
+        servers = cluster.project.run("servers", "--json").ok().result["servers"]
+        (found,) = (each for each in servers if each["host"] == host)
+        return found["state"], found["tasks"]
+
+    assert tasks() == ("ready", 1)
+    with ExitStack() as stack:
+        loads = [stack.enter_context(_load(cluster, server, seen)) for server in cluster.servers]
+        cluster.project.run("servers", "drain", host).ok()
+        assert tasks() == ("drained", 0)
+        cluster.deploy("two").ok()
+        assert tasks() == ("drained", 0)
+        assert [cluster.get(server) for server in cluster.servers] == [(200, "two")] * 3
+        cluster.project.run("servers", "resume", host).ok()
+        assert tasks() == ("ready", 1)
+    assert [load.tally.reasons for load in loads] == [{}, {}, {}]
+
+
+@pytest.mark.nightly
+def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> None:
+    """Logs and commands reach every replica, a stop reaches all, and a removal leaves nothing."""
+    cluster.config["services"][0]["command"] = ["sh", "-c", "hostname; exec httpd -f -p 8000 -h /www"]
+    cluster.deploy("one").ok()
+    run = cluster.project.run
+
+    logged = [line for line in run("logs", "--json").ok().lines if line["type"] == "log_line"]
+    assert {line["server"] for line in logged} == {server.address for server in cluster.servers}
+    names = {
+        run("exec", "web", "--replica", str(number), "--", "hostname").ok().stdout for number in (1, 2, 3)
+    }
+    assert names == {f"{line['text']}\n" for line in logged}
+    done = run("run", "web", "--", "echo", "here").ok()
+    assert done.stdout == "here\n"
+    assert "web on " in done.stderr
+    assert [each["outcome"] for each in run("releases", "--json").ok().result["releases"]] == ["live"]
+
+    run("maintenance", "on").ok()
+    assert {cluster.get(server)[0] for server in cluster.servers} == {503}
+    run("maintenance", "off").ok()
+    run("stop").ok()
+    assert [server.docker("ps", "-q", "--filter", "label=ftl.service=web") for server in cluster.servers] == [
+        ""
+    ] * 3
+    run("start").ok()
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
+
+    cluster.deploy("two").ok()
+    run("prune").ok()
+    run("remove", "--yes").ok()
+    label = f"label=ftl.project={cluster.name}"
+    assert [server.docker("ps", "-aq", "--filter", label) for server in cluster.servers] == [""] * 3
+    assert cluster.servers[0].docker("network", "ls", "-q", "--filter", label) == ""
+    assert cluster.servers[0].docker("service", "ls", "-q") == ""
