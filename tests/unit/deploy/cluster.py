@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.config.models.project import Dependency
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.names import network_of
 from ftl.deploy.observe.cluster import merged_proxy, replicas
@@ -18,7 +19,7 @@ from ftl.proxy.caddy import render
 from ftl.proxy.names import release_alias
 from ftl.proxy.site import site_of
 from ftl.proxy.state import ProxyState
-from tests.unit.deploy.world import INFO, SUBNET, project, record
+from tests.unit.deploy.world import INFO, SUBNET, project, record, service
 
 if TYPE_CHECKING:
     from ftl.config import Project
@@ -136,3 +137,27 @@ def observed(
 def where(found: Plan, kind: type[Step]) -> list[tuple[str, ...]]:
     """The servers of a plan's steps of a kind."""
     return [step.hosts for step in found.steps if isinstance(step, kind)]
+
+
+ASKED = cluster(service(replicas=2), dependencies=(Dependency(name="db", image="postgres:16", on="b"),))
+
+
+def live(asked: Project = ASKED, *swarm: Container, drained: tuple[str, ...] = ()) -> Observed:
+    """The project at r1: replica 1 on b, replica 2 on c, the dependency on b."""
+    swarm = swarm or tasks_of(asked, "r1")
+    tasks = {host: (task_on(number),) for number, host in ((1, "b"), (2, "c"))}
+    if asked.dependencies:
+        tasks["b"] = (*tasks["b"], dependency_on(asked, "db"))
+    seen = observed(asked, *swarm, live="r1", on=tasks)
+    dependencies = tuple(one for one in seen.containers if labels.SWARM_TASK not in one.labels)
+    records = tuple(replace(record, project=asked.to_dict()) for record in seen.releases)
+    views = tuple(replace(view, drained=view.host in drained) for view in seen.views)
+    return replace(seen, containers=dependencies, releases=records, views=views)
+
+
+def task_on(slot: int) -> Container:
+    """The container of a task of `web`, as its node lists it."""
+    replica = tasks_of(ASKED, "r1")[slot - 1]
+    name = f"shop-web-r1.{slot}.t{slot}"
+    marks = {labels.SWARM_TASK: f"t{slot}", labels.SWARM_SERVICE: "sr1", labels.SWARM_TASK_NAME: name}
+    return replace(replica, id=f"c{slot}", name=name, labels={**replica.labels, **marks})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from ftl.config.models.project import Dependency
 from ftl.deploy.observe.cluster import replicas
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.placement import placed_plan
@@ -26,7 +25,7 @@ from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop
 from ftl.operations.views.servers import server_states
 from ftl.proxy.site import Maintenance
-from tests.unit.deploy.cluster import HOSTS, cluster, dependency_on, observed, tasks_of, where
+from tests.unit.deploy.cluster import ASKED, HOSTS, cluster, live, tasks_of, where
 from tests.unit.deploy.world import kinds, service
 
 if TYPE_CHECKING:
@@ -38,29 +37,6 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
 
 T = TypeVar("T", bound=s.Step)
-
-ASKED = cluster(service(replicas=2), dependencies=(Dependency(name="db", image="postgres:16", on="b"),))
-
-
-def live(asked: Project = ASKED, *swarm: Container, drained: tuple[str, ...] = ()) -> Observed:
-    """The project at r1: replica 1 on b, replica 2 on c, the dependency on b."""
-    swarm = swarm or tasks_of(asked, "r1")
-    tasks = {host: (task_on(number),) for number, host in ((1, "b"), (2, "c"))}
-    if asked.dependencies:
-        tasks["b"] = (*tasks["b"], dependency_on(asked, "db"))
-    seen = observed(asked, *swarm, live="r1", on=tasks)
-    dependencies = tuple(one for one in seen.containers if labels.SWARM_TASK not in one.labels)
-    records = tuple(replace(record, project=asked.to_dict()) for record in seen.releases)
-    views = tuple(replace(view, drained=view.host in drained) for view in seen.views)
-    return replace(seen, containers=dependencies, releases=records, views=views)
-
-
-def task_on(slot: int) -> Container:
-    """The container of a task of `web`, as its node lists it."""
-    replica = tasks_of(ASKED, "r1")[slot - 1]
-    name = f"shop-web-r1.{slot}.t{slot}"
-    marks = {labels.SWARM_TASK: f"t{slot}", labels.SWARM_SERVICE: "sr1", labels.SWARM_TASK_NAME: name}
-    return replace(replica, id=f"c{slot}", name=name, labels={**replica.labels, **marks})
 
 
 def made(

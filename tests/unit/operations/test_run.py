@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, EngineInfo
+from ftl.engine.values import ContainerSpec, EngineInfo, Image
 from ftl.errors import FtlError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.processes.run import RunRequest, RunResult, run_command
+from ftl.operations.processes.run import RunRequest, RunResult, choose_host, run_command
 from ftl.proxy.names import project_network
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.cluster import ASKED, live
 from tests.unit.deploy.world import project, record, service
 from tests.unit.operations.stage import PROJECT, add
 
@@ -156,3 +157,23 @@ def test_before_the_first_deploy() -> None:
     """There is no image to run."""
     with pytest.raises(FtlError, match="shop is not deployed"):
         ran(FakeEngine(), command=("true",))
+
+
+@pytest.mark.parametrize(
+    ("images", "asked", "host"), [("abc", "", "b"), ("ac", "", "c"), ("a", "", "a"), ("abc", "a", "a")]
+)
+def test_of_several_servers_one_where_the_service_runs_is_taken(images: str, asked: str, host: str) -> None:
+    """One that has the image before others, and that of --server before all; its containers run on b and c."""
+    seen = live()
+    tag = Image("sha256:i", ("shop-web:r1",), (), (), {}, "linux/amd64", 1)
+    views = tuple(
+        replace(
+            view,
+            images=(*view.images, *((tag,) if view.host in images else ())),
+            containers=tuple(replace(one, image="sha256:other") for one in view.containers),
+        )
+        for view in seen.views
+    )
+    seen = replace(seen, views=views)
+    request = RunRequest("shop", ASKED.servers[0], "web", servers=ASKED.servers, host=asked)
+    assert choose_host(request, seen) == host

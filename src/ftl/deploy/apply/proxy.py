@@ -267,11 +267,14 @@ async def _remove_network(context: DeployContext, network: str) -> None:
     until = clock() + NETWORK_SECONDS
     while True:
         try:
-            return await context.engine.remove_network(network)
+            await context.engine.remove_network(network)
         except EngineError as error:
             used = any(words in (error.cause or "") for words in ("in use", "active endpoints"))
             if not context.observed.is_cluster or not used:
                 raise
             if clock() >= until:
-                return context.emit(Note(f"the network {network} stays: {error.cause}", "warning"))
+                context.emit(Note(f"the network {network} stays: {error.cause}", "warning"))
+                return
+        else:
+            return
         await asyncio.sleep(_NETWORK_PAUSE)

@@ -104,7 +104,11 @@ def judge(
             fix = f"see `systemctl status docker` on {name}, and its network to the others"
             yield _finding("problem", f"{name} is {node.state}, as the managers see it", fix)
         elif name and node.availability != "active":
-            yield _finding("warning", f"{name} is drained: nothing is placed on it", None)
+            yield _finding(
+                "warning",
+                f"{name} is drained: nothing is placed on it",
+                f"`ftl servers resume {name}` ends that",
+            )
     managers = [node for node in nodes if node.role == "manager"]
     reachable = sum(node.is_reachable for node in managers)
     text = f"{reachable} of {len(managers)} managers can be reached"
