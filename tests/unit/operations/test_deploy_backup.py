@@ -15,7 +15,8 @@ from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import STANDALONE, Backend
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.request import DeployRequest
+from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError
@@ -25,11 +26,12 @@ from ftl.operations.databases import deploy_backup
 from ftl.operations.databases.deploy_backup import BackUp, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.cluster import ASKED as CLUSTER
+from tests.unit.deploy.cluster import live
 from tests.unit.deploy.world import INFO, container, dependency, kinds, plan, project, record, server, service
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.planner import Inputs
     from ftl.engine.api import Engine
     from ftl.events import Event
     from ftl.ssh.machine import Machine
@@ -114,3 +116,11 @@ def test_a_dump_that_fails_ends_the_deploy(
     (file,) = folder.iterdir()
     assert (file.name.startswith("db-2"), file.stat().st_mode & 0o777) == (True, 0o600)
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_of_several_servers_the_one_with_the_dependency_is_named() -> None:
+    """Its step runs there."""
+    made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web"),),)),))
+    backend = with_backups(Backend(lambda *_: made, Runners()))
+    found = backend.plan(DeployRequest(CLUSTER, Path()), Inputs(Author("me@here"), {}), live())
+    assert found.steps[0].located_text == "back up db, if it is a database on b"

@@ -12,6 +12,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import Backend
 from ftl.deploy.plan.model import Stage
+from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.steps import ServiceStep
 from ftl.events import Note
 from ftl.figures import size
@@ -48,12 +49,15 @@ def with_backups(backend: Backend) -> Backend:
 
     def plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
         made = backend.plan(request, inputs, observed)
-        names = [one.name for one in request.project.dependencies if one.name in observed.dependencies]
+        present = observed.dependencies
+        names = [one.name for one in request.project.dependencies if one.name in present]
         if made.empty or not names:
             return made
+        hosts = {name: host_of(observed, present[name]) for name in names}
+        steps = tuple(BackUp(name, hosts=(host,) if host else ()) for name, host in hosts.items())
         stages = list(made.stages)
         place = next((n for n, one in enumerate(stages) if one.name not in BEFORE), len(stages))
-        stages.insert(place, Stage("backups", (tuple(map(BackUp, names)),)))
+        stages.insert(place, Stage("backups", (steps,)))
         return replace(made, stages=tuple(stages))
 
     return Backend(plan, Runners(backend.runners, RUNNERS))
