@@ -145,7 +145,9 @@ ASKED = cluster(service(replicas=2), dependencies=(Dependency(name="db", image="
 def live(asked: Project = ASKED, *swarm: Container, drained: tuple[str, ...] = ()) -> Observed:
     """The project at r1: replica 1 on b, replica 2 on c, the dependency on b."""
     swarm = swarm or tasks_of(asked, "r1")
-    tasks = {host: (task_on(number),) for number, host in ((1, "b"), (2, "c"))}
+    tasks: dict[str, tuple[Container, ...]] = {
+        host: (task_on(number),) for number, host in ((1, "b"), (2, "c"))
+    }
     if asked.dependencies:
         tasks["b"] = (*tasks["b"], dependency_on(asked, "db"))
     seen = observed(asked, *swarm, live="r1", on=tasks)

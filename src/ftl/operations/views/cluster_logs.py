@@ -141,15 +141,14 @@ def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, r
     asked = server.asked(query)
 
     def show(entry: LogEntry) -> None:
-        past.take(server.corrected(entry), old=not began())
+        past.take(server.corrected(entry), old=not follower.began)
 
+    follower: AccessFollower | Follower
     if requests:
-        access = AccessFollower(asked, show, warn)
-        began = lambda: access.began  # noqa: E731
-        return _Following(access.follow, began)
-    follower = Follower(asked, show, warn, may_be_empty=True)
-    began = lambda: follower.began  # noqa: E731
-    return _Following(lambda session: follower.follow(session.engine), began)
+        follower = access = AccessFollower(asked, show, warn)
+        return _Following(access.follow, lambda: access.began)
+    follower = logs = Follower(asked, show, warn, may_be_empty=True)
+    return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)
 
 
 class _Past:

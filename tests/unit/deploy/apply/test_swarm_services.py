@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
-from ftl.deploy.apply.services import remove_services, set_availability, start_services, stop_services
+from ftl.deploy.apply.services import RUNNERS
 from ftl.deploy.plan.steps import (
     ContainerRef,
     RemoveServices,
     SetAvailability,
     StartServices,
+    Step,
     StopServices,
 )
 from ftl.engine import labels
@@ -86,15 +87,17 @@ class Manager(FakeEngine):
         """Note the removal."""
         self.removed.append(service)
 
-    async def services(self) -> list[SwarmService]:
+    async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
         """One of each project."""
+        assert labels is None
         return [
             SwarmService(f"s{number}", name, {}, "", 1, {})
             for number, name in ((1, "shop-web-r1"), (2, "blog-web-r7"))
         ]
 
-    async def tasks(self) -> list[SwarmTask]:
+    async def tasks(self, service: str | None = None) -> list[SwarmTask]:
         """Those that shall run."""
+        assert service is None
         return self.running
 
 
@@ -117,6 +120,11 @@ def servers() -> tuple[DeployContext, Manager, FakeEngine, list[Event]]:
     return context, manager, worker, events
 
 
+async def perform(context: DeployContext, step: Step) -> None:
+    """Execute a step."""
+    await RUNNERS.of(step)(context, step)
+
+
 def task(service: str, node: str) -> SwarmTask:
     """A task that runs."""
     return SwarmTask("t", service, 1, node, "running", "running", "", "c", {})
@@ -128,7 +136,7 @@ def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: b
     context, manager, worker, _ = servers()
 
     async def check() -> None:
-        stopping = asyncio.create_task(stop_services(context, StopServices("web", (WEB,), (3,), 5.0)))
+        stopping = asyncio.create_task(perform(context, StopServices("web", (WEB,), (3,), 5.0)))
         await asyncio.sleep(2)
         assert not stopping.done()
         if ends:
@@ -145,7 +153,7 @@ def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: b
 def test_a_service_is_started_with_as_many_replicas() -> None:
     """What waits for its tasks finds its ID by its name."""
     context, manager, _, _ = servers()
-    run(start_services(context, StartServices("web", (WEB,), (3,))))
+    run(perform(context, StartServices("web", (WEB,), (3,))))
     assert manager.scaled == {"s1": (3, {labels.STOPPED: None})}
     assert context.created["shop-web-r1"] == "s1"
 
@@ -153,7 +161,7 @@ def test_a_service_is_started_with_as_many_replicas() -> None:
 def test_the_removal_of_a_service_waits_for_its_tasks_but_not_for_ever() -> None:
     """Networks and images are removed after it; one that goes on stopping is noted."""
     context, manager, _, events = servers()
-    run(remove_services(context, RemoveServices("web", (WEB,))))
+    run(perform(context, RemoveServices("web", (WEB,))))
     assert manager.removed == ["s1"]
     assert events == [Note("shop-web-r1 still stops on b")]
 
@@ -161,7 +169,7 @@ def test_the_removal_of_a_service_waits_for_its_tasks_but_not_for_ever() -> None
 def test_a_drain_is_taken_back_with_the_change_that_it_is_part_of() -> None:
     """A new release that does not become healthy leaves the server as it was."""
     context, manager, _, events = servers()
-    run(set_availability(context, SetAvailability("b", "pause")))
+    run(perform(context, SetAvailability("b", "pause")))
     assert manager.nodes.availability == {"n-a": "active", "n-b": "pause"}
     run(context.undo.run(events.append))
     assert manager.nodes.availability["n-b"] == "active"
@@ -171,11 +179,11 @@ def test_a_server_with_tasks_of_another_project_is_not_drained() -> None:
     """That would stop them before others start. It is paused, and a note names them."""
     context, manager, _, events = servers()
     manager.running = [task("s2", "n-b"), task("s1", "n-a")]
-    run(set_availability(context, SetAvailability("b", "drain")))
+    run(perform(context, SetAvailability("b", "drain")))
     assert manager.nodes.availability["n-b"] == "pause"
     assert [event.text for event in events if isinstance(event, Note)] == [
         "b is paused, and not drained: blog-web-r7 runs there"
     ]
     manager.running = [task("s1", "n-a")]
-    run(set_availability(context, SetAvailability("b", "drain")))
+    run(perform(context, SetAvailability("b", "drain")))
     assert manager.nodes.availability["n-b"] == "drain"
