@@ -12,6 +12,7 @@ from ftl.child import Completed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from ftl.errors import FtlError
@@ -48,12 +49,14 @@ class FakeMachine:
         reachable: (host, port) -> the URL of what listens there.
         processes: Every process that was started.
         terminals: For each command that was attached, whether it had a terminal.
+        kept_folder: The folder of its kept connection.
     """
 
     def __init__(self, name: str = "shop.example.com") -> None:
         self.name = name
         self.engine_socket = "/var/run/docker.sock"
         self.login_output = ""
+        self.kept_folder: Path | None = None
         self.commands: list[tuple[str, ...]] = []
         self.inputs: list[bytes | None] = []
         self.answers: list[tuple[tuple[str, ...], Answer]] = []

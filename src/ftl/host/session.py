@@ -24,8 +24,8 @@ T = TypeVar("T")
 _LIKELY_SECONDS = 10.0
 """For an answer from the engine's usual socket; after that it is asked again, with all the time that it needs."""
 
-_CONNECTIONS = 8
-"""Connections to the engine that are opened ahead, for calls side by side: over SSH each takes a round trip."""
+_CONNECTIONS = 9
+"""Connections that are opened ahead, one for each call of a look at the engine: over SSH each takes a round trip."""
 
 
 @dataclass(frozen=True, slots=True)

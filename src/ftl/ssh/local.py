@@ -22,6 +22,7 @@ class Local:
         self.name = "this machine"
         self.engine_socket = ""
         self.login_output = ""
+        self.kept_folder = None
         self._children: list[Process] = []
 
     async def __aenter__(self) -> Self:

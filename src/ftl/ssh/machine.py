@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
     from types import TracebackType
 
     from ftl.child import Completed
@@ -28,11 +29,18 @@ class Machine(Protocol):
         engine_socket: Path of the engine's socket on the machine itself, known after `engine_url`; empty where the
             engine listens elsewhere.
         login_output: Output of the user's login scripts on connecting; empty as a rule.
+        kept_folder: Private folder that stays as long as a kept connection, for hints to later commands; None where the
+            connection is not kept, or not open yet.
     """
 
     name: str
     engine_socket: str
     login_output: str
+
+    @property
+    def kept_folder(self) -> Path | None:
+        """See above."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

@@ -62,6 +62,14 @@ class OpenSSH:
         self._likely: Path | None = None
         self._engine_lock = asyncio.Lock()
 
+    @property
+    def kept_folder(self) -> Path | None:
+        """The folder of the kept connection; see Machine."""
+        if not self._connection.alive:
+            return None
+        files = self._connection.master.files
+        return files.socket.parent if files.shared else None
+
     async def __aenter__(self) -> Self:
         """Connect.
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
 from ftl.engine import labels
+from ftl.engine.values import ContainerState, Endpoint
 from ftl.errors import FtlError
 from ftl.health.probe import ProbeResult, at_gateway, docker_verdict, probe_ports, with_docker_check
 from ftl.health.spec import HealthSpec, dependency_health, service_health
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from ftl.config import Project
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container, ContainerState
+    from ftl.engine.values import Container
     from ftl.ssh.machine import Machine
 
 PROBE_TIMEOUT = 3.0
@@ -47,6 +48,41 @@ class ContainerHealth:
     restarts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A container as it is checked: all by which the answers of a check could differ.
+
+    Attributes:
+        address: Where it is probed; None in no network.
+    """
+
+    id: str
+    role: str
+    service: str
+    running: bool
+    address: str | None
+
+    @classmethod
+    def of(cls, container: Container) -> Subject:
+        """The subject that a listed container is."""
+        return cls(
+            container.id,
+            container.labels.get(labels.ROLE, ""),
+            container.labels.get(labels.SERVICE, ""),
+            container.state == "running",
+            container.endpoints[0].address if container.endpoints else None,
+        )
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its address as `probe_ports` takes it."""
+        return () if self.address is None else (Endpoint("", self.address),)
+
+
+Answers = tuple[ContainerState | None, ProbeResult]
+"""Answers of the engine and of the ports about one container."""
+
+
 def health_spec(project: Project, role: str, name: str) -> HealthSpec:
     """The check of a service or dependency of ftl.yaml; of any other container, that it runs."""
     if role == labels.ROLE_SERVICE:
@@ -61,7 +97,13 @@ def health_spec(project: Project, role: str, name: str) -> HealthSpec:
 
 
 async def check_containers(
-    project: Project, engine: Engine, machine: Machine, listed: Iterable[Container], *, overlay: bool = False
+    project: Project,
+    engine: Engine,
+    machine: Machine,
+    listed: Iterable[Container],
+    *,
+    overlay: bool = False,
+    early: Mapping[Subject, Awaitable[Answers | None]] | None = None,
 ) -> dict[str, ContainerHealth]:
     """Check all of a project's containers, and the proxy's, side by side; the results by ID.
 
@@ -73,35 +115,51 @@ async def check_containers(
         machine: The server.
         listed: The containers there.
         overlay: They are in an overlay, whose addresses their own server does not reach.
+        early: Checks that have begun already.
     """
-    own = [container for container in listed if _belongs(container, project.name)]
-    results = await gather(_check(project, engine, machine, container, overlay=overlay) for container in own)
+
+    async def check(container: Container) -> ContainerHealth:
+        subject = Subject.of(container)
+        if overlay and subject.running and _bounded_spec(project, subject).ports:
+            subject = Subject.of(await _reachable(engine, container))
+        answers = await begun if early and (begun := early.get(subject)) is not None else None
+        return _verdict(project, container, answers or await ask(project, engine, machine, subject))
+
+    own = [container for container in listed if belongs(container, project.name)]
+    results = await gather(check(container) for container in own)
     return {container.id: result for container, result in zip(own, results, strict=True)}
 
 
-def _belongs(container: Container, project: str) -> bool:
+def belongs(container: Container, project: str) -> bool:
+    """Whether a container belongs to a project and is checked, or is the proxy."""
     role = container.labels.get(labels.ROLE)
     return role == labels.ROLE_PROXY or (role in _ROLES and container.labels.get(labels.PROJECT) == project)
 
 
-async def _check(
-    project: Project, engine: Engine, machine: Machine, container: Container, *, overlay: bool
-) -> ContainerHealth:
-    """Inspect a container and, if it runs, probe it once; at the same time, by its address in the list.
+def _bounded_spec(project: Project, subject: Subject) -> HealthSpec:
+    spec = health_spec(project, subject.role, subject.service)
+    return replace(spec, timeout=min(spec.timeout, PROBE_TIMEOUT))
+
+
+async def ask(project: Project, engine: Engine, machine: Machine, subject: Subject) -> Answers:
+    """Inspect a container and, if it runs, probe it once at its address; side by side."""
+    spec = _bounded_spec(project, subject)
+    ports = spec if subject.running else replace(spec, ports=())
+    return await gather2(engine.container(subject.id), _probe(engine, machine, subject, ports))
+
+
+def _verdict(project: Project, container: Container, answers: Answers) -> ContainerHealth:
+    """The health of a container.
 
     One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
     """
-    spec = health_spec(project, container.labels[labels.ROLE], container.labels.get(labels.SERVICE, ""))
-    bounded = replace(spec, timeout=min(spec.timeout, PROBE_TIMEOUT))
-    ports = replace(bounded, ports=()) if container.state != "running" else bounded
-    if overlay and ports.ports:
-        container = await _reachable(engine, container)
-    state, probed = await gather2(engine.container(container.id), _probe(engine, machine, container, ports))
+    state, probed = answers
     if state is None:
         return ContainerHealth(False, False, "removed", "")
     if state.restarting or not state.running:
         return ContainerHealth(False, False, _down_reason(state), "", state.restarts)
-    result = docker_verdict(state, bounded) or with_docker_check(probed, state)
+    spec = _bounded_spec(project, Subject.of(container))
+    result = docker_verdict(state, spec) or with_docker_check(probed, state)
     if result.ok and state.restarts and re.match(_RECENTLY, container.status):
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
         age = container.status.partition(" (")[0].removeprefix("Up ").lower()
@@ -116,10 +174,10 @@ async def _reachable(engine: Engine, container: Container) -> Container:
     return replace(container, endpoints=endpoints)
 
 
-async def _probe(engine: Engine, machine: Machine, container: Container, spec: HealthSpec) -> ProbeResult:
+async def _probe(engine: Engine, machine: Machine, subject: Subject, spec: HealthSpec) -> ProbeResult:
     """The ports' answer; an error of the connection to them is one, too."""
     try:
-        return await probe_ports(engine, machine, container.id, container.endpoints, spec)
+        return await probe_ports(engine, machine, subject.id, subject.endpoints, spec)
     except FtlError as error:
         return ProbeResult(False, error.message)
 

@@ -14,6 +14,7 @@ from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.figures import utc
 from ftl.host.jobs import job_states
+from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers, health_spec
 from ftl.operations.views.servers import server_states
 from ftl.programs import program
@@ -177,8 +178,9 @@ class _Members:
 async def look(project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None) -> Look:
     """Observe the server, probe every running container once, and ask for the jobs.
 
-    Containers are checked as soon as they are listed: engines need longer for the files of the release records and of
-    the proxy (100 ms on Docker 20.10, which starts a program for each), and the checks take a round trip meanwhile.
+    Containers are checked as soon as they are listed, and before that where the last status saw them: engines need
+    longer for the files of the release records and of the proxy (100 ms on Docker 20.10, which starts a program for
+    each; 15 ms on 26.1).
 
     Args:
         project: The project.
@@ -190,10 +192,12 @@ async def look(project: Project, engine: Engine, machine: Machine, info: EngineI
         ServerError, EngineError: The server does not answer.
     """
     async with task_group() as group:
+        early = early_checks.begin(group, project, engine, machine)
         listing = group.create_task(engine.containers())
         observing = group.create_task(observe(engine, info, project.name, machine.name, containers=listing))
         listed = await listing
-        checking = group.create_task(check_containers(project, engine, machine, listed))
+        early_checks.settle(early, project, machine, listed)
+        checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
         own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
         jobs = group.create_task(job_states(engine, own))
     return Look(observing.result(), checking.result(), jobs.result())
