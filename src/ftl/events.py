@@ -47,13 +47,18 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted(Event):
-    """A service's image is being built for `platform` ("linux/amd64")."""
+    """A service's image is being built for `platform` ("linux/amd64").
+
+    Attributes:
+        on: The machine that builds; None for this one.
+    """
 
     type: ClassVar[str] = "build_started"
 
     service: str
     image: str
     platform: str | None = None
+    on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

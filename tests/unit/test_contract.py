@@ -29,7 +29,7 @@ from tests.unit.ui.samples import EVERY
 
 EVENTS = {
     "note": ("text", "level", "hint"),
-    "build_started": ("service", "image", "platform"),
+    "build_started": ("service", "image", "platform", "on"),
     "build_context": ("service", "bytes"),
     "build_step": ("service", "name", "state", "seconds"),
     "build_output": ("service", "step", "line"),

@@ -76,9 +76,8 @@ async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet
     from ftl.host.session import open_session  # `ftl build` here needs no SSH
     from ftl.ssh.machine import machine_of
 
-    machine = machine_of(
-        Server(host=place)
-    )  # for no project, whose kept connection to its server this would end
+    # For no project: its kept connection to the server would end.
+    machine = machine_of(Server(host=place))
     try:
         with at(server=place, service=services[0], step="build"):
             return await stack.enter_async_context(open_session(machine))

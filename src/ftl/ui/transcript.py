@@ -144,7 +144,8 @@ class Transcript:
         match event:
             case BuildStarted():
                 target = f" for {event.platform}" if event.platform else ""
-                yield Line("started", f"building {event.image}{target}", service, lasting=False)
+                machine = f" on {event.on}" if event.on else ""
+                yield Line("started", f"building {event.image}{target}{machine}", service, lasting=False)
             case BuildContext():
                 self._context[service] = event.bytes
                 if self._verbose:

@@ -33,6 +33,7 @@ from ftl.events import (
 EVERY: tuple[Event, ...] = (
     Note("the context is large", "warning", "write a .dockerignore"),
     BuildStarted("web", "shop-web", "linux/amd64"),
+    BuildStarted("web", "shop-web", "linux/amd64", "build.example.com"),
     BuildContext("web", 4_200_000),
     BuildStep("web", "[2/3] RUN pip install flask", "running"),
     BuildOutput("web", "[2/3] RUN pip install flask", "Collecting flask"),

@@ -69,7 +69,7 @@ def _reason(
     if current.no_cache:
         return "the cache was disabled (--no-cache)", ()
     if last is None:
-        return "first build on this machine", ()
+        return f"first build on {current.settings.get('builder') or 'this machine'}", ()
     chain = current.dockerfile.chain(instruction)
     reason = _changed_instruction(instruction, chain, last) or _changed_argument(chain, current, last)
     if reason is None and not _has_cached_step(steps, chain):

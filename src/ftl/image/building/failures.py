@@ -84,7 +84,7 @@ def build_failure(
     """
     step = _failed_step(progress.steps)
     message = _builder_message(step, progress.tail)
-    instruction = step.instruction if step is not None else None
+    instruction = step.instruction if step is not None else _excerpted(progress.tail, dockerfile)
     engine_text = (
         message if step is not None else "\n".join(progress.tail)
     )  # a step's output is no engine error
@@ -108,6 +108,19 @@ def build_failure(
 def _failed_step(steps: Sequence[ProgressStep]) -> ProgressStep | None:
     failed = [step for step in steps if step.state == "failed" and not step.may_fail]
     return next((step for step in failed if not step.is_internal), failed[0] if failed else None)
+
+
+def _excerpted(tail: Sequence[str], dockerfile: Dockerfile) -> Instruction | None:
+    """The instruction that the CLI quotes at its end (`Dockerfile:2`), from buildx 0.8 on.
+
+    A build that fails may end before its failed step was reported: seen in one of eight builds of another machine.
+    """
+    for line in tail:
+        match = _EXCERPT.match(line)
+        if match is not None and match["file"] == dockerfile.path.rpartition("/")[2]:
+            number = int(match["line"])
+            return next((step for step in dockerfile.instructions if step.line <= number <= step.end), None)
+    return None
 
 
 def _builder_message(step: ProgressStep | None, tail: Sequence[str]) -> str:

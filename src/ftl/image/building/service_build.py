@@ -109,6 +109,11 @@ class Batch:
     remote: bool = False
     caches: CacheSupport = CacheSupport(reads=False, writes=False, github=False)
 
+    @property
+    def machine(self) -> str | None:
+        """Name of the machine that builds; None for this one."""
+        return self.engine.name if self.remote else None
+
 
 async def build_image(batch: Batch, services: Sequence[Service]) -> list[BuildResult]:
     """Build one image for services with equal builds, and tag it for each of them.
@@ -123,7 +128,7 @@ async def build_image(batch: Batch, services: Sequence[Service]) -> list[BuildRe
     request = _request(batch, services, first.build)
     dockerfile = _read_dockerfile(request, first.build)
     for service in services:
-        batch.emit(BuildStarted(service.name, _tags(batch, service)[0], request.platform))
+        batch.emit(BuildStarted(service.name, _tags(batch, service)[0], request.platform, batch.machine))
     names = tuple(service.name for service in services)
     result = await _ServiceBuild(batch, names, request, dockerfile).run()
     results = [
@@ -347,7 +352,11 @@ class _ServiceBuild:
             self.dockerfile,
             args=request.args,
             bases=await self._base_content_ids(progress, last),
-            settings={"target": request.target or "", "platform": "" if is_native else request.platform},
+            settings={
+                "builder": self.batch.machine or "",
+                "target": request.target or "",
+                "platform": "" if is_native else request.platform,
+            },
             files=await asyncio.to_thread(fingerprint_files, context, last),
             no_cache=request.no_cache,
         )

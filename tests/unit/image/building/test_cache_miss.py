@@ -101,6 +101,7 @@ def test_the_first_miss_is_the_first_line_and_costs_all_executed_steps() -> None
         (current(args={"VERSION": "2"}), 4, "the build argument VERSION changed"),
         (current(bases={"debian:bookworm": "sha256:2"}), 3, "the base image debian:bookworm changed"),
         (current(settings={"target": "", "platform": "linux/arm64"}), 3, "the platform changed"),
+        (current(settings={"target": "", "builder": "build.example.com"}), 3, "the builder changed"),
         (current(no_cache=True), 3, "the cache was disabled (--no-cache)"),
         (current(), 3, "the builder's cache no longer has its result (pruned, or another builder was used)"),
     ],
@@ -125,6 +126,8 @@ def test_a_base_is_not_blamed_when_steps_on_it_were_cached() -> None:
 def test_a_build_without_a_record_is_the_first() -> None:
     """Without a record of an earlier build, that is the reason."""
     assert missed(current(), 3, last=None).reason == "first build on this machine"
+    on_builder = current(settings={"builder": "build.example.com"})
+    assert missed(on_builder, 3, last=None).reason == "first build on build.example.com"
 
 
 def test_a_file_that_was_only_touched_has_not_changed() -> None:

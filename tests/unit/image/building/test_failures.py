@@ -259,6 +259,7 @@ def test_a_source_excerpt_does_not_hide_the_message(tmp_path: Path) -> None:
         tmp_path,
     )
     assert error.cause == '"/a": not found'
+    assert error.message == "Dockerfile:2: `a` was not found (COPY a b)"  # the step itself was not reported
 
 
 def test_a_builder_without_here_documents_is_named_as_the_cause(tmp_path: Path) -> None:
