@@ -47,11 +47,7 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted(Event):
-    """A service's image is being built for `platform` ("linux/amd64").
-
-    Attributes:
-        on: The machine that builds; None for this one.
-    """
+    """A service's image is being built for `platform` ("linux/amd64"), `on` another machine or null: this one."""
 
     type: ClassVar[str] = "build_started"
 

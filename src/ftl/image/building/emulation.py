@@ -25,7 +25,7 @@ def emulation_note(
     *,
     platform: str,
     engine_platform: str,
-    machine: str,
+    machine: str | None,
 ) -> Note | None:
     """The note about the cost of an emulated build and the choices; None if nothing is emulated.
 
@@ -35,7 +35,7 @@ def emulation_note(
         target: The requested stage.
         platform: The image's platform.
         engine_platform: The builder's.
-        machine: The machine that builds.
+        machine: The machine that builds; None for this one.
     """
     if same_platform(platform, engine_platform):
         return None
@@ -45,10 +45,14 @@ def emulation_note(
     number = f"{len(steps)} RUN step{'s' if len(steps) > 1 else ''}"
     text = (
         f"{service}: {number} of {dockerfile.path} for {platform} {'are' if len(steps) > 1 else 'is'} emulated, since "
-        f"{machine} is {engine_platform}: {SLOWDOWN} elsewhere"
+        f"{machine or 'this machine'} is {engine_platform}: {SLOWDOWN} elsewhere"
     )
-    hint = (
-        "`build.on: server` builds on the server, `build.on: HOST` on another machine; a compiler that can "
-        "cross-compile runs natively in a stage with `FROM --platform=$BUILDPLATFORM`"
+    choice = (
+        "`build.on: server` builds on the server, `build.on: HOST` on another machine"
+        if machine is None
+        else f"`build.on` may be a machine that is {platform}"
     )
-    return Note(text, hint=hint)
+    native = (
+        "a compiler that can cross-compile runs natively in a stage with `FROM --platform=$BUILDPLATFORM`"
+    )
+    return Note(text, hint=f"{choice}; {native}")

@@ -33,7 +33,7 @@ KEYWORDS = (
 
 _WRAPPERS = re.compile(
     r"^(?:ERROR: |Error response from daemon: |failed to build: |failed to solve: |"
-    r"rpc error: code = \w+ desc = |"
+    r"rpc error: code = \w+ desc = |\[internal\] booting buildkit: |"
     r"failed to solve with frontend [\w.]+: |failed to create LLB definition: |failed to build LLB: |"
     r"failed to compute cache key: |failed to load cache key: |failed to calculate checksum of ref [^ ]+: |"
     r"failed to do request: )+"
@@ -85,11 +85,8 @@ def build_failure(
     step = _failed_step(progress.steps)
     message = _builder_message(step, progress.tail)
     instruction = step.instruction if step is not None else _excerpted(progress.tail, dockerfile)
-    engine_text = (
-        message if step is not None else "\n".join(progress.tail)
-    )  # a step's output is no engine error
     error = (
-        _engine_failure(engine_text, machine)
+        _engine_failure(_engine_text(step, message, progress.tail), machine)
         or _syntax_error(message, progress.tail, dockerfile)
         or _missing_target(message, dockerfile, target)
         or _base_image_failure(step, message, dockerfile)
@@ -129,6 +126,13 @@ def _builder_message(step: ProgressStep | None, tail: Sequence[str]) -> str:
         return _WRAPPERS.sub("", step.error)
     lines = [line for line in tail if not _NOISE.match(line) and not _EXCERPT.match(line)]
     return _WRAPPERS.sub("", lines[-1]) if lines else ""
+
+
+def _engine_text(step: ProgressStep | None, message: str, tail: Sequence[str]) -> str:
+    """The text that may have an engine error: no step's output, and no name that is from a Dockerfile."""
+    if step is None:
+        return "\n".join(tail)
+    return f"{step.name}: {message}" if step.is_internal else message
 
 
 def _engine_failure(text: str, machine: str) -> BuildFailed | None:
@@ -270,7 +274,7 @@ def _command_failure(step: ProgressStep | None, message: str, dockerfile: Docker
         return None
     code = int(match["code"])
     text = _at(step.instruction if step else None, dockerfile, "a build step failed")
-    hint = EXIT_HINTS.get(code) or _output_hint(step)
+    hint = _output_hint(step) or EXIT_HINTS.get(code)
     return _error_type(step)(text, cause=f"it exited with status {code}", hint=hint)
 
 

@@ -35,6 +35,12 @@ ENGINE = (
         "install Docker there, 23.0 or newer; Podman's engine has none",
     ),
     _failure(
+        r"^\[internal\] booting buildkit",
+        "BuildKit could not be started on {machine}",
+        "an engine without BuildKit (Podman) and builders of `docker buildx create` run it from the image "
+        "moby/buildkit; Docker 23.0 or newer has its own",
+    ),
+    _failure(
         r"(?:failed to receive status|error reading from server|error during connect).*\bEOF\b",
         "the connection to the Docker engine on {machine} was lost",
         "build again: steps that were complete are in its cache",
@@ -86,6 +92,11 @@ BASE_IMAGE = (
     ),
 )
 
+_OTHER_PROCESSOR = (
+    "build on a machine that has the image's (`build.on: server`), set `build.platform` to the builder's, or install "
+    "emulation there (Debian: `apt-get install qemu-user-static`)"
+)
+
 OTHER = (
     _failure(
         r"cache export (?:feature )?is (?:currently )?not supported",
@@ -100,8 +111,7 @@ OTHER = (
     _failure(
         r"exec format error",
         "the image's programs are for another CPU architecture",
-        "build on the server (`build.on: server`), set `build.platform` to the builder's, or install emulation there "
-        "(Debian: `apt-get install qemu-user-static`)",
+        _OTHER_PROCESSOR,
     ),
 )
 
@@ -136,6 +146,10 @@ OUTPUT_HINTS = (
     (
         _STALE_LOCK,
         "the lock file is older than the list of dependencies: install them on this machine, and commit the lock file",
+    ),
+    (
+        re.compile(r"exec format error", re.IGNORECASE),
+        f"a program there is for another CPU architecture: {_OTHER_PROCESSOR}",
     ),
 )
 """Pattern of a line of a failed command's output -> what to do."""

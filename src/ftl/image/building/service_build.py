@@ -279,7 +279,7 @@ class _ServiceBuild:
             self.request.target,
             platform=self.request.platform,
             engine_platform=self.batch.engine_platform,
-            machine=self.batch.engine.name,
+            machine=self.batch.machine,
         )
 
     async def _run_cli(self, folder: Path, id_file: Path) -> tuple[PlainProgress, int]:

@@ -23,7 +23,9 @@ COPY --from=build /app /app
 NATIVE_ONLY = "FROM golang:1.25\nRUN go build\n"
 
 
-def note(source: str, *, engine: str = "linux/arm64", target: str | None = None) -> Note | None:
+def note(
+    source: str, *, engine: str = "linux/arm64", target: str | None = None, machine: str | None = None
+) -> Note | None:
     """The note about a build for linux/amd64."""
     return emulation_note(
         "web",
@@ -31,7 +33,7 @@ def note(source: str, *, engine: str = "linux/arm64", target: str | None = None)
         target,
         platform="linux/amd64",
         engine_platform=engine,
-        machine="this machine",
+        machine=machine,
     )
 
 
@@ -44,6 +46,14 @@ def test_an_arm_laptop_is_told_what_a_build_for_amd64_costs() -> None:
         "a Go compile took 8 times as long elsewhere"
     )
     assert all(each in (found.hint or "") for each in ("on: server", "on: HOST", "$BUILDPLATFORM"))
+
+
+def test_a_builder_of_another_processor_is_named() -> None:
+    """The server has been chosen already, or is not what builds: the hint is another machine."""
+    found = note(NATIVE_ONLY, machine="build-1")
+    assert found is not None
+    assert "since build-1 is linux/arm64" in found.text
+    assert "`build.on` may be a machine that is linux/amd64" in (found.hint or "")
 
 
 @pytest.mark.parametrize(

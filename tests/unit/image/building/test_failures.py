@@ -187,6 +187,21 @@ def test_a_stale_lock_file_is_named(line: str, tmp_path: Path) -> None:
     assert "commit the lock file" in (error_for(output, "FROM x\nRUN make\n", tmp_path).hint or "")
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("exec /hello: exec format error", 1), ("/bin/sh: 1: /hello: Exec format error", 126)],
+)
+def test_a_program_for_another_processor_is_named(line: str, status: int, tmp_path: Path) -> None:
+    """From runc 1.1 on it is the output of the step; a shell says it, too, and ends with 126."""
+    output = (
+        f"#5 [2/2] RUN /hello\n#5 0.1 {line}\n"
+        f'#5 ERROR: process "/hello" did not complete successfully: exit code: {status}\n'
+    )
+    hint = error_for(output, "FROM x\nRUN /hello\n", tmp_path).hint or ""
+    assert "for another CPU architecture" in hint
+    assert "build.on: server" in hint
+
+
 def test_output_of_a_step_is_not_taken_for_an_engine_error(tmp_path: Path) -> None:
     """A test suite that cannot reach a Docker of its own is a failing step like any other."""
     line = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
@@ -282,6 +297,8 @@ def test_a_builder_without_here_documents_is_named_as_the_cause(tmp_path: Path) 
          "no Docker engine answers on web-1"),
         ("ERROR: failed to build: failed to dial gRPC: unable to upgrade to h2c, received 404",
          "the engine on web-1 has no BuildKit"),
+        ('#1 [internal] booting buildkit\n#1 ERROR: {"message":"lookup registry-1.docker.io: no such host"}',
+         "BuildKit could not be started on web-1"),
         ("ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
          "the connection to the Docker engine on web-1 was lost"),
         ("ERROR: failed to solve: write /var/lib/docker/x: no space left on device",
@@ -291,7 +308,8 @@ def test_a_builder_without_here_documents_is_named_as_the_cause(tmp_path: Path) 
 def test_an_engine_error_names_the_machine_that_builds(line: str, message: str, tmp_path: Path) -> None:
     """With `build.on` it is not this one."""
     progress = PlainProgress("web", parse("FROM x\n"))
-    progress.feed(line)
+    for each in line.splitlines():
+        progress.feed(each)
     error = build_failure(progress, parse("FROM x\n"), Context(tmp_path), status=1, machine="web-1")
     assert error.message == message
     assert error.hint
