@@ -47,7 +47,10 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted(Event):
-    """A service's image is being built for `platform` ("linux/amd64"), `on` another machine or null: this one."""
+    """A service's image is being built for `platform` ("linux/amd64").
+
+    `on` is the machine that builds it; null for this one.
+    """
 
     type: ClassVar[str] = "build_started"
 
