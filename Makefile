@@ -8,7 +8,7 @@ SECONDS ?= 60
 DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package onefile release picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,8 +48,8 @@ lint: venv ## ruff: rules and format; first lines of docstrings; shell and Perl 
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	$(PYTHON) -m tools.prose
-	find src/ftl -name '*.sh' -exec .venv/bin/shellcheck --shell=sh --severity=warning {} +
-	for file in $$(find src/ftl -name '*.sh'); do sh -n "$$file" || exit; done
+	find src/ftl tools -name '*.sh' -exec .venv/bin/shellcheck --shell=sh --severity=warning {} +
+	for file in $$(find src/ftl tools -name '*.sh'); do sh -n "$$file" || exit; done
 	for file in $$(find src/ftl -name '*.pl'); do perl -c "$$file" || exit; done
 
 types: venv ## mypy, strict
@@ -68,8 +68,14 @@ docs: venv ## Write the pages that are made from the program
 site: venv ## The documentation as static pages in build/site, with search (file:// is enough to read it)
 	$(PYTHON) -m tools.site
 
-package: venv ## The wheel and the source distribution, in dist/
-	.venv/bin/uv build --quiet --python $(PYTHON) --no-build-isolation --out-dir $(DIST)
+package: venv ## The wheel and the source distribution, and recipes for Homebrew and Arch, in dist/
+	$(PYTHON) -m tools.release.package $(DIST)
+
+onefile: venv ## FTL as one file that needs no Python, for this system and processor, in dist/ (some minutes)
+	$(PYTHON) -m tools.release.onefile $(DIST)
+
+release: venv ## Everything of a release but the upload: commit, tag, packages, one-file, site (VERSION=1.2.3)
+	@$(PYTHON) -m tools.release "$(VERSION)"
 
 picture: demo ## Deploy once more on the demo's server, and draw the terminal as docs/deploy.svg
 	$(PYTHON) -m tools.picture
@@ -81,6 +87,8 @@ lock: venv ## Write requirements-dev.txt anew from pyproject.toml
 		--group fuzz -o requirements-fuzz.txt
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 		--group site -o requirements-site.txt
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+		--constraints requirements-dev.txt --all-extras --group release pyproject.toml -o requirements-release.txt
 
 hooks: venv ## Run lint and types before every commit
 	.venv/bin/pre-commit install

@@ -1,8 +1,11 @@
-"""FTL as users install it: the wheel and the source distribution."""
+"""FTL as users install it: wheel, source distribution, recipes, one file; and a whole release."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,8 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from lab import images
 from lab.prepare import Tool, ensure
 from tests.harness import ROOT
+from tools.release.versions import Changelog
 
 UV = str(Path(sys.executable).parent / "uv")
 
@@ -40,7 +45,9 @@ def home(tmp_path: Path) -> dict[str, str]:
     return {**ours, **{name: str(path) for name, path in places.items()}}
 
 
-def done(argv: tuple[str, ...], env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+def done(
+    argv: tuple[str, ...], env: dict[str, str] | None = None, cwd: Path | None = None, *, seconds: int = 240
+) -> str:
     """Output of a command that must succeed."""
     ended = subprocess.run(
         argv,
@@ -49,7 +56,7 @@ def done(argv: tuple[str, ...], env: dict[str, str] | None = None, cwd: Path | N
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=seconds,
         stdin=subprocess.DEVNULL,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -112,3 +119,132 @@ def test_the_manual_page_is_well_formed(built: Path) -> None:
     )
     assert ended.stderr == ""
     assert "ftl rollback" in ended.stdout
+
+
+# --- recipes ---------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_recipes_name_the_source_and_the_locked_dependencies(built: Path) -> None:
+    """Homebrew gets the digest of the source that was built, and of each dependency one that the lock has."""
+    (source,) = built.glob("*.tar.gz")
+    formula = (built / "homebrew" / "ftl-deploy.rb").read_text()
+    own, *resources = re.findall(r'url "[^"]*/([^/"]+)"\n *sha256 "([0-9a-f]{64})"', formula)
+    assert own == (source.name, sha256(source))
+    locked = (ROOT / "requirements-dev.txt").read_text()
+    assert [name for name, digest in resources if f"--hash=sha256:{digest}" not in locked] == []
+    assert {"aiohttp", "click", "rich"} <= {name.rpartition("-")[0] for name, _ in resources}
+    recipe = built / "aur" / "PKGBUILD"
+    done(("bash", "-n", str(recipe)))
+    assert f"sha256sums=({sha256(source)})" in recipe.read_text()
+
+
+@pytest.mark.nightly
+def test_ruby_and_makepkg_accept_the_recipes(built: Path, tmp_path: Path) -> None:
+    """Ruby parses the formula; makepkg prints the .SRCINFO that we wrote, and verifies the source."""
+    ensure((Tool("ruby", "ruby"), Tool("makepkg", "makepkg")))
+    assert "Syntax OK" in done(("ruby", "-c", str(built / "homebrew" / "ftl-deploy.rb")))
+    folder = shutil.copytree(built / "aur", tmp_path / "aur")
+    for source in built.glob("*.tar.gz"):
+        shutil.copy(source, folder)
+    user: tuple[str, ...] = ()
+    if os.geteuid() == 0:  # makepkg refuses root
+        user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, 65534)
+        for path in (tmp_path, *list(tmp_path.parents)[:2]):  # pytest's folders are private
+            path.chmod(0o755)
+    # Debian has no pacman, and nothing is installed here.
+    env = {"PATH": os.environ["PATH"], "PACMAN": "true", "HOME": str(folder)}
+    assert done((*user, "makepkg", "--printsrcinfo"), env, folder) == (folder / ".SRCINFO").read_text()
+    done((*user, "makepkg", "--verifysource", "--nodeps"), env, folder)
+
+
+# --- a release -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a release that was made in a clone of this repository; the clone is three folders above."""
+    clone = tmp_path_factory.mktemp("release") / "ftl"
+    done(("git", "clone", "--quiet", str(ROOT), str(clone)))
+    version = Changelog.parse((clone / "CHANGELOG.md").read_text()).least()
+    env = {**os.environ}
+    for variable in ("GIT_AUTHOR", "GIT_COMMITTER"):
+        env |= {f"{variable}_NAME": "Test", f"{variable}_EMAIL": "test@example.com"}
+    done((sys.executable, "-m", "tools.release", str(version)), env, clone, seconds=1500)
+    return clone / "dist" / str(version)
+
+
+@pytest.fixture
+def onefile(released: Path) -> Path:
+    """The self-contained file of the release."""
+    (file,) = released.glob("ftl-*-linux-*")
+    return file
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_a_release_has_everything_and_can_be_built_again(released: Path, tmp_path: Path) -> None:
+    """The sums fit; what the tag builds elsewhere, for a user with another umask, has the same sums."""
+    clone, version = released.parent.parent, released.name
+    sums = (released / "SHA256SUMS").read_text()
+    done(("sha256sum", "--check", "--strict", "SHA256SUMS"), cwd=released)
+    wheel, source = f"ftl_deploy-{version}-py3-none-any.whl", f"ftl_deploy-{version}.tar.gz"
+    listed = {line.split("  ")[1] for line in sums.splitlines()}
+    assert listed >= {wheel, source, "ftl-docs.zip", "homebrew/ftl-deploy.rb", "aur/PKGBUILD", "aur/.SRCINFO"}
+    assert done(("git", "status", "--porcelain"), cwd=clone) == ""
+    assert done(("git", "describe", "--exact-match"), cwd=clone) == f"v{version}\n"
+    assert f'"ftl {version}"' in (clone / "man" / "ftl.1").read_text()
+
+    other = tmp_path / "other"
+    script = f"umask 077; git clone --quiet {clone} {other} && cd {other} && exec {sys.executable} -m tools.release.package dist"
+    done(("sh", "-c", script))
+    for name in (wheel, source):
+        assert f"{sha256(other / 'dist' / name)}  {name}\n" in sums
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_one_file_needs_no_python(onefile: Path, tmp_path: Path) -> None:
+    """With a PATH that has a handful of programs it works as any FTL, and says how it is upgraded."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "tail", "tar", "gzip", "mkdir", "mktemp", "mv", "rm", "ls", "find", "ssh"):
+        program = shutil.which(name)
+        assert program is not None
+        (tools / name).symlink_to(program)
+    said = works(onefile, {"PATH": str(tools), "HOME": str(tmp_path)}, tmp_path)
+    assert f"installed by file in {onefile}" in said
+    assert "upgrade: put the file of the new version in the place of this one" in said
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_one_files_children_have_no_library_of_its_own(onefile: Path, tmp_path: Path) -> None:
+    """Ssh is started with the environment that the user has: a bundled OpenSSL would not fit it."""
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\nenv >>{tmp_path}/seen\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), "LD_LIBRARY_PATH": "/mine"}
+    done((str(onefile), "version", "--server", "deploy@server.invalid"), env)
+    seen = (tmp_path / "seen").read_text()
+    assert "LD_LIBRARY_PATH=/mine\n" in seen
+    assert re.findall(r"^(?:_PYI|LD_LIBRARY_PATH_ORIG|FTL_ONEFILE).*", seen, re.MULTILINE) == []
+
+
+@pytest.mark.nightly
+@pytest.mark.engine
+@pytest.mark.timeout(1800)
+def test_one_file_runs_in_a_container_without_python(onefile: Path) -> None:
+    """A bare Debian runs it: the newest, whose C library is not older than that of the machine which built it."""
+    images.ensure("sid")
+    script = (
+        "! command -v python3 && mkdir /tmp/app && cd /tmp/app && touch index.html"
+        " && ftl init --domain a.example.com --server b@c && ftl validate"
+    )
+    mount = f"{onefile}:/usr/local/bin/ftl:ro"
+    done(("docker", "run", "--rm", "--network=none", "--volume", mount, "debian:sid", "sh", "-c", script))

@@ -1,0 +1,1 @@
+"""A release, and what it consists of: packages, recipes, one self-contained file."""
