@@ -202,8 +202,8 @@ def test_a_release_has_everything_and_can_be_built_again(released: Path, tmp_pat
     assert f'"ftl {version}"' in (clone / "man" / "ftl.1").read_text()
 
     other = tmp_path / "other"
-    script = f"umask 077; git clone --quiet {clone} {other} && cd {other} && exec {sys.executable} -m tools.release.package dist"
-    done(("sh", "-c", script))
+    build = f"exec {sys.executable} -m tools.release.package dist"
+    done(("sh", "-c", f"umask 077; git clone --quiet {clone} {other} && cd {other} && {build}"))
     for name in (wheel, source):
         assert f"{sha256(other / 'dist' / name)}  {name}\n" in sums
 
