@@ -64,12 +64,9 @@ class CompletionContext:
 
     def seen(self, kind: str) -> list[str]:
         """Releases or servers that earlier commands have seen."""
-        from ftl.image.json_files import read_json, state_file
+        from ftl.cli.seen import seen
 
-        values = read_json(state_file("seen.json")).get(
-            f"{kind}:{self.project()}" if kind == "releases" else kind
-        )
-        return [str(value) for value in values] if isinstance(values, list) else []
+        return seen(f"{kind}:{self.project()}" if kind == "releases" else kind)
 
     def servers(self) -> list[str]:
         """Servers: the sandbox, this machine, and those that earlier commands have used."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +37,8 @@ def read_json(path: Path) -> dict[str, object]:
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write an object to a file atomically. A file that cannot be written is ignored."""
+    import tempfile  # 5 ms, which a key press of completion need not wait for: it only reads
+
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
