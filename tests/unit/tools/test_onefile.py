@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tools.release.frozen.program import restore
 from tools.release.onefile import one_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = '#!/bin/sh\necho "program of $FTL_ONEFILE: $*"\nexit 4\n'
 
