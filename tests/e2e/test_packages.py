@@ -1,4 +1,4 @@
-"""FTL as users install it: wheel, source distribution, recipes, one file; and a whole release."""
+"""FTL as users install it: packages, recipes and one file; and a whole release."""
 
 from __future__ import annotations
 
