@@ -86,7 +86,7 @@ async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet
         raise ServerError(
             f"the builder cannot be used: {error.message}",
             cause=error.cause,
-            hint=f"{error.hint}; {places}" if error.hint else places,
+            hint=f"{places}; {error.hint}" if error.hint else places,
             place=error.place,
         ) from error
 

@@ -50,6 +50,12 @@ def test_other_places_and_caches_are_refused(refused: Refuse, build: str, words:
     assert problem.line == 6
 
 
+def test_a_user_of_a_builder_belongs_to_ssh(refused: Refuse) -> None:
+    """`server.host` has `user` and `port` beside it; `build.on` has not."""
+    (problem,) = refused(SERVICE % "{on: 'ops@builder'}")
+    assert "~/.ssh/config" in (problem.hint or "")
+
+
 @pytest.mark.parametrize("build", ["{cache: gha}", "{cache: [gha]}"])
 def test_one_cache_may_be_a_single_value(loaded: Load, build: str) -> None:
     """As elsewhere in the file."""

@@ -63,6 +63,15 @@ def ssh_host(value: str) -> str:
     )
 
 
+def build_host(value: str) -> str:
+    """A machine that builds: `server`, `local`, or a destination of ssh."""
+    try:
+        return ssh_host(value)
+    except InvalidValue:
+        hint = "write server, local or a host; its user and port belong in ~/.ssh/config"
+        raise InvalidValue("is not a host", hint) from None
+
+
 def place(value: str) -> str:
     """A role or a host of `servers`; which are known is checked with the whole file."""
     if not re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):

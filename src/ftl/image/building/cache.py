@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.values import Store
     from ftl.image.building.builder import Builder
+    from ftl.image.building.context import Context
 
 _INSPECT_SECONDS = 20.0
 _DRIVER = re.compile(r"^Driver:\s*(\S+)", re.MULTILINE)
@@ -28,10 +29,15 @@ _DRIVER = re.compile(r"^Driver:\s*(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """Values of `--cache-from` and `--cache-to`."""
+    """Values of `--cache-from` and `--cache-to`.
+
+    Attributes:
+        folders: The folders among them.
+    """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
 
 
 NO_CACHE = CacheOptions()
@@ -68,6 +74,7 @@ def cache_options(
         return NO_CACHE
     read: list[str] = []
     write: list[str] = []
+    folders: list[Path] = []
     for cache in caches:
         if cache == "gha":
             if support.github and support.writes:
@@ -75,14 +82,15 @@ def cache_options(
                 read.append(csv_fields("type=gha", scope))
                 write.append(csv_fields("type=gha", scope, "mode=max", "ignore-error=true"))
         elif cache.startswith((".", "/", "~")):
-            folder = str((root / Path(cache).expanduser()).resolve() / service)
+            folders.append((root / Path(cache).expanduser()).resolve())
+            folder = folders[-1] / service
             read.append(csv_fields("type=local", f"src={folder}"))
             write.append(csv_fields("type=local", f"dest={folder}", "mode=max", "ignore-error=true"))
         else:
             reference = f"ref={cache}:{service}"
             read.append(csv_fields("type=registry", reference))
             write.append(csv_fields("type=registry", reference, "mode=max", "ignore-error=true"))
-    return CacheOptions(tuple(read), tuple(write) if support.writes else ())
+    return CacheOptions(tuple(read), tuple(write) if support.writes else (), tuple(folders))
 
 
 def find_cache_support(builder: Builder, env: Mapping[str, str], store: Store) -> CacheSupport:
@@ -122,6 +130,27 @@ def cache_note(caches: Sequence[str], support: CacheSupport, env: Mapping[str, s
             "warning",
             hint="add a step `uses: docker/setup-buildx-action@v3` before, or run `docker buildx create --use`",
         )
+    return None
+
+
+def sent_cache_note(service: str, options: CacheOptions, context: Context) -> Note | None:
+    """A warning about a cache folder in the build context: each build would change what the next one copies.
+
+    Args:
+        service: The service.
+        options: Its caches.
+        context: Its build context, as walked.
+    """
+    for folder in options.folders:
+        if not folder.is_relative_to(context.root):
+            continue
+        name = folder.relative_to(context.root).as_posix()
+        if any(path.startswith(f"{name}/") for path in context.files):
+            return Note(
+                f"{service}: the build context has the folder of build.cache, {name}: each build changes it",
+                "warning",
+                hint=f"add {name} to {context.ignore.name if context.ignore else '.dockerignore'}",
+            )
     return None
 
 

@@ -23,7 +23,7 @@ from ftl.image.building.build_record import (
     save_record,
 )
 from ftl.image.building.build_secrets import pass_secrets, resolve_secrets
-from ftl.image.building.cache import CacheSupport, cache_options
+from ftl.image.building.cache import CacheSupport, cache_options, sent_cache_note
 from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
 from ftl.image.building.command import BuildRequest, build_arguments, build_environment
 from ftl.image.building.context import Context, large_context_note, walk_context
@@ -262,6 +262,7 @@ class _ServiceBuild:
             large_context_note(self.service, context),
             private_files_note(self.service, context, self.dockerfile),
             repository_files_note(self.service, context, self.dockerfile, self.request.target),
+            sent_cache_note(self.service, request.cache, context),
             await asyncio.to_thread(self._emulation_note),
         )
         for note in notes:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.image.building.builder import Builder
-from ftl.image.building.cache import CacheSupport, cache_note, cache_options, find_cache_support
+from ftl.image.building.cache import (
+    CacheSupport,
+    cache_note,
+    cache_options,
+    find_cache_support,
+    sent_cache_note,
+)
+from ftl.image.building.context import walk_context
 
 if TYPE_CHECKING:
     from ftl.engine.values import Store
@@ -77,3 +84,20 @@ def test_a_runner_is_told_which_step_is_missing() -> None:
     assert "setup-buildx-action" in (no_export.hint or "")
     assert cache_note(CACHES, ALL, runner) is None
     assert cache_note(CACHES, CacheSupport(reads=True, writes=False, github=False), {}) is None
+
+
+def test_a_cache_folder_in_the_context_belongs_in_dockerignore(tmp_path: Path) -> None:
+    """`COPY . .` would copy the cache, which each build changes; the first build has none there yet."""
+    (tmp_path / "Dockerfile").write_text("FROM x\nCOPY . .\n")
+    options = cache_options(CACHES, ALL, project="shop", service="web", root=tmp_path)
+
+    def warned() -> str:
+        note = sent_cache_note("web", options, walk_context(tmp_path, tmp_path / "Dockerfile"))
+        return (note.hint or "") if note is not None else ""
+
+    assert warned() == ""
+    (tmp_path / "cache" / "web").mkdir(parents=True)
+    (tmp_path / "cache" / "web" / "index.json").write_text("{}")
+    assert warned() == "add cache to .dockerignore"
+    (tmp_path / ".dockerignore").write_text("cache\n")
+    assert warned() == ""
