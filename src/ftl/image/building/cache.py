@@ -134,7 +134,7 @@ def cache_note(caches: Sequence[str], support: CacheSupport, env: Mapping[str, s
 
 
 def sent_cache_note(service: str, options: CacheOptions, context: Context) -> Note | None:
-    """A warning about a cache folder in the build context: each build would change what the next one copies.
+    """A warning about a cache folder in the build context, which each build would change.
 
     Args:
         service: The service.
