@@ -66,7 +66,7 @@ def release(root: Path, version: Version, builds: Sequence[Build] | None = None)
     target = root / "dist" / str(version)
     with worktree(root) as tree, tempfile.TemporaryDirectory(prefix="ftl-dist-") as built:
         commit = write(tree, changelog, version, docs=builds is None)
-        for build in (package, onefile, site) if builds is None else builds:
+        for build in (package, site, onefile) if builds is None else builds:
             build(tree, Path(built))
         write_sums(Path(built))
         shutil.rmtree(target, ignore_errors=True)

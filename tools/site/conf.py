@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from ftl import __version__
 
 project = "FTL"
 author = "FTL's developers"
-release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+release = __version__
 html_title = f"FTL {release}"
 
 extensions = ["myst_parser"]
