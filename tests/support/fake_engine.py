@@ -231,13 +231,13 @@ class FakeEngine(FakeImages):
             lines = [line for line in target.log if since is None or line.time >= since]
             lines = [line for line in lines if until is None or line.time <= until]
             for line in lines if tail is None else lines[max(0, len(lines) - tail) :]:
-                yield line if timestamps else replace(line, time="")
+                yield line if timestamps else line._replace(time="")
             seen = len(target.log)
             while follow:
                 ended = target.state not in ("running", "restarting")
                 for line in target.log[seen:]:
                     seen += 1
-                    yield line if timestamps else replace(line, time="")
+                    yield line if timestamps else line._replace(time="")
                 if ended:
                     break
                 await asyncio.sleep(0.01)

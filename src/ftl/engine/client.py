@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
@@ -20,7 +20,7 @@ from ftl.errors import EngineError, EngineUnavailable
 from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from socket import socket
     from types import TracebackType
 
@@ -120,6 +120,22 @@ class Client:
             api = self._info.api if self._info is not None else _dotted(OUR_API)
             return (await self._get(f"/v{api}{target}")).body
 
+    @asynccontextmanager
+    async def stream(
+        self, action: str, path: str, query: Mapping[str, object]
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """Body of a read that may last, as it comes; see `get`. Only the time to its beginning is bounded."""
+        info = await self.info()
+        async with self._mapping(action, CALL_SECONDS):
+            target = f"/v{info.api}/{path}{_query(query)}"
+            async with (
+                http.stream(self._sockets, target, seconds=CALL_SECONDS) as (status, pieces),
+                aclosing(pieces),
+            ):
+                if status >= 400:
+                    raise http.HttpError(status, _message(b"".join([piece async for piece in pieces])))
+                yield pieces
+
     async def get_json(self, action: str, path: str, query: Mapping[str, object] | None = None) -> object:
         """A read whose body is JSON; see `get`."""
         body = await self.get(action, path, query)
@@ -192,7 +208,7 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A call for which aiodocker has no method, over its public session. Not bounded.
 
-        These are: a changed restart policy, logs with their streams told apart, saving several images in one
+        These are: a changed restart policy, saving several images in one
         archive, an exec whose stdin can be ended, the engine's disk usage, a registry's digest, and an import from a
         tar. The connection is closed afterwards, as such a stream has no other end.
 

@@ -178,21 +178,19 @@ async def logs(
     until: str | None,
     timestamps: bool,
 ) -> AsyncGenerator[LogLine]:
-    """`GET /containers/{id}/logs`: aiodocker's reader does not tell the two streams apart."""
-    query = [("stdout", "1"), ("stderr", "1"), ("timestamps", f"{timestamps:d}"), ("follow", f"{follow:d}")]
-    if tail is not None:
-        query.append(("tail", str(tail)))
-    if since is not None:
-        query.append(("since", unix_time(since)))
-    if until is not None:
-        query.append(("until", unix_time(until)))
+    """`GET /containers/{id}/logs`, without aiodocker: its reader does not tell the two streams apart."""
+    query = {
+        "stdout": 1,
+        "stderr": 1,
+        "timestamps": f"{timestamps:d}",
+        "follow": f"{follow:d}",
+        "tail": tail,
+        "since": None if since is None else unix_time(since),
+        "until": None if until is None else unix_time(until),
+    }
     path = f"containers/{checked(container)}/logs"
-    async with (
-        client.call(f"read the log of {container}") as docker,
-        client.raw(docker, "GET", path, query=query) as response,
-    ):
-        frames = streams.frames(response.content.iter_any())
-        async for line in streams.log_lines(frames, timestamps=timestamps):
+    async with client.stream(f"read the log of {container}", path, query) as pieces:
+        async for line in streams.log_lines(streams.frames(pieces), timestamps=timestamps):
             yield line
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from ftl.engine.sockets import Sockets
 
@@ -47,6 +48,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Streamed(NamedTuple):
+    """Answer to a request whose body is read as it comes."""
+
+    status: int
+    pieces: AsyncGenerator[bytes]
+
+
 async def get(sockets: Sockets, target: str) -> Answer:
     """Request a path of the engine; again where an idle connection turned out to be closed.
 
@@ -68,13 +76,57 @@ async def get(sockets: Sockets, target: str) -> Answer:
     return await _get(sockets, await sockets.connect(), target)
 
 
-async def _get(sockets: Sockets, connection: socket.socket, target: str) -> Answer:
+@asynccontextmanager
+async def stream(sockets: Sockets, target: str, *, seconds: float) -> AsyncIterator[Streamed]:
+    """Request a path whose answer may last, such as a log that is followed; again as `get` does.
+
+    The connection is closed afterwards: whoever stops reading leaves a part of the answer in it.
+
+    Args:
+        sockets: Where the connection comes from.
+        target: The path and its query.
+        seconds: Time limit for the head of the answer.
+
+    Raises:
+        TimeoutError: Nothing was answered in time.
+        NotConnected, OSError, BadAnswer: As `get`; also while the body is read.
+    """
+    async with asyncio.timeout(seconds):
+        connection, (reader, status, headers) = await _open(sockets, target)
+    try:
+        yield Streamed(status, _pieces(reader, status, headers))
+    finally:
+        connection.close()
+
+
+async def _open(
+    sockets: Sockets, target: str
+) -> tuple[socket.socket, tuple[_Reader, int, Mapping[str, str]]]:
+    """A connection on which an answer has begun."""
+    idle = sockets.take()
+    while True:
+        connection = idle or await sockets.connect()
+        try:
+            return connection, await _ask(connection, target)
+        except BaseException as error:
+            connection.close()
+            if idle is None or not isinstance(error, ConnectionError):
+                raise
+        idle = None  # closed as we wrote: a read may be repeated
+
+
+async def _ask(connection: socket.socket, target: str) -> tuple[_Reader, int, Mapping[str, str]]:
+    """Send a request, and read the head of its answer."""
     request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ftl\r\nAccept: */*\r\n\r\n"
     reader = _Reader(connection)
+    await asyncio.get_running_loop().sock_sendall(connection, request.encode())
+    return reader, *_head(await reader.until(b"\r\n\r\n"))
+
+
+async def _get(sockets: Sockets, connection: socket.socket, target: str) -> Answer:
     reusable = False
     try:
-        await asyncio.get_running_loop().sock_sendall(connection, request.encode())
-        status, headers = _head(await reader.until(b"\r\n\r\n"))
+        reader, status, headers = await _ask(connection, target)
         body, is_framed = await _body(reader, status, headers)
         reusable = is_framed and not reader.rest and headers.get("connection", "").lower() != "close"
         return Answer(status, headers, body)
@@ -119,6 +171,24 @@ async def _chunks(reader: _Reader) -> bytes:
     return b"".join(chunks)
 
 
+async def _pieces(reader: _Reader, status: int, headers: Mapping[str, str]) -> AsyncGenerator[bytes]:
+    """A body as it comes."""
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        body, _ = await _body(reader, status, headers)
+        yield body
+        return
+    ended = False
+    while not ended:
+        try:
+            chunks, ended = reader.whole_chunks()
+        except ValueError as error:
+            raise BadAnswer("the length of a chunk is not a number") from error
+        if chunks:
+            yield b"".join(chunks)
+        elif not ended:
+            await reader.more()
+
+
 class _Reader:
     """Reads a connection in parts; `rest` has been received and not been read yet."""
 
@@ -131,14 +201,14 @@ class _Reader:
         while (at := self.rest.find(end)) < 0:
             if len(self.rest) > _LONGEST_HEAD:
                 raise BadAnswer("its head does not end")
-            await self._more()
+            await self.more()
         found = bytes(self.rest[:at])
         del self.rest[: at + len(end)]
         return found
 
     async def exactly(self, count: int) -> bytes:
         while len(self.rest) < count:
-            await self._more()
+            await self.more()
         found = bytes(self.rest[:count])
         del self.rest[:count]
         return found
@@ -148,7 +218,28 @@ class _Reader:
             self.rest += piece
         return bytes(self.rest)
 
-    async def _more(self) -> None:
+    def whole_chunks(self) -> tuple[list[bytes], bool]:
+        """The chunks that have been received as a whole, and whether the last one is among them.
+
+        An engine writes each line of a log as a chunk of its own: all at once are read faster than one by one.
+        """
+        chunks: list[bytes] = []
+        start, ended = 0, False
+        while (at := self.rest.find(b"\r\n", start)) >= 0:
+            size = int(self.rest[start:at].partition(b";")[0], 16)
+            end = at + 2 + size
+            ended = size <= 0
+            if ended or len(self.rest) < end + 2:
+                break
+            chunks.append(bytes(self.rest[at + 2 : end]))
+            start = end + 2
+        if at < 0 and len(self.rest) - start > _LONGEST_HEAD:
+            raise BadAnswer("the length of a chunk does not end")
+        del self.rest[:start]
+        return chunks, ended
+
+    async def more(self) -> None:
+        """Receive another part."""
         piece = await self._receive()
         if not piece:
             raise ConnectionResetError("the connection was closed before the answer ended")

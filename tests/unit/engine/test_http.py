@@ -124,6 +124,71 @@ def test_a_read_of_an_engine() -> None:
     ]
 
 
+def streamed(answer: bytes) -> bytes:
+    """The body that is read from an answer as it comes."""
+
+    async def work() -> bytes:
+        async with served(answer) as (_, url):
+            sockets = Sockets(url, [])
+            async with http.stream(sockets, "/x", seconds=5) as (_, pieces):
+                return b"".join([piece async for piece in pieces])
+
+    return run(work())
+
+
+LINES = b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in (1, 20, 70_000, 300_000, 2))
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + LINES + b"0\r\n\r\n", b"x" * 370_023),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n\r\n\r\n0\r\n", b"\r\n"),
+        (b"HTTP/1.0 200\r\n\r\nto the end...", b"to the end"),
+    ],
+)
+def test_a_body_is_read_as_it_comes(answer: bytes, body: bytes) -> None:
+    """In whatever parts its chunks arrive."""
+    assert streamed(answer) == body
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [
+        (b"zz\r\n", BadAnswer),
+        (b"x" * 70_000, BadAnswer),
+        (b"3\r\nab...", ConnectionError),
+        (b"3\r\nabc\r\n...", ConnectionError),
+    ],
+)
+def test_a_stream_that_breaks_off(rest: bytes, error: type[Exception]) -> None:
+    """It does not end like one that is whole."""
+    with pytest.raises(error):
+        streamed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + rest)
+
+
+def test_a_log_is_followed_line_by_line() -> None:
+    """Its lines are there before its end; a container that is gone has the engine's message."""
+    first = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n\1\0\0\0\0\0\0\2a\n\r\n"
+    gone = b'HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n{"message":"gone"}'
+
+    async def work() -> list[str]:
+        async with served(INFO, first, gone) as (server, url), Engine(url, name="shop") as engine:
+            lines = engine.logs("web", follow=True, tail=1, timestamps=False)
+            assert (await anext(lines)).text == "a"
+            await lines.aclose()
+            with pytest.raises(EngineError, match="could not read the log of web") as caught:
+                await anext(engine.logs("web"))
+            assert (caught.value.status, caught.value.cause) == (404, "gone")
+            return server.requests
+
+    assert run(work())[1:] == [
+        "/v1.47/containers/web/logs?stdout=1&stderr=1&timestamps=0&follow=1&tail=1",
+        "/v1.47/containers/web/logs?stdout=1&stderr=1&timestamps=1&follow=0",
+    ]
+
+
 def test_an_engine_that_is_newer_than_we_know() -> None:
     """A first answer in a version that is too new is asked for again in the newest one that we know."""
     new = b"HTTP/1.1 200 OK\r\nApi-Version: 1.99\r\nContent-Length: 2\r\n\r\n[]"

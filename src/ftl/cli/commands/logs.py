@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config import Project
     from ftl.events import Emit
-    from ftl.host.session import Session
+    from ftl.host.session import Ahead, Session
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -114,12 +114,12 @@ def command(
         def warn(text: str) -> None:
             emit(Note(text, "warning"))
 
-        def connect(host: str = "") -> AbstractAsyncContextManager[Session]:
+        def connect(host: str = "", ahead: Ahead[Any] | None = None) -> AbstractAsyncContextManager[Session]:
             from ftl.host.session import open_session
             from ftl.ssh.machine import machine_of
 
             server = next((each for each in address.servers if each.host == host), address.server)
-            return open_session(machine_of(server, project=project.name))
+            return open_session(machine_of(server, project=project.name), ahead=ahead)
 
         if project.is_cluster and not address.narrowed:
             await _of_several(project, query, connect, show, warn, emit, follow=follow, requests=proxy)
@@ -141,10 +141,13 @@ def command(
             async with connect() as session:
                 await read_access(session, query, show)
         else:
-            from ftl.operations.views.logs import LogServer, read_logs
+            from ftl.host.session import Ahead
+            from ftl.operations.views.logs import LogServer, containers_of, read_logs
 
-            async with connect() as session:
-                await read_logs([LogServer(session.engine)], query, show, warn)
+            ahead = Ahead(lambda engine: containers_of(engine, query))
+            async with connect(ahead=ahead) as session:
+                containers = [await ahead.result(session.engine)]
+                await read_logs([LogServer(session.engine)], query, show, warn, containers=containers)
         if not show.count and lines != 0:
             emit(Note(nothing_logged(chosen, since, matching=grep)))
 

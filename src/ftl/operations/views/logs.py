@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ftl.aio import gather
 from ftl.dataclass import dataclass
@@ -31,9 +31,8 @@ NANOSECONDS = 1_000_000_000
 _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A line of a container's log.
+class LogEntry(NamedTuple):
+    """A line of a container's log. A tuple, for the reason that `LogLine` is one.
 
     Attributes:
         service: The service or dependency.
@@ -126,7 +125,7 @@ class LogServer:
         if not self.host:
             return entry
         time = shifted(entry.time, -self.ahead) if self.ahead else entry.time
-        return replace(entry, server=self.host, time=time)
+        return entry._replace(server=self.host, time=time)
 
 
 LogSource = tuple[LogServer, "Container"]
@@ -143,7 +142,14 @@ def shifted(time: str, seconds: float) -> str:
     return f"{datetime.fromtimestamp(full, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
-async def read_logs(servers: Sequence[LogServer], query: LogQuery, show: Show, warn: Warn) -> None:
+async def read_logs(
+    servers: Sequence[LogServer],
+    query: LogQuery,
+    show: Show,
+    warn: Warn,
+    *,
+    containers: Sequence[Sequence[Container]] | None = None,
+) -> None:
     """Show the containers' logs up to the present, merged by time.
 
     Args:
@@ -151,11 +157,14 @@ async def read_logs(servers: Sequence[LogServer], query: LogQuery, show: Show, w
         query: The lines to read.
         show: Called with each line, in order.
         warn: Called with a sentence for each container whose log cannot be read.
+        containers: Those of `containers_of`, by server; None: they are listed.
 
     Raises:
         FtlError: There is no such container, and no log that was kept with the release's record.
     """
-    lists = await gather(containers_of(server.engine, query) for server in servers)
+    lists = containers
+    if lists is None:
+        lists = await gather(containers_of(server.engine, query) for server in servers)
     sources = [(server, one) for server, listed in zip(servers, lists, strict=True) for one in listed]
     if not sources:
         names = ", ".join(server.engine.name for server in servers)
