@@ -203,7 +203,9 @@ def test_cron_makes_backups_and_keeps_the_newest(ftl: Callable[..., Project], se
     stored = app.run("backup", "cache", "--list", "--json").ok().result["backups"]
     assert (len(stored), sorted(one["file"] for one in stored)) == (2, sorted(files))
     (job,) = app.run("jobs", "--json").ok().result["jobs"]
-    while job["running"]:  # the next one has begun: its container does not have the last one's exit code any more
+    while job[
+        "running"
+    ]:  # the next one has begun: its container does not have the last one's exit code any more
         time.sleep(1)
         (job,) = app.run("jobs", "--json").ok().result["jobs"]
     assert (job["last"]["exit_code"], job["problem"]) == (0, None)
