@@ -124,7 +124,10 @@ class Client:
     async def stream(
         self, action: str, path: str, query: Mapping[str, object]
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """Body of a read that may last, as it comes; see `get`. Only the time to its beginning is bounded."""
+        """Body of a read that may last, as it comes; see `get`.
+
+        Only the time to its beginning is bounded.
+        """
         info = await self.info()
         async with self._mapping(action, CALL_SECONDS):
             target = f"/v{info.api}/{path}{_query(query)}"

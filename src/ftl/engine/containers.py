@@ -178,7 +178,7 @@ async def logs(
     until: str | None,
     timestamps: bool,
 ) -> AsyncGenerator[LogLine]:
-    """`GET /containers/{id}/logs`, without aiodocker: its reader does not tell the two streams apart."""
+    """`GET /containers/{id}/logs`: aiodocker's reader does not tell the two streams apart."""
     query = {
         "stdout": 1,
         "stderr": 1,
