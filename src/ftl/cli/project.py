@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.config import Project, Variables
+    from ftl.config.models.notification import Notification
     from ftl.config.secrets import ProjectSecrets
 
 FILE = "ftl.yaml"
@@ -65,10 +66,10 @@ def load_project(
         server=given.server if given is not None else None,
         fetch=fetch,
     )
-    if not show_secrets and project.secret_values:
+    if not show_secrets and (project.secret_values or (fetch and project.notify)):
         from ftl.ui.redact import redact
 
-        redact(project.secret_values.values())
+        redact([*project.secret_values.values(), *(one.url for one in project.notify if fetch)])
     if changes:
         _require_spelled_out(project, options)
     return LoadedProject(project, folder, _address(project, given))
@@ -94,6 +95,26 @@ def load_project_secrets(options: Options) -> tuple[ProjectSecrets, Path, Variab
     environment = _environment(options, path)
     variables = read_variables(folder, os.environ, env_files(environment))
     return load_secrets(path, environment=environment, variables=variables), folder, variables
+
+
+def load_notifications(options: Options) -> tuple[Notification, ...]:
+    """Read no more of the project's file than `notify`, with the secrets in it.
+
+    Args:
+        options: The global options.
+
+    Raises:
+        UsageError: There is no such file or environment.
+        ConfigError: `notify` is wrong.
+    """
+    from pathlib import Path
+
+    from ftl.config import env_files, loading, read_variables
+
+    path = Path(find_file(options.file))
+    environment = _environment(options, path)
+    variables = read_variables(path.resolve().parent, os.environ, env_files(environment))
+    return loading.load_notifications(path, environment=environment, variables=variables)
 
 
 def _environment(options: Options, path: Path) -> str:

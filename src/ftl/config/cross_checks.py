@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.checks import containers, names, places, registries, routing, schedules, services
+from ftl.config.checks import containers, names, notifications, places, registries, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 
@@ -41,6 +41,7 @@ def check(project: Project, reader: Reader) -> None:
     registries.registries(checks)
     schedules.jobs(checks)
     schedules.backups(checks)
+    notifications.notifications(checks)
     for index, service in enumerate(project.services):
         path: KeyPath = ("services", index)
         services.service(checks, service, path)

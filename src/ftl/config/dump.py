@@ -22,7 +22,7 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
 
     Args:
         project: The result of `load`.
-        show_secrets: False masks every value of env, passwords and tokens, and the values of variables in other
+        show_secrets: False masks every value of env, passwords, tokens and URLs of `notify`, and the values of variables in other
             places that may contain a secret (commands, hooks, build arguments).
     """
     plain = project.to_dict()
@@ -37,9 +37,23 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
     if not show_secrets:
         for item in (*shown["services"], *shown["dependencies"]):
             item["env"] = dict.fromkeys(item["env"], MASK)
+        for notification in shown["notify"]:
+            notification["url"] = MASK
         for registry in shown["registries"]:
             registry |= {name: MASK for name in ("password", "token") if registry[name] is not None}
     return shown
+
+
+def sensitive_values(project: Project) -> Iterator[str]:
+    """Values of variables in places that may contain a secret, and of secrets that were fetched."""
+    yield from project.secret_values.values()
+    plain: Any = project.to_dict()
+    for path in project.masked:
+        value = plain
+        for step in path:
+            value = value[step]
+        if isinstance(value, str):
+            yield value
 
 
 def origins(project: Project) -> dict[str, str]:

@@ -6,11 +6,14 @@ Every node of a parsed file knows its file, and every variable the file that it 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check
+from ftl.config.models.field_types import ListOf, Nested, key
+from ftl.config.models.notification import Notification
 from ftl.config.models.project import Project, Server
+from ftl.config.models.section import Section
 from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
@@ -20,6 +23,7 @@ from ftl.config.secrets import ProjectSecrets
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_file
 
@@ -28,6 +32,13 @@ if TYPE_CHECKING:
 
     from ftl.config.models.proxy import Proxy
     from ftl.config.variables.sources import Variables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Notify(Section):
+    notify: tuple[Notification, ...] = field(
+        default=(), metadata=key(ListOf(Nested(Notification, "url")), "")
+    )
 
 
 def overlay_path(path: Path, environment: str) -> Path:
@@ -115,6 +126,35 @@ def load_address(
     if found := problems.sorted():
         raise ConfigError(found)
     return replace(_narrowed(project, server), environment=environment, services=())
+
+
+def load_notifications(
+    path: Path, *, environment: str = "", variables: Variables
+) -> tuple[Notification, ...]:
+    """Read no more of a project's file than `notify`, and fetch no more than the secrets in it.
+
+    A rollback goes by what is deployed, and must not wait for any of this before it begins.
+
+    Args:
+        path: As for `load`.
+        environment: As for `load`.
+        variables: As for `load`.
+
+    Raises:
+        ConfigError: The file cannot be parsed, or `notify` is wrong.
+    """
+    problems = Problems()
+    root, folder = _merged(path, environment, problems), path.resolve().parent
+    others = {key: None for key in root.entries if key != "notify"}
+    only = root.replace(others)
+    secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), folder, variables)
+    reader = Reader(
+        Interpolator(variables.above(secrets.source(problems, fetch=True)), problems), folder, SHORT_FORMS
+    )
+    section = reader.section(_Notify, only, ())
+    if found := problems.sorted():
+        raise ConfigError(found)
+    return section.notify
 
 
 def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> ProjectSecrets:
@@ -211,7 +251,9 @@ def _with_server(project: Project, server: Server | None) -> Project:
     if server is None:
         return project
     project = replace(project, server=server)
-    return replace(project, proxy=_sandbox_proxy(project.proxy)) if server.is_sandbox else project
+    if not server.is_sandbox:
+        return project
+    return replace(project, proxy=_sandbox_proxy(project.proxy), notify=())  # nobody waits for its releases
 
 
 def _narrowed(project: Project, server: Server | None) -> Project:

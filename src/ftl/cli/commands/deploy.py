@@ -12,9 +12,14 @@ from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from ftl.cli.address import Address
     from ftl.cli.options import Options
+    from ftl.config import Project
     from ftl.deploy.deploying import DeployResult
     from ftl.events import Emit
+    from ftl.notifications.message import Message
 
 
 @click.command()
@@ -80,6 +85,7 @@ def command(
         project, root, address = load_project(options, changes=True)
 
         async def work(emit: Emit) -> DeployResult:
+            from ftl.deploy.backend import STANDALONE
             from ftl.deploy.deploying import deploy
             from ftl.deploy.origin import require_clean
             from ftl.deploy.request import DeployRequest, NewRelease
@@ -96,12 +102,16 @@ def command(
                 lock_wait=wait_lock,
             )
             machines = address.machines(project=project.name)
-            if not backup:
-                return await deploy(request, machines, emit=emit)
-            from ftl.deploy.backend import STANDALONE
-            from ftl.operations.databases.deploy_backup import with_backups
+            if backup:
+                from ftl.operations.databases.deploy_backup import with_backups
 
-            return await deploy(request, machines, emit=emit, backend=with_backups(STANDALONE))
+                backend = with_backups(STANDALONE)
+            else:
+                backend = STANDALONE
+            deploying = deploy(request, machines, emit=emit, backend=backend)
+            if not project.notify:
+                return await deploying
+            return await _notified(project, address, deploying, emit)
 
         result = run(
             options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result))
@@ -111,3 +121,24 @@ def command(
             append(path, result_text(project.name, result, address.urls(project, result)))
         if not options.json:
             print_deploy(result, address.urls(project, result), address.host_requests(project))
+
+
+async def _notified(
+    project: Project, address: Address, deploying: Awaitable[DeployResult], emit: Emit
+) -> DeployResult:
+    """Deploy, and send a message about the outcome; none where everything was live already."""
+    from ftl.cli.notify import Notifier
+    from ftl.config.dump import sensitive_values
+    from ftl.figures import duration
+
+    notifier = Notifier(
+        "deploy", project.name, address.server.host, lambda: project.notify, tuple(sensitive_values(project))
+    )
+
+    def success(result: DeployResult) -> Message | None:
+        if not result.changed:
+            return None
+        body = [f"on {notifier.server}, in {duration(result.seconds)}", *address.urls(project, result)]
+        return notifier.message("deploy", f"{result.release} is live", body, result.release)
+
+    return await notifier.watch(deploying, success, emit=emit)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.change import ChangeCall, changes_project, plan_fields
-from ftl.cli.project import load_project
+from ftl.cli.project import load_notifications, load_project
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from ftl.cli.output import Fields
     from ftl.events import Emit
+    from ftl.notifications.message import Message
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.rollback import Rollback
     from ftl.ssh.machine import Machine
@@ -65,10 +66,31 @@ def command(
         from ftl.operations.changes.rollback import RollbackRequest, rollback
 
         request = RollbackRequest(asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh)
-        return await rollback(request, machines, emit=emit)
+        rolling_back = rollback(request, machines, emit=emit)
+        if change.dry_run or not change.target.has_file or change.target.address.server.is_sandbox:
+            return await rolling_back
+        return await _notified(change, rolling_back, emit)
 
     def fields(done: Rollback) -> Fields:
         result = plan_fields(done.plan) if change.dry_run else change.deploy_fields(done.applied)
         return {**result, "rollback_of": done.target, "hold": reason or None, "dry_run": change.dry_run}
 
     change.run("rollback", work, fields, lambda done: change.print_deploy(done.applied))
+
+
+async def _notified(change: ChangeCall, rolling_back: Awaitable[Rollback], emit: Emit) -> Rollback:
+    """Roll back, and send a message about the outcome; `notify` is read only then."""
+    from ftl.cli.notify import Notifier
+
+    target = change.target
+    notifier = Notifier(
+        "rollback", target.project, target.address.server.host, lambda: load_notifications(change.options)
+    )
+
+    def success(done: Rollback) -> Message | None:
+        if done.plan.empty:
+            return None
+        title = f"{done.plan.release} is live, a rollback to {done.target}"
+        return notifier.message("rollback", title, [f"on {notifier.server}"], done.plan.release)
+
+    return await notifier.watch(rolling_back, success, emit=emit)

@@ -9,6 +9,7 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run_sync
+from ftl.config.variables.interpolation import MASK
 from ftl.figures import count
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def command(options: Options) -> None:
             from ftl.deploy.plan.sites import read_files
 
             read_files(project, root)
+        _check_notifications(project)
         return project
 
     project = run_sync(options, "validate", work, _fields)
@@ -45,6 +47,34 @@ def command(options: Options) -> None:
         put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}{jobs}")
         for name, times in _next(project).items():
             put(f"job {name} runs at {', '.join(times)}")
+
+
+def _check_notifications(project: Project) -> None:
+    """Check the URLs that only apprise can read; a placeholder for a secret says nothing about one.
+
+    Raises:
+        UsageError: apprise is not installed.
+        ConfigError: It cannot read one.
+    """
+    others = [(index, one) for index, one in enumerate(project.notify) if not one.is_webhook]
+    if not others:
+        return
+    from ftl.errors import ConfigError
+    from ftl.notifications import services
+
+    problems = [
+        project.marks.problem(
+            f"url: apprise does not know this {one.scheme}:// URL",
+            "notify",
+            index,
+            "url",
+            hint="https://appriseit.com/services lists how those of each service are written",
+        )
+        for index, one in others
+        if MASK not in one.url and not services.knows(one.url)
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _fields(project: Project) -> Fields:

@@ -24,11 +24,13 @@ class Scalar:
         noun: Its name in the reference.
         parse: Text -> value; raises `scalars.InvalidValue`.
         json_schema: JSON Schema of the value without variables.
+        confidential: The value itself is a secret: no message quotes it, wherever it is written.
     """
 
     noun: str
     parse: Callable[[str], object] = scalars.text
     json_schema: Mapping[str, object] = field(default_factory=dict)
+    confidential: bool = False
 
 
 @dataclass(frozen=True, slots=True)

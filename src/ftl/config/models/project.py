@@ -13,6 +13,7 @@ from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import ListOf, Nested, key
+from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret
 from ftl.config.models.section import Section
@@ -51,6 +52,7 @@ __all__ = [
     "Hooks",
     "Job",
     "Logging",
+    "Notification",
     "Project",
     "ProjectInfo",
     "Proxy",
@@ -154,6 +156,13 @@ class Project(Section):
         metadata=key(
             ListOf(Nested(Registry)),
             "Credentials for registries. For other registries, those of `docker login` and its helpers are used.",
+        ),
+    )
+    notify: tuple[Notification, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(Nested(Notification, "url")),
+            "Places that get a message about deploys, rollbacks, failures, jobs and certificates.",
         ),
     )
     protected: bool = field(

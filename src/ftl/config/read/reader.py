@@ -25,6 +25,7 @@ from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.labels import hint_section, quoted, section_label, value_label
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
+from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, describe_kind, is_null
 from ftl.dataclass import dataclass
 
@@ -194,6 +195,8 @@ class Reader:
             shown, hint = text.text, error.hint
             if text.masked != text.text and isinstance(node, ScalarNode):
                 shown, hint = node.text, text.origin
+            elif scalar.confidential:
+                shown = MASK
             self.report(text.mark, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
         self._record_masked(path, text, key)
@@ -221,6 +224,8 @@ class Reader:
 
     def _report_no_list(self, item: FieldType, node: ScalarNode | MappingNode, path: KeyPath) -> None:
         first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
+        if isinstance(node, ScalarNode) and _is_confidential(item):
+            first = "${NAME}"
         by_name = (
             isinstance(node, MappingNode) and isinstance(item, Nested) and "name" in keys_of(item.section)
         )
@@ -270,3 +275,10 @@ def _is_short(node: Node, key: Key) -> bool:
     return isinstance(node, ScalarNode) or (
         isinstance(node, SequenceNode) and isinstance(key.type, CommandLine)
     )
+
+
+def _is_confidential(item: FieldType) -> bool:
+    """Whether a single value in place of an item is a secret."""
+    if isinstance(item, Nested) and item.shorthand is not None:
+        item = keys_of(item.section)[item.shorthand].type
+    return isinstance(item, Scalar) and item.confidential

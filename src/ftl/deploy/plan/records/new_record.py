@@ -64,8 +64,8 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
 
 def _recorded_project(diff: Diff) -> dict[str, Any]:
     """The resolved ftl.yaml for the record; services that a partial deploy left alone stay as they were recorded."""
-    # Nobody's password for a registry is kept on a server; a rollback needs none.
-    project = replace(diff.project, registries=()).to_dict()
+    # Nobody's password for a registry is kept on a server; a rollback needs none, and no URL of a notification.
+    project = replace(diff.project, registries=(), notify=()).to_dict()
     only = diff.request.services
     if only:
         sections = [

@@ -64,6 +64,7 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
             server=server,
             services=services,
             registries=(),
+            notify=(),
             secrets=(),
             environment=record.environment,
         )

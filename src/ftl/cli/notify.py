@@ -1,0 +1,99 @@
+"""Send a message about how the work of a command ended (`notify` in ftl.yaml)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from ftl.dataclass import dataclass
+from ftl.errors import ConfigError, FtlError, Interrupted, LockHeld, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ftl.config.models.notification import HereEvent, Notification
+    from ftl.events import Emit
+    from ftl.notifications.message import Message
+
+T = TypeVar("T")
+
+_NOTHING_BEGAN = (ConfigError, Interrupted, LockHeld, UsageError)
+"""Errors that concern only the person at the command: they called it wrongly, stopped it, or came second."""
+
+LOAD_SECONDS = 30.0
+"""Limit for the secrets in `notify` of a command that needs no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Messages of one command.
+
+    Attributes:
+        command: "deploy" or "rollback".
+        project: The project's name.
+        server: The server as ftl.yaml names it.
+        load: Reads `notify`; called when there is a message, and may take as long as the secrets in it.
+        secrets: Values that no message may have, beside those that are redacted anyway.
+    """
+
+    command: str
+    project: str
+    server: str
+    load: Callable[[], Sequence[Notification]]
+    secrets: Sequence[str] = ()
+
+    def message(self, event: HereEvent, title: str, body: Sequence[str], release: str = "") -> Message:
+        """A message without secrets."""
+        from ftl.notifications.message import Message, without
+        from ftl.ui.redact import redacted
+
+        text = without(redacted("\n".join([f"{self.project}: {title}", *body])), self.secrets)
+        first, _, rest = text.partition("\n")
+        return Message(event, first, rest, self.project, self.server, release)
+
+    def failure(self, error: FtlError) -> Message:
+        """The message about a failure: our own sentence, and nothing that a build, hook or container printed."""
+        return self.message("failure", f"{self.command} failed", [error.message, f"on {self.server}"])
+
+    async def watch(
+        self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit
+    ) -> T:
+        """Do the work, and send a message about its outcome; that one fails is a note.
+
+        Args:
+            work: The work of the command.
+            success: The message about its result; None: it did nothing that anybody waits for.
+            emit: Receives the notes.
+
+        Raises:
+            FtlError: As the work.
+        """
+        try:
+            result = await work
+        except FtlError as error:
+            if not isinstance(error, _NOTHING_BEGAN):
+                await self._send(self.failure(error), emit)
+            raise
+        message = success(result)
+        if message is not None:
+            await self._send(message, emit)
+        return result
+
+    async def _send(self, message: Message, emit: Emit) -> None:
+        from ftl.events import Note
+        from ftl.notifications.send import in_thread, send
+        from ftl.ui.redact import redact
+
+        try:
+            notifications = await in_thread(self.load, LOAD_SECONDS)
+        except TimeoutError:
+            emit(Note("no notification was sent: the secrets in `notify` took too long", "warning"))
+            return
+        except ConfigError as error:
+            first = error.problems[0].message
+            emit(Note(f"no notification was sent: {first}", "warning", hint="`ftl validate` shows the place"))
+            return
+        except FtlError as error:
+            emit(Note(f"no notification was sent: {error.message}", "warning", hint=error.hint))
+            return
+        redact(one.url for one in notifications)
+        await send(message, notifications, emit=emit)

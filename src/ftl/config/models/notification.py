@@ -1,0 +1,95 @@
+"""Notifications: the section of ftl.yaml, and the events that they are about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import Literal, get_args
+
+from ftl.config.models.field_types import ListOf, Scalar, key
+from ftl.config.models.section import Section
+from ftl.config.values.scalars import InvalidValue
+from ftl.dataclass import dataclass
+from ftl.suggestions import closest_match
+
+HereEvent = Literal["deploy", "failure", "rollback"]
+"""Events of commands, which the machine of the command sends."""
+
+ServerEvent = Literal["job_failure", "certificate"]
+"""Events that come about on the server without a command; the server sends them."""
+
+NotificationEvent = HereEvent | ServerEvent
+
+HERE_EVENTS: tuple[HereEvent, ...] = get_args(HereEvent)
+SERVER_EVENTS: tuple[ServerEvent, ...] = get_args(ServerEvent)
+EVENTS: tuple[NotificationEvent, ...] = (*HERE_EVENTS, *SERVER_EVENTS)
+
+
+def _event(text: str) -> str:
+    if text in EVENTS:
+        return text
+    match = closest_match(text, EVENTS)
+    raise InvalidValue(f"is not one of {', '.join(EVENTS)}", f"did you mean {match}?" if match else None)
+
+
+def _url(text: str) -> str:
+    r"""A URL with a scheme; without `"` and `\`, which curl's configuration would have to escape.
+
+    Raises:
+        InvalidValue: It is not one.
+    """
+    scheme, _, rest = text.partition("://")
+    known = re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) and re.fullmatch(r"[^\s\"'\\]+", rest)
+    host = re.fullmatch(r"([^/?#]*@)?[^/?#@:]+(:[0-9]+)?([/?#].*)?|([^/?#]*@)?\[[0-9a-fA-F:.]+\].*", rest)
+    if not known or not text.isprintable() or (scheme in ("http", "https") and not host):
+        raise InvalidValue(
+            "is not a URL", "write one like https://hooks.example.com/T0/B0, or one of apprise: tgram://TOKEN/CHAT"
+        )
+    return text
+
+
+EVENT = Scalar("event", _event, {"enum": list(EVENTS)})
+NOTIFICATION_URL = Scalar("URL", _url, {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*://"}, confidential=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification(Section):
+    """`notify[]:` a place that gets messages.
+
+    A single value is the URL. It is a secret: whoever knows it can write there.
+    """
+
+    url: str = field(
+        repr=False,
+        metadata=key(
+            NOTIFICATION_URL,
+            "`https://` (or `http://`): a webhook, which gets a POST with JSON. Other schemes are those of apprise, "
+            "with the extra `ftl-deploy[notify]`. Write `${NAME}`, not the URL itself.",
+            sensitive=True,
+        ),
+    )
+    events: tuple[NotificationEvent, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(EVENT),
+            "What it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
+            "`certificate`, which the server sends by itself.",
+            default="all that its URL can get",
+        ),
+    )
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of its URL."""
+        return self.url.partition("://")[0]
+
+    @property
+    def is_webhook(self) -> bool:
+        """Whether it gets plain POST requests, which a server can send, too."""
+        return self.scheme in ("http", "https")
+
+    def gets(self, event: NotificationEvent) -> bool:
+        """Whether it gets messages about an event."""
+        if event in SERVER_EVENTS and not self.is_webhook:
+            return False
+        return event in self.events or not self.events
