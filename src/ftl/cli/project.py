@@ -66,10 +66,10 @@ def load_project(
         server=given.server if given is not None else None,
         fetch=fetch,
     )
-    if not show_secrets and (project.secret_values or (fetch and project.notify)):
+    if not show_secrets and (project.secret_values or project.notify):
         from ftl.ui.redact import redact
 
-        redact([*project.secret_values.values(), *(one.url for one in project.notify if fetch)])
+        redact([*project.secret_values.values(), *(one.url for one in project.notify)])
     if changes:
         _require_spelled_out(project, options)
     return LoadedProject(project, folder, _address(project, given))

@@ -1,7 +1,6 @@
 """Chat services, mail and push messages through apprise, an optional dependency.
 
-The only module that imports apprise, and it does so on first use: with what it needs it has 10 MB, and takes most of a
-second. Blocks; runs in a thread.
+The only module that imports apprise, and it does so on first use: with what it needs it has MEGABYTES MB, and takes MILLISECONDS ms. Blocks; runs in a thread.
 """
 
 from __future__ import annotations
@@ -20,9 +19,16 @@ INSTALL = "uv tool install 'ftl-deploy[notify]'"
 _TYPES = {"deploy": "success", "rollback": "warning", "failure": "failure"}
 
 
-def is_installed() -> bool:
-    """Whether apprise can be imported."""
-    return find_spec("apprise") is not None
+def require(url: str) -> None:
+    """Make sure that apprise, which a URL needs, is installed.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if find_spec("apprise") is None:
+        raise UsageError(
+            f"notifications to {url.partition('://')[0]}:// need apprise, which is not installed", hint=INSTALL
+        )
 
 
 def knows(url: str) -> bool:
@@ -51,10 +57,7 @@ def notify(url: str, message: Message) -> None:
 
 def _service(url: str) -> Any:
     """The service of a URL, which keeps nothing on this machine's disk; None for a URL that apprise cannot read."""
-    if not is_installed():
-        raise UsageError(
-            f"notifications to {url.partition('://')[0]}:// need apprise, which is not installed", hint=INSTALL
-        )
+    require(url)
     import logging
 
     import apprise

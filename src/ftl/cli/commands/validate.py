@@ -9,7 +9,6 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run_sync
-from ftl.config.variables.interpolation import MASK
 from ftl.figures import count
 
 if TYPE_CHECKING:
@@ -56,22 +55,26 @@ def _check_notifications(project: Project) -> None:
         UsageError: apprise is not installed.
         ConfigError: It cannot read one.
     """
-    others = [(index, one) for index, one in enumerate(project.notify) if not one.is_webhook]
+    from ftl.config.models.notification import NOT_FETCHED
+
+    others = [
+        (index, one)
+        for index, one in enumerate(project.notify)
+        if not one.is_webhook and one.url != NOT_FETCHED
+    ]
     if not others:
         return
     from ftl.errors import ConfigError
     from ftl.notifications import services
 
+    services.require(others[0][1].url)
     problems = [
-        project.marks.problem(
+        project.marks.nearest("notify", index, "url").unquoted.problem(
             f"url: apprise does not know this {one.scheme}:// URL",
-            "notify",
-            index,
-            "url",
-            hint="https://appriseit.com/services lists how those of each service are written",
+            "https://appriseit.com/services/ shows the URLs of each service",
         )
         for index, one in others
-        if MASK not in one.url and not services.knows(one.url)
+        if NOT_FETCHED not in one.url and not services.knows(one.url)
     ]
     if problems:
         raise ConfigError(problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.notification import SERVER_EVENTS
+from ftl.config.models.notification import NOT_FETCHED, SERVER_EVENTS
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
@@ -21,7 +21,7 @@ def notifications(checks: Checks) -> None:
             if event not in SERVER_EVENTS:
                 continue
             mark = checks.mark(*path, number)
-            if notification.url and not notification.is_webhook:
+            if notification.url not in ("", NOT_FETCHED) and not notification.is_webhook:
                 message = f"events: the server sends {event} by itself, and only to http:// and https:// URLs"
                 checks.report(mark, message, "use the webhook of the service, or leave this event out")
             elif checks.project.is_cluster:

@@ -22,6 +22,9 @@ NotificationEvent = HereEvent | ServerEvent
 
 HERE_EVENTS: tuple[HereEvent, ...] = get_args(HereEvent)
 SERVER_EVENTS: tuple[ServerEvent, ...] = get_args(ServerEvent)
+NOT_FETCHED = "********"
+"""In place of a secret's value where it is not fetched, as for `ftl validate`."""
+
 EVENTS: tuple[NotificationEvent, ...] = (*HERE_EVENTS, *SERVER_EVENTS)
 
 
@@ -38,6 +41,8 @@ def _url(text: str) -> str:
     Raises:
         InvalidValue: It is not one.
     """
+    if text == NOT_FETCHED:
+        return text
     scheme, _, rest = text.partition("://")
     known = re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) and re.fullmatch(r"[^\s\"'\\]+", rest)
     host = re.fullmatch(r"([^/?#]*@)?[^/?#@:]+(:[0-9]+)?([/?#].*)?|([^/?#]*@)?\[[0-9a-fA-F:.]+\].*", rest)

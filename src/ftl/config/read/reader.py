@@ -6,7 +6,7 @@ so that everything else in the file is checked in the same run.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models import field_types
@@ -192,12 +192,12 @@ class Reader:
         try:
             value = scalar.parse(text.text)
         except InvalidValue as error:
-            shown, hint = text.text, error.hint
+            shown, hint, mark = text.text, error.hint, text.mark
             if text.masked != text.text and isinstance(node, ScalarNode):
                 shown, hint = node.text, text.origin
             elif scalar.confidential:
-                shown = MASK
-            self.report(text.mark, f"{label}: {quoted(shown)} {error.message}", hint)
+                shown, mark = MASK, mark.unquoted
+            self.report(mark, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
         self._record_masked(path, text, key)
         return value
@@ -226,6 +226,7 @@ class Reader:
         first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
         if isinstance(node, ScalarNode) and _is_confidential(item):
             first = "${NAME}"
+            node = replace(node, mark=node.mark.unquoted)
         by_name = (
             isinstance(node, MappingNode) and isinstance(item, Nested) and "name" in keys_of(item.section)
         )

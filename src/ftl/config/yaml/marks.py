@@ -7,7 +7,7 @@ parser and the message has to know how many files there are.
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -57,6 +57,11 @@ class Mark:
     column: int = 0
     offset: int = 0
     used_at: Mark | None = None
+
+    @property
+    def unquoted(self) -> Mark:
+        """The same place, in a file whose lines problems do not quote."""
+        return replace(self, file=replace(self.file, confidential=True))
 
     def problem(self, message: str, hint: str | None = None) -> Problem:
         """Make a problem at this place."""
