@@ -54,9 +54,7 @@ class Notifier:
         """The message about a failure: our own sentence, and nothing that a build, hook or container printed."""
         return self.message("failure", f"{self.command} failed", [error.message, f"on {self.server}"])
 
-    async def watch(
-        self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit
-    ) -> T:
+    async def watch(self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit) -> T:
         """Do the work, and send a message about its outcome; that one fails is a note.
 
         Args:

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.checks import containers, names, notifications, places, registries, routing, schedules, services
+from ftl.config.checks import (
+    containers,
+    names,
+    notifications,
+    places,
+    registries,
+    routing,
+    schedules,
+    services,
+)
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 

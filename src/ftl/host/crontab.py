@@ -73,6 +73,28 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
         )
 
 
+async def write_notifications(machine: Machine, project: str, *, certificates: bool) -> None:
+    """Write the scripts that send a project's messages, and the line that has its certificates checked each day.
+
+    Args:
+        machine: The server.
+        project: The project.
+        certificates: Check them; otherwise the line goes.
+
+    Raises:
+        ServerError: The server cannot do it.
+    """
+    script = _certificates_script() if certificates else ""
+    argv = _command("notify", project, machine.engine_socket, _job_script(), script)
+    done = await machine.run(argv, timeout=SECONDS)
+    if done.exit_code != 0:
+        raise ServerError(
+            f"{machine.name} cannot send notifications",
+            cause=_text(done.stdout) or _text(done.stderr),
+            hint="`ftl setup` installs cron; curl and openssl are in packages of these names",
+        )
+
+
 async def start(machine: Machine, container: str) -> str:
     """Start a job by hand, unless a run of it is under way. The server enforces its timeout.
 
@@ -104,7 +126,19 @@ def _command(action: str, *arguments: str) -> list[str]:
 
 
 def _job_script() -> str:
-    return _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "job.sh")
+    return (
+        _PATH
+        + program("ftl.proxy", "scripts/docker.sh")
+        + program("ftl.host", "lock_file.sh", "notify.sh", "job.sh")
+    )
+
+
+def _certificates_script() -> str:
+    return (
+        _PATH
+        + program("ftl.proxy", "scripts/docker.sh")
+        + program("ftl.host", "notify.sh", "certificates.sh")
+    )
 
 
 def _fields(line: CronLine) -> str:

@@ -4,6 +4,8 @@
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
 # "write": $3 is the engine's socket (or empty), $4 the text of job.sh; stdin has a line for each job:
 # fields where the server's clock is UTC|fields elsewhere|container.
+# "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
+# certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -50,23 +52,50 @@ if [ "$action" = check ]; then
     exit 0
 fi
 
+# The lines without those of a mark, and then ours.
+replace_lines() { # MARK LINES
+    others=$(printf '%s\n' "$listed" | awk -v mark="$1" 'substr($0, length($0) - length(mark) + 1) != mark')
+    printf '%s' "${others:+$others
+}" "${2:+$2
+}" | crontab - 2>&1 || fail "cron refuses the crontab"
+}
+
+write_script() { # NAME TEXT
+    printf '%s' "$2" >"$HOME/.ftl/$1.new" && mv "$HOME/.ftl/$1.new" "$HOME/.ftl/$1" ||
+        fail "$HOME/.ftl/$1 cannot be written"
+}
+
 umask 077
 mkdir -p "$HOME/.ftl" && exec 9>"$HOME/.ftl/crontab.lock" || fail "$HOME/.ftl cannot be written"
 flock 9
+
+if [ "$action" = notify ]; then
+    ours=
+    if [ -n "$3" ]; then
+        ours=$(printf '17 6 * * * sh "$HOME/.ftl/certificates.sh" "%s" %s >/dev/null 2>&1 # ftl-certificates %s' \
+            "$1" "$project" "$project")
+        write_script certificates.sh "$3"
+    fi
+    write_script job.sh "$2" # an earlier FTL's sends nothing
+    if command -v crontab >/dev/null; then
+        current
+        replace_lines "# ftl-certificates $project" "$ours"
+    fi
+    command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
+    [ -n "$3" ] || exit 0
+    command -v openssl >/dev/null || fail 'there is no openssl, which reads certificates'
+    { command -v crontab >/dev/null && runs; } || fail 'cron does not run'
+    exit 0
+fi
+
 command -v crontab >/dev/null || exit 0
 current
-mark="# ftl $project"
-others=$(printf '%s\n' "$listed" | awk -v mark="$mark" 'substr($0, length($0) - length(mark) + 1) != mark')
 is_utc && utc=yes || utc=
+mark="# ftl $project"
 ours=$(while IFS='|' read -r in_utc elsewhere container; do
     if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
     printf '%s sh "$HOME/.ftl/job.sh" "%s" %s >/dev/null 2>&1 %s\n' \
         "$fields" "$1" "$container" "$mark"
 done)
-if [ -n "$ours" ]; then
-    printf '%s' "$2" >"$HOME/.ftl/job.sh.new" && mv "$HOME/.ftl/job.sh.new" "$HOME/.ftl/job.sh" ||
-        fail "$HOME/.ftl/job.sh cannot be written"
-fi
-printf '%s' "${others:+$others
-}" "${ours:+$ours
-}" | crontab - 2>&1 || fail "cron refuses the crontab"
+[ -z "$ours" ] || write_script job.sh "$2"
+replace_lines "$mark" "$ours"

@@ -1,5 +1,5 @@
 # Starts the container of a job, unless its schedule says no; stops it after its timeout. Follows ftl.proxy's docker.sh,
-# which sets `socket`, and lock_file.sh. Runs on the server, by cron or by hand.
+# which sets `socket`, lock_file.sh and notify.sh. Runs on the server, by cron or by hand.
 #
 # $1: the container's name; $2: "now" if it is started by hand. Then stdout is "started ID", "running", "gone" or
 # "failed REASON", and the timeout is left to a process in the background. Its label ftl.when has the schedule: minutes,
@@ -15,6 +15,21 @@ moment=$(date +%s)
 answer() { # WORDS: only who starts it by hand reads them
     [ "$mode" != now ] || echo "$*"
     exit 0
+}
+
+# Who starts it by hand sees how it ends.
+report() { # TEXT
+    [ "$mode" = now ] || notify "$project" job_failure "the job $job $1"
+}
+
+report_end() {
+    # shellcheck disable=SC2046
+    set -- $(inspect '{{.State.ExitCode}} {{.State.OOMKilled}}' "$id")
+    case $* in
+    '' | '0 '*) ;;
+    *true) report 'had too little memory (out of memory)' ;;
+    *) report "ended with status $1" ;;
+    esac
 }
 
 inspect() {
@@ -83,7 +98,10 @@ stop_in_time() {
     end=$(($(date +%s) + seconds))
     while :; do
         running=$(inspect '{{.State.Running}}' "$id")
-        [ "$running" = false ] && exit 0
+        if [ "$running" = false ]; then
+            report_end
+            exit 0
+        fi
         [ -z "$running" ] && docker ps -q >/dev/null 2>&1 && exit 0 # it has ended, and a deploy has removed it
         left=$((end - $(date +%s)))
         [ "$left" -gt 0 ] || break
@@ -91,12 +109,16 @@ stop_in_time() {
         sleep 0.2
     done
     docker stop -t 10 "$id" >/dev/null
+    report "was stopped by its timeout, after $seconds s"
 }
 
 [ "$mode" = now ] || { look && is_due; } || exit 0
 take_lock || answer "failed $file cannot be locked"
 # Once more: a deploy may have removed the container in between.
-start || start || answer "failed $failure"
+if ! start && ! start; then
+    report 'did not start' # the engine's reason may have an env value in it
+    answer "failed $failure"
+fi
 exec 5<&-
 if [ "$mode" != now ]; then
     stop_in_time

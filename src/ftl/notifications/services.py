@@ -27,7 +27,8 @@ def require(url: str) -> None:
     """
     if find_spec("apprise") is None:
         raise UsageError(
-            f"notifications to {url.partition('://')[0]}:// need apprise, which is not installed", hint=INSTALL
+            f"notifications to {url.partition('://')[0]}:// need apprise, which is not installed",
+            hint=INSTALL,
         )
 
 
@@ -50,7 +51,9 @@ def notify(url: str, message: Message) -> None:
     service = _service(url)
     if service is None:
         raise NotSent("apprise does not know this kind of URL", hint="`ftl validate` says which one it is")
-    if not service.notify(title=message.title, body=message.body or message.title, notify_type=_TYPES[message.event]):
+    if not service.notify(
+        title=message.title, body=message.body or message.title, notify_type=_TYPES[message.event]
+    ):
         # apprise's log has the reason, and at times the token with it.
         raise NotSent("the service did not take it", hint="`apprise -vv -b test URL` says why")
 

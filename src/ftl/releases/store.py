@@ -40,6 +40,7 @@ VOLUME = "ftl-state"
 ROOT = "/ftl"
 
 _HOLD = "hold.json"
+_NOTIFY = "notify"
 _SUMMARY = "history.jsonl"
 
 SUMMARIES = 200
@@ -72,12 +73,14 @@ class History:
         hold: The stop for deploys, if there is one.
         audit: The changes of the project, oldest first.
         watches: Release -> its watch, of those that have or had one.
+        notify: Where the server sends messages by itself, as `ftl.host`'s notify.sh reads it; secret.
     """
 
     records: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
+    notify: bytes = field(default=b"", repr=False)
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -94,6 +97,7 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
         _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
         audited(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
         watches,
+        files.get(f"{project}/{_NOTIFY}", b""),
     )
 
 
@@ -200,6 +204,11 @@ async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
     """Set or end the stop for deploys."""
     data = json.dumps(asdict(hold)).encode() if hold is not None else b""
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_HOLD}": data}))
+
+
+async def write_notify(engine: Engine, project: str, lines: bytes) -> None:
+    """Say where the server sends messages by itself; nothing: nowhere."""
+    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_NOTIFY}": lines}))
 
 
 async def write_watch(engine: Engine, project: str, watch: ReleaseWatch) -> None:

@@ -48,13 +48,16 @@ def _url(text: str) -> str:
     host = re.fullmatch(r"([^/?#]*@)?[^/?#@:]+(:[0-9]+)?([/?#].*)?|([^/?#]*@)?\[[0-9a-fA-F:.]+\].*", rest)
     if not known or not text.isprintable() or (scheme in ("http", "https") and not host):
         raise InvalidValue(
-            "is not a URL", "write one like https://hooks.example.com/T0/B0, or one of apprise: tgram://TOKEN/CHAT"
+            "is not a URL",
+            "write one like https://hooks.example.com/T0/B0, or one of apprise: tgram://TOKEN/CHAT",
         )
     return text
 
 
 EVENT = Scalar("event", _event, {"enum": list(EVENTS)})
-NOTIFICATION_URL = Scalar("URL", _url, {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*://"}, confidential=True)
+NOTIFICATION_URL = Scalar(
+    "URL", _url, {"type": "string", "pattern": "^[a-z][a-z0-9+.-]*://"}, confidential=True
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

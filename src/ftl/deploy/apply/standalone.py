@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ftl.deploy.apply import containers, hooks, image_removal, images, jobs, proxy, records, services, watch
+from ftl.deploy.apply import (
+    containers,
+    hooks,
+    image_removal,
+    images,
+    jobs,
+    notifications,
+    proxy,
+    records,
+    services,
+    watch,
+)
 from ftl.deploy.apply.runners import Runners
 
 RUNNERS = Runners(
@@ -11,6 +22,7 @@ RUNNERS = Runners(
     images.RUNNERS,
     image_removal.RUNNERS,
     jobs.RUNNERS,
+    notifications.RUNNERS,
     proxy.RUNNERS,
     records.RUNNERS,
     watch.RUNNERS,

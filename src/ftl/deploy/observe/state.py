@@ -77,6 +77,7 @@ class Observed:
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
+        notify: Where the server sends messages by itself (`ftl.releases.store.write_notify`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
     """
@@ -95,6 +96,7 @@ class Observed:
     unsettled: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
+    notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
 
@@ -297,6 +299,7 @@ async def look(
         hold=history.result().hold,
         audit=history.result().audit,
         watches=history.result().watches,
+        notify=history.result().notify,
     )
     policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
     return replace(observed, policies=policies)

@@ -31,6 +31,7 @@ from ftl.deploy.plan.steps import (
 from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
+from ftl.deploy.plan.tracks.notifications import notifications_track
 from ftl.deploy.plan.tracks.rollout import (
     dependency_track,
     image_tracks,
@@ -140,6 +141,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.
     yield Stage("routes", (_routes(diff), _switched_jobs(diff)))
     yield Stage("end of hold", (_end_of_hold(diff),))
+    yield Stage("notifications", (notifications_track(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
     cleans_jobs = (diff.makes_release and not watched(diff)) or diff.jobs.resumed
     old_jobs = jobs.clean_track(diff.jobs) if cleans_jobs else ()

@@ -18,6 +18,7 @@ from ftl.deploy.plan.steps import (
     RemoveSite,
     RemoveVolumes,
     SetHold,
+    SetNotifications,
     StopAndRemove,
     WriteCrontab,
 )
@@ -169,6 +170,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
             (
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
+                (SetNotifications(observed.project, b""),) if observed.notify else (),
             ),
         ),
     )

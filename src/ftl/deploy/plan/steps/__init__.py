@@ -27,6 +27,7 @@ from ftl.deploy.plan.steps.images import (
     TagPulled,
 )
 from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
     AwaitCertificates,
@@ -90,6 +91,7 @@ __all__ = [
     "ServiceStep",
     "SetAvailability",
     "SetHold",
+    "SetNotifications",
     "SetRestartPolicy",
     "StartContainers",
     "StartDependency",

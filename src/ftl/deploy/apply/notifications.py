@@ -1,0 +1,32 @@
+"""Runner of the step about the messages that the server sends by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.aio import shielded
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.plan.steps import SetNotifications
+from ftl.errors import FtlError
+from ftl.events import Note
+from ftl.host import crontab
+from ftl.releases import store
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+
+RUNNERS = Runners()
+
+
+@RUNNERS.runs(SetNotifications)
+async def set_notifications(context: DeployContext, step: SetNotifications) -> None:
+    """Write the webhooks and the scripts. That the server cannot use them is a note: the release is live."""
+    try:
+        await store.write_notify(context.engine, step.project, step.lines)
+        await shielded(
+            crontab.write_notifications(context.machine, step.project, certificates=step.certificates)
+        )
+    except FtlError as error:
+        if step.lines:
+            because = f" ({error.cause})" if error.cause else ""
+            context.emit(Note(f"{error.message}{because}", "warning", hint=error.hint))

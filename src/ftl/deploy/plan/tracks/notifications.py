@@ -1,0 +1,48 @@
+"""Track about the messages that the server sends by itself. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.models.notification import SERVER_EVENTS
+from ftl.deploy.plan.steps import SetNotifications
+from ftl.deploy.request import NewRelease
+from ftl.proxy.tls.policy import secured_hosts
+
+if TYPE_CHECKING:
+    from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.model import Track
+
+
+def notifications_track(diff: Diff) -> Track:
+    """Write where the server sends messages, if that changed; and with each release, as the crontab.
+
+    Only ftl.yaml has the webhooks: a rollback leaves them as they are. One of several servers sends nothing.
+    """
+    if not isinstance(diff.request.purpose, NewRelease) or diff.observed.is_cluster:
+        return ()
+    lines = server_lines(diff)
+    if lines == diff.observed.notify and not (lines and diff.makes_release):
+        return ()
+    return (SetNotifications(diff.project.name, lines, certificates=b"\nhost " in lines),)
+
+
+def server_lines(diff: Diff) -> bytes:
+    """The server's name, the hosts whose certificates it checks, and the webhooks; empty without one.
+
+    Every check is of a certificate that somebody has to renew: an authority, or the user.
+    """
+    hosts = [
+        host.replace("*", "any", 1)
+        for host, secured in secured_hosts([diff.target_site] if diff.target_site is not None else []).items()
+        if secured.uses_acme or secured.certificate is not None
+    ]
+    events = [event for event in SERVER_EVENTS if event != "certificate" or hosts]
+    urls = [f"url {event} {one.url}" for event in events for one in diff.project.notify if one.gets(event)]
+    if not urls:
+        return b""
+    checked = (
+        [f"host {host}" for host in hosts] if any(url.startswith("url certificate ") for url in urls) else []
+    )
+    lines = (f"server {diff.project.server.host}", *checked, *urls)
+    return "".join(f"{line}\n" for line in lines).encode()
