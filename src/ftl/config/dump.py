@@ -22,8 +22,8 @@ def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
 
     Args:
         project: The result of `load`.
-        show_secrets: False masks every value of env, passwords, tokens and URLs of `notify`, and the values of variables in other
-            places that may contain a secret (commands, hooks, build arguments).
+        show_secrets: False masks every value of env, passwords, tokens, URLs of `notify`, and the values of variables
+            in other places that may contain a secret (commands, hooks, build arguments).
     """
     plain = project.to_dict()
     for server in (plain["server"], *plain.get("servers", ())):

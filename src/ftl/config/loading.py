@@ -6,14 +6,12 @@ Every node of a parsed file knows its file, and every variable the file that it 
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check
-from ftl.config.models.field_types import ListOf, Nested, key
-from ftl.config.models.notification import Notification
+from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project, Server
-from ftl.config.models.section import Section
 from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
@@ -23,22 +21,15 @@ from ftl.config.secrets import ProjectSecrets
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
-from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.files import read_small_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ftl.config.models.notification import Notification
     from ftl.config.models.proxy import Proxy
     from ftl.config.variables.sources import Variables
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Notify(Section):
-    notify: tuple[Notification, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Notification, "url")), "")
-    )
 
 
 def overlay_path(path: Path, environment: str) -> Path:
@@ -151,7 +142,7 @@ def load_notifications(
     reader = Reader(
         Interpolator(variables.above(secrets.source(problems, fetch=True)), problems), folder, SHORT_FORMS
     )
-    section = reader.section(_Notify, only, ())
+    section = reader.section(Notifications, only, ())
     if found := problems.sorted():
         raise ConfigError(found)
     return section.notify

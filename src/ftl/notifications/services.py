@@ -1,6 +1,7 @@
 """Chat services, mail and push messages through apprise, an optional dependency.
 
-The only module that imports apprise, and it does so on first use: with what it needs it has MEGABYTES MB, and takes MILLISECONDS ms. Blocks; runs in a thread.
+The only module that imports apprise, and it does so on first use: with what it needs it has 26 MB on the disk (2.3.0),
+and loading it with its services takes a second. Blocks; runs in a thread.
 """
 
 from __future__ import annotations

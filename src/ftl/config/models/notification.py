@@ -6,7 +6,7 @@ import re
 from dataclasses import field
 from typing import Literal, get_args
 
-from ftl.config.models.field_types import ListOf, Scalar, key
+from ftl.config.models.field_types import ListOf, Nested, Scalar, key
 from ftl.config.models.section import Section
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
@@ -101,3 +101,12 @@ class Notification(Section):
         if event in SERVER_EVENTS and not self.is_webhook:
             return False
         return event in self.events or not self.events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications(Section):
+    """The file without its other sections, for commands that read no more of it."""
+
+    notify: tuple[Notification, ...] = field(
+        default=(), metadata=key(ListOf(Nested(Notification, "url")), "The places that get messages.")
+    )

@@ -1,0 +1,144 @@
+"""`notify`: its forms, its URLs, which no output quotes, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import Server, read_variables
+from ftl.config.dump import dump, sensitive_values
+from ftl.config.loading import load_notifications
+from ftl.errors import ConfigError
+
+from .conftest import HEAD, SERVICE, load_file, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Load, Refuse
+
+HOOK = "https://hooks.example.com/T0/s3cr3t"
+
+
+def test_a_text_is_the_url_and_gets_all_events_that_the_url_can_get(loaded: Load) -> None:
+    """The server sends only to webhooks."""
+    project = loaded(f"{HEAD}{SERVICE}notify: ['{HOOK}', 'tgram://token/chat']\n")
+    webhook, chat = project.notify
+    assert (webhook.url, webhook.scheme, webhook.is_webhook) == (HOOK, "https", True)
+    assert all(map(webhook.gets, ("deploy", "failure", "rollback", "job_failure", "certificate")))
+    assert [chat.gets(event) for event in ("deploy", "job_failure")] == [True, False]  # type: ignore[arg-type]
+
+
+def test_events_choose(loaded: Load) -> None:
+    """Whatever is not in the list is not sent."""
+    (one,) = loaded(f"{HEAD}{SERVICE}notify: [{{url: '{HOOK}', events: [failure, certificate]}}]\n").notify
+    assert [one.gets(event) for event in ("failure", "certificate", "deploy")] == [True, True, False]  # type: ignore[arg-type]
+
+
+def test_a_url_is_masked_wherever_it_is_written(loaded: Load) -> None:
+    """Also one that is in the file itself, and in what Python prints of a value."""
+    project = loaded(f"{HEAD}{SERVICE}notify: ['{HOOK}', '${{CHAT}}']\n", CHAT="slack://a/b/c")
+    assert [one["url"] for one in dump(project, show_secrets=False)["notify"]] == ["********"] * 2
+    assert [one["url"] for one in dump(project, show_secrets=True)["notify"]] == [HOOK, "slack://a/b/c"]
+    assert "s3cr3t" not in repr(project.notify)
+    assert [*sensitive_values(project)] == ["slack://a/b/c"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hooks.example.com/T0/s3cr3t",
+        "https://",
+        "https:///s3cr3t",
+        "slack:/s3cr3t",
+        "https://a b",
+        'https://a/"s3cr3t',
+    ],
+)
+def test_what_is_not_a_url_is_refused_without_being_quoted(refused: Refuse, url: str) -> None:
+    """Neither in the message nor as the line of the file."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify:\n  - url: '{url}'\n")
+    assert problem.message == "url: `********` is not a URL"
+    assert problem.line == 12
+    assert "s3cr3t" not in f"{problem.message} {problem.source} {problem.hint}"
+
+
+def test_a_url_in_place_of_the_list_is_refused_without_being_quoted(refused: Refuse) -> None:
+    """The hint has a variable in its place."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: {HOOK}\n")
+    assert problem.message == "notify must be a list, not a single value"
+    assert problem.hint == "write a list: `- ${NAME}`"
+    assert problem.source == ""
+
+
+@pytest.mark.parametrize(
+    ("section", "message", "hint"),
+    [
+        (
+            f"[{{url: '{HOOK}', events: [job_failed]}}]",
+            "events: `job_failed` is not one of deploy, failure, rollback, job_failure, certificate",
+            "did you mean job_failure?",
+        ),
+        (f"[{{url: '{HOOK}', events: []}}]", "events is empty", "leave it out for all events"),
+        (
+            "[{url: 'slack://a/b/c', events: [job_failure]}]",
+            "events: the server sends job_failure by itself, and only to http:// and https:// URLs",
+            "use the webhook of the service, or leave this event out",
+        ),
+        ("[{events: [deploy]}]", "`url` of notify[0] is missing", None),
+    ],
+)
+def test_events_that_there_are_not_or_that_a_url_cannot_get_are_refused(
+    refused: Refuse, section: str, message: str, hint: str | None
+) -> None:
+    """With what to write in their place."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: {section}\n")
+    assert (problem.message, problem.hint) == (message, hint)
+
+
+def test_a_cluster_does_not_promise_what_its_servers_do_not_send(refused: Refuse) -> None:
+    """Without `events`, it gets the others."""
+    head = HEAD.replace("  domain: shop.example.com\n", "")
+    service = SERVICE.replace("path: /", "host: shop.example.com")
+    notify = f"notify: [{{url: '{HOOK}', events: [certificate]}}]\n"
+    (problem,) = refused(f"{head}servers: [one.example.com, two.example.com]\n{service}{notify}")
+    assert problem.message == "events: certificate does not work with several servers yet"
+
+
+def test_a_sandbox_sends_nothing(folder: Path) -> None:
+    """Nobody waits for what somebody tries."""
+    path = written(folder, f"{HEAD}{SERVICE}notify: ['{HOOK}']\n")
+    sandbox = Server(host="127.0.0.1", known_hosts=folder / "known_hosts")
+    assert (len(load_file(path).notify), load_file(path, server=sandbox).notify) == (1, ())
+
+
+def test_a_secret_that_is_not_fetched_stands_for_a_url(folder: Path) -> None:
+    """`ftl validate` fetches none, and says nothing about it."""
+    from ftl.config import load
+
+    path = written(
+        folder,
+        f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\nnotify: [{{url: '${{HOOK}}', events: [certificate]}}]\n",
+    )
+    project = load(path, variables=read_variables(folder, {}), fetch=False)
+    assert project.notify[0].url == "********"
+
+
+def test_notify_alone_is_read_whatever_else_is_wrong(folder: Path) -> None:
+    """And only its own secrets are fetched: a rollback waits for nothing else."""
+    secrets = f"secrets: {{HOOK: {{command: 'echo {HOOK}'}}, OTHER: {{command: 'false'}}}}\n"
+    path = written(
+        folder,
+        f"{HEAD}{SERVICE}    env: {{A: '${{NOT_SET}}', B: '${{OTHER}}'}}\n{secrets}notify: ['${{HOOK}}']\n",
+    )
+    (one,) = load_notifications(path, variables=read_variables(folder, {}))
+    assert one.url == HOOK
+
+
+def test_a_secret_of_notify_that_cannot_be_fetched_is_a_problem(folder: Path) -> None:
+    """With the name of the secret."""
+    path = written(folder, f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\nnotify: ['${{HOOK}}']\n")
+    with pytest.raises(ConfigError) as caught:
+        load_notifications(path, variables=read_variables(folder, {}))
+    assert "the secret HOOK" in caught.value.problems[0].message

@@ -1,0 +1,130 @@
+"""Webhooks in a plan: when the server is told where it sends messages, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.models.notification import Notification
+from ftl.config.models.proxy import Proxy
+from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.request import Author, DeployRequest, RestoredRelease
+from ftl.operations.changes.remove import plan_remove
+from ftl.releases.store import parse_history
+from tests.unit.deploy.world import container, images, kinds, plan, project, record, server
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+
+HOOK = "https://hooks.example.com/T0/s3cr3t"
+LINES = (
+    b"server server\nhost shop.example.com\n"
+    b"url job_failure https://hooks.example.com/T0/s3cr3t\nurl certificate https://hooks.example.com/T0/s3cr3t\n"
+)
+
+
+def live(asked: Project, notify: bytes = b"") -> Observed:
+    """A server on which r1 of a project is live, and which sends messages to these webhooks."""
+    observed = server(
+        asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),)
+    )
+    return replace(observed, notify=notify)
+
+
+def told(found: Plan) -> list[s.SetNotifications]:
+    """The steps that tell the server where it sends messages."""
+    return [step for step in found.steps if isinstance(step, s.SetNotifications)]
+
+
+def notifying(*urls: Notification, **settings: object) -> Project:
+    """A project with these places for messages; a public authority certifies its host."""
+    return project(notify=urls, **settings)
+
+
+def lines(asked: Project) -> bytes:
+    """What a first deploy tells the server."""
+    found = told(plan(asked, server(asked, ready=False)))
+    return found[0].lines if found else b""
+
+
+def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() -> None:
+    """The step's text, which plans and events print, has no URL in it."""
+    asked = notifying(Notification(url=HOOK), Notification(url="slack://a/b/c"))
+    found = plan(asked, server(asked, ready=False))
+    (step,) = told(found)
+    assert step.lines == LINES
+    assert (
+        step.text
+        == "let the server send notifications about jobs that fail and certificates that are not renewed"
+    )
+    assert "s3cr3t" not in repr(step)
+    names = kinds(found)
+    assert names.index("SetNotifications") > names.index("Switch")
+
+
+def test_without_a_public_certificate_only_jobs_are_reported() -> None:
+    """The proxy's own authority renews for ever, and there is nothing to renew without HTTPS."""
+    only_jobs = b"server server\nurl job_failure https://hooks.example.com/T0/s3cr3t\n"
+    for tls in ("internal", "off"):
+        asked = notifying(Notification(url=HOOK), proxy=Proxy(tls=tls))  # type: ignore[arg-type]
+        assert lines(asked) == only_jobs
+    asked = notifying(Notification(url=HOOK, events=("job_failure",)))
+    assert lines(asked) == only_jobs
+
+
+def test_nothing_is_told_that_the_server_cannot_send() -> None:
+    """Neither URLs of apprise, nor those for deploys only."""
+    assert (
+        lines(notifying(Notification(url="slack://a/b/c"), Notification(url=HOOK, events=("deploy",)))) == b""
+    )
+
+
+def test_a_change_of_the_webhooks_alone_makes_no_release() -> None:
+    """And an unchanged one no step."""
+    asked = notifying(Notification(url=HOOK))
+    wanted = lines(asked)
+    changed = plan(asked, live(asked))
+    assert (kinds(changed), changed.record) == (["SetNotifications"], None)
+    assert plan(asked, live(asked, wanted)).empty
+
+
+def test_webhooks_that_are_not_in_the_file_any_more_are_taken_from_the_server() -> None:
+    """It would go on sending to them."""
+    asked = notifying()
+    (step,) = told(plan(asked, live(asked, LINES)))
+    assert (step.lines, step.certificates) == (b"", False)
+    assert step.text == "end the notifications that the server sends"
+
+
+def test_a_rollback_leaves_them_alone() -> None:
+    """No record has a URL, and that is no reason to send nothing."""
+    asked = notifying()
+    request = DeployRequest(asked, Path(), purpose=RestoredRelease("r1"))
+    found = make_plan(request, Inputs(Author("me@here"), images(asked, "sha256:two")), live(asked, LINES))
+    assert not told(found)
+
+
+def test_no_record_has_a_url() -> None:
+    """Records stay on the server for long."""
+    asked = notifying(Notification(url=HOOK))
+    found = plan(asked, server(asked, ready=False))
+    assert found.record is not None
+    assert found.record.project["notify"] == []
+    assert "s3cr3t" not in found.record.to_json().decode()
+
+
+def test_a_removed_project_sends_nothing_any_more() -> None:
+    """Its file in the store becomes empty."""
+    (step,) = told(plan_remove(live(notifying(), LINES), volumes=False))
+    assert step.lines == b""
+
+
+def test_the_webhooks_are_a_file_among_the_records() -> None:
+    """One read of the store has them; what Python prints of it has not."""
+    history = parse_history("shop", {"shop/notify": LINES})
+    assert history.notify == LINES
+    assert "s3cr3t" not in repr(history)
