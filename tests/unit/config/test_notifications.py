@@ -119,7 +119,8 @@ def test_a_secret_that_is_not_fetched_stands_for_a_url(folder: Path) -> None:
 
     path = written(
         folder,
-        f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\nnotify: [{{url: '${{HOOK}}', events: [certificate]}}]\n",
+        f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\n"
+        "notify: [{url: '${HOOK}', events: [certificate]}]\n",
     )
     project = load(path, variables=read_variables(folder, {}), fetch=False)
     assert project.notify[0].url == "********"

@@ -36,7 +36,8 @@ case "$*" in
 esac
 """
 CRONTAB = """#!/bin/sh
-if [ "$1" = -l ]; then cat "$HOME/crontab" 2>/dev/null || { echo 'no crontab for ftl' >&2; exit 1; }; else cat >"$HOME/crontab"; fi
+[ "$1" = -l ] || exec cat >"$HOME/crontab"
+cat "$HOME/crontab" 2>/dev/null || { echo 'no crontab for ftl' >&2; exit 1; }
 """
 ALWAYS = "* * * * * both UTC"
 

@@ -134,7 +134,7 @@ def test_other_schemes_go_through_apprise(receiver: Receiver) -> None:
 def test_a_service_that_refuses_is_a_note_without_the_url(
     receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """apprise logs URLs; nothing of that is printed."""
+    """Apprise logs URLs; nothing of that is printed."""
     pytest.importorskip("apprise")
     receiver.status = 403
     (note,) = sent(Notification(url=f"json://127.0.0.1:{receiver.port}/s3cr3t"))
