@@ -51,7 +51,10 @@ class Notifier:
         return Message(event, first, rest, self.project, self.server, release)
 
     def failure(self, error: FtlError) -> Message:
-        """The message about a failure: our own sentence, and nothing that a build, hook or container printed."""
+        """The message about a failure: FTL's own sentence.
+
+        Cause, hint and details stay out: they have what a build, a hook or a container printed.
+        """
         return self.message("failure", f"{self.command} failed", [error.message, f"on {self.server}"])
 
     async def watch(self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit) -> T:

@@ -74,12 +74,12 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
 
 
 async def write_notifications(machine: Machine, project: str, *, certificates: bool) -> None:
-    """Write the scripts that send a project's messages, and the line that has its certificates checked each day.
+    """Write the scripts that send a project's messages, and the line of the daily check.
 
     Args:
         machine: The server.
         project: The project.
-        certificates: Check them; otherwise the line goes.
+        certificates: Check certificates each day; otherwise the line goes.
 
     Raises:
         ServerError: The server cannot do it.

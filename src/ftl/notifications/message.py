@@ -1,4 +1,7 @@
-"""Messages about a project, with names, numbers and addresses in them and nothing that a container printed."""
+"""Messages about a project.
+
+They have names, numbers and addresses in them, and nothing that a container printed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 MASK = "********"
 
 SHORTEST = 8
-"""Shorter values of variables stay: `main` or `8080` would mask words that mean something else."""
+"""Length from which values are masked: `main` or `8080` would mask other words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Send a message to all places that want it; a place that cannot be reached is a note, and no more."""
+"""Send a message to all places that get it; one that cannot be reached is a note."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def _report(index: int, notification: Notification, reason: str, hint: str | Non
 
 
 async def in_thread(work: Callable[[], T], seconds: float) -> T:
-    """Run blocking work; what takes too long is left to end by itself, and does not keep FTL from its own end.
+    """Run blocking work in a thread that is not waited for after its limit.
 
-    `asyncio.to_thread` would: its threads are joined when the loop closes.
+    `asyncio.to_thread` would keep FTL from its end: its threads are joined when the loop closes.
 
     Raises:
         TimeoutError: It takes too long.

@@ -1,4 +1,4 @@
-"""Messages about the outcome of a command, to a real receiver; `notify` in `ftl validate` and `ftl rollback`."""
+"""Messages about the outcome of a command, to a real receiver; `ftl validate` of `notify`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts that send a server's messages, with real curl, wget and openssl, on a fake docker."""
+"""The scripts that send messages, with real curl, wget and openssl and a fake docker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to real receivers on this machine: what arrives, and what is noted if it does not."""
+"""Messages to real receivers on this machine: what arrives, and the notes if it does not."""
 
 from __future__ import annotations
 

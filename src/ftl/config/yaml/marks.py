@@ -60,7 +60,7 @@ class Mark:
 
     @property
     def unquoted(self) -> Mark:
-        """The same place, in a file whose lines problems do not quote."""
+        """This place, without the text of its line in problems."""
         return replace(self, file=replace(self.file, confidential=True))
 
     def problem(self, message: str, hint: str | None = None) -> Problem:

@@ -20,7 +20,10 @@ RUNNERS = Runners()
 
 @RUNNERS.runs(SetNotifications)
 async def set_notifications(context: DeployContext, step: SetNotifications) -> None:
-    """Write the webhooks and the scripts. That the server cannot use them is a note: the release is live."""
+    """Write the webhooks and the scripts; a server that cannot use them is a note.
+
+    The release is live by then.
+    """
     try:
         await store.write_notify(context.engine, step.project, step.lines)
         await shielded(

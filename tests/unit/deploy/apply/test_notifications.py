@@ -1,4 +1,4 @@
-"""The step that tells the server where it sends messages: what it writes, and that it fails no deploy."""
+"""The step that tells the server where it sends messages."""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def notifications_track(diff: Diff) -> Track:
-    """Write where the server sends messages, if that changed; and with each release, as the crontab.
+    """Write where the server sends messages, if that changed or with a new release.
 
-    Only ftl.yaml has the webhooks: a rollback leaves them as they are. One of several servers sends nothing.
+    With each, since another user may have deployed the last one, whose crontab has the line. Only ftl.yaml has the
+    webhooks: a rollback leaves them as they are. One of several servers sends nothing.
     """
     if not isinstance(diff.request.purpose, NewRelease) or diff.observed.is_cluster:
         return ()
@@ -28,9 +29,9 @@ def notifications_track(diff: Diff) -> Track:
 
 
 def server_lines(diff: Diff) -> bytes:
-    """The server's name, the hosts whose certificates it checks, and the webhooks; empty without one.
+    """Lines for notify.sh: the server's name, hosts to check, webhooks; empty without one.
 
-    Every check is of a certificate that somebody has to renew: an authority, or the user.
+    The certificates of these hosts are those that somebody has to renew: an authority, or the user.
     """
     hosts = [
         host.replace("*", "any", 1)
