@@ -32,7 +32,7 @@ class Notifier:
         project: The project's name.
         server: The server as ftl.yaml names it.
         load: Reads `notify`; called when there is a message, and may take as long as the secrets in it.
-        secrets: Values that no message may have, beside those that are redacted anyway.
+        secrets: Values to mask in the sentence of an error, beside those that are redacted everywhere.
     """
 
     command: str
@@ -42,11 +42,11 @@ class Notifier:
     secrets: Sequence[str] = ()
 
     def message(self, event: HereEvent, title: str, body: Sequence[str], release: str = "") -> Message:
-        """A message without secrets."""
-        from ftl.notifications.message import Message, without
+        """A message in which secrets are redacted."""
+        from ftl.notifications.message import Message
         from ftl.ui.redact import redacted
 
-        text = without(redacted("\n".join([f"{self.project}: {title}", *body])), self.secrets)
+        text = redacted("\n".join([f"{self.project}: {title}", *body]))
         first, _, rest = text.partition("\n")
         return Message(event, first, rest, self.project, self.server, release)
 
@@ -55,7 +55,11 @@ class Notifier:
 
         Cause, hint and details stay out: they have what a build, a hook or a container printed.
         """
-        return self.message("failure", f"{self.command} failed", [error.message, f"on {self.server}"])
+        from ftl.notifications.message import without
+
+        public = f"{self.project} {self.server}"  # env often has the domain as well
+        sentence = without(error.message, [value for value in self.secrets if value not in public])
+        return self.message("failure", f"{self.command} failed", [sentence, f"on {self.server}"])
 
     async def watch(self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit) -> T:
         """Do the work, and send a message about its outcome; that one fails is a note.

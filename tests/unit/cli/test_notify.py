@@ -126,12 +126,15 @@ def test_what_concerns_only_the_person_at_the_command_is_not_sent(
 
 
 def test_no_message_has_a_secret(receiver: Receiver) -> None:
-    """Neither a fetched one, in any of its forms, nor a value of a variable."""
+    """Neither a fetched one, in any of its forms, nor a value of a variable; the server's name is none."""
     redact.redact(["v4ult/s3cr3t"])
-    command = Command(lambda: [Notification(url=receiver.url)], "env-v4lue")
+    command = Command(lambda: [Notification(url=receiver.url)], "env-v4lue", "shop.example.com")
     with pytest.raises(FtlError):
-        command.run(FtlError("web: v4ult/s3cr3t, v4ult%2Fs3cr3t and env-v4lue"))
-    assert receiver.posts[0].fields["text"].splitlines()[1] == "web: ********, ******** and ********"
+        command.run(FtlError("shop.example.com: v4ult/s3cr3t, v4ult%2Fs3cr3t and env-v4lue"))
+    assert receiver.posts[0].fields["text"].splitlines()[1:] == [
+        "shop.example.com: ********, ******** and ********",
+        "on shop.example.com",
+    ]
 
 
 def test_a_failed_notification_changes_no_outcome(receiver: Receiver) -> None:
