@@ -99,3 +99,38 @@ def test_cron_runs_a_job_each_minute_and_never_twice(ftl: Callable[..., Project]
 
 def _crontab(server: Server) -> list[str]:
     return server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()
+
+
+HOOK = '#!/bin/sh\nhead -c "$CONTENT_LENGTH" >>/tmp/hook\nprintf "Content-Type: text/plain\\r\\n\\r\\nok"\n'
+
+
+@pytest.mark.nightly
+def test_the_server_posts_a_job_that_failed(ftl: Callable[..., Project], server: Server) -> None:
+    """To a webhook that a deploy without a release wrote, and that is in no file of the deploy user."""
+    app = lab_project(ftl, server)
+    app.project.write({"app/www/cgi-bin/hook": HOOK})
+    (app.project.folder / "app/www/cgi-bin/hook").chmod(0o755)
+    command = ["sh", "-c", "exit 3"]
+    app.config["jobs"] = [{"name": "bad", "service": "web", "command": command, "schedule": "* * * * *"}]
+    app.deploy().ok()
+    (web,) = (name for name in app.containers(running=True) if ".job." not in name)
+    addresses = server.docker(
+        "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", web
+    )
+    url = f"http://{addresses.split()[0]}:8000/cgi-bin/hook?s3cr3t"
+    app.config["notify"] = [{"url": url, "events": ["job_failure"]}]
+    deployed = app.deploy().ok()
+    assert (deployed.result["release"], deployed.result["changed"]) == ("r1", True)
+    assert "s3cr3t" not in deployed.stdout
+    assert not app.deploy().ok().result["changed"]
+
+    posted = ""
+    for _ in range(150):
+        posted = server.docker("exec", web, "sh", "-c", "cat /tmp/hook 2>/dev/null || true")
+        if posted:
+            break
+        time.sleep(0.5)
+    assert f'"text": "{app.name}: the job bad ended with status 3, on ' in posted
+    assert '"event": "job_failure"' in posted
+    found = server.run("sh", "-c", "grep -rl s3cr3t ~ftl; true").stdout.decode()
+    assert found == ""
