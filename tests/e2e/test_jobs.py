@@ -101,36 +101,34 @@ def _crontab(server: Server) -> list[str]:
     return server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()
 
 
-HOOK = '#!/bin/sh\nhead -c "$CONTENT_LENGTH" >>/tmp/hook\nprintf "Content-Type: text/plain\\r\\n\\r\\nok"\n'
+CURL = b"""#!/bin/sh
+{ printf '%s\\n' "$@"; cat; } >>/tmp/posted
+"""
+"""In place of curl, which lab servers do not have (tests/unit/host/test_notify.py has the real one)."""
 
 
 @pytest.mark.nightly
 def test_the_server_posts_a_job_that_failed(ftl: Callable[..., Project], server: Server) -> None:
     """To a webhook that a deploy without a release wrote, and that is in no file of the deploy user."""
     app = lab_project(ftl, server)
-    app.project.write({"app/www/cgi-bin/hook": HOOK})
-    (app.project.folder / "app/www/cgi-bin/hook").chmod(0o755)
     command = ["sh", "-c", "exit 3"]
     app.config["jobs"] = [{"name": "bad", "service": "web", "command": command, "schedule": "* * * * *"}]
     app.deploy().ok()
-    (web,) = (name for name in app.containers(running=True) if ".job." not in name)
-    addresses = server.docker(
-        "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", web
-    )
-    url = f"http://{addresses.split()[0]}:8000/cgi-bin/hook?s3cr3t"
-    app.config["notify"] = [{"url": url, "events": ["job_failure"]}]
-    deployed = app.deploy().ok()
-    assert (deployed.result["release"], deployed.result["changed"]) == ("r1", True)
-    assert "s3cr3t" not in deployed.stdout
-    assert not app.deploy().ok().result["changed"]
-
-    posted = ""
-    for _ in range(150):
-        posted = server.docker("exec", web, "sh", "-c", "cat /tmp/hook 2>/dev/null || true")
-        if posted:
-            break
-        time.sleep(0.5)
+    app.config["notify"] = [{"url": "https://hooks.example.com/s3cr3t", "events": ["job_failure"]}]
+    server.run("rm", "-f", "/tmp/posted")
+    server.run("sh", "-c", "cat >/usr/local/bin/curl && chmod 755 /usr/local/bin/curl", stdin=CURL)
+    try:
+        deployed = app.deploy().ok()
+        assert (deployed.result["release"], deployed.result["changed"]) == ("r1", True)
+        assert "s3cr3t" not in deployed.stdout
+        assert not app.deploy().ok().result["changed"]
+        posted = ""
+        end = time.monotonic() + 75
+        while not posted and time.monotonic() < end:
+            time.sleep(0.5)
+            posted = server.run("sh", "-c", "cat /tmp/posted 2>/dev/null; true").stdout.decode()
+    finally:
+        server.run("rm", "-f", "/usr/local/bin/curl", "/tmp/posted")
     assert f'"text": "{app.name}: the job bad ended with status 3, on ' in posted
-    assert '"event": "job_failure"' in posted
-    found = server.run("sh", "-c", "grep -rl s3cr3t ~ftl; true").stdout.decode()
-    assert found == ""
+    assert posted.endswith('url = "https://hooks.example.com/s3cr3t"\n')
+    assert server.run("sh", "-c", "grep -rl s3cr3t ~ftl; true").stdout == b""
