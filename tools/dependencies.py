@@ -80,7 +80,14 @@ def passes(combination: Combination) -> bool:
         install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
         commands: list[list[str | Path]] = [
             [UV, "venv", "--quiet", "--clear", "--python", combination.python, folder],
-            [*install, "--resolution", combination.resolution, "--reinstall-package", "ftl-deploy", ".[age]"],
+            [
+                *install,
+                "--resolution",
+                combination.resolution,
+                "--reinstall-package",
+                "ftl-deploy",
+                ".[age,notify]",
+            ],
             [*install, *TEST_TOOLS],
             [UV, "pip", "freeze", "--quiet", "--python", python, "--exclude", "ftl-deploy"],
             [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS],

@@ -29,7 +29,7 @@ def require(url: str) -> None:
     if find_spec("apprise") is None:
         raise UsageError(
             f"notifications to {url.partition('://')[0]}:// need apprise, which is not installed",
-            hint=INSTALL,
+            hint=f"install it: `{INSTALL}`",
         )
 
 

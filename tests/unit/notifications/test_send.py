@@ -150,7 +150,7 @@ def test_without_apprise_the_note_has_the_command_that_installs_it(monkeypatch: 
     (note,) = events
     assert isinstance(note, Note)
     assert note.text.endswith("notifications to slack:// need apprise, which is not installed")
-    assert note.hint == "uv tool install 'ftl-deploy[notify]'"
+    assert note.hint == "install it: `uv tool install 'ftl-deploy[notify]'`"
 
 
 def test_values_of_variables_are_masked_in_a_text_longer_ones_first() -> None:
