@@ -84,12 +84,18 @@ class Notifier:
         return result
 
     async def _send(self, message: Message, emit: Emit) -> None:
+        import asyncio
+
         from ftl.events import Note
         from ftl.notifications.send import in_thread, send
         from ftl.ui.redact import redact
 
         try:
             notifications = await in_thread(self.load, LOAD_SECONDS)
+        except asyncio.CancelledError:
+            # As in `send`: the work is done, and Ctrl-C ends the wait for the secrets alone.
+            emit(Note("no notification was sent: the secrets in `notify` were not waited for", "warning"))
+            return
         except TimeoutError:
             emit(Note("no notification was sent: the secrets in `notify` took too long", "warning"))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,30 @@ def test_a_failed_notification_changes_no_outcome(receiver: Receiver) -> None:
     command = Command(load)
     assert command.run("r12") == "r12"
     assert command.notes == ["no notification was sent: there is no file `ftl.yaml`"]
+
+
+def test_ctrl_c_during_the_secrets_of_notify_changes_no_outcome() -> None:
+    """The rollback is done by then."""
+    notes: list[str] = []
+
+    def load() -> Sequence[Notification]:
+        time.sleep(2)
+        return ()
+
+    notifier = Notifier("rollback", "shop", "shop.example.com", load)
+
+    async def interrupted() -> str:
+        async def work() -> str:
+            return "r13"
+
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_later(0.1, task.cancel)
+        message = notifier.message("rollback", "r13 is live", [])
+        return await notifier.watch(work(), lambda _release: message, emit=lambda event: notes.append(str(event)))
+
+    assert asyncio.run(interrupted()) == "r13"
+    assert len(notes) == 1
 
 
 def test_the_url_is_redacted_from_then_on(receiver: Receiver) -> None:

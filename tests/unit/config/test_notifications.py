@@ -64,6 +64,15 @@ def test_what_is_not_a_url_is_refused_without_being_quoted(refused: Refuse, url:
     assert "s3cr3t" not in f"{problem.message} {problem.source} {problem.hint}"
 
 
+def test_a_url_of_a_variable_is_called_by_the_variable(refused: Refuse) -> None:
+    """One that is in the file in part is masked whole."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: ['${{HOOK}}']\n", HOOK="s3cr3t")
+    assert problem.message == "url: `${HOOK}` is not a URL"
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: ['s3cr3t/${{HOOK}}']\n", HOOK="abc")
+    assert problem.message == "url: `********` is not a URL"
+    assert problem.source == ""
+
+
 def test_a_url_in_place_of_the_list_is_refused_without_being_quoted(refused: Refuse) -> None:
     """The hint has a variable in its place."""
     (problem,) = refused(f"{HEAD}{SERVICE}notify: {HOOK}\n")

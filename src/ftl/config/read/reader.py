@@ -195,7 +195,7 @@ class Reader:
             shown, hint, mark = text.text, error.hint, text.mark
             if text.masked != text.text and isinstance(node, ScalarNode):
                 shown, hint = node.text, text.origin
-            elif scalar.confidential:
+            if scalar.confidential and text.masked != MASK:  # a part of it at least is in the file itself
                 shown, mark = MASK, mark.unquoted
             self.report(mark, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
