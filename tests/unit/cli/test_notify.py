@@ -173,7 +173,9 @@ def test_ctrl_c_during_the_secrets_of_notify_changes_no_outcome() -> None:
         assert task is not None
         asyncio.get_running_loop().call_later(0.1, task.cancel)
         message = notifier.message("rollback", "r13 is live", [])
-        return await notifier.watch(work(), lambda _release: message, emit=lambda event: notes.append(str(event)))
+        return await notifier.watch(
+            work(), lambda _release: message, emit=lambda event: notes.append(str(event))
+        )
 
     assert asyncio.run(interrupted()) == "r13"
     assert len(notes) == 1
