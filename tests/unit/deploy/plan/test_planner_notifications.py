@@ -70,7 +70,7 @@ def test_without_a_public_certificate_only_jobs_are_reported() -> None:
     """The proxy's own authority renews for ever, and there is nothing to renew without HTTPS."""
     only_jobs = b"server server\nurl job_failure https://hooks.example.com/T0/s3cr3t\n"
     for tls in ("internal", "off"):
-        asked = notifying(Notification(url=HOOK), proxy=Proxy(tls=tls))  # type: ignore[arg-type]
+        asked = notifying(Notification(url=HOOK), proxy=Proxy(tls=tls))
         assert lines(asked) == only_jobs
     asked = notifying(Notification(url=HOOK, events=("job_failure",)))
     assert lines(asked) == only_jobs
