@@ -76,8 +76,8 @@ class Notification(Section):
             sensitive=True,
         ),
     )
-    events: tuple[NotificationEvent, ...] = field(
-        default=(),
+    events: tuple[NotificationEvent, ...] | None = field(
+        default=None,
         metadata=key(
             ListOf(EVENT),
             "What it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
@@ -100,7 +100,7 @@ class Notification(Section):
         """Whether it gets messages about an event."""
         if event in SERVER_EVENTS and not self.is_webhook:
             return False
-        return event in self.events or not self.events
+        return self.events is None or event in self.events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
