@@ -15,7 +15,7 @@ def notifications(checks: Checks) -> None:
     """A server sends to webhooks alone, and one of several servers does not send at all."""
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
-        if notification.events == ():
+        if notification.events == () and not checks.is_given(*path, 0):
             checks.report(checks.mark(*path), "events is empty", "leave it out for all events")
         for number, event in enumerate(notification.events or ()):
             if event not in SERVER_EVENTS:
