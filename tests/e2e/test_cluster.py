@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from lab.load import Load, Request, Target
 from tests.e2e.support.project import DOCKERFILE, unique
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lab.servers import Lab, Server
     from tests.harness import Outcome, Project
@@ -108,6 +108,25 @@ def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -
     return Load(target, [Request("GET", "/")], clients=3, pause=0.01, saw=saw)
 
 
+@contextmanager
+def _loads(
+    cluster: ClusterProject, servers: Sequence[Server], seen: set[tuple[str, str]] | None = None
+) -> Iterator[list[Load]]:
+    seen = set() if seen is None else seen
+    with ExitStack() as stack:
+        yield [stack.enter_context(_load(cluster, server, seen)) for server in servers]
+
+
+def _wait_for_answer(cluster: ClusterProject, server: Server, expected: tuple[int, str]) -> None:
+    deadline = time.monotonic() + 60
+    answer: tuple[int, str] | None = None
+    while answer != expected:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.3)
+        with suppress(OSError, http.client.HTTPException):
+            answer = cluster.get(server)
+
+
 def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
     cluster: ClusterProject,
 ) -> None:
@@ -115,8 +134,7 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
     first = cluster.deploy("one")
     assert first.exit_code == 0, first.stderr
     seen: set[tuple[str, str]] = set()
-    with ExitStack() as stack:
-        loads = [stack.enter_context(_load(cluster, server, seen)) for server in cluster.servers]
+    with _loads(cluster, cluster.servers, seen) as loads:
         for text in ("two", "three"):
             done = cluster.deploy(text)
             assert done.exit_code == 0, done.stderr
@@ -145,24 +163,33 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
 
 @pytest.mark.nightly
 def test_a_server_is_drained_and_comes_back_under_load(cluster: ClusterProject) -> None:
-    """Keep-alive clients at every proxy lose nothing, and its own proxy answers while it is empty."""
+    """Keep-alive clients at every proxy lose nothing; its own proxy answers while it is empty, after a reboot, too."""
     cluster.deploy("one").ok()
     host = cluster.servers[1].address
-    seen: set[tuple[str, str]] = set()
 
     def tasks() -> tuple[str, int]:
         servers = cluster.project.run("servers", "--json").ok().result["servers"]
         (found,) = (each for each in servers if each["host"] == host)
         return found["state"], found["tasks"]
 
+    drained, others = cluster.servers[1], (cluster.servers[0], cluster.servers[2])
     assert tasks() == ("ready", 1)
-    with ExitStack() as stack:
-        loads = [stack.enter_context(_load(cluster, server, seen)) for server in cluster.servers]
+    with _loads(cluster, cluster.servers) as loads:
         cluster.project.run("servers", "drain", host).ok()
         assert tasks() == ("drained", 0)
         cluster.deploy("two").ok()
         assert tasks() == ("drained", 0)
         assert [cluster.get(server) for server in cluster.servers] == [(200, "two")] * 3
+    assert [load.tally.reasons for load in loads] == [{}, {}, {}]
+
+    with _loads(cluster, others) as loads:
+        drained.kill()
+        drained.start()
+        _wait_for_answer(cluster, drained, (200, "two"))
+    assert [load.tally.reasons for load in loads] == [{}, {}]
+    assert tasks() == ("drained", 0)
+
+    with _loads(cluster, cluster.servers) as loads:
         cluster.project.run("servers", "resume", host).ok()
         assert tasks() == ("ready", 1)
     assert [load.tally.reasons for load in loads] == [{}, {}, {}]

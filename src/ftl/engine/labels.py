@@ -41,12 +41,18 @@ CLUSTER = "ftl.cluster"
 ENCRYPTED = "ftl.encrypted"  # of a cluster's network: true or false
 NODE_HOST = "ftl.host"  # of nodes, followed by the project
 NODE_ROLE = "ftl.role"
+NODE_DRAINED = "ftl.drained"
 ANY_ROLE = "any"
 
 
 def node_host(project: str) -> str:
     """Label of a node: its host in the project's ftl.yaml."""
     return f"{NODE_HOST}.{project}"
+
+
+def node_drained(project: str) -> str:
+    """Label of a node that takes no replicas of a project: "true" (`ftl servers drain`)."""
+    return f"{NODE_DRAINED}.{project}"
 
 
 def node_role(project: str, role: str) -> str:

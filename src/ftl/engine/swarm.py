@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
+from ftl.engine.labels import node_drained
 from ftl.errors import EngineError
 from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, parse_json
 
@@ -81,6 +82,10 @@ class SwarmNode:
     is_leader: bool
     is_reachable: bool
     version: int
+
+    def is_drained(self, project: str) -> bool:
+        """Whether no replicas of a project are placed there."""
+        return self.availability != "active" or node_drained(project) in self.labels
 
 
 class Swarm:

@@ -127,17 +127,16 @@ def test_remove_takes_everything_from_where_it_is() -> None:
 
 
 def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_them() -> None:
-    """Nothing new is placed there first; the Swarm's own drain, which stops before it starts, comes last."""
+    """The node's label comes last: with it, Swarm would stop replicas there before it starts others."""
     found = made(plan_drain("c"), live())
     steps = [step.kind for step in found.steps]
     create = first(found, s.CreateService)
     assert create.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in create.constraints
     assert where(found, s.Switch) == [HOSTS]
-    order = ["set_availability", "create_service", "wait_tasks", "switch", "drain", "remove_services"]
+    order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
     assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
-    assert steps[-1] == "set_availability"
-    assert [step.value for step in found.steps if isinstance(step, s.SetAvailability)] == ["pause", "drain"]
+    assert found.steps[-1] == s.SetDrained("c", value=True)
 
 
 def test_what_is_bound_to_a_drained_server_is_named() -> None:
@@ -149,7 +148,7 @@ def test_what_is_bound_to_a_drained_server_is_named() -> None:
 def test_a_server_without_replicas_is_drained_at_once() -> None:
     """No service is replaced for it, and a second drain does nothing."""
     found = made(plan_drain("a"), live())
-    assert [step.kind for step in found.steps] == ["set_availability", "set_availability"]
+    assert [step.kind for step in found.steps] == ["set_drained"]
     assert made(plan_drain("a"), live(drained=("a",))).empty
 
 
@@ -176,9 +175,12 @@ def test_a_server_that_cannot_be_drained(host: str, drained: tuple[str, ...], me
 def test_resume_brings_replicas_back() -> None:
     """The services that may run there are replaced, once the Swarm places tasks on it again."""
     found = made(plan_resume("c"), live(drained=("c",)))
-    assert found.steps[0].text == "let the cluster place tasks on c again"
+    assert found.steps[0].text == "let replicas be placed on c again"
     create = first(found, s.CreateService)
-    assert (create.places, create.constraints) == (HOSTS, ("node.labels.ftl.role.shop.any==true",))
+    assert (create.places, create.constraints) == (
+        HOSTS,
+        ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
+    )
     assert made(plan_resume("c"), live()).empty
 
 

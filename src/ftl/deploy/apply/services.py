@@ -12,7 +12,7 @@ from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps import (
     CreateService,
     RemoveServices,
-    SetAvailability,
+    SetDrained,
     StartServices,
     StopServices,
     WaitTasks,
@@ -219,40 +219,40 @@ async def start_services(context: DeployContext, step: StartServices) -> None:
         await context.fleet.first.engine.scale_service(service.id, replicas, {labels.STOPPED: None})
 
 
-@RUNNERS.runs(SetAvailability)
-async def set_availability(context: DeployContext, step: SetAvailability) -> None:
-    """Change a node's availability; undoing gives it the one that it had.
+@RUNNERS.runs(SetDrained)
+async def set_drained(context: DeployContext, step: SetDrained) -> None:
+    """Label a node as drained for the project, or take the label away; undoing restores it.
 
-    A server that another project still has tasks on is not drained, which would cut their requests: nothing new is
-    placed there, and a note says which project it waits for.
+    Not Swarm's availability: a container cannot join an overlay on a node that is not active (20.10, 26.1, 28.5), so
+    its proxy would not start again after a reboot. Services have a constraint for the label. Those of other projects
+    do not, and a note names them.
     """
     manager, node = context.fleet.first, context.fleet.require(step.server).info.node
-    before = next(
-        (one.availability for one in await manager.engine.swarm.nodes() if one.id == node), "active"
-    )
-    value = step.value
-    if value == "drain" and (staying := await _staying(context, node)):
-        value = "pause"
-        names = ", ".join(staying)
+    label = labels.node_drained(context.project.name)
+    before = next((one for one in await manager.engine.swarm.nodes() if one.id == node), None)
+    if step.value and (staying := await _staying(context, node)):
         context.emit(
             Note(
-                f"{step.server} is paused, and not drained: {names} runs there",
+                f"{', '.join(staying)} of another project still runs on {step.server}",
                 "warning",
-                hint=f"`ftl servers drain {step.server}` in the project of each moves it away",
+                hint=f"`ftl servers drain {step.server}` in that project moves it away",
             )
         )
-    if value == before:
-        return
 
     async def undo() -> None:
-        await manager.engine.swarm.update_node(node, availability=before)
+        old = before.labels.get(label) if before is not None else None
+        availability = before.availability if before is not None else None
+        await manager.engine.swarm.update_node(node, labels={label: old}, availability=availability)
 
     context.undo.add(step, undo)
-    await shielded(manager.engine.swarm.update_node(node, availability=value))
+    value, availability = ("true", None) if step.value else (None, "active")
+    await shielded(manager.engine.swarm.update_node(node, labels={label: value}, availability=availability))
 
 
 async def _staying(context: DeployContext, node: str) -> list[str]:
-    """Names of the Swarm services with tasks that shall run on a node."""
+    """Names of the Swarm services of other projects with tasks that shall run on a node."""
     services, tasks = await gather2(context.fleet.first.engine.services(), context.fleet.first.engine.tasks())
     staying = {task.service for task in tasks if task.node == node and task.wanted == "running"}
-    return sorted(service.name for service in services if service.id in staying)
+    own = context.project.name
+    others = (service for service in services if service.labels.get(labels.PROJECT) != own)
+    return sorted(service.name for service in others if service.id in staying)

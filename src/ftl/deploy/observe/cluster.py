@@ -52,7 +52,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     names = {network.id: network.name for view in looks for network in view.networks}
     if overlay_network(project) not in names.values():
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
-    drained = {node.id for node in nodes if node.availability != "active"}
+    drained = {node.id for node in nodes if node.is_drained(project)}
     return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained))
 
 

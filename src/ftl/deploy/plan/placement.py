@@ -56,6 +56,7 @@ from ftl.deploy.plan.steps import (
     WaitTasks,
     WriteCrontab,
 )
+from ftl.engine import labels
 from ftl.engine.services import SETTINGS
 from ftl.errors import ServerError, UsageError
 
@@ -132,8 +133,9 @@ def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     project, places = diff.project.name, open_places_of(diff, service)
     excluded = (server.host for server in diff.project.servers if server.host not in places)
     return (
-        f"node.labels.ftl.role.{project}.any==true",
-        *(f"node.labels.ftl.host.{project}!={host}" for host in excluded),
+        f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
+        f"node.labels.{labels.node_drained(project)}!=true",
+        *(f"node.labels.{labels.node_host(project)}!={host}" for host in excluded),
     )
 
 

@@ -2,8 +2,8 @@
 
 Swarm's own drain stops the tasks of a server first and starts others then. So the services that have some there are
 replaced as by a restart: new replicas elsewhere, proved healthy, then the switch of all proxies, the drain of requests,
-the removal of the old ones. Only then the Swarm is told to drain the server. Its proxy stays, and forwards requests to
-the other servers; so do the containers that are bound to it.
+the removal of the old ones. Then a label of the node keeps replicas away. Its proxy goes on, and forwards requests to
+the other servers, after a reboot, too: on a node that Swarm itself has drained, no container can join the network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ftl.deploy.observe.cluster import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps import SetAvailability
+from ftl.deploy.plan.steps import SetDrained
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.operations.changes.live import plan_live, running_project
@@ -38,15 +38,11 @@ def plan_drain(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
         emptied = _with_drained(observed, host, drained=True)
         moving = _services_on(observed, host)
         made = _restarted(request, by, emptied, moving)
-        pause = Stage("pause", ((SetAvailability(host, "pause"),),))
-        drain = Stage("drain", ((SetAvailability(host, "drain"),),))
         is_drained = next(view.drained for view in observed.views if view.host == host)
-        stages = (*(() if is_drained else (pause,)), *made.stages, drain)
-        if is_drained and not made.stages:
-            stages = ()
+        drain = () if is_drained else (Stage("drain", ((SetDrained(host, value=True),),)),)
         staying = tuple(_staying(observed, host))
         stays = f"{', '.join(staying)} stays on {host}: it is bound to that server" if staying else ""
-        return replace(made, stages=stages, notes=(*((stays,) if stays else ()), *made.notes))
+        return replace(made, stages=(*made.stages, *drain), notes=(*((stays,) if stays else ()), *made.notes))
 
     return plan
 
@@ -70,7 +66,7 @@ def plan_resume(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
             and any(map(service_id, observed.live_containers(service.name)))
         )
         made = _restarted(request, by, filled, moving)
-        resume = Stage("resume", ((SetAvailability(host, "active"),),))
+        resume = Stage("resume", ((SetDrained(host, value=False),),))
         return replace(made, stages=(resume, *made.stages))
 
     return plan

@@ -105,6 +105,13 @@ def judge(
             yield _finding("problem", f"{name} is {node.state}, as the managers see it", fix)
         elif name and node.availability != "active":
             yield _finding(
+                "problem",
+                f"{name} has the availability `{node.availability}`: a container that starts there, such as the proxy "
+                "after a reboot, cannot join the network",
+                f"`ftl servers resume {name}`; `ftl servers drain {name}` takes it out of service without that",
+            )
+        elif name and node.is_drained(project):
+            yield _finding(
                 "warning",
                 f"{name} is drained: nothing is placed on it",
                 f"`ftl servers resume {name}` ends that",

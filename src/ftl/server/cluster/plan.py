@@ -239,6 +239,7 @@ def _removed(
         if host is None or node.id in own:
             continue
         mine = dict.fromkeys(_own_labels(project, node.labels))
+        mine |= {name: None for name in (labels.node_drained(project),) if name in node.labels}
         if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
             yield ReleaseServer(host, node.id, mine)
         else:

@@ -14,7 +14,7 @@ from ftl.deploy.apply.services import RUNNERS
 from ftl.deploy.plan.steps import (
     ContainerRef,
     RemoveServices,
-    SetAvailability,
+    SetDrained,
     StartServices,
     Step,
     StopServices,
@@ -47,17 +47,24 @@ class Nodes:
 
     def __init__(self) -> None:
         self.availability = {"n-a": "active", "n-b": "active"}
+        self.labels: dict[str, dict[str, str]] = {"n-a": {}, "n-b": {}}
 
     async def nodes(self) -> list[SwarmNode]:
         """All nodes."""
         return [
-            SwarmNode(node, node, {}, "manager", value, "ready", "", node == "n-a", True, 1)
+            SwarmNode(
+                node, node, dict(self.labels[node]), "manager", value, "ready", "", node == "n-a", True, 1
+            )
             for node, value in self.availability.items()
         ]
 
-    async def update_node(self, node: str, *, availability: str) -> None:
-        """Change a node's availability."""
-        self.availability[node] = availability
+    async def update_node(
+        self, node: str, *, availability: str | None, labels: Mapping[str, str | None]
+    ) -> None:
+        """Change a node's availability and labels."""
+        self.availability[node] = availability or self.availability[node]
+        changed = {**self.labels[node], **labels}
+        self.labels[node] = {name: value for name, value in changed.items() if value is not None}
 
 
 class Manager(FakeEngine):
@@ -91,7 +98,7 @@ class Manager(FakeEngine):
         """One of each project."""
         assert labels is None
         return [
-            SwarmService(f"s{number}", name, {}, "", 1, {})
+            SwarmService(f"s{number}", name, {"ftl.project": name.partition("-")[0]}, "", 1, {})
             for number, name in ((1, "shop-web-r1"), (2, "blog-web-r7"))
         ]
 
@@ -166,24 +173,33 @@ def test_the_removal_of_a_service_waits_for_its_tasks_but_not_for_ever() -> None
     assert events == [Note("shop-web-r1 still stops on b")]
 
 
-def test_a_drain_is_taken_back_with_the_change_that_it_is_part_of() -> None:
-    """A new release that does not become healthy leaves the server as it was."""
+def test_a_drain_is_a_label_of_the_node_and_is_undone_with_its_change() -> None:
+    """Its availability stays: where it is not active, no proxy could join the network again."""
     context, manager, _, events = servers()
-    run(perform(context, SetAvailability("b", "pause")))
-    assert manager.nodes.availability == {"n-a": "active", "n-b": "pause"}
-    run(context.undo.run(events.append))
+    run(perform(context, SetDrained("b", value=True)))
+    assert manager.nodes.labels["n-b"] == {"ftl.drained.shop": "true"}
     assert manager.nodes.availability["n-b"] == "active"
+    run(context.undo.run(events.append))
+    assert manager.nodes.labels["n-b"] == {}
 
 
-def test_a_server_with_tasks_of_another_project_is_not_drained() -> None:
-    """That would stop them before others start. It is paused, and a note names them."""
+def test_resume_makes_a_node_active_that_was_drained_by_hand() -> None:
+    """Undoing gives it the label and the availability that it had."""
     context, manager, _, events = servers()
-    manager.running = [task("s2", "n-b"), task("s1", "n-a")]
-    run(perform(context, SetAvailability("b", "drain")))
-    assert manager.nodes.availability["n-b"] == "pause"
-    assert [event.text for event in events if isinstance(event, Note)] == [
-        "b is paused, and not drained: blog-web-r7 runs there"
-    ]
-    manager.running = [task("s1", "n-a")]
-    run(perform(context, SetAvailability("b", "drain")))
+    manager.nodes.availability["n-b"] = "drain"
+    manager.nodes.labels["n-b"] = {"ftl.drained.shop": "true"}
+    run(perform(context, SetDrained("b", value=False)))
+    assert (manager.nodes.labels["n-b"], manager.nodes.availability["n-b"]) == ({}, "active")
+    run(context.undo.run(events.append))
+    assert manager.nodes.labels["n-b"] == {"ftl.drained.shop": "true"}
     assert manager.nodes.availability["n-b"] == "drain"
+
+
+def test_tasks_of_another_project_on_a_drained_server_are_named() -> None:
+    """They stay; their project drains the server itself."""
+    context, manager, _, events = servers()
+    manager.running = [task("s2", "n-b"), task("s1", "n-b")]
+    run(perform(context, SetDrained("b", value=True)))
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "blog-web-r7 of another project still runs on b"
+    ]

@@ -24,7 +24,10 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     assert where(found, s.Record) == [HOSTS, HOSTS]
     created = next(step for step in found.steps if isinstance(step, s.CreateService))
     assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, HOSTS)
-    assert created.constraints == ("node.labels.ftl.role.shop.any==true",)
+    assert created.constraints == (
+        "node.labels.ftl.role.shop.any==true",
+        "node.labels.ftl.drained.shop!=true",
+    )
     assert "EnsureNetwork" not in kinds(found)
     assert "StartContainers" not in kinds(found)
 

@@ -36,6 +36,18 @@ def test_a_lost_server_and_a_missing_network() -> None:
     ]
 
 
+def test_drained_servers() -> None:
+    """By its label a server is only named; by Swarm's availability its proxy would not come back."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.host: member.swarm for member in members}
+    nodes[1] = replace(nodes[1], labels={**nodes[1].labels, "ftl.drained.shop": "true"})
+    nodes[2] = replace(nodes[2], availability="drain")
+    (first, second, _) = levels(states, nodes)
+    assert first == ("warning", "b is drained: nothing is placed on it")
+    assert second[0] == "problem"
+    assert second[1].startswith("c has the availability `drain`: a container that starts there")
+
+
 def test_servers_that_are_no_cluster() -> None:
     """Before the first setup there is one finding; a cluster without a majority is explained."""
     assert levels({"a": SwarmState()}, []) == [("problem", "the servers are not one cluster yet")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ServiceStep, Step
@@ -103,24 +103,20 @@ class StartServices(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class SetAvailability(Step):
-    """Say whether the Swarm places tasks on a server.
+class SetDrained(Step):
+    """Say whether replicas of the project are placed on a server.
 
     Attributes:
         server: The server.
-        value: "pause" leaves the tasks that run there; "drain" moves them away.
+        value: Whether none are.
     """
 
-    kind: ClassVar[str] = "set_availability"
+    kind: ClassVar[str] = "set_drained"
     server: str
-    value: Literal["active", "pause", "drain"]
+    value: bool
 
     @property
     def text(self) -> str:
-        match self.value:
-            case "active":
-                return f"let the cluster place tasks on {self.server} again"
-            case "pause":
-                return f"place nothing new on {self.server}"
-            case "drain":
-                return f"drain {self.server}"
+        if self.value:
+            return f"place nothing more on {self.server}"
+        return f"let replicas be placed on {self.server} again"
