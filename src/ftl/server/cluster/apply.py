@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,10 +10,17 @@ from ftl.aio import gather_all, shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError, at
 from ftl.events import Emit, Note, StepFailed, StepFinished, StepStarted, StepUndone
-from ftl.proxy.names import overlay_network
-from ftl.server.cluster import plan as p
-from ftl.server.cluster.members import is_private, mtu_of
-from ftl.server.cluster.overlay import SECONDS, Lost, lost_packets
+from ftl.server.cluster.network import ClusterNetwork
+from ftl.server.cluster.steps import (
+    BeginCluster,
+    ChangeRole,
+    JoinCluster,
+    LabelNode,
+    LeaveOldCluster,
+    ReleaseServer,
+    RemoveServer,
+    TryNetwork,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.engine.swarm import Swarm
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
+    from ftl.server.cluster.steps import ClusterStep
 
 MARK = "ftl-cluster"
 """Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.marked`."""
@@ -30,9 +36,6 @@ MARK = "ftl-cluster"
 _READY_SECONDS = 30.0
 _DRAIN_SECONDS = 90.0
 _PAUSE = 0.3
-
-_ENCRYPTED_SECONDS = 7
-"""For the trial with encryption, which passes nothing at all where the kernel or a firewall has none."""
 
 
 async def mark(session: Session) -> None:
@@ -74,7 +77,7 @@ async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
     Raises:
         EngineError: It cannot be removed.
     """
-    deadline = time.monotonic() + _READY_SECONDS
+    deadline = _now() + _READY_SECONDS
     while True:
         try:
             if is_manager:
@@ -84,7 +87,7 @@ async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
                     await swarm.update_node(node, role="worker")
             await swarm.remove_node(node)
         except EngineError:
-            if time.monotonic() > deadline:
+            if _now() > deadline:
                 raise
             await asyncio.sleep(_PAUSE)
         else:
@@ -118,9 +121,9 @@ class ClusterWork:
         self._emit = emit
         self._joined: list[str] = []
         self._began = False
-        self._made_network = False
+        self._network: ClusterNetwork | None = None
 
-    async def apply(self, steps: Sequence[p.ClusterStep]) -> None:
+    async def apply(self, steps: Sequence[ClusterStep]) -> None:
         """Run the steps in their order, joins side by side.
 
         Raises:
@@ -133,38 +136,41 @@ class ClusterWork:
             await shielded(self._undo())
             raise
 
-    async def _run(self, step: p.ClusterStep) -> None:
+    async def _run(self, step: ClusterStep) -> None:
         self._emit(StepStarted(step.kind, step.text))
-        started = time.monotonic()
+        started = _now()
         try:
             with at(server=step.host, step=step.kind):
                 await self._do(step)
         except BaseException:
             self._emit(StepFailed(step.kind, step.text))
             raise
-        self._emit(StepFinished(step.kind, step.text, time.monotonic() - started))
+        self._emit(StepFinished(step.kind, step.text, _now() - started))
 
-    async def _do(self, step: p.ClusterStep) -> None:
+    async def _do(self, step: ClusterStep) -> None:
         match step:
-            case p.BeginCluster(host, address, pool):
+            case BeginCluster(host, address, pool):
                 own = {labels.CLUSTER: "1"}
                 await self._sessions[host].engine.swarm.init(address, labels=own, pool=pool)
                 self._lead, self._began = host, True
                 self._joined.append(host)
                 await mark(self._sessions[host])
-            case p.LeaveOldCluster(host):
+            case LeaveOldCluster(host):
                 await forget(self._sessions[host])
-            case p.JoinCluster(host, address, manager):
+            case JoinCluster(host, address, manager):
                 await self._join(host, address, manager=manager)
-            case p.ChangeRole(host, role):
+            case ChangeRole(host, role):
                 await self._manager.update_node(await self._node(host), role=role)
-            case p.LabelNode(host, changes, _):
+            case LabelNode(host, changes, _):
                 await self._manager.update_node(await self._node(host), labels=changes, availability="active")
-            case p.TryNetwork(_, exists):
-                await self._try_network(exists=exists)
-            case p.ReleaseServer(_, node, changes):
+            case TryNetwork(_, exists):
+                self._network = ClusterNetwork(
+                    self._project, list(self._members.values()), self._sessions, self._lead, self._emit
+                )
+                await self._network.ensure(exists=exists)
+            case ReleaseServer(_, node, changes):
                 await self._manager.update_node(node, labels=changes)
-            case p.RemoveServer(host, node, is_manager):
+            case RemoveServer(host, node, is_manager):
                 await self._remove(host, node, is_manager=is_manager)
             case _:
                 raise NotImplementedError(step.kind)
@@ -187,119 +193,13 @@ class ClusterWork:
         )
         await mark(session)
         node = await self._node(host)
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = _now() + _READY_SECONDS
         while not any(each.id == node and each.state == "ready" for each in await self._manager.nodes()):
-            if time.monotonic() > deadline:
+            if _now() > deadline:
                 raise FtlError(
                     f"{host} joined the cluster, and did not become ready within {_READY_SECONDS:.0f} seconds",
                     hint=f"see what its engine writes: `journalctl -u docker` on {host}",
                 )
-            await asyncio.sleep(_PAUSE)
-
-    # --- the network
-
-    async def _try_network(self, *, exists: bool) -> None:
-        """Try the project's network; a new one is encrypted where that works.
-
-        Raises:
-            FtlError: Packets do not pass, or would pass the internet in clear.
-        """
-        public = [member for member in self._members.values() if not is_private(member.address)]
-        if exists:
-            self._refuse(await self._lost())
-            return
-        self._made_network = True
-        if len(self._members) == 1:
-            await self._create_network(encrypted=bool(public))
-            return
-        await self._create_network(encrypted=True)
-        lost = await self._lost(_ENCRYPTED_SECONDS)
-        if not lost:
-            return
-        if public:
-            raise FtlError(
-                f"the packets between the servers cannot be encrypted, and {public[0].host} is reached at the public "
-                f"address {public[0].address}",
-                cause=f"with encryption (IPsec), {lost[0]}",
-                hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
-                "their addresses in it as `private_address`; or open ESP (IP protocol 50) between them",
-            )
-        await self._remove_network()
-        await self._create_network(encrypted=False)
-        self._refuse(await self._lost())
-        self._emit(
-            Note(
-                "the packets between the servers are not encrypted: they stay in the private network that the servers "
-                "share",
-                hint="the servers' kernels, or the network between them, do not pass IPsec (ESP)",
-            )
-        )
-
-    async def _lost(self, seconds: int = SECONDS) -> list[Lost]:
-        sessions = [self._sessions[host] for host in self._members]
-        return await lost_packets(sessions, overlay_network(self._project), self._project, seconds=seconds)
-
-    def _refuse(self, lost: Sequence[Lost]) -> None:
-        if not lost:
-            return
-        small = lost[0].kind == "small"
-        raise FtlError(
-            f"the network between the servers does not work: {lost[0]}",
-            cause="the network between the machines takes smaller packets than their interfaces say"
-            if small
-            else "a firewall between them that lets the ports pass, but not the packets of the network (4789/udp)",
-            hint=f"set a smaller MTU on the interfaces that lead there: `ip link set eth0 mtu {lost[0].mtu - 50}`"
-            if small
-            else "open 4789/udp in both directions between the servers",
-        ).with_details(list(map(str, lost)))
-
-    async def _create_network(self, *, encrypted: bool) -> None:
-        own = {labels.PROJECT: self._project, labels.ROLE: labels.ROLE_NETWORK}
-        own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
-        name, mtu = overlay_network(self._project), mtu_of(self._members.values())
-        deadline = time.monotonic() + _READY_SECONDS
-        while True:
-            subnet = await self._free_subnet()
-            try:
-                await self._manager.create_overlay(
-                    name, labels=own, encrypted=encrypted, mtu=mtu, subnet=subnet
-                )
-            except EngineError:  # of the one that was just removed, something is left for a moment
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
-
-    async def _free_subnet(self) -> str:
-        """A subnet of the Swarm's pool that no network has; Docker itself takes those at its beginning."""
-        networks = await self._sessions[self._lead].engine.networks()
-        taken = {
-            ipaddress.IPv4Network(subnet)
-            for network in networks
-            for subnet in network.subnets
-            if ":" not in subnet
-        }
-        pools = [ipaddress.IPv4Network(pool) for pool in (await self._manager.state()).pools]
-        for pool in pools:
-            for subnet in list(pool.subnets(new_prefix=24))[16:]:
-                if not any(subnet.overlaps(other) for other in taken):
-                    return str(subnet)
-        raise FtlError(
-            "the cluster has no address range left for a network", hint="remove networks that nobody uses"
-        )
-
-    async def _remove_network(self) -> None:
-        deadline = time.monotonic() + _READY_SECONDS
-        engine, name = self._sessions[self._lead].engine, overlay_network(self._project)
-        while True:
-            try:
-                await engine.remove_network(name)
-            except EngineError:  # its last container has been removed just now
-                if time.monotonic() > deadline:
-                    raise
-            if not any(network.name == name for network in await engine.networks()):
-                return
             await asyncio.sleep(_PAUSE)
 
     # --- leaving
@@ -308,8 +208,8 @@ class ClusterWork:
         await self._manager.update_node(node, availability="drain")
         state = next((each.state for each in await self._manager.nodes() if each.id == node), "down")
         if state == "ready":
-            drained = time.monotonic() + _DRAIN_SECONDS
-            while await self._manager.running_tasks(node) and time.monotonic() < drained:  # noqa: ASYNC110 - the engine tells nobody
+            drained = _now() + _DRAIN_SECONDS
+            while await self._manager.running_tasks(node) and _now() < drained:  # noqa: ASYNC110 - the engine tells nobody
                 await asyncio.sleep(_PAUSE)
         await remove_node(self._manager, node, is_manager=is_manager)
         self._emit(
@@ -321,9 +221,9 @@ class ClusterWork:
 
     async def _undo(self) -> None:
         """Let the servers that joined in this run leave again; others are as they were."""
-        if self._made_network and self._lead and not self._began:
+        if self._network is not None and self._network.created and not self._began:
             with suppress(FtlError, TimeoutError):
-                await self._remove_network()
+                await self._network.remove()
         for host in reversed(self._joined):
             with suppress(FtlError, TimeoutError):
                 state = await self._sessions[host].engine.swarm.state()
@@ -338,11 +238,15 @@ class ClusterWork:
                 self._emit(StepUndone("join_cluster", f"{host} has left the cluster again"))
 
 
-def _groups(steps: Sequence[p.ClusterStep]) -> Iterator[list[p.ClusterStep]]:
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _groups(steps: Sequence[ClusterStep]) -> Iterator[list[ClusterStep]]:
     """Consecutive steps that run side by side: those of one kind that are about a server's own engine."""
-    group: list[p.ClusterStep] = []
+    group: list[ClusterStep] = []
     for step in steps:
-        beside = isinstance(step, p.JoinCluster | p.LeaveOldCluster)
+        beside = isinstance(step, JoinCluster | LeaveOldCluster)
         if group and not (beside and type(step) is type(group[0])):
             yield group
             group = []

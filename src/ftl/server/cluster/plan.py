@@ -2,135 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for
+from ftl.server.cluster.steps import (
+    BeginCluster,
+    ChangeRole,
+    ClusterStep,
+    JoinCluster,
+    LabelNode,
+    LeaveOldCluster,
+    ReleaseServer,
+    RemoveServer,
+    TryNetwork,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.engine.swarm import SwarmNode
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterStep:
-    """One action of a cluster's setup.
-
-    Attributes:
-        kind: Stable name in events.
-        host: The server that it is about.
-    """
-
-    kind: ClassVar[str]
-    host: str
-
-    @property
-    def text(self) -> str:
-        """Description for people, in the imperative."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class BeginCluster(ClusterStep):
-    """Begin a Swarm on the first server."""
-
-    kind = "begin_cluster"
-    address: str
-    pool: str
-
-    @property
-    def text(self) -> str:
-        return f"begin the cluster on {self.host} ({self.address})"
-
-
-@dataclass(frozen=True, slots=True)
-class LeaveOldCluster(ClusterStep):
-    """Leave an earlier membership of the cluster, which its managers have forgotten."""
-
-    kind = "leave_old_cluster"
-
-    @property
-    def text(self) -> str:
-        return f"let {self.host} forget that it was in the cluster once"
-
-
-@dataclass(frozen=True, slots=True)
-class JoinCluster(ClusterStep):
-    """Join the Swarm."""
-
-    kind = "join_cluster"
-    address: str
-    manager: bool
-
-    @property
-    def text(self) -> str:
-        return f"let {self.host} ({self.address}) join the cluster as a {'manager' if self.manager else 'worker'}"
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRole(ClusterStep):
-    """Make a node a manager, or a worker."""
-
-    kind = "change_role"
-    role: str
-
-    @property
-    def text(self) -> str:
-        return f"make {self.host} a {self.role}"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelNode(ClusterStep):
-    """Set the project's labels of a node: its host and its roles."""
-
-    kind = "label_node"
-    labels: Mapping[str, str | None]
-    roles: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        return f"note that {self.host} has the roles {', '.join(self.roles) or 'of none'}"
-
-
-@dataclass(frozen=True, slots=True)
-class TryNetwork(ClusterStep):
-    """Try the network between the servers with real packets; create it first if there is none."""
-
-    kind = "try_network"
-    exists: bool
-
-    @property
-    def text(self) -> str:
-        return f"{'try' if self.exists else 'create, and try,'} the network between the servers"
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseServer(ClusterStep):
-    """Take the project's labels from a node that other projects use."""
-
-    kind = "release_server"
-    node: str
-    labels: Mapping[str, str | None]
-
-    @property
-    def text(self) -> str:
-        return f"take {self.host} out of the project; other projects still use it"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveServer(ClusterStep):
-    """Drain a node that is no longer in the file, and remove it from the Swarm."""
-
-    kind = "remove_server"
-    node: str
-    is_manager: bool
-
-    @property
-    def text(self) -> str:
-        return f"drain {self.host}, which is no longer in ftl.yaml, and remove it from the cluster"
 
 
 def plan(

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather_all
 from ftl.dataclass import dataclass
-from ftl.engine import labels
-from ftl.errors import FtlError, ServerError, UsageError, at
+from ftl.errors import FtlError, ServerError, at
 from ftl.events import Emit, Note, SetupPlanned, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.host.session import open_session
-from ftl.proxy.names import overlay_network
-from ftl.server.cluster.apply import MARK, ClusterWork, forget, remove_node
-from ftl.server.cluster.members import Member, generation, is_ours, known_nodes, raise_all, refuse_unfit
-from ftl.server.cluster.plan import ClusterStep, JoinCluster, plan
-from ftl.server.cluster.ports import refuse_closed_ports
+from ftl.server.cluster.join import begin_anew, join, refresh, view
+from ftl.server.cluster.members import Member, raise_all, refuse_unfit
+from ftl.server.cluster.plan import plan
 from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import ObserveQuery, RootLogin, log_in
 from ftl.server.setup.observe.public_keys import key_bodies, public_keys
@@ -37,9 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ftl.config import ClusterServer, Project
-    from ftl.engine.swarm import SwarmNode
     from ftl.events import Event
     from ftl.host.session import Session
+    from ftl.server.cluster.steps import ClusterStep
+    from ftl.server.setup.observe.state import ObservedServer
     from ftl.server.setup.request import SetupRequest
     from ftl.ssh.target import Resolved, Target
 
@@ -143,9 +141,9 @@ async def _set_up(
         members = await _refreshed(servers, sessions)
         refuse_unfit(members)
         if recover:
-            await _recover(members, sessions, emit)
+            await begin_anew(members, sessions, emit)
             members = await _refreshed(servers, sessions)
-        steps = await _join(project, members, sessions, emit)
+        steps = await join(project.name, members, sessions, emit)
     await gather_all(
         _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
     )
@@ -154,34 +152,6 @@ async def _set_up(
         for server in servers
     )
     return ClusterSetup(tuple(plans), steps)
-
-
-async def _join(
-    project: Project, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
-) -> tuple[ClusterStep, ...]:
-    """Make one cluster of the servers; returns the steps that it took."""
-    lead, nodes, has_network = await _view(project.name, members, sessions)
-    steps = plan(project.name, members, nodes, has_network=has_network)
-    if any(isinstance(step, JoinCluster) for step in steps):
-        machines = {host: session.machine for host, session in sessions.items()}
-        await refuse_closed_ports(members, machines)
-    work = ClusterWork(project.name, members, sessions, lead=lead, emit=emit)
-    await work.apply(steps)
-    return steps
-
-
-async def _view(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session]
-) -> tuple[str, list[SwarmNode], bool]:
-    """A manager that can change the Swarm, the nodes that it sees, and whether the project's network exists."""
-    leading = [member for member in members if member.swarm.has_leader]
-    if not leading:
-        return "", [], False
-    lead = max(leading, key=lambda member: generation(member.swarm)).host
-    engine = sessions[lead].engine
-    nodes = await engine.swarm.nodes()
-    networks = await engine.networks()
-    return lead, nodes, any(network.name == overlay_network(project) for network in networks)
 
 
 # --- preparing, logging in, making ready
@@ -257,7 +227,7 @@ async def _log_in_all(
                     emit=_named(host, emit),
                 )
             )
-            return _planned(given, login, own)
+            return _Server(given, login, *plans_of(host, own, login.observed))
 
     results = await asyncio.gather(*map(one, prepared), return_exceptions=True)
     errors = [result for result in results if isinstance(result, FtlError)]
@@ -273,23 +243,25 @@ async def _log_in_all(
     return servers
 
 
-def _planned(given: _Prepared, login: RootLogin, request: SetupRequest) -> _Server:
-    """A server with its plans: of what is missing, and of what is closed at the end."""
-    host = given.server.host
-    earlier = [
-        address for address, project in peers(login.observed.firewall.conf) if project == request.cluster
-    ]
+def plans_of(
+    host: str, request: SetupRequest, observed: ObservedServer
+) -> tuple[SetupPlan, SetupPlan | None]:
+    """The plan of what is missing on a server, and that of what is closed at the end. Pure.
+
+    Servers that are no longer in the file are let through the firewall until they have left the cluster.
+    """
+    earlier = [address for address, project in peers(observed.firewall.conf) if project == request.cluster]
     left = tuple(address for address in earlier if address not in request.peers)
     wider = replace(request, peers=(*request.peers, *left))
     closing = None
     if left:
-        complete = make_plan(request, login.observed, server=host)
+        complete = make_plan(request, observed, server=host)
         closing = replace(
             complete,
             steps=tuple(step for step in complete.steps if isinstance(step, ApplyFirewall)),
             notes=(),
         )
-    return _Server(given, login, make_plan(wider, login.observed, server=host), closing)
+    return make_plan(wider, observed, server=host), closing
 
 
 async def _make_ready(server: _Server, plan: SetupPlan, emit: Emit) -> None:
@@ -330,23 +302,7 @@ async def _sessions(servers: Sequence[_Server]) -> AsyncIterator[dict[str, Sessi
 
 async def _refreshed(servers: Sequence[_Server], sessions: Mapping[str, Session]) -> list[Member]:
     """The servers as their engines describe them now: some have just been installed."""
-    return await gather(_refresh(server.member, sessions[server.prepared.server.host]) for server in servers)
-
-
-async def _refresh(member: Member, session: Session) -> Member:
-    state = await session.engine.swarm.state()
-    marks = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
-    nodes = await session.engine.swarm.nodes() if state.has_leader else []
-    facts = replace(
-        member.facts,
-        clock_ahead=session.info.clock_ahead,
-        engine_id=session.info.id,
-        version=session.info.version,
-        swarm=state,
-        nodes=frozenset(node.id for node in nodes),
-        marked=next((mark.labels.get(labels.CLUSTER, "") for mark in marks if mark.name == MARK), ""),
-    )
-    return replace(member, facts=facts)
+    return await gather(refresh(server.member, sessions[server.prepared.server.host]) for server in servers)
 
 
 async def _dry(project: Project, servers: Sequence[_Server]) -> tuple[ClusterStep, ...]:
@@ -355,43 +311,9 @@ async def _dry(project: Project, servers: Sequence[_Server]) -> tuple[ClusterSte
     if not any(member.swarm.is_member for member in members):
         return plan(project.name, members, (), has_network=False)
     async with _sessions([server for server in servers if server.member.swarm.is_member]) as sessions:
-        lead, nodes, has_network = await _view(project.name, members, sessions)
+        lead, nodes, has_network = await view(project.name, members, sessions)
         return (
             plan(project.name, members, nodes, has_network=has_network)
             if lead
             else plan(project.name, members, (), has_network=False)
         )
-
-
-async def _recover(members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit) -> None:
-    """Begin the cluster anew from the first of its managers; the others forget it, and join again afterwards.
-
-    Raises:
-        UsageError: It has a leader, or no manager is left.
-    """
-    if any(member.swarm.has_leader for member in members):
-        raise UsageError(
-            "the cluster has a majority of its managers: there is nothing to recover",
-            hint="`ftl setup` without `--recover` adds and removes servers",
-        )
-    ours = known_nodes(members)
-    managers = [member for member in members if member.swarm.is_manager and is_ours(member, ours)]
-    if not managers:
-        raise UsageError(
-            "none of the servers that can be reached was a manager of the cluster",
-            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
-        )
-    survivor = managers[0]
-    text = f"begin the cluster anew from {survivor.host}"
-    emit(StepStarted("recover_cluster", text))
-    swarm = sessions[survivor.host].engine.swarm
-    await swarm.restart_alone(survivor.address)
-    begun = await swarm.state()
-    await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
-    for member in managers[1:]:
-        await forget(sessions[member.host])
-    reachable = {member.swarm.node for member in members if member not in managers[1:]}
-    for node in await swarm.nodes():
-        if node.id not in reachable:
-            await remove_node(swarm, node.id, is_manager=node.role == "manager")
-    emit(StepFinished("recover_cluster", text, 0.0))

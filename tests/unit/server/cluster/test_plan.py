@@ -9,7 +9,8 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.swarm import SwarmState
 from ftl.errors import FtlError
-from ftl.server.cluster.plan import (
+from ftl.server.cluster.plan import plan
+from ftl.server.cluster.steps import (
     BeginCluster,
     ChangeRole,
     JoinCluster,
@@ -18,7 +19,6 @@ from ftl.server.cluster.plan import (
     ReleaseServer,
     RemoveServer,
     TryNetwork,
-    plan,
 )
 
 from .world import PROJECT, in_cluster, node, server, servers, with_facts
@@ -116,3 +116,21 @@ def test_a_renamed_server_keeps_its_node() -> None:
     (step,) = plan(PROJECT, [members[0], renamed], [nodes[0], node(members[1], "worker")], has_network=True)
     assert isinstance(step, LabelNode)
     assert step.labels == {"ftl.host.shop": "new.example.com"}
+
+
+def test_steps_are_described_in_the_imperative() -> None:
+    """The description names the server, and where it matters its address, role or state."""
+    texts = [
+        BeginCluster("a", "10.0.0.1", "10.213.0.0/16").text,
+        JoinCluster("b", "10.0.0.2", manager=False).text,
+        LabelNode("b", {}, ("web", "gpu")).text,
+        TryNetwork("a", exists=False).text,
+        TryNetwork("a", exists=True).text,
+    ]
+    assert texts == [
+        "begin the cluster on a (10.0.0.1)",
+        "let b (10.0.0.2) join the cluster as a worker",
+        "note that b has the roles web, gpu",
+        "create, and try, the network between the servers",
+        "try the network between the servers",
+    ]

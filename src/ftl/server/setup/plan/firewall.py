@@ -41,7 +41,7 @@ def firewall_conf(
             mode are open to them and nobody else.
     """
     allow = dict.fromkeys((*allowed(current), *open_ports))
-    between = dict.fromkeys(peers)
+    between = sorted(set(peers))  # the same for each project that runs setup
     closed = SWARM if between else ()
     kept = (port for port in (*left_alone(current), *left) if port not in closed)
     leave = dict.fromkeys(port for port in kept if port not in allow)

@@ -307,7 +307,7 @@ def test_other_servers_are_let_through_ufw_once() -> None:
     made = make_plan(request, with_ufw, server="shop").steps
     assert steps.AllowPeersInUfw(("10.0.0.2",)) in made
     applied = next(step for step in made if isinstance(step, steps.ApplyFirewall))
-    assert firewall.peers(applied.conf) == (("10.0.0.9", "blog"), ("10.0.0.2", "shop"))
+    assert firewall.peers(applied.conf) == (("10.0.0.2", "shop"), ("10.0.0.9", "blog"))
     rules = tuple(f"ufw allow from 10.0.0.2 to any port {port} proto {kind}" for port, kind in SWARM)
     made = make_plan(request, replace(with_ufw, ufw_rules=rules), server="shop").steps
     assert not any(isinstance(step, steps.AllowPeersInUfw) for step in made)

@@ -1,0 +1,165 @@
+"""A project's network across the servers: created, tried, and encrypted where that works."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.errors import EngineError, FtlError
+from ftl.events import Emit, Note
+from ftl.proxy.names import overlay_network
+from ftl.server.cluster.members import is_private, mtu_of
+from ftl.server.cluster.overlay import SECONDS, Lost, lost_packets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.host.session import Session
+    from ftl.server.cluster.members import Member
+
+_READY_SECONDS = 30.0
+_PAUSE = 0.3
+
+_ENCRYPTED_SECONDS = 7
+"""For the trial with encryption, which passes nothing at all where the kernel or a firewall has none."""
+
+
+class ClusterNetwork:
+    """The network of a project.
+
+    Args:
+        project: The project's name.
+        members: The servers of the file.
+        sessions: Their sessions, by host.
+        lead: The host of a manager.
+        emit: Receives a note where packets are not encrypted.
+
+    Attributes:
+        created: Whether this run creates it.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        members: Sequence[Member],
+        sessions: Mapping[str, Session],
+        lead: str,
+        emit: Emit,
+    ) -> None:
+        self.created = False
+        self._project = project
+        self._members = members
+        self._sessions = sessions
+        self._engine = sessions[lead].engine
+        self._emit = emit
+
+    async def ensure(self, *, exists: bool) -> None:
+        """Try the project's network; a new one is encrypted where that works.
+
+        Raises:
+            FtlError: Packets do not pass, or would pass the internet in clear.
+        """
+        public = [member for member in self._members if not is_private(member.address)]
+        if exists:
+            self._refuse(await self._lost())
+            return
+        self.created = True
+        if len(self._members) == 1:
+            await self._create(encrypted=bool(public))
+            return
+        await self._create(encrypted=True)
+        lost = await self._lost(_ENCRYPTED_SECONDS)
+        if not lost:
+            return
+        if public:
+            raise FtlError(
+                f"the packets between the servers cannot be encrypted, and {public[0].host} is reached at the public "
+                f"address {public[0].address}",
+                cause=f"with encryption (IPsec), {lost[0]}",
+                hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
+                "their addresses in it as `private_address`; or open ESP (IP protocol 50) between them",
+            )
+        await self.remove()
+        await self._create(encrypted=False)
+        self._refuse(await self._lost())
+        self._emit(
+            Note(
+                "the packets between the servers are not encrypted: they stay in the private network that the servers "
+                "share",
+                hint="the servers' kernels, or the network between them, do not pass IPsec (ESP)",
+            )
+        )
+
+    async def _lost(self, seconds: int = SECONDS) -> list[Lost]:
+        sessions = [self._sessions[member.host] for member in self._members]
+        return await lost_packets(sessions, overlay_network(self._project), self._project, seconds=seconds)
+
+    def _refuse(self, lost: Sequence[Lost]) -> None:
+        if not lost:
+            return
+        small = lost[0].kind == "small"
+        raise FtlError(
+            f"the network between the servers does not work: {lost[0]}",
+            cause="the network between the machines takes smaller packets than their interfaces say"
+            if small
+            else "a firewall between them that lets the ports pass, but not the packets of the network (4789/udp)",
+            hint=f"set a smaller MTU on the interfaces that lead there: `ip link set eth0 mtu {lost[0].mtu - 50}`"
+            if small
+            else "open 4789/udp in both directions between the servers",
+        ).with_details(list(map(str, lost)))
+
+    async def _create(self, *, encrypted: bool) -> None:
+        own = {labels.PROJECT: self._project, labels.ROLE: labels.ROLE_NETWORK}
+        own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
+        name, mtu = overlay_network(self._project), mtu_of(self._members)
+        deadline = _now() + _READY_SECONDS
+        while True:
+            subnet = await self._free_subnet()
+            try:
+                await self._engine.swarm.create_overlay(
+                    name, labels=own, encrypted=encrypted, mtu=mtu, subnet=subnet
+                )
+            except EngineError:  # of the one that was just removed, something is left for a moment
+                if _now() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+    async def _free_subnet(self) -> str:
+        """A subnet of the Swarm's pool that no network has; Docker itself takes those at its beginning."""
+        networks = await self._engine.networks()
+        taken = {
+            ipaddress.IPv4Network(subnet)
+            for network in networks
+            for subnet in network.subnets
+            if ":" not in subnet
+        }
+        pools = [ipaddress.IPv4Network(pool) for pool in (await self._engine.swarm.state()).pools]
+        for pool in pools:
+            for subnet in list(pool.subnets(new_prefix=24))[16:]:
+                if not any(subnet.overlaps(other) for other in taken):
+                    return str(subnet)
+        raise FtlError(
+            "the cluster has no address range left for a network", hint="remove networks that nobody uses"
+        )
+
+    async def remove(self) -> None:
+        """Remove the network, whose last container may have been removed just now."""
+        deadline = _now() + _READY_SECONDS
+        engine, name = self._engine, overlay_network(self._project)
+        while True:
+            try:
+                await engine.remove_network(name)
+            except EngineError:  # its last container has been removed just now
+                if _now() > deadline:
+                    raise
+            if not any(network.name == name for network in await engine.networks()):
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

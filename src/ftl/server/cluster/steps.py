@@ -1,0 +1,121 @@
+"""The steps of a cluster's setup: values, which `ClusterWork` runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStep:
+    """One action of a cluster's setup.
+
+    Attributes:
+        kind: Stable name in events.
+        sentence: Description for people, in the imperative; `{0}` is the step.
+        host: The server that it is about.
+    """
+
+    kind: ClassVar[str]
+    sentence: ClassVar[str]
+    host: str
+
+    @property
+    def text(self) -> str:
+        """Description for people."""
+        return self.sentence.format(self)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCluster(ClusterStep):
+    """Begin a Swarm on the first server."""
+
+    kind = "begin_cluster"
+    sentence = "begin the cluster on {0.host} ({0.address})"
+    address: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOldCluster(ClusterStep):
+    """Leave an earlier membership of the cluster, which its managers have forgotten."""
+
+    kind = "leave_old_cluster"
+    sentence = "let {0.host} forget that it was in the cluster once"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCluster(ClusterStep):
+    """Join the Swarm."""
+
+    kind = "join_cluster"
+    sentence = "let {0.host} ({0.address}) join the cluster as a {0.role}"
+    address: str
+    manager: bool
+
+    @property
+    def role(self) -> str:
+        """Its role in the Swarm."""
+        return "manager" if self.manager else "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRole(ClusterStep):
+    """Make a node a manager, or a worker."""
+
+    kind = "change_role"
+    sentence = "make {0.host} a {0.role}"
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNode(ClusterStep):
+    """Set the project's labels of a node: its host and its roles."""
+
+    kind = "label_node"
+    sentence = "note that {0.host} has the roles {0.listed}"
+    labels: Mapping[str, str | None]
+    roles: tuple[str, ...]
+
+    @property
+    def listed(self) -> str:
+        """The roles, for people."""
+        return ", ".join(self.roles) or "of none"
+
+
+@dataclass(frozen=True, slots=True)
+class TryNetwork(ClusterStep):
+    """Try the network between the servers with real packets; create it first if there is none."""
+
+    kind = "try_network"
+    sentence = "{0.verb} the network between the servers"
+    exists: bool
+
+    @property
+    def verb(self) -> str:
+        """To be done with the network."""
+        return "try" if self.exists else "create, and try,"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseServer(ClusterStep):
+    """Take the project's labels from a node that other projects use."""
+
+    kind = "release_server"
+    sentence = "take {0.host} out of the project; other projects still use it"
+    node: str
+    labels: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveServer(ClusterStep):
+    """Drain a node that is no longer in the file, and remove it from the Swarm."""
+
+    kind = "remove_server"
+    sentence = "drain {0.host}, which is no longer in ftl.yaml, and remove it from the cluster"
+    node: str
+    is_manager: bool

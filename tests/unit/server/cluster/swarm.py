@@ -1,0 +1,221 @@
+"""A Swarm in memory, and the engines of its servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from ftl.engine import labels as names
+from ftl.engine.swarm import SwarmNode, SwarmState
+from ftl.engine.values import ContainerSpec, ExecResult, Network
+from ftl.errors import EngineError
+from ftl.host.session import Session
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import Answer, FakeMachine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from ftl.engine.swarm import Swarm
+
+CLUSTER = "cluster"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """What the managers of a Swarm agree on.
+
+    Attributes:
+        silent: Kinds of networks, encrypted or not, that pass no packets.
+        changes: Every change, in order.
+        slow: Hosts whose nodes do not become ready.
+    """
+
+    nodes: dict[str, SwarmNode] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    networks: dict[str, tuple[Network, bool]] = field(default_factory=dict)
+    silent: set[bool] = field(default_factory=set)
+    changes: list[str] = field(default_factory=list)
+    slow: set[str] = field(default_factory=set)
+    majority: bool = True
+
+    def add(self, host: str, role: str, address: str = "") -> None:
+        """Add a node."""
+        state = "down" if host in self.slow else "ready"
+        self.nodes[f"node-{host}"] = SwarmNode(
+            f"node-{host}", host, {}, role, "active", state, address, False, role == "manager", 1
+        )
+
+
+class FakeSwarm:
+    """Implements `ftl.engine.swarm.Swarm` for one engine of a cluster."""
+
+    def __init__(self, host: str, cluster: Cluster) -> None:
+        self.host = host
+        self.cluster = cluster
+        self.member = False
+
+    @property
+    def _node(self) -> str:
+        return f"node-{self.host}"
+
+    def _note(self, text: str) -> None:
+        self.cluster.changes.append(f"{self.host}: {text}")
+
+    async def state(self) -> SwarmState:
+        """The engine's own view: a member that was removed still believes in it."""
+        if not self.member:
+            return SwarmState()
+        node = self.cluster.nodes.get(self._node)
+        is_manager = node is None or node.role == "manager"
+        leads = is_manager and node is not None and self.cluster.majority
+        return SwarmState(
+            state="active",
+            node=self._node,
+            is_manager=is_manager,
+            cluster=CLUSTER if leads else "",
+            labels=dict(self.cluster.labels) if leads else {},
+            pools=("10.213.0.0/16",),
+        )
+
+    async def nodes(self) -> list[SwarmNode]:
+        """All nodes."""
+        return list(self.cluster.nodes.values())
+
+    async def init(self, address: str, *, labels: Mapping[str, str], pool: str) -> None:
+        """Begin the Swarm."""
+        self._note(f"init {pool}")
+        self.member = True
+        self.cluster.labels = dict(labels)
+        self.cluster.add(self.host, "manager", address)
+
+    async def restart_alone(self, address: str) -> None:
+        """Begin it anew: the other managers are no managers any more."""
+        self._note(f"restart alone at {address}")
+        self.cluster.majority = True
+
+    async def set_labels(self, labels: Mapping[str, str]) -> None:
+        """Replace the Swarm's labels."""
+        self.cluster.labels = dict(labels)
+
+    async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
+        """Join it."""
+        self._note(f"join as a {token} at {', '.join(managers)}")
+        self.member = True
+        self.cluster.add(self.host, token, address)
+
+    async def leave(self) -> None:
+        """Leave it."""
+        self._note("leave")
+        self.member = False
+        node = self.cluster.nodes.get(self._node)
+        if node is not None:
+            self.cluster.nodes[self._node] = replace(node, state="down")
+
+    async def tokens(self) -> tuple[str, str]:
+        """Tokens that are the roles."""
+        return "manager", "worker"
+
+    async def update_node(
+        self,
+        node: str,
+        *,
+        role: str | None = None,
+        availability: str | None = None,
+        labels: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Change a node."""
+        self._note(f"{node} {role or availability or labels}")
+        old = self.cluster.nodes[node]
+        changed = {**old.labels, **(labels or {})}
+        self.cluster.nodes[node] = replace(
+            old,
+            role=role or old.role,
+            availability=availability or old.availability,
+            labels={name: value for name, value in changed.items() if value is not None},
+        )
+
+    async def remove_node(self, node: str) -> None:
+        """Forget a node, unless it is a manager."""
+        if self.cluster.nodes[node].role == "manager":
+            raise EngineError(
+                "cannot remove it", cause="is a cluster manager and is a member of the raft cluster"
+            )
+        self._note(f"remove {node}")
+        del self.cluster.nodes[node]
+
+    async def running_tasks(self, node: str) -> int:
+        """None."""
+        assert node in self.cluster.nodes
+        return 0
+
+    async def create_overlay(
+        self, name: str, *, labels: Mapping[str, str], encrypted: bool, mtu: int, subnet: str | None = None
+    ) -> None:
+        """Create a network."""
+        self._note(f"create {name} {subnet} {mtu}{' encrypted' if encrypted else ''}")
+        network = Network(name, name, dict(labels), (subnet or "",), True, "overlay")
+        self.cluster.networks[name] = (network, encrypted)
+
+
+class Server(FakeEngine):
+    """The engine of a server of a cluster."""
+
+    def __init__(self, host: str, cluster: Cluster) -> None:
+        super().__init__(name=host)
+        self.members = FakeSwarm(host, cluster)
+        self.on_execute = self._trial
+
+    @property
+    def swarm(self) -> Swarm:
+        """Its Swarm mode."""
+        return cast("Swarm", self.members)
+
+    def _trial(self, _name: str, argv: Sequence[str]) -> ExecResult:
+        """Lose every packet in a network of the silent kind."""
+        ((_, encrypted),) = self.members.cluster.networks.values()
+        others = argv[5:] if encrypted in self.members.cluster.silent else ()
+        return ExecResult(0, "".join(f"silent {other} 1450\n" for other in others).encode(), b"")
+
+    async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
+        """Those of the cluster."""
+        assert labels is None
+        return [network for network, _ in self.members.cluster.networks.values()]
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network of the cluster."""
+        self.members.cluster.changes.append(f"{self.name}: remove the network")
+        self.members.cluster.networks.pop(name, None)
+
+    async def import_archive(self, reference: str, archive: AsyncIterator[bytes]) -> None:
+        """Read it; the image is there."""
+        assert reference == "ftl-trial:latest"
+        assert [chunk async for chunk in archive]
+        self.add_image(reference)
+
+    async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
+        """Create a container of an image."""
+        return await self.create(name, ContainerSpec(image=str(config["Image"]), labels={}))
+
+
+def sessions_of(cluster: Cluster, hosts: str, members: str = "", managers: str = "") -> dict[str, Session]:
+    """Sessions on servers, by host.
+
+    Args:
+        cluster: Their Swarm.
+        hosts: The servers, a letter each.
+        members: Those that are in it already.
+        managers: Those of its members that are managers.
+    """
+    sessions = {}
+    for host in hosts:
+        engine = Server(host, cluster)
+        if host in members:
+            cluster.add(host, "manager" if host in managers else "worker")
+            cluster.labels = {names.CLUSTER: "1"}
+            engine.members.member = True
+        machine = FakeMachine(host)
+        machine.answer("ports.pl", answer=Answer())
+        sessions[host] = Session(host, machine, engine, replace(INFO, id=f"engine-{host}"))
+    return sessions

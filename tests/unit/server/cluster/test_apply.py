@@ -1,0 +1,217 @@
+"""The steps of a cluster's setup, on servers in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import labels
+from ftl.errors import EngineError, FtlError
+from ftl.events import Note, StepFailed, StepUndone
+from ftl.server.cluster.apply import ClusterWork, mark, remove_node
+from ftl.server.cluster.steps import (
+    BeginCluster,
+    ChangeRole,
+    JoinCluster,
+    LabelNode,
+    LeaveOldCluster,
+    ReleaseServer,
+    RemoveServer,
+    TryNetwork,
+)
+from tests.support.clock import run
+
+from .swarm import Cluster, Server, sessions_of
+from .world import PROJECT, server, servers
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.host.session import Session
+    from ftl.server.cluster.steps import ClusterStep
+
+BEGIN = (
+    BeginCluster("a", "10.0.0.1", "10.213.0.0/16"),
+    JoinCluster("b", "10.0.0.2", manager=True),
+    JoinCluster("c", "10.0.0.3", manager=False),
+)
+NETWORK = TryNetwork("a", exists=False)
+NAME = "ftl-c-shop"
+
+
+class World:
+    """Three servers, of which some are in a cluster."""
+
+    def __init__(self, members: str = "", managers: str = "", public: bool = False) -> None:
+        self.cluster = Cluster()
+        self.sessions = sessions_of(self.cluster, "abc", members, managers)
+        self.events: list[Event] = []
+        self._lead = managers[:1]
+        self._members = servers(3)
+        if public:
+            self._members[2] = type(self._members[2])("c", "203.0.113.9", (), self._members[2].facts)
+
+    def apply(self, *steps: ClusterStep) -> None:
+        """Run steps."""
+        work = ClusterWork(PROJECT, self._members, self.sessions, lead=self._lead, emit=self.events.append)
+        run(work.apply(steps))
+
+    def in_it(self) -> dict[str, bool]:
+        """Which servers believe that they are in the cluster."""
+        return {host: engine_of(session).members.member for host, session in self.sessions.items()}
+
+    def notes(self) -> list[str]:
+        """The notes that were emitted."""
+        return [event.text for event in self.events if isinstance(event, Note)]
+
+
+def engine_of(session: Session) -> Server:
+    """The fake engine of a session."""
+    assert isinstance(session.engine, Server)
+    return session.engine
+
+
+def marked(session: Session) -> list[str]:
+    """The nodes that the marks on a server have."""
+    volumes = run(session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER}))
+    return [volume.labels[labels.CLUSTER] for volume in volumes]
+
+
+def test_servers_become_a_cluster_and_are_marked() -> None:
+    """Each has a mark of its node: with it, a later setup knows that the membership is FTL's."""
+    world = World()
+    world.apply(*BEGIN, ChangeRole("c", "manager"), LabelNode("b", {"ftl.host.shop": "b"}, ("web",)))
+    assert {node.id: node.role for node in world.cluster.nodes.values()} == dict.fromkeys(
+        ("node-a", "node-b", "node-c"), "manager"
+    )
+    assert world.cluster.nodes["node-b"].labels == {"ftl.host.shop": "b"}
+    assert [marked(session) for session in world.sessions.values()] == [["node-a"], ["node-b"], ["node-c"]]
+    assert world.cluster.labels == {labels.CLUSTER: "1"}
+
+
+def test_a_mark_of_an_earlier_membership_is_replaced() -> None:
+    """It names another node."""
+    world = World("a", "a")
+    session = world.sessions["a"]
+    run(
+        session.engine.create_volume("ftl-cluster", {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: "old"})
+    )
+    run(mark(session))
+    assert marked(session) == ["node-a"]
+
+
+def test_a_server_that_was_forgotten_leaves_before_it_joins_again() -> None:
+    """Its engine refuses to join as long as it believes that it is a member."""
+    world = World("ab", "a")
+    del world.cluster.nodes["node-b"]
+    world.apply(LeaveOldCluster("b"), JoinCluster("b", "10.0.0.2", manager=False))
+    assert world.cluster.changes == ["b: leave", "b: join as a worker at 10.0.0.1"]
+
+
+def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_only() -> None:
+    """A server that was in the cluster before stays there; no node is left behind."""
+    world = World("ab", "a")
+    world.cluster.slow = {"c"}
+    with pytest.raises(
+        FtlError, match="c joined the cluster, and did not become ready within 30 seconds"
+    ) as caught:
+        world.apply(JoinCluster("c", "10.0.0.3", manager=True))
+    assert caught.value.place.server == "c"
+    assert world.in_it() == {"a": True, "b": True, "c": False}
+    assert set(world.cluster.nodes) == {"node-a", "node-b"}
+    assert marked(world.sessions["c"]) == []
+    assert [type(event) for event in world.events[1:]] == [StepFailed, StepUndone]
+
+
+def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
+    """Every server leaves."""
+    world = World()
+    world.cluster.silent = {True, False}
+    with pytest.raises(
+        FtlError, match="the network between the servers does not work: no packet passes from a to b"
+    ):
+        world.apply(*BEGIN, NETWORK)
+    assert world.in_it() == {"a": False, "b": False, "c": False}
+
+
+def test_the_network_is_encrypted_where_that_works() -> None:
+    """Its first subnets are left to Docker itself; nothing is said about it."""
+    world = World("abc", "a")
+    world.apply(NETWORK)
+    assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 0 encrypted"]
+    assert world.notes() == []
+
+
+def test_a_private_network_without_encryption_is_noted() -> None:
+    """The encrypted one, which passes nothing, is removed first."""
+    world = World("abc", "a")
+    world.cluster.silent = {True}
+    world.apply(NETWORK)
+    assert world.cluster.changes[1:] == ["a: remove the network", f"a: create {NAME} 10.213.16.0/24 0"]
+    assert "are not encrypted" in world.notes()[0]
+
+
+def test_packets_over_the_internet_are_encrypted_or_refused() -> None:
+    """The network of the failed run is removed; the servers, which were a cluster before, stay one."""
+    world = World("abc", "a", public=True)
+    world.cluster.silent = {True}
+    with pytest.raises(FtlError, match=r"c is reached at the public address 203.0.113.9"):
+        world.apply(NETWORK)
+    assert world.cluster.networks == {}
+    assert set(world.in_it().values()) == {True}
+
+
+def test_a_network_that_exists_is_tried_and_kept() -> None:
+    """Where it fails, the pairs are the details, and nothing is removed."""
+    world = World("abc", "a")
+    world.apply(NETWORK)
+    world.apply(TryNetwork("a", exists=True))
+    world.cluster.silent = {True}
+    with pytest.raises(FtlError, match="does not work") as caught:
+        world.apply(TryNetwork("a", exists=True))
+    assert len(caught.value.details) == 6
+    assert list(world.cluster.networks) == [NAME]
+
+
+def test_the_containers_of_a_trial_are_removed() -> None:
+    """On every server, whatever the outcome was."""
+    world = World("abc", "a")
+    world.apply(NETWORK)
+    assert [engine_of(session).by_name for session in world.sessions.values()] == [{}, {}, {}]
+
+
+def test_a_server_that_is_no_longer_in_the_file_is_drained_and_removed() -> None:
+    """A manager becomes a worker first: the others would go on counting its vote."""
+    world = World("abc", "abc")
+    world.apply(RemoveServer("c", "node-c", is_manager=True))
+    assert world.cluster.changes == ["a: node-c drain", "a: node-c worker", "a: remove node-c"]
+    assert world.notes() == [
+        "c is no longer in the cluster; its dependencies, volumes and proxy were not touched"
+    ]
+
+
+def test_a_server_of_other_projects_loses_labels_only() -> None:
+    """It stays in the cluster."""
+    world = World("abc", "a")
+    run(
+        world.sessions["a"].engine.swarm.update_node(
+            "node-c", labels={"ftl.host.shop": "c", "ftl.host.blog": "c"}
+        )
+    )
+    world.apply(ReleaseServer("c", "node-c", {"ftl.host.shop": None}))
+    assert world.cluster.nodes["node-c"].labels == {"ftl.host.blog": "c"}
+
+
+def test_a_node_that_cannot_be_removed_is_tried_for_half_a_minute() -> None:
+    """Then the engine's error is raised."""
+    world = World("ab", "ab")
+    with pytest.raises(EngineError, match="cannot remove it"):
+        run(remove_node(world.sessions["a"].engine.swarm, "node-b", is_manager=False))
+
+
+def test_a_small_mtu_between_the_servers_is_one_of_the_network() -> None:
+    """Swarm itself assumes 1500 bytes."""
+    world = World("abc", "a")
+    world._members[1] = server(1, mtu=1400)
+    world.apply(NETWORK)
+    assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 1400 encrypted"]

@@ -1,0 +1,97 @@
+"""Servers that become one cluster, and a cluster that is begun anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine import labels
+from ftl.errors import UsageError
+from ftl.events import StepFinished
+from ftl.server.cluster.apply import mark
+from ftl.server.cluster.join import begin_anew, join, refresh, view
+from tests.support.clock import run
+
+from .swarm import Cluster, sessions_of
+from .world import PROJECT, servers
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+    from ftl.host.session import Session
+    from ftl.server.cluster.members import Member
+
+
+def ignore(_: Event) -> None:
+    """Take no notice of an event."""
+
+
+def refreshed(sessions: dict[str, Session]) -> list[Member]:
+    """The servers as their engines describe them."""
+    return [run(refresh(member, sessions[member.host])) for member in servers(len(sessions))]
+
+
+def test_a_second_run_finds_nothing_to_do() -> None:
+    """The first one labels each node with its host and roles."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "a")
+    for session in sessions.values():
+        run(mark(session))
+    events: list[Event] = []
+    steps = run(join(PROJECT, refreshed(sessions), sessions, events.append))
+    assert [step.kind for step in steps] == ["label_node", "label_node", "try_network"]
+    assert cluster.nodes["node-b"].labels[labels.node_host(PROJECT)] == "b"
+    assert run(join(PROJECT, refreshed(sessions), sessions, events.append)) == ()
+
+
+def test_a_server_is_described_by_its_engine() -> None:
+    """Its mark, its membership, and the nodes that a manager knows."""
+    sessions = sessions_of(Cluster(), "abc", "ab", "a")
+    run(mark(sessions["b"]))
+    first, second, third = refreshed(sessions)
+    assert first.facts.nodes == {"node-a", "node-b"}
+    assert (second.facts.marked, second.swarm.is_manager, second.facts.nodes) == (
+        "node-b",
+        False,
+        frozenset(),
+    )
+    assert (third.facts.engine_id, third.swarm.is_member) == ("engine-c", False)
+
+
+def test_the_newest_cluster_leads() -> None:
+    """Without a leader there is no view of it."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "ab")
+    assert run(view(PROJECT, refreshed(sessions), sessions))[0] == "a"
+    cluster.majority = False
+    assert run(view(PROJECT, refreshed(sessions), sessions)) == ("", [], False)
+
+
+def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
+    """Other managers that are left forget it, those that are lost are removed, and workers that answer stay."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "abc", "abc", "ab")
+    for session in sessions.values():
+        run(mark(session))
+    cluster.add("lost", "worker")
+    cluster.majority = False
+    events: list[Event] = []
+    run(begin_anew(refreshed(sessions), sessions, events.append))
+    assert cluster.changes[0] == "a: restart alone at 10.0.0.1"
+    assert cluster.labels == {labels.CLUSTER: "2"}
+    assert set(cluster.nodes) == {"node-a", "node-c"}
+    assert [member.swarm.is_member for member in refreshed(sessions)] == [True, False, True]
+    assert isinstance(events[-1], StepFinished)
+
+
+def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:
+    """Nor one of which no manager is left."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "a")
+    with pytest.raises(UsageError, match="nothing to recover"):
+        run(begin_anew(refreshed(sessions), sessions, ignore))
+    alone = {"b": sessions["b"]}
+    members = [run(refresh(servers(2)[1], alone["b"]))]
+    with pytest.raises(UsageError, match="none of the servers that can be reached was a manager"):
+        run(begin_anew(members, alone, ignore))
+    assert cluster.changes == []

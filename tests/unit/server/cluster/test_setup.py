@@ -1,0 +1,56 @@
+"""Plans of the servers of a cluster: the firewall lets a server through until it has left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.server.cluster.setup import plans_of
+from ftl.server.setup.observe.state import InstalledFirewall, ObservedServer
+from ftl.server.setup.plan.firewall import firewall_conf, peers
+from ftl.server.setup.plan.steps import ApplyFirewall
+from ftl.server.setup.ports import WEB
+from ftl.server.setup.request import SetupRequest
+from tests.unit.server.setup.world import KEY, READY
+
+if TYPE_CHECKING:
+    from ftl.server.setup.plan.planner import SetupPlan
+
+REQUEST = SetupRequest(keys=(KEY,), cluster="shop", peers=("10.0.0.2",))
+
+
+def observed(*addresses: tuple[str, str]) -> ObservedServer:
+    """A server that is ready, whose firewall lets other servers through: their addresses and projects."""
+    conf = firewall_conf(None, [(22, "tcp"), *WEB], owner="own", peers=addresses)
+    current = READY.firewall
+    return replace(
+        READY, firewall=InstalledFirewall(conf, current.script, current.unit, enabled=True, in_force=True)
+    )
+
+
+def let_through(plan: SetupPlan | None) -> list[set[str]]:
+    """The addresses that each firewall of a plan lets through."""
+    steps = plan.steps if plan is not None else ()
+    return [{address for address, _ in peers(step.conf)} for step in steps if isinstance(step, ApplyFirewall)]
+
+
+def test_a_server_that_is_no_longer_in_the_file_is_shut_out_at_the_end() -> None:
+    """Until it has left, the requests that it works on need its packets: the first plan leaves the firewall."""
+    first, closing = plans_of("a", REQUEST, observed(("10.0.0.2", "shop"), ("10.0.0.3", "shop")))
+    assert let_through(first) == []
+    assert let_through(closing) == [{"10.0.0.2"}]
+    assert closing is not None
+    assert [type(step) for step in closing.steps] == [ApplyFirewall]
+
+
+def test_a_new_server_is_let_through_at_once() -> None:
+    """Nothing is closed at the end."""
+    first, closing = plans_of("a", REQUEST, observed())
+    assert let_through(first) == [{"10.0.0.2"}]
+    assert closing is None
+
+
+def test_servers_of_another_project_stay_let_through() -> None:
+    """They are none of this one's."""
+    first, closing = plans_of("a", REQUEST, observed(("10.0.0.2", "shop"), ("10.0.0.9", "blog")))
+    assert (let_through(first), closing) == ([], None)
