@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab.load import Load, Request, Target
+from tests.e2e.echo import free_port
 from tests.e2e.support.project import DOCKERFILE, unique
 
 if TYPE_CHECKING:
@@ -230,3 +232,52 @@ def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> 
     assert [server.docker("ps", "-aq", "--filter", label) for server in cluster.servers] == [""] * 3
     assert cluster.servers[0].docker("network", "ls", "-q", "--filter", label) == ""
     assert cluster.servers[0].docker("service", "ls", "-q") == ""
+
+
+@pytest.mark.nightly
+def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: ClusterProject) -> None:
+    """Under load on every proxy nothing is lost; a job runs on the first server, a tunnel leads to the second."""
+    second = cluster.servers[1]
+    cluster.config["dependencies"] = [
+        {"name": "cache", "build": "app", "ports": [8000], "on": second.address, "stop_signal": "KILL"}
+    ]
+    cluster.config["jobs"] = [
+        {"name": "say", "service": "web", "command": ["echo", "said"], "schedule": "7 3 * * *"}
+    ]
+    cluster.config["services"][0]["command"] = ["httpd", "-f", "-vv", "-p", "8000", "-h", "/www"]
+    cluster.deploy("one").ok()
+    run = cluster.project.run
+    with _loads(cluster, cluster.servers) as loads:
+        run("scale", "web=4").ok()
+        assert len(_tasks(cluster)) == 4
+        before = _tasks(cluster)
+        run("restart").ok()
+        assert not before & _tasks(cluster)
+        run("scale", "web=2").ok()
+        assert len(_tasks(cluster)) == 2
+    assert [load.tally.reasons for load in loads] == [{}, {}, {}]
+
+    lines = [line for line in run("logs", "--json", "--tail", "50").ok().lines if line["type"] == "log_line"]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    assert len({line["server"] for line in lines}) == 2
+    assert run("jobs", "run", "say").ok().stdout == "said\n"
+    assert [each["name"] for each in run("jobs", "--json").ok().result["jobs"]] == ["say"]
+    port = free_port()
+    with cluster.project.start("tunnels", "-p", f"cache={port}") as process:
+        assert process.stdout is not None
+        while f"127.0.0.1:{port}" not in process.stdout.readline():
+            pass
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"one"
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+def _tasks(cluster: ClusterProject) -> set[str]:
+    label = "label=ftl.service=web"
+    return {
+        each
+        for server in cluster.servers
+        for each in server.docker("ps", "-q", "--filter", label, "--filter", "status=running").split()
+    }

@@ -115,6 +115,7 @@ LABELS = {
     "ENCRYPTED": "ftl.encrypted",
     "NODE_HOST": "ftl.host",
     "NODE_ROLE": "ftl.role",
+    "NODE_DRAINED": "ftl.drained",
     "ANY_ROLE": "any",
     "IMAGE": "ftl.image",
     "SWARM_TASK": "com.docker.swarm.task.id",
