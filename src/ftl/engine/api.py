@@ -68,6 +68,14 @@ class Engine:
         """The engine's Swarm mode."""
         return Swarm(self._client)
 
+    @property
+    def fastest_answer(self) -> float:
+        """Seconds that its fastest answer took.
+
+        Little more than the round trip, also where a machine is busy.
+        """
+        return self._client.fastest_answer
+
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
         return self

@@ -1,13 +1,16 @@
-"""Session with an engine: reads, aiodocker for all else, the API version, mapped errors.
+"""Session with an engine: short calls, aiodocker, the API version, mapped errors.
 
-Reads go over `ftl.engine.http`. aiodocker, and aiohttp below it, are loaded with the first other call.
+Reads and other short calls go over `ftl.engine.http`. aiodocker, and aiohttp below it, are loaded with the first other
+call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
+import time
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
@@ -36,6 +39,8 @@ OUR_API = (1, 51)
 # minute; an engine that needs longer than this is stuck.
 CALL_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 _QUOTED = 300
 """Bytes that are quoted of an answer that is not the engine's."""
@@ -85,6 +90,7 @@ class Client:
         self._info_lock = asyncio.Lock()
         self._info: EngineInfo | None = None
         self.log_driver = ""
+        self.fastest_answer = math.inf
 
     async def __aenter__(self) -> Self:
         self._is_open = True
@@ -122,17 +128,24 @@ class Client:
 
     @asynccontextmanager
     async def stream(
-        self, action: str, path: str, query: Mapping[str, object]
+        self,
+        action: str,
+        path: str,
+        query: Mapping[str, object],
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """Body of a read that may last, as it comes; see `get`.
+        """Body of an answer that may last, as it comes; see `get`.
 
         Only the time to its beginning is bounded.
         """
         info = await self.info()
         async with self._mapping(action, CALL_SECONDS):
             target = f"/v{info.api}/{path}{_query(query)}"
+            request = http.Request(target, method, headers=headers, is_repeatable=method == "GET")
             async with (
-                http.stream(self._sockets, target, seconds=CALL_SECONDS) as (status, pieces),
+                http.stream(self._sockets, request, seconds=CALL_SECONDS) as (status, pieces),
                 aclosing(pieces),
             ):
                 if status >= 400:
@@ -144,6 +157,50 @@ class Client:
         body = await self.get(action, path, query)
         async with self._mapping(action, CALL_SECONDS):
             return _json(body)
+
+    async def send(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        is_repeatable: bool = False,
+    ) -> object:
+        """JSON of the answer to a short call that changes something; see `get`.
+
+        Args:
+            action: As for `get`.
+            method: "POST" or "DELETE".
+            path: As for `get`.
+            query: As for `get`.
+            body: JSON to send.
+            is_repeatable: Whether the call may be made twice, where the engine closed its connection meanwhile.
+
+        Returns:
+            None where the answer has no body.
+        """
+        info = await self.info()
+        content = b"" if body is None else json.dumps(body).encode()
+        target = f"/v{info.api}/{path}{_query(query or {})}"
+        request = http.Request(target, method, content, is_repeatable=is_repeatable)
+        async with self._mapping(action, CALL_SECONDS):
+            answer = (await self._send(request)).body
+            return _json(answer) if answer else None
+
+    async def progress(
+        self, action: str, path: str, query: Mapping[str, object], headers: Mapping[str, str]
+    ) -> AsyncGenerator[object]:
+        """JSON objects of the engine's progress in a `POST`; an error among them is raised."""
+        rest = b""
+        async with self.stream(action, path, query, method="POST", headers=headers) as pieces:
+            async for piece in pieces:
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in filter(None, map(bytes.strip, lines)):
+                    yield _progress(line)
+            if rest.strip():
+                yield _progress(rest)
 
     @asynccontextmanager
     async def call(self, action: str, *, seconds: float = CALL_SECONDS) -> AsyncIterator[Docker]:
@@ -170,10 +227,15 @@ class Client:
         return convert.engine_info(info, _dotted(api))
 
     async def _get(self, target: str) -> http.Answer:
+        return await self._send(http.Request(target))
+
+    async def _send(self, request: http.Request) -> http.Answer:
         if not self._is_open:
             raise RuntimeError("the engine is used outside its context")
+        began = time.monotonic()
         async with asyncio.timeout(CALL_SECONDS):
-            answer = await http.get(self._sockets, target)
+            answer = await http.send(self._sockets, request)
+        self.fastest_answer = min(self.fastest_answer, time.monotonic() - began)
         if answer.status >= 400:
             raise http.HttpError(answer.status, _message(answer.body))
         return answer
@@ -251,6 +313,15 @@ def _query(values: Mapping[str, object]) -> str:
         if value is not None
     }
     return f"?{urlencode(texts)}" if texts else ""
+
+
+def _progress(line: bytes) -> object:
+    """One object of an engine's progress; of an error the answer's status says nothing."""
+    item = as_object(_json(line))
+    if "error" in item or "errorDetail" in item:
+        message = as_str(as_object(item.get("errorDetail")).get("message")) or as_str(item.get("error"))
+        raise http.HttpError(0, message or "unknown error")
+    return item
 
 
 def _message(body: bytes) -> str:

@@ -15,7 +15,7 @@ from ftl.engine.client import Client, bounded, checked, unbounded
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, UsageError
-from ftl.json_fields import as_int, as_object, as_objects
+from ftl.json_fields import as_int, as_object, as_objects, as_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -56,26 +56,24 @@ async def inspect(client: Client, name: str) -> ContainerState | None:
 
 async def create(client: Client, name: str, spec: ContainerSpec) -> str:
     """`POST /containers/create`, its further networks and its files; all or nothing."""
-    async with client.call(f"create {name}") as docker:
-        request = body.container(spec, log_driver=client.log_driver)
-        # aiodocker's JSON type does not accept nested mutable values as we type them.
-        created = await docker.containers.create(request, name=checked(name))  # type: ignore[arg-type]
+    await client.info()  # which also tells the log driver
+    created = await create_raw(client, name, body.container(spec, log_driver=client.log_driver))
     try:
         for network, aliases in body.further_networks(spec):
-            await networks.connect(client, network, created.id, aliases, address=None)
+            await networks.connect(client, network, created, aliases, address=None)
         if spec.files:
-            await put_archive(client, created.id, "/", body.file_archive(spec.files))
+            await put_archive(client, created, "/", body.file_archive(spec.files))
     except BaseException:
-        await remove(client, created.id, force=True)
+        await remove(client, created, force=True)
         raise
-    return created.id
+    return created
 
 
 async def create_raw(client: Client, name: str, config: Mapping[str, object]) -> str:
     """`POST /containers/create` with a body as the API defines it."""
-    async with client.call(f"create {name}") as docker:
-        created = await docker.containers.create(dict(config), name=checked(name))  # type: ignore[arg-type]
-    return created.id
+    query = {"name": checked(name)}
+    answer = await client.send(f"create {name}", "POST", "containers/create", query, body=config)
+    return as_str(as_object(answer).get("Id"))
 
 
 async def start(client: Client, container: str) -> None:
@@ -101,9 +99,9 @@ async def unpause(client: Client, container: str) -> None:
 async def remove(client: Client, container: str, *, force: bool) -> None:
     """`DELETE /containers/{id}`, anonymous volumes included."""
     with ignoring(404):
-        async with client.call(f"remove {container}") as docker:
-            target = docker.containers.container(checked(container))
-            await target.delete(force=force, v=True, timeout=bounded())
+        query = {"force": int(force), "v": 1}
+        path = f"containers/{checked(container)}"
+        await client.send(f"remove {container}", "DELETE", path, query, is_repeatable=True)
 
 
 async def rename(client: Client, container: str, name: str) -> None:

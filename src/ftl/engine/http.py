@@ -1,7 +1,8 @@
-"""GET over HTTP/1.1, for the reads of an engine (docs/decisions/0025).
+"""HTTP/1.1 client for an engine's short calls and progress (docs/decisions/0025).
 
-Loading aiohttp takes longer than all calls of `ftl status` together. A read of an engine needs little of it: a request
-without a body, and an answer of known length, in chunks, or up to the end of the connection.
+Loading aiohttp takes longer than all calls of `ftl status` together, and than the push of a small layer. These calls
+need little of it: a request with a body in memory, and an answer of known length, in chunks, or up to the end of
+the connection.
 """
 
 from __future__ import annotations
@@ -40,6 +41,33 @@ class HttpError(Exception):
         self.message = message
 
 
+class Request(NamedTuple):
+    """Request to an engine.
+
+    Attributes:
+        target: The path and its query.
+        body: JSON; empty for none.
+        headers: Further headers.
+        is_repeatable: Whether it may be sent again if its connection turned out to be closed.
+    """
+
+    target: str
+    method: str = "GET"
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    is_repeatable: bool = True
+
+    def encoded(self) -> bytes:
+        """Its bytes."""
+        headers = {"Host": "localhost", "User-Agent": "ftl", "Accept": "*/*", **self.headers}
+        if self.method != "GET":
+            headers["Content-Length"] = str(len(self.body))
+        if self.body:
+            headers["Content-Type"] = "application/json"
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{self.method} {self.target} HTTP/1.1\r\n{lines}\r\n".encode() + self.body
+
+
 class Answer(NamedTuple):
     """Answer to a request; the names of its headers are in lower case."""
 
@@ -55,12 +83,12 @@ class Streamed(NamedTuple):
     pieces: AsyncGenerator[bytes]
 
 
-async def get(sockets: Sockets, target: str) -> Answer:
-    """Request a path of the engine; again where an idle connection turned out to be closed.
+async def send(sockets: Sockets, request: Request) -> Answer:
+    """Send a request, on a new connection if an idle one turned out to be closed.
 
     Args:
         sockets: Where connections come from, and go to when they can be used again.
-        target: The path and its query.
+        request: The request.
 
     Raises:
         NotConnected: Nothing listens at the engine's address.
@@ -70,29 +98,30 @@ async def get(sockets: Sockets, target: str) -> Answer:
     idle = sockets.take()
     if idle is not None:
         try:
-            return await _get(sockets, idle, target)
-        except ConnectionError:
-            pass  # closed as we wrote: a read may be repeated
-    return await _get(sockets, await sockets.connect(), target)
+            return await _send(sockets, idle, request)
+        except ConnectionError:  # closed as we wrote
+            if not request.is_repeatable:
+                raise
+    return await _send(sockets, await sockets.connect(), request)
 
 
 @asynccontextmanager
-async def stream(sockets: Sockets, target: str, *, seconds: float) -> AsyncIterator[Streamed]:
-    """Request a path whose answer may last, such as a log that is followed; again as `get` does.
+async def stream(sockets: Sockets, request: Request, *, seconds: float) -> AsyncIterator[Streamed]:
+    """Send a request whose answer may last, such as a log that is followed; again as `send` does.
 
     The connection is closed afterwards: whoever stops reading leaves a part of the answer in it.
 
     Args:
         sockets: Where the connection comes from.
-        target: The path and its query.
+        request: The request.
         seconds: Time limit for the head of the answer.
 
     Raises:
         TimeoutError: Nothing was answered in time.
-        NotConnected, OSError, BadAnswer: As `get`; also while the body is read.
+        NotConnected, OSError, BadAnswer: As `send`; also while the body is read.
     """
     async with asyncio.timeout(seconds):
-        connection, (reader, status, headers) = await _open(sockets, target)
+        connection, (reader, status, headers) = await _open(sockets, request)
     try:
         yield Streamed(status, _pieces(reader, status, headers))
     finally:
@@ -100,33 +129,32 @@ async def stream(sockets: Sockets, target: str, *, seconds: float) -> AsyncItera
 
 
 async def _open(
-    sockets: Sockets, target: str
+    sockets: Sockets, request: Request
 ) -> tuple[socket.socket, tuple[_Reader, int, Mapping[str, str]]]:
     """A connection on which an answer has begun."""
     idle = sockets.take()
     while True:
         connection = idle or await sockets.connect()
         try:
-            return connection, await _ask(connection, target)
+            return connection, await _ask(connection, request)
         except BaseException as error:
             connection.close()
-            if idle is None or not isinstance(error, ConnectionError):
+            if idle is None or not isinstance(error, ConnectionError) or not request.is_repeatable:
                 raise
-        idle = None  # closed as we wrote: a read may be repeated
+        idle = None  # closed as we wrote
 
 
-async def _ask(connection: socket.socket, target: str) -> tuple[_Reader, int, Mapping[str, str]]:
+async def _ask(connection: socket.socket, request: Request) -> tuple[_Reader, int, Mapping[str, str]]:
     """Send a request, and read the head of its answer."""
-    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ftl\r\nAccept: */*\r\n\r\n"
     reader = _Reader(connection)
-    await asyncio.get_running_loop().sock_sendall(connection, request.encode())
+    await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
     return reader, *_head(await reader.until(b"\r\n\r\n"))
 
 
-async def _get(sockets: Sockets, connection: socket.socket, target: str) -> Answer:
+async def _send(sockets: Sockets, connection: socket.socket, request: Request) -> Answer:
     reusable = False
     try:
-        reader, status, headers = await _ask(connection, target)
+        reader, status, headers = await _ask(connection, request)
         body, is_framed = await _body(reader, status, headers)
         reusable = is_framed and not reader.rest and headers.get("connection", "").lower() != "close"
         return Answer(status, headers, body)

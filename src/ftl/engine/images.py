@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import re
+from contextlib import aclosing
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -65,15 +68,16 @@ async def usage(client: Client, seconds: float) -> DiskUsage:
 async def tag(client: Client, reference: str, new: str) -> None:
     """`POST /images/{name}/tag`."""
     name, label = references.split(checked(new))
-    async with client.call(f"tag {reference} as {new}") as docker:
-        await docker.images.tag(checked(reference), name, tag=label)
+    query = {"repo": name, "tag": label}
+    path = f"images/{checked(reference)}/tag"
+    await client.send(f"tag {reference} as {new}", "POST", path, query, is_repeatable=True)
 
 
 async def untag(client: Client, reference: str) -> None:
     """`DELETE /images/{name}`."""
     with ignoring(404):
-        async with client.call(f"remove {reference}") as docker:
-            await docker.images.delete(checked(reference))
+        path = f"images/{checked(reference)}"
+        await client.send(f"remove {reference}", "DELETE", path, is_repeatable=True)
 
 
 async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
@@ -196,10 +200,9 @@ async def push(
     Engines with overlay2 report it in `aux`, those with the containerd store only in their last line (seen on 26.1).
     """
     name, label = references.split(_with_registry(reference))
-    async with client.call(f"push {reference}") as docker:
-        updates = docker.images.push(
-            name, tag=label, auth=dict(auth) if auth is not None else None, stream=True
-        )
+    headers = {"X-Registry-Auth": _registry_auth(name, auth)}
+    updates = client.progress(f"push {reference}", f"images/{name}/push", {"tag": label}, headers)
+    async with aclosing(updates):
         async for item in updates:
             line = _progress(as_object(item))
             match = _DIGEST.search(line)
@@ -210,8 +213,16 @@ async def push(
                 yield PushUpdate(line, digest)
 
 
+def _registry_auth(name: str, auth: Mapping[str, str] | None) -> str:
+    """The value of X-Registry-Auth, without which an engine does not push: anything, where there are no credentials."""
+    if auth is None:
+        return "placeholder"
+    server = {} if "identitytoken" in auth else {"serveraddress": name.partition("/")[0]}
+    return base64.urlsafe_b64encode(json.dumps({**auth, **server}).encode()).decode()
+
+
 def _with_registry(reference: str) -> str:
-    """Reference with its registry, which aiodocker sends as the credentials' `serveraddress`.
+    """Reference with its registry, which is sent as the credentials' `serveraddress`.
 
     Docker Hub's must be `index.docker.io`: by `docker.io` the containerd store finds no credentials (moby,
     `authorizationCredsFromAuthConfig`).

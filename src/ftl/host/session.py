@@ -71,15 +71,18 @@ class Ahead(Generic[T]):
 
 
 @asynccontextmanager
-async def open_session(machine: Machine, *, ahead: Ahead[Any] | None = None) -> AsyncIterator[Session]:
+async def open_session(
+    machine: Machine, *, ahead: Ahead[Any] | None = None, streams: bool = True
+) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
     The engine's usual socket is asked already while the machine still reports which socket it is. aiohttp, which takes
-    long to load, is loaded while ssh connects; a command that looks ahead only reads, and needs no aiohttp.
+    long to load, is loaded while ssh connects.
 
     Args:
         machine: The server, not entered yet.
         ahead: A look at the engine, which begins as early as possible.
+        streams: Whether calls will follow that need aiohttp: commands in containers, their logs.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
@@ -90,7 +93,7 @@ async def open_session(machine: Machine, *, ahead: Ahead[Any] | None = None) -> 
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        if ahead is None:
+        if streams:
             await asyncio.to_thread(load_aiohttp)
         usual = await connecting
         likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))

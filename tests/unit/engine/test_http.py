@@ -18,6 +18,7 @@ from tests.support.clock import run
 from tests.support.engine_socket import served
 
 INFO = b'HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: 24\r\n\r\n{"ServerVersion":"27.0"}'
+EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 def body_of(answer: bytes) -> bytes:
@@ -26,7 +27,7 @@ def body_of(answer: bytes) -> bytes:
     async def work() -> bytes:
         async with served(answer) as (_, url):
             sockets = Sockets(url, [])
-            found = await http.get(sockets, "/x")
+            found = await http.send(sockets, http.Request("/x"))
             sockets.close()
             return found.body
 
@@ -83,7 +84,7 @@ def test_connections_are_used_again() -> None:
         async with served(INFO, INFO, INFO + b"...", INFO) as (server, url):
             sockets = Sockets(url, [])
             for number in range(4):
-                await http.get(sockets, f"/{number}")
+                await http.send(sockets, http.Request(f"/{number}"))
                 await asyncio.sleep(0.01)
             sockets.close()
             return server.connections, server.requests
@@ -94,7 +95,7 @@ def test_connections_are_used_again() -> None:
 def test_nothing_listens() -> None:
     """A missing socket is told apart from a connection that breaks."""
     with pytest.raises(NotConnected):
-        run(http.get(Sockets("unix:///tmp/ftl-no-such-socket", []), "/"))
+        run(http.send(Sockets("unix:///tmp/ftl-no-such-socket", []), http.Request("/")))
 
 
 def test_a_read_of_an_engine() -> None:
@@ -130,7 +131,7 @@ def streamed(answer: bytes) -> bytes:
     async def work() -> bytes:
         async with served(answer) as (_, url):
             sockets = Sockets(url, [])
-            async with http.stream(sockets, "/x", seconds=5) as (_, pieces):
+            async with http.stream(sockets, http.Request("/x"), seconds=5) as (_, pieces):
                 return b"".join([piece async for piece in pieces])
 
     return run(work())
@@ -207,6 +208,106 @@ def test_an_engine_that_hangs_up() -> None:
     async def work() -> None:
         async with served(b"...", b"...") as (_, url), Engine(url, name="shop") as engine:
             await engine.info()
+
+    with pytest.raises(EngineUnavailable, match="was lost"):
+        run(work())
+
+
+def test_calls_that_change_something() -> None:
+    """They have the engine's API version, and a body of JSON; an answer without a body is none."""
+    created = b'HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{"Id":"1f"}'
+
+    async def work() -> list[str]:
+        async with (
+            served(INFO, EMPTY, created, EMPTY, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]") as (
+                server,
+                url,
+            ),
+            Engine(url, name="shop") as engine,
+        ):
+            await engine.tag("sha256:1", "shop-web:r1")
+            assert await engine.create_raw("web", {}) == "1f"
+            await engine.remove("web", force=True)
+            await engine.untag("shop-web:r1")
+            return server.requests
+
+    assert run(work()) == [
+        "/info",
+        "/v1.47/images/sha256:1/tag?repo=shop-web&tag=r1",
+        "/v1.47/containers/create?name=web",
+        "/v1.47/containers/web?force=1&v=1",
+        "/v1.47/images/shop-web:r1",
+    ]
+
+
+def test_a_call_on_a_connection_that_was_closed() -> None:
+    """One that may be made twice is repeated; one that creates something is not."""
+
+    async def work(request: http.Request) -> int:
+        async with served(b"...", EMPTY) as (server, url):
+            sockets = Sockets(url, [])
+            sockets.give_back(await sockets.connect())
+            try:
+                await http.send(sockets, request)
+            finally:
+                sockets.close()
+            return server.connections
+
+    assert run(work(http.Request("/x", "DELETE"))) == 2
+    with pytest.raises(ConnectionError):
+        run(work(http.Request("/x", "POST", b"{}", is_repeatable=False)))
+
+
+def pushed(*chunks: bytes) -> list[str]:
+    """The progress that a push reports which is answered in chunks."""
+    encoded = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + encoded
+
+    async def work() -> list[str]:
+        async with served(INFO, answer + b"0\r\n\r\n") as (server, url), Engine(url, name="shop") as engine:
+            found = [
+                update.status async for update in engine.push("127.0.0.1:5000/web:1", auth={"username": "x"})
+            ]
+            assert server.requests[1] == "/v1.47/images/127.0.0.1:5000/web/push?tag=1"
+            return found
+
+    return run(work())
+
+
+def test_the_progress_of_a_push() -> None:
+    """Lines may be divided in any way."""
+    assert pushed(b'{"status":"a"}\r\n{"sta', b'tus":"b"}\r\n', b'{"status":"c"}') == ["a", "b", "c"]
+
+
+def test_an_error_within_the_progress() -> None:
+    """It is the engine's error, though its answer began with success."""
+    with pytest.raises(EngineError, match="could not push") as caught:
+        pushed(b'{"status":"a"}\r\n', b'{"errorDetail":{"message":"denied"},"error":"denied"}\r\n')
+    assert caught.value.cause == "denied"
+
+
+def test_a_push_that_is_refused() -> None:
+    """The engine's message is the cause."""
+    answer = b'HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n{"message":"none"}'
+
+    async def work() -> None:
+        async with served(INFO, answer) as (_, url), Engine(url, name="shop") as engine:
+            async for _ in engine.push("127.0.0.1:5000/web:1"):
+                pass
+
+    with pytest.raises(EngineError) as caught:
+        run(work())
+    assert (caught.value.status, caught.value.cause) == (404, "none")
+
+
+def test_progress_that_breaks_off() -> None:
+    """The end of the connection is not that of the push."""
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{..."
+
+    async def work() -> None:
+        async with served(INFO, answer) as (_, url), Engine(url, name="shop") as engine:
+            async for _ in engine.push("127.0.0.1:5000/web:1"):
+                pass
 
     with pytest.raises(EngineUnavailable, match="was lost"):
         run(work())

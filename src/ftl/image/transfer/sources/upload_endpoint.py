@@ -11,23 +11,20 @@ every upload is verified by its digest.
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
-from aiohttp import ClientError, web
-from aiohttp.web import RequestPayloadError
+from ftl.image.transfer.sources.http_server import Answer, BodyInterrupted, HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from ftl.image.transfer.sources.http_server import Body, Request
+
 _MANIFEST_LIMIT = 4 << 20
-_QUIET = logging.getLogger("ftl.endpoint")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
 
 
 class UploadHandler(Protocol):
@@ -77,29 +74,26 @@ class UploadEndpoint:
         self._socket = _listen(port)
         self._uploads: dict[str, _Upload] = {}
         self._complete: dict[str, int] = {}  # engines ask for a blob again right after its upload
-        self._runner = web.ServerRunner(
-            web.Server(self._answer, access_log=None, logger=_QUIET), shutdown_timeout=0.1
-        )
+        self._server = HttpServer(self._socket, self._answer)
         self.port: int = self._socket.getsockname()[1]
         self.repository = f"127.0.0.1:{self.port}/{name}"
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
+        await self._server.__aexit__(kind, error, trace)
         self._socket.close()
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: Request, body: Body) -> Answer:
         self._handler.on_activity()
         if request.path == "/v2/":
-            return web.Response(headers={"Docker-Distribution-Api-Version": "registry/2.0"})
+            return Answer(200, {"Docker-Distribution-Api-Version": "registry/2.0"})
         if not request.path.startswith(self._prefix):
-            return web.Response(status=404)
+            return Answer(404)
         kind, _, rest = request.path.removeprefix(self._prefix).partition("/")
         upload_id = rest.removeprefix("uploads/")
         match request.method, kind:
@@ -108,68 +102,69 @@ class UploadEndpoint:
             case "POST", "blobs" if rest in {"uploads", "uploads/"}:
                 return self._accepted(secrets.token_hex(8), _Upload())
             case "PATCH", "blobs" if upload_id in self._uploads:
-                return await self._patch(request, upload_id)
+                return await self._patch(body, upload_id)
             case "PUT", "blobs" if upload_id in self._uploads:
-                return await self._put_blob(request, self._uploads.pop(upload_id))
+                digests = request.query.get("digest", [""])
+                return await self._put_blob(body, self._uploads.pop(upload_id), digests[0])
             case "PUT", "manifests":
-                return await self._put_manifest(request)
-        return web.Response(status=404)
+                return await self._put_manifest(request, body)
+        return Answer(404)
 
-    def _head_blob(self, digest: str) -> web.Response:
+    def _head_blob(self, digest: str) -> Answer:
         size = self._complete.get(digest) or self._handler.known_blob_size(digest)
         if size is None:
-            return web.Response(status=404)
-        return web.Response(headers={"Content-Length": str(size), "Docker-Content-Digest": digest})
+            return Answer(404)
+        return Answer(200, {"Content-Length": str(size), "Docker-Content-Digest": digest})
 
-    def _accepted(self, upload_id: str, upload: _Upload) -> web.Response:
+    def _accepted(self, upload_id: str, upload: _Upload) -> Answer:
         self._uploads[upload_id] = upload
-        return web.Response(
-            status=202,
-            headers={
+        return Answer(
+            202,
+            {
                 "Location": f"{self._prefix}blobs/uploads/{upload_id}",
                 "Docker-Upload-Uuid": upload_id,
                 "Range": f"0-{max(upload.size - 1, 0)}",
             },
         )
 
-    async def _patch(self, request: web.BaseRequest, upload_id: str) -> web.Response:
+    async def _patch(self, body: Body, upload_id: str) -> Answer:
         upload = self._uploads[upload_id]
         if upload.size:  # no engine sends a blob in several parts, and the first one has been read to its end
-            return web.Response(status=416)
-        upload.received = await self._handler.receive(self._chunks(request, upload))
+            return Answer(416)
+        upload.received = await self._handler.receive(self._chunks(body, upload))
         return self._accepted(upload_id, upload)
 
-    async def _chunks(self, request: web.BaseRequest, upload: _Upload) -> AsyncIterator[bytes]:
+    async def _chunks(self, body: Body, upload: _Upload) -> AsyncIterator[bytes]:
         try:
-            async for chunk in request.content.iter_any():
+            async for piece in body.pieces():
                 self._handler.on_activity()
-                upload.sha256.update(chunk)
-                upload.size += len(chunk)
-                yield chunk
-        except (OSError, ClientError, RequestPayloadError) as error:
+                upload.sha256.update(piece)
+                upload.size += len(piece)
+                yield piece
+        except BodyInterrupted as error:
             raise UploadInterrupted(str(error)) from error
 
-    async def _put_blob(self, request: web.BaseRequest, upload: _Upload) -> web.Response:
+    async def _put_blob(self, body: Body, upload: _Upload, expected: str) -> Answer:
         if not upload.size:
-            upload.received = await self._handler.receive(self._chunks(request, upload))
+            upload.received = await self._handler.receive(self._chunks(body, upload))
         digest = f"sha256:{upload.sha256.hexdigest()}"
-        if request.query.get("digest") != digest:
-            return web.Response(status=400)
+        if expected != digest:
+            return Answer(400)
         self._complete[digest] = upload.size
         self._handler.blob_complete(digest, upload.size, upload.received)
         headers = {"Location": f"{self._prefix}blobs/{digest}", "Docker-Content-Digest": digest}
-        return web.Response(status=201, headers=headers)
+        return Answer(201, headers)
 
-    async def _put_manifest(self, request: web.BaseRequest) -> web.Response:
+    async def _put_manifest(self, request: Request, body: Body) -> Answer:
         sha256 = hashlib.sha256()
         size = 0
-        async for chunk in request.content.iter_any():
-            sha256.update(chunk)
-            size += len(chunk)
+        async for piece in body.pieces():
+            sha256.update(piece)
+            size += len(piece)
             if size > _MANIFEST_LIMIT:
-                return web.Response(status=413)
+                return Answer(413)
         digest = f"sha256:{sha256.hexdigest()}"
-        return web.Response(status=201, headers={"Location": request.path, "Docker-Content-Digest": digest})
+        return Answer(201, {"Location": request.path, "Docker-Content-Digest": digest})
 
 
 def _listen(port: int) -> socket.socket:
