@@ -87,23 +87,28 @@ class StagedImages:
             raise VerificationFailed("the engine does not list the image: it lacks the content of a layer")
 
     async def _verify(self, tag: str, image_id: str, layers: tuple[str, ...]) -> None:
-        image = await self._engine.image(tag)
+        image, refusal = await gather2(self._engine.image(tag), self._container_refusal(tag))
         if image is None:
             raise VerificationFailed("the image is not there after it was loaded")
         if image.id != image_id:
             raise VerificationFailed(f"the image loaded is {image.id} instead of {image_id}")
         if image.layers != layers:
             raise VerificationFailed("the image loaded has other layers")
+        if refusal is not None:
+            cause = refusal.cause or refusal.message
+            raise VerificationFailed(f"no container can be made of it: {cause}") from refusal
+
+    async def _container_refusal(self, tag: str) -> EngineError | None:
+        """The engine's error when it creates a container, which mounts every layer; it is never started."""
         try:
             await self._create_container(tag)
         except EngineUnavailable:
             raise
         except EngineError as error:
-            cause = error.cause or error.message
-            raise VerificationFailed(f"no container can be made of it: {cause}") from error
+            return error
+        return None
 
     async def _create_container(self, tag: str) -> None:
-        """Create a container, which mounts every layer; it is never started."""
         name = _container_name(tag)
         spec = ContainerSpec(
             image=tag, labels={labels.ROLE: labels.ROLE_TRANSFER}, command=("true",), restart="no"
