@@ -14,6 +14,7 @@ import gc
 import json
 import sys
 from asyncio import create_task, to_thread
+from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,9 @@ from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
+    from ftl.engine.api import Engine
     from ftl.events import Event
+    from ftl.image.transfer import ReadAhead
     from ftl.ssh.machine import Machine
 
 
@@ -39,17 +42,21 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
         if isinstance(event, Note):
             notes.append(event.text)
 
-    async with Engine(local_url(), name="this machine") as source:
-        loading = create_task(
-            to_thread(import_module, "ftl.image.transfer")
-        )  # like a deploy: while ssh connects
-        async with open_session(machine) as session:
-            await loading
+    async with Engine(local_url(), name="this machine") as source, AsyncExitStack() as stack:
+        reading = create_task(read_ahead(source, reference, stack))
+        async with open_session(machine, streams=False) as session:
+            ahead = await reading
             from ftl.image.transfer import send_many
 
             await source.tag(reference, tag)  # like a deploy: the release has one tag on both sides
             results = await send_many(
-                source, {tag: reference}, session.engine, info=session.info, emit=emit, machine=machine
+                source,
+                {tag: reference},
+                session.engine,
+                info=session.info,
+                emit=emit,
+                machine=machine,
+                ahead=ahead,
             )
     result = results[tag]
     return {
@@ -59,6 +66,14 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
         "seconds": round(result.seconds, 3),
         "notes": notes,
     }
+
+
+async def read_ahead(source: Engine, reference: str, stack: AsyncExitStack) -> ReadAhead:
+    """Load the program and begin to read the image while ssh connects, as a deploy does while it takes the lock."""
+    await to_thread(import_module, "ftl.image.transfer")
+    from ftl.image.transfer import ReadAhead
+
+    return await stack.enter_async_context(ReadAhead(source, [reference]))
 
 
 async def warm(reference: str) -> None:

@@ -18,6 +18,7 @@ from ftl.deploy.apply.executor import Executor
 from ftl.deploy.backend import STANDALONE
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.cluster import observe_fleet
+from ftl.deploy.plan.steps import SendImages
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
@@ -103,7 +104,13 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     if operation.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
-        plan, traffic = await _apply_under_lock(operation, fleet, emit)
+        resources = LocalResources(operation.project, operation.root, builders=operation.builders)
+        try:
+            sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
+            await resources.read_ahead(image.local for step in sent for image in step.images)
+            plan, traffic = await _apply_under_lock(operation, fleet, resources, emit)
+        finally:
+            await resources.close()
     return Applied(operation.project, plan, time.monotonic() - operation.began, traffic)
 
 
@@ -140,7 +147,7 @@ def _under_way(holder: str) -> str:
 
 
 async def _apply_under_lock(
-    operation: Operation, fleet: Fleet, emit: Emit
+    operation: Operation, fleet: Fleet, resources: LocalResources, emit: Emit
 ) -> tuple[Plan, Mapping[str, Traffic]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
@@ -163,13 +170,10 @@ async def _apply_under_lock(
             observed=observed,
             release=plan.release,
             emit=emit,
-            resources=LocalResources(project, operation.root, builders=operation.builders),
+            resources=resources,
         )
-        try:
-            async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
-                await _apply(plan, operation, context)
-        finally:
-            await context.resources.close()
+        async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
+            await _apply(plan, operation, context)
     return plan, {name: image.traffic for name, image in context.images.items()}
 
 

@@ -77,12 +77,12 @@ async def open_session(
     """Connect to a server and its engine; everything is closed at the end.
 
     The engine's usual socket is asked already while the machine still reports which socket it is. aiohttp, which takes
-    long to load, is loaded while ssh connects.
+    long to load, is loaded while ssh connects; a command that looks ahead only reads, and needs no aiohttp.
 
     Args:
         machine: The server, not entered yet.
         ahead: A look at the engine, which begins as early as possible.
-        streams: Whether calls will follow that need aiohttp: commands in containers, their logs.
+        streams: Whether calls may follow that need aiohttp, such as commands in containers.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.
@@ -93,7 +93,7 @@ async def open_session(
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        if streams:
+        if streams and ahead is None:
             await asyncio.to_thread(load_aiohttp)
         usual = await connecting
         likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))

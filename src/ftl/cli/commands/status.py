@@ -65,7 +65,7 @@ def command(options: Options, watch: bool) -> None:
             return await _cluster_status(project, address)
         machine = address.machine(project=project.name)
         ahead = Ahead(lambda engine: _look(project, engine, machine))
-        async with open_session(machine, ahead=ahead, streams=False) as session:
+        async with open_session(machine, ahead=ahead) as session:
             from ftl.operations.views.status import status
 
             return await status(project, session, await ahead.result(session.engine))

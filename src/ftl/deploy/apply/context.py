@@ -15,7 +15,7 @@ from ftl.image.registry.keyring import Keyring
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config import Project
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.image.transfer import TransferQueue, TransferResult
+    from ftl.image.transfer import ReadAhead, TransferQueue, TransferResult
     from ftl.ssh.machine import Machine
 
 
@@ -91,6 +91,7 @@ class LocalResources:
     _sending: dict[str, asyncio.Lock] = field(default_factory=dict)
     builders: Mapping[str, Session] = field(default_factory=dict)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _ahead: ReadAhead | None = None
 
     @property
     def keyring(self) -> Keyring:
@@ -123,6 +124,21 @@ class LocalResources:
         """
         return self.builders[place].engine if place else await self.local_engine()
 
+    async def read_ahead(self, images: Iterable[str]) -> None:
+        """Begin to read images that will likely be sent.
+
+        The engine reads them while the lock is taken and the server is observed again.
+
+        Args:
+            images: Their IDs on this machine.
+        """
+        references = [] if self.project.server.is_local else list(images)
+        if references:
+            from ftl.image.transfer import ReadAhead  # loaded while ssh connects
+
+            ahead = ReadAhead(await self.local_engine(), references)
+            self._ahead = await self._closing.enter_async_context(ahead)
+
     async def transfers(self, session: Session, emit: Emit, source: Engine | None = None) -> TransferQueue:
         """The queue of images that are sent to a server.
 
@@ -142,7 +158,10 @@ class LocalResources:
             from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
 
             lock = self.project.name
-            sender = Sender(engine, session.engine, session.info, session.machine, emit, lock=lock)
+            ahead = self._ahead if engine is self._engine else None
+            sender = Sender(
+                engine, session.engine, session.info, session.machine, emit, lock=lock, ahead=ahead
+            )
             sending = self._sending.setdefault(session.name, asyncio.Lock())
             self._transfers[key] = TransferQueue(sender.send, sending)
         return self._transfers[key]

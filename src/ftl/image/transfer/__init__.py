@@ -4,5 +4,15 @@ from ftl.image.transfer.progress.result import TransferResult
 from ftl.image.transfer.queue import Sender, TransferQueue, Urgency
 from ftl.image.transfer.send import send, send_many
 from ftl.image.transfer.sources.local_engine import warm_blob_cache
+from ftl.image.transfer.sources.read_ahead import ReadAhead
 
-__all__ = ["Sender", "TransferQueue", "TransferResult", "Urgency", "send", "send_many", "warm_blob_cache"]
+__all__ = [
+    "ReadAhead",
+    "Sender",
+    "TransferQueue",
+    "TransferResult",
+    "Urgency",
+    "send",
+    "send_many",
+    "warm_blob_cache",
+]

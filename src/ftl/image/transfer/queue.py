@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import EngineInfo
     from ftl.events import Emit
     from ftl.image.transfer.progress.result import TransferResult
+    from ftl.image.transfer.sources.read_ahead import ReadAhead
     from ftl.ssh.machine import Machine
 
 Send = Callable[[Mapping[str, str], Mapping[str, bool]], Awaitable[Mapping[str, "TransferResult"]]]
@@ -39,10 +40,19 @@ class Sender:
         machine: The server.
         emit: Receives progress events.
         lock: The name of the server lock that the caller holds.
+        ahead: Reads images already that will likely be sent.
     """
 
     def __init__(
-        self, source: Engine, target: Engine, info: EngineInfo, machine: Machine, emit: Emit, *, lock: str
+        self,
+        source: Engine,
+        target: Engine,
+        info: EngineInfo,
+        machine: Machine,
+        emit: Emit,
+        *,
+        lock: str,
+        ahead: ReadAhead | None = None,
     ) -> None:
         self._source = source
         self._target = target
@@ -50,6 +60,7 @@ class Sender:
         self._machine = machine
         self._emit = emit
         self._lock = lock
+        self._ahead = ahead
         self._loaded: dict[str, bool] = {}
 
     async def send(
@@ -68,6 +79,7 @@ class Sender:
             machine=self._machine,
             loaded_by_ftl={**loaded_by_ftl, **self._loaded},
             lock=self._lock,
+            ahead=self._ahead,
         )
         if self._info.store == "containerd":
             tags = [tag for tag, result in results.items() if result.loaded]

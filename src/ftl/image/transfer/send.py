@@ -10,6 +10,7 @@ incomplete.
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from ftl.image.transfer.presence import inspect_images, is_same_image, present_l
 from ftl.image.transfer.progress.result import TransferResult, report_finished
 from ftl.image.transfer.remote.capabilities import RemoteCapabilities, probe_server
 from ftl.image.transfer.sources.local_engine import LocalEngine
+from ftl.image.transfer.sources.read_ahead import ReadAhead
 from ftl.image.transfer.staging import remove_stale, stale_tags
 from ftl.image.transfer.transfer import Destination, PendingImage, Transfer
 from ftl.references import repository
@@ -85,6 +87,7 @@ async def send_many(
     sources: Collection[str] | None = None,
     loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
+    ahead: ReadAhead | None = None,
 ) -> dict[str, TransferResult]:
     """Send images to a server, in one archive: a layer that several of them have is sent once.
 
@@ -107,6 +110,7 @@ async def send_many(
             does not report which blobs a containerd store has. For other images their labels and tags are used.
         lock: The name of the server lock that the caller holds (a deploy: its project's); empty for none. Staging tags
             of an earlier transfer under it that was killed are removed at once, not after a day.
+        ahead: Reads the images already; None: begin to read them now, while the server is asked what it has.
 
     Returns:
         The tag on the server -> the result.
@@ -117,66 +121,73 @@ async def send_many(
         EngineError: An engine does not answer, or refuses a request.
     """
     began = time.monotonic()
-    local = await _local_images(source, images)
-    # Where IDs of both stores mean the same, an image that is there can be tagged at once, in the same round trip.
-    is_comparable = (await source.info()).store == info.store
-    remote, tagged = await gather2(
-        _remote_images(target, () if is_comparable else images),
-        _tag_present(target, local if is_comparable else {}),
-    )
-    if info.store == "containerd":  # it tags images that are incomplete, too, but does not list them
-        tagged = {tag: image for tag, image in tagged.items() if image.id in remote.ids}
-    inspected: list[Image] = []
-    capabilities = RemoteCapabilities()
-    present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
-    if len(present) < len(local):
-        inspected, capabilities = await gather2(
-            inspect_images(target, rank_by_likelihood(remote.listed, map(repository, local))),
-            _capabilities(machine, info, free_bytes),
+    async with AsyncExitStack() as stack:
+        if ahead is None and (sources is None or "push" in sources):
+            ahead = await stack.enter_async_context(ReadAhead(source, images.values()))
+        local = await _local_images(source, images)
+        # Where IDs of both stores mean the same, an image that is there can be tagged at once, in the same round trip.
+        is_comparable = (await source.info()).store == info.store
+        remote, tagged = await gather2(
+            _remote_images(target, () if is_comparable else images),
+            _tag_present(target, local if is_comparable else {}),
         )
-        present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
-    await gather_all(
-        target.tag(image.id, tag)
-        for tag, image in present.items()
-        if tag not in tagged and tag not in image.tags
-    )
-    results = {tag: _report_reused(tag, local[tag], emit, began) for tag in present}
-
-    pending = [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present]
-    try:
-        by_id = {each.image.id: each for each in reversed(pending)}
-        if by_id:
-            transfer = Transfer(
-                source,
-                Destination(
-                    target,
-                    info,
-                    machine,
-                    capabilities,
-                    present_layers(
-                        info.store,
-                        inspected,
-                        loaded_by_ftl or {},
-                        cached=capabilities.cached,
-                        repositories={repository(tag) for tag in images},
-                    ),
-                    inspected,
-                ),
-                list(reversed(by_id.values())),
-                emit=emit,
-                began=began,
-                origin=LocalEngine(source, info.platform, sources),
-                lock=lock,
+        if info.store == "containerd":  # it tags images that are incomplete, too, but does not list them
+            tagged = {tag: image for tag, image in tagged.items() if image.id in remote.ids}
+        inspected: list[Image] = []
+        capabilities = RemoteCapabilities()
+        present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
+        if len(present) < len(local):
+            inspected, capabilities = await gather2(
+                inspect_images(target, rank_by_likelihood(remote.listed, map(repository, local))),
+                _capabilities(machine, info, free_bytes),
             )
-            results |= await transfer.run()
-        same = [each for each in pending if each.tag not in results]
-        await gather_all(target.tag(by_id[each.image.id].tag, each.tag) for each in same)
-        for each in same:
-            result = _report_reused(each.tag, each.image, emit, began)
-            results[each.tag] = replace(result, loaded=True)
-    finally:  # not before, as their layers may be reused; and in any case, or they would keep their disk space
-        await remove_stale(target, stale_tags(remote.listed, lock, info.now))
-    return {tag: results[tag] for tag in images}
+            present |= _same_images(
+                {tag: image for tag, image in local.items() if tag not in present}, inspected
+            )
+        await gather_all(
+            target.tag(image.id, tag)
+            for tag, image in present.items()
+            if tag not in tagged and tag not in image.tags
+        )
+        results = {tag: _report_reused(tag, local[tag], emit, began) for tag in present}
+
+        pending = [
+            PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present
+        ]
+        try:
+            by_id = {each.image.id: each for each in reversed(pending)}
+            if by_id:
+                transfer = Transfer(
+                    source,
+                    Destination(
+                        target,
+                        info,
+                        machine,
+                        capabilities,
+                        present_layers(
+                            info.store,
+                            inspected,
+                            loaded_by_ftl or {},
+                            cached=capabilities.cached,
+                            repositories={repository(tag) for tag in images},
+                        ),
+                        inspected,
+                    ),
+                    list(reversed(by_id.values())),
+                    emit=emit,
+                    began=began,
+                    origin=LocalEngine(source, info.platform, sources, ahead),
+                    lock=lock,
+                )
+                results |= await transfer.run()
+            same = [each for each in pending if each.tag not in results]
+            await gather_all(target.tag(by_id[each.image.id].tag, each.tag) for each in same)
+            for each in same:
+                result = _report_reused(each.tag, each.image, emit, began)
+                results[each.tag] = replace(result, loaded=True)
+        finally:  # not before, as their layers may be reused; and in any case, or they would keep their disk space
+            await remove_stale(target, stale_tags(remote.listed, lock, info.now))
+        return {tag: results[tag] for tag in images}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
+    from ftl.image.transfer.sources.read_ahead import ReadAhead
     from ftl.image.transfer.sources.source import LayerSource
 
 
@@ -45,12 +46,20 @@ class LocalEngine:
         engine: The engine.
         platform: The server's platform, which decides where an image has several.
         sources: The names of the sources to use; None for all.
+        ahead: Reads images before it is known which layers are needed.
     """
 
-    def __init__(self, engine: Engine, platform: str, sources: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        platform: str,
+        sources: Collection[str] | None = None,
+        ahead: ReadAhead | None = None,
+    ) -> None:
         self._engine = engine
         self._platform = platform
         self._allowed = sources
+        self._ahead = ahead
 
     async def source_images(self, images: Mapping[str, Image]) -> list[SourceImage]:
         """Find out which layers and config images consist of. The keys are what messages call them.
@@ -69,12 +78,25 @@ class LocalEngine:
         self, images: Mapping[str, Image], source_images: Sequence[SourceImage], needed: frozenset[str]
     ) -> list[LayerSource]:
         """The sources of layers, the fastest first; the last one is slow, but always works."""
+        ahead = await self._ahead.source(source_images, needed) if self._ahead is not None else None
+        return await self._sources(images, source_images, needed, ahead)
+
+    async def _sources(
+        self,
+        images: Mapping[str, Image],
+        source_images: Sequence[SourceImage],
+        needed: frozenset[str],
+        ahead: LayerSource | None = None,
+    ) -> list[LayerSource]:
         references = {image.id: reference for reference, image in images.items()}
         fallback = DockerSaveSource(self._engine, references, source_images)
-        sources = await choose_sources(self._engine, source_images, needed, fallback=fallback)
+        if ahead is not None:
+            sources = [ahead, fallback]
+        else:
+            sources = await choose_sources(self._engine, source_images, needed, fallback=fallback)
         return [source for source in sources if self._allowed is None or source.name in self._allowed]
 
     async def layer_sources(self, image: Image, layer: str) -> list[LayerSource]:
         """The sources of one layer of another image."""
         images = {image.id: image}
-        return await self.sources(images, await self.source_images(images), frozenset({layer}))
+        return await self._sources(images, await self.source_images(images), frozenset({layer}))

@@ -13,8 +13,7 @@ the digest of what it has sent, and would believe in a blob that exists nowhere.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -41,6 +40,8 @@ _STALL_SECONDS = 900.0
 """The longest time without a request or a byte."""
 
 _CLEANUP_SECONDS = 10.0
+
+_TAG = "pushed"
 
 _AUTH = {"username": "ftl", "password": "none"}
 """Nothing checks it, but an engine wants credentials."""
@@ -84,8 +85,27 @@ class PushSource:
         self._needed: set[str] = set()
         self._results: asyncio.Queue[_UploadedLayer | Exception | None] = asyncio.Queue()
         self._limit: asyncio.Timeout | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._files = AsyncExitStack()
+        self._put_aside: dict[str, SpooledLayer] | None = None
         self.configs: dict[str, bytes] = {}
         self.sizes = {blob.diff_id: blob.size for blob in cache.blobs.values()}
+
+    def begin(self) -> None:
+        """Begin to push before it is known which layers are needed; ends with `layers` or `close`.
+
+        What the engine uploads until then is put aside in temporary files.
+        """
+        self._put_aside = {}
+        self._task = asyncio.create_task(self._push())
+
+    async def close(self) -> None:
+        """End the push, and remember the blobs that it taught."""
+        if self._task is not None:
+            self._task.cancel()
+            await shielded(asyncio.wait([self._task]))
+        await self._files.aclose()
+        await asyncio.to_thread(self._cache.save)
 
     async def layers(self, needed: frozenset[str], *, measure_all: bool) -> AsyncGenerator[LayerStream, None]:
         """Yield the needed layers, as `LayerSource.layers`.
@@ -95,7 +115,11 @@ class PushSource:
             TransferFailed: The local disk is full.
         """
         self._needed = set(needed)
+        ready, self._put_aside = self._put_aside or {}, None
         async with self._pushing():
+            for diff_id in ready.keys() & needed:
+                self._needed.discard(diff_id)
+                yield LayerStream(diff_id, ready[diff_id].size, self._chunks(ready[diff_id]))
             while (result := await self._results.get()) is not None:
                 if isinstance(result, Exception):
                     raise result
@@ -131,12 +155,18 @@ class PushSource:
     async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
         """Receive an upload, and have its layer yielded if it is needed; the tar's digest and size."""
         try:
-            if not self._missing_configs and not self._needed:
+            is_ahead = self._put_aside is not None
+            if not self._missing_configs and not self._needed and not is_ahead:
                 return await digest_layer(self._within_budget(chunks))
-            async with spool_layer(self._within_budget(chunks)) as layer:
+            async with AsyncExitStack() as upload:
+                files = self._files if is_ahead else upload
+                layer = await files.enter_async_context(spool_layer(self._within_budget(chunks)))
                 if layer.diff_id in self._missing_configs:
                     self.configs[layer.diff_id] = await _document(layer)
                     self._missing_configs.discard(layer.diff_id)
+                elif self._put_aside is not None:
+                    self.sizes[layer.diff_id] = layer.size
+                    self._put_aside[layer.diff_id] = layer
                 elif layer.diff_id in self._needed:
                     await self._pass_on(layer)
                 return layer.diff_id, layer.size
@@ -159,13 +189,11 @@ class PushSource:
     @asynccontextmanager
     async def _pushing(self) -> AsyncIterator[None]:
         """Push in the background of this context; `None` in the queue means that the push is over."""
-        task = asyncio.create_task(self._push())
+        self._task = self._task or asyncio.create_task(self._push())
         try:
             yield
         finally:
-            task.cancel()
-            await shielded(asyncio.wait([task]))
-            await asyncio.to_thread(self._cache.save)
+            await self.close()
 
     async def _push(self) -> None:
         result: Exception | None = None
@@ -175,7 +203,6 @@ class PushSource:
                 UploadEndpoint(self, self._cache.name, self._cache.port) as endpoint,
             ):
                 self._cache.port = endpoint.port
-                await self._remove_stale_tags(endpoint)
                 for image in self._images:
                     async with self._tagged(endpoint, image) as reference:
                         self._set_timeout(REACH_SECONDS)
@@ -198,22 +225,20 @@ class PushSource:
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def _remove_stale_tags(self, endpoint: UploadEndpoint) -> None:
-        """Remove tags that a killed push has left behind."""
-        for image in await self._engine.images():
-            for tag in image.tags:
-                if tag.startswith(f"{endpoint.repository}:"):
-                    await self._engine.untag(tag)
-
     @asynccontextmanager
     async def _tagged(self, endpoint: UploadEndpoint, image: SourceImage) -> AsyncIterator[str]:
-        """Tag an image to push it. With the tag the engine's note of what was pushed there goes, too."""
+        """Tag an image to push it. With the tag the engine's note of what was pushed there goes, too.
+
+        The tag is always the same: one that a killed push has left behind moves, and goes, with the next push. To
+        look for such tags an engine would have to list its images, for which 20.10 reads the documents of all of
+        them (0.15 s for some 200, where a push of nothing takes 0.1 s).
+        """
         inspected = await self._engine.image(image.config_digest)
         if inspected is None or not inspected.tags:
             raise SourceUnusable(
                 f"{image.reference} has no tag: it would be removed with the one that a push needs"
             )
-        reference = f"{endpoint.repository}:{secrets.token_hex(6)}"
+        reference = f"{endpoint.repository}:{_TAG}"
         try:
             await self._engine.tag(image.config_digest, reference)
             yield reference

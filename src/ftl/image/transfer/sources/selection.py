@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine.api import Engine
+    from ftl.image.transfer.sources.push import PushSource
     from ftl.image.transfer.sources.source import LayerSource, SourceImage
 
 SAVE_SPEED = 130e6
@@ -51,7 +52,7 @@ async def choose_sources(
         needed: The diffIDs of the layers to read.
         fallback: The source that always works.
     """
-    push = await _push_source(engine, images, needed)
+    push = await push_source(engine, images, needed)
     return [fallback] if push is None else [push, fallback]
 
 
@@ -75,10 +76,16 @@ async def learn_blobs(engine: Engine, images: Sequence[SourceImage]) -> None:
             await PushSource(engine, images, cache).learn()
 
 
-async def _push_source(
+async def push_source(
     engine: Engine, images: Sequence[SourceImage], needed: frozenset[str]
-) -> LayerSource | None:
-    """A push source, if it is possible and faster."""
+) -> PushSource | None:
+    """A push source, if it is possible and faster.
+
+    Args:
+        engine: The local engine.
+        images: The images.
+        needed: The diffIDs of the layers to read.
+    """
     try:
         if not await _can_push(engine):
             return None
@@ -92,7 +99,7 @@ async def _push_source(
     uploaded = sum(sizes.get(layer, 0) for layer in needed | cache.unknown(sizes))
     if not push_is_faster(uploaded, sum(sizes.values())):
         return None
-    from ftl.image.transfer.sources.push import PushSource  # loads an HTTP server
+    from ftl.image.transfer.sources.push import PushSource  # many transfers need none
 
     return PushSource(engine, images, cache, budget=uploaded + _SLACK)
 

@@ -1,0 +1,111 @@
+"""Reading of images before it is known which of their layers a server lacks.
+
+An engine compresses what it pushes, with one thread a layer: for a changed layer of 10 MB that takes longer than
+the server's lock and all questions to it. The layers of unknown blobs are those that were built last. They are nearly
+always what must be sent, and are learnt in any case (`learn_blobs`): so nothing is done that would not be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from ftl.aio import gather_all, shielded
+from ftl.dataclass import dataclass
+from ftl.errors import EngineError
+from ftl.image.transfer.sources.blob_cache import BlobCache
+from ftl.image.transfer.sources.selection import push_source
+from ftl.image.transfer.sources.source import SourceImage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import TracebackType
+
+    from ftl.engine.api import Engine
+    from ftl.image.transfer.sources.push import PushSource
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A push that has begun.
+
+    Attributes:
+        push: The push.
+        images: The IDs of its images.
+        layers: The diffIDs of the layers that it uploads.
+    """
+
+    push: PushSource
+    images: frozenset[str]
+    layers: frozenset[str]
+
+    def serves(self, images: Sequence[SourceImage], needed: frozenset[str]) -> bool:
+        """Whether it provides these layers of these images."""
+        return self.layers >= needed and self.images >= {image.config_digest for image in images}
+
+
+class ReadAhead:
+    """Reads the layers of images whose blobs are unknown; an async context manager.
+
+    Its end removes what was not used. Nothing is read where the local engine cannot push, another source would be
+    faster, or all blobs are known.
+
+    Args:
+        engine: The local engine.
+        references: Names or IDs of its images.
+    """
+
+    def __init__(self, engine: Engine, references: Iterable[str]) -> None:
+        self._engine = engine
+        self._references = list(dict.fromkeys(references))
+        self._task: asyncio.Task[Begun | None] | None = None
+        self._is_used = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._begin())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def source(self, images: Sequence[SourceImage], needed: frozenset[str]) -> PushSource | None:
+        """The source of the layers that turned out to be needed; None where others are.
+
+        It serves one transfer. Where others are needed, the reading ends.
+
+        Args:
+            images: The images to send.
+            needed: The diffIDs of their layers to read.
+        """
+        begun = await self._task if self._task is not None and not self._is_used else None
+        if begun is not None and begun.serves(images, needed):
+            self._is_used = True
+            return begun.push
+        await self._end()
+        return None
+
+    async def _begin(self) -> Begun | None:
+        with suppress(EngineError):
+            if not self._references or (await self._engine.info()).store != "overlay2":
+                return None
+            inspected = await gather_all(self._engine.image(reference) for reference in self._references)
+            images = [SourceImage(each.id, each.id, each.layers) for each in inspected if each is not None]
+            cache = await asyncio.to_thread(BlobCache)
+            unknown = frozenset(cache.unknown(layer for image in images for layer in image.layers))
+            push = await push_source(self._engine, images, unknown) if unknown else None
+            if push is not None:
+                push.begin()
+                return Begun(push, frozenset(image.config_digest for image in images), unknown)
+        return None
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.cancel()
+            await shielded(asyncio.wait([task]))
+            begun = None if task.cancelled() else task.result()
+            if begun is not None:
+                await shielded(begun.push.close())

@@ -1,0 +1,148 @@
+"""Tests of a push that begins before it is known which layers are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from ftl.engine.values import Image, PushUpdate
+from ftl.image.transfer.archive.archive import sha256_digest
+from ftl.image.transfer.sources.blob_cache import BlobCache, KnownBlob
+from ftl.image.transfer.sources.push import PushSource
+from ftl.image.transfer.sources.read_ahead import Begun
+from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+BASE, CODE, OTHER = (text * 9000 for text in (b"base ", b"code ", b"other "))
+CONFIG = json.dumps({"os": "linux"}).encode()
+LAYERS = tuple(sha256_digest(tar) for tar in (BASE, CODE, OTHER))
+IMAGE = SourceImage("shop", sha256_digest(CONFIG), LAYERS)
+
+
+class PushingEngine(FakeEngine):
+    """An engine that uploads an image's blobs as engines do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploaded: list[str] = []
+        self.add_image("shop:latest", Image(IMAGE.config_digest, (), (), LAYERS, {}, "linux/amd64", 1000))
+
+    async def push(
+        self, reference: str, *, auth: Mapping[str, str] | None = None
+    ) -> AsyncIterator[PushUpdate]:
+        address, _, name = reference.rpartition(":")[0].partition("/")
+        base = f"http://{address}"
+        async with aiohttp.ClientSession() as session:
+            for blob in (*map(compressed, (BASE, CODE, OTHER)), CONFIG):
+                digest = sha256_digest(blob)
+                if (await session.head(f"{base}/v2/{name}/blobs/{digest}")).status == 200:
+                    continue
+                started = await session.post(f"{base}/v2/{name}/blobs/uploads/")
+                sent = await session.patch(base + started.headers["Location"], data=blob)
+                done = await session.put(base + sent.headers["Location"], params={"digest": digest})
+                assert done.status == 201
+                self.uploaded.append(digest)
+                yield PushUpdate("pushed", "")
+            await session.put(f"{base}/v2/{name}/manifests/1", data=b"{}")
+
+
+def compressed(tar: bytes) -> bytes:
+    """The blob of a layer."""
+    return gzip.compress(tar, mtime=0)
+
+
+def cache_of_base(path: Path) -> BlobCache:
+    """A cache that knows the blob of the base layer alone."""
+    cache = BlobCache(path / "pushed.json")
+    blob = compressed(BASE)
+    cache.blobs[sha256_digest(blob)] = KnownBlob(LAYERS[0], len(BASE), len(blob))
+    return cache
+
+
+async def read(source: PushSource, *needed: str) -> dict[str, bytes]:
+    """Read layers: diffID -> tar."""
+    return {
+        layer.diff_id: b"".join([chunk async for chunk in layer.chunks])
+        async for layer in source.layers(frozenset(needed), measure_all=True)
+    }
+
+
+async def until_pushed(engine: PushingEngine) -> None:
+    """Wait for the end of a push: the config is the last blob."""
+    async with asyncio.timeout(10):
+        while IMAGE.config_digest not in engine.uploaded:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_push_that_began_ahead(tmp_path: Path, waits: bool) -> None:
+    """Layers of unknown blobs are uploaded before they are asked for; only the needed ones are yielded."""
+
+    async def work() -> None:
+        engine, cache = PushingEngine(), cache_of_base(tmp_path)
+        push = PushSource(engine, [IMAGE], cache)
+        push.begin()
+        if waits:
+            await until_pushed(engine)
+        assert await read(push, LAYERS[1]) == {LAYERS[1]: CODE}
+        assert push.configs == {IMAGE.config_digest: CONFIG}
+        assert push.sizes == {LAYERS[0]: len(BASE), LAYERS[1]: len(CODE), LAYERS[2]: len(OTHER)}
+        assert sha256_digest(compressed(BASE)) not in engine.uploaded
+        assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_a_push_ahead_that_nobody_needs(tmp_path: Path) -> None:
+    """Its blobs are remembered, its tag is removed, and its files are gone."""
+
+    async def work() -> None:
+        engine = PushingEngine()
+        push = PushSource(engine, [IMAGE], cache_of_base(tmp_path))
+        push.begin()
+        await until_pushed(engine)
+        await push.close()
+        assert BlobCache(tmp_path / "pushed.json").unknown(LAYERS) == set()
+        assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_a_layer_that_a_push_ahead_took_for_known(tmp_path: Path) -> None:
+    """A server that lacks a layer of a known blob is not served by what was pushed ahead."""
+
+    async def work() -> None:
+        engine = PushingEngine()
+        push = PushSource(engine, [IMAGE], cache_of_base(tmp_path))
+        ahead = Begun(push, frozenset({IMAGE.config_digest}), frozenset(LAYERS[1:]))
+        assert ahead.serves([IMAGE], frozenset(LAYERS[1:2]))
+        assert not ahead.serves([IMAGE], frozenset(LAYERS))
+        assert not ahead.serves([SourceImage("else", "sha256:else", LAYERS)], frozenset(LAYERS[1:2]))
+        push.begin()
+        await until_pushed(engine)
+        with pytest.raises(SourceUnusable, match="did not push"):
+            await read(push, *LAYERS)
+
+    asyncio.run(work())
+
+
+def test_the_tag_of_a_push_that_was_killed(tmp_path: Path) -> None:
+    """The next push takes it over, and removes it."""
+
+    async def work() -> None:
+        engine, cache = PushingEngine(), cache_of_base(tmp_path)
+        await read(PushSource(engine, [IMAGE], cache), LAYERS[1])
+        await engine.tag("shop:latest", f"127.0.0.1:{cache.port}/{cache.name}:pushed")
+        await read(PushSource(engine, [IMAGE], cache), LAYERS[1])
+        assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
