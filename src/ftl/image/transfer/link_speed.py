@@ -69,9 +69,24 @@ def recall_speed(server: str, round_trip: float) -> float | None:
 
     A laptop that was next to its server yesterday may be on a train today.
     """
+    link = _recall(server, round_trip)
+    return link[0] if link is not None else None
+
+
+def shortest_round_trip(server: str, round_trip: float) -> float:
+    """The shortest round trip seen over this link, in seconds.
+
+    On a busy machine any may take several times as long.
+    """
+    link = _recall(server, round_trip)
+    return min(round_trip, link[1]) if link is not None else round_trip
+
+
+def _recall(server: str, round_trip: float) -> tuple[float, float] | None:
+    """The speed and round trip that were saved for this link."""
     link = as_object(read_json(cache_file(_FILE)).get(server))
     speed, last_round_trip = link.get("speed"), link.get("round_trip")
     if not isinstance(speed, int) or speed <= 0 or not isinstance(last_round_trip, int | float):
         return None
     is_same_link = round_trip <= last_round_trip * _OTHER_LINK_FACTOR + _OTHER_LINK_SECONDS
-    return float(speed) if is_same_link else None
+    return (float(speed), float(last_round_trip)) if is_same_link else None

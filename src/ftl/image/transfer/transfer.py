@@ -26,7 +26,7 @@ from ftl.image.transfer.disk_space import (
     reclaimable_space,
     space_estimate,
 )
-from ftl.image.transfer.link_speed import Pace, recall_speed, remember_speed
+from ftl.image.transfer.link_speed import Pace, recall_speed, remember_speed, shortest_round_trip
 from ftl.image.transfer.pack import ArchivePacker
 from ftl.image.transfer.presence import PresentLayers, estimated_sizes
 from ftl.image.transfer.progress.meter import ImageProgress, Meter
@@ -135,7 +135,8 @@ class Transfer:
         self._origin = origin
         self._lock = lock
         self._server = destination.engine.name
-        self._round_trip = destination.capabilities.round_trip
+        fastest = min(destination.capabilities.round_trip, destination.engine.fastest_answer)
+        self._round_trip = shortest_round_trip(self._server, fastest)
         self._speed = recall_speed(self._server, self._round_trip)
         self._pace = Pace(self._speed)
         self._sent = 0
@@ -227,6 +228,7 @@ class Transfer:
             self._origin.layer_sources,
             self._fetch_index,
             self._speed,
+            round_trip=self._round_trip,
             can_describe=can_describe,
         )
 

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.image.json_files import cache_file
-from ftl.image.transfer.link_speed import EASY_LEVEL, HARD_LEVEL, Pace, recall_speed, remember_speed
+from ftl.image.transfer.link_speed import (
+    EASY_LEVEL,
+    HARD_LEVEL,
+    Pace,
+    recall_speed,
+    remember_speed,
+    shortest_round_trip,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +54,15 @@ def test_a_longer_round_trip_means_another_link(earlier: float, now: float, same
     """A speed that was measured next to the server says nothing about a link across the country."""
     remember_speed("shop", 50e6, earlier)
     assert recall_speed("shop", now) == (50e6 if same else None)
+
+
+def test_the_shortest_round_trip_counts() -> None:
+    """A busy machine takes longer for any; over another link the last one says nothing."""
+    assert shortest_round_trip("shop", 0.004) == 0.004
+    remember_speed("shop", 50e6, 0.002)
+    assert shortest_round_trip("shop", 0.012) == 0.002
+    assert shortest_round_trip("shop", 0.001) == 0.001
+    assert shortest_round_trip("shop", 0.08) == 0.08
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ class DeltaBases:
         layer_sources: Finds the sources of a layer of a local image, the fastest first.
         fetch_index: Gets the index of a cached layer from the server.
         speed: The link's speed in bytes a second, where it is known.
+        round_trip: Its round trip, in seconds.
         can_describe: The server can make an index of a cached layer.
     """
 
@@ -73,12 +74,14 @@ class DeltaBases:
         fetch_index: FetchIndex,
         speed: float | None,
         *,
+        round_trip: float,
         can_describe: bool,
     ) -> None:
         self._candidates = candidates
         self._layer_sources = layer_sources
         self._fetch_index = fetch_index
         self._speed = speed
+        self._round_trip = round_trip
         self._can_describe = can_describe
 
     @asynccontextmanager
@@ -105,7 +108,7 @@ class DeltaBases:
                 yield None
 
     def _pays_off(self, layer: LayerStream, cached: CachedLayer, preparing: float) -> bool:
-        return delta_pays_off(layer.size, cached, self._speed, preparing)
+        return delta_pays_off(layer.size, cached, self._speed, preparing, round_trip=self._round_trip)
 
     async def _read(
         self, image: Image, diff_id: str, layer: LayerStream, file: BinaryIO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -28,11 +29,15 @@ _START_SECONDS = 0.02
 _INDEX_SPEED = 75e6
 _INDEX_RATIO = 250
 _PATIENCE = 2.5
+_NEAR_PATIENCE = 1.0
+_NEAR = 0.01
 _UNNOTICED_SECONDS = 0.03
 """Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a delta: 40 times, at 75 MB a second with both
 ends on them, once the base layer is unpacked at 400. A delta may take 2.5 times as long, and what nobody notices: it
-leaves the link to others. A layer that only the server has is indexed there, and approximated here, at 75 MB a second;
-its index is 250 times smaller. Measured by `python -m bench.transfer`."""
+leaves the link to others. Not so next door, at a round trip of less than 10 ms, where bytes are not scarce, and where a
+busy machine takes its link for a slow one (loopback for one of 4 to 27 MB/s). A layer that only the server has is
+indexed there, and approximated here, at 75 MB a second; its index is 250 times smaller. Measured by `python -m
+bench.transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,14 @@ def _has_same_layers(local: Image | None, remote: Image) -> bool:
     return local is not None and local.layers == remote.layers
 
 
-def delta_pays_off(size: int, cached: CachedLayer, speed: float | None, preparing: float = 0.0) -> bool:
+def delta_pays_off(
+    size: int,
+    cached: CachedLayer,
+    speed: float | None,
+    preparing: float = 0.0,
+    *,
+    round_trip: float = math.inf,
+) -> bool:
     """Whether a layer should be sent as a delta.
 
     Args:
@@ -121,6 +133,7 @@ def delta_pays_off(size: int, cached: CachedLayer, speed: float | None, preparin
         cached: The base layer.
         speed: The link's speed, in bytes a second.
         preparing: Seconds until the base layer's bytes are available locally.
+        round_trip: The link's round trip, in seconds.
     """
     if size < MIN_SIZE:
         return False
@@ -128,7 +141,8 @@ def delta_pays_off(size: int, cached: CachedLayer, speed: float | None, preparin
     whole = max(size / _WHOLE_SPEED, size / _WHOLE_RATIO / link)
     unpacking = preparing + _START_SECONDS + cached.size / _UNPACK_SPEED
     delta = unpacking + max(size / _DELTA_SPEED, size / _DELTA_RATIO / link)
-    return delta <= whole * _PATIENCE + _UNNOTICED_SECONDS
+    patience = _NEAR_PATIENCE if round_trip < _NEAR else _PATIENCE
+    return delta <= whole * patience + _UNNOTICED_SECONDS
 
 
 def index_seconds(cached: CachedLayer, speed: float | None) -> float:

@@ -90,6 +90,15 @@ def test_an_index_pays_off_on_a_slow_link_alone() -> None:
         assert delta_pays_off(old.size, old, speed, index_seconds(old, speed)) is expected
 
 
+def test_a_delta_next_door() -> None:
+    """It must be there sooner than the whole layer; farther away it may take longer, to spare the link."""
+    old = cached(A, 12 << 20)
+    for round_trip, expected in ((0.002, False), (0.03, True)):
+        preparing = index_seconds(old, 12.5e6)
+        assert delta_pays_off(old.size, old, 12.5e6, preparing, round_trip=round_trip) is expected
+    assert delta_pays_off(old.size, old, 2.5e6, index_seconds(old, 2.5e6), round_trip=0.002)
+
+
 def test_an_earlier_image_serves_where_the_latest_has_no_cached_layer() -> None:
     """Its layers were damaged or evicted. But where no layer was replaced, an earlier release is of no use."""
     latest, earlier = image("shop-web:r2", A, B), image("shop-web:r1", A, C)
