@@ -107,7 +107,7 @@ async def send(sockets: Sockets, request: Request) -> Answer:
 
 @asynccontextmanager
 async def stream(sockets: Sockets, request: Request, *, seconds: float) -> AsyncIterator[Streamed]:
-    """Send a request whose answer may last, such as a log that is followed; again as `send` does.
+    """Send a request whose answer may last, such as a followed log; again as `send` does.
 
     The connection is closed afterwards: whoever stops reading leaves a part of the answer in it.
 
