@@ -56,6 +56,29 @@ def test_a_user_of_a_builder_belongs_to_ssh(refused: Refuse) -> None:
     assert "~/.ssh/config" in (problem.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        ("{platforms: [linux/amd64, linux/arm64]}", "there is no image"),
+        ("{platforms: [linux/amd64], platform: linux/amd64}, image: registry.example.com/web", "both"),
+        ("{platforms: [amd46]}, image: registry.example.com/web", "is not a platform"),
+    ],
+)
+def test_several_platforms_need_a_registry(refused: Refuse, build: str, words: str) -> None:
+    """What is sent over SSH is for the server alone."""
+    (problem,) = refused(SERVICE % build)
+    assert words in problem.message
+    assert problem.line == 6
+
+
+def test_an_image_in_a_registry_may_be_for_several_platforms(loaded: Load) -> None:
+    """In their order."""
+    text = SERVICE % "{platforms: [linux/amd64, linux/arm64]}, image: registry.example.com/web"
+    section = loaded(text).services[0].build
+    assert section is not None
+    assert section.platforms == ("linux/amd64", "linux/arm64")
+
+
 @pytest.mark.parametrize("build", ["{cache: gha}", "{cache: [gha]}"])
 def test_one_cache_may_be_a_single_value(loaded: Load, build: str) -> None:
     """As elsewhere in the file."""

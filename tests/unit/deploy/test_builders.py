@@ -14,7 +14,7 @@ from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
 from ftl.errors import BuildFailed, ServerError
-from ftl.events import BuildContext, Note
+from ftl.events import BuildContext, BuildStarted, Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
@@ -259,3 +259,32 @@ def test_another_processor_is_told_once(docker: Path) -> None:
         )
     assert len(notes) == 1
     assert "for linux/arm64 is emulated, since this machine is linux/amd64" in notes[0]
+
+
+def build_for(docker: Path, platforms: tuple[str, ...], server: str) -> list[Event]:
+    """Build an image for several platforms here; its events."""
+    here = FakeEngine(name="this machine")
+    here.add_image("built", NEW)
+    web = service("web", image="registry.example.com/web:1", build=Build(platforms=platforms))
+    events: list[Event] = []
+    asyncio.run(
+        build_services(
+            project(web), [web], {"": here}, root=docker.parent, platform=server, emit=events.append
+        )
+    )
+    return events
+
+
+def test_several_platforms_are_built_at_once(docker: Path) -> None:
+    """The CLI takes them with commas; the note about emulation names those that are not the builder's."""
+    (docker.parent / "Dockerfile").write_text("FROM scratch\nRUN make\n")
+    events = build_for(docker, ("linux/amd64", "linux/arm64"), "linux/amd64")
+    assert [each.platform for each in events if isinstance(each, BuildStarted)] == ["linux/amd64,linux/arm64"]
+    (note,) = [each.text for each in events if isinstance(each, Note)]
+    assert "Dockerfile for linux/arm64 is emulated" in note
+
+
+def test_several_platforms_have_that_of_the_server(docker: Path) -> None:
+    """It pulls the image."""
+    with pytest.raises(BuildFailed, match="does not have the server's platform: linux/arm64"):
+        build_for(docker, ("linux/amd64", "linux/riscv64"), "linux/arm64")

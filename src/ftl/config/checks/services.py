@@ -56,10 +56,17 @@ def _protocol(checks: Checks, service: Service, path: KeyPath) -> None:
 
 
 def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
-    """The files and secrets of a build exist."""
+    """Files and secrets of a build exist; an image for several platforms has a registry."""
     build = item.build
     if build is None:
         return
+    if build.platforms and build.platform is not None:
+        mark = checks.mark(*path, "platform")
+        checks.report(mark, "build has both platform and platforms", "keep one of them")
+    elif build.platforms and not item.image:
+        message = "build has platforms, but there is no image: only a registry gets several"
+        hint = "write the registry's reference as `image`, or leave `platforms` out: the server's is built"
+        checks.report(checks.mark(*path, "platforms"), message, hint)
     context = os.path.join(checks.reader.folder, build.context)  # noqa: PTH118
     file = os.path.join(context, build.dockerfile)  # noqa: PTH118
     if not os.path.isdir(context):  # noqa: PTH112 -- pathlib's raises for a name that is too long

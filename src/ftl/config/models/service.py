@@ -62,6 +62,14 @@ class Build(Section):
             field_types.PLATFORM, "`linux/amd64`, `linux/arm64`, ...", default="the server's platform"
         ),
     )
+    platforms: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            ListOf(field_types.PLATFORM),
+            "With `image`, in place of `platform`: the platforms that the registry gets an image for. One of them is "
+            "the server's.",
+        ),
+    )
     on: str | None = field(
         default=None,
         metadata=key(

@@ -183,7 +183,6 @@ BUILD_HINTS = {
     "labels": "leave it out: write LABEL in the Dockerfile",
     "network": "leave it out: builds use the builder's network",
     "no_cache": _CACHE,
-    "platforms": "write `platform`",
     "privileged": "FTL has none: builds run without extra rights",
     "provenance": _ONLY_IMAGE,
     "pull": "leave it out: base images are pulled when the builder lacks them",

@@ -27,7 +27,8 @@ class BuildRequest:
         context: Absolute path of the build context.
         dockerfile: Absolute path.
         tags: All names that the image gets.
-        platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment.
+        platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
+            commas between them.
         cache: Build caches to read and to write, as values of the CLI's options.
     """
 

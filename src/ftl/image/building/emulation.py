@@ -33,11 +33,12 @@ def emulation_note(
         service: The service.
         dockerfile: Its Dockerfile.
         target: The requested stage.
-        platform: The image's platform.
+        platform: The image's platform; several with commas between them.
         engine_platform: The builder's.
         machine: The machine that builds; None for this one.
     """
-    if same_platform(platform, engine_platform):
+    platform = ", ".join(each for each in platform.split(",") if not same_platform(each, engine_platform))
+    if not platform:
         return None
     steps = dockerfile.emulated_steps(target)
     if not steps:

@@ -99,6 +99,11 @@ _OTHER_PROCESSOR = (
 
 OTHER = (
     _failure(
+        r"does not currently support exporting manifest lists",
+        "the engine cannot keep an image for several platforms (build.platforms)",
+        "turn on its containerd image store, or name a builder that has it as `build.on`",
+    ),
+    _failure(
         r"cache export (?:feature )?is (?:currently )?not supported",
         "the builder cannot write a `build.cache`",
         "`docker buildx create --use` makes one that can; in GitHub Actions, `docker/setup-buildx-action`",

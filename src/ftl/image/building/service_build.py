@@ -179,12 +179,29 @@ def _request(batch: Batch, services: Sequence[Service], config: Build) -> BuildR
         args=config.args,
         secrets=resolve_secrets(config.secrets, root=batch.root, environ=batch.variables),
         target=config.target,
-        platform=config.platform or batch.server_platform or batch.engine_platform,
+        platform=_platform(config, batch),
         no_cache=batch.no_cache,
         cache=cache_options(
             config.cache, batch.caches, project=batch.project, service=services[0].name, root=batch.root
         ),
     )
+
+
+def _platform(config: Build, batch: Batch) -> str:
+    """The platform to build for, or several with commas between them, as the CLI has it.
+
+    Raises:
+        BuildFailed: The server's is not among them.
+    """
+    server = batch.server_platform
+    if not config.platforms:
+        return config.platform or server or batch.engine_platform
+    if server is not None and not any(same_platform(server, platform) for platform in config.platforms):
+        raise BuildFailed(
+            f"build.platforms does not have the server's platform: {server}",
+            hint=f"add {server}: the server pulls this image",
+        )
+    return ",".join(config.platforms)
 
 
 def readable_dockerfile(path: Path) -> Path:

@@ -113,6 +113,11 @@ def error_for(lines: str, source: str, tmp_path: Path, target: str | None = None
             "the image's programs are for another CPU architecture",
             "platform",
         ),
+        (
+            "docker exporter does not currently support exporting manifest lists",
+            "the engine cannot keep an image for several platforms",
+            "containerd",
+        ),
         ("something new", "the build failed", ""),
     ],
 )
