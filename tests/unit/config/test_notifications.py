@@ -55,6 +55,10 @@ def test_a_url_is_masked_wherever_it_is_written(loaded: Load) -> None:
         "slack:/s3cr3t",
         "https://a b",
         'https://a/"s3cr3t',
+        "https://a:s3cr3t/b",
+        "https://a:99999/s3cr3t",
+        "https://[::1/s3cr3t",
+        "https://me:s3cr3t@/b",
     ],
 )
 def test_what_is_not_a_url_is_refused_without_being_quoted(refused: Refuse, url: str) -> None:
@@ -63,6 +67,30 @@ def test_what_is_not_a_url_is_refused_without_being_quoted(refused: Refuse, url:
     assert problem.message == "url: `********` is not a URL"
     assert problem.line == 12
     assert "s3cr3t" not in f"{problem.message} {problem.source} {problem.hint}"
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example.com/\u00e4", "https://h\u00f6ks.example.com/T0"])
+def test_characters_that_curl_would_send_as_they_are_are_refused(refused: Refuse, url: str) -> None:
+    """A server answers them with whatever it likes."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: ['{url}']\n")
+    assert problem.message == "url: `********` has characters beyond ASCII"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"[{{url: '{HOOK}', event: deploy}}]",
+        f"[{{url: '{HOOK}', events: deploy}}]",
+        f"['{HOOK}', null]",
+        f"{{url: '{HOOK}'}}",
+        f"[{{url: '{HOOK}', events: [no]}}]",
+    ],
+)
+def test_a_problem_beside_a_url_does_not_quote_their_line(refused: Refuse, section: str) -> None:
+    """Its place is named."""
+    (problem,) = refused(f"{HEAD}{SERVICE}notify: {section}\n")
+    assert (problem.line, problem.source) == (11, "")
+    assert "s3cr3t" not in f"{problem.message} {problem.hint}"
 
 
 def test_a_url_of_a_variable_is_called_by_the_variable(refused: Refuse) -> None:

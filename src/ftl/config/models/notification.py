@@ -45,13 +45,29 @@ def _url(text: str) -> str:
         return text
     scheme, _, rest = text.partition("://")
     known = re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) and re.fullmatch(r"[^\s\"'\\]+", rest)
-    host = re.fullmatch(r"([^/?#]*@)?[^/?#@:]+(:[0-9]+)?([/?#].*)?|([^/?#]*@)?\[[0-9a-fA-F:.]+\].*", rest)
-    if not known or not text.isprintable() or (scheme in ("http", "https") and not host):
+    if not known or not text.isprintable() or (scheme in ("http", "https") and not _is_reachable(text)):
         raise InvalidValue(
             "is not a URL",
             "write one like https://hooks.example.com/T0/B0, or one of apprise: tgram://TOKEN/CHAT",
         )
+    if (
+        scheme in ("http", "https") and not text.isascii()
+    ):  # urllib refuses them, and curl sends them as they are
+        raise InvalidValue(
+            "has characters beyond ASCII", "write them as %C3%A4 in a path, as xn--... in a domain"
+        )
     return text
+
+
+def _is_reachable(text: str) -> bool:
+    """Whether a URL has a host, and no port that there cannot be."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 EVENT = Scalar("event", _event, {"enum": list(EVENTS)})

@@ -26,7 +26,16 @@ from ftl.config.read.labels import hint_section, quoted, section_label, value_la
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
 from ftl.config.variables.interpolation import MASK
-from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, describe_kind, is_null
+from ftl.config.yaml.tree import (
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    describe_kind,
+    is_null,
+    scalars,
+    unquoted,
+)
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -150,6 +159,8 @@ class Reader:
                     self._report_missing(name, mapping, path)
                 continue
             inner = (*path, name)
+            if _is_confidential(key.type):
+                node = unquoted(node, {url.mark.line for url in scalars(node) if "://" in url.text})
             self.marks[inner] = node.mark
             try:
                 value = self._value(key, node, inner)
@@ -279,7 +290,9 @@ def _is_short(node: Node, key: Key) -> bool:
 
 
 def _is_confidential(item: FieldType) -> bool:
-    """Whether a single value in place of an item is a secret."""
+    """Whether single values in it, or in place of it, are secrets."""
+    if isinstance(item, ListOf):
+        item = item.item
     if isinstance(item, Nested) and item.shorthand is not None:
         item = keys_of(item.section)[item.shorthand].type
     return isinstance(item, Scalar) and item.confidential

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Set
 
     from ftl.config.yaml.marks import Mark
 
@@ -79,6 +80,39 @@ Node = ScalarNode | SequenceNode | MappingNode
 def is_null(node: Node) -> bool:
     """Whether a node is null."""
     return isinstance(node, ScalarNode) and node.is_null
+
+
+def scalars(node: Node) -> Iterator[ScalarNode]:
+    """All single values in a node, without the keys."""
+    match node:
+        case ScalarNode():
+            yield node
+        case SequenceNode(items):
+            for item in items:
+                yield from scalars(item)
+        case MappingNode(entries):
+            for entry in entries.values():
+                yield from scalars(entry.value)
+
+
+def unquoted(node: Node, lines: Set[int]) -> Node:
+    """Copy a node; problems at places on these lines do not quote the line."""
+    mark = _unquoted(node.mark, lines)
+    match node:
+        case ScalarNode():
+            return replace(node, mark=mark)
+        case SequenceNode(items):
+            return SequenceNode(tuple(unquoted(item, lines) for item in items), mark)
+        case MappingNode(entries):
+            copies = {
+                key: MappingEntry(_unquoted(entry.key, lines), unquoted(entry.value, lines))
+                for key, entry in entries.items()
+            }
+            return MappingNode(copies, mark)
+
+
+def _unquoted(mark: Mark, lines: Set[int]) -> Mark:
+    return mark.unquoted if mark.line in lines else mark
 
 
 def describe_kind(node: Node) -> str:
