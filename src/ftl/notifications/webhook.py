@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from http.client import HTTPException
+from ssl import SSLCertVerificationError, SSLError
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -64,4 +65,10 @@ def post(url: str, fields: Mapping[str, object], *, seconds: float) -> None:
 def _reason(error: object) -> str:
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    return str(getattr(error, "strerror", None) or "it cannot be reached").lower()
+    if isinstance(error, SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, SSLError):
+        return "it does not speak TLS"
+    # A proxy's refusal has no `strerror`: "Tunnel connection failed: 403 Forbidden".
+    text = (error.strerror or str(error)) if isinstance(error, OSError) else ""
+    return f"{text[:1].lower()}{text[1:]}" or "it cannot be reached"

@@ -93,6 +93,13 @@ def test_a_place_that_cannot_be_reached_does_not_keep_the_others_from_theirs(rec
     assert len(receiver.posts) == 1
 
 
+def test_a_place_without_tls_is_named_as_one(receiver: Receiver) -> None:
+    """The reason is not that it cannot be reached."""
+    (note,) = sent(Notification(url=receiver.url.replace("http:", "https:")))
+    host = f"127.0.0.1:{receiver.port}"
+    assert note == f"the notification to notify[0] (https) was not sent: {host}: it does not speak TLS"
+
+
 def test_a_place_that_does_not_answer_is_left_after_the_limit(receiver: Receiver) -> None:
     """Nor is its thread waited for at the end of the loop."""
     receiver.seconds = 2.0
