@@ -6,14 +6,16 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from tools.command_help import sections
 
 from ftl import __version__
-from ftl.cli.app import CommandGroup, cli
-from ftl.cli.overview import COMMANDS, OPTIONS
+from ftl.cli.app import cli
+from ftl.cli.overview import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tools.command_help import CommandHelp
 
 FILE = Path(__file__).resolve().parent.parent / "man" / "ftl.1"
 
@@ -48,15 +50,10 @@ def _lines() -> Iterator[str]:
     yield ".SH OPTIONS\nEvery command takes these, before or after its name."
     for flags, word, text in OPTIONS.values():
         yield from _item(", ".join(flags) + (f" {word}" if word else ""), text)
-    root = click.Context(cli, info_name="ftl")
-    group = root.command
-    assert isinstance(group, CommandGroup)
-    for section, names in COMMANDS.items():
+    for section, commands in sections():
         yield f".SH COMMANDS: {section.upper()}"
-        for name in names:
-            command = group.get_command(root, name)
-            assert command is not None
-            yield from _command(command, click.Context(command, root, info_name=name))
+        for command in commands:
+            yield from _command(command)
     yield ".SH EXIT STATUS"
     for code, text in EXIT.items():
         yield from _item(code, text)
@@ -66,17 +63,11 @@ def _lines() -> Iterator[str]:
     yield ".SH SEE ALSO\n.BR docker (1),\n.BR ssh (1),\n.BR ssh_config (5)"
 
 
-def _command(command: click.Command, context: click.Context) -> Iterator[str]:
-    usage = " ".join((context.command_path, *command.collect_usage_pieces(context)))
-    yield f".SS {_escaped(usage)}"
-    yield _text(command.help or "")
-    for option in command.params:
-        if isinstance(option, click.Option) and option.expose_value and not option.hidden:
-            flags, text = option.get_help_record(context) or ("", "")
-            yield from _item(flags, text)
-    if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from _command(below, click.Context(below, context, info_name=name))
+def _command(command: CommandHelp) -> Iterator[str]:
+    yield f".SS {_escaped(command.usage)}"
+    yield _text(command.text)
+    for flags, text in command.options.items():
+        yield from _item(flags, text)
 
 
 def _item(term: str, text: str) -> Iterator[str]:

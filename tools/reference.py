@@ -9,16 +9,17 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-import click
 from tools import manual, reference_yaml
+from tools.command_help import sections
 
 from ftl import events
-from ftl.cli.app import CommandGroup, cli
-from ftl.cli.overview import COMMANDS, OPTIONS
+from ftl.cli.overview import OPTIONS
 from ftl.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tools.command_help import CommandHelp
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 WIDTH = 100
@@ -64,31 +65,19 @@ def _cli() -> Iterator[str]:
     yield "| option | meaning |\n|---|---|\n"
     for flags, word, text in OPTIONS.values():
         yield f"| `{', '.join(flags)}{' ' + word if word else ''}` | {_cell(text)} |\n"
-    root = click.Context(cli, info_name="ftl")
-    group = root.command
-    assert isinstance(group, CommandGroup)
-    for section, names in COMMANDS.items():
+    for section, commands in sections():
         yield f"\n## {section}\n"
-        for name in names:
-            command = group.get_command(root, name)
-            assert command is not None
-            yield from _command(command, click.Context(command, root, info_name=name), "###")
+        for command in commands:
+            yield from _command(command)
 
 
-def _command(command: click.Command, context: click.Context, heading: str) -> Iterator[str]:
-    usage = " ".join((context.command_path, *command.collect_usage_pieces(context)))
-    yield f"\n{heading} {context.command_path}\n\n```\n{usage}\n```\n\n{_prose(command.help or '')}\n"
-    own = [
-        one for one in command.params if isinstance(one, click.Option) and one.expose_value and not one.hidden
-    ]
-    if own:
+def _command(command: CommandHelp) -> Iterator[str]:
+    heading = "#" * (3 + command.depth)
+    yield f"\n{heading} {command.path}\n\n```\n{command.usage}\n```\n\n{_prose(command.text)}\n"
+    if command.options:
         yield "\n| option | meaning |\n|---|---|\n"
-        for option in own:
-            flags, text = option.get_help_record(context) or ("", "")
+        for flags, text in command.options.items():
             yield f"| `{_cell(flags)}` | {_cell(text)} |\n"
-    if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from _command(below, click.Context(below, context, info_name=name), heading + "#")
 
 
 def _prose(text: str) -> str:
