@@ -6,12 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from ftl.config.models.project import HealthCheck
+from ftl.config.models.project import Dependency, HealthCheck
 from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.host.session import Session
-from ftl.operations.views.status import Status, Unit, status
+from ftl.operations.views.status import Status, status
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import service
@@ -20,8 +20,11 @@ from tests.unit.operations.stage import add
 
 if TYPE_CHECKING:
     from ftl.config import Project
+    from ftl.operations.views.units import Unit
 
 WEB = service("web", health_check=HealthCheck(path="/up"), replicas=2)
+WORKER = service("worker", port=None, routes=())
+DB = Dependency(name="db", image="postgres:16", ports=(5432,))
 
 
 class Server:

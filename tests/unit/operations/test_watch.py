@@ -14,7 +14,8 @@ from ftl.engine.values import ContainerSpec, ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.operations.views.status import Status, Unit
+from ftl.operations.views.status import Status
+from ftl.operations.views.units import Unit
 from ftl.operations.views.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
 from ftl.proxy.access import Figures
 from ftl.proxy.names import Installation

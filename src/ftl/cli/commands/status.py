@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import LiveRelease, Look, Status, Unit, WatchStatus
+    from ftl.operations.views.status import LiveRelease, Look, Status, WatchStatus
+    from ftl.operations.views.units import Unit
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")

@@ -13,7 +13,7 @@ from ftl.ui.style import Style
 from ftl.ui.table import table
 
 if TYPE_CHECKING:
-    from ftl.operations.views.status import Unit
+    from ftl.operations.views.units import Unit
     from ftl.operations.views.watch import Tick, Usage
     from ftl.proxy.access import Figures
 

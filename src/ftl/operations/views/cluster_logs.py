@@ -138,16 +138,16 @@ async def follow_servers(
 
 
 def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool) -> _Following:
-    asked = server.asked(query)
+    request = server.asked(query)
 
     def show(entry: LogEntry) -> None:
         past.take(server.corrected(entry), old=not follower.began)
 
     follower: AccessFollower | Follower
     if requests:
-        follower = access = AccessFollower(asked, show, warn)
+        follower = access = AccessFollower(request, show, warn)
         return _Following(access.follow, lambda: access.began)
-    follower = logs = Follower(asked, show, warn, may_be_empty=True)
+    follower = logs = Follower(request, show, warn, may_be_empty=True)
     return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)
 
 

@@ -54,8 +54,8 @@ def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus
             yield ServerStatus(server.host, "down")
             continue
         tasks = sum(
-            one.state == "running" and one.labels.get(labels.PROJECT) == project.name
-            for one in view.containers
+            container.state == "running" and container.labels.get(labels.PROJECT) == project.name
+            for container in view.containers
         )
         state: Literal["ready", "drained"] = "drained" if view.drained else "ready"
         yield ServerStatus(server.host, state, view.manager, _proxy_state(observed, view), tasks)

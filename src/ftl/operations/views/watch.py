@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import Status, Unit
+    from ftl.operations.views.status import Status
+    from ftl.operations.views.units import Unit
     from ftl.proxy.access import Figures
 
 REQUEST_SECONDS = 10
@@ -87,11 +88,11 @@ async def watch(
     async def work(session: Session) -> None:
         nonlocal before, shown
         while True:
-            found = await status(project, session)
-            samples = await _samples(session, found)
+            status_now = await status(project, session)
+            samples = await _samples(session, status_now)
             machine = session.info.memory
-            usage = tuple(usage_of(unit, samples, before, machine) for unit in found.units)
-            show(Tick(found, usage, await _requests(project, session)))
+            usage = tuple(usage_of(unit, samples, before, machine) for unit in status_now.units)
+            show(Tick(status_now, usage, await _requests(project, session)))
             before, shown = samples, True
             await asyncio.sleep(TICK_SECONDS)
 
@@ -111,8 +112,8 @@ async def _requests(project: Project, session: Session) -> Mapping[str, Figures]
         return {}
 
 
-async def _samples(session: Session, found: Status) -> Mapping[str, ContainerStats]:
-    containers = [container for unit in found.units if unit.running for container in unit.containers]
+async def _samples(session: Session, status_now: Status) -> Mapping[str, ContainerStats]:
+    containers = [container for unit in status_now.units if unit.running for container in unit.containers]
     taken = await gather(session.engine.stats(container) for container in containers)
     return {name: sample for name, sample in zip(containers, taken, strict=True) if sample is not None}
 
