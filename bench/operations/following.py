@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from tests.harness import command
 
+from bench.operations.changes import say
+
 if TYPE_CHECKING:
     from lab.servers import Server
     from tests.harness import Project
@@ -66,8 +68,16 @@ class _Seen:
                 self.lines[version][int(number)] += 1
 
     def lost(self, version: str, first: int) -> int:
-        wanted = range(first, self.end[version] + 1)
-        return sum(1 for number in wanted if number not in self.lines[version])
+        """Lines that are missing, and where: those from the first up to the end, and the one that names the end."""
+        seen = self.lines[version]
+        end = self.end.get(version)
+        missing = [n for n in range(first, (end or max(seen, default=0)) + 1) if n not in seen]
+        if missing or end is None:
+            ending = "" if end else ", without an end"
+            say(f"{version}: {len(seen)} lines from {first} to {max(seen, default=0)}{ending}")
+            gaps = sorted({*missing} - {n + 1 for n in missing})
+            say(f"{version}: {len(missing)} missing in {len(gaps)} gaps: {gaps[:20]}")
+        return len(missing) + (end is None)
 
     @property
     def twice(self) -> int:
@@ -95,8 +105,7 @@ def lines_lost(server: Server, project: Project, name: str, seconds: float) -> d
         reader.join(30)
     project.run("remove", "--volumes", "--yes")
     first = min(seen.lines["old"])
-    missing = {"old": 1, "new": 1} if len(seen.end) < 2 else {}
-    lost = sum(missing.values()) or seen.lost("old", first) + seen.lost("new", 1)
+    lost = seen.lost("old", first) + seen.lost("new", 1)
     return {
         "lines": sum(sum(lines.values()) for lines in seen.lines.values()),
         "lines_dropped": lost,

@@ -215,6 +215,8 @@ async def _pieces(reader: _Reader, status: int, headers: Mapping[str, str]) -> A
             yield b"".join(chunks)
         elif not ended:
             await reader.more()
+            # What has arrived already is received without a pause, and others have work, too.
+            await asyncio.sleep(0)
 
 
 class _Reader:

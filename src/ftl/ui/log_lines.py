@@ -24,16 +24,14 @@ class LogLines:
         stream: The stream to write to.
         timestamps: Begin each line with its time.
         prefix: Begin each line with its container.
-        flush: Flush after each line.
     """
 
-    def __init__(self, stream: TextIO, *, timestamps: bool, prefix: bool, flush: bool) -> None:
+    def __init__(self, stream: TextIO, *, timestamps: bool, prefix: bool) -> None:
         self._stream = stream
         self._terminal = stream.isatty()
         self._style = Style.of(stream)
         self._timestamps = timestamps
         self._prefix = prefix
-        self._flush = flush
         self._colours: dict[str, str] = {}
         self._width = 0
 
@@ -48,5 +46,3 @@ class LogLines:
             prefix += [dim(time), " "]
         shown = printable(text, colour=self._style.colour) if self._terminal else redacted(text)
         self._stream.write(f"{self._style.line(*prefix)}{shown}\n")
-        if self._flush:
-            self._stream.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 
@@ -321,3 +322,33 @@ def test_reads_load_no_http_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_long_answer_leaves_time_for_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that finds data each time gives way: a log of many lines must not hold up all else."""
+    monkeypatch.setattr(http, "_PIECE", 1000)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        ours, engine = socket.socketpair()
+        with ours, engine:
+            ours.setblocking(False)
+            chunk = b"3e8\r\n" + bytes(1000) + b"\r\n"
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            asyncio.get_running_loop().call_later(0.01, engine.sendall, head + chunk * 50 + b"0\r\n\r\n")
+            async with http.stream(Sockets("unix:///none", [ours]), http.Request("/x"), seconds=5) as (
+                _,
+                pieces,
+            ):
+                other = asyncio.create_task(count())
+                assert sum([len(piece) async for piece in pieces]) == 50_000
+                other.cancel()
+
+    run(work())
+    assert turns > 40

@@ -172,5 +172,5 @@ def test_a_page_as_a_cause_is_shortened() -> None:
 def test_log_lines_in_a_pipe_stay_as_they_are() -> None:
     """A program that reads `ftl logs` from a pipe gets the lines unchanged."""
     stream = io.StringIO()
-    LogLines(stream, timestamps=False, prefix=False, flush=False).write("web", "t", "\u202eabc\x1b[31m")
+    LogLines(stream, timestamps=False, prefix=False).write("web", "t", "\u202eabc\x1b[31m")
     assert stream.getvalue() == "\u202eabc\x1b[31m\n"

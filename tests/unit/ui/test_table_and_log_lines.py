@@ -78,7 +78,7 @@ def test_an_empty_table_is_its_header() -> None:
 def test_log_lines_are_prefixed_and_raw_in_a_pipe() -> None:
     """In a pipe a line is unchanged, after its container's name."""
     stream = io.StringIO()
-    lines = LogLines(stream, timestamps=False, prefix=True, flush=False)
+    lines = LogLines(stream, timestamps=False, prefix=True)
     lines.write("web-r5", "t", "\x1b[31mred\x1b[0m\rx")
     lines.write("db", "t", "two")
     assert stream.getvalue() == "web-r5 | \x1b[31mred\x1b[0m\rx\ndb     | two\n"
@@ -87,7 +87,7 @@ def test_log_lines_are_prefixed_and_raw_in_a_pipe() -> None:
 def test_log_lines_without_prefix_and_with_time() -> None:
     """The container's name can be left out, and the time added."""
     stream = io.StringIO()
-    lines = LogLines(stream, timestamps=True, prefix=False, flush=True)
+    lines = LogLines(stream, timestamps=True, prefix=False)
     lines.write("web-r5", "2026-01-01T00:00:00.5Z", "one")
     assert stream.getvalue() == "2026-01-01T00:00:00.5Z one\n"
 
@@ -97,7 +97,7 @@ def test_each_container_has_its_colour_on_a_terminal(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     stream = Tty()
-    lines = LogLines(stream, timestamps=False, prefix=True, flush=False)
+    lines = LogLines(stream, timestamps=False, prefix=True)
     lines.write("a", "t", "\x1b[2Jone")
     lines.write("b", "t", "two")
     lines.write("a", "t", "three")

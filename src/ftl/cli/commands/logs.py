@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -15,6 +15,7 @@ from ftl.cli.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
@@ -33,6 +34,9 @@ _RUN = re.compile(r"-run-[0-9a-f]{8}$")
 
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
+
+FLUSH_SECONDS = 0.02
+"""Seconds between two flushes of lines that are followed."""
 
 SILENCE = 2.0
 """Seconds of following without a line until that is noted."""
@@ -250,14 +254,45 @@ def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -
 
     from ftl.ui.log_lines import LogLines
 
-    printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix, flush=flush)
+    printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix)
+    flushing = _Flushing(sys.stdout)
 
     def show(entry: LogEntry) -> None:
         with writing():
             name = f"{entry.name}@{entry.server}" if entry.server else entry.name
             printer.write(name, entry.time, entry.text)
+            if flush:
+                flushing.flush()
 
     return show
+
+
+class _Flushing:
+    """Flushes a stream at once after a pause, and lines in a row together.
+
+    One by one takes as long as all else that is done for a line.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._flushed = 0.0
+        self._timer: TimerHandle | None = None
+
+    def flush(self) -> None:
+        """Flush now, or a little later with the lines that follow."""
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        if loop.time() - self._flushed >= FLUSH_SECONDS:
+            self._flushed = loop.time()
+            self._stream.flush()
+        elif self._timer is None:
+            self._timer = loop.call_later(FLUSH_SECONDS, self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._timer = None
+        with suppress(OSError):  # the next line meets it again
+            self._stream.flush()
 
 
 def _put_record(entry: LogEntry) -> None:
