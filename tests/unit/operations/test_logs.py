@@ -7,7 +7,7 @@ import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.operations.stage import PROJECT, add, log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 NAMES = ("web", "db")
 
@@ -504,3 +504,41 @@ def test_a_server_without_such_a_container_does_not_end_following() -> None:
     run(work())
     assert [(entry.server, entry.text) for entry in entries] == [("a", "e"), ("a", "f"), ("b", "new")]
     assert WARNINGS == []
+
+
+class PassingOver(FakeEngine):
+    """An engine that goes from the end of a file of a log to the newest one, for those who follow it."""
+
+    async def logs(self, container: str, *, follow: bool = False, **options: Any) -> AsyncGenerator[LogLine]:
+        async for line in super().logs(container, follow=follow, **options):
+            if not (follow and line.text.startswith("lost")):
+                yield line
+
+
+def test_a_file_of_a_log_that_the_engine_passes_over_is_read_again() -> None:
+    """Nothing is lost, and nothing is shown twice, where we are slower than the log."""
+    engine = PassingOver()
+
+    async def work() -> list[LogEntry]:
+        await add(engine, "shop-web-r1", "web")
+        log(engine, "shop-web-r1", 1, "first")
+        async with following(engine) as entries:
+            for number in range(1200):
+                log(engine, "shop-web-r1", 2, f"{number} {'x' * 1000}")
+            for second in (2, 3, 4, 5):
+                log(engine, "shop-web-r1", second, f"lost {second}")
+            log(engine, "shop-web-r1", 6, "after")
+            log(engine, "shop-web-r1", 9, "later")
+            await asyncio.sleep(2)
+        return entries
+
+    entries = run(work())
+    assert len(entries) == 1207
+    assert [entry.text for entry in entries[-6:]] == [
+        "lost 2",
+        "lost 3",
+        "lost 4",
+        "lost 5",
+        "after",
+        "later",
+    ]
