@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from ftl.engine.api import Engine
 from ftl.engine.values import Image, PushUpdate
 from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.sources.blob_cache import BlobCache, KnownBlob
 from ftl.image.transfer.sources.push import PushSource
-from ftl.image.transfer.sources.read_ahead import Begun
+from ftl.image.transfer.sources.read_ahead import Begun, ReadAhead
 from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
 from tests.support.fake_engine import FakeEngine
 
@@ -144,5 +145,22 @@ def test_the_tag_of_a_push_that_was_killed(tmp_path: Path) -> None:
         await engine.tag("shop:latest", f"127.0.0.1:{cache.port}/{cache.name}:pushed")
         await read(PushSource(engine, [IMAGE], cache), LAYERS[1])
         assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_an_engine_that_cannot_push_is_not_read_ahead() -> None:
+    """Nothing is pushed, and the source is chosen as without reading ahead; an engine that is gone is no error."""
+
+    async def work() -> None:
+        engine = PushingEngine()
+        async with ReadAhead(engine, ["shop:latest", "shop:gone"]) as ahead:
+            assert await ahead.source([IMAGE], frozenset(LAYERS[1:2])) is None
+        async with (
+            Engine("unix:///tmp/ftl-no-such-socket", name="here") as gone,
+            ReadAhead(gone, ["shop:latest"]) as ahead,
+        ):
+            assert await ahead.source([IMAGE], frozenset(LAYERS[1:2])) is None
+        assert engine.uploaded == []
 
     asyncio.run(work())
