@@ -31,6 +31,9 @@ from bench.onboarding.bases import stand_ins
 QUIET = 15
 """Runs of a command whose time is given in milliseconds; their median counts."""
 
+KEY_PRESSES = ("ftl dep", "ftl logs ")
+"""Lines that are completed: a command, and a name from ftl.yaml; the slower one counts."""
+
 LIMITS = {"minutes_worst": 2.0, "questions": 0.0, "completion_ms": 100.0, "init_ms": 300.0}
 
 
@@ -94,7 +97,7 @@ class Onboarding:
         figures = {
             "minutes_worst": round(max(warm, default=0.0) / 60, 2),
             "questions": self._questions,
-            "completion_ms": self._milliseconds("completion"),
+            "completion_ms": max(self._milliseconds("completion", line) for line in KEY_PRESSES),
             "init_ms": self._milliseconds("init"),
         }
         return {
@@ -141,14 +144,15 @@ class Onboarding:
         file = folder / "ftl.yaml"
         file.write_text(file.read_text().replace(f"{folder.name}.example.com", f"{folder.name}.localhost", 1))
 
-    def _milliseconds(self, command: str) -> float:
+    def _milliseconds(self, command: str, line: str = "") -> float:
         """Median time of a command in an app's folder: a key press of completion, or `ftl init --dry-run`."""
         folder = self._folder / "apps" / next((self._folder / "apps").iterdir()).name
         environment = dict(self.environment)
         argv: tuple[str | Path, ...] = (FTL, "init", "--dry-run")
         if command == "completion":
             argv = (FTL,)
-            environment |= {"_FTL_COMPLETE": "bash_complete", "COMP_WORDS": "ftl dep", "COMP_CWORD": "1"}
+            position = str(line.count(" "))
+            environment |= {"_FTL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": position}
         else:
             folder = shutil.copytree(
                 folder, self._folder / "fresh", ignore=shutil.ignore_patterns("ftl.yaml")

@@ -168,8 +168,7 @@ def onefile(tree: Path, folder: Path) -> None:
 def site(tree: Path, folder: Path) -> None:
     """The documentation's site, as one archive."""
     python(tree, "tools.site", str(tree / "build" / "site"))
-    pages = shutil.make_archive(str(folder / "ftl-docs"), "zip", tree / "build" / "site")
-    print(f"site: {Path(pages).name}")
+    shutil.make_archive(str(folder / "ftl-docs"), "zip", tree / "build" / "site")
 
 
 def write_sums(folder: Path) -> None:
@@ -190,7 +189,8 @@ def sha256(path: Path) -> str:
 
 def python(tree: Path, module: str, *arguments: str) -> None:
     """Run a module of the worktree with this Python, whose FTL is that of the worktree."""
-    run(tree, sys.executable, "-m", module, *arguments, env={"PYTHONPATH": str(tree / "src")})
+    print(f"release: {module}", flush=True)
+    print(run(tree, sys.executable, "-m", module, *arguments, env={"PYTHONPATH": str(tree / "src")}), end="")
 
 
 def run(folder: Path, *argv: str, text: str | None = None, env: dict[str, str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Entry point: answers `ftl --help` and `ftl --version` at once, leaves the rest to click."""
+"""Entry point: answers `--help`, `--version` and a first Tab key at once, leaves the rest to click."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import sys
 TYPE_CHECKING = False  # like typing's, without importing typing
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_COMPLETE = "_FTL_COMPLETE"
+"""Variable by which the shell's function asks for completions, as click names it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from ftl import __version__
 
         sys.exit(_write(f"ftl {__version__}\n"))
+    if _COMPLETE in os.environ:
+        from ftl.cli.first_word import complete_first_word
+
+        names = complete_first_word(os.environ)
+        if names is not None:
+            sys.exit(_write(names))
 
     from ftl.cli.app import run
 

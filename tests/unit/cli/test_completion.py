@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.shell_completion import get_completion_class
 
+from ftl.cli.app import cli
 from ftl.cli.commands.completion import SHELLS, _script
+from ftl.cli.first_word import complete_first_word
 from ftl.cli.seen import remember, seen
 
 if TYPE_CHECKING:
@@ -62,6 +65,38 @@ def complete(line: str) -> list[str]:
     done = subprocess.run(["ftl"], env=environment, capture_output=True, text=True, check=True, timeout=30)
     assert done.stderr == ""
     return [row.partition(",")[2] for row in done.stdout.splitlines() if row]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("begun", ["", "de", "deploy", "re", "nothing"])
+def test_the_first_word_is_completed_as_click_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell: str, begun: str
+) -> None:
+    """The answer without click is click's, in the form of each shell."""
+    monkeypatch.setenv("COMP_WORDS", f"ftl {begun}")
+    monkeypatch.setenv("COMP_CWORD", begun if shell == "fish" else "1")
+    completion = get_completion_class(shell)
+    assert completion is not None
+    answer = complete_first_word({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
+    assert answer == completion(cli, {}, "ftl", "_FTL_COMPLETE").complete() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "position"),
+    [
+        ("bash", "ftl deploy ", "2"),
+        ("bash", "ftl -", "1"),
+        ("bash", "ftl 'de", "1"),
+        ("fish", "ftl deploy ", ""),
+        ("fish", "ftl deploy de", "de"),
+        ("zsh", "", ""),
+        ("csh", "ftl de", "1"),
+    ],
+)
+def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> None:
+    """Options, quoted words, and all that follow the command."""
+    request = {"_FTL_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": position}
+    assert complete_first_word(request) is None
 
 
 @pytest.mark.parametrize(

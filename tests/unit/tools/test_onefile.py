@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
 from tools.release.frozen.program import restore
 from tools.release.onefile import one_file
+
+from tests.harness import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +135,19 @@ def test_children_have_the_users_environment(given: dict[str, str], kept: dict[s
     """The bootloader's library path would make ssh load this program's OpenSSL."""
     restore(given)
     assert given == kept
+
+
+def test_the_lock_has_every_dependency_and_extra() -> None:
+    """`make lock` put all of pyproject.toml into the lock of releases, in the versions that the tests ran with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    wanted = {Requirement(each).name.replace(".", "-") for each in [*project["dependencies"], *extras]}
+    released = pins("requirements-release.txt")
+    tested = pins("requirements-dev.txt")
+    assert wanted - released.keys() == set()
+    assert {name: released[name] for name in wanted} == {name: tested[name] for name in wanted}
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Names and versions of a lock file."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
