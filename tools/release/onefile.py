@@ -44,7 +44,7 @@ def main(folder: Path) -> int:
         file.chmod(0o755)
     library, version = platform.libc_ver()
     needs = f", for {library} {version} or newer" if library else ""
-    print(f"onefile: {file} ({file.stat().st_size / 1e6:.0f} MB){needs}")
+    print(f"onefile: {file.name} ({file.stat().st_size / 1e6:.0f} MB){needs}")
     return 0
 
 
