@@ -1,4 +1,4 @@
-"""Entry point: answers `--help`, `--version` and a first Tab key by itself, the rest by click."""
+"""Entry point: answers `--help`, `--version` and a first Tab key itself, all else by click."""
 
 from __future__ import annotations
 
