@@ -211,7 +211,7 @@ def test_a_release_has_everything_and_can_be_built_again(released: Path, tmp_pat
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_one_file_needs_no_python(onefile: Path, tmp_path: Path) -> None:
-    """With a PATH that has a handful of programs it works as any FTL, and says how it is upgraded."""
+    """With a PATH that has a handful of programs it works as any FTL, with all extras, and says how it is upgraded."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "tail", "tar", "gzip", "mkdir", "mktemp", "mv", "rm", "ls", "find", "ssh"):
@@ -219,6 +219,10 @@ def test_one_file_needs_no_python(onefile: Path, tmp_path: Path) -> None:
         assert program is not None
         (tools / name).symlink_to(program)
     said = works(onefile, {"PATH": str(tools), "HOME": str(tmp_path)}, tmp_path)
+    project = tmp_path / "project"
+    with (project / "ftl.yaml").open("a") as file:
+        file.write("notify: ['tgram://123456789:abcdefg_hijklmnop/12315544']\n")
+    done((str(onefile), "validate"), {"PATH": str(tools), "HOME": str(tmp_path)}, project)
     assert f"installed by file in {onefile}" in said
     assert "upgrade: put the file of the new version in the place of this one" in said
 

@@ -157,6 +157,7 @@ def _fields(package: Package) -> dict[str, tuple[str, ...]]:
             "docker: to build images, and for sandboxes",
             "docker-buildx: to build images",
             "python-pyrage: secrets in an age-encrypted file",
+            "apprise: notifications by mail and chat services",
         ),
         "source": (package.source.url,),
         "sha256sums": (package.source.sha256,),
