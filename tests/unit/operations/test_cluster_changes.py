@@ -118,7 +118,9 @@ def test_remove_takes_everything_from_where_it_is() -> None:
     )
     found = placed_plan(plan_remove(seen, volumes=True), seen, ASKED.servers)
     assert where(found, s.RemoveSite) == [HOSTS]
-    assert first(found, s.RemoveServices).services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    removed = first(found, s.RemoveServices)
+    assert removed.services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    assert removed.waits, "the network is removed after it"
     assert where(found, s.StopAndRemove) == [("b",)]
     assert where(found, s.RemoveVolumes) == [("b",)]
     assert where(found, s.RemoveImages) == [("b",), ("c",)]
@@ -137,6 +139,7 @@ def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_t
     order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
     assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
     assert found.steps[-1] == s.SetDrained("c", value=True)
+    assert not first(found, s.RemoveServices).waits
 
 
 def test_what_is_bound_to_a_drained_server_is_named() -> None:

@@ -24,6 +24,8 @@ from ftl.events import Note
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import ContainerRef
     from ftl.engine.services import SwarmTask
@@ -157,16 +159,14 @@ def _session_of(context: DeployContext, task: SwarmTask) -> Session | None:
 
 @RUNNERS.runs(RemoveServices)
 async def remove_services(context: DeployContext, step: RemoveServices) -> None:
-    """Remove services; their nodes stop the tasks by themselves, within the stop timeout.
-
-    It is waited for, as for other containers: networks and images can be removed after that.
-    """
+    """Remove services; their nodes stop the tasks by themselves, within the stop timeout."""
 
     async def remove(service: ContainerRef) -> None:
         await context.fleet.first.engine.remove_service(service.id)
-        running = await _ended(context, service.id, _REMOVED_SECONDS)
-        if running:
-            context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
+        if step.waits:
+            own = {labels.SWARM_SERVICE: service.id}
+            if running := await _ended(context.fleet, own, _REMOVED_SECONDS):
+                context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
 
     await gather(map(remove, step.services))
 
@@ -178,7 +178,8 @@ async def stop_services(context: DeployContext, step: StopServices) -> None:
 
     async def stop(service: ContainerRef, replicas: int) -> None:
         await engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)})
-        running = await _ended(context, service.id, step.timeout + _END_SECONDS)
+        own = {labels.SWARM_SERVICE: service.id}
+        running = await _ended(context.fleet, own, step.timeout + _END_SECONDS)
         if running:
             raise EngineError(
                 f"tasks of {service.name} still run on {', '.join(running)}",
@@ -190,19 +191,19 @@ async def stop_services(context: DeployContext, step: StopServices) -> None:
     )
 
 
-async def _ended(context: DeployContext, service: str, seconds: float) -> list[str]:
-    """Wait until no container of a service runs on the servers that answer; those where some do after that time.
+async def _ended(sessions: Iterable[Session], own: Mapping[str, str], seconds: float) -> list[str]:
+    """Wait until no task with these labels runs on servers; the servers where some do after that time.
 
     The servers' own engines are asked: managers tell nothing of the tasks of a service that was removed.
     """
 
     async def runs(session: Session) -> bool:
-        containers = await session.engine.containers(labels={labels.SWARM_SERVICE: service})
-        return any(one.state == "running" for one in containers)
+        containers = await session.engine.containers(labels=own)
+        return any(one.state == "running" and labels.SWARM_SERVICE in one.labels for one in containers)
 
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    sessions = list(context.fleet)
+    sessions = list(sessions)
     while True:
         answers = await gather(map(runs, sessions))
         running = [session.name for session, is_running in zip(sessions, answers, strict=True) if is_running]
@@ -247,6 +248,10 @@ async def set_drained(context: DeployContext, step: SetDrained) -> None:
     context.undo.add(step, undo)
     value, availability = ("true", None) if step.value else (None, "active")
     await shielded(manager.engine.swarm.update_node(node, labels={label: value}, availability=availability))
+    if step.value:  # the old tasks may still finish their work: a reboot has to wait for them
+        own = {labels.PROJECT: context.project.name}
+        if await _ended([context.fleet.require(step.server)], own, _REMOVED_SECONDS):
+            context.emit(Note(f"tasks of {context.project.name} still stop on {step.server}", "warning"))
 
 
 async def _staying(context: DeployContext, node: str) -> list[str]:

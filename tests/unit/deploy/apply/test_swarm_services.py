@@ -111,7 +111,7 @@ class Manager(FakeEngine):
 def servers() -> tuple[DeployContext, Manager, FakeEngine, list[Event]]:
     """A run on two servers, of which the second has a task of the service; its manager and its worker."""
     manager, worker = Manager(), FakeEngine(name="b", images=["web"])
-    marks = {labels.SWARM_SERVICE: "s1"}
+    marks = {labels.SWARM_SERVICE: "s1", labels.PROJECT: "shop"}
     run(worker.create("shop-web-r1.1.t1", ContainerSpec(image="web", labels=marks)))
     run(worker.start("shop-web-r1.1.t1"))
     sessions = [
@@ -165,10 +165,13 @@ def test_a_service_is_started_with_as_many_replicas() -> None:
     assert context.created["shop-web-r1"] == "s1"
 
 
-def test_the_removal_of_a_service_waits_for_its_tasks_but_not_for_ever() -> None:
-    """Networks and images are removed after it; one that goes on stopping is noted."""
+def test_a_removal_waits_for_the_tasks_where_networks_are_removed_after_it() -> None:
+    """A deploy does not wait; what goes on stopping after a minute is noted."""
     context, manager, _, events = servers()
     run(perform(context, RemoveServices("web", (WEB,))))
+    assert (manager.removed, events) == (["s1"], [])
+    manager.removed.clear()
+    run(perform(context, RemoveServices("web", (WEB,), waits=True)))
     assert manager.removed == ["s1"]
     assert events == [Note("shop-web-r1 still stops on b")]
 
@@ -181,6 +184,22 @@ def test_a_drain_is_a_label_of_the_node_and_is_undone_with_its_change() -> None:
     assert manager.nodes.availability["n-b"] == "active"
     run(context.undo.run(events.append))
     assert manager.nodes.labels["n-b"] == {}
+
+
+def test_a_drain_waits_for_the_tasks_that_finish_their_work() -> None:
+    """The server is empty when the command returns."""
+    context, manager, worker, events = servers()
+
+    async def check() -> None:
+        draining = asyncio.create_task(perform(context, SetDrained("b", value=True)))
+        await asyncio.sleep(5)
+        assert manager.nodes.labels["n-b"]
+        assert not draining.done()
+        worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
+        await draining
+
+    run(check())
+    assert not [event for event in events if isinstance(event, Note)]
 
 
 def test_resume_makes_a_node_active_that_was_drained_by_hand() -> None:
@@ -201,5 +220,6 @@ def test_tasks_of_another_project_on_a_drained_server_are_named() -> None:
     manager.running = [task("s2", "n-b"), task("s1", "n-b")]
     run(perform(context, SetDrained("b", value=True)))
     assert [event.text for event in events if isinstance(event, Note)] == [
-        "blog-web-r7 of another project still runs on b"
+        "blog-web-r7 of another project still runs on b",
+        "tasks of shop still stop on b",
     ]

@@ -57,11 +57,16 @@ class WaitTasks(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class RemoveServices(ServiceStep):
-    """Remove Swarm services; the Swarm stops their tasks, with the stop signal first."""
+    """Remove Swarm services; the Swarm stops their tasks, with the stop signal first.
+
+    Attributes:
+        waits: Whether their tasks have to end before the next step, which removes networks or images.
+    """
 
     kind: ClassVar[str] = "remove_services"
     services: tuple[ContainerRef, ...]
     why: str = "replaced"
+    waits: bool = False
 
     @property
     def text(self) -> str:
