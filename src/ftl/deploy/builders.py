@@ -62,10 +62,13 @@ async def open_builders(
     for service in services:
         if place := place_of(service):
             users.setdefault(place, []).append(service.name)
-    async with AsyncExitStack() as stack:
+    stack = AsyncExitStack()
+    try:
         sessions = await gather(_session(stack, place, names, fleet) for place, names in users.items())
         await gather(_require_room(session) for session in sessions)
         yield dict(zip(users, sessions, strict=True))
+    finally:
+        await stack.aclose()  # without the error of what the builders are used for: it would get their place
 
 
 async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet: Fleet | None) -> Session:
@@ -109,13 +112,14 @@ async def _require_room(session: Session) -> None:
     from ftl.image.transfer.disk_space import reclaimable_space  # `ftl build` here needs no transfer
     from ftl.image.transfer.remote.capabilities import probe_server
 
-    free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
-    if free is not None and free < _ROOM:
-        raise BuildFailed(
-            f"the disk of {session.name} has no room for a build",
-            cause=f"{size(free)} are free, and a build there needs {size(_ROOM)} at least",
-            hint=await reclaimable_space(session.engine, 0),
-        )
+    with at(server=session.name, step="build"):
+        free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
+        if free is not None and free < _ROOM:
+            raise BuildFailed(
+                f"the disk of {session.name} has no room for a build",
+                cause=f"{size(free)} are free, and a build there needs {size(_ROOM)} at least",
+                hint=await reclaimable_space(session.engine, 0),
+            )
 
 
 def builds_on_server(services: Iterable[Service], hosts: Iterable[str]) -> bool:

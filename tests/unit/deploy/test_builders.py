@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ftl.config import Build, Dependency
 from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
-from ftl.errors import BuildFailed, ServerError
+from ftl.errors import BuildFailed, LockHeld, ServerError, at
 from ftl.events import BuildContext, BuildStarted, Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -22,6 +23,7 @@ from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import INFO, project, service
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from ftl.config import Service
@@ -79,6 +81,26 @@ def test_a_builder_that_cannot_be_used_is_told_with_its_key(monkeypatch: pytest.
         opened([built_on("bulider")], Fleet([session("web-1")]))
     assert "`build.on` is" in (caught.value.hint or "")
     assert (caught.value.place.server, caught.value.place.service) == ("bulider", "web")
+
+
+def test_an_error_of_the_deploy_is_not_the_builders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The builders stay connected for all of it, and another deploy's lock is at the server."""
+
+    @asynccontextmanager
+    async def open_session(machine: FakeMachine) -> AsyncIterator[Session]:
+        with at(server=machine.name):
+            yield session(machine.name)
+
+    monkeypatch.setattr("ftl.ssh.machine.machine_of", lambda server: FakeMachine(server.host))
+    monkeypatch.setattr("ftl.host.session.open_session", open_session)
+
+    async def work() -> None:
+        async with open_builders([built_on("builder")], Fleet([session("web-1")])):
+            raise LockHeld("another deploy is under way", holder="anna")
+
+    with pytest.raises(LockHeld) as caught:
+        asyncio.run(work())
+    assert caught.value.place.server is None
 
 
 def test_the_server_is_connected_for_a_build_only_where_it_builds() -> None:

@@ -203,7 +203,7 @@ def _emulated(facts: ImageFacts) -> Iterator[Advice]:
             f"this stage runs for {facts.platform} on a builder that is {facts.engine_platform}: emulated{cost}, "
             f"{SLOWDOWN} elsewhere",
             f"if its compiler can cross-compile, begin it with `FROM --platform=$BUILDPLATFORM {stage.base}` and build "
-            "for `$TARGETARCH`; else `build.on: server` builds on the server",
+            f"for `$TARGETARCH`; else `build.on` may be a machine that is {facts.platform}",
             line=stage.instructions[0].line,
             seconds=seconds,
         )
