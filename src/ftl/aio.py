@@ -49,15 +49,17 @@ async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32
     return done
 
 
-def gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> Coroutine[Any, Any, tuple[T, U]]:
+def gather2(
+    first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]
+) -> Coroutine[Any, Any, tuple[T, U]]:
     """Await two coroutines of different types; errors as in `gather`."""
-    return _Joined(_gather2(one, other), one, other)
+    return _Joined(_gather2(first, second), first, second)
 
 
-async def _gather2(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+async def _gather2(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
     async with task_group() as group:
-        first, second = group.create_task(one), group.create_task(other)
-    return first.result(), second.result()
+        tasks = group.create_task(first), group.create_task(second)
+    return tasks[0].result(), tasks[1].result()
 
 
 async def _through(gate: asyncio.Semaphore, call: Coroutine[Any, Any, T]) -> T:

@@ -48,10 +48,10 @@ class CommandGroup(click.Group):
         from click.shell_completion import CompletionItem
 
         helps = {name: text for section in COMMANDS.values() for name, text in section.items()}
-        found = [
+        items = [
             CompletionItem(name, help=text) for name, text in helps.items() if name.startswith(incomplete)
         ]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, the same as without click."""

@@ -59,8 +59,8 @@ class CompletionContext:
     def environments(self) -> list[str]:
         """Names of the environments: those of files ftl.NAME.yaml beside ftl.yaml."""
         folder = os.path.dirname(self.file) or "."  # noqa: PTH120
-        found = [re.fullmatch(r"ftl\.([A-Za-z0-9_-]+)\.yaml", name) for name in os.listdir(folder)]  # noqa: PTH208
-        return sorted(match[1] for match in found if match)
+        matches = [re.fullmatch(r"ftl\.([A-Za-z0-9_-]+)\.yaml", name) for name in os.listdir(folder)]  # noqa: PTH208
+        return sorted(match[1] for match in matches if match)
 
     def seen(self, kind: str) -> list[str]:
         """Releases or servers that earlier commands have seen."""
@@ -135,8 +135,8 @@ class CompletedText(click.types.StringParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Values that begin with the text; none where anything goes wrong."""
-        given = ctx.params.get(param.name or "") if param.nargs == -1 else None
-        taken = given if isinstance(given, tuple) else ()
+        words = ctx.params.get(param.name or "") if param.nargs == -1 else None
+        taken = words if isinstance(words, tuple) else ()
         try:
             values = dict.fromkeys(self._find(CompletionContext(ctx)))
         except Exception:  # noqa: BLE001 -- there is no place for a message below a key press

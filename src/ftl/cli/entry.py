@@ -23,12 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Without a last garbage collection at exit: it took 25 ms where most of the program is loaded.
     atexit.register(gc.freeze)
     _open_missing_streams()
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    if given in (["--help"], ["-h"]):
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words in (["--help"], ["-h"]):
         from ftl.cli.overview import overview
 
         sys.exit(_write(overview()))
-    if given == ["--version"]:
+    if words == ["--version"]:
         from ftl import __version__
 
         sys.exit(_write(f"ftl {__version__}\n"))
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from ftl.cli.app import run
 
-    sys.exit(run(given))
+    sys.exit(run(words))
 
 
 def _write(text: str) -> int:

@@ -141,7 +141,10 @@ def _usage(error: click.UsageError) -> UsageError:
 def _takes_command(error: click.UsageError) -> bool:
     """Whether a command of the user may follow on the line, as in `ftl exec`."""
     parameters = error.ctx.command.params if error.ctx else []
-    return any(isinstance(one, click.Argument) and one.type is click.UNPROCESSED for one in parameters)
+    return any(
+        isinstance(parameter, click.Argument) and parameter.type is click.UNPROCESSED
+        for parameter in parameters
+    )
 
 
 def _suggestion(error: click.UsageError) -> str | None:

@@ -71,8 +71,8 @@ def load(
     reader.secrets = tuple(secrets.declared)
     project = _with_server(reader.section(Project, root, ()), server)
     check(project, reader)
-    if found := problems.sorted():
-        raise ConfigError(found)
+    if errors := problems.sorted():
+        raise ConfigError(errors)
     project = _narrowed(project, server)
     volumes = _volumes(project)
     return replace(
@@ -114,8 +114,8 @@ def load_address(
     reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
     project = _with_server(reader.section(Project, root, ()), server)
     check(project, reader)
-    if found := problems.sorted():
-        raise ConfigError(found)
+    if errors := problems.sorted():
+        raise ConfigError(errors)
     return replace(_narrowed(project, server), environment=environment, services=())
 
 
@@ -164,8 +164,8 @@ def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> 
     problems = Problems()
     root = _merged(path, environment, problems)
     secrets = ProjectSecrets(root, path.resolve().parent, variables, problems)
-    if found := problems.sorted():
-        raise ConfigError(found)
+    if errors := problems.sorted():
+        raise ConfigError(errors)
     return secrets
 
 
@@ -281,8 +281,10 @@ def _sandbox_proxy(proxy: Proxy) -> Proxy:
 def _with_built_names(project: Project) -> Project:
     """The project with the name that a build gives the image of a dependency."""
     dependencies = tuple(
-        replace(one, image=f"{project.name}-{one.name}:latest") if one.build is not None else one
-        for one in project.dependencies
+        replace(dependency, image=f"{project.name}-{dependency.name}:latest")
+        if dependency.build is not None
+        else dependency
+        for dependency in project.dependencies
     )
     return replace(project, dependencies=dependencies)
 

@@ -180,9 +180,9 @@ def explain_refusal(ports: Sequence[int], listeners: Sequence[ListeningSocket]) 
         return f"it listens on port {port}, but closes connections without an answer", PLAIN_HTTP + ipv4_hint
     other_ports = sorted({listener.port for listener in listeners if not listener.loopback})
     if other_ports:
-        other = ", ".join(map(str, other_ports))
+        listed = ", ".join(map(str, other_ports))
         return (
-            f"nothing listens on port {port}; it listens on {other}",
+            f"nothing listens on port {port}; it listens on {listed}",
             f"set `port: {other_ports[0]}`, or let the program listen on {port}",
         )
     return (

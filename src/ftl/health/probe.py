@@ -84,7 +84,7 @@ async def at_gateway(engine: Engine, state: ContainerState) -> ContainerState:
     An address in an overlay is reached from containers alone. Each of them also has one in the node's own bridge.
     """
     address = (await engine.gateway_addresses()).get(state.sandbox[:12], "")
-    gateway = [replace(one, address=address) for one in state.endpoints[:1] if address]
+    gateway = [replace(endpoint, address=address) for endpoint in state.endpoints[:1] if address]
     return replace(state, endpoints=tuple(gateway))
 
 

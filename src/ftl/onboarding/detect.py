@@ -70,11 +70,11 @@ def detect(path: Path) -> Detected:
 
 
 def _matches(folder: AppFolder) -> list[_Match]:
-    found: dict[str, _Match] = {}
+    matches: dict[str, _Match] = {}
     for stack in STACKS:
-        if stack.language not in found and (evidence := stack.evidence(folder)):
-            found[stack.language] = _Match(stack, evidence)
-    return list(found.values())
+        if stack.language not in matches and (evidence := stack.evidence(folder)):
+            matches[stack.language] = _Match(stack, evidence)
+    return list(matches.values())
 
 
 def _chosen(folder: AppFolder, matches: list[_Match], *, strict: bool) -> App | None:
@@ -206,11 +206,11 @@ def _several(apps: list[tuple[str, str]]) -> UsageError:
 
 def _monorepo(folder: AppFolder) -> UsageError:
     apps = list(_apps_below(folder))
-    found = f", with {_listed(apps)}" if apps else ""
+    suffix = f", with {_listed(apps)}" if apps else ""
     name = apps[0][0] if apps else "apps/web"
     build = f"build: {{context: ., dockerfile: {name}/Dockerfile}}"
     return UsageError(
-        f"this folder is a monorepo{found}",
+        f"this folder is a monorepo{suffix}",
         hint=f"its packages share the lock file here, so that an app is built from here: write {name}/Dockerfile and "
         f"`{build}` in ftl.yaml; or write a Dockerfile here, and run `ftl init` again",
     )

@@ -86,7 +86,7 @@ class Connection:
             HostKeyChanged: It is not the server that is known by this name.
         """
         try:
-            found = await self._first_facts()
+            facts = await self._first_facts()
         except HostKeyChanged:
             await kept.retire_server(self.attempt.resolved, os.environ)
             await self.close()
@@ -95,7 +95,7 @@ class Connection:
             await self.close()
             raise
         self.heard()
-        return found
+        return facts
 
     async def _first_facts(self) -> Facts:
         current = await self._started()
@@ -217,9 +217,9 @@ class Connection:
         """
         try:
             async with asyncio.timeout_at(self._deadline):
-                found = await new.facts()
+                facts = await new.facts()
                 if await new.logged_in():
-                    return found
+                    return facts
         except NoFacts as error:
             raise await self._refusal(error.status, f"{new.log}\n{error.output}") from None
         except TimeoutError as error:

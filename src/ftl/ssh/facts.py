@@ -89,9 +89,9 @@ def read(line: str) -> Facts | None:
 def find(output: str) -> Facts | None:
     """The facts in a command's output; None where it has none."""
     lines = output.splitlines()
-    for number, found in enumerate(map(read, lines)):
-        if found is not None:
-            return replace(found, noise="\n".join(lines[:number]).strip())
+    for number, facts in enumerate(map(read, lines)):
+        if facts is not None:
+            return replace(facts, noise="\n".join(lines[:number]).strip())
     return None
 
 

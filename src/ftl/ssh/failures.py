@@ -79,18 +79,18 @@ def _too_many_keys(attempt: Attempt, _found: re.Match[str]) -> Explained:
     )
 
 
-def _open_to_all(_attempt: Attempt, found: re.Match[str]) -> Explained:
-    if Path(found[1]).is_dir():  # what ssh asks for would lock the user out of that folder
-        return f"the SSH key {found[1]} is a folder", "name the private key in it in `server.ssh_key`"
-    return f"ssh does not use the key {found[1]}: others can read it", f"`chmod 600 {found[1]}`"
+def _open_to_all(_attempt: Attempt, match: re.Match[str]) -> Explained:
+    if Path(match[1]).is_dir():  # what ssh asks for would lock the user out of that folder
+        return f"the SSH key {match[1]} is a folder", "name the private key in it in `server.ssh_key`"
+    return f"ssh does not use the key {match[1]}: others can read it", f"`chmod 600 {match[1]}`"
 
 
-def _no_key(_attempt: Attempt, found: re.Match[str]) -> Explained:
-    return f"the SSH key {found[1]} cannot be read", "check `server.ssh_key`"
+def _no_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
+    return f"the SSH key {match[1]} cannot be read", "check `server.ssh_key`"
 
 
-def _broken_key(_attempt: Attempt, found: re.Match[str]) -> Explained:
-    return f"the SSH key {found[1]} cannot be used", "is it a private key, and whole?"
+def _broken_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
+    return f"the SSH key {match[1]} cannot be used", "is it a private key, and whole?"
 
 
 def _denied(attempt: Attempt, _found: re.Match[str]) -> Explained:
@@ -173,11 +173,11 @@ def failure(attempt: Attempt, output: str) -> ServerError:
     if re.search(_CHANGED, output):
         return _changed(attempt, output)
     for pattern, explain in _TABLE:
-        found = re.search(pattern, output)
-        if found is not None:
-            message, hint = explain(attempt, found)
+        match = re.search(pattern, output)
+        if match is not None:
+            message, hint = explain(attempt, match)
             kind = LoginRefused if explain in (_denied, _too_many_keys) else ServerError
-            return kind(message, cause=_line_of(output, found), hint=hint)
+            return kind(message, cause=_line_of(output, match), hint=hint)
     return ServerError(
         f"cannot connect to {attempt.name}",
         cause=last_words(output),
@@ -198,9 +198,9 @@ def last_words(output: str) -> str | None:
     return lines[-1] if lines else None
 
 
-def _line_of(output: str, found: re.Match[str]) -> str:
-    start = output.rfind("\n", 0, found.start()) + 1
-    end = output.find("\n", found.end())
+def _line_of(output: str, match: re.Match[str]) -> str:
+    start = output.rfind("\n", 0, match.start()) + 1
+    end = output.find("\n", match.end())
     return output[start : end if end >= 0 else len(output)].strip()
 
 

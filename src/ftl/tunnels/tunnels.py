@@ -108,12 +108,12 @@ def _port_of(choice: PortChoice, ports: Sequence[int]) -> int:
 def _check_local_ports(tunnels: Sequence[Tunnel]) -> None:
     by_port: dict[int, Tunnel] = {}
     for tunnel in tunnels:
-        other = by_port.setdefault(tunnel.local, tunnel)
+        earlier = by_port.setdefault(tunnel.local, tunnel)
         if not 0 < tunnel.local < 65536:
             raise UsageError(f"{tunnel.local} is not a port", hint="ports go from 1 to 65535")
-        if other is not tunnel:
+        if earlier is not tunnel:
             raise UsageError(
-                f"{other.name} and {tunnel.name} both want port {tunnel.local} of this machine",
+                f"{earlier.name} and {tunnel.name} both want port {tunnel.local} of this machine",
                 hint=f"give one another: `-p {tunnel.name}:{tunnel.port}={tunnel.local + 10000}`",
             )
 

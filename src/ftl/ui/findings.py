@@ -69,6 +69,6 @@ def _finding(finding: Finding, width: int, is_unicode: bool) -> Iterator[tuple[P
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns, commands in backticks unbroken, so that they can be copied."""
     clean = escaped(" ".join(text.split()))
-    glued = _CODE.sub(lambda found: found[0].replace(" ", _GLUE), clean)
+    glued = _CODE.sub(lambda match: match[0].replace(" ", _GLUE), clean)
     broken = textwrap.wrap(glued, min(width, WIDEST), break_long_words=False, break_on_hyphens=False)
     return [line.replace(_GLUE, " ") for line in broken] or [""]

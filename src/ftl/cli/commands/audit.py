@@ -37,12 +37,12 @@ def command(options: Options, number: int, project: str | None) -> None:
 
         return await audit(target.project, target.address.readable(project=target.project))
 
-    found = run(options, "audit", work, lambda found: _fields(found[:number]))
+    entries = run(options, "audit", work, lambda entries: _fields(entries[:number]))
     if not options.json:
-        _print(target.project, found[:number])
+        _print(target.project, entries[:number])
 
 
-def _fields(found: Sequence[AuditEntry]) -> Fields:
+def _fields(entries: Sequence[AuditEntry]) -> Fields:
     from ftl.figures import utc
 
     return {
@@ -55,16 +55,16 @@ def _fields(found: Sequence[AuditEntry]) -> Fields:
                 "release": entry.release,
                 "outcome": entry.outcome,
             }
-            for entry in found
+            for entry in entries
         ]
     }
 
 
-def _print(project: str, found: Sequence[AuditEntry]) -> None:
+def _print(project: str, entries: Sequence[AuditEntry]) -> None:
     from ftl.figures import utc
 
-    if not found:
+    if not entries:
         put(f"nothing has changed {project} yet")
         return
-    rows = [(utc(entry.time), entry.by, entry.command, entry.release, entry.outcome) for entry in found]
+    rows = [(utc(entry.time), entry.by, entry.command, entry.release, entry.outcome) for entry in entries]
     put_table(("TIME", "BY", "COMMAND", "RELEASE", "OUTCOME"), rows, sentences=("COMMAND",))

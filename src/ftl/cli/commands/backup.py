@@ -71,24 +71,26 @@ def _list(options: Options, project: str, name: str | None, address: Address) ->
         async with open_session(address.machine(project=project)) as session:
             return await stored_backups(session, project, name)
 
-    found = run(options, "backup", work, lambda found: {"backups": [asdict(one) for one in found]})
+    backups = run(
+        options, "backup", work, lambda backups: {"backups": [asdict(backup) for backup in backups]}
+    )
     if options.json:
         return
     from ftl.figures import size
 
-    if not found:
+    if not backups:
         put("there is no scheduled backup on the server; `backups` in ftl.yaml makes some")
         return
     put_table(
         ("DEPENDENCY", "BACKUP", "TIME", "SIZE"),
-        [(one.dependency, one.file, one.time, size(one.bytes)) for one in found],
+        [(backup.dependency, backup.file, backup.time, size(backup.bytes)) for backup in backups],
     )
 
 
 def _known(dependencies: tuple[Dependency, ...], name: str) -> None:
     from ftl.suggestions import select_names
 
-    select_names([name], [one.name for one in dependencies], kind="dependency")
+    select_names([name], [dependency.name for dependency in dependencies], kind="dependency")
 
 
 def _fields(result: Backup) -> dict[str, object]:

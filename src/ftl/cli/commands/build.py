@@ -142,7 +142,7 @@ def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
     chosen += [each for each in built if not names or each.name in names]
     for service in chosen if names else ():
         if service not in buildable:
-            others = ", ".join(other.name for other in buildable) or "none"
+            others = ", ".join(service.name for service in buildable) or "none"
             raise UsageError(
                 f"`{service.name}` has no `build`: its image {service.image} is pulled by the server",
                 hint=f"services with `build`: {others}",

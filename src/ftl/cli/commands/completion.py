@@ -63,9 +63,9 @@ def script(_options: Options, shell: str) -> None:
 def _script(shell: str) -> str:
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None
-    complete = found(command, {}, "ftl", VARIABLE)
+    completion = get_completion_class(shell)
+    assert completion is not None
+    complete = completion(command, {}, "ftl", VARIABLE)
     # Not `source`, which starts a bash to ask for its version.
     text = complete.source_template % complete.source_vars()
     return f"{_ZSH}\n{text}" if shell == "zsh" else text

@@ -221,6 +221,6 @@ def _print_report(takeover: Takeover) -> None:
     same = takeover.report.count(Verdict.TAKEN) + takeover.report.count(Verdict.CHANGED)
     sums = [
         f"{same} taken over",
-        *(f"{takeover.report.count(one)} {one}" for one in (Verdict.LEFT_OUT, Verdict.NEEDS_YOU)),
+        *(f"{takeover.report.count(verdict)} {verdict}" for verdict in (Verdict.LEFT_OUT, Verdict.NEEDS_YOU)),
     ]
     put(", ".join(sums))

@@ -49,9 +49,9 @@ def list_jobs(options: Options) -> None:
         async with open_session(target.address.machine(project=target.project)) as session:
             return await read_jobs(session.engine, target.project)
 
-    found = run(options, "jobs", work, lambda found: {"jobs": [job.fields() for job in found]})
+    jobs = run(options, "jobs", work, lambda jobs: {"jobs": [job.fields() for job in jobs]})
     if not options.json:
-        _print(target, found)
+        _print(target, jobs)
 
 
 @command.command("run")
@@ -91,8 +91,8 @@ def _show(options: Options, name: str, line: LogLine) -> None:
         print(line.text, file=stream, flush=True)
 
 
-def _print(target: DeployedProject, found: Sequence[JobState]) -> None:
-    if not found:
+def _print(target: DeployedProject, jobs: Sequence[JobState]) -> None:
+    if not jobs:
         put(f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then `ftl deploy`, makes some")
         return
-    put_jobs(found)
+    put_jobs(jobs)

@@ -234,7 +234,9 @@ def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
     runs = [name for name in short if _RUN.search(name)]
     if runs and len(runs) == len(names):
         return runs
-    known = [service.name for service in project.services] + [one.name for one in project.dependencies]
+    known = [service.name for service in project.services] + [
+        dependency.name for dependency in project.dependencies
+    ]
     services = [name for name, less in zip(names, short, strict=True) if less not in runs]
     return [*select_names(services, known, kind="service or dependency"), *runs]
 

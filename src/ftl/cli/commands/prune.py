@@ -37,13 +37,13 @@ def command(change: ChangeCall) -> None:
 
 
 def _fields(result: Pruned) -> Fields:
-    found = result.found
+    leftovers = result.found
     return {
         "server": result.plan.server,
-        "containers": [container.name for container in found.containers],
-        "images": [*found.images, *found.images_here],
-        "networks": list(found.networks),
-        "tags": list(found.tags),
+        "containers": [container.name for container in leftovers.containers],
+        "images": [*leftovers.images, *leftovers.images_here],
+        "networks": list(leftovers.networks),
+        "tags": list(leftovers.tags),
         "bytes_freed": result.bytes_freed,
         "bytes_freed_here": result.bytes_freed_here,
     }
@@ -52,11 +52,13 @@ def _fields(result: Pruned) -> Fields:
 def _print(result: Pruned) -> None:
     from ftl.figures import count, size
 
-    found = result.found
+    leftovers = result.found
     if result.plan.empty:
         put(f"nothing to remove on {result.plan.server}")
         return
-    images = {*found.tags, *found.images, *found.images_here}
-    networks = f", {count(len(found.networks), 'network')}" if found.networks else ""
-    put(f"removed {count(len(found.containers), 'container')}{networks} and {count(len(images), 'image')}")
+    images = {*leftovers.tags, *leftovers.images, *leftovers.images_here}
+    networks = f", {count(len(leftovers.networks), 'network')}" if leftovers.networks else ""
+    put(
+        f"removed {count(len(leftovers.containers), 'container')}{networks} and {count(len(images), 'image')}"
+    )
     put(f"freed {size(result.bytes_freed)} on {result.plan.server} and {size(result.bytes_freed_here)} here")

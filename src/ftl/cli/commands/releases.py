@@ -55,7 +55,7 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         servers = () if address.narrowed else address.servers
         return await releases(target.project, address.server, machines, servers)
 
-    found = run(options, "releases", work, lambda found: _fields(found[:number]))
+    found = run(options, "releases", work, lambda releases: _fields(releases[:number]))
     _remember(target, found)
     if not options.json:
         _print(target, found[:number])
@@ -70,14 +70,14 @@ async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) 
     await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
 
 
-def _remember(target: DeployedProject, found: Sequence[Release]) -> None:
+def _remember(target: DeployedProject, releases: Sequence[Release]) -> None:
     from ftl.cli.seen import remember
 
-    remember(target.project, target.address.server.host, [release.record.release for release in found])
+    remember(target.project, target.address.server.host, [release.record.release for release in releases])
 
 
-def _fields(found: Sequence[Release]) -> Fields:
-    return {"releases": [_entry(release) for release in found]}
+def _fields(releases: Sequence[Release]) -> Fields:
+    return {"releases": [_entry(release) for release in releases]}
 
 
 def _entry(release: Release) -> dict[str, object]:
@@ -112,12 +112,12 @@ def _entry(release: Release) -> dict[str, object]:
     }
 
 
-def _print(target: DeployedProject, found: Sequence[Release]) -> None:
+def _print(target: DeployedProject, releases: Sequence[Release]) -> None:
     import time
 
     from ftl.figures import ago
 
-    if not found:
+    if not releases:
         put(f"{target.project} has no releases yet; run `ftl deploy`")
         return
     now = time.time()
@@ -130,7 +130,7 @@ def _print(target: DeployedProject, found: Sequence[Release]) -> None:
             (release.record.commit or "-")[:7] + ("+" if release.record.dirty else ""),
             _what(release),
         )
-        for release in found
+        for release in releases
     ]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("WHAT",))
 

@@ -31,9 +31,9 @@ def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
     are not touched.
     """
 
-    async def confirm(found: Belongings) -> None:
+    async def confirm(belongings: Belongings) -> None:
         if not yes:
-            await _confirm(change.target.project, found)
+            await _confirm(change.target.project, belongings)
 
     async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
         from ftl.operations.changes.remove import remove
@@ -48,7 +48,7 @@ def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
     change.run("remove", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, show)
 
 
-async def _confirm(project: str, found: Belongings) -> None:
+async def _confirm(project: str, belongings: Belongings) -> None:
     """Ask for the project's name where data would be lost, else for a yes.
 
     Raises:
@@ -57,11 +57,11 @@ async def _confirm(project: str, found: Belongings) -> None:
     """
     from ftl.ui.prompt import ask
 
-    names = [*found.containers, *(f"{name} with its data" for name in found.volumes)]
+    names = [*belongings.containers, *(f"{name} with its data" for name in belongings.volumes)]
     rest = "images and the env in release records"
-    what = f"this removes {', '.join(names) or ', '.join(found.networks) or rest}"
-    wanted = (project,) if found.volumes else ("y", "yes")
-    question = f"{what}. Type {project} to go on" if found.volumes else f"{what}. Go on? [y/N]"
+    what = f"this removes {', '.join(names) or ', '.join(belongings.networks) or rest}"
+    wanted = (project,) if belongings.volumes else ("y", "yes")
+    question = f"{what}. Type {project} to go on" if belongings.volumes else f"{what}. Go on? [y/N]"
     answer = await ask(question)
     if answer is None:
         raise UsageError(
@@ -72,13 +72,13 @@ async def _confirm(project: str, found: Belongings) -> None:
 
 
 def _fields(result: Removal) -> Fields:
-    found = result.belongings
+    belongings = result.belongings
     return {
         "server": result.plan.server,
         "removed": {
-            "containers": list(found.containers),
-            "networks": list(found.networks),
-            "volumes": list(found.volumes),
-            "routes": list(found.routes),
+            "containers": list(belongings.containers),
+            "networks": list(belongings.networks),
+            "volumes": list(belongings.volumes),
+            "routes": list(belongings.routes),
         },
     }

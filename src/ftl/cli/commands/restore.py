@@ -52,7 +52,7 @@ def command(
         raise UsageError("give a file, or one of the server's backups by --from-server")
     file = path or from_server or ""
     project, root, address = load_project(options, changes=not drill)
-    select_names([name], [one.name for one in project.dependencies], kind="dependency")
+    select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
     if path == "-" and not (yes or drill):
         raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
 

@@ -73,7 +73,7 @@ def get_secret(options: Options, name: str) -> None:
             raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
         return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value
 
-    _, value = run_sync(options, "secrets get", work, lambda found: {"secrets": [found[0]]})
+    _, value = run_sync(options, "secrets get", work, lambda secrets: {"secrets": [secrets[0]]})
     if not options.json:
         from ftl.cli.output import writing
 

@@ -52,10 +52,10 @@ def list_servers(options: Options) -> None:
         put_servers(found)
 
 
-def _fields(found: Sequence[ServerStatus]) -> Fields:
+def _fields(servers: Sequence[ServerStatus]) -> Fields:
     from dataclasses import asdict
 
-    return {"servers": [asdict(server) for server in found]}
+    return {"servers": [asdict(server) for server in servers]}
 
 
 @command.command()

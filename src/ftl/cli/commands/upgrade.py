@@ -31,11 +31,11 @@ def command(options: Options) -> None:
 def _fields() -> Fields:
     from ftl.cli.installation import this_installation
 
-    found = this_installation()
+    installation = this_installation()
     return {
         "version": __version__,
-        "method": found.method,
-        "path": str(found.path),
-        "command": list(found.command),
-        "next": found.next_step,
+        "method": installation.method,
+        "path": str(installation.path),
+        "command": list(installation.command),
+        "next": installation.next_step,
     }

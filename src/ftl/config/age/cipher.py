@@ -56,7 +56,7 @@ def read_identities(text: str, name: str) -> list[Identity]:
     try:
         if "PRIVATE KEY-----" in text:
             return [Identity(name, pyrage.ssh.Identity.from_buffer(text.encode()))]
-        keys = [pyrage.x25519.Identity.from_str(found) for found in _AGE_KEY.findall(text)]
+        keys = [pyrage.x25519.Identity.from_str(key) for key in _AGE_KEY.findall(text)]
     except pyrage.IdentityError as error:
         raise InvalidKey(_reason(str(error))) from None
     if not keys:

@@ -101,8 +101,8 @@ def public_keys(keys: Keys) -> list[str]:
 
     A key whose public half is nowhere is left out.
     """
-    found = (identity.public or _beside(Path(identity.name).expanduser()) for identity in keys.usable)
-    return list(dict.fromkeys(public for public in found if public))
+    recipients = (identity.public or _beside(Path(identity.name).expanduser()) for identity in keys.usable)
+    return list(dict.fromkeys(public for public in recipients if public))
 
 
 def read_recipients(path: Path) -> list[str]:

@@ -72,12 +72,12 @@ class Interpolator:
             raise AlreadyReported from None
         if not result.variables:
             return Text(result.text, result.masked, node.mark)
-        found = {name: self.variables.find(name) for name in result.variables}
-        source = found[result.source_variable].mark if result.source_variable else None
+        values = {name: self.variables.find(name) for name in result.variables}
+        source = values[result.source_variable].mark if result.source_variable else None
         if source is not None:
             return Text(result.text, result.masked, replace(source, used_at=node.mark))
-        origins = " and ".join(f"{name} ({variable.origin})" for name, variable in found.items())
-        noun = "the variable" if len(found) == 1 else "the variables"
+        origins = " and ".join(f"{name} ({variable.origin})" for name, variable in values.items())
+        noun = "the variable" if len(values) == 1 else "the variables"
         return Text(result.text, result.masked, node.mark, f"its value comes from {noun} {origins}")
 
     def _report(self, error: InterpolationError, mark: Mark) -> None:
@@ -92,12 +92,12 @@ class Interpolator:
 def _locate(node: ScalarNode, offset: int, expression: str) -> Mark:
     """The place of an expression in the file: quotes, escapes and folding move it within a scalar."""
     source, at = node.mark.file.text, node.mark.offset
-    found = at
+    place = at
     for _ in range(node.text.count(expression, 0, offset) + 1):
-        found = source.find(expression, at, node.end)
-        if found < 0:
+        place = source.find(expression, at, node.end)
+        if place < 0:
             return node.mark
-        at = found + 1
-    line_start = max(source.rfind(end, 0, found) for end in "\n\r") + 1
-    line = node.mark.line + source.count("\n", node.mark.offset, found)
-    return Mark(node.mark.file, line, found - line_start + 1, found)
+        at = place + 1
+    line_start = max(source.rfind(end, 0, place) for end in "\n\r") + 1
+    line = node.mark.line + source.count("\n", node.mark.offset, place)
+    return Mark(node.mark.file, line, place - line_start + 1, place)

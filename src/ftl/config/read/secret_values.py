@@ -167,9 +167,9 @@ def _entry(name: str, text: str, structure: str) -> str:
             values = parse_json(text)
         except ValueError:
             raise SecretError("the output is not JSON") from None
-        found = values.get(name) if isinstance(values, dict) else None
-        if isinstance(found, str | int | float) and not isinstance(found, bool):
-            return str(found)
+        value = values.get(name) if isinstance(values, dict) else None
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
         known = sorted(values) if isinstance(values, dict) else []
     else:
         # Values are final: with all names overridden nothing would be read, so `$` is doubled instead.

@@ -105,9 +105,9 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
         changes["build"] = MappingNode({}, mapping.mark)
     secrets, secret_files = _service_secrets(reader, mapping.get("secrets"))
     if secret_files:
-        given = mapping.get("files")
-        others = given.items if isinstance(given, SequenceNode) else ()
-        changes["files"] = SequenceNode((*others, *secret_files), (given or mapping).mark)
+        entry = mapping.get("files")
+        others = entry.items if isinstance(entry, SequenceNode) else ()
+        changes["files"] = SequenceNode((*others, *secret_files), (entry or mapping).mark)
     if files is not None or secrets:
         from_files = _env_files(reader, files) if files is not None else {}
         reader.env_files[(*path, "env")] = from_files | secrets

@@ -107,7 +107,8 @@ class Schedule:
         fields = (self.minutes, self.hours, self.days, self.months)
         everything = (60, 24, 31, 12)
         listed = [
-            "*" if len(one) == size else _numbers(one) for one, size in zip(fields, everything, strict=True)
+            "*" if len(field) == size else _numbers(field)
+            for field, size in zip(fields, everything, strict=True)
         ]
         weekdays = "*" if len(self.weekdays) == 7 else ",".join(map(str, sorted(self.weekdays)))
         return (*listed, weekdays, "either" if self.either else "both")

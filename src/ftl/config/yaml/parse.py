@@ -221,10 +221,10 @@ def _syntax_hint(problem: str, line: str) -> str | None:
 
 def _character_problem(source: SourceFile) -> Problem:
     """A problem at the first character that YAML does not allow."""
-    found = re.search(_NOT_YAML, source.text)
-    if found is None:
+    match = re.search(_NOT_YAML, source.text)
+    if match is None:
         return Mark(source, 1, 1).problem("not valid YAML: it contains a character that is not allowed")
-    offset = found.start()
+    offset = match.start()
     line_start = source.text.rfind("\n", 0, offset)
     mark = Mark(source, source.text.count("\n", 0, offset) + 1, offset - line_start, offset)
-    return mark.problem(f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed in a file")
+    return mark.problem(f"not valid YAML: the character U+{ord(match[0]):04X} is not allowed in a file")

@@ -85,7 +85,7 @@ def site(folder: AppFolder) -> str | None:
     if not folder.has("package.json") or "build" not in scripts(folder):
         return None
     known = packages(folder)
-    return next((f"{one.package} in package.json" for one in SITES if one.package in known), None)
+    return next((f"{site.package} in package.json" for site in SITES if site.package in known), None)
 
 
 def _depends(folder: AppFolder, name: str) -> str | None:
@@ -161,7 +161,7 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
 def describe_site(folder: AppFolder, evidence: str) -> App:
     """A site of files."""
     known = packages(folder)
-    return _site(folder, evidence, next(one for one in SITES if one.package in known))
+    return _site(folder, evidence, next(site for site in SITES if site.package in known))
 
 
 def _site(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App:

@@ -101,12 +101,12 @@ def manager(folder: AppFolder) -> tuple[Manager, str | None]:
     """The package manager, and its lock file if there is one."""
     named = str(folder.read_json("package.json").get("packageManager", ""))
     berry = folder.has(".yarnrc.yml") or re.match(r"yarn@[2-9]", named)
-    for one in MANAGERS:
-        if folder.has(one.lock):
-            return (_BERRY if one.name == "yarn" and berry else one), one.lock
-    for one in MANAGERS:
-        if named.startswith(f"{one.name}@"):
-            return (_BERRY if one.name == "yarn" and berry else one), None
+    for candidate in MANAGERS:
+        if folder.has(candidate.lock):
+            return (_BERRY if candidate.name == "yarn" and berry else candidate), candidate.lock
+    for candidate in MANAGERS:
+        if named.startswith(f"{candidate.name}@"):
+            return (_BERRY if candidate.name == "yarn" and berry else candidate), None
     return MANAGERS[-1], None
 
 

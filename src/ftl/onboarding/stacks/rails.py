@@ -33,7 +33,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
     built = " ".join(
         [
             "build-essential git libyaml-dev pkg-config",
-            *(one for one, _ in needs if one),
+            *(package for package, _ in needs if package),
             *(["nodejs npm"] if node else []),
         ]
     )

@@ -31,8 +31,8 @@ def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
 
 
 def _list(value: object) -> list[dict[str, object]]:
-    found = value if isinstance(value, list) else [value]
-    return [item for item in found if isinstance(item, dict)]
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, dict)]
 
 
 def fly(file: Path, base: Path) -> Draft:
@@ -74,7 +74,7 @@ def fly(file: Path, base: Path) -> Draft:
             item
             for item in (
                 *_list(http.get("checks")),
-                *(one for one in services for one in _list(one.get("http_checks"))),
+                *(service for service in services for service in _list(service.get("http_checks"))),
             )
             if item.get("path")
         ),

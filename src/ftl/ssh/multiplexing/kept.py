@@ -149,8 +149,8 @@ def _candidates(environ: Mapping[str, str]) -> list[Path]:
 
 def _is_private(path: Path) -> bool:
     """Whether it is a folder that the user owns, and nobody else may enter."""
-    found = path.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def own_files() -> ConnectionFiles:
@@ -213,12 +213,12 @@ async def retire_server(resolved: Resolved, environ: Mapping[str, str]) -> None:
 
 def _records(environ: Mapping[str, str]) -> list[tuple[Path, Mapping[str, object]]]:
     """The folders of all kept connections, with their records: server and project."""
-    found = []
+    records = []
     for runtime in _candidates(environ):
         with suppress(OSError):
             if _is_private(runtime):
-                found += [record for path in runtime.glob(f"*/{_RECORD}") for record in _record(path)]
-    return found
+                records += [record for path in runtime.glob(f"*/{_RECORD}") for record in _record(path)]
+    return records
 
 
 def _record(path: Path) -> list[tuple[Path, Mapping[str, object]]]:
@@ -277,14 +277,14 @@ def _commands(shared: Path) -> list[Path]:
 
 def _is_locked(folder: Path) -> bool:
     try:
-        found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True
     else:
         return False
     finally:
-        os.close(found)
+        os.close(descriptor)

@@ -156,12 +156,12 @@ class Master:
             NoFacts: It ended without them.
         """
         running = True
-        while (found := self._first.facts()) is None:
+        while (facts := self._first.facts()) is None:
             if not running:
                 output = bytes(self._first.capture.stdout).decode(errors="replace")
                 raise NoFacts(self._first.status or 0, output)
             running = await self._first.capture.news()
-        return found
+        return facts
 
     async def first_command_ended(self) -> None:
         """Wait until the first command has ended: its session counts as well. Bounded."""

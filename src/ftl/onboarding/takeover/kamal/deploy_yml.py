@@ -251,8 +251,8 @@ def _proxy(kamal: KamalConversion) -> None:
     )
     hosts = [
         host
-        for one in hosts
-        for host in kamal.texts.resolve(one).split(",")
+        for value in hosts
+        for host in kamal.texts.resolve(value).split(",")
         if is_valid(addresses.route_host, host)
     ]
     keys["port"] = port
