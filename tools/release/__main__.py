@@ -64,11 +64,13 @@ def release(root: Path, version: Version, builds: Sequence[Build] | None = None)
     """
     changelog = check(root, version)
     target = root / "dist" / str(version)
-    with worktree(root) as tree, tempfile.TemporaryDirectory(prefix="ftl-dist-") as built:
+    with worktree(root) as tree, tempfile.TemporaryDirectory(prefix="ftl-dist-") as temporary:
+        built = Path(temporary) / "files"
+        built.mkdir()
         commit = write(tree, changelog, version, docs=builds is None)
         for build in (package, site, onefile) if builds is None else builds:
-            build(tree, Path(built))
-        write_sums(Path(built))
+            build(tree, built)
+        write_sums(built)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(built, target)
         publish(root, changelog, version, commit)
