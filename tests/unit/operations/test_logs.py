@@ -529,12 +529,18 @@ def test_a_file_of_a_log_that_the_engine_passes_over_is_read_again() -> None:
                 log(engine, "shop-web-r1", second, f"lost {second}")
             log(engine, "shop-web-r1", 6, "after")
             log(engine, "shop-web-r1", 9, "later")
+            for number in range(1200):
+                log(engine, "shop-web-r1", 9, f"{number} {'x' * 1000}")
+            log(engine, "shop-web-r1", 10, "lost at the end")
+            await asyncio.sleep(2)
+            await engine.stop("shop-web-r1", timeout=0)
             await asyncio.sleep(2)
         return entries
 
     entries = run(work())
-    assert len(entries) == 1207
-    assert [entry.text for entry in entries[-6:]] == [
+    assert len(entries) == 2408
+    assert entries[-1].text == "lost at the end"
+    assert [entry.text for entry in entries[1201:1207]] == [
         "lost 2",
         "lost 3",
         "lost 4",

@@ -208,6 +208,8 @@ class Follower:
                     position.advance(key)
                     self._show_line(container, line)
             self._done.add(container.id)  # until it is seen to run again
+            if size > _BUSY_BYTES:
+                await self._passed_over(engine, container, position)
         except EngineError as error:
             if not is_ended(error):
                 self._unreadable.add(container.id)
@@ -216,19 +218,20 @@ class Follower:
             self._reading.discard(container.id)
 
     async def _passed_over(
-        self, engine: Engine, container: Container, position: _Position, line: LogLine
+        self, engine: Engine, container: Container, position: _Position, line: LogLine | None = None
     ) -> None:
-        """Show the lines before one, from the last that was shown on.
+        """Show the lines before one, or up to the end, from the last that was shown on.
 
         Where we are slower than a log, the engine goes from the end of a file of it to the newest one. The file
         between them is lost to who follows, and still there for who asks again (20.10, at 10,000 lines a second).
         """
         shown = Counter(position.recent)
-        lines = engine.logs(container.id, since=position.time, until=line.time)
+        until = line.time if line is not None else None
+        lines = engine.logs(container.id, since=position.time, until=until)
         async with aclosing(lines):
             async for missed in lines:
                 key = (missed.stream, missed.time, missed.text)
-                if missed.time >= line.time:
+                if until is not None and missed.time >= until:
                     break
                 if shown[hash(key)]:
                     shown[hash(key)] -= 1
