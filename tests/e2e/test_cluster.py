@@ -199,7 +199,7 @@ def test_a_server_is_drained_and_comes_back_under_load(cluster: ClusterProject) 
 
 @pytest.mark.nightly
 def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> None:
-    """Logs and commands reach every replica, a stop reaches all, and a removal leaves nothing."""
+    """Logs and commands reach every replica, and maintenance and a stop reach every server."""
     cluster.config["services"][0]["command"] = ["sh", "-c", "hostname; exec httpd -f -p 8000 -h /www"]
     cluster.deploy("one").ok()
     run = cluster.project.run
@@ -225,9 +225,16 @@ def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> 
     run("start").ok()
     assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
 
+
+@pytest.mark.nightly
+def test_nothing_is_left_on_several_servers_after_a_removal(cluster: ClusterProject) -> None:
+    """A prune before it removes what the live release does not need; the Swarm and its nodes stay."""
+    cluster.deploy("one").ok()
     cluster.deploy("two").ok()
-    run("prune").ok()
-    run("remove", "--yes").ok()
+    cluster.project.run("prune").ok()
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "two")] * 3
+    removed = cluster.project.run("remove", "--yes").ok()
+    assert "could not be removed" not in removed.stderr
     label = f"label=ftl.project={cluster.name}"
     assert [server.docker("ps", "-aq", "--filter", label) for server in cluster.servers] == [""] * 3
     assert cluster.servers[0].docker("network", "ls", "-q", "--filter", label) == ""

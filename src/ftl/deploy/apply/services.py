@@ -165,7 +165,7 @@ async def remove_services(context: DeployContext, step: RemoveServices) -> None:
         await context.fleet.first.engine.remove_service(service.id)
         if step.waits:
             own = {labels.SWARM_SERVICE: service.id}
-            if running := await _ended(context.fleet, own, _REMOVED_SECONDS):
+            if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=True):
                 context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
 
     await gather(map(remove, step.services))
@@ -191,15 +191,25 @@ async def stop_services(context: DeployContext, step: StopServices) -> None:
     )
 
 
-async def _ended(sessions: Iterable[Session], own: Mapping[str, str], seconds: float) -> list[str]:
+async def _ended(
+    sessions: Iterable[Session], own: Mapping[str, str], seconds: float, *, removed: bool = False
+) -> list[str]:
     """Wait until no task with these labels runs on servers; the servers where some do after that time.
 
     The servers' own engines are asked: managers tell nothing of the tasks of a service that was removed.
+
+    Args:
+        sessions: The servers.
+        own: Labels of the tasks' containers.
+        seconds: Time limit.
+        removed: Wait until their containers are removed, too. Swarm does so a moment after they end, and until then
+            an engine does not remove their image.
     """
 
     async def runs(session: Session) -> bool:
         containers = await session.engine.containers(labels=own)
-        return any(one.state == "running" and labels.SWARM_SERVICE in one.labels for one in containers)
+        tasks = [one for one in containers if labels.SWARM_SERVICE in one.labels]
+        return any(removed or one.state == "running" for one in tasks)
 
     clock = asyncio.get_running_loop().time
     until = clock() + seconds

@@ -176,6 +176,23 @@ def test_a_removal_waits_for_the_tasks_where_networks_are_removed_after_it() -> 
     assert events == [Note("shop-web-r1 still stops on b")]
 
 
+def test_a_removal_waits_until_swarm_has_removed_the_containers() -> None:
+    """Until then, an engine does not remove their image."""
+    context, _, worker, events = servers()
+
+    async def check() -> None:
+        removing = asyncio.create_task(perform(context, RemoveServices("web", (WEB,), waits=True)))
+        await asyncio.sleep(2)
+        worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
+        await asyncio.sleep(2)
+        assert not removing.done()
+        await worker.remove("shop-web-r1.1.t1")
+        await removing
+
+    run(check())
+    assert events == []
+
+
 def test_a_drain_is_a_label_of_the_node_and_is_undone_with_its_change() -> None:
     """Its availability stays: where it is not active, no proxy could join the network again."""
     context, manager, _, events = servers()
