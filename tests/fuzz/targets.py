@@ -187,7 +187,7 @@ def server_facts(data: bytes) -> None:
     """Output of the fact scripts and of login scripts before it."""
     text = _text(data)
     parse_probe(text)
-    doctor_facts.read(text, asked=0.0, answered=1.0)
+    doctor_facts.read(text, asked_at=0.0, answered=1.0)
     for line in text.splitlines():
         facts.read(line)
         _Answer.parse(line.encode())

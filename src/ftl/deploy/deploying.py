@@ -117,8 +117,8 @@ async def plan_only(
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machines, emit, backend) as (operation, fleet, observed):
         plan = (await run(replace(operation, dry_run=True), fleet, observed, emit=emit)).plan
-    held = observed.hold
-    return plan if held is None else replace(plan, notes=(f"{_held(held)}: {END_HOLD}", *plan.notes))
+    hold = observed.hold
+    return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
 
 
 END_HOLD = "`ftl deploy --end-hold` lets them go on, beginning with its own"

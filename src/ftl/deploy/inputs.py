@@ -78,11 +78,11 @@ async def built_images(
                 for service in services
             }
         else:
-            found = await gather(
+            builds = await gather(
                 last_build(project, service, engines[place_of(service)], root=root, emit=emit)
                 for service in services
             )
-            images = {service.name: image for service, image in zip(services, found, strict=True)}
+            images = {service.name: image for service, image in zip(services, builds, strict=True)}
         for dependency in project.built_dependencies:
             image = images[dependency.name]
             tag = dependency_tag(project.name, dependency.name, image.content)
@@ -110,10 +110,12 @@ def with_built_dependencies(project: Project, images: Mapping[str, BuiltImage]) 
         images: What `built_images` returned.
     """
     dependencies = tuple(
-        replace(one, image=dependency_tag(project.name, one.name, images[one.name].content))
-        if one.build is not None
-        else one
-        for one in project.dependencies
+        replace(
+            dependency, image=dependency_tag(project.name, dependency.name, images[dependency.name].content)
+        )
+        if dependency.build is not None
+        else dependency
+        for dependency in project.dependencies
     )
     return replace(project, dependencies=dependencies)
 

@@ -50,7 +50,7 @@ async def locked(
     lock = deploy_lock(session, project)
     async with lock.hold(holder_name(by, command), wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
-        live = next((one.release for one in reversed(history.records) if one.outcome == "live"), "")
+        live = next((record.release for record in reversed(history.records) if record.outcome == "live"), "")
         entries = begun(history.audit, AuditEntry(time.time(), by, command, live, "started"))
         async with audited([session.engine], project, entries), cancelled_if_lost(heartbeat):
             yield

@@ -116,7 +116,10 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
     """The plan of a dry run, with what the server would have against it now."""
-    lock, jobs = deploy_lock(session, operation.project.name), any(one.kind == "job" for one in plan.changes)
+    lock, jobs = (
+        deploy_lock(session, operation.project.name),
+        any(change.kind == "job" for change in plan.changes),
+    )
     holder, cron = await gather2(lock.holder(), _cron_problem(operation, session) if jobs else _nothing())
     notes = (*((_under_way(holder),) if holder is not None else ()), *((cron,) if cron is not None else ()))
     return replace(plan, notes=(*notes, *plan.notes))
@@ -184,7 +187,7 @@ async def _observe_records(fleet: Fleet, project: Project) -> Observed:
         server
         for server in observed.servers
         if any(volume.name == VOLUME for volume in server.volumes)
-        and not any(one.name == CONTAINER for one in server.containers)
+        and not any(container.name == CONTAINER for container in server.containers)
         and server.images
     ]
     if not unreadable:

@@ -60,8 +60,8 @@ class Sockets:
         family: int = socket.AF_UNIX
         address: Any = parts.path
         if parts.scheme != "unix":
-            found = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-            family, _, _, _, address = found[0]
+            addresses = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            family, _, _, _, address = addresses[0]
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
             made.setblocking(False)

@@ -96,11 +96,11 @@ async def job_states(
         if container.labels.get(labels.ROLE) == labels.ROLE_JOB:
             key = (container.labels[labels.PROJECT], container.labels[labels.JOB])
             by_job.setdefault(key, []).append(container)
-    every = [one for group in by_job.values() for one in group]
-    inspected = await gather(engine.container(one.id) for one in every)
-    states = {one.id: state for one, state in zip(every, inspected, strict=True)}
-    found = (_state(key, group, states, moment) for key, group in sorted(by_job.items()))
-    return tuple(state for state in found if state is not None)
+    every = [container for group in by_job.values() for container in group]
+    inspected = await gather(engine.container(container.id) for container in every)
+    states = {container.id: state for container, state in zip(every, inspected, strict=True)}
+    jobs = (_state(key, group, states, moment) for key, group in sorted(by_job.items()))
+    return tuple(state for state in jobs if state is not None)
 
 
 def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:
@@ -132,13 +132,13 @@ def _state(
 ) -> JobState | None:
     """The state of a job; None where only replaced containers of it are left."""
     project, name = key
-    by_name = {one.name.removeprefix(f"{project}.job.{name}"): one for one in containers}
+    by_name = {container.name.removeprefix(f"{project}.job.{name}"): container for container in containers}
     cut = _cut(by_name)
     live = by_name.get("") or by_name.get(".stopped") or cut
     if live is None:
         return None
     stopped = live.name.endswith(".stopped")
-    known = [state for one in containers if (state := states[one.id]) is not None]
+    known = [state for container in containers if (state := states[container.id]) is not None]
     running = [state for state in known if state.running]
     ended = [state for state in known if not state.running and _has_run(state)]
     newest = max(ended, key=lambda state: state.started, default=None)
@@ -176,7 +176,7 @@ def _cut(by_name: Mapping[str, Container]) -> Container | None:
     """The new container of a job whose old one has lost the name that cron starts, without it having got it."""
     if by_name.keys() & {"", ".stopped"} or not any(name.startswith(".old-") for name in by_name):
         return None
-    return next((one for name, one in by_name.items() if name.startswith(".new-")), None)
+    return next((container for name, container in by_name.items() if name.startswith(".new-")), None)
 
 
 def _schedule(container: Container) -> tuple[Schedule | None, tzinfo, float]:

@@ -47,16 +47,16 @@ async def select_container(
         FtlError: It is not deployed, or does not run.
     """
     replicas = await live_containers(fleet, project, name, servers)
-    asked = fleet.names
+    hosts = fleet.names
     if replica is None:
-        chosen = next((one for one in replicas if one[1].state == "running"), replicas[0])
+        chosen = next((located for located in replicas if located[1].state == "running"), replicas[0])
     elif replica <= len(replicas):
         chosen = replicas[replica - 1]
     else:
         count = "1 replica" if len(replicas) == 1 else f"{len(replicas)} replicas"
-        verb = "have" if len(asked) > 1 else "has"
+        verb = "have" if len(hosts) > 1 else "has"
         raise UsageError(
-            f"there is no replica {replica} of {name}", hint=f"{', '.join(asked)} {verb} {count} of it"
+            f"there is no replica {replica} of {name}", hint=f"{', '.join(hosts)} {verb} {count} of it"
         )
     session, container = chosen
     if container.state != "running":
@@ -94,24 +94,28 @@ async def live_containers(
         raise not_deployed(project, ", ".join(fleet.names), FtlError)
     known = sorted({container.labels.get(labels.SERVICE, "") for _, container in units})
     select_names([name], known, kind="service or dependency")
-    found = [unit for unit in units if unit[1].labels.get(labels.SERVICE) == name]
-    found = _without_past_tasks(found)
-    if len({(one.labels.get(labels.RELEASE), generation_of(one)) for _, one in found}) > 1:
+    chosen = [unit for unit in units if unit[1].labels.get(labels.SERVICE) == name]
+    chosen = _without_past_tasks(chosen)
+    if len({(container.labels.get(labels.RELEASE), generation_of(container)) for _, container in chosen}) > 1:
         observed = await observe_fleet(fleet, project, servers)
-        located = [located_container(observed, one) for one in observed.live_containers(name)]
-        found = [(fleet.at(each[0]), each[1]) for each in located if each is not None] or found
-    return sorted(found, key=lambda each: (_number(each[1]), each[1].name))
+        located = [located_container(observed, container) for container in observed.live_containers(name)]
+        chosen = [(fleet.at(each[0]), each[1]) for each in located if each is not None] or chosen
+    return sorted(chosen, key=lambda each: (_number(each[1]), each[1].name))
 
 
-def _without_past_tasks(found: list[Located]) -> list[Located]:
-    """The containers without those of ended tasks, where others of the Swarm service run: a node keeps some."""
-    running = {one.labels.get(labels.SWARM_SERVICE) for _, one in found if one.state == "running"}
+def _without_past_tasks(replicas: list[Located]) -> list[Located]:
+    """The replicas without those of ended tasks, where others of the Swarm service run: a node keeps some."""
+    running = {
+        container.labels.get(labels.SWARM_SERVICE)
+        for _, container in replicas
+        if container.state == "running"
+    }
     return [
-        (session, one)
-        for session, one in found
-        if one.state == "running"
-        or labels.SWARM_TASK not in one.labels
-        or one.labels.get(labels.SWARM_SERVICE) not in running
+        (session, container)
+        for session, container in replicas
+        if container.state == "running"
+        or labels.SWARM_TASK not in container.labels
+        or container.labels.get(labels.SWARM_SERVICE) not in running
     ]
 
 

@@ -129,7 +129,11 @@ def serving(own: Iterable[Container], names: Installation) -> Container | None:
     ]
     return max(
         proxies,
-        key=lambda one: (one.state == "running", one.name == names.container, one.created),
+        key=lambda container: (
+            container.state == "running",
+            container.name == names.container,
+            container.created,
+        ),
         default=None,
     )
 

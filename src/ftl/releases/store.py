@@ -152,7 +152,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     ]
     lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_SUMMARY}": lines}))
-    store = next((one for one in await engine.containers() if one.name == CONTAINER), None)
+    store = next((container for container in await engine.containers() if container.name == CONTAINER), None)
     if store is None:
         return
     spec = ContainerSpec(

@@ -194,7 +194,9 @@ async def stop_old(context: DeployContext, step: StopOld) -> None:
     containers = [container for container in step.containers if container.id not in context.stopped]
     context.stopped.update(container.id for container in containers)
     running = {
-        one.id for one in context.observed.containers if one.state in ("running", "restarting", "paused")
+        container.id
+        for container in context.observed.containers
+        if container.state in ("running", "restarting", "paused")
     }
     before = [container for container in containers if container.id in running]
     context.undo.add(step, lambda: _start(context, before))

@@ -43,7 +43,9 @@ async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
             for session in context.fleet:
                 containers = await session.engine.containers(labels={labels.PROJECT: project})
                 chosen = (container for container in containers if container.id in created)
-                for part in await gather(_lines_of(session.engine, project, one) for one in chosen):
+                for part in await gather(
+                    _lines_of(session.engine, project, container) for container in chosen
+                ):
                     lines += part
     return tuple(sorted(lines, key=lambda line: line.time)[-TOTAL:])
 

@@ -72,10 +72,10 @@ async def new_containers(context: DeployContext, project: str) -> list[NewContai
     sessions = [*context.fleet]
     listed = await gather(session.engine.containers(labels=own) for session in sessions)
     return [
-        NewContainer(session, one)
+        NewContainer(session, container)
         for session, containers in zip(sessions, listed, strict=True)
-        for one in containers
-        if one.id in created
+        for container in containers
+        if container.id in created
     ]
 
 

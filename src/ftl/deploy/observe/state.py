@@ -61,7 +61,7 @@ class ServerView:
         return any(
             wanted in map(familiar, (*image.tags, *image.digests)) or image.id == reference
             for image in self.images
-        ) or any(wanted == as_listed(one.image) for one in self.containers)
+        ) or any(wanted == as_listed(container.image) for container in self.containers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +141,13 @@ class Observed:
     @property
     def dependencies(self) -> Mapping[str, Container]:
         """The project's dependencies by name."""
-        active = (one for one in self.of_role(labels.ROLE_DEPENDENCY) if not is_parked(one))
+        active = (container for container in self.of_role(labels.ROLE_DEPENDENCY) if not is_parked(container))
         return {container.labels[labels.SERVICE]: container for container in active}
 
     @property
     def parked_dependencies(self) -> tuple[Container, ...]:
         """Dependencies' containers that an interrupted deploy had parked while it replaced them."""
-        return tuple(one for one in self.of_role(labels.ROLE_DEPENDENCY) if is_parked(one))
+        return tuple(container for container in self.of_role(labels.ROLE_DEPENDENCY) if is_parked(container))
 
     @property
     def live_releases(self) -> set[str]:
@@ -205,10 +205,12 @@ class Observed:
         if reached:
             return reached
         live = self.live_release(service)
-        own = [one for one in self.containers_of(service) if one.labels[labels.RELEASE] == live]
-        running = [one for one in own if one.state == "running"]
+        own = [
+            container for container in self.containers_of(service) if container.labels[labels.RELEASE] == live
+        ]
+        running = [container for container in own if container.state == "running"]
         oldest = min(map(generation_of, running or own), default=1)
-        return tuple(one for one in own if generation_of(one) == oldest)
+        return tuple(container for container in own if generation_of(container) == oldest)
 
     def live_alias(self, service: str) -> str:
         """Alias that the live file of a service holds; empty where it leads to no container."""
@@ -236,16 +238,16 @@ class Observed:
         """
         recorded = {record.release for record in self.releases}
         states: dict[str, list[bool]] = {}
-        for one in self.containers_of(service):
-            release = one.labels[labels.RELEASE]
+        for container in self.containers_of(service):
+            release = container.labels[labels.RELEASE]
             if release not in recorded:
-                states.setdefault(release, []).append(one.state == "running")
+                states.setdefault(release, []).append(container.state == "running")
         running = [release for release, runs in states.items() if any(runs)]
-        return max(running, key=lambda one: (all(states[one]), release_number(one)), default=None)
+        return max(running, key=lambda release: (all(states[release]), release_number(release)), default=None)
 
     def containers_of(self, service: str) -> tuple[Container, ...]:
         """The containers of a service, of every release."""
-        return tuple(one for one in self.services if one.labels[labels.SERVICE] == service)
+        return tuple(container for container in self.services if container.labels[labels.SERVICE] == service)
 
 
 async def observe(
@@ -278,7 +280,7 @@ async def look(
 ) -> Observed:
     """Ask the server as `observe` does, with its records as they are stored."""
     async with task_group() as group:
-        asked = group.create_task(_info(engine, info))
+        described = group.create_task(_info(engine, info))
         listed = group.create_task(_containers(engine, containers))
         images = group.create_task(engine.images())
         networks = group.create_task(engine.networks())
@@ -288,7 +290,7 @@ async def look(
         proxy_state = group.create_task(engine.container(Installation().container))
     observed = Observed(
         server=server,
-        info=asked.result(),
+        info=described.result(),
         project=project,
         containers=listed.result(),
         images=tuple(images.result()),
@@ -312,14 +314,14 @@ async def _policies(engine: Engine, observed: Observed, known: list[ContainerSta
     """
     cut = any(entry.outcome == "started" for entry in observed.audit[-1:])
     own = (*observed.services, *observed.dependencies.values())
-    asked = [
-        one.id
-        for one in own
-        if one.state == "running"
-        and (cut or labels.RESTART not in one.labels)
-        and labels.SWARM_TASK not in one.labels
+    unknown = [
+        container.id
+        for container in own
+        if container.state == "running"
+        and (cut or labels.RESTART not in container.labels)
+        and labels.SWARM_TASK not in container.labels
     ]
-    states = [*known, *(await gather(engine.container(number) for number in asked))]
+    states = [*known, *(await gather(engine.container(number) for number in unknown))]
     return {state.id: state.restart_policy for state in states if state is not None}
 
 
@@ -327,8 +329,10 @@ async def _info(engine: Engine, known: EngineInfo | None) -> EngineInfo:
     return known or await engine.info()
 
 
-async def _containers(engine: Engine, asked: Awaitable[Sequence[Container]] | None) -> tuple[Container, ...]:
-    return tuple(await (engine.containers() if asked is None else asked))
+async def _containers(
+    engine: Engine, listing: Awaitable[Sequence[Container]] | None
+) -> tuple[Container, ...]:
+    return tuple(await (engine.containers() if listing is None else listing))
 
 
 def settled(observed: Observed) -> Observed:
@@ -337,7 +341,7 @@ def settled(observed: Observed) -> Observed:
     It was killed between the switch and the record. Image IDs and digests come from the containers.
     """
     live = observed.live_releases
-    cut = [one for one in observed.releases if one.outcome == "started" and one.services]
+    cut = [record for record in observed.releases if record.outcome == "started" and record.services]
     unsettled = frozenset(record.release for record in cut if record.release in live)
     records = (
         _as_live(observed, record) if record.release in unsettled else record for record in observed.releases

@@ -213,7 +213,11 @@ def _generation(request: DeployRequest, observed: Observed, change: ServiceChang
         return max(map(generation_of, change.current), default=1)
     if not request.same_release:
         return 1
-    own = [one for one in observed.containers_of(change.name) if one.labels[labels.RELEASE] == change.live]
+    own = [
+        container
+        for container in observed.containers_of(change.name)
+        if container.labels[labels.RELEASE] == change.live
+    ]
     return max(map(generation_of, own), default=0) + 1
 
 

@@ -33,13 +33,20 @@ def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
     if isinstance(change, ServiceChange):
         exclusive = change.service.recreate
         beside = change.once_live if exclusive else ()
-        found = [one for one in leaving if _excludes(diff.observed, one, sources, exclusive=exclusive)]
-        return (*found, *(one for one in beside if one.state == "running"))
-    given_up = (one for one, given in _given_up(diff) if given & sources)
+        containers = [
+            container
+            for container in leaving
+            if _excludes(diff.observed, container, sources, exclusive=exclusive)
+        ]
+        return (*containers, *(container for container in beside if container.state == "running"))
+    given_up = (container for container, volumes in _given_up(diff) if volumes & sources)
     return tuple(
         {
-            one.id: one
-            for one in (*(one for one in leaving if sources & writable_volumes(one.mounts)), *given_up)
+            container.id: container
+            for container in (
+                *(container for container in leaving if sources & writable_volumes(container.mounts)),
+                *given_up,
+            )
         }.values()
     )
 
@@ -81,10 +88,12 @@ def refuse_shared_data(diff: Diff) -> None:
     """
     changes: list[AnyChange] = [*diff.services, *diff.dependencies]
     starting = [change for change in changes if change.starts]
-    gone = {one.id for change in starting for one in _own(change)} | {one.id for one in _leaving(diff)}
+    gone = {container.id for change in starting for container in _own(change)} | {
+        container.id for container in _leaving(diff)
+    }
     # One that is stopped and stays so is in nobody's way.
-    idle = {one.id for one in diff.observed.containers if one.state == "exited"}
-    idle -= {one.id for change in changes if change.action == "restarted" for one in _own(change)}
+    idle = {container.id for container in diff.observed.containers if container.state == "exited"}
+    idle -= {container.id for change in changes if change.action == "restarted" for container in _own(change)}
     for change in starting:
         sources = writable_volumes(change.desired.spec.mounts)
         for container in (*diff.observed.services, *diff.observed.dependencies.values()):
@@ -99,8 +108,15 @@ def refuse_shared_data(diff: Diff) -> None:
 
 def _leaving(diff: Diff) -> list[Container]:
     """Containers that ftl.yaml no longer names, and parked ones."""
-    found = [one for service in diff.removed for one in service.containers if one.state != "exited"]
-    return found + [one for one in diff.observed.parked_dependencies if one.state == "running"]
+    containers = [
+        container
+        for service in diff.removed
+        for container in service.containers
+        if container.state != "exited"
+    ]
+    return containers + [
+        container for container in diff.observed.parked_dependencies if container.state == "running"
+    ]
 
 
 def _given_up(diff: Diff) -> Iterator[tuple[Container, set[str]]]:
@@ -116,11 +132,13 @@ def _given_up(diff: Diff) -> Iterator[tuple[Container, set[str]]]:
 def _givers(diff: Diff, change: DependencyChange) -> Iterator[str]:
     """Dependencies that are replaced and whose volume this one takes over."""
     sources = writable_volumes(change.desired.spec.mounts) if change.starts else set()
-    for other in diff.dependencies:
-        if other.name != change.name and other.starts and other.current is not None:
-            given = writable_volumes(other.current.mounts) - writable_volumes(other.desired.spec.mounts)
-            if given & sources:
-                yield other.name
+    for dependency in diff.dependencies:
+        if dependency.name != change.name and dependency.starts and dependency.current is not None:
+            volumes = writable_volumes(dependency.current.mounts) - writable_volumes(
+                dependency.desired.spec.mounts
+            )
+            if volumes & sources:
+                yield dependency.name
 
 
 def _own(change: AnyChange) -> tuple[Container, ...]:
@@ -134,11 +152,15 @@ def _asked(diff: Diff, container: Container) -> set[str]:
     """Volumes that ftl.yaml gives to the service or dependency of a container."""
     project, name = diff.project, container.labels[labels.SERVICE]
     desired = (
-        [dependency_container(project, one) for one in project.dependencies if one.name == name]
+        [
+            dependency_container(project, dependency)
+            for dependency in project.dependencies
+            if dependency.name == name
+        ]
         if _is_dependency(container)
-        else [service_container(project, one) for one in project.services if one.name == name]
+        else [service_container(project, service) for service in project.services if service.name == name]
     )
-    return {source for one in desired for source in writable_volumes(one.spec.mounts)}
+    return {source for container in desired for source in writable_volumes(container.spec.mounts)}
 
 
 def _excludes(observed: Observed, container: Container, sources: set[str], *, exclusive: bool) -> bool:

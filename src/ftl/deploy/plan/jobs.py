@@ -113,8 +113,10 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
         partial: Whether those are not all: nothing is removed.
     """
     on_server = observed.of_role(labels.ROLE_JOB)
-    live = {one.labels[labels.JOB]: one for one in on_server if is_live_job(one)}
-    stopped = {one.labels[labels.JOB]: one for one in on_server if is_stopped_job(one)}
+    live = {container.labels[labels.JOB]: container for container in on_server if is_live_job(container)}
+    stopped = {
+        container.labels[labels.JOB]: container for container in on_server if is_stopped_job(container)
+    }
     current = {**stopped, **live}
     by_name = {change.name: change for change in owners}
     jobs = (*project.jobs, *map(backup_job, project.backups))
@@ -124,12 +126,16 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
         if job.service in by_name
     )
     names = {job.name for job in jobs}
-    removed = () if partial else tuple(one for name, one in sorted(current.items()) if name not in names)
+    removed = (
+        ()
+        if partial
+        else tuple(container for name, container in sorted(current.items()) if name not in names)
+    )
     own = {change.name for change in changes}
     old = tuple(
-        one
-        for one in on_server
-        if one not in current.values() and (not partial or one.labels[labels.JOB] in own)
+        container
+        for container in on_server
+        if container not in current.values() and (not partial or container.labels[labels.JOB] in own)
     )
     return JobsDiff(project.name, changes, removed, tuple(live.values()), old)
 
@@ -144,7 +150,9 @@ def resumed_jobs(project: Project, observed: Observed, owners: Sequence[Owner]) 
     )
     names = {change.name for change in resumed}
     return replace(
-        diff, changes=resumed, old=tuple(one for one in diff.old if one.labels[labels.JOB] in names)
+        diff,
+        changes=resumed,
+        old=tuple(container for container in diff.old if container.labels[labels.JOB] in names),
     )
 
 
@@ -213,7 +221,7 @@ def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec
 
     It is root in there, since the folder of the backups is root's.
     """
-    folder = next(one.path for one in project.backups if one.dependency == dependency.name)
+    folder = next(backup.path for backup in project.backups if backup.dependency == dependency.name)
     desired = dependency_container(project, dependency).spec
     return ContainerSpec(
         image="",

@@ -38,12 +38,12 @@ class Leftovers:
     networks: tuple[str, ...] = ()
 
 
-def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftovers:
+def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -> Leftovers:
     """Find what nothing needs any more.
 
     Args:
         observed: The server.
-        here: The images of this machine.
+        local_images: The images of this machine.
         keep: Number of live releases whose images and records stay.
     """
     live = observed.live_record
@@ -51,7 +51,7 @@ def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftov
         return Leftovers()
     containers = tuple(_containers(observed, live))
     gone = frozenset(container.id for container in containers)
-    services = frozenset(_tagged_services(observed.project, (*observed.images, *here)))
+    services = frozenset(_tagged_services(observed.project, (*observed.images, *local_images)))
     tags = unused(observed, services & live.services.keys(), keep=keep, removed=gone)
     kept = {entry.image for record in _kept(observed, keep) for entry in record.services.values()}
     used = {container.image for container in observed.containers if container.id not in gone}
@@ -59,15 +59,15 @@ def leftovers(observed: Observed, here: Iterable[Image], *, keep: int) -> Leftov
     tags = (*tags, *(tag for tag in others if tag not in kept | used))
     tags = (*tags, *unused_dependency_tags(observed, observed.images, keep=keep, removed=gone))
     on_server = {tag for image in observed.images for tag in image.tags} - set(tags)
-    only_here = (tag for tag in _tags_of(observed.project, here, services) if tag not in on_server)
-    built_here = unused_dependency_tags(observed, here, keep=keep, removed=gone)
+    only_here = (tag for tag in _tags_of(observed.project, local_images, services) if tag not in on_server)
+    built_here = unused_dependency_tags(observed, local_images, keep=keep, removed=gone)
     needed = {entry.image_id for record in _kept(observed, keep) for entry in record.services.values()}
     needed |= {container.image_id for container in observed.containers if container.id not in gone}
     return Leftovers(
         containers=containers,
         tags=tuple(dict.fromkeys((*tags, *only_here, *built_here))),
         images=_untagged(observed.project, observed.images, needed),
-        images_here=_untagged(observed.project, here, frozenset()),
+        images_here=_untagged(observed.project, local_images, frozenset()),
         records=outdated_records(observed, keep=keep),
         networks=tuple(_unused_networks(observed, gone)),
     )
@@ -99,7 +99,9 @@ def _containers(observed: Observed, live: ReleaseRecord) -> Iterator[Container]:
     yield from (container for container in observed.services if container.id not in reached)
     yield from observed.of_role(labels.ROLE_HOOK)
     active = observed.dependencies
-    yield from (one for one in observed.parked_dependencies if one.labels[labels.SERVICE] in active)
+    yield from (
+        container for container in observed.parked_dependencies if container.labels[labels.SERVICE] in active
+    )
 
 
 def _tagged_services(project: str, images: Iterable[Image]) -> Iterator[str]:

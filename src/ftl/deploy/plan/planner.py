@@ -172,7 +172,9 @@ def _switch(diff: Diff, author: Author) -> Track:
     if aliases:
         changes = (*diff.starting, *diff.scaled)
         with_port = tuple(
-            sorted(one.name for one in changes if one.service.proxied_port and one.name in aliases)
+            sorted(
+                change.name for change in changes if change.service.proxied_port and change.name in aliases
+            )
         )
         steps.append(Switch(project, diff.release, aliases, with_port))
     if diff.makes_release:
@@ -215,8 +217,10 @@ def _changes(diff: Diff) -> Iterator[Change]:
     for change in diff.services:
         image = diff.configured_image(change) if change.starts else _first_image(change.current)
         yield Change(change.name, change.action, change.why, image)
-    for other in diff.dependencies:
-        yield Change(other.name, other.action, other.why, other.dependency.image, "dependency")
+    for dependency in diff.dependencies:
+        yield Change(
+            dependency.name, dependency.action, dependency.why, dependency.dependency.image, "dependency"
+        )
     for removed in diff.removed:
         yield Change(removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers))
     for job in diff.jobs.changes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def target_site(project: Project, observed: Observed, serving: Collection[str], files: TlsFiles) -> Site:
     """Site once the deploy is done, for the services that are live then."""
     network = network_of(project)
-    subnets = next((one.subnets for one in observed.networks if one.name == network), ())
+    subnets = next((existing.subnets for existing in observed.networks if existing.name == network), ())
     site = site_of(project, subnets=subnets, services=tuple(serving), files=files)
     return replace(site, maintenance=observed.site.maintenance) if observed.site is not None else site
 
@@ -39,10 +39,10 @@ def with_other_services(target: Site, observed: Observed, selected: Collection[s
     known = observed.site
     if known is None:
         return target
-    routes = [one for one in target.routes if one.service in selected]
-    routes += [one for one in known.routes if one.service not in selected]
-    internal = [one for one in target.internal if one.service in selected]
-    internal += [one for one in known.internal if one.service not in selected]
+    routes = [route for route in target.routes if route.service in selected]
+    routes += [route for route in known.routes if route.service not in selected]
+    internal = [route for route in target.internal if route.service in selected]
+    internal += [route for route in known.internal if route.service not in selected]
     h2c = {name for name in target.h2c if name in selected} | {
         name for name in known.h2c if name not in selected
     }

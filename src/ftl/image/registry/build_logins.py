@@ -87,7 +87,10 @@ def _fill(folder: Path, user_folder: Path, credentials: Sequence[Credentials], c
             if entry.name != CONFIG_FILE:
                 (folder / entry.name).symlink_to(entry.absolute())
     # An empty helper turns the store off for a registry, so that the file is used.
-    helpers = {**as_object(config.get("credHelpers")), **{one.registry: "" for one in credentials}}
+    helpers = {
+        **as_object(config.get("credHelpers")),
+        **{credential.registry: "" for credential in credentials},
+    }
     file = folder / CONFIG_FILE
     file.touch(mode=0o600)
     file.write_text(json.dumps({**with_credentials(config, credentials), "credHelpers": helpers}))

@@ -78,7 +78,7 @@ def credential_helper(config: Json, registry: str) -> str:
 
 def with_credentials(config: Json, credentials: Sequence[Credentials]) -> dict[str, object]:
     """Return the content of a config file with credentials added under `auths`."""
-    entries = {one.registry: one.config_entry() for one in credentials}
+    entries = {credential.registry: credential.config_entry() for credential in credentials}
     return {**config, "auths": {**as_object(config.get("auths")), **entries}}
 
 

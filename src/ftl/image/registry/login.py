@@ -97,10 +97,12 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
     except ValueError as error:
         cause = "~/.docker/config.json on the server is not JSON"
         raise FtlError(message, cause=cause, hint="repair or remove it") from error
-    for one in credentials:
-        if helper := credential_helper(config, one.registry):
+    for credential in credentials:
+        if helper := credential_helper(config, credential.registry):
             cause = f"docker on the server stores them with docker-credential-{helper}"
-            raise FtlError(message, cause=cause, hint=f"log in on the server: `docker login {one.registry}`")
+            raise FtlError(
+                message, cause=cause, hint=f"log in on the server: `docker login {credential.registry}`"
+            )
     text = json.dumps(with_credentials(config, credentials), indent=2)
     written = await machine.run(["sh", "-c", _WRITE], stdin=text.encode())
     if written.exit_code != 0:

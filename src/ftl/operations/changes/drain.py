@@ -96,9 +96,9 @@ def _with_drained(observed: Observed, host: str, *, drained: bool) -> Observed:
 def _services_on(observed: Observed, host: str) -> tuple[str, ...]:
     """Services with a replica on a server."""
     located = (
-        (one.labels[labels.SERVICE], located_container(observed, one))
-        for one in observed.services
-        if service_id(one)
+        (container.labels[labels.SERVICE], located_container(observed, container))
+        for container in observed.services
+        if service_id(container)
     )
     return tuple(dict.fromkeys(name for name, place in located if place is not None and place[0] == host))
 
@@ -106,11 +106,16 @@ def _services_on(observed: Observed, host: str) -> tuple[str, ...]:
 def _staying(observed: Observed, host: str) -> Iterator[str]:
     """Names of dependencies, jobs and services whose containers are bound to a server."""
     bound = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY, labels.ROLE_JOB)
-    own = (one for role in bound for one in observed.of_role(role) if host_of(observed, one) == host)
+    own = (
+        container
+        for role in bound
+        for container in observed.of_role(role)
+        if host_of(observed, container) == host
+    )
     names = {
-        one.labels.get(labels.SERVICE) or one.labels.get(labels.JOB, one.name)
-        for one in own
-        if labels.SWARM_TASK not in one.labels
+        container.labels.get(labels.SERVICE) or container.labels.get(labels.JOB, container.name)
+        for container in own
+        if labels.SWARM_TASK not in container.labels
     }
     yield from sorted(names)
 

@@ -62,8 +62,10 @@ def built_here(project: Project) -> Project:
         for service in project.services
     )
     dependencies = tuple(
-        one if one.build is None else replace(one, build=replace(one.build, on=None, cache=()))
-        for one in project.dependencies
+        dependency
+        if dependency.build is None
+        else replace(dependency, build=replace(dependency.build, on=None, cache=()))
+        for dependency in project.dependencies
     )
     return replace(project, services=services, dependencies=dependencies)
 
@@ -83,7 +85,9 @@ def _refuse_outside(service: Service, folder: Path) -> None:
     top = _top(folder)
     context = folder / build.context
     paths = {"context": context, "dockerfile": context / build.dockerfile}
-    paths |= {f"secret {one.id}": folder / one.file for one in build.secrets if one.file is not None}
+    paths |= {
+        f"secret {secret.id}": folder / secret.file for secret in build.secrets if secret.file is not None
+    }
     for name, path in paths.items():
         if not path.resolve().is_relative_to(top.resolve()):
             given = (
@@ -97,7 +101,7 @@ def _refuse_outside(service: Service, folder: Path) -> None:
 
 def _top(folder: Path) -> Path:
     """The worktree that a folder is in."""
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
 
 
 @asynccontextmanager

@@ -114,7 +114,9 @@ def belongings(observed: Observed, *, volumes: bool) -> Belongings:
     names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
     return Belongings(
         containers=tuple(sorted(container.name for container in _containers(observed))),
-        networks=tuple(sorted(one.name for one in observed.networks if _owns(observed, one.labels))),
+        networks=tuple(
+            sorted(network.name for network in observed.networks if _owns(observed, network.labels))
+        ),
         volumes=names if volumes else (),
         kept_volumes=() if volumes else names,
         routes=tuple(f"{route.host or 'any host'}{route.path}" for route in site.routes)
@@ -146,7 +148,9 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
         for record in observed.releases
         if record.project or record.outcome == "live"
     )
-    job_names = tuple(sorted({one.labels[labels.JOB] for one in observed.of_role(labels.ROLE_JOB)}))
+    job_names = tuple(
+        sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
+    )
     stages = (
         Stage(
             "crontab",

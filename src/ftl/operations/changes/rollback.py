@@ -187,15 +187,15 @@ def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> No
     """
     used = {volume: dependency.name for dependency in live.dependencies for volume in _volumes(dependency)}
     names = {dependency.name for dependency in live.dependencies}
-    gone = {one.name for one in project.dependencies} - names
-    before = {volume for one in project.dependencies for volume in _volumes(one)}
+    gone = {dependency.name for dependency in project.dependencies} - names
+    before = {volume for dependency in project.dependencies for volume in _volumes(dependency)}
     for service in project.services:
         shared = next(
             (volume for volume in _volumes(service) if volume in used and volume not in before), None
         )
         if service.name in names or shared is not None:
-            other = service.name if service.name in names else used[shared or ""]
-            raise _moved(target, f"{service.name} was a service then, and {other} is a dependency now")
+            source = service.name if service.name in names else used[shared or ""]
+            raise _moved(target, f"{service.name} was a service then, and {source} is a dependency now")
     for service in live.services:
         if service.name in gone:
             raise _moved(target, f"{service.name} was a dependency then, and is a service now")

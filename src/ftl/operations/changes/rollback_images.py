@@ -66,7 +66,9 @@ async def rebuilt(
     Raises:
         BuildFailed: As `rebuilt_images`.
     """
-    ours = [one.name for one in project.services if one.name in services and one.build is not None]
+    ours = [
+        service.name for service in project.services if service.name in services and service.build is not None
+    ]
     if not target.commit or len(ours) < len(services):
         return {}
     if target.dirty:

@@ -50,13 +50,13 @@ def with_backups(backend: Backend) -> Backend:
     def plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
         made = backend.plan(request, inputs, observed)
         present = observed.dependencies
-        names = [one.name for one in request.project.dependencies if one.name in present]
+        names = [dependency.name for dependency in request.project.dependencies if dependency.name in present]
         if made.empty or not names:
             return made
         hosts = {name: host_of(observed, present[name]) for name in names}
         steps = tuple(BackUp(name, hosts=(host,) if host else ()) for name, host in hosts.items())
         stages = list(made.stages)
-        place = next((n for n, one in enumerate(stages) if one.name not in BEFORE), len(stages))
+        place = next((n for n, stage in enumerate(stages) if stage.name not in BEFORE), len(stages))
         stages.insert(place, Stage("backups", (steps,)))
         return replace(made, stages=tuple(stages))
 

@@ -210,7 +210,9 @@ async def _drill(
     emit: Emit,
 ) -> str:
     """Restore into a throwaway container of the same image and env, and count what is there."""
-    dependency = next(one for one in request.project.dependencies if one.name == request.name)
+    dependency = next(
+        dependency for dependency in request.project.dependencies if dependency.name == request.name
+    )
     marks = {
         labels.PROJECT: request.project.name,
         labels.SERVICE: request.name,
@@ -245,9 +247,9 @@ async def _drill(
 async def _remove_drills(session: Session, project: str) -> None:
     """Remove throwaway databases that were left behind, with their data: the server went down meanwhile."""
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
-    for one in await session.engine.containers(labels=marks):
-        if one.state in ("exited", "dead") or session.info.now - one.created > DRILL_SECONDS:
-            await session.engine.remove(one.id, force=True)
+    for container in await session.engine.containers(labels=marks):
+        if container.state in ("exited", "dead") or session.info.now - container.created > DRILL_SECONDS:
+            await session.engine.remove(container.id, force=True)
 
 
 async def _restore(

@@ -57,7 +57,7 @@ async def stored_backups(session: Session, project: str, name: str | None = None
     lists = await gather(
         _list(session, container) for key, container in sorted(jobs.items()) if name in (None, key)
     )
-    return tuple(one for stored in lists for one in stored)
+    return tuple(backup for stored in lists for backup in stored)
 
 
 async def fetch(session: Session, project: str, name: str, file: str, sink: BinaryIO, emit: Emit) -> str:
@@ -69,7 +69,7 @@ async def fetch(session: Session, project: str, name: str, file: str, sink: Bina
     """
     container = (await _jobs(session, project)).get(name)
     stored = await _list(session, container) if container is not None else ()
-    chosen = next((one for one in stored if file in (LATEST, one.file)), None)
+    chosen = next((backup for backup in stored if file in (LATEST, backup.file)), None)
     if container is None or chosen is None:
         what = f"no backup of {name}" if file == LATEST else f"no backup {file} of {name}"
         hint = (
@@ -101,9 +101,9 @@ async def _jobs(session: Session, project: str) -> dict[str, Container]:
     """Dependency -> a container that makes its backups, also one whose deploy or stop took its name."""
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_JOB}
     listed = await session.engine.containers(labels=marks)
-    backups = (one for one in listed if one.labels[labels.JOB].startswith(_PREFIX))
-    by_age: Sequence[Container] = sorted(backups, key=lambda one: one.created)
-    return {one.labels[labels.JOB].removeprefix(_PREFIX): one for one in by_age}
+    backups = (container for container in listed if container.labels[labels.JOB].startswith(_PREFIX))
+    by_age: Sequence[Container] = sorted(backups, key=lambda item: item.created)
+    return {container.labels[labels.JOB].removeprefix(_PREFIX): container for container in by_age}
 
 
 async def _list(session: Session, container: Container) -> tuple[StoredBackup, ...]:
@@ -112,13 +112,13 @@ async def _list(session: Session, container: Container) -> tuple[StoredBackup, .
     if done.exit_code != 0:
         cause = done.stderr.decode("utf-8", "replace").strip()
         raise FtlError(f"the backups of {name} cannot be listed", cause=cause or None)
-    found = []
+    backups = []
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         file, _, number = line.rpartition(" ")
         match = _NAME.fullmatch(file)
         if match is not None and match["name"] == name and number.isdecimal():
-            found.append(StoredBackup(name, file, _rfc3339(match["time"]), int(number)))
-    return tuple(sorted(found, key=lambda one: one.time, reverse=True))
+            backups.append(StoredBackup(name, file, _rfc3339(match["time"]), int(number)))
+    return tuple(sorted(backups, key=lambda item: item.time, reverse=True))
 
 
 def _rfc3339(time: str) -> str:

@@ -139,9 +139,9 @@ def choose_host(request: RunRequest, observed: Observed) -> str:
         return request.host
     record = _record(request, observed)
     project = recorded_project(record, request.server)
-    select_names([request.service], [one.name for one in project.services], kind="service")
-    service = next(one for one in project.services if one.name == request.service)
-    located = [located_container(observed, one) for one in observed.live_containers(service.name)]
+    select_names([request.service], [service.name for service in project.services], kind="service")
+    service = next(service for service in project.services if service.name == request.service)
+    located = [located_container(observed, container) for container in observed.live_containers(service.name)]
     running = [each[0] for each in located if each is not None and each[1].state == "running"]
     up = [view.host for view in observed.views]
     hosts = [host for host in dict.fromkeys((*running, *project.places_of(service))) if host in up] or up
@@ -157,7 +157,7 @@ def _at(observed: Observed, host: str) -> Observed:
     if not observed.is_cluster:
         return observed
     views = tuple(view for view in observed.views if view.host == host)
-    containers = tuple(one for view in views for one in view.containers)
+    containers = tuple(container for view in views for container in view.containers)
     images = tuple(image for view in views for image in view.images)
     return replace(observed, server=host, views=views, containers=containers, images=images)
 

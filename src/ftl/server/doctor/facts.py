@@ -86,17 +86,17 @@ async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFact
     Raises:
         ServerError: It does not answer (any more).
     """
-    asked = time.time()
+    asked_at = time.time()
     done = await machine.run(["sh", "-c", script(), "sh", root, store], timeout=SECONDS)
-    return read(done.stdout.decode(errors="replace"), asked=asked, answered=time.time())
+    return read(done.stdout.decode(errors="replace"), asked_at=asked_at, answered=time.time())
 
 
-def read(output: str, *, asked: float, answered: float) -> ServerFacts:
+def read(output: str, *, asked_at: float, answered: float) -> ServerFacts:
     """Read the script's output.
 
     Args:
         output: The output; missing or malformed facts are left out.
-        asked: Our time before, in seconds since 1970.
+        asked_at: Our time before, in seconds since 1970.
         answered: Our time after.
     """
     facts = FactLines(output)
@@ -104,7 +104,7 @@ def read(output: str, *, asked: float, answered: float) -> ServerFacts:
     return ServerFacts(
         user=facts.first("user"),
         system=release.get("PRETTY_NAME", ""),
-        skew=_skew(facts.first("time"), asked, answered),
+        skew=_skew(facts.first("time"), asked_at, answered),
         memory=facts.memory(),
         root=facts.first("root"),
         disk=facts.disk(),
@@ -131,12 +131,12 @@ def publisher_of(port: int, containers: Iterable[Container]) -> Container | None
     return None
 
 
-def _skew(server_time: str, asked: float, answered: float) -> float:
+def _skew(server_time: str, asked_at: float, answered: float) -> float:
     """The distance of the server's (whole) second from the time between question and answer."""
     if not server_time.isdecimal():
         return 0.0
     second = int(server_time)
-    return min(second + 1 - asked, 0.0) or max(second - answered, 0.0)
+    return min(second + 1 - asked_at, 0.0) or max(second - answered, 0.0)
 
 
 def _addresses(rows: Sequence[str], connection: str) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
 
 async def _jobs(engine: Engine | None, state: EngineState, project: str | None) -> tuple[JobState, ...]:
     """The project's jobs; none where they cannot be asked for, which other findings say."""
-    own = [one for one in state.containers if one.labels.get(labels.PROJECT) == project]
+    own = [container for container in state.containers if container.labels.get(labels.PROJECT) == project]
     if engine is None or project is None:
         return ()
     try:

@@ -194,8 +194,8 @@ def address(name: str | None = None) -> SandboxAddress:
     home = Home.of(name)
     saved = home.address()
     if saved is None:
-        other = "" if home.name == DEFAULT else f" --name {home.name}"
-        raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{other}`")
+        option = "" if home.name == DEFAULT else f" --name {home.name}"
+        raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{option}`")
     return saved
 
 

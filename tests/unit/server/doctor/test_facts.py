@@ -42,7 +42,7 @@ def test_facts_are_read() -> None:
 @given(st.text())
 def test_any_output_is_read(output: str) -> None:
     """Reading never fails, whatever a server prints."""
-    read(output, asked=1.0, answered=2.0)
+    read(output, asked_at=1.0, answered=2.0)
 
 
 def test_this_machine_s_facts_are_read() -> None:
@@ -50,7 +50,7 @@ def test_this_machine_s_facts_are_read() -> None:
     argv = ("sh", "-c", script(), "sh", "/nonexistent/docker", "overlay2")
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
     assert done.stderr == ""
-    facts = read(done.stdout, asked=time.time(), answered=time.time())
+    facts = read(done.stdout, asked_at=time.time(), answered=time.time())
     assert abs(facts.skew) < 60
     assert (facts.user, facts.root) == (getpass.getuser(), "/nonexistent/docker")
     assert facts.memory["MemTotal"] > 0
@@ -69,4 +69,4 @@ def test_this_machine_s_facts_are_read() -> None:
 )
 def test_a_clock_s_skew(clock: int, asked: float, answered: float, skew: float) -> None:
     """It is what neither the clock's whole seconds nor the duration of the answer explain."""
-    assert read(f"time\t{clock}\n", asked=asked, answered=answered).skew == pytest.approx(skew)
+    assert read(f"time\t{clock}\n", asked_at=asked, answered=answered).skew == pytest.approx(skew)

@@ -34,7 +34,7 @@ allowed\t8443
 allowed\tnonsense
 """
 
-FACTS = read(OUTPUT, asked=1000.2, answered=1000.4)
+FACTS = read(OUTPUT, asked_at=1000.2, answered=1000.4)
 
 
 def container(name: str, *published: PublishedPort, role: str | None = None) -> Container:

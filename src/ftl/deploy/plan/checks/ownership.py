@@ -83,11 +83,11 @@ def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
     names = [change.name for change in diff.services] + [change.name for change in diff.dependencies]
     stems = {f"{project}-{name}": name for name in names}
     for container in diff.observed.containers:
-        other, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
-        stem = f"{other}-{service}"
-        if other and service and other != project and stem in stems:
+        owner, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+        stem = f"{owner}-{service}"
+        if owner and service and owner != project and stem in stems:
             yield (
-                f"`{stems[stem]}` of project {project} would have the same names as `{service}` of project {other}",
+                f"`{stems[stem]}` of project {project} would have the same names as `{service}` of project {owner}",
                 _RENAME,
             )
 

@@ -53,8 +53,8 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
         entrypoint=command_words(service.entrypoint),
         mounts=_mounts(project.name, service.mounts),
         publish=tuple(
-            Publish(one.container_port, one.host_port, one.address.strip("[]"), one.protocol)
-            for one in service.published
+            Publish(forward.container_port, forward.host_port, forward.address.strip("[]"), forward.protocol)
+            for forward in service.published
         ),
         ulimits=_limits(service.container),
         healthcheck=_healthcheck(service.container),
@@ -204,8 +204,12 @@ def hook_command(command: str | tuple[str, ...]) -> tuple[tuple[str, ...], tuple
 
 def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
     return tuple(
-        Mount(volume_name(project, one.source) if one.is_named else one.source, one.target, one.read_only)
-        for one in mounts
+        Mount(
+            volume_name(project, mount.source) if mount.is_named else mount.source,
+            mount.target,
+            mount.read_only,
+        )
+        for mount in mounts
     )
 
 

@@ -102,7 +102,7 @@ def _built_dependencies(diff: Diff, keep: int, removed: Set[str]) -> Iterator[st
 
 def _removed(diff: Diff, step: Step) -> tuple[ContainerRef, ...]:
     if isinstance(step, RemoveJobs):
-        running = {one.id for one in diff.observed.containers if one.state == "running"}
+        running = {container.id for container in diff.observed.containers if container.state == "running"}
         return tuple(ref for ref in step.containers if ref.id not in running)
     return step.containers if isinstance(step, StopAndRemove) else ()
 
@@ -129,21 +129,21 @@ def policy_track(diff: Diff) -> Track:
     """
     observed = diff.observed
     live = observed.live_releases
-    stay = [one for one in observed.services if one.labels[labels.RELEASE] in live]
+    stay = [container for container in observed.services if container.labels[labels.RELEASE] in live]
     stay += observed.dependencies.values()
     if observed.proxy is not None and not diff.request.upgrade_proxy:
-        stay += [one for one in observed.containers if one.id == observed.proxy.container]
+        stay += [container for container in observed.containers if container.id == observed.proxy.container]
     leave = {container.id for removed in diff.removed for container in removed.containers}
     leave |= {container.id for change in diff.starting for container in change.current}
-    leave |= {one.id for change in diff.services for one in (*change.leftovers, *change.leaving)}
+    leave |= {container.id for change in diff.services for container in (*change.leftovers, *change.leaving)}
     leave |= {container.id for container in _replaced_dependencies(diff)}
     without = [
-        one
-        for one in stay
-        if one.state == "running"
-        and one.id in observed.policies
-        and observed.policies[one.id] != one.labels.get(labels.RESTART, "always")
-        and one.id not in leave
+        container
+        for container in stay
+        if container.state == "running"
+        and container.id in observed.policies
+        and observed.policies[container.id] != container.labels.get(labels.RESTART, "always")
+        and container.id not in leave
     ]
     return (SetRestartPolicy(refs(without)),) if without else ()
 
@@ -178,7 +178,9 @@ def _retire(
 ) -> Track:
     network = network_of(diff.project)
     stopped = stopped_before(diff)
-    serving = [one for one in containers if one.state == "running" and one.id not in stopped]
+    serving = [
+        container for container in containers if container.state == "running" and container.id not in stopped
+    ]
     addresses = tuple(
         endpoint.address
         for container in serving
@@ -200,8 +202,8 @@ def running_hooks(diff: Diff) -> Iterator[Container]:
 def stop_timeout(diff: Diff, container: Container) -> float:
     """Seconds that a container of a service gets to end."""
     name = container.labels[labels.SERVICE]
-    found = (service.stop_timeout for service in diff.project.services if service.name == name)
-    return next(found, STOP_SECONDS)
+    timeouts = (service.stop_timeout for service in diff.project.services if service.name == name)
+    return next(timeouts, STOP_SECONDS)
 
 
 def interrupted(diff: Diff) -> Iterator[Container]:

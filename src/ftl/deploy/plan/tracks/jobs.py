@@ -37,7 +37,7 @@ def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
     """Refuse a server without cron, and remove what interrupted deploys left."""
     if diff.changes and diff.changed:
         yield (CheckCron(tuple(sorted({change.job.timezone for change in diff.changes}))),)
-    fresh = [one for one in diff.old if ".new-" in one.name]
+    fresh = [container for container in diff.old if ".new-" in container.name]
     if fresh:
         yield (RemoveJobs(_refs(fresh)),)
 
@@ -84,20 +84,24 @@ def before_switch(diff: JobsDiff) -> Track:
     A line is only an occasion: which container has the job's name, and so which schedule counts, is decided by the
     renaming after the switch. Wherever a deploy is cut, each job that is there is started at its own times.
     """
-    lines = {_line(one) for one in diff.live}
-    both = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
-    if both == lines:
+    lines = {_line(container) for container in diff.live}
+    every = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
+    if every == lines:
         return ()
     before = tuple(sorted(lines, key=_order))
-    return (WriteCrontab(diff.project, tuple(sorted(both, key=_order)), before),)
+    return (WriteCrontab(diff.project, tuple(sorted(every, key=_order)), before),)
 
 
 def after_switch(diff: JobsDiff, release: str) -> Track:
     """Switch the containers; then write the crontab without the lines of the old ones."""
     changed = {change.name: change for change in diff.changes}
-    gone = {one.id for one in diff.removed}
-    stay = [one for one in diff.live if one.id not in gone and one.labels[labels.JOB] not in changed]
-    lines = [_line(one) for one in stay] + [_fresh_line(diff, change) for change in diff.changes]
+    gone = {container.id for container in diff.removed}
+    stay = [
+        container
+        for container in diff.live
+        if container.id not in gone and container.labels[labels.JOB] not in changed
+    ]
+    lines = [_line(container) for container in stay] + [_fresh_line(diff, change) for change in diff.changes]
     if not lines and not diff.removed:
         return ()
     switches = [
@@ -105,8 +109,8 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
         for change in diff.changes
         if change.creates
     ]
-    switches += [_switch(diff, one.labels[labels.JOB], one, "") for one in diff.removed]
-    names = tuple(one.labels[labels.JOB] for one in diff.removed)
+    switches += [_switch(diff, container.labels[labels.JOB], container, "") for container in diff.removed]
+    names = tuple(container.labels[labels.JOB] for container in diff.removed)
     write = WriteCrontab(diff.project, tuple(sorted(lines, key=_order)), removed=names)
     return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
 
@@ -114,37 +118,46 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
 def stop_track(observed: Observed, services: Sequence[str]) -> Track:
     """Take the jobs of services from cron, and stop their runs; the containers stay."""
     on_server = observed.of_role(labels.ROLE_JOB)
-    own = [one for one in on_server if one.labels[labels.SERVICE] in services]
-    live = [one for one in own if is_live_job(one)]
+    own = [container for container in on_server if container.labels[labels.SERVICE] in services]
+    live = [container for container in own if is_live_job(container)]
     steps: list[Step] = []
     if live:
-        switches = (JobSwitch(one.name, "", ContainerRef(one.id, one.name), stopped_job(one)) for one in live)
-        stay = [_line(one) for one in on_server if is_live_job(one) and one not in live]
-        names = tuple(sorted(one.labels[labels.JOB] for one in live))
+        switches = (
+            JobSwitch(container.name, "", ContainerRef(container.id, container.name), stopped_job(container))
+            for container in live
+        )
+        stay = [
+            _line(container) for container in on_server if is_live_job(container) and container not in live
+        ]
+        names = tuple(sorted(container.labels[labels.JOB] for container in live))
         steps.append(SwitchJobs(tuple(switches)))
         steps.append(WriteCrontab(observed.project, tuple(sorted(stay, key=_order)), removed=names))
-    if running := [one for one in own if one.state in ("running", "paused")]:
+    if running := [container for container in own if container.state in ("running", "paused")]:
         steps.append(StopContainers(running[0].labels[labels.SERVICE], _refs(running), STOP_SECONDS))
     return tuple(steps)
 
 
 def clean_track(diff: JobsDiff) -> Track:
     """Remove old containers. The last one that ran stays, for its log and its exit code."""
-    removed = {one.labels[labels.JOB] for one in diff.removed}
-    removed |= {one.labels[labels.JOB] for one in diff.old} - {change.name for change in diff.changes}
+    removed = {container.labels[labels.JOB] for container in diff.removed}
+    removed |= {container.labels[labels.JOB] for container in diff.old} - {
+        change.name for change in diff.changes
+    }
     replaced = [change.current for change in diff.changes if change.creates and change.current is not None]
     going = sorted(
-        [*diff.old, *replaced, *diff.removed], key=lambda one: (one in replaced, one.created), reverse=True
+        [*diff.old, *replaced, *diff.removed],
+        key=lambda container: (container in replaced, container.created),
+        reverse=True,
     )
     kept: set[str] = set()
     remove = []
-    for one in going:
-        name = one.labels[labels.JOB]
-        ran = one.state != "created" and ".new-" not in one.name
+    for container in going:
+        name = container.labels[labels.JOB]
+        ran = container.state != "created" and ".new-" not in container.name
         if ran and name not in kept | removed:
             kept.add(name)
-        elif ".new-" not in one.name:
-            remove.append(one)
+        elif ".new-" not in container.name:
+            remove.append(container)
     return (RemoveJobs(_refs(remove)),) if remove else ()
 
 
@@ -173,4 +186,4 @@ def _line(container: Container) -> CronLine:
 
 
 def _refs(containers: Sequence[Container]) -> tuple[ContainerRef, ...]:
-    return tuple(ContainerRef(one.id, one.name) for one in containers)
+    return tuple(ContainerRef(container.id, container.name) for container in containers)

@@ -62,7 +62,7 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
     network = network_of(project)
     ground: list[Step] = []
     # That of a cluster is made by `ftl setup`, which knows how the servers reach each other.
-    if network not in {one.name for one in observed.networks} and not project.is_cluster:
+    if network not in {existing.name for existing in observed.networks} and not project.is_cluster:
         ground.append(EnsureNetwork(project.name, network))
     existing = {volume.name for volume in observed.volumes}
     volumes = (volume_name(project.name, name) for name in project.volumes)
@@ -167,7 +167,7 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
     connected = (
         proxy is not None
         and network in proxy.networks
-        and network in {one.name for one in diff.observed.networks}
+        and network in {existing.name for existing in diff.observed.networks}
         and known is not None
         and set(aliases) <= named
         and not without

@@ -54,7 +54,7 @@ def _service(diff: Diff, change: ServiceChange) -> WatchedService:
         change.name,
         _old_alias(diff, change),
         diff.switched[change.name],
-        tuple(ContainerRef(one.id, one.name) for one in change.current),
+        tuple(ContainerRef(container.id, container.name) for container in change.current),
         diff.new_containers(change),
         idle=not change.service.proxied_port,
     )
