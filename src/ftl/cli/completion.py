@@ -57,16 +57,19 @@ class CompletionContext:
         return match[1] if match else ""
 
     def environments(self) -> list[str]:
-        """Names of the environments: those of files ftl.NAME.yaml beside ftl.yaml."""
+        """Names of environments: of files ftl.NAME.yaml, and of previews that were seen."""
         folder = os.path.dirname(self.file) or "."  # noqa: PTH120
         matches = [re.fullmatch(r"ftl\.([A-Za-z0-9_-]+)\.yaml", name) for name in os.listdir(folder)]  # noqa: PTH208
-        return sorted(match[1] for match in matches if match)
+        return [
+            *sorted(match[1] for match in matches if match and match[1] != "preview"),
+            *(f"preview/{name}" for name in self.seen("previews")),
+        ]
 
     def seen(self, kind: str) -> list[str]:
-        """Releases or servers that earlier commands have seen."""
+        """Releases, previews or servers that earlier commands have seen."""
         from ftl.cli.seen import seen
 
-        return seen(f"{kind}:{self.project()}" if kind == "releases" else kind)
+        return seen(kind if kind == "servers" else f"{kind}:{self.project()}")
 
     def servers(self) -> list[str]:
         """Servers: the sandbox, this machine, and those that earlier commands have used."""
@@ -107,6 +110,10 @@ def _releases(context: CompletionContext) -> Iterable[str]:
     return context.seen("releases")
 
 
+def _previews(context: CompletionContext) -> Iterable[str]:
+    return context.seen("previews")
+
+
 def _scales(context: CompletionContext) -> Iterable[str]:
     return [f"{name}=" for name in context.names("services")]
 
@@ -116,6 +123,7 @@ FINDERS: dict[tuple[str, str], Callable[[CompletionContext], Iterable[str]]] = {
     ("exec", "SERVICE"): _all,
     ("logs", "NAME"): _jobs,
     ("jobs", "NAME"): _jobs,
+    ("preview", "NAME"): _previews,
     ("", "SERVICE"): _services,
     ("", "SERVICE=N"): _scales,
     ("", "DEPENDENCY"): _dependencies,

@@ -17,6 +17,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plan": "Show what a deploy would do, without doing it.",
         "build": "Build the images of all or some services.",
         "deploy": "Build, send and start a new release without downtime.",
+        "preview": "Deploy the working tree beside the project, for some days.",
         "rollback": "Go back to an earlier release without downtime.",
     },
     "Operate": {

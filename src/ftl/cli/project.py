@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ftl.config.secrets import ProjectSecrets
 
 FILE = "ftl.yaml"
+
+PREVIEW_PREFIX = "preview/"
+"""Beginning of the value of -e that names a preview."""
 
 
 class LoadedProject(NamedTuple):
@@ -53,16 +57,17 @@ def load_project(
     from pathlib import Path
 
     from ftl.cli.address import resolve
-    from ftl.config import env_files, load, read_variables
+    from ftl.config import load
 
     path = Path(find_file(options.file))
     folder = path.resolve().parent
-    environment = _environment(options, path)
+    environment = find_environment(options, path)
     given = resolve(options.server) if options.server is not None else None
     project = load(
         path,
-        environment=environment,
-        variables=read_variables(folder, os.environ, env_files(environment)),
+        environment=environment.name,
+        preview=environment.preview,
+        variables=environment.variables(folder),
         server=given.server if given is not None else None,
         fetch=fetch,
     )
@@ -87,14 +92,16 @@ def load_project_secrets(options: Options) -> tuple[ProjectSecrets, Path, Variab
     """
     from pathlib import Path
 
-    from ftl.config import env_files, read_variables
     from ftl.config.loading import load_secrets
 
     path = Path(find_file(options.file))
     folder = path.resolve().parent
-    environment = _environment(options, path)
-    variables = read_variables(folder, os.environ, env_files(environment))
-    return load_secrets(path, environment=environment, variables=variables), folder, variables
+    environment = find_environment(options, path)
+    variables = environment.variables(folder)
+    secrets = load_secrets(
+        path, environment=environment.name, preview=environment.preview, variables=variables
+    )
+    return secrets, folder, variables
 
 
 def load_notifications(options: Options) -> tuple[Notification, ...]:
@@ -109,19 +116,42 @@ def load_notifications(options: Options) -> tuple[Notification, ...]:
     """
     from pathlib import Path
 
-    from ftl.config import env_files, loading, read_variables
+    from ftl.config import loading
 
     path = Path(find_file(options.file))
-    environment = _environment(options, path)
-    variables = read_variables(path.resolve().parent, os.environ, env_files(environment))
-    return loading.load_notifications(path, environment=environment, variables=variables)
+    environment = find_environment(options, path)
+    variables = environment.variables(path.resolve().parent)
+    return loading.load_notifications(
+        path, environment=environment.name, preview=environment.preview, variables=variables
+    )
 
 
-def _environment(options: Options, path: Path) -> str:
-    """The name of the environment, that of -e or $FTL_ENV; empty: none.
+class SelectedEnvironment(NamedTuple):
+    """The environment of a command.
+
+    Attributes:
+        name: Its name; empty: none.
+        preview: Whether it is a preview, whose overlay is ftl.preview.yaml.
+    """
+
+    name: str = ""
+    preview: bool = False
+
+    def variables(self, folder: Path) -> Variables:
+        """Variables for the ftl.yaml of a folder; `${FTL_ENV}` is the name of the environment."""
+        from ftl.config import env_files, read_variables
+        from ftl.config.models.project import PREVIEW
+
+        environ = {**os.environ, **({"FTL_ENV": self.name} if self.name else {})}
+        return read_variables(folder, environ, env_files(PREVIEW if self.preview else self.name))
+
+
+def find_environment(options: Options, path: Path) -> SelectedEnvironment:
+    """The environment that -e or $FTL_ENV names; `preview/NAME` is a preview.
 
     Raises:
-        UsageError: There is no such environment: no overlay of that name beside the file.
+        UsageError: There is no such environment: no overlay of that name beside the file; or the name of a preview
+            cannot be part of a host name.
     """
     from ftl.config.loading import overlay_path
     from ftl.suggestions import closest_match
@@ -129,9 +159,11 @@ def _environment(options: Options, path: Path) -> str:
     variable = os.environ.get("FTL_ENV", "")
     name = options.env if options.env is not None else variable
     if not name:
-        return ""
+        return SelectedEnvironment()
+    if name.startswith(PREVIEW_PREFIX):
+        return _preview(name.removeprefix(PREVIEW_PREFIX), path)
     if "/" not in name and overlay_path(path, name).is_file():
-        return name
+        return SelectedEnvironment(name)
     files = path.parent.glob(overlay_path(path, "*").name)
     known = sorted(file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for file in files)
     match = closest_match(name, known)
@@ -142,6 +174,31 @@ def _environment(options: Options, path: Path) -> str:
         cause="it is the value of $FTL_ENV" if options.env is None else None,
         hint=hint if known else new,
     )
+
+
+def _preview(name: str, path: Path) -> SelectedEnvironment:
+    from ftl.config.loading import overlay_path
+    from ftl.config.models.project import PREVIEW
+
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
+        fixed = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
+        raise UsageError(
+            f"`{name}` cannot be the name of a preview, which is part of its host name: "
+            "a-z, 0-9 and - between them, at most 40 characters",
+            hint=f"`{fixed}` can" if fixed else None,
+        )
+    overlay = overlay_path(path, PREVIEW)
+    if not overlay.is_file():
+        raise UsageError(
+            f"previews need {overlay.name} beside {path.name}: what is different in them, at least the domain",
+            hint='write `project: {domain: "${FTL_ENV}.preview.example.com"}` into it, with a domain of yours',
+        )
+    if overlay_path(path, name).is_file():
+        raise UsageError(
+            f"`{name}` is an environment: there is {overlay_path(path, name).name}",
+            hint="give the preview another name",
+        )
+    return SelectedEnvironment(name, preview=True)
 
 
 def _require_spelled_out(project: Project, options: Options) -> None:
@@ -162,6 +219,7 @@ class DeployedProject(NamedTuple):
         address: The server of the project, or that of --server.
         environment: Name of its environment; empty: none, or not known (--project).
         has_file: Whether its ftl.yaml was read.
+        preview_of: For a preview, the project's name in ftl.yaml itself; else empty.
     """
 
     project: str
@@ -169,6 +227,7 @@ class DeployedProject(NamedTuple):
     address: Address
     environment: str = ""
     has_file: bool = True
+    preview_of: str = ""
 
 
 project_option = click.option(
@@ -193,7 +252,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
     from pathlib import Path
 
     from ftl.cli.address import resolve
-    from ftl.config import env_files, load_address, read_variables
+    from ftl.config import load_address
 
     given = resolve(options.server) if options.server is not None else None
     if name is not None:
@@ -202,16 +261,19 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
         return DeployedProject(name, Path.cwd(), given, has_file=False)
     path = Path(find_file(options.file))
     folder = path.resolve().parent
-    environment = _environment(options, path)
+    environment = find_environment(options, path)
     project = load_address(
         path,
-        environment=environment,
-        variables=read_variables(folder, os.environ, env_files(environment)),
+        environment=environment.name,
+        preview=environment.preview,
+        variables=environment.variables(folder),
         server=given.server if given else None,
     )
     if changes:
         _require_spelled_out(project, options)
-    return DeployedProject(project.name, folder, _address(project, given), environment)
+    return DeployedProject(
+        project.name, folder, _address(project, given), environment.name, preview_of=project.preview_of
+    )
 
 
 def _address(project: Project, given: Address | None) -> Address:

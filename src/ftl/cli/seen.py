@@ -34,3 +34,11 @@ def remember(project: str, server: str, releases: Sequence[str] = ()) -> None:
         if kept and kept != before:
             values[key] = kept
     write_json(path, values)
+
+
+def remember_previews(project: str, names: Sequence[str]) -> None:
+    """Keep the previews of a project, in place of those that were seen before."""
+    path = state_file(FILE)
+    values = read_json(path)
+    values[f"previews:{project}"] = list(names)[:_KEPT]
+    write_json(path, values)

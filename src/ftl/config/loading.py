@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
-from ftl.config.models.project import Project, Server
+from ftl.config.models.project import PREVIEW, Project, Server
 from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.secrets import ProjectSecrets
+from ftl.config.variables.interpolation import InterpolationError, interpolate
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
@@ -41,6 +42,7 @@ def load(
     path: Path,
     *,
     environment: str = "",
+    preview: bool = False,
     variables: Variables,
     server: Server | None = None,
     fetch: bool = True,
@@ -51,6 +53,7 @@ def load(
         path: The file; relative paths in it start from its folder.
         environment: Name of the environment whose overlay is merged over the file (`overlay` has the rules), and with
             which the project's name ends unless the overlay has another; empty: none.
+        preview: It is the name of a preview, whose overlay is ftl.preview.yaml.
         variables: Values for `${...}`; their problems are reported with the file's.
         server: Replaces the file's server.
         fetch: Fetch the secrets that the file uses; otherwise each has a placeholder for its value.
@@ -63,7 +66,7 @@ def load(
     """
     problems = Problems()
     problems.extend(variables.problems)
-    root = _merged(path, environment, problems)
+    root = _merged(path, environment, problems, preview=preview)
     folder = path.resolve().parent
     secrets = ProjectSecrets(root, folder, variables)
     source = secrets.source(problems, fetch=fetch)
@@ -78,6 +81,7 @@ def load(
     return replace(
         _with_built_names(project),
         environment=environment,
+        preview_of=_base_name(path, variables) if preview else "",
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
         volumes=volumes,
@@ -87,7 +91,12 @@ def load(
 
 
 def load_address(
-    path: Path, *, environment: str = "", variables: Variables, server: Server | None = None
+    path: Path,
+    *,
+    environment: str = "",
+    preview: bool = False,
+    variables: Variables,
+    server: Server | None = None,
 ) -> Project:
     """Read no more of a project's file than its name, its server and whether it is protected.
 
@@ -96,6 +105,7 @@ def load_address(
     Args:
         path: As for `load`.
         environment: As for `load`.
+        preview: As for `load`.
         variables: As for `load`.
         server: Replaces the file's server.
 
@@ -106,7 +116,7 @@ def load_address(
         ConfigError: The file cannot be parsed, or one of the two is wrong.
     """
     problems = Problems()
-    root = _merged(path, environment, problems)
+    root = _merged(path, environment, problems, preview=preview)
     name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
     needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
@@ -116,11 +126,16 @@ def load_address(
     check(project, reader)
     if errors := problems.sorted():
         raise ConfigError(errors)
-    return replace(_narrowed(project, server), environment=environment, services=())
+    return replace(
+        _narrowed(project, server),
+        environment=environment,
+        preview_of=_base_name(path, variables) if preview else "",
+        services=(),
+    )
 
 
 def load_notifications(
-    path: Path, *, environment: str = "", variables: Variables
+    path: Path, *, environment: str = "", preview: bool = False, variables: Variables
 ) -> tuple[Notification, ...]:
     """Read no more of a project's file than `notify`, and fetch no more than the secrets in it.
 
@@ -129,13 +144,14 @@ def load_notifications(
     Args:
         path: As for `load`.
         environment: As for `load`.
+        preview: As for `load`.
         variables: As for `load`.
 
     Raises:
         ConfigError: The file cannot be parsed, or `notify` is wrong.
     """
     problems = Problems()
-    root, folder = _merged(path, environment, problems), path.resolve().parent
+    root, folder = _merged(path, environment, problems, preview=preview), path.resolve().parent
     others = {key: None for key in root.entries if key != "notify"}
     only = root.replace(others)
     secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), folder, variables)
@@ -148,7 +164,9 @@ def load_notifications(
     return section.notify
 
 
-def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> ProjectSecrets:
+def load_secrets(
+    path: Path, *, environment: str = "", preview: bool = False, variables: Variables
+) -> ProjectSecrets:
     """Read no more of a project's file than its secrets.
 
     A secret can be set before anything else in the file is complete: a `${NAME}` that has no value yet, for example.
@@ -156,20 +174,21 @@ def load_secrets(path: Path, *, environment: str = "", variables: Variables) -> 
     Args:
         path: As for `load`.
         environment: As for `load`.
+        preview: As for `load`.
         variables: As for `load`.
 
     Raises:
         ConfigError: The file cannot be parsed, or its secrets are wrong.
     """
     problems = Problems()
-    root = _merged(path, environment, problems)
+    root = _merged(path, environment, problems, preview=preview)
     secrets = ProjectSecrets(root, path.resolve().parent, variables, problems)
     if errors := problems.sorted():
         raise ConfigError(errors)
     return secrets
 
 
-def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
+def _merged(path: Path, environment: str, problems: Problems, *, preview: bool = False) -> MappingNode:
     """The file with the overlay of the environment.
 
     Raises:
@@ -178,7 +197,7 @@ def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
     base = _parse(path, problems)
     if not environment:
         return base
-    overlay = _parse(overlay_path(path, environment), problems, may_be_empty=True)
+    overlay = _parse(overlay_path(path, PREVIEW if preview else environment), problems, may_be_empty=True)
     for mark, message, hint in unknown_items(base, overlay):
         problems.add(mark, message, hint)
     for key, partner in (("server", "servers"), ("servers", "server")):
@@ -187,6 +206,8 @@ def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
                 {partner: None}
             )  # an environment may have one server where another has several
     merged = merge(base, overlay)
+    if preview:
+        merged = _on_base_server(merged, base)
     section, own = merged.get("project"), overlay.get("project")
     name = section.get("name") if isinstance(section, MappingNode) else None
     has_own_name = isinstance(own, MappingNode) and own.get("name") is not None
@@ -194,6 +215,30 @@ def _merged(path: Path, environment: str, problems: Problems) -> MappingNode:
         return merged
     named = replace(name, text=f"{name.text}-{environment}")
     return merged.replace({"project": section.replace({"name": named})})
+
+
+def _on_base_server(merged: MappingNode, base: MappingNode) -> MappingNode:
+    """A preview's file; without a server of its own it is deployed where the domain of ftl.yaml leads.
+
+    Its own domain is another one in each preview, for which ssh would know no host key.
+    """
+    section = base.get("project")
+    domain = section.get("domain") if isinstance(section, MappingNode) else None
+    if domain is None or merged.get("server") is not None or merged.get("servers") is not None:
+        return merged
+    return merged.replace({"server": domain})
+
+
+def _base_name(path: Path, variables: Variables) -> str:
+    """The project's name in ftl.yaml itself, the same for all its previews: FTL_ENV is not set in it."""
+    section = _parse(path, Problems()).get("project")
+    name = section.get("name") if isinstance(section, MappingNode) else section
+    if not isinstance(name, ScalarNode):
+        return ""
+    try:
+        return interpolate(name.text, lambda key: None if key == "FTL_ENV" else variables.get(key)).text
+    except InterpolationError:
+        return name.text
 
 
 def _parse(path: Path, problems: Problems, *, may_be_empty: bool = False) -> MappingNode:

@@ -210,6 +210,8 @@ async def _prepared(
 
 def _command_line(request: DeployRequest) -> str:
     """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
+    if request.preview is not None:
+        return f"preview up {request.preview.name}"
     options = (*(() if request.hooks else ("--no-hooks",)), *(("--end-hold",) if request.end_hold else ()))
     return " ".join(("deploy", *request.services, *options))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
+    from ftl.releases.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class NewRelease:
         adopt: Take over a project of this name that another repository deployed.
         end_hold: Let deploys go on again.
         watch: Seconds for which the server watches the release, and switches back by itself; 0: it does not.
+        preview: The preview that the project shall be, until its end; None: it is none.
     """
 
     hooks: bool = True
@@ -31,6 +33,7 @@ class NewRelease:
     adopt: bool = False
     end_hold: bool = False
     watch: float = 0.0
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,11 @@ class DeployRequest:
     def end_hold(self) -> bool:
         """Whether deploys may go on again."""
         return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
+
+    @property
+    def preview(self) -> Preview | None:
+        """The preview that the project shall be; None: the request says nothing of it."""
+        return self.purpose.preview if isinstance(self.purpose, NewRelease) else None
 
     @property
     def watch(self) -> float:

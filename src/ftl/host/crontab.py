@@ -1,4 +1,4 @@
-"""The deploy user's crontab on a server: the lines that start a project's jobs.
+"""The deploy user's crontab on a server: lines that start jobs and end previews.
 
 A line only wakes a script, which asks the job's container whether its schedule wants it now: cron on Debian knows no
 time zone but the server's. See docs/decisions/0023-jobs-by-the-servers-cron.md.
@@ -23,6 +23,9 @@ START_SECONDS = 120.0
 """For the crontab; for a job that another one may be starting, on an engine under load."""
 
 UTC = "UTC"
+
+EXPIRY = "*/5 * * * *"
+"""Schedule of the script that removes a preview once its time is over."""
 
 _PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
 
@@ -65,7 +68,26 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
         ServerError: The crontab cannot be read or written.
     """
     argv = _command("write", project, machine.engine_socket, _job_script())
-    text = "".join(f"{_fields(line)}|{line.container}\n" for line in lines)
+    await _write(machine, argv, "".join(f"{_fields(line)}|{line.container}\n" for line in lines))
+
+
+async def write_expiry(machine: Machine, project: str, places: Sequence[str]) -> None:
+    """Have the server remove a preview when its time is over, or do so no longer.
+
+    Args:
+        machine: The server.
+        project: The preview's project.
+        places: The proxy's container, the container of the release records and their folder in it; empty: no longer.
+
+    Raises:
+        ServerError: The crontab cannot be read or written.
+    """
+    argv = _command("expire", project, machine.engine_socket, expiry_script())
+    line = "|".join((EXPIRY, EXPIRY, " ".join((project, *places))))
+    await _write(machine, argv, f"{line}\n" if places else "")
+
+
+async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
     done = await machine.run(argv, stdin=text.encode(), timeout=SECONDS)
     if done.exit_code != 0:
         raise ServerError(
@@ -138,6 +160,13 @@ def _certificates_script() -> str:
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
         + program("ftl.host", "notify.sh", "certificates.sh")
+    )
+
+
+def expiry_script() -> str:
+    """The script that cron starts for each preview."""
+    return (
+        _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "expire.sh")
     )
 
 

@@ -1,11 +1,11 @@
 # The deploy user's crontab, of which a project has the lines that end with its mark. Runs on the server.
 #
-# $1: "check" or "write"; $2: the project.
+# $1: "check", "write" (jobs) or "expire" (a preview); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
-# "write": $3 is the engine's socket (or empty), $4 the text of job.sh; stdin has a line for each job:
-# fields where the server's clock is UTC|fields elsewhere|container.
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
+# "write", "expire": $3 is the engine's socket (or empty), $4 the text of job.sh or expire.sh; stdin has lines:
+# fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -90,12 +90,15 @@ fi
 
 command -v crontab >/dev/null || exit 0
 current
+case $action in
+expire) mark="# ftl-preview $project" script=expire.sh ;;
+*) mark="# ftl $project" script=job.sh ;;
+esac
 is_utc && utc=yes || utc=
-mark="# ftl $project"
-ours=$(while IFS='|' read -r in_utc elsewhere container; do
+ours=$(while IFS='|' read -r in_utc elsewhere arguments; do
     if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
-    printf '%s sh "$HOME/.ftl/job.sh" "%s" %s >/dev/null 2>&1 %s\n' \
-        "$fields" "$1" "$container" "$mark"
+    printf '%s sh "$HOME/.ftl/%s" "%s" %s >/dev/null 2>&1 %s\n' \
+        "$fields" "$script" "$1" "$arguments" "$mark"
 done)
-[ -z "$ours" ] || write_script job.sh "$2"
+[ -z "$ours" ] || write_script "$script" "$2"
 replace_lines "$mark" "$ours"

@@ -19,6 +19,9 @@ FILE = "audit.jsonl"
 KEPT = 500
 """Number of entries that are kept: about 80 kB, which every command reads with the records."""
 
+_RELEASING = ("deploy", "preview", "rollback")
+"""First words of the commands that make releases."""
+
 AuditOutcome = Literal["started", "done", "failed", "interrupted"]
 
 
@@ -90,7 +93,7 @@ def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord
         All of them, oldest first.
     """
     known = tuple(entries)
-    releases = {entry.release for entry in known if entry.command.partition(" ")[0] in ("deploy", "rollback")}
+    releases = {entry.release for entry in known if entry.command.partition(" ")[0] in _RELEASING}
     outcomes: dict[str, AuditOutcome] = {
         "live": "done",
         "replaced": "done",

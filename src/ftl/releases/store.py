@@ -23,7 +23,8 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError
 from ftl.json_fields import as_float, as_object, as_str, parse_json
-from ftl.releases import audit
+from ftl.releases import audit, preview
+from ftl.releases.preview import parse_preview
 from ftl.releases.record import ReleaseRecord, release_number
 from ftl.releases.watch import SUFFIX as WATCH
 from ftl.releases.watch import audited, parse_watches, with_watches
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.releases.audit import AuditEntry
+    from ftl.releases.preview import Preview
     from ftl.releases.watch import ReleaseWatch
 
 CONTAINER = "ftl-state"
@@ -74,6 +76,7 @@ class History:
         audit: The changes of the project, oldest first.
         watches: Release -> its watch, of those that have or had one.
         notify: Where the server sends messages by itself, as `ftl.host`'s notify.sh reads it; secret.
+        preview: Set where the project is a preview.
     """
 
     records: tuple[ReleaseRecord, ...] = ()
@@ -81,6 +84,7 @@ class History:
     audit: tuple[AuditEntry, ...] = ()
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
     notify: bytes = field(default=b"", repr=False)
+    preview: Preview | None = None
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -98,6 +102,7 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
         audited(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
         watches,
         files.get(f"{project}/{_NOTIFY}", b""),
+        parse_preview(files.get(f"{project}/{preview.FILE}", b"")),
     )
 
 
@@ -209,6 +214,18 @@ async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
 async def write_notify(engine: Engine, project: str, lines: bytes) -> None:
     """Say where the server sends messages by itself; nothing: nowhere."""
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_NOTIFY}": lines}))
+
+
+async def read_preview(engine: Engine, project: str) -> Preview | None:
+    """The preview that a project is; None: it is none."""
+    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}/{preview.FILE}") or {}
+    return parse_preview(files.get(preview.FILE, b""))
+
+
+async def write_preview(engine: Engine, project: str, stored: Preview | None) -> None:
+    """Say that a project is a preview, or none any more."""
+    data = stored.to_json() if stored is not None else b""
+    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{preview.FILE}": data}))
 
 
 async def write_watch(engine: Engine, project: str, watch: ReleaseWatch) -> None:

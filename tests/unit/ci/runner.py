@@ -41,10 +41,18 @@ def bare_environment(home: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "CI": "true", "RUNNER_TEMP": str(home / "temp")}
 
 
-def run_action(workspace: Path, inputs: dict[str, str]) -> Job:
-    """Run the steps of action.yml as GitHub's runner does; actions of others are left out."""
+def run_action(workspace: Path, inputs: dict[str, str], event: dict[str, str] | None = None) -> Job:
+    """Run the steps of action.yml as GitHub's runner does; actions of others are left out.
+
+    Args:
+        workspace: The checkout.
+        inputs: Inputs of the action.
+        event: `action` and `number` of a pull request's event.
+    """
     action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
     values = {name: str(given.get("default", "")) for name, given in action["inputs"].items()} | inputs
+    values = {f"inputs.{name}": value for name, value in values.items()}
+    values |= {f"github.event.{name}": (event or {}).get(name, "") for name in ("action", "number")}
     home = workspace.parent / "home"
     (home / "temp").mkdir(parents=True, exist_ok=True)
     files = {
@@ -85,10 +93,8 @@ def _run(command: list[str], environment: dict[str, str], folder: Path) -> subpr
     )
 
 
-def _expression(text: str, inputs: dict[str, str], home: Path) -> str:
-    known = {"runner.temp": str(home / "temp"), "github.run_id": "1"} | {
-        f"inputs.{k}": v for k, v in inputs.items()
-    }
+def _expression(text: str, values: dict[str, str], home: Path) -> str:
+    known = {"runner.temp": str(home / "temp"), "github.run_id": "1"} | values
     return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda match: known[match[1]], text)
 
 

@@ -145,6 +145,23 @@ def test_the_action_has_outputs(workspace: Path, secrets: dict[str, str]) -> Non
     assert set(declared) == set(job.outputs)
 
 
+@pytest.mark.parametrize(("action", "number"), [("opened", "7"), ("closed", "8"), ("", "")])
+def test_the_action_has_previews_of_pull_requests(
+    workspace: Path, secrets: dict[str, str], action: str, number: str
+) -> None:
+    """A closed one is removed, others are deployed; elsewhere there is none. `environment` has no say."""
+    overlay = f"project: {{domain: '${{FTL_ENV}}.{action}.example.org', nmae: x}}\n"
+    (workspace / "ftl.preview.yaml").write_text(overlay)
+    inputs = secrets | {"preview": "true", "expires": "24h", "environment": "production"}
+    job = run_action(workspace, inputs, {"action": action, "number": number})
+    assert job.code == 2, job.log
+    if number:
+        assert "did you mean `name`?" in job.log
+        assert ("### Deploy failed" in job.summary) == (action == "opened")
+    else:
+        assert "::error::preview needs a workflow that runs on pull_request" in job.log
+
+
 def test_the_action_needs_its_secrets(workspace: Path) -> None:
     """Empty secrets (a fork, another environment) are an error that says so."""
     job = run_action(workspace, {"ssh-key": "", "known-hosts": ""})

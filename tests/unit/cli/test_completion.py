@@ -15,7 +15,7 @@ from click.shell_completion import get_completion_class
 from ftl.cli.app import cli
 from ftl.cli.commands.completion import SHELLS, _script
 from ftl.cli.first_word import complete_first_word
-from ftl.cli.seen import remember, seen
+from ftl.cli.seen import remember, remember_previews, seen
 
 if TYPE_CHECKING:
     from .conftest import Cli
@@ -50,6 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ftl.yaml").write_text(FTL_YAML)
     (tmp_path / "ftl.staging.yaml").write_text("")
+    (tmp_path / "ftl.preview.yaml").write_text("")
     return tmp_path
 
 
@@ -110,19 +111,22 @@ def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> 
         ("ftl backup ", ["postgres", "cache"]),
         ("ftl restore c", ["cache"]),
         ("ftl scale we", ["web="]),
-        ("ftl -e ", ["staging"]),
+        ("ftl -e ", ["staging", "preview/pr-7"]),
         ("ftl deploy --env st", ["staging"]),
         ("ftl rollback ", ["r12", "r11"]),
         ("ftl run --release r1", ["r12", "r11"]),
         ("ftl --server ", ["sandbox", "local", "shop.example.org"]),
         ("ftl deploy --wait", ["--wait-lock"]),
         ("ftl sandbox d", ["down"]),
+        ("ftl preview down ", ["pr-7"]),
+        ("ftl -e preview/", ["preview/pr-7"]),
         ("ftl completion install z", ["zsh"]),
     ],
 )
 def test_values(home: Path, line: str, found: list[str]) -> None:
     """Commands, options, names of ftl.yaml, environments, and releases and servers that were seen."""
     remember("shop", "shop.example.org", ["r12", "r11"])
+    remember_previews("shop", ["pr-7"])
     assert complete(line) == found
 
 

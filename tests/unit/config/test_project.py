@@ -112,5 +112,13 @@ def test_a_service_can_be_made_without_a_file() -> None:
 def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
     """Each field of a section says what it means, or is no key of the file on purpose."""
     silent = {item.name for item in fields(section)} - set(keys_of(section))
-    assert silent <= {"masked", "marks", "known_hosts", "environment", "secret_users", "secret_values"}
+    assert silent <= {
+        "masked",
+        "marks",
+        "known_hosts",
+        "environment",
+        "preview_of",
+        "secret_users",
+        "secret_values",
+    }
     assert all(key.description.endswith((".", "...")) for key in keys_of(section).values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ftl.releases import audit
 from ftl.releases.audit import AuditEntry, begun, pack, parse, with_releases
@@ -14,6 +14,12 @@ from tests.support.fake_engine import FakeEngine
 
 DEPLOY = AuditEntry(10.0, "ana@laptop", "deploy", "r2", "done")
 KILLED = AuditEntry(20.0, "ci@runner", "rollback r1", "r3", "started")
+
+
+def test_a_preview_is_a_release_of_its_own() -> None:
+    """It is listed once, as what was asked for."""
+    up = replace(DEPLOY, command="preview up pr-7")
+    assert with_releases((up,), [ReleaseRecord("r2", "live", 9.0)]) == (up,)
 
 
 def test_entries_are_kept_beside_the_records() -> None:

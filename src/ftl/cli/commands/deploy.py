@@ -10,14 +10,19 @@ from ftl.cli.change import deploy_fields, print_deploy, wait_lock_option
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
 from ftl.cli.run import pass_options, run
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
+    from ftl.cli.output import Fields
+    from ftl.cli.project import LoadedProject
     from ftl.config import Project
     from ftl.deploy.deploying import DeployResult
+    from ftl.deploy.request import NewRelease
     from ftl.events import Emit
     from ftl.notifications.message import Message
 
@@ -76,51 +81,97 @@ def command(
     """
     from pathlib import Path
 
-    from ftl.cli.seen import remember
-    from ftl.cli.views.summary import append, result_text, summarised_failure
+    from ftl.cli.views.summary import summarised_failure
+    from ftl.deploy.request import NewRelease
 
     path = Path(summary) if summary is not None else None
     watched = 0.0 if watch is None else seconds("--watch", watch, least=30)
     with summarised_failure(path):
-        project, root, address = load_project(options, changes=True)
-
-        async def work(emit: Emit) -> DeployResult:
-            from ftl.deploy.backend import STANDALONE
-            from ftl.deploy.deploying import deploy
-            from ftl.deploy.origin import require_clean
-            from ftl.deploy.request import DeployRequest, NewRelease
-
-            if project.protected:
-                await require_clean(root)
-
-            request = DeployRequest(
-                project,
-                root,
-                services,
-                NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched),
-                build=build,
-                lock_wait=wait_lock,
+        loaded = load_project(options, changes=True)
+        if name := loaded.project.preview_of and loaded.project.environment:
+            raise UsageError(
+                f"`{name}` is a preview, which needs a time at which it ends",
+                hint=f"`ftl preview up {name}` deploys it",
             )
-            machines = address.machines(project=project.name)
-            if backup:
-                from ftl.operations.databases.deploy_backup import with_backups
-
-                backend = with_backups(STANDALONE)
-            else:
-                backend = STANDALONE
-            deploying = deploy(request, machines, emit=emit, backend=backend)
-            if not project.notify:
-                return await deploying
-            return await _notified(project, address, deploying, emit)
-
-        result = run(
-            options, "deploy", work, lambda result: deploy_fields(result, address.urls(project, result))
+        purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
+        make_release(
+            options,
+            loaded,
+            purpose,
+            services=services,
+            build=build,
+            lock_wait=wait_lock,
+            backup=backup,
+            summary=path,
         )
-        remember(project.name, address.server.host, [result.release])
-        if path is not None:
-            append(path, result_text(project.name, result, address.urls(project, result)))
-        if not options.json:
-            print_deploy(result, address.urls(project, result), address.host_requests(project))
+
+
+def make_release(
+    options: Options,
+    loaded: LoadedProject,
+    purpose: NewRelease,
+    *,
+    command: str = "deploy",
+    services: tuple[str, ...] = (),
+    build: bool = True,
+    lock_wait: float = 0.0,
+    backup: bool = False,
+    summary: Path | None = None,
+    before: Callable[[Emit], Awaitable[None]] | None = None,
+    more: Fields | None = None,
+) -> None:
+    """Deploy a project and print the result.
+
+    Args:
+        options: The global options.
+        loaded: The project.
+        purpose: What the release is for.
+        command: Name of the command in the JSON result.
+        services: Only these; empty for all.
+        build: Build first.
+        lock_wait: Seconds to wait for another deploy.
+        backup: Back up the databases first.
+        summary: Append the result to this file.
+        before: Called first.
+        more: Further fields of the JSON result.
+    """
+    from ftl.cli.seen import remember
+    from ftl.cli.views.summary import append, result_text
+
+    project, root, address = loaded
+
+    async def work(emit: Emit) -> DeployResult:
+        from ftl.deploy.backend import STANDALONE
+        from ftl.deploy.deploying import deploy
+        from ftl.deploy.origin import require_clean
+        from ftl.deploy.request import DeployRequest
+
+        if project.protected and purpose.preview is None:
+            await require_clean(root)
+        if before is not None:
+            await before(emit)
+        request = DeployRequest(project, root, services, purpose, build=build, lock_wait=lock_wait)
+        machines = address.machines(project=project.name)
+        if backup:
+            from ftl.operations.databases.deploy_backup import with_backups
+
+            backend = with_backups(STANDALONE)
+        else:
+            backend = STANDALONE
+        deploying = deploy(request, machines, emit=emit, backend=backend)
+        if not project.notify:
+            return await deploying
+        return await _notified(project, address, deploying, emit)
+
+    def fields(result: DeployResult) -> Fields:
+        return {**deploy_fields(result, address.urls(project, result)), **(more or {})}
+
+    result = run(options, command, work, fields)
+    remember(project.name, address.server.host, [result.release])
+    if summary is not None:
+        append(summary, result_text(project.name, result, address.urls(project, result)))
+    if not options.json:
+        print_deploy(result, address.urls(project, result), address.host_requests(project))
 
 
 async def _notified(

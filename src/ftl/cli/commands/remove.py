@@ -45,7 +45,7 @@ def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
         if result.belongings.kept_volumes:
             put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
 
-    change.run("remove", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, show)
+    change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
 
 
 async def _confirm(project: str, belongings: Belongings) -> None:
@@ -71,7 +71,8 @@ async def _confirm(project: str, belongings: Belongings) -> None:
         raise Interrupted("nothing was removed")
 
 
-def _fields(result: Removal) -> Fields:
+def removal_fields(result: Removal) -> Fields:
+    """The fields of a removal for --json."""
     belongings = result.belongings
     return {
         "server": result.plan.server,

@@ -69,6 +69,10 @@ __all__ = [
 ]
 
 
+PREVIEW = "preview"
+"""Name of the overlay that all previews share: ftl.preview.yaml."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo(Section):
     """`project:` name, domain and contact of the project."""
@@ -96,6 +100,8 @@ class Project(Section):
     Attributes:
         environment: Name of the environment, of which ftl.NAME.yaml and .env.NAME were read; empty: none.
             Not part of the file, and not of the plain form.
+        preview_of: For a preview, the project's name in ftl.yaml; ftl.preview.yaml and .env.preview were read for
+            `environment`. Empty: it is none; likewise.
         secret_users: Secrets that are used, with the services, dependencies or sections that use them; likewise.
         secret_values: Values of the secrets that were fetched; likewise.
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
@@ -174,6 +180,7 @@ class Project(Section):
         ),
     )
     environment: str = field(default="", compare=False)
+    preview_of: str = field(default="", compare=False)
     secret_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
@@ -183,6 +190,11 @@ class Project(Section):
     def name(self) -> str:
         """The project's name."""
         return self.project.name
+
+    @property
+    def overlay(self) -> str:
+        """The NAME of the ftl.NAME.yaml and .env.NAME that were read; empty: none."""
+        return PREVIEW if self.preview_of else self.environment
 
     @property
     def is_cluster(self) -> bool:

@@ -116,7 +116,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     """
     lines: list[str] = []
     argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
-    variables = read_variables(context.root, os.environ, env_files(context.project.environment))
+    variables = read_variables(context.root, os.environ, env_files(context.project.overlay))
     async with dependency_tunnels(context.machine, context.engine, context.project) as ports:
         env = {**variables, **_environment(context, step, ports)}
         try:

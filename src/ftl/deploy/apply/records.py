@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.runners import Decision, Runners
-from ftl.deploy.plan.steps import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    CompactRecords,
+    Decide,
+    EnsureStore,
+    Record,
+    SetHold,
+    SetPreview,
+)
+from ftl.host import crontab
+from ftl.proxy.names import Installation
 from ftl.releases import store
 
 if TYPE_CHECKING:
@@ -56,6 +66,17 @@ async def set_hold(context: DeployContext, step: SetHold) -> None:
     before = context.observed.hold
     context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before))
     await store.write_hold(context.engine, step.project, step.hold)
+
+
+@RUNNERS.runs(SetPreview)
+async def set_preview(context: DeployContext, step: SetPreview) -> None:
+    """Store the preview, and write or remove the line of the crontab that ends it.
+
+    It is not undone: what a deploy that fails leaves behind, such as volumes, shall be removed as well.
+    """
+    await store.write_preview(context.engine, step.project, step.preview)
+    places = (Installation().container, store.CONTAINER, store.ROOT) if step.preview is not None else ()
+    await crontab.write_expiry(context.machine, step.project, places)
 
 
 def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
     from ftl.releases.audit import AuditEntry
+    from ftl.releases.preview import Preview
     from ftl.releases.record import ReleaseRecord
     from ftl.releases.store import Hold
     from ftl.releases.watch import ReleaseWatch
@@ -74,6 +75,7 @@ class Observed:
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
+        preview: Set where the project is a preview.
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
@@ -93,6 +95,7 @@ class Observed:
     releases: tuple[ReleaseRecord, ...] = ()
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
+    preview: Preview | None = None
     unsettled: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
@@ -302,6 +305,7 @@ async def look(
         audit=history.result().audit,
         watches=history.result().watches,
         notify=history.result().notify,
+        preview=history.result().preview,
     )
     policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
     return replace(observed, policies=policies)

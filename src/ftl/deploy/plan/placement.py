@@ -41,6 +41,7 @@ from ftl.deploy.plan.steps import (
     SendImages,
     ServiceStep,
     SetHold,
+    SetPreview,
     SetRestartPolicy,
     StartContainers,
     StartDependency,
@@ -83,7 +84,7 @@ _PROXIES = (
     RepairSwitch,
     Switch,
 )
-_MANAGERS = (AmendRecords, CompactRecords, Record, SetHold)
+_MANAGERS = (AmendRecords, CompactRecords, Record, SetHold, SetPreview)
 _FIRST = (CheckCron, CreateJob, RemoveJobs, RunHook, SwitchJobs, WriteCrontab)
 _OF_CONTAINERS = (RestartContainers, SetRestartPolicy, StopAndRemove, StopContainers, StopOld, WaitHealthy)
 

@@ -9,6 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
+from ftl.deploy.plan.checks.previews import refuse_not_preview
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
@@ -21,10 +22,12 @@ from ftl.deploy.plan.steps import (
     ApplySite,
     AwaitCertificates,
     BringImage,
+    CheckCron,
     Decide,
     Record,
     RemoveSite,
     SetHold,
+    SetPreview,
     Step,
     Switch,
 )
@@ -83,6 +86,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
             the data of what stays.
     """
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
+    refuse_not_preview(diff)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_taken_names(diff)
     refuse_shared_data(diff)
@@ -113,11 +117,16 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
     begin = (Record(project, release_record(diff, author, "started")),) if diff.makes_release else ()
+    cron: Track = (CheckCron(()),) if diff.request.preview is not None else ()
     prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
     images = tuple(image_tracks(diff))
     # On a server without a proxy, all images travel together, or while that of the proxy is pulled.
     together = any(isinstance(step, BringImage) for track in prepare for step in track)
+    # First: a preview that nothing would remove leaves nothing, not even a network.
+    yield Stage("cron", (cron,))
     yield Stage("prepare", (*prepare, *(images if together else ())))
+    # Before the record, and all that could have data: the server removes what a deploy that is killed leaves behind.
+    yield Stage("preview", (_preview(diff, author),))
     yield Stage("record", (begin, _repaired_records(diff)))
     yield Stage("images", () if together else images)
     dependencies = (
@@ -189,6 +198,14 @@ def _hold(diff: Diff, author: Author) -> Track:
     if not isinstance(purpose, RestoredRelease) or not purpose.hold:
         return ()
     return (SetHold(diff.project.name, Hold(purpose.hold, author.name, author.time)),)
+
+
+def _preview(diff: Diff, author: Author) -> Track:
+    asked, before = diff.request.preview, diff.observed.preview
+    if asked is None:
+        return ()
+    since = before.since if before is not None else author.time
+    return (SetPreview(diff.project.name, replace(asked, since=since, by=author.name)),)
 
 
 def _end_of_hold(diff: Diff) -> Track:

@@ -84,7 +84,7 @@ async def build_images(
         engine=engine,
         builder=builder.result(),
         environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
-        variables={**read_variables(root, environ, env_files(project.environment)), **project.secret_values},
+        variables={**read_variables(root, environ, env_files(project.overlay)), **project.secret_values},
         labels={labels.PROJECT: project.name, **commit.result()},
         server_platform=platform,
         engine_platform=info.result().platform,

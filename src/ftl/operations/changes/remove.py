@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
+from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
@@ -19,6 +20,7 @@ from ftl.deploy.plan.steps import (
     RemoveVolumes,
     SetHold,
     SetNotifications,
+    SetPreview,
     StopAndRemove,
     WriteCrontab,
 )
@@ -70,6 +72,7 @@ async def remove(
     volumes: bool,
     emit: Emit,
     confirm: Callable[[Belongings], Awaitable[None]],
+    preview: tuple[str, str] | None = None,
 ) -> Removal:
     """Remove a project; a dry run only lists what it has, and does not ask.
 
@@ -79,12 +82,16 @@ async def remove(
         volumes: Remove its named volumes, too.
         emit: Receives progress events.
         confirm: Asks whether to go on; raises where it must not.
+        preview: Identity of the preview that the project must be; where nothing is left of it, there is nothing to do.
 
     Raises:
-        UsageError: It has nothing there.
+        UsageError: It has nothing there, or is not that preview.
         ServerError, LockHeld, EngineError.
     """
     async with open_change(request, machines) as change:
+        if preview is not None and not is_deployed(change.observed, preview):
+            # Its time is over, and the server has removed it.
+            return Removal(Plan(change.observed.server, request.project, "", ()), Belongings())
         found = belongings(change.observed, volumes=volumes)
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
         if plan_remove(change.observed, volumes=volumes).empty:
@@ -93,6 +100,7 @@ async def remove(
                 + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
                 hint="`--volumes` removes them with their data" if found.kept_volumes else None,
             )
+        command = "remove" if preview is None else f"preview down {preview[1]}"
         here = await images_here(request.project)
         if not request.dry_run:
             await confirm(found)
@@ -103,7 +111,7 @@ async def remove(
             services=(),
         )
         applied = await change.run(
-            "remove", project, lambda server: plan_remove(server, here, volumes=volumes), emit=emit
+            command, project, lambda server: plan_remove(server, here, volumes=volumes), emit=emit
         )
     return Removal(applied.plan, found)
 
@@ -151,6 +159,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
     job_names = tuple(
         sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
     )
+    ends_preview = observed.preview is not None and not found.kept_volumes
     stages = (
         Stage(
             "crontab",
@@ -175,6 +184,9 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
                 (SetNotifications(observed.project, b""),) if observed.notify else (),
+                # What is deployed under this name later must not be removed at the preview's end, but volumes that
+                # stay must.
+                (SetPreview(observed.project, None),) if ends_preview else (),
             ),
         ),
     )

@@ -43,7 +43,15 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
     UpgradeProxy,
 )
-from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Decide, EnsureStore, Record, SetHold
+from ftl.deploy.plan.steps.records import (
+    AmendRecords,
+    CompactRecords,
+    Decide,
+    EnsureStore,
+    Record,
+    SetHold,
+    SetPreview,
+)
 from ftl.deploy.plan.steps.services import (
     CreateService,
     RemoveServices,
@@ -92,6 +100,7 @@ __all__ = [
     "SetDrained",
     "SetHold",
     "SetNotifications",
+    "SetPreview",
     "SetRestartPolicy",
     "StartContainers",
     "StartDependency",

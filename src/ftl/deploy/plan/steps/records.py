@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import Step
+from ftl.figures import utc
 
 if TYPE_CHECKING:
+    from ftl.releases.preview import Preview
     from ftl.releases.record import ReleaseRecord
     from ftl.releases.store import Hold
 
@@ -76,6 +78,21 @@ class SetHold(Step):
     @property
     def text(self) -> str:
         return f"put deploys on hold ({self.hold.reason})" if self.hold is not None else "let deploys go on"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPreview(Step):
+    """Have the server remove the project at the end of its time, or do so no longer."""
+
+    kind: ClassVar[str] = "set_preview"
+    project: str
+    preview: Preview | None
+
+    @property
+    def text(self) -> str:
+        if self.preview is None:
+            return "forget that it is a preview"
+        return f"have the server remove it at {utc(self.preview.until)}"
 
 
 @dataclass(frozen=True, slots=True)

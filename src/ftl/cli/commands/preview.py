@@ -1,0 +1,296 @@
+"""`ftl preview up`, `list` and `down`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ftl.cli.change import ChangeCall, wait_lock_option
+from ftl.cli.commands.deploy import make_release
+from ftl.cli.options import seconds
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import (
+    PREVIEW_PREFIX,
+    SelectedEnvironment,
+    find_file,
+    load_project,
+    load_target,
+    project_option,
+)
+from ftl.cli.run import pass_options, run
+from ftl.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ftl.cli.address import Address
+    from ftl.cli.options import Options
+    from ftl.config import Project
+    from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.remove import Belongings, Removal
+    from ftl.operations.views.previews import DeployedPreview
+    from ftl.ssh.machine import Machine
+
+EXPIRES = "72h"
+SHORTEST = 600.0
+"""Seconds; the server looks every five minutes."""
+
+_ANY = "list"
+"""A name for a look at all previews: they have one server."""
+
+HEADER = ("NAME", "AGE", "ENDS IN", "URL", "BY")
+
+pull_request = click.option(
+    "--pr", type=click.IntRange(min=1), metavar="N", help="In place of NAME: pr-N, for pull request N."
+)
+
+
+@click.group()
+def command() -> None:
+    """Deploy the working tree beside the project, for some days.
+
+    A preview is an environment of its own, with ftl.preview.yaml merged over ftl.yaml and .env.preview read over .env.
+    Its name is ${FTL_ENV} in these files, for its domain. Other commands take it as `-e preview/NAME`.
+    """
+
+
+@command.command("up")
+@click.argument("name", required=False)
+@pull_request
+@click.option(
+    "--expires",
+    metavar="DURATION",
+    default=EXPIRES,
+    show_default=True,
+    help="The server removes it with its data after this time, from now on.",
+)
+@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@wait_lock_option
+@click.option(
+    "--summary",
+    metavar="FILE",
+    help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
+)
+@pass_options
+def up(
+    options: Options,
+    name: str | None,
+    pr: int | None,
+    expires: str,
+    build: bool,
+    wait_lock: float,
+    summary: str | None,
+) -> None:
+    """Deploy the working tree as a preview, or bring one up to date.
+
+    The server removes it by its own cron when its time is over, even if nobody comes back. Each `up` begins that time
+    anew.
+    """
+    import time
+    from pathlib import Path
+
+    from ftl.cli.seen import remember_previews, seen
+    from ftl.cli.views.summary import summarised_failure
+    from ftl.deploy.request import NewRelease
+    from ftl.deploy.urls import urls
+    from ftl.figures import duration, utc
+    from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity
+    from ftl.releases.preview import Preview
+
+    path = Path(summary) if summary is not None else None
+    lasts = seconds("--expires", expires, least=SHORTEST)
+    with summarised_failure(path):
+        chosen = _of_preview(options, _name(name, pr))
+        loaded = load_project(chosen, changes=True)
+        project = loaded.project
+        _refuse_several(loaded.address)
+        others = _other_environments(options)
+        refuse_shared_identity(project, others)
+
+        async def before(emit: Emit) -> None:
+            note_shared_folders(project, others, emit)
+            await note_missing_dns(project, emit)
+
+        until, links = int(time.time() + lasts), urls(project)
+        preview = Preview(until, 0.0, project.environment, project.preview_of, url=links[0] if links else "")
+        fields = {"name": preview.name, "project": project.name, "until": utc(until)}
+        make_release(
+            chosen,
+            loaded,
+            NewRelease(preview=preview),
+            command="preview up",
+            build=build,
+            lock_wait=wait_lock,
+            summary=path,
+            before=before,
+            more={"preview": fields},
+        )
+    known = seen(f"previews:{preview.of}")
+    remember_previews(preview.of, list(dict.fromkeys([preview.name, *known])))
+    if not options.json:
+        put(f"the server removes it in {duration(lasts)}; `ftl preview down {preview.name}` does so now")
+
+
+@command.command("list")
+@project_option
+@pass_options
+def list_previews(options: Options, project: str | None) -> None:
+    """List the previews of the project on its server."""
+    from ftl.cli.seen import remember_previews
+
+    target = load_target(options if project else _of_preview(options, _ANY), project)
+    _refuse_several(target.address)
+    of = project or target.preview_of
+
+    async def work(_: Emit) -> Sequence[DeployedPreview]:
+        from ftl.host.session import open_session
+        from ftl.operations.views.previews import read_previews
+
+        async with open_session(target.address.machine(project=target.project)) as session:
+            return await read_previews(session.engine, of)
+
+    found = run(
+        options, "preview list", work, lambda found: {"previews": [preview.fields() for preview in found]}
+    )
+    remember_previews(of, [one.preview.name for one in found])
+    if options.json:
+        return
+    if not found:
+        put(f"{of} has no previews on {target.address.server.host}; `ftl preview up NAME` makes one")
+        return
+    put_table(HEADER, [_row(one) for one in found], optional=("BY",))
+
+
+@command.command("down")
+@click.argument("name", required=False)
+@pull_request
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+@wait_lock_option
+@project_option
+@pass_options
+def down(
+    options: Options, name: str | None, pr: int | None, dry_run: bool, wait_lock: float, project: str | None
+) -> None:
+    """Remove a preview from the server, with its data.
+
+    It does not ask. A preview that the server has removed already is no error.
+    """
+    from ftl.cli.seen import remember_previews, seen
+
+    preview = _name(name, pr)
+    deployed = f"{project}-{preview}" if project else None
+    target = load_target(options if project else _of_preview(options, preview), deployed, changes=not dry_run)
+    _refuse_several(target.address)
+    of = project or target.preview_of
+
+    async def confirm(_: Belongings) -> None:
+        """Do not ask: a preview has no data that anybody counts on."""
+
+    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
+        from ftl.operations.changes.remove import remove
+
+        return await remove(
+            request, machines, volumes=True, emit=emit, confirm=confirm, preview=(of, preview)
+        )
+
+    def fields(result: Removal) -> Fields:
+        from ftl.cli.commands.remove import removal_fields
+
+        return {**removal_fields(result), "dry_run": dry_run}
+
+    def show(result: Removal) -> None:
+        if result.plan.empty:
+            put(f"{result.plan.server} has no preview {preview}: nothing was removed")
+        else:
+            put(f"{target.project} was removed from {result.plan.server}")
+
+    ChangeCall(options, target, dry_run, wait_lock).run("preview down", work, fields, show)
+    if not dry_run:
+        remember_previews(of, [each for each in seen(f"previews:{of}") if each != preview])
+
+
+def _name(name: str | None, pr: int | None) -> str:
+    """The preview's name.
+
+    Raises:
+        UsageError: There is none, or two.
+    """
+    if (name is None) == (pr is None):
+        raise UsageError(
+            "a preview has one name", hint="give a NAME, or `--pr N` for the preview pr-N of a pull request"
+        )
+    return name if name is not None else f"pr-{pr}"
+
+
+def _refuse_several(address: Address) -> None:
+    """Refuse a cluster: at a preview's end each server would have to remove its part.
+
+    Raises:
+        UsageError: There are several servers.
+    """
+    if address.servers:
+        raise UsageError(
+            f"previews need one server, and here they would have {len(address.servers)}",
+            hint="write `server: HOST` into ftl.preview.yaml: previews are deployed there",
+        )
+
+
+def _of_preview(options: Options, name: str) -> Options:
+    """The options for a preview.
+
+    Raises:
+        UsageError: They name another environment.
+    """
+    if options.env is not None:
+        raise UsageError(
+            "a preview is an environment of its own: -e has no meaning here",
+            hint="leave it out; what previews have in common stands in ftl.preview.yaml",
+        )
+    return replace(options, env=f"{PREVIEW_PREFIX}{name}")
+
+
+def _other_environments(options: Options) -> dict[str, Project]:
+    """File -> project of ftl.yaml alone and of each environment, as far as they can be read on this machine."""
+    from pathlib import Path
+
+    from ftl.config.loading import overlay_path
+    from ftl.config.models.project import PREVIEW
+
+    path = Path(find_file(options.file))
+    names = {
+        file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix): file.name
+        for file in sorted(path.parent.glob(overlay_path(path, "*").name))
+    }
+    files = {"": path.name, **{name: file for name, file in names.items() if name != PREVIEW}}
+    projects = {file: _readable(path, name) for name, file in files.items()}
+    return {file: project for file, project in projects.items() if project is not None}
+
+
+def _readable(path: Path, environment: str) -> Project | None:
+    """The project of an environment; of one with variables that are not set here, its name and domain."""
+    from ftl.config import load, load_address
+
+    variables = SelectedEnvironment(environment).variables(path.resolve().parent)
+    try:
+        return load(path, environment=environment, variables=variables, fetch=False)
+    except ConfigError:
+        pass
+    try:
+        return load_address(path, environment=environment, variables=variables)
+    except (ConfigError, UsageError):
+        return None
+
+
+def _row(one: DeployedPreview) -> tuple[str, ...]:
+    import time
+
+    from ftl.figures import age
+
+    now, preview = time.time(), one.preview
+    left = preview.until - now
+    ends = age(left) if left > 0 else "is being removed"
+    return preview.name, age(now - preview.since), ends, preview.url or "-", preview.by

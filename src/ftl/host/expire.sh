@@ -1,0 +1,145 @@
+# Removes a preview whose time is over: what `ftl remove --volumes` of its project removes, by the project's label.
+# Follows ftl.proxy's docker.sh, which sets `socket`, and lock_file.sh. Runs on the server, by cron.
+#
+# $1: the project; $2: the proxy's container; $3: the container of the release records; $4: their folder in it.
+# The first value of preview.json says when the preview ends: who deploys it again moves that, perhaps as another user,
+# whose crontab has a line of its own. The lines of a preview that is gone are removed by the scripts they start.
+# The time is written last, so that a removal that was cut short goes on with the next call.
+set -uf
+LC_ALL=C
+export LC_ALL
+project=$1 proxy=$2 store=$3 records=$4
+mine="label=ftl.project=$project"
+
+# `docker system prune` removes the container of the records, which never runs; they are in a volume of its name.
+ensure_store() {
+    docker inspect --type container "$store" >/dev/null 2>&1 && return
+    docker volume inspect "$store" >/dev/null 2>&1 || return 1
+    image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || return 1
+    docker create --name "$store" --label ftl.role=state -v "$store:$records" "$image" true >/dev/null 2>&1
+}
+
+# Sets `until`; empty where the project is no preview. Status 1: the engine does not answer.
+look() {
+    ensure_store
+    until=$(docker cp "$store:$records/$project/preview.json" - 2>/dev/null | tar -xOf - 2>/dev/null |
+        sed -n '1s/^{"until": \([0-9][0-9]*\),.*/\1/p')
+    [ -n "$until" ] || docker inspect --type container "$store" >/dev/null 2>&1
+}
+
+take_lock() {
+    engine=$(docker info -f '{{.ID}}' 2>/dev/null) && [ -n "$engine" ] || return 1
+    key=$(printf 'ftl-lock\0%s\0%s' "$engine" "$project" | sha256sum)
+    lock_file "$socket" "${key%% *}"
+    exists "$file" || create "$file" 660
+    usable && [ -r "$file" ] || return 1
+    exec 5<"$file"
+    flock -n 5 && [ "$file" -ef /proc/self/fd/5 ] || return 1
+    printf 'the server (the preview ends)' | dd of="$file" conv=nocreat 2>/dev/null
+}
+
+# forget MARK: removes the lines of this user's crontab that end so.
+forget() {
+    exec 9>"$HOME/.ftl/crontab.lock" && flock 9
+    # Without a crontab there is nothing to remove, and one that cannot be read is not replaced.
+    if listed=$(crontab -l 2>/dev/null); then
+        printf '%s\n' "$listed" | awk -v mark="$1" 'substr($0, length($0) - length(mark) + 1) != mark' | crontab -
+    fi
+    exec 9>&-
+}
+
+# in_files COMMAND...: in the proxy, or beside one that is stopped: it stays so.
+in_files() {
+    if [ "$(docker inspect -f '{{.State.Running}}' "$proxy" 2>/dev/null)" = true ]; then
+        docker exec "$proxy" "$@"
+    else
+        run_with "$proxy" "$@"
+    fi
+}
+
+# run_with CONTAINER COMMAND...: in a short-lived container of the proxy's image, with the volumes of a container.
+run_with() {
+    of=$1 command=$2
+    shift 2
+    image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || image=$(docker inspect -f '{{.Image}}' "$of")
+    docker run --rm --network none --label ftl.role=transfer --volumes-from "$of" --entrypoint "$command" "$image" "$@"
+}
+
+# The names of its live files are PROJECT.SERVICE: the dot ends the project's name, which has none. Requests are answered
+# with 503 from now on. Caddy's own configuration still has the routes: only FTL writes that, with the next deploy of
+# any project, from the sites that are left.
+remove_routes() {
+    docker inspect --type container "$proxy" >/dev/null 2>&1 || return 0
+    # shellcheck disable=SC2016
+    in_files sh -c 'rm -f "/config/ftl/sites/$1.json" && rm -f "/config/ftl/copies/$1.json" /config/live/"$1".*' \
+        ftl "$project" >/dev/null 2>&1 || return 1
+    for network in "ftl-p-$project" "ftl-c-$project"; do
+        docker network disconnect --force "$network" "$proxy" >/dev/null 2>&1
+    done
+    return 0
+}
+
+# remove_containers LIMIT FILTER...: those with the project's label.
+# shellcheck disable=SC2086
+remove_containers() {
+    limit=$1
+    shift
+    ids=$(docker ps -aq --no-trunc --filter "$mine" "$@") || return 1
+    [ -n "$ids" ] || return 0
+    docker stop -t "$limit" $ids >/dev/null 2>&1
+    docker rm --force --volumes $ids >/dev/null
+}
+
+# Tags that FTL gave: others are the user's, or those of an image that was built from one of ours and has its label.
+# shellcheck disable=SC2086
+remove_images() {
+    docker images --filter "$mine" --format '{{.Repository}}:{{.Tag}}' |
+        grep -E "^$project-[^/:]+:(latest|r[0-9]+|c[0-9a-f]{12})\$" | while read -r tag; do
+        docker rmi "$tag" </dev/null >/dev/null 2>&1
+    done
+    ids=$(docker images -q --no-trunc --filter "$mine" --filter dangling=true)
+    [ -z "$ids" ] || docker rmi $ids >/dev/null 2>&1
+    return 0 # another container may use one; it costs only disk space
+}
+
+# Release records hold the values of env. The audit stays, with an entry for this. Last, the file that says preview.
+forget_records() {
+    # shellcheck disable=SC2016
+    run_with "$store" sh -c 'cd "$1/$2" && find . -type f ! -name audit.jsonl ! -name preview.json -exec rm -f {} +' \
+        ftl "$records" "$project" >/dev/null 2>&1
+    umask 077
+    place=$(mktemp -d) && mkdir "$place/$project" || return 1
+    {
+        docker cp "$store:$records/$project/audit.jsonl" - 2>/dev/null | tar -xOf - 2>/dev/null
+        printf '{"time": %s, "by": "the server", "command": "preview down", "release": "", "outcome": "done"}\n' "$(date +%s)"
+    } >"$place/$project/audit.jsonl"
+    : >"$place/$project/preview.json"
+    # By a tar stream: a docker command from a snap sees no file in /tmp.
+    tar -C "$place" -cf - "$project" | docker cp - "$store:$records" >/dev/null 2>&1
+    status=$?
+    rm -rf "$place"
+    return "$status"
+}
+
+look || exit 0
+if [ -z "$until" ]; then
+    forget "# ftl-preview $project"
+    exit
+fi
+[ "$(date +%s)" -ge "$until" ] || exit 0
+take_lock || exit 0 # it is being deployed, or removed: the next call looks again
+look && [ -n "$until" ] && [ "$(date +%s)" -ge "$until" ] || exit 0
+forget "# ftl $project"
+forget "# ftl-certificates $project"
+remove_routes || exit
+remove_containers 10 --filter label=ftl.role=service || exit
+remove_containers 30 || exit
+for network in $(docker network ls -q --no-trunc --filter "$mine"); do
+    docker network rm "$network" >/dev/null || exit
+done
+for volume in $(docker volume ls -q --filter "$mine"); do
+    docker volume rm "$volume" >/dev/null || exit
+done
+remove_images
+forget_records || exit
+forget "# ftl-preview $project"

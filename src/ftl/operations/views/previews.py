@@ -1,0 +1,71 @@
+"""Previews of a project on its server: age, end, URL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, gather2
+from ftl.dataclass import dataclass
+from ftl.engine import labels
+from ftl.figures import utc
+from ftl.releases.store import read_preview
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+    from ftl.releases.preview import Preview
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedPreview:
+    """A preview on its server.
+
+    Attributes:
+        project: Its project there.
+        running: Number of its containers that run.
+    """
+
+    project: str
+    preview: Preview
+    running: int
+
+    def fields(self) -> dict[str, object]:
+        """Its fields in `--json` output."""
+        return {
+            "name": self.preview.name,
+            "project": self.project,
+            "url": self.preview.url or None,
+            "since": utc(self.preview.since),
+            "until": utc(self.preview.until),
+            "by": self.preview.by,
+            "running": self.running,
+        }
+
+
+async def read_previews(engine: Engine, of: str) -> tuple[DeployedPreview, ...]:
+    """The previews of a project, by name: two round trips.
+
+    Args:
+        engine: The server's.
+        of: The project's name in ftl.yaml.
+    """
+    listed = gather2(engine.containers(), engine.networks())
+    (containers, networks), volumes = await gather2(listed, engine.volumes())
+    running = Counter(
+        one.labels[labels.PROJECT]
+        for one in containers
+        if labels.PROJECT in one.labels and one.state == "running"
+    )
+    marks = (
+        *(one.labels for one in containers),
+        *(one.labels for one in networks),
+        *(one.labels for one in volumes),
+    )
+    projects = sorted({each[labels.PROJECT] for each in marks if labels.PROJECT in each})
+    previews = await gather(read_preview(engine, project) for project in projects)
+    found = [
+        DeployedPreview(project, preview, running[project])
+        for project, preview in zip(projects, previews, strict=True)
+        if preview is not None and preview.of == of
+    ]
+    return tuple(sorted(found, key=lambda one: one.preview.name))

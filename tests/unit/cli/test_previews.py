@@ -1,0 +1,112 @@
+"""`ftl preview`: arguments, and what is refused before a connection."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.cli.seen import remember_previews, seen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Cli
+
+FILE = """\
+project: {name: shop, domain: shop.example.com}
+server: {host: shop.example.invalid, user: deploy}
+services:
+  - {name: web, image: nginx, port: 80, routes: [/]}
+"""
+OVERLAY = 'project: {domain: "${FTL_ENV}.preview.example.com"}\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a project with previews."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("FTL_ENV", raising=False)
+    (tmp_path / "ftl.yaml").write_text(FILE)
+    (tmp_path / "ftl.preview.yaml").write_text(OVERLAY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [["up"], ["up", "x", "--pr", "3"], ["down"], ["down", "x", "--pr", "3"]])
+def test_a_preview_has_one_name(cli: Cli, words: list[str]) -> None:
+    """Neither none nor two."""
+    outcome = cli(["preview", *words])
+    assert outcome.code == 2
+    assert "a preview has one name" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["up", "x", "--expires", "soon"], "is not a duration"),
+        (["up", "x", "--expires", "5m"], "is shorter than 600 seconds"),
+        (["up", "--pr", "0"], "0 is not in the range"),
+        (["up", "Login"], "cannot be the name of a preview"),
+        (["-e", "staging", "up", "x"], "-e has no meaning here"),
+    ],
+)
+def test_bad_arguments(cli: Cli, words: list[str], error: str) -> None:
+    """Each is refused with a sentence."""
+    outcome = cli(["preview", *words])
+    assert outcome.code == 2, outcome.err
+    assert error in outcome.err
+
+
+@pytest.mark.parametrize("words", [["up", "x"], ["down", "x"], ["list"]])
+def test_without_an_overlay(cli: Cli, folder: Path, words: list[str]) -> None:
+    """The hint says what to write."""
+    (folder / "ftl.preview.yaml").unlink()
+    outcome = cli(["preview", *words])
+    assert outcome.code == 2
+    assert "previews need ftl.preview.yaml beside ftl.yaml" in outcome.err
+    assert "${FTL_ENV}.preview.example.com" in outcome.err
+
+
+def test_the_domain_of_production_is_refused(cli: Cli, folder: Path) -> None:
+    """That of ftl.yaml, and that of the overlay of another environment."""
+    (folder / "ftl.preview.yaml").write_text("")
+    outcome = cli(["preview", "up", "--pr", "7"])
+    assert (outcome.code, "answer to shop.example.com, as the project of ftl.yaml" in outcome.err) == (
+        2,
+        True,
+    )
+    (folder / "ftl.preview.yaml").write_text("project: {domain: live.example.com}\n")
+    (folder / "ftl.production.yaml").write_text(
+        "project: {domain: live.example.com}\nservices: [{name: web, env: {A: '${NOT_SET_HERE}'}}]\n"
+    )
+    outcome = cli(["preview", "up", "--pr", "7"])
+    assert outcome.code == 2
+    assert "answer to live.example.com, as the project of ftl.production.yaml" in outcome.err
+
+
+@pytest.mark.parametrize("words", [["up", "x"], ["down", "x"], ["list"]])
+def test_several_servers_are_refused(cli: Cli, folder: Path, words: list[str]) -> None:
+    """Unless ftl.preview.yaml has one server."""
+    servers = "servers: [{host: shop.example.invalid, user: deploy}, b.example]"
+    (folder / "ftl.yaml").write_text(re.sub(r"server: .*", servers, FILE))
+    outcome = cli(["preview", *words])
+    assert (outcome.code, "previews need one server, and here they would have 2" in outcome.err) == (2, True)
+    (folder / "ftl.preview.yaml").write_text(OVERLAY + "server: shop.example.invalid\n")
+    assert cli(["preview", *words]).code == 3
+
+
+def test_a_deploy_of_a_preview_needs_an_end(cli: Cli) -> None:
+    """`ftl -e preview/x deploy` would make one that nobody removes; other commands take it."""
+    outcome = cli(["-e", "preview/x", "deploy"])
+    assert (outcome.code, "`ftl preview up x` deploys it" in outcome.err) == (2, True)
+    outcome = cli(["-e", "preview/x", "config"])
+    assert "domain: x.preview.example.com" in outcome.out
+
+
+def test_names_of_previews_are_kept_for_completion(folder: Path) -> None:
+    """A new list takes the place of the one before: previews go by themselves."""
+    remember_previews("shop", ["pr-7", "pr-8"])
+    remember_previews("shop", ["pr-8"])
+    assert seen("previews:shop") == ["pr-8"]

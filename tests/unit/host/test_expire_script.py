@@ -1,0 +1,268 @@
+"""The script that removes a preview at its end, on fake programs."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.host import crontab
+from ftl.host.crontab import CronLine
+from ftl.host.lock import DeployLock
+from ftl.programs import program
+from ftl.releases.audit import parse
+from ftl.releases.preview import Preview, parse_preview
+from tests.support.fake_machine import FakeMachine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCKER = """#!/bin/sh
+[ "$1" != --host ] || shift 2
+case "$*" in
+info*)
+    [ ! -e "$HOME/extended" ] || mv "$HOME/extended" "$HOME/ftl/shop-pr-7/preview.json"
+    echo "$HOME"
+    exit
+    ;;
+"inspect --type container ftl-state") [ -e "$HOME/store" ]; exit ;;
+"inspect --type container"* | "volume inspect"*) exit ;;
+"inspect -f {{.State.Running}}"*) cat "$HOME/running"; exit ;;
+"inspect -f"*) echo caddy; exit ;;
+"cp ftl-state:/ftl/"*)
+    file=$HOME${2#*:}
+    tar -C "${file%/*}" -cf - "${file##*/}" 2>/dev/null
+    exit
+    ;;
+"cp - "*) echo "records" >>"$HOME/calls"; tar -xf - -C "$HOME/ftl"; exit ;;
+"ps "*role=service*) cat "$HOME/services"; exit ;;
+"ps "*) cat "$HOME/others"; exit ;;
+"network ls"*) echo n1; exit ;;
+"volume ls"*) cat "$HOME/volumes"; exit ;;
+"images -q"*) echo sha256:untagged; exit ;;
+images*) cat "$HOME/tags"; exit ;;
+"create --name ftl-state"*) echo >"$HOME/store" ;;
+esac
+echo "$*" | head -n 1 >>"$HOME/calls"
+case "$*" in
+"exec ftl-proxy sh -c"* | *"--volumes-from ftl-proxy"*)
+    while [ "$1" != -c ]; do shift; done
+    sh -c "$(echo "$2" | sed "s#/config#$HOME/config#g")" ftl "$4"
+    ;;
+*"--volumes-from ftl-state"*)
+    while [ "$1" != -c ]; do shift; done
+    sh -c "$2" ftl "$HOME/ftl" "$5"
+    ;;
+"volume rm"*) [ ! -e "$HOME/busy" ] ;;
+esac
+"""
+
+CRONTAB = """#!/bin/sh
+if [ "$1" = -l ]; then cat "$HOME/crontab"; else cat >"$HOME/crontab.new"; mv "$HOME/crontab.new" "$HOME/crontab"; fi
+"""
+
+TAGS = ["web:r1", "db:c0123456789ab", "web:latest", "web:mine"]
+
+PROJECT = "shop-pr-7"
+KEPT = ["MAILTO=me", "1 2 * * * x # ftl my-shop-pr-7", "*/5 * * * * y # ftl-preview shop-pr-77"]
+
+
+class Server:
+    """A folder that stands for a server with one preview."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        for name, text in {"docker": DOCKER, "crontab": CRONTAB}.items():
+            (home / "bin").mkdir(exist_ok=True)
+            (home / "bin" / name).write_text(text)
+            (home / "bin" / name).chmod(0o755)
+        for folder in (".ftl", "config/ftl/sites", "config/ftl/copies", "config/live", f"ftl/{PROJECT}"):
+            (home / folder).mkdir(parents=True)
+        for project in (PROJECT, "shop"):
+            for file in (f"ftl/sites/{project}.json", f"ftl/copies/{project}.json", f"live/{project}.web"):
+                (home / "config" / file).write_text("")
+        for file in ("r1.json", "r1.watch.json", "history.jsonl", "hold.json"):
+            (home / "ftl" / PROJECT / file).write_text("secret")
+        (home / "ftl" / PROJECT / "audit.jsonl").write_text(
+            '{"time": 1, "by": "me@here", "command": "deploy", "release": "r1", "outcome": "done"}\n'
+        )
+        self.set(
+            tags="mine/web:1\n" + "".join(f"{PROJECT}-{tag}\n" for tag in TAGS),
+            store="",
+            running="true\n",
+            services="web1\nhook2\n",
+            others="db3\n",
+            volumes="data\n",
+            calls="",
+        )
+        self.env = {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "USER": "ftl"}
+        (home / "crontab").write_text("".join(f"{line}\n" for line in KEPT))
+        self.schedule()
+
+    def set(self, **files: str) -> None:
+        """Write what the engine answers from now on."""
+        for name, text in files.items():
+            (self.home / name).write_text(text)
+
+    def ends(self, seconds: float) -> None:
+        """Have the preview end in so many seconds."""
+        preview = Preview(int(time.time() + seconds), 0.0, "pr-7", "shop", url='"until": 1', by="me@here")
+        (self.home / "ftl" / PROJECT / "preview.json").write_bytes(preview.to_json())
+
+    def schedule(self) -> None:
+        """Write the lines of a deploy."""
+        machine = FakeMachine()
+        places = ("ftl-proxy", "ftl-state", "/ftl")
+        asyncio.run(crontab.write_expiry(machine, PROJECT, places))
+        asyncio.run(crontab.write(machine, PROJECT, [CronLine("j", "1 2 * * *", "UTC")]))
+        for argv, stdin in zip(machine.commands, machine.inputs, strict=True):
+            subprocess.run(argv, input=stdin, env=self.env, check=True)
+
+    def wake(self) -> None:
+        """Run the command of the preview's line, as cron does."""
+        line = next(line for line in self.crontab if line.endswith(f"# ftl-preview {PROJECT}"))
+        command = line.removeprefix(f"{crontab.EXPIRY} ")
+        subprocess.run(["sh", "-c", command], env=self.env, check=False, timeout=60)
+
+    @property
+    def crontab(self) -> list[str]:
+        """Its lines."""
+        return (self.home / "crontab").read_text().splitlines()
+
+    @property
+    def calls(self) -> list[str]:
+        """What was changed by the engine, in order."""
+        return (self.home / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """A server with a preview."""
+    return Server(tmp_path)
+
+
+def test_nothing_happens_before_the_end(server: Server) -> None:
+    """The line stays, and nothing is touched."""
+    server.ends(60)
+    before = server.crontab
+    server.wake()
+    assert (server.calls, server.crontab) == ([], before)
+
+
+def test_at_the_end_all_goes_routes_first(server: Server) -> None:
+    """What `ftl remove --volumes` removes, of this project alone, and the lines of the crontab."""
+    server.ends(-1)
+    server.wake()
+    calls = [call.partition(" sh -c")[0] for call in server.calls]
+    assert calls == [
+        "exec ftl-proxy",
+        "network disconnect --force ftl-p-shop-pr-7 ftl-proxy",
+        "network disconnect --force ftl-c-shop-pr-7 ftl-proxy",
+        "stop -t 10 web1 hook2",
+        "rm --force --volumes web1 hook2",
+        "stop -t 30 db3",
+        "rm --force --volumes db3",
+        "network rm n1",
+        "volume rm data",
+        "rmi shop-pr-7-web:r1",
+        "rmi shop-pr-7-db:c0123456789ab",
+        "rmi shop-pr-7-web:latest",
+        "rmi sha256:untagged",
+        calls[13],
+        "records",
+    ]
+    assert calls[13].startswith("run --rm --network none --label ftl.role=transfer --volumes-from ftl-state")
+    left = sorted(path.name for path in (server.home / "config").rglob("*") if path.is_file())
+    assert left == ["shop.json", "shop.json", "shop.web"]
+    assert server.crontab == KEPT
+
+
+def test_records_go_with_their_env_and_the_audit_stays(server: Server) -> None:
+    """An empty file says that it is no preview any more; the audit says who removed it."""
+    server.ends(-1)
+    server.wake()
+    folder = server.home / "ftl" / PROJECT
+    assert sorted(path.name for path in folder.iterdir()) == ["audit.jsonl", "preview.json"]
+    assert parse_preview((folder / "preview.json").read_bytes()) is None
+    entries = parse((folder / "audit.jsonl").read_bytes())
+    assert [(one.by, one.command) for one in entries] == [
+        ("me@here", "deploy"),
+        ("the server", "preview down"),
+    ]
+    assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
+
+
+def test_a_removal_that_was_cut_short_goes_on(server: Server) -> None:
+    """A volume that something else uses stays, and so does the line: the next call tries again."""
+    server.ends(-1)
+    server.set(busy="")
+    server.wake()
+    assert server.calls[-1] == "volume rm data"
+    assert any(line.endswith(f"# ftl-preview {PROJECT}") for line in server.crontab)
+    (server.home / "busy").unlink()
+    server.set(calls="", services="", others="")
+    server.wake()
+    assert server.calls[-1] == "records"
+    assert server.crontab == KEPT
+
+
+def test_a_stopped_proxy_stays_stopped(server: Server) -> None:
+    """Its files are changed beside it."""
+    server.ends(-1)
+    server.set(running="false\n")
+    server.wake()
+    assert "--volumes-from ftl-proxy --entrypoint sh caddy -c" in server.calls[0]
+    assert not (server.home / "config/live/shop-pr-7.web").exists()
+
+
+def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
+    """The script takes the deploy lock, by the key that FTL computes."""
+    server.ends(-1)
+    key = DeployLock(FakeMachine(), PROJECT, str(server.home)).key
+    script = (
+        program("ftl.host", "lock_file.sh")
+        + 'lock_file /run/docker.sock "$1"; create "$file" 660; echo "$file"'
+    )
+    done = subprocess.run(
+        ["sh", "-c", script, "x", key], env=server.env, capture_output=True, text=True, check=True
+    )
+    with open(done.stdout.strip()) as file:  # noqa: PTH123
+        fcntl.flock(file, fcntl.LOCK_EX)
+        server.wake()
+        assert server.calls == []
+    server.wake()
+    assert server.calls[-1] == "records"
+
+
+def test_a_deploy_that_ended_just_before_the_lock_is_taken_counts(server: Server) -> None:
+    """It has begun the preview's time anew: the end is read again under the lock."""
+    server.ends(60)
+    (server.home / "ftl" / PROJECT / "preview.json").rename(server.home / "extended")
+    server.ends(-1)
+    server.wake()
+    assert server.calls == []
+    assert not (server.home / "extended").exists()
+
+
+def test_a_line_of_a_preview_that_is_gone_goes(server: Server) -> None:
+    """`ftl preview down` by another user cannot remove it from this user's crontab."""
+    (server.home / "ftl" / PROJECT / "preview.json").write_text("")
+    server.wake()
+    assert server.calls == []
+    assert not any("ftl-preview shop-pr-7 " in f"{line} " for line in server.crontab)
+    assert any(line.endswith(f"# ftl {PROJECT}") for line in server.crontab)
+
+
+def test_the_store_of_records_is_made_again(server: Server) -> None:
+    """`docker system prune` removes its container, which never runs: the preview must end all the same."""
+    server.ends(-1)
+    (server.home / "store").unlink()
+    server.wake()
+    assert server.calls[0] == "create --name ftl-state --label ftl.role=state -v ftl-state:/ftl caddy true"
+    assert server.calls[-1] == "records"
+    assert server.crontab == KEPT
