@@ -46,16 +46,17 @@ class CronLine:
 
 
 async def check(machine: Machine, timezones: Iterable[str]) -> None:
-    """Make sure that a server can run jobs.
+    """Make sure that a server can run jobs; without time zones, that it can end previews.
 
     Raises:
         ServerError: It has no cron, or does not know a time zone.
     """
-    argv = _command("check", "-", *sorted(set(timezones)))
+    zones = sorted(set(timezones))
+    argv = _command("check", "-", *zones)
     done = await machine.run(argv, timeout=SECONDS)
     if done.exit_code != 0:
         raise ServerError(
-            f"{machine.name} cannot run jobs",
+            f"{machine.name} cannot {'run jobs' if zones else 'end previews'}",
             cause=_text(done.stdout) or _text(done.stderr),
             hint="`ftl setup` installs cron and the time zones, and starts cron",
         )

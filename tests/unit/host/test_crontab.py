@@ -138,6 +138,8 @@ def test_a_server_without_cron_is_refused_by_the_name_of_what_helps() -> None:
         asyncio.run(crontab.check(machine, ["UTC"]))
     assert caught.value.cause == "cron is not installed"
     assert "`ftl setup`" in (caught.value.hint or "")
+    with pytest.raises(ServerError, match="cannot end previews"):
+        asyncio.run(crontab.check(machine, []))
 
 
 def test_a_job_starts_at_the_time_of_its_label_and_zone(server: Server) -> None:
