@@ -256,15 +256,14 @@ def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: 
     run = cluster.project.run
     with _loads(cluster, cluster.servers) as loads:
         run("scale", "web=4").ok()
-        assert len(_tasks(cluster)) == 4
-        before = _tasks(cluster)
+        before = _wait_for_tasks(cluster, 4)
         run("restart").ok()
-        assert not before & _tasks(cluster)
+        _wait_for_tasks(cluster, 4, without=before)
         run("scale", "web=2").ok()
-        assert len(_tasks(cluster)) == 2
+        _wait_for_tasks(cluster, 2)
     assert [load.tally.reasons for load in loads] == [{}, {}, {}]
 
-    lines = [line for line in run("logs", "--json", "--tail", "50").ok().lines if line["type"] == "log_line"]
+    lines = [line for line in run("logs", "--json", "-n", "50").ok().lines if line["type"] == "log_line"]
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
     assert len({line["server"] for line in lines}) == 2
     assert run("jobs", "run", "say").ok().stdout == "said\n"
@@ -281,10 +280,21 @@ def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: 
         process.wait(20)
 
 
-def _tasks(cluster: ClusterProject) -> set[str]:
+def _wait_for_tasks(
+    cluster: ClusterProject, number: int, *, without: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """The running tasks, once there are as many and none of others: old ones end after the command."""
+    deadline = time.monotonic() + 60
+    while len(tasks := _tasks(cluster)) != number or tasks & without:
+        assert time.monotonic() < deadline, tasks
+        time.sleep(0.3)
+    return tasks
+
+
+def _tasks(cluster: ClusterProject) -> frozenset[str]:
     label = "label=ftl.service=web"
-    return {
+    return frozenset(
         each
         for server in cluster.servers
         for each in server.docker("ps", "-q", "--filter", label, "--filter", "status=running").split()
-    }
+    )
