@@ -71,17 +71,19 @@ async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
     Raises:
         ServerError: The only one, or none, can be reached, or no engine answers there.
     """
-    async with AsyncExitStack() as stack:
-        if len(machines) == 1:
-            yield Fleet([await stack.enter_async_context(open_session(machines[0]))])
-            return
+    if len(machines) == 1:
+        async with open_session(machines[0]) as session:
+            yield Fleet([session])
+        return
+    stack = AsyncExitStack()
 
-        async def connect(machine: Machine) -> Session | FtlError:
-            try:
-                return await stack.enter_async_context(open_session(machine))
-            except FtlError as error:
-                return error
+    async def connect(machine: Machine) -> Session | FtlError:
+        try:
+            return await stack.enter_async_context(open_session(machine))
+        except FtlError as error:
+            return error
 
+    try:
         results = await gather(connect(machine) for machine in machines)
         sessions = [result for result in results if not isinstance(result, FtlError)]
         missing = {
@@ -92,3 +94,7 @@ async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
         if not sessions:
             raise next(iter(missing.values()))
         yield Fleet(sessions, missing)
+    finally:
+        await (
+            stack.aclose()
+        )  # without the error of what the sessions are used for: it would name the last server
