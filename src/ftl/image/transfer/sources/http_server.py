@@ -34,7 +34,7 @@ class BodyInterrupted(Exception):
     """The connection was lost, or another protocol begins, in the middle of a request's body."""
 
 
-class Request(NamedTuple):
+class UploadRequest(NamedTuple):
     """Head of a request; the names of its headers are in lower case."""
 
     method: str
@@ -43,7 +43,7 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Answer(NamedTuple):
+class UploadAnswer(NamedTuple):
     """Answer without a body."""
 
     status: int
@@ -90,7 +90,7 @@ class Body:
             raise BodyInterrupted(str(error)) from error
 
 
-Handler = Callable[[Request, Body], Awaitable[Answer]]
+Handler = Callable[[UploadRequest, Body], Awaitable[UploadAnswer]]
 """Function that answers a request; if it raises, the answer is 500, and the connection ends."""
 
 
@@ -139,23 +139,23 @@ class HttpServer:
         """Answer one request; whether the connection can be used for another."""
         first = await reader.readexactly(1)
         if not first.isalpha():  # engines try TLS first
-            return await _respond(writer, "GET", Answer(400), goes_on=False)
+            return await _respond(writer, "GET", UploadAnswer(400), goes_on=False)
         head = first + await reader.readuntil(b"\r\n\r\n")
         try:
             request = _parsed(head)
             body = Body(reader, request.headers)
         except ValueError:
-            return await _respond(writer, "GET", Answer(400), goes_on=False)
+            return await _respond(writer, "GET", UploadAnswer(400), goes_on=False)
         if request.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             answer = await self._handler(request, body)
         except Exception:  # noqa: BLE001  # the handler has told its own side
-            answer = Answer(500)
+            answer = UploadAnswer(500)
         return await _respond(writer, request.method, answer, goes_on=body.is_read and answer.status != 500)
 
 
-def _parsed(head: bytes) -> Request:
+def _parsed(head: bytes) -> UploadRequest:
     """Parse the head of a request.
 
     Raises:
@@ -168,10 +168,10 @@ def _parsed(head: bytes) -> Request:
     path, _, query = target.partition("?")
     pairs = (line.partition(":") for line in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return Request(method, unquote(path), parse_qs(query), headers)
+    return UploadRequest(method, unquote(path), parse_qs(query), headers)
 
 
-async def _respond(writer: asyncio.StreamWriter, method: str, answer: Answer, *, goes_on: bool) -> bool:
+async def _respond(writer: asyncio.StreamWriter, method: str, answer: UploadAnswer, *, goes_on: bool) -> bool:
     headers = {"Content-Length": "0", **answer.headers, "Connection": "keep-alive" if goes_on else "close"}
     lines = (f"{name}: {value}\r\n" for name, value in headers.items())
     reason = _REASONS[answer.status]
