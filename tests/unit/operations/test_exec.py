@@ -24,6 +24,8 @@ from tests.unit.operations.stage import PROJECT, add
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.engine.values import ContainerState
+
 
 def fleet(engine: FakeEngine, machine: FakeMachine | None = None, clock_ahead: float = 0.0) -> Fleet:
     """A fake server, as the only one."""
@@ -255,3 +257,24 @@ def test_of_several_servers_one_that_runs_it_is_taken() -> None:
     with pytest.raises(UsageError) as error:
         run(select_container(servers, PROJECT, "web", replica=3))
     assert error.value.hint == "a, b, c, d have 2 replicas of it"
+
+
+def test_a_container_that_is_seen_to_stop_late_is_noted() -> None:
+    """A busy engine says that the command was killed before it says that its container has stopped."""
+    engine = run(deployed("shop-web-r1"))
+    looks = 0
+    look = engine.container
+
+    async def late(name: str) -> ContainerState | None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            engine.by_name["shop-web-r1"].end(137, stopped=True)
+        return await look(name)
+
+    engine.container = late  # type: ignore[method-assign]
+    machine = FakeMachine()
+    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    note = Note("web-r1 stopped (137), and the command with it")
+    assert executed(engine, machine, ["sleep", "9"]) == (137, [note])
+    assert looks == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from datetime import UTC, datetime
@@ -28,6 +29,13 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
 
 NOT_FOUND = (126, 127)
 """Exit status of the docker CLI for a command that cannot be started, by its version."""
+
+KILLED = 137
+"""Exit status of a command whose container ended, and of one that was killed alone."""
+
+_LOOKS = (0.0, 0.2, 0.4, 0.8)
+"""Pauses in seconds before each look at a container whose command was killed: a busy engine reports the end of a
+command before that of its container."""
 
 
 async def execute(
@@ -76,7 +84,13 @@ async def execute(
         guard=("exec", container.id, token),
     )
     if status:
-        await _explain(session, project, name, container, began, status if not command else None, emit)
+        if not command and status in NOT_FOUND:
+            await _require_shell(session, name, container)
+        for pause in _LOOKS if status == KILLED else _LOOKS[:1]:
+            await asyncio.sleep(pause)
+            if stop := await _stop(session, container, began):
+                emit(Note(f"{short_name(project, container)} {stop}"))
+                break
     return status
 
 
@@ -90,34 +104,21 @@ def _variables(container: Container, environment: str) -> list[str]:
     return [word for name, value in known.items() if value for word in ("-e", f"{name}={value}")]
 
 
-async def _explain(
-    session: Session,
-    project: str,
-    name: str,
-    container: Container,
-    began: float,
-    shell: int | None,
-    emit: Emit,
-) -> None:
-    """Say why a command failed, where the container is the reason.
-
-    Args:
-        session: The server.
-        project: The project's name.
-        name: The service or dependency.
-        container: Its container.
-        began: Time at which the command began, by the server's clock.
-        shell: The exit status of the default command; None where a command was given.
-        emit: Receives the note.
-    """
-    if shell in NOT_FOUND and await session.engine.get_archive(container.id, "/bin/sh") is None:
+async def _require_shell(session: Session, name: str, container: Container) -> None:
+    if await session.engine.get_archive(container.id, "/bin/sh") is None:
         raise no_shell(name, f"ftl exec {name}")
+
+
+async def _stop(session: Session, container: Container, began: float) -> str:
+    """How the container stopped since its command began, by the server's clock; empty where it did not."""
     state = await session.engine.container(container.id)
-    if state is None or state.restarting or not state.running:
-        stopped = "was removed" if state is None else f"stopped ({state.exit_code})"
-        emit(Note(f"{short_name(project, container)} {stopped}, and the command with it"))
-    elif state.started and _age(state.started, session.info.now) < session.info.now - began:
-        emit(Note(f"{short_name(project, container)} stopped, and the command with it; it runs again"))
+    if state is None:
+        return "was removed, and the command with it"
+    if state.restarting or not state.running:
+        return f"stopped ({state.exit_code}), and the command with it"
+    if state.started and _age(state.started, session.info.now) < session.info.now - began:
+        return "stopped, and the command with it; it runs again"
+    return ""
 
 
 def _age(started: str, now: float) -> float:
