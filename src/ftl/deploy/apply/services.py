@@ -159,13 +159,17 @@ def _session_of(context: DeployContext, task: SwarmTask) -> Session | None:
 
 @RUNNERS.runs(RemoveServices)
 async def remove_services(context: DeployContext, step: RemoveServices) -> None:
-    """Remove services; their nodes stop the tasks by themselves, within the stop timeout."""
+    """Remove services; their nodes stop the tasks by themselves, within the stop timeout.
+
+    While a server is down, their end is waited for: it comes back with a proxy that still leads to these tasks, and may
+    do so in the 5 seconds that Swarm takes to stop them.
+    """
 
     async def remove(service: ContainerRef) -> None:
         await context.fleet.first.engine.remove_service(service.id)
-        if step.waits:
+        if step.waits or context.fleet.missing:
             own = {labels.SWARM_SERVICE: service.id}
-            if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=True):
+            if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=step.waits):
                 context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
 
     await gather(map(remove, step.services))

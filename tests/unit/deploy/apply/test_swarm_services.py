@@ -23,7 +23,7 @@ from ftl.engine import labels
 from ftl.engine.services import SwarmService, SwarmTask
 from ftl.engine.swarm import SwarmNode
 from ftl.engine.values import ContainerSpec
-from ftl.errors import EngineError
+from ftl.errors import EngineError, ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -187,6 +187,22 @@ def test_a_removal_waits_until_swarm_has_removed_the_containers() -> None:
         await asyncio.sleep(2)
         assert not removing.done()
         await worker.remove("shop-web-r1.1.t1")
+        await removing
+
+    run(check())
+    assert events == []
+
+
+def test_a_removal_waits_for_the_tasks_while_a_server_is_down() -> None:
+    """Its proxy still leads to them when it comes back: what answers then is no old release."""
+    context, manager, worker, events = servers()
+    context.fleet.missing = {"c": ServerError("c does not answer")}
+
+    async def check() -> None:
+        removing = asyncio.create_task(perform(context, RemoveServices("web", (WEB,))))
+        await asyncio.sleep(2)
+        assert (manager.removed, removing.done()) == (["s1"], False)
+        worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
         await removing
 
     run(check())
