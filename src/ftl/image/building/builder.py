@@ -171,15 +171,15 @@ def _probe_all(candidates: Sequence[str], environ: Mapping[str, str]) -> list[_C
 
 def _probe(path: str, environ: Mapping[str, str]) -> _Cli | None:
     """Ask a CLI for its version and plugin; None for podman's stand-in, which speaks to no Docker engine."""
-    version = _VERSION.search(_output([path, "--version"], environ))
+    version = _VERSION.search(command_output([path, "--version"], environ))
     if version is None:
         return None
-    has_buildx = "buildx" in _output([path, "buildx", "version"], environ)
+    has_buildx = "buildx" in command_output([path, "buildx", "version"], environ)
     return _Cli(path, (int(version[1]), int(version[2])), has_buildx)
 
 
-def _output(argv: list[str], environ: Mapping[str, str]) -> str:
-    """The stdout of a command that succeeds, else nothing."""
+def command_output(argv: list[str], environ: Mapping[str, str], seconds: float = _PROBE_SECONDS) -> str:
+    """The stdout of a command that succeeds within these seconds, else nothing."""
     try:
         done = subprocess.run(
             argv,
@@ -187,7 +187,7 @@ def _output(argv: list[str], environ: Mapping[str, str]) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PROBE_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -8,13 +8,13 @@ anyway.
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.events import Note
 from ftl.image.building.build_secrets import csv_fields
+from ftl.image.building.builder import command_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,17 +156,6 @@ def sent_cache_note(service: str, options: CacheOptions, context: Context) -> No
 
 def _driver(builder: Builder, env: Mapping[str, str]) -> str:
     """Driver of the builder that would be used; empty if it does not say."""
-    try:
-        done = subprocess.run(
-            [builder.docker, "buildx", "inspect"],
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_INSPECT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = _DRIVER.search(done.stdout)
+    output = command_output([builder.docker, "buildx", "inspect"], env, _INSPECT_SECONDS)
+    match = _DRIVER.search(output)
     return match[1] if match else ""

@@ -77,14 +77,14 @@ class LabelNode(ClusterStep):
     """Set the project's labels of a node: its host and its roles."""
 
     kind = "label_node"
-    sentence = "note that {0.host} has the roles {0.listed}"
+    sentence = "note that {0.host} has {0.listed}"
     labels: Mapping[str, str | None]
     roles: tuple[str, ...]
 
     @property
     def listed(self) -> str:
         """The roles, for people."""
-        return ", ".join(self.roles) or "of none"
+        return f"the roles {', '.join(self.roles)}" if self.roles else "no role"
 
 
 @dataclass(frozen=True, slots=True)

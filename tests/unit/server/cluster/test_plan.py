@@ -124,6 +124,7 @@ def test_steps_are_described_in_the_imperative() -> None:
         BeginCluster("a", "10.0.0.1", "10.213.0.0/16").text,
         JoinCluster("b", "10.0.0.2", manager=False).text,
         LabelNode("b", {}, ("web", "gpu")).text,
+        LabelNode("c", {}, ()).text,
         TryNetwork("a", exists=False).text,
         TryNetwork("a", exists=True).text,
     ]
@@ -131,6 +132,7 @@ def test_steps_are_described_in_the_imperative() -> None:
         "begin the cluster on a (10.0.0.1)",
         "let b (10.0.0.2) join the cluster as a worker",
         "note that b has the roles web, gpu",
+        "note that c has no role",
         "create, and try, the network between the servers",
         "try the network between the servers",
     ]

@@ -150,7 +150,7 @@ class HttpServer:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             answer = await self._handler(request, body)
-        except Exception:  # noqa: BLE001  # the handler has told its own side
+        except Exception:  # noqa: BLE001 -- the source reports it; the engine only needs a status
             answer = UploadAnswer(500)
         return await _respond(writer, request.method, answer, goes_on=body.is_read and answer.status != 500)
 
