@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.harness import Project, environment
 
@@ -23,7 +23,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Hypothesis' limit of 200 ms for an example measures how busy the machine is; pytest-timeout bounds a test that hangs.
-settings.register_profile("ftl", deadline=None)
+# No test is judged by seconds: a machine that is busy draws examples slowly
+settings.register_profile("ftl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ftl")
 
 
