@@ -19,11 +19,13 @@ from ftl.image.transfer.sources.selection import push_source
 from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
 
     from ftl.engine.api import Engine
     from ftl.image.transfer.sources.push import PushSource
+
+    FindPush = Callable[[Engine, Sequence[SourceImage], frozenset[str]], Awaitable[PushSource | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,11 @@ class ReadAhead:
     Args:
         engine: The local engine.
         references: Names or IDs of its images.
+        find_push: Finds a push of images, if it is possible and faster.
     """
 
-    def __init__(self, engine: Engine, references: Iterable[str]) -> None:
+    def __init__(self, engine: Engine, references: Iterable[str], find_push: FindPush = push_source) -> None:
+        self._find_push = find_push
         self._engine = engine
         self._references = list(dict.fromkeys(references))
         self._task: asyncio.Task[Begun | None] | None = None
@@ -74,13 +78,22 @@ class ReadAhead:
     async def source(self, images: Sequence[SourceImage], needed: frozenset[str]) -> PushSource | None:
         """The source of the layers that turned out to be needed; None where others are.
 
-        It serves one transfer. Where others are needed, the reading ends.
+        It serves one transfer: to several servers, the first that asks. Where others are needed, the reading ends,
+        unless a transfer uses it.
 
         Args:
             images: The images to send.
             needed: The diffIDs of their layers to read.
         """
-        begun = await self._task if self._task is not None and not self._is_used else None
+        task = self._task
+        if task is None or self._is_used:
+            return None
+        await asyncio.wait(
+            [task]
+        )  # not the task itself: a transfer that is cancelled would cancel it for the others
+        if self._is_used or self._task is None:  # by another transfer, which has waited for the same
+            return None
+        begun = _result(task)
         if begun is not None and begun.serves(images, needed):
             self._is_used = True
             return begun.push
@@ -95,7 +108,7 @@ class ReadAhead:
             images = [SourceImage(each.id, each.id, each.layers) for each in inspected if each is not None]
             cache = await asyncio.to_thread(BlobCache)
             unknown = frozenset(cache.unknown(layer for image in images for layer in image.layers))
-            push = await push_source(self._engine, images, unknown) if unknown else None
+            push = await self._find_push(self._engine, images, unknown) if unknown else None
             if push is not None:
                 push.begin()
                 return Begun(push, frozenset(image.config_digest for image in images), unknown)
@@ -106,6 +119,10 @@ class ReadAhead:
             task, self._task = self._task, None
             task.cancel()
             await shielded(asyncio.wait([task]))
-            begun = None if task.cancelled() else task.result()
+            begun = _result(task)
             if begun is not None:
                 await shielded(begun.push.close())
+
+
+def _result(task: asyncio.Task[Begun | None]) -> Begun | None:
+    return None if task.cancelled() else task.result()

@@ -20,7 +20,7 @@ from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
 BASE, CODE, OTHER = (text * 9000 for text in (b"base ", b"code ", b"other "))
@@ -145,6 +145,33 @@ def test_the_tag_of_a_push_that_was_killed(tmp_path: Path) -> None:
         await engine.tag("shop:latest", f"127.0.0.1:{cache.port}/{cache.name}:pushed")
         await read(PushSource(engine, [IMAGE], cache), LAYERS[1])
         assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_the_first_of_several_servers_reads_what_was_pushed_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others that ask while it waits or reads, and a transfer that is given up, do not end its reading."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    async def find_push(engine: Engine, images: Sequence[SourceImage], _: frozenset[str]) -> PushSource:
+        return PushSource(engine, images, cache_of_base(tmp_path))
+
+    async def work() -> None:
+        async with ReadAhead(PushingEngine(), ["shop:latest"], find_push) as ahead:
+            given_up = asyncio.create_task(ahead.source([IMAGE], frozenset(LAYERS[1:])))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            first, second = await asyncio.gather(
+                ahead.source([IMAGE], frozenset(LAYERS[1:])), ahead.source([IMAGE], frozenset(LAYERS[1:]))
+            )
+            assert first is not None
+            assert second is None
+            reading = asyncio.create_task(read(first, *LAYERS[1:]))
+            await asyncio.sleep(0)
+            assert await ahead.source([IMAGE], frozenset(LAYERS[1:])) is None
+            assert set(await reading) == set(LAYERS[1:])
 
     asyncio.run(work())
 
