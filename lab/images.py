@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_str_map
 from ftl.errors import EngineError, FtlError
-from ftl.json_fields import as_str_map
 from ftl.server.sandbox.image import bootstrap, build, pack, pull
 from ftl.server.sandbox.lifecycle import local_engine
 from lab import prepare

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from tools.calls import FTL, ROOT, DemoError, docker, ftl, lab, say
 
-from ftl.figures import size
+from ftl.common.figures import size
 
 APP = ROOT / "examples" / "shop"
 WORK = ROOT / ".lab" / "demo"

@@ -24,7 +24,7 @@ from lab.place import LABEL, exclusive
 from lab.server import docker
 
 from bench.transfer.cases import VARIANTS
-from ftl.image.building.builder import find_builder
+from ftl.image.building.docker_cli.builder import find_builder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ftl import references
+from ftl.common import references
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:

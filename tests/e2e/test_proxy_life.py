@@ -15,8 +15,8 @@ from tests.e2e.support.proxy import App, ProxyTestbed, each_engine, make_testbed
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
+from ftl.proxy.configuration.handover import sysctls
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.handover import sysctls
 from ftl.proxy.names import Installation, project_network
 from ftl.proxy.site import Site, SiteRoute
 

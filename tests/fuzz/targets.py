@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from unicodedata import category
 
 from ftl.cli.address import parse as parse_address
+from ftl.common.proc_net import parse_listeners
+from ftl.common.references import familiar
 from ftl.config import load
 from ftl.config.values.bindings import parse_forward, parse_volume
 from ftl.config.variables.env_file import parse_env_file
@@ -22,20 +24,18 @@ from ftl.config.yaml.marks import SourceFile
 from ftl.engine import convert
 from ftl.errors import FtlError
 from ftl.host.lock import _Answer
-from ftl.image.building import dockerfile
-from ftl.image.building.dockerignore import DockerIgnore
-from ftl.image.building.progress import PlainProgress, clean_line
+from ftl.image.building.docker_cli.progress import PlainProgress, clean_line
+from ftl.image.building.inputs import dockerfile
+from ftl.image.building.inputs.dockerignore import DockerIgnore
 from ftl.image.explain.history import parse_history as parse_image_history
 from ftl.image.json_files import read_json
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.delta.layer_index import parse_layer_index
 from ftl.image.transfer.delta.members import MemberScanner
 from ftl.image.transfer.remote.capabilities import parse_probe
-from ftl.proc_net import parse_listeners
 from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem
-from ftl.references import familiar
 from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import parse_history

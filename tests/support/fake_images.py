@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl import references
+from ftl.common import references
 from ftl.engine.values import EngineInfo, Image, PushUpdate
 from tests.support.engine_calls import RecordedEngine, carries
 

@@ -16,13 +16,13 @@ from ftl import errors, events
 from ftl.deploy.plan import steps
 from ftl.engine import labels
 from ftl.proxy import names
-from ftl.proxy.caddy import render
+from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.start import container_spec
 from ftl.proxy.names import Installation
 from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
-from ftl.ui.json_lines import as_record
+from ftl.ui.reporters.json_lines import as_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.ui.samples import EVERY

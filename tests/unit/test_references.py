@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.references import as_listed, familiar, qualified, registry, repository, split
+from ftl.common.references import as_listed, familiar, qualified, registry, repository, split
 
 
 def test_a_registry_port_is_not_a_tag() -> None:

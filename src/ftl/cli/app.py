@@ -38,7 +38,7 @@ class CommandGroup(click.Group):
         assert isinstance(command, click.Command)
         add_global_options(command)
         if _COMPLETING:
-            from ftl.cli.completion import add_completions
+            from ftl.cli.completion.values import add_completions
 
             add_completions(cmd_name, command)
         return command
@@ -66,7 +66,7 @@ def cli() -> None:
 
 add_global_options(cli)
 if _COMPLETING:
-    from ftl.cli.completion import add_completions
+    from ftl.cli.completion.values import add_completions
 
     add_completions("", cli)
 

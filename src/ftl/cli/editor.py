@@ -9,9 +9,9 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
+from ftl.common.private_folder import private_folder
 from ftl.errors import FtlError, Interrupted
-from ftl.files import read_small_text
-from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

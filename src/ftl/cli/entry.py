@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.exit(_write(f"ftl {__version__}\n"))
     if _COMPLETE in os.environ:
-        from ftl.cli.first_word import complete_first_word
+        from ftl.cli.completion.first_word import complete_first_word
 
         names = complete_first_word(os.environ)
         if names is not None:

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import parse_json
 
 PACKAGE = "ftl-deploy"
 

@@ -153,8 +153,8 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
         UsageError: There is no such environment: no overlay of that name beside the file; or the name of a preview
             cannot be part of a host name.
     """
+    from ftl.common.suggestions import closest_match
     from ftl.config.loading import overlay_path
-    from ftl.suggestions import closest_match
 
     variable = os.environ.get("FTL_ENV", "")
     name = options.env if options.env is not None else variable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.suggestions import closest_match
+from ftl.common.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

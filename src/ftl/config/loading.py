@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import PREVIEW, Project, Server
@@ -23,7 +24,6 @@ from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
 from ftl.errors import ConfigError, UsageError
-from ftl.files import read_small_file
 
 if TYPE_CHECKING:
     from pathlib import Path

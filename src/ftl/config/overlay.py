@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import closest_match
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

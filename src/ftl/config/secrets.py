@@ -6,6 +6,7 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.common.references import split
 from ftl.config.models.field_types import ListOf, Nested, key
 from ftl.config.models.secret import Secret
 from ftl.config.models.section import Section
@@ -19,7 +20,6 @@ from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
-from ftl.references import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

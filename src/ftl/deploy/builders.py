@@ -12,9 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.figures import size
 from ftl.config import Server
 from ftl.errors import BuildFailed, ServerError, at
-from ftl.figures import size
 from ftl.image.building.parallel import build_images
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring

@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.common.figures import utc
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
 from ftl.deploy.backend import STANDALONE
@@ -21,7 +22,6 @@ from ftl.deploy.plan.steps import RunHook, WatchRelease
 from ftl.deploy.urls import urls
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
-from ftl.figures import utc
 from ftl.host.fleet import open_fleet
 from ftl.image.platforms import remember_platform
 

@@ -20,7 +20,7 @@ from ftl.deploy.request import Author
 from ftl.engine.local import local_url
 from ftl.errors import UsageError
 from ftl.events import Note
-from ftl.image.building.build_record import load_record, record_path
+from ftl.image.building.diagnosis.build_record import load_record, record_path
 from ftl.image.identity import content_id, git_commit
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import duration
 from ftl.errors import ServerError, Unhealthy
 from ftl.events import Note
-from ftl.figures import duration
 from ftl.releases.store import read_watch
 from ftl.releases.watch import GRACE_SECONDS
 

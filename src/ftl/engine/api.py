@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ftl.engine import containers, images, networks, services, volumes
+from ftl.engine.calls import containers, images, networks, services, volumes
+from ftl.engine.calls.swarm import Swarm
 from ftl.engine.client import Client
-from ftl.engine.swarm import Swarm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from socket import socket
     from types import TracebackType
 
+    from ftl.engine.calls.services import ServiceSpec, SwarmService, SwarmTask
     from ftl.engine.errors import Explain
-    from ftl.engine.services import ServiceSpec, SwarmService, SwarmTask
     from ftl.engine.values import (
         Container,
         ContainerSpec,

@@ -1,7 +1,7 @@
 """Session with an engine: short calls, aiodocker, the API version, mapped errors.
 
-Reads and other short calls go over `ftl.engine.http`. aiodocker, and aiohttp below it, are loaded with the first other
-call.
+Reads and other short calls go over `ftl.engine.transport.http`. aiodocker, and aiohttp below it, are loaded with the
+first other call.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
-from ftl.engine import convert, http
+from ftl.common.json_fields import as_object, as_str, parse_json
+from ftl.engine import convert
 from ftl.engine.errors import EngineCall, Explain, mapped
-from ftl.engine.loading import load_aiohttp
-from ftl.engine.sockets import Sockets
+from ftl.engine.transport import http
+from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.sockets import Sockets
 from ftl.errors import EngineError, EngineUnavailable
-from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -249,7 +250,7 @@ class Client:
                 await asyncio.to_thread(load_aiohttp)
                 from aiodocker import Docker
 
-                from ftl.engine.connector import connector
+                from ftl.engine.transport.connector import connector
 
                 self._connector = connector(self._url, self._sockets)
                 # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do. Without

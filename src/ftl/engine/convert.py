@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 from typing import Literal, get_args
 
+from ftl.common.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 from ftl.engine.values import (
     Container,
     ContainerState,
@@ -24,7 +25,6 @@ from ftl.engine.values import (
     Store,
     Volume,
 )
-from ftl.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 
 _RFC3339_SECONDS = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z"
 

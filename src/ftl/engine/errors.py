@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from ftl.dataclass import dataclass
-from ftl.engine.http import BadAnswer, HttpError
-from ftl.engine.sockets import NotConnected
+from ftl.engine.transport.http import BadAnswer, HttpError
+from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.errors import UsageError
-from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ftl.common.json_fields import as_object, as_str_map
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_object, as_str_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,18 +8,18 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.proc_net import parse_listeners
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, Place, Unhealthy
 from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN
-from ftl.proc_net import parse_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.common.proc_net import ListeningSocket
     from ftl.engine.api import Engine
     from ftl.engine.values import ContainerState
     from ftl.health.probe import ProbeResult
-    from ftl.proc_net import ListeningSocket
     from ftl.ssh.machine import Machine
 
 LOG_LINES = 30

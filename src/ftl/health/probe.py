@@ -164,7 +164,7 @@ async def probe_http(
     """GET a path of the container as the proxy would; redirects are not followed."""
     import aiohttp
 
-    from ftl.engine.connector import connector
+    from ftl.engine.transport.connector import connector
 
     headers = {"Host": host, "User-Agent": "ftl-health", "X-Forwarded-Host": host}
     if https:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, ServerError
-from ftl.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

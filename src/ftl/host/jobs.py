@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.suggestions import closest_match
 from ftl.config.values.schedule import InvalidSchedule, Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Note
-from ftl.programs import program
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

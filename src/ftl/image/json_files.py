@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path, user_state_path
 
-from ftl.json_fields import parse_json
+from ftl.common.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

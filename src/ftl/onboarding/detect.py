@@ -146,7 +146,7 @@ def processes_of(text: str) -> Iterator[tuple[str, str]]:
 
 def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
     """The app of a Dockerfile, with what the stack adds to it."""
-    from ftl.image.building.dockerfile import exposed_port
+    from ftl.image.building.inputs.dockerfile import exposed_port
 
     port = exposed_port(folder.read("Dockerfile"))
     reason = "EXPOSE of the Dockerfile"

@@ -8,8 +8,8 @@ import re
 import secrets as random
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.errors import UsageError
-from ftl.files import read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

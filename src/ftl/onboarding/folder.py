@@ -8,9 +8,9 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
+from ftl.common.json_fields import parse_json
 from ftl.errors import UsageError
-from ftl.files import read_small_file
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

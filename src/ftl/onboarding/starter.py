@@ -125,7 +125,7 @@ def _assumptions(app: App) -> str:
 
 def not_ignored(context: Path) -> list[str]:
     """Files that a .dockerignore should exclude and does not."""
-    from ftl.image.building.dockerignore import read_dockerignore
+    from ftl.image.building.inputs.dockerignore import read_dockerignore
 
     ignore = read_dockerignore(context, context / "Dockerfile")
     return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]

@@ -10,8 +10,8 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.errors import FtlError
-from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.suggestions import select_names
 from ftl.deploy.names import is_parked
 from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.replicas import generation_of, number_of
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.programs import program
+from ftl.common.programs import program
 from ftl.proxy.names import ACCESS_LOG, ADMIN, CERTIFICATES
 
 if TYPE_CHECKING:

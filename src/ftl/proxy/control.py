@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
-from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks, stopped
 from ftl.proxy.access import Figures, parse_figures
-from ftl.proxy.caddy import render
+from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, networks_of
 from ftl.proxy.site import Site, UserCertificate, conflicts

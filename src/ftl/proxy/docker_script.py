@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.programs import program
+from ftl.common.programs import program
 
 if TYPE_CHECKING:
     from ftl.ssh.machine import Machine

@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,10 +7,10 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.json_fields import parse_json
-from ftl.proxy.caddy import render
+from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import Installation, networks_of
 from ftl.proxy.site import Site
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_float, as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_float, as_object, as_str, parse_json
 
 FILE = "preview.json"
 

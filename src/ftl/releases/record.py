@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from ftl.dataclass import dataclass
-from ftl.json_fields import (
+from ftl.common.json_fields import (
     as_bool,
     as_float,
     as_int,
@@ -19,11 +18,12 @@ from ftl.json_fields import (
     as_strs,
     parse_json,
 )
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.json_fields import Json
+    from ftl.common.json_fields import Json
 
 _MOST_DIGITS = 18
 

@@ -16,13 +16,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError
-from ftl.json_fields import as_float, as_object, as_str, parse_json
 from ftl.releases import audit, preview
 from ftl.releases.preview import parse_preview
 from ftl.releases.record import ReleaseRecord, release_number

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_float, as_object, as_str, parse_json
 from ftl.releases.audit import AuditEntry
 from ftl.releases.record import release_number
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.child import complete
+from ftl.common.figures import duration
 from ftl.errors import HostKeyChanged, ServerError
-from ftl.figures import duration
 from ftl.ssh import failures, target
 from ftl.ssh.configuration import resolve
 from ftl.ssh.multiplexing import kept, master

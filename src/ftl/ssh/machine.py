@@ -113,8 +113,9 @@ class Machine(Protocol):
     def dial(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
         """Reach host:port as the machine does: yields "unix:///..." or "tcp://host:port".
 
-        `open_stream(url)` connects to it, `ftl.engine.connector.connector(url)` makes an aiohttp connector of it. A
-        connection to a port on which nothing listens is closed at once. Dialling the same address again costs nothing.
+        `open_stream(url)` connects to it, `ftl.engine.transport.connector.connector(url)` makes an aiohttp connector of
+        it. A connection to a port on which nothing listens is closed at once. Dialling the same address again costs
+        nothing.
         """
         ...
 

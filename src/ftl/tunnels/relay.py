@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.proc_net import parse_listeners
 from ftl.errors import FtlError, UsageError
-from ftl.proc_net import parse_listeners
 from ftl.ssh.streams import open_stream
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
-from ftl.suggestions import select_names
 from ftl.tunnels.relay import PortTaken, relay
 
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ class Reporter(Protocol):
 def open_reporter(*, as_json: bool, quiet: bool, verbose: int) -> Reporter:
     """Open JSON lines on stdout, or a reporter on stderr that is live if that is a terminal."""
     if as_json:
-        from ftl.ui.json_lines import JsonLines
+        from ftl.ui.reporters.json_lines import JsonLines
 
         return JsonLines(sys.stdout)
 
-    from ftl.ui.plain import Plain
-    from ftl.ui.transcript import Transcript
+    from ftl.ui.reporters.plain import Plain
+    from ftl.ui.reporters.transcript import Transcript
 
     if quiet:
         return Plain(sys.stderr, None)
@@ -40,7 +40,7 @@ def open_reporter(*, as_json: bool, quiet: bool, verbose: int) -> Reporter:
 
     from rich.console import Console
 
-    from ftl.ui.board import Board
-    from ftl.ui.terminal import Terminal
+    from ftl.ui.reporters.board import Board
+    from ftl.ui.reporters.terminal import Terminal
 
     return Terminal(Console(file=sys.stderr, highlight=False), transcript, Board())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.building.support import SOURCE, built, inspect, warnings
 
-from ftl.image.building.context import walk_context
+from ftl.image.building.inputs.context import walk_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

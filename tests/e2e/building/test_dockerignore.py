@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine.local import local_url
-from ftl.image.building import context
-from ftl.image.building.builder import find_builder
-from ftl.image.building.context import walk_context
+from ftl.image.building.docker_cli.builder import find_builder
+from ftl.image.building.inputs import context
+from ftl.image.building.inputs.context import walk_context
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from lab.prepare import Tool, ensure
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
 from tests.e2e.sshd import Sshd, descendants, free_port
 
-from ftl.engine.connector import connector
+from ftl.engine.transport.connector import connector
 from ftl.errors import ServerError
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect

@@ -14,7 +14,7 @@ import pytest
 
 from ftl.cli import overview
 from ftl.cli.options import Options, add_global_options
-from ftl.cli.run import pass_options
+from ftl.cli.running.run import pass_options
 from tests.unit.cli.conftest import Cli, Outcome
 
 HEAVY = ("asyncio", "pydantic", "rich", "yaml", "aiodocker", "aiohttp")
@@ -47,7 +47,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     ("module", "needless"),
     [
         ("ftl.onboarding.starter", ("asyncio", "yaml", "ftl.config.loading", "ftl.image.building.parallel")),
-        ("ftl.image.building.dockerfile", ("asyncio", "ftl.image.building.parallel")),
+        ("ftl.image.building.inputs.dockerfile", ("asyncio", "ftl.image.building.parallel")),
         ("ftl.operations.views.status", ("aiohttp", "aiodocker", "rich", "ftl.deploy.plan.planner")),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.cli.failure import DOCTOR, INTERNAL_HINT, SETUP, report_and_exit_code
 from ftl.cli.options import Options, add_global_options
-from ftl.cli.run import pass_options, run, run_sync
+from ftl.cli.running.run import pass_options, run, run_sync
 from ftl.errors import FtlError, Interrupted, LockHeld, LoginRefused, ServerError, UsageError
 
 
@@ -135,7 +135,7 @@ def test_work_without_a_server_needs_no_event_loop() -> None:
     import subprocess
 
     code = (
-        "import sys; from ftl.cli.options import Options; from ftl.cli.run import run_sync; "
+        "import sys; from ftl.cli.options import Options; from ftl.cli.running.run import run_sync; "
         "run_sync(Options(json=True), 'x', dict, dict); sys.exit('asyncio' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.seen import remember_previews, seen
+from ftl.cli.completion.seen import remember_previews, seen
 
 if TYPE_CHECKING:
     from pathlib import Path

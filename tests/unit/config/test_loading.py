@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ftl.common.files import MAX_BYTES
 from ftl.config import Hook, Server
 from ftl.errors import ConfigError, Problem
-from ftl.files import MAX_BYTES
 
 from .conftest import HEAD, SERVICE, load_file, written
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.files import MAX_BYTES
+from ftl.common.files import MAX_BYTES
 
 from .conftest import HEAD, SERVICE
 

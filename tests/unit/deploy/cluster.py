@@ -13,9 +13,9 @@ from ftl.deploy.observe.cluster import merged_proxy, replicas
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.engine import labels
-from ftl.engine.services import SwarmService, SwarmTask
+from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.values import Container, Endpoint, Image, Network
-from ftl.proxy.caddy import render
+from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import release_alias
 from ftl.proxy.site import site_of
 from ftl.proxy.state import ProxyState

@@ -13,7 +13,7 @@ from ftl.deploy.plan.changes import dependency_change
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.errors import UsageError
 from ftl.events import Event, Note
-from ftl.image.building.build_record import BuildRecord, record_path, save_record
+from ftl.image.building.diagnosis.build_record import BuildRecord, record_path, save_record
 from ftl.image.identity import content_id
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import dependency, project, server

@@ -11,9 +11,9 @@ import pytest
 
 from ftl.config.models.project import Build, Project, ProjectInfo, Proxy, Route, Server, Service
 from ftl.deploy.apply import standalone
-from ftl.deploy.apply.containers import wait
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.observe.state import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage

@@ -15,7 +15,7 @@ from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
-from ftl.proxy.caddy import render
+from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import project_network, release_alias
 from ftl.proxy.site import site_of
 from ftl.proxy.state import ProxyState

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.engine import body, convert
+from ftl.engine import convert
+from ftl.engine.calls import body
 from ftl.engine.values import (
     Container,
     ContainerSpec,

@@ -12,8 +12,8 @@ from aiodocker import exceptions as docker
 
 from ftl.engine import errors
 from ftl.engine.errors import EngineCall
-from ftl.engine.http import BadAnswer, HttpError
-from ftl.engine.sockets import NotConnected
+from ftl.engine.transport.http import BadAnswer, HttpError
+from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable
 
 CALL = EngineCall(engine="shop", action="list its containers", seconds=120.0)

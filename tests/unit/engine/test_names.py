@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftl.engine.calls.containers import unix_time
 from ftl.engine.client import checked
-from ftl.engine.containers import unix_time
 from ftl.errors import EngineError, UsageError
 
 

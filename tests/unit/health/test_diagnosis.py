@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ftl.common.proc_net import ListeningSocket
 from ftl.engine.values import ContainerState
 from ftl.health.diagnosis import (
     Unresponsive,
@@ -11,7 +12,6 @@ from ftl.health.diagnosis import (
     explain_response,
 )
 from ftl.health.probe import NOT_HTTP, REFUSED, ProbeResult
-from ftl.proc_net import ListeningSocket
 
 
 def state(**changed: object) -> ContainerState:

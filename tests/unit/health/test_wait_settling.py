@@ -15,9 +15,9 @@ from ftl.health.wait import wait_healthy
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior
 from tests.support.fake_machine import Answer
+from tests.unit.common.test_proc_net import HEAD
 from tests.unit.health.stage import IMAGE, NAME, OK, stage
 from tests.unit.health.world import FAILING, HTTP, TCP, fail, now, wait
-from tests.unit.test_proc_net import HEAD
 
 if TYPE_CHECKING:
     from ftl.events import Event

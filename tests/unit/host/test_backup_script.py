@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.programs import program
+from ftl.common.programs import program
 
 if TYPE_CHECKING:
     from pathlib import Path

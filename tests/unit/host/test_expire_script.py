@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.programs import program
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from ftl.host.lock import DeployLock
-from ftl.programs import program
 from ftl.releases.audit import parse
 from ftl.releases.preview import Preview, parse_preview
 from tests.support.fake_machine import FakeMachine

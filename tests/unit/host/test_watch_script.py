@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.programs import program
+from ftl.common.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

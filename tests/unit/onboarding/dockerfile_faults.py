@@ -7,12 +7,12 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from ftl.image.building.dockerfile import parse
+from ftl.image.building.inputs.dockerfile import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.image.building.dockerfile import Dockerfile, Instruction
+    from ftl.image.building.inputs.dockerfile import Dockerfile, Instruction
 
 # Of the Dockerfile reference (frontend 1): flags of each instruction that has some.
 FLAGS = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.building.dockerfile import parse
+from ftl.image.building.inputs.dockerfile import parse
 
 from .apps import CASES, package
 from .dockerfile_faults import faults

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import FtlError, UsageError
-from ftl.image.building.context import walk_context
-from ftl.image.building.dockerfile import parse
+from ftl.image.building.inputs.context import walk_context
+from ftl.image.building.inputs.dockerfile import parse
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.names import project_name
 from ftl.onboarding.starter import Answers, make_start, write

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clock import run
 from tests.unit.deploy.world import project
-from tests.unit.operations.status_stage import WEB, Server, failing
+from tests.unit.operations.views.status_stage import WEB, Server, failing
 
 if TYPE_CHECKING:
     from pathlib import Path

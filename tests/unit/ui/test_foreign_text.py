@@ -15,15 +15,15 @@ from rich.console import Console
 from ftl.errors import ConfigError, FtlError, LockHeld, Place, Problem
 from ftl.server.doctor import Finding
 from ftl.ui import findings
-from ftl.ui.board import Board
 from ftl.ui.failure import draw
 from ftl.ui.log_lines import LogLines
-from ftl.ui.plain import Plain
+from ftl.ui.reporters.board import Board
+from ftl.ui.reporters.plain import Plain
+from ftl.ui.reporters.terminal import Terminal
+from ftl.ui.reporters.transcript import Transcript
 from ftl.ui.sanitize import escaped, printable
 from ftl.ui.style import Style, red
 from ftl.ui.table import table
-from ftl.ui.terminal import Terminal
-from ftl.ui.transcript import Transcript
 from tests.unit.ui.samples import EVERY
 
 if TYPE_CHECKING:

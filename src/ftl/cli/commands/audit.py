@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def command(options: Options, number: int, project: str | None) -> None:
 
 
 def _fields(entries: Sequence[AuditEntry]) -> Fields:
-    from ftl.figures import utc
+    from ftl.common.figures import utc
 
     return {
         "entries": [
@@ -61,7 +61,7 @@ def _fields(entries: Sequence[AuditEntry]) -> Fields:
 
 
 def _print(project: str, entries: Sequence[AuditEntry]) -> None:
-    from ftl.figures import utc
+    from ftl.common.figures import utc
 
     if not entries:
         put(f"nothing has changed {project} yet")

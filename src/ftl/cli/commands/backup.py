@@ -9,7 +9,7 @@ import click
 
 from ftl.cli.output import put, put_table, writing
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         return
     result = run(options, "backup", work, _fields)
     if not options.json:
-        from ftl.figures import duration, size
+        from ftl.common.figures import duration, size
 
         put(f"{result.file}: {size(result.bytes)} of {name}, whole ({duration(result.seconds)})")
 
@@ -76,7 +76,7 @@ def _list(options: Options, project: str, name: str | None, address: Address) ->
     )
     if options.json:
         return
-    from ftl.figures import size
+    from ftl.common.figures import size
 
     if not backups:
         put("there is no scheduled backup on the server; `backups` in ftl.yaml makes some")
@@ -88,7 +88,7 @@ def _list(options: Options, project: str, name: str | None, address: Address) ->
 
 
 def _known(dependencies: tuple[Dependency, ...], name: str) -> None:
-    from ftl.suggestions import select_names
+    from ftl.common.suggestions import select_names
 
     select_names([name], [dependency.name for dependency in dependencies], kind="dependency")
 

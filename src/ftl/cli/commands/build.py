@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl import figures
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
+from ftl.common import figures
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.completion import VARIABLE
+from ftl.cli.completion.values import VARIABLE
 from ftl.cli.output import Fields, put
-from ftl.cli.run import pass_options, run_sync
+from ftl.cli.running.run import pass_options, run_sync
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

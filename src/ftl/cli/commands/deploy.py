@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import deploy_fields, print_deploy, wait_lock_option
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.change import deploy_fields, print_deploy, wait_lock_option
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def make_release(
         before: Called first.
         more: Further fields of the JSON result.
     """
-    from ftl.cli.seen import remember
+    from ftl.cli.completion.seen import remember
     from ftl.cli.views.summary import append, result_text
 
     project, root, address = loaded
@@ -178,9 +178,9 @@ async def _notified(
     project: Project, address: Address, deploying: Awaitable[DeployResult], emit: Emit
 ) -> DeployResult:
     """Deploy, and send a message about the outcome; none where everything was live already."""
-    from ftl.cli.notify import Notifier
+    from ftl.cli.running.notify import Notifier
+    from ftl.common.figures import duration
     from ftl.config.dump import sensitive_values
-    from ftl.figures import duration
 
     notifier = Notifier(
         "deploy", project.name, address.server.host, lambda: project.notify, tuple(sensitive_values(project))

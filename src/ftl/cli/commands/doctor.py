@@ -12,9 +12,9 @@ import click
 
 from ftl.cli.output import Fields, put, put_json
 from ftl.cli.project import find_file, load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
+from ftl.common.figures import count
 from ftl.errors import FtlError, ServerError, UsageError
-from ftl.figures import count
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.attached import has_terminal, run_attached
 from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options
+from ftl.cli.running.attached import has_terminal, run_attached
+from ftl.cli.running.run import pass_options
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

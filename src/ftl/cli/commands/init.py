@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.project import FILE
-from ftl.cli.run import pass_options, run_sync
+from ftl.cli.running.run import pass_options, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ import click
 
 from ftl.cli.output import put_json, writing
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def nothing_logged(names: Sequence[str], since: str | None = None, *, matching: 
 
 def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
     """The names of services and dependencies, and those of containers that `ftl run -d` has printed."""
-    from ftl.suggestions import select_names
+    from ftl.common.suggestions import select_names
 
     short = [name.removeprefix(f"{project.name}-") for name in names]
     runs = [name for name in short if _RUN.search(name)]
@@ -242,7 +242,7 @@ def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
 
 
 def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:
-    from ftl.suggestions import select_names
+    from ftl.common.suggestions import select_names
 
     return select_names(
         names, [*(job.name for job in project.jobs), *(backup.job for backup in project.backups)], kind="job"

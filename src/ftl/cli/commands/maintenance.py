@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project, plan_fields
 from ftl.cli.output import Fields, put
+from ftl.cli.running.change import ChangeCall, changes_project, plan_fields
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _read(page: str) -> str:
     Raises:
         UsageError: It cannot be read, or is not text.
     """
-    from ftl.files import read_small_text
+    from ftl.common.files import read_small_text
 
     try:
         return read_small_text(Path(page))

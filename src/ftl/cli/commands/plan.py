@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import plan_fields, print_plan
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.change import plan_fields, print_plan
+from ftl.cli.running.run import pass_options, run
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

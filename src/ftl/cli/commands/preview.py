@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, wait_lock_option
 from ftl.cli.commands.deploy import make_release
 from ftl.cli.options import seconds
 from ftl.cli.output import Fields, put, put_table
@@ -19,7 +18,8 @@ from ftl.cli.project import (
     load_target,
     project_option,
 )
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.change import ChangeCall, wait_lock_option
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ def up(
     import time
     from pathlib import Path
 
-    from ftl.cli.seen import remember_previews, seen
+    from ftl.cli.completion.seen import remember_previews, seen
     from ftl.cli.views.summary import summarised_failure
+    from ftl.common.figures import duration, utc
     from ftl.deploy.request import NewRelease
     from ftl.deploy.urls import urls
-    from ftl.figures import duration, utc
     from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity
     from ftl.releases.preview import Preview
 
@@ -140,7 +140,7 @@ def up(
 @pass_options
 def list_previews(options: Options, project: str | None) -> None:
     """List the previews of the project on its server."""
-    from ftl.cli.seen import remember_previews
+    from ftl.cli.completion.seen import remember_previews
 
     target = load_target(options if project else _of_preview(options, _ANY), project)
     _refuse_several(target.address)
@@ -179,7 +179,7 @@ def down(
 
     It does not ask. A preview that the server has removed already is no error.
     """
-    from ftl.cli.seen import remember_previews, seen
+    from ftl.cli.completion.seen import remember_previews, seen
 
     preview = _name(name, pr)
     deployed = f"{project}-{preview}" if project else None
@@ -288,7 +288,7 @@ def _readable(path: Path, environment: str) -> Project | None:
 def _row(one: DeployedPreview) -> tuple[str, ...]:
     import time
 
-    from ftl.figures import age
+    from ftl.common.figures import age
 
     now, preview = time.time(), one.preview
     left = preview.until - now

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.output import Fields, put
+from ftl.cli.running.change import ChangeCall, changes_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def _fields(result: Pruned) -> Fields:
 
 
 def _print(result: Pruned) -> None:
-    from ftl.figures import count, size
+    from ftl.common.figures import count, size
 
     leftovers = result.found
     if result.plan.empty:

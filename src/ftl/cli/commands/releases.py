@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_target, project_option
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) 
 
 
 def _remember(target: DeployedProject, releases: Sequence[Release]) -> None:
-    from ftl.cli.seen import remember
+    from ftl.cli.completion.seen import remember
 
     remember(target.project, target.address.server.host, [release.record.release for release in releases])
 
@@ -81,7 +81,7 @@ def _fields(releases: Sequence[Release]) -> Fields:
 
 
 def _entry(release: Release) -> dict[str, object]:
-    from ftl.figures import utc
+    from ftl.common.figures import utc
 
     record = release.record
     services = {
@@ -115,7 +115,7 @@ def _entry(release: Release) -> dict[str, object]:
 def _print(target: DeployedProject, releases: Sequence[Release]) -> None:
     import time
 
-    from ftl.figures import ago
+    from ftl.common.figures import ago
 
     if not releases:
         put(f"{target.project} has no releases yet; run `ftl deploy`")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.output import Fields, put
+from ftl.cli.running.change import ChangeCall, changes_project
 from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project
+from ftl.cli.running.change import ChangeCall, changes_project
 
 
 @click.command()

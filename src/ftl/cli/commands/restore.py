@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import wait_lock_option
 from ftl.cli.output import put
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.change import wait_lock_option
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(
     state before is kept: PostgreSQL is restored beside its database, which gets another name; of other databases a
     backup is made first. --drill changes nothing, and says how long a restore takes.
     """
-    from ftl.suggestions import select_names
+    from ftl.common.suggestions import select_names
 
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups by --from-server")
@@ -71,7 +71,7 @@ def command(
     result = run(options, "restore", work, lambda result: {**_fields(result), "drill": drill})
     if options.json:
         return
-    from ftl.figures import duration
+    from ftl.common.figures import duration
 
     contents = f" ({result.contents})" if result.contents else ""
     done = "can be restored" if drill else "was restored"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project, plan_fields
 from ftl.cli.project import load_notifications, load_project
+from ftl.cli.running.change import ChangeCall, changes_project, plan_fields
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.notifications.message import Message
     from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.rollback import Rollback
+    from ftl.operations.changes.rollback.rollback import Rollback
     from ftl.ssh.machine import Machine
 
 
@@ -63,7 +63,7 @@ def command(
         fresh = {service.name: service.env for service in load_project(change.options).project.services}
 
     async def work(asked: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Rollback:
-        from ftl.operations.changes.rollback import RollbackRequest, rollback
+        from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 
         request = RollbackRequest(asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh)
         rolling_back = rollback(request, machines, emit=emit)
@@ -80,7 +80,7 @@ def command(
 
 async def _notified(change: ChangeCall, rolling_back: Awaitable[Rollback], emit: Emit) -> Rollback:
     """Roll back, and send a message about the outcome; `notify` is read only then."""
-    from ftl.cli.notify import Notifier
+    from ftl.cli.running.notify import Notifier
 
     target = change.target
     notifier = Notifier(

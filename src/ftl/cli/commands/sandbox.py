@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

@@ -11,7 +11,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_project_secrets
-from ftl.cli.run import pass_options, run_sync
+from ftl.cli.running.run import pass_options, run_sync
 from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _asked_for(options: Options, name: str) -> str:
         UsageError: It is empty, too large, or not UTF-8 text.
     """
     if sys.stdin.isatty():
-        from ftl.cli.event_loop import run_async
+        from ftl.cli.running.event_loop import run_async
         from ftl.ui.prompt import ask
 
         value = run_async(options, "secrets set", lambda _: ask(f"value of {name}", secret=True)) or ""
@@ -249,7 +249,7 @@ def _only_file(secrets: ProjectSecrets) -> str:
 
 
 def _unknown(name: str, secrets: ProjectSecrets) -> Secret:
-    from ftl.suggestions import closest_match
+    from ftl.common.suggestions import closest_match
 
     match = closest_match(name, tuple(secrets.declared))
     hint = f"did you mean `{match}`?" if match else "`ftl secrets list` lists them"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.change import ChangeCall, changes_project
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.server_table import put_servers
 from ftl.errors import UsageError
 

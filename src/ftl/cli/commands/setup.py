@@ -10,7 +10,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 

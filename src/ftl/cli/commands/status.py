@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _print(status: Status, urls: Sequence[str]) -> None:
 
 def describe_live(live: LiveRelease, *, now: datetime) -> str:
     """One line: "r12 went live 3 h ago, by ann@laptop, from 0123abc Fix the cart"."""
-    from ftl.figures import ago, seconds_since
+    from ftl.common.figures import ago, seconds_since
 
     text = f"{live.release} went live {ago(seconds_since(live.time, now))}"
     if live.by:
@@ -174,7 +174,7 @@ def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
     """One line: "watching r12 for another 3 min, with the containers of r11 beside it"."""
     from datetime import datetime
 
-    from ftl.figures import duration
+    from ftl.common.figures import duration
 
     if watch.interrupted:
         return f"the watch of {watch.release} was interrupted: `ftl deploy` removes the containers of {watch.before}"
@@ -199,6 +199,6 @@ def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
 
 def age_since(timestamp: str, *, now: datetime) -> str:
     """Age of an engine's timestamp; "-" where there is none."""
-    from ftl.figures import age, seconds_since
+    from ftl.common.figures import age, seconds_since
 
     return age(seconds_since(timestamp, now)) if timestamp else "-"

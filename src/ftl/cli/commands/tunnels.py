@@ -9,7 +9,7 @@ import click
 
 from ftl.cli.output import put, put_json, put_table
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run
+from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

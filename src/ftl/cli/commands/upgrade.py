@@ -8,7 +8,7 @@ import click
 
 from ftl import __version__
 from ftl.cli.output import Fields, put
-from ftl.cli.run import pass_options, run_sync
+from ftl.cli.running.run import pass_options, run_sync
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

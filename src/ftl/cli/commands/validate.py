@@ -8,8 +8,8 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run_sync
-from ftl.figures import count
+from ftl.cli.running.run import pass_options, run_sync
+from ftl.common.figures import count
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

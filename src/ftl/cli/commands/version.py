@@ -10,7 +10,7 @@ import click
 from ftl import __version__
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
-from ftl.cli.run import pass_options, run, run_sync
+from ftl.cli.running.run import pass_options, run, run_sync
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_table
-from ftl.figures import age, ago, duration, seconds_since
+from ftl.common.figures import age, ago, duration, seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
-from ftl.figures import age, binary, duration, seconds_since, size
+from ftl.common.figures import age, binary, duration, seconds_since, size
 from ftl.ui.style import Style
 from ftl.ui.table import table
 

@@ -6,8 +6,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import count, duration, size
 from ftl.errors import ConfigError, FtlError, UsageError
-from ftl.figures import count, duration, size
 from ftl.ui.sanitize import escaped
 
 if TYPE_CHECKING:

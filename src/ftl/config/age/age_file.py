@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
 from ftl.config.yaml.marks import display_path
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
-from ftl.files import read_small_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

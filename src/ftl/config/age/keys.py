@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.config.age.cipher import Identity, InvalidKey, check_recipient, read_identities
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, FtlError
-from ftl.files import read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

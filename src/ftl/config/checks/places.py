@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import closest_match
 from ftl.config.checks.context import label
 from ftl.config.models.server import WEB
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.suggestions import closest_match
+from ftl.common.suggestions import closest_match
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks

@@ -6,11 +6,11 @@ import re
 from dataclasses import field
 from typing import Literal, get_args
 
+from ftl.common.suggestions import closest_match
 from ftl.config.models.field_types import ListOf, Nested, Scalar, key
 from ftl.config.models.section import Section
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
-from ftl.suggestions import closest_match
 
 HereEvent = Literal["deploy", "failure", "rollback"]
 """Events of commands, which the machine of the command sends."""

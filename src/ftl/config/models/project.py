@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
@@ -32,7 +33,6 @@ from ftl.config.models.service import (
 from ftl.config.models.units import Dependency, Job, Service
 from ftl.config.yaml.marks import Marks
 from ftl.dataclass import dataclass
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

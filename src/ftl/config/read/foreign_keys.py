@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import closest_match
 from ftl.config.read.compose_keys import BUILD_HINTS, DEPENDENCY_HINTS, SERVICE_HINTS
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Collection

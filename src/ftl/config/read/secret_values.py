@@ -11,11 +11,11 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
+from ftl.common.json_fields import parse_json
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.yaml.marks import SourceFile
 from ftl.errors import FtlError
-from ftl.files import read_small_text
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

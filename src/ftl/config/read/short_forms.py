@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
+from ftl.common.suggestions import closest_match
 from ftl.config.models.container import File
 from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import (
@@ -29,8 +31,6 @@ from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
-from ftl.files import read_small_text
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from ftl.config.read.reader import Reader

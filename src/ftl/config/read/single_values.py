@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+from ftl.common.references import split
+from ftl.common.suggestions import closest_match
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.labels import quoted
 from ftl.config.values.scalars import InvalidValue, image
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from ftl.databases import PRESETS, Database, preset_environment
-from ftl.references import split
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

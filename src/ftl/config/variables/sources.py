@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
+from ftl.common.suggestions import closest_match
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
-from ftl.files import read_small_text
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

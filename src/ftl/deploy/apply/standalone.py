@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ftl.deploy.apply import (
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps import (
     containers,
     hooks,
     image_removal,
@@ -14,7 +15,6 @@ from ftl.deploy.apply import (
     services,
     watch,
 )
-from ftl.deploy.apply.runners import Runners
 
 RUNNERS = Runners(
     containers.RUNNERS,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from ftl.config import ClusterServer
-    from ftl.engine.services import SwarmService, SwarmTask
-    from ftl.engine.swarm import SwarmNode
+    from ftl.engine.calls.services import SwarmService, SwarmTask
+    from ftl.engine.calls.swarm import SwarmNode
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.proxy.state import ProxyState

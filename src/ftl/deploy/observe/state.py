@@ -6,13 +6,13 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
+from ftl.common.references import as_listed, familiar, pull_reference
 from ftl.dataclass import dataclass
 from ftl.deploy.names import is_parked
 from ftl.deploy.replicas import generation_of, reached_by
 from ftl.engine import labels
 from ftl.proxy.names import Installation, overlay_network, project_network
 from ftl.proxy.state import observe as observe_proxy
-from ftl.references import as_listed, familiar, pull_reference
 from ftl.releases.record import release_number
 from ftl.releases.store import read_history
 

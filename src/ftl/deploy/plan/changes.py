@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.observe.state import Observed, release_of
@@ -11,7 +12,6 @@ from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container
 from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
 from ftl.engine import labels
-from ftl.figures import count
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:

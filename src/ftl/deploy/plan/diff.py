@@ -11,7 +11,7 @@ from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImag
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
 from ftl.engine import labels
-from ftl.proxy.caddy import only_site
+from ftl.proxy.configuration.caddy import only_site
 from ftl.proxy.names import release_alias
 
 if TYPE_CHECKING:

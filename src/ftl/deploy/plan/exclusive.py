@@ -10,11 +10,11 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_bool, as_objects
 from ftl.deploy.plan.changes import DependencyChange, ServiceChange
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.json_fields import as_bool, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

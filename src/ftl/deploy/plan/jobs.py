@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
@@ -20,7 +21,6 @@ from ftl.deploy.plan.desired.specs import (
 )
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Mount
-from ftl.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl import references
-from ftl.json_fields import as_objects, as_str
+from ftl.common import references
+from ftl.common.json_fields import as_objects, as_str
 from ftl.releases.record import pull_references
 
 if TYPE_CHECKING:

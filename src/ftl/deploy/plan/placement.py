@@ -58,7 +58,7 @@ from ftl.deploy.plan.steps import (
     WriteCrontab,
 )
 from ftl.engine import labels
-from ftl.engine.services import SETTINGS
+from ftl.engine.calls.services import SETTINGS
 from ftl.errors import ServerError, UsageError
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_objects
 from ftl.config import Dependency, Service
 from ftl.databases import INITIALISED_BY
-from ftl.json_fields import as_object, as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ftl.deploy.observe.state import Observed
-from ftl.json_fields import Json
+from ftl.common.json_fields import Json
 
 NOT_PART_OF_A_CONTAINER = {
     "name",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
 from ftl.deploy.names import network_of
 from ftl.deploy.plan.start_order import deciding_service
 from ftl.errors import ConfigError
-from ftl.files import read_small_file
 from ftl.proxy.names import release_alias
 from ftl.proxy.site import TlsFiles, Transition, UserCertificate, site_of
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate

@@ -10,10 +10,10 @@ from ftl.aio import gather, task_group
 from ftl.config import env_files, read_variables
 from ftl.engine import labels
 from ftl.errors import at
-from ftl.image.building.builder import find_builder
-from ftl.image.building.cache import CacheSupport, cache_note, find_cache_support
-from ftl.image.building.command import cli_environment
-from ftl.image.building.failures import StepNotReported
+from ftl.image.building.diagnosis.failures import StepNotReported
+from ftl.image.building.docker_cli.builder import find_builder
+from ftl.image.building.docker_cli.cache import CacheSupport, cache_note, find_cache_support
+from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.building.service_build import Batch, build_image, equal_builds
 from ftl.image.identity import git_commit
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Store
     from ftl.events import Emit
-    from ftl.image.building.builder import Builder
+    from ftl.image.building.docker_cli.builder import Builder
     from ftl.image.building.service_build import BuildResult
 
 MAX_PARALLEL = 8

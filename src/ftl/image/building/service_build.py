@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.child import lines_of
+from ftl.common.private_folder import private_folder
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import BuildFailed
 from ftl.events import BuildContext, BuildFinished, BuildStarted
-from ftl.image.building.build_record import (
+from ftl.image.building.diagnosis.build_record import (
     BuildRecord,
     fingerprint_files,
     load_record,
@@ -22,20 +23,19 @@ from ftl.image.building.build_record import (
     record_path,
     save_record,
 )
-from ftl.image.building.build_secrets import pass_secrets, resolve_secrets
-from ftl.image.building.cache import CacheSupport, cache_options, sent_cache_note
-from ftl.image.building.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
-from ftl.image.building.command import BuildRequest, build_arguments, build_environment
-from ftl.image.building.context import Context, large_context_note, walk_context
-from ftl.image.building.dockerfile import Dockerfile, parse
-from ftl.image.building.emulation import emulation_note
-from ftl.image.building.failures import build_failure
-from ftl.image.building.private_files import private_files_note, repository_files_note
-from ftl.image.building.progress import PlainProgress
+from ftl.image.building.diagnosis.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
+from ftl.image.building.diagnosis.emulation import emulation_note
+from ftl.image.building.diagnosis.failures import build_failure
+from ftl.image.building.diagnosis.private_files import private_files_note, repository_files_note
+from ftl.image.building.docker_cli.build_secrets import pass_secrets, resolve_secrets
+from ftl.image.building.docker_cli.cache import CacheSupport, cache_options, sent_cache_note
+from ftl.image.building.docker_cli.command import BuildRequest, build_arguments, build_environment
+from ftl.image.building.docker_cli.progress import PlainProgress
+from ftl.image.building.inputs.context import Context, large_context_note, walk_context
+from ftl.image.building.inputs.dockerfile import Dockerfile, parse
 from ftl.image.building.replaced import remove_replaced, tagged_images
 from ftl.image.identity import content_id
 from ftl.image.platforms import same_platform
-from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
     from ftl.events import Emit, Note
-    from ftl.image.building.builder import Builder
+    from ftl.image.building.docker_cli.builder import Builder
 
 
 _PREFIX = "ftl-build-"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.image.building.dockerfile import LAYER_KEYWORDS, Dockerfile, Instruction
+from ftl.image.building.inputs.dockerfile import LAYER_KEYWORDS, Dockerfile, Instruction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.image.building.context import Context
+    from ftl.image.building.inputs.context import Context
     from ftl.image.explain.history import HistoryEntry
 
 MIN_BYTES = 1_000_000

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
-from ftl.image.building.command import cli_environment
-from ftl.json_fields import parse_json
+from ftl.image.building.docker_cli.command import cli_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl import figures
-from ftl.image.building.cache_miss import context_sources
-from ftl.image.building.context import folders_text
-from ftl.image.building.emulation import SLOWDOWN
-from ftl.image.building.private_files import ignore_file, listed, repository_files, why_no_copy
+from ftl.common import figures
+from ftl.image.building.diagnosis.cache_miss import context_sources
+from ftl.image.building.diagnosis.emulation import SLOWDOWN
+from ftl.image.building.diagnosis.private_files import ignore_file, listed, repository_files, why_no_copy
+from ftl.image.building.inputs.context import folders_text
 from ftl.image.explain.facts import MIN_BYTES, Advice
 from ftl.image.explain.waste import consecutive_runs, copied_twice, multi_stage, package_caches
 from ftl.image.platforms import same_platform
@@ -17,7 +17,7 @@ from ftl.image.platforms import same_platform
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ftl.image.building.dockerfile import Instruction
+    from ftl.image.building.inputs.dockerfile import Instruction
     from ftl.image.explain.facts import ImageFacts
 
 _LARGE_IMAGE = 300_000_000

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl import figures
+from ftl.common import figures
 from ftl.dataclass import dataclass
 from ftl.image.explain.facts import MIN_BYTES, Advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.image.building.dockerfile import Instruction
+    from ftl.image.building.inputs.dockerfile import Instruction
     from ftl.image.explain.facts import ImageFacts
 
 _MANY_RUNS = 5

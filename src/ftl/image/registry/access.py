@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl import references
 from ftl.aio import gather
+from ftl.common import references
 from ftl.errors import EngineError
 from ftl.image.registry.failures import requires_login
 from ftl.image.registry.names import registry_of

@@ -12,19 +12,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl import references
+from ftl.common import references
+from ftl.common.json_fields import as_object
+from ftl.common.private_folder import private_folder
 from ftl.image.registry.docker_config import CONFIG_FILE, config_folder, read_config, with_credentials
 from ftl.image.registry.names import config_key
-from ftl.json_fields import as_object
-from ftl.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from ftl.common.json_fields import Json
     from ftl.config import Registry, Service
     from ftl.image.registry.credentials import Credentials
     from ftl.image.registry.keyring import Keyring
-    from ftl.json_fields import Json
 
 
 _PREFIX = "ftl-docker-"

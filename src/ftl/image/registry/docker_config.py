@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
-from ftl.json_fields import as_object, as_str, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.json_fields import Json
+    from ftl.common.json_fields import Json
 
 CONFIG_FILE = "config.json"
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.json_fields import as_object, parse_json
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
-from ftl.image.building.builder import find_cli
-from ftl.image.building.command import cli_environment
+from ftl.image.building.docker_cli.builder import find_cli
+from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.docker_config import credential_helper, with_credentials
 from ftl.image.registry.failures import RegistryRequest, registry_error, translated_errors
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import display_name
-from ftl.json_fields import as_object, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl import references
+from ftl.common import references
 
 if TYPE_CHECKING:
     from ftl.config import Project

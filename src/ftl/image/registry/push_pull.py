@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl import references
+from ftl.common import references
 from ftl.errors import TransferFailed
 from ftl.events import PullProgress, PushProgress
 from ftl.image.registry.failures import RegistryRequest, translated_errors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import size
 from ftl.errors import EngineError, TransferFailed
-from ftl.figures import size
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine

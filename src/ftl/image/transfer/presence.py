@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
+from ftl.common.json_fields import as_object
+from ftl.common.references import repository
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.json_fields import as_object
-from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

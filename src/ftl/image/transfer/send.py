@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
+from ftl.common.references import repository
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, TransferFailed
 from ftl.events import Emit, TransferStarted
@@ -25,7 +26,6 @@ from ftl.image.transfer.sources.local_engine import LocalEngine
 from ftl.image.transfer.sources.read_ahead import ReadAhead
 from ftl.image.transfer.staging import remove_stale, stale_tags
 from ftl.image.transfer.transfer import Destination, PendingImage, Transfer
-from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.references import repository
+from ftl.common.references import repository
 
 REPLACED: dict[str, str] = {
     "traefik": "FTL has a proxy: its rules become `routes`",

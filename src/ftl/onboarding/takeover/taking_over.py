@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.config import load, read_variables
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
-from ftl.files import read_small_text
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover import ftl_file, platforms
 from ftl.onboarding.takeover.compose import project as compose

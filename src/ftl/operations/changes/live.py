@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import select_names
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
@@ -16,7 +17,6 @@ from ftl.deploy.plan.records.recorded import live_project, recorded_images
 from ftl.deploy.request import DeployRequest, LiveChange
 from ftl.engine import labels
 from ftl.operations.changes.change import open_change
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

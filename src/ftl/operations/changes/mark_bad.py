@@ -9,7 +9,7 @@ from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps import AmendRecords
 from ftl.operations.changes.change import open_change
-from ftl.operations.changes.rollback_target import find_release
+from ftl.operations.changes.rollback.target import find_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_objects, as_str
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.checks.previews import is_deployed
@@ -27,7 +28,6 @@ from ftl.deploy.plan.steps import (
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.json_fields import as_objects, as_str
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.prune import images_here
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import select_names
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.errors import UsageError
 from ftl.operations.changes.live import plan_live, with_replicas
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import BackupProgress
 from ftl.operations.databases.dumps import KINDS, Ends, check_whole
 from ftl.operations.selection import select_container
-from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from ftl.common.figures import size
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import Backend
@@ -15,7 +16,6 @@ from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.steps import ServiceStep
 from ftl.events import Note
-from ftl.figures import size
 from ftl.operations.databases.backup import back_up, dump_kind, state_folder
 from ftl.operations.selection import select_container
 

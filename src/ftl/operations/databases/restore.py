@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.aio import shielded
+from ftl.common.figures import count, duration
+from ftl.common.figures import size as size_text
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
@@ -21,8 +24,6 @@ from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.figures import count, duration
-from ftl.figures import size as size_text
 from ftl.operations.databases.backup import (
     CHUNK,
     STDOUT,
@@ -40,7 +41,6 @@ from ftl.operations.databases.dumps import ENDS, Ends, check_whole
 from ftl.operations.databases.stored import fetch
 from ftl.operations.guard import guarded
 from ftl.operations.selection import select_container
-from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.aio import gather
+from ftl.common.figures import size as size_text
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
-from ftl.figures import size as size_text
 from ftl.operations.databases.backup import CHUNK, end, progress, read_errors
 from ftl.proxy.docker_script import docker_script
 

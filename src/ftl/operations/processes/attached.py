@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.errors import EngineError
 from ftl.operations.guard import guarded
-from ftl.programs import program
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import seconds_since
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.figures import seconds_since
 from ftl.operations.processes.attached import attach
 from ftl.operations.selection import select_container, short_name
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.common.figures import duration
+from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
@@ -17,10 +19,8 @@ from ftl.deploy.plan.records.recorded import not_deployed, recorded_images, reco
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
-from ftl.figures import duration
 from ftl.operations.processes.attached import attach, detach
 from ftl.operations.processes.exec import NOT_FOUND, SHELL, no_shell
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -6,12 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import size
+from ftl.common.json_fields import as_object, as_str, parse_json
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
-from ftl.figures import size
-from ftl.json_fields import as_object, as_str, parse_json
 from ftl.operations.views.logs import LogEntry
-from ftl.programs import program
 from ftl.proxy.names import ACCESS_LOG, Installation
 
 if TYPE_CHECKING:

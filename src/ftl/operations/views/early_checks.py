@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.errors import FtlError
-from ftl.json_fields import parse_json
 from ftl.operations.views.container_health import Subject, ask, belongs
 
 if TYPE_CHECKING:

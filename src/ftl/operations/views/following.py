@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
+from ftl.common.figures import seconds_since
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
-from ftl.figures import seconds_since
 from ftl.operations.views.logs import (
     LogServer,
     containers_of,

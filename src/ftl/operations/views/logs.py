@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ftl.aio import gather
+from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.releases.store import read_records
-from ftl.suggestions import select_names
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine

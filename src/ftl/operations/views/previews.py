@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.common.figures import utc
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.figures import utc
 from ftl.releases.store import read_preview
 
 if TYPE_CHECKING:

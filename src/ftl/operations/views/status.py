@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
+from ftl.common.figures import utc
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import located_container, observe_fleet
 from ftl.deploy.observe.state import observe
 from ftl.deploy.urls import urls
 from ftl.engine import labels
-from ftl.figures import utc
 from ftl.host.jobs import job_states
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
-from ftl.programs import program
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:

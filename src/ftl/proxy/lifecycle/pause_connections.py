@@ -9,8 +9,8 @@ refused.
 
 from __future__ import annotations
 
+from ftl.common.programs import program
 from ftl.engine import labels
-from ftl.programs import program
 
 PAUSE_SECONDS = 15
 

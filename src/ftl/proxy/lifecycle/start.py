@@ -7,14 +7,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Container, ContainerSpec, Mount, Publish
 from ftl.errors import EngineError, FtlError
-from ftl.json_fields import parse_json
 from ftl.proxy import commands, networks
-from ftl.proxy.caddy import HTTP, HTTPS, render
-from ftl.proxy.handover import sysctls
+from ftl.proxy.configuration.caddy import HTTP, HTTPS, render
+from ftl.proxy.configuration.handover import sysctls
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import CONFIG_FILE, Installation

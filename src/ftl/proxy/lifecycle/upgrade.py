@@ -14,10 +14,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.common.programs import program
 from ftl.engine import labels
 from ftl.engine.values import ContainerSpec, Mount
 from ftl.errors import EngineError, FtlError
-from ftl.programs import program
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.lifecycle import pause_connections, start

@@ -11,8 +11,8 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_object, as_str, parse_json
 from ftl.proxy import commands
 from ftl.proxy.tls import policy
 

@@ -10,7 +10,7 @@ import re
 import ssl
 from typing import TYPE_CHECKING
 
-from ftl.private_folder import private_folder
+from ftl.common.private_folder import private_folder
 from ftl.proxy.tls import x509
 
 if TYPE_CHECKING:

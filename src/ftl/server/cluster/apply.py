@@ -25,7 +25,7 @@ from ftl.server.cluster.steps import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ftl.engine.swarm import Swarm
+    from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
     from ftl.server.cluster.steps import ClusterStep

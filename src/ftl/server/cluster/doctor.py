@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project, Server
-    from ftl.engine.swarm import SwarmNode, SwarmState
+    from ftl.engine.calls.swarm import SwarmNode, SwarmState
     from ftl.host.session import Session
 
 

@@ -18,7 +18,7 @@ from ftl.server.cluster.steps import ClusterStep, JoinCluster
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.engine.swarm import SwarmNode
+    from ftl.engine.calls.swarm import SwarmNode
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member

@@ -14,7 +14,7 @@ from ftl.server.setup.observe.state import ClusterFacts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ftl.engine.swarm import SwarmState
+    from ftl.engine.calls.swarm import SwarmState
 
 CLOCK_SECONDS = 60.0
 """Clocks that differ by more put records and logs in a wrong order.

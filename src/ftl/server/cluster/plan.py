@@ -22,7 +22,7 @@ from ftl.server.cluster.steps import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ftl.engine.swarm import SwarmNode
+    from ftl.engine.calls.swarm import SwarmNode
 
 
 def plan(

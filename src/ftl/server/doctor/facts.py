@@ -17,9 +17,9 @@ from ftl.server.facts.reader import FactLines, FreeSpace, df_space, facts_script
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ftl.common.proc_net import ListeningSocket
     from ftl.engine.values import Container, EngineInfo
     from ftl.errors import FtlError
-    from ftl.proc_net import ListeningSocket
     from ftl.ssh.machine import Machine
 
 SECONDS = 10.0

@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ftl.common.proc_net import ListeningSocket, parse_local_address
 from ftl.dataclass import dataclass
-from ftl.proc_net import ListeningSocket, parse_local_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from ftl.common.json_fields import parse_json
 from ftl.config import Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import lines_of
+from ftl.common.json_fields import as_object, as_str
 from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
 from ftl.events import Emit, Note
 from ftl.image.registry.docker_config import read_config
-from ftl.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from ftl.child import complete
+from ftl.common.json_fields import as_object
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import EngineError, FtlError, UsageError
 from ftl.events import Emit, Note
-from ftl.json_fields import as_object
 from ftl.server.sandbox import container
 from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec, ServerState
 from ftl.server.sandbox.home import Home, SandboxAddress

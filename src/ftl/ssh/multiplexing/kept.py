@@ -22,8 +22,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import as_object, as_str, parse_json
 from ftl.ssh.multiplexing.control import Control, ControlFailed, is_listening
 from ftl.ssh.target import options
 

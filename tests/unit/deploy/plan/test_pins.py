@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.references import pull_reference
 from ftl.deploy.plan.pins import (
     configured_reference,
     digest_of,
@@ -13,7 +14,6 @@ from ftl.deploy.plan.pins import (
     with_digest,
 )
 from ftl.engine.values import Image
-from ftl.references import pull_reference
 
 if TYPE_CHECKING:
     from ftl.engine.values import Store

@@ -10,7 +10,7 @@ from ftl.config import load, read_variables
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
-from ftl.engine import body
+from ftl.engine.calls import body
 from ftl.engine.values import ContainerFile
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.image.building.dockerfile import Dockerfile, parse
-from ftl.image.building.progress import PlainProgress
+from ftl.image.building.docker_cli.progress import PlainProgress
+from ftl.image.building.inputs.dockerfile import Dockerfile, parse
 
 if TYPE_CHECKING:
     from ftl.events import Event

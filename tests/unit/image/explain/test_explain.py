@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ftl.image.building.context import Context, ContextFile
-from ftl.image.building.dockerfile import LAYER_KEYWORDS, parse
+from ftl.image.building.inputs.context import Context, ContextFile
+from ftl.image.building.inputs.dockerfile import LAYER_KEYWORDS, parse
 from ftl.image.explain.facts import ImageFacts
 from ftl.image.explain.history import HistoryEntry
 from ftl.image.explain.rules import advise

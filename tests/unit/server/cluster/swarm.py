@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from ftl.engine import labels as names
-from ftl.engine.swarm import SwarmNode, SwarmState
+from ftl.engine.calls.swarm import SwarmNode, SwarmState
 from ftl.engine.values import ContainerSpec, ExecResult, Network
 from ftl.errors import EngineError
 from ftl.host.session import Session
@@ -17,7 +17,7 @@ from tests.support.fake_machine import Answer, FakeMachine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ftl.engine.swarm import Swarm
+    from ftl.engine.calls.swarm import Swarm
 
 CLUSTER = "cluster"
 
@@ -49,7 +49,7 @@ class Cluster:
 
 
 class FakeSwarm:
-    """Implements `ftl.engine.swarm.Swarm` for one engine of a cluster."""
+    """Implements `ftl.engine.calls.swarm.Swarm` for one engine of a cluster."""
 
     def __init__(self, host: str, cluster: Cluster) -> None:
         self.host = host

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ftl.engine.swarm import SwarmNode, SwarmState
+from ftl.engine.calls.swarm import SwarmNode, SwarmState
 from ftl.server.cluster.doctor import judge
 
 from .world import PROJECT, in_cluster, servers

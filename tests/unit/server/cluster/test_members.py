@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.engine.swarm import SwarmState
+from ftl.engine.calls.swarm import SwarmState
 from ftl.errors import FtlError
 from ftl.server.cluster.members import Member, is_private, mtu_of, pool_for, refuse_unfit
 from ftl.server.setup.observe.state import ServerAddress

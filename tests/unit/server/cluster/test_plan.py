@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.swarm import SwarmState
+from ftl.engine.calls.swarm import SwarmState
 from ftl.errors import FtlError
 from ftl.server.cluster.plan import plan
 from ftl.server.cluster.steps import (

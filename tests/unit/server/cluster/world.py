@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.engine import labels
-from ftl.engine.swarm import SwarmNode, SwarmState
+from ftl.engine.calls.swarm import SwarmNode, SwarmState
 from ftl.server.cluster.members import Member
 from ftl.server.setup.observe.state import ClusterFacts, ServerAddress
 

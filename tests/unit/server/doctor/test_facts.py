@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.proc_net import ListeningSocket
+from ftl.common.proc_net import ListeningSocket
 from ftl.server.doctor.facts import ServerFacts, read, script
 from ftl.server.facts.reader import FreeSpace
 from tests.unit.server.doctor.world import FACTS

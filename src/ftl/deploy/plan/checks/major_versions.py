@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_str
 from ftl.databases import major_version
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import recorded_section
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.json_fields import as_str
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import utc
 from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.figures import utc
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.references import familiar
 from ftl.dataclass import dataclass
-from ftl.references import familiar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ftl.common.references import pull_reference
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import recorded_section
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
-from ftl.references import pull_reference
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:

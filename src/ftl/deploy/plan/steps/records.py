@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ftl.common.figures import utc
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import Step
-from ftl.figures import utc
 
 if TYPE_CHECKING:
     from ftl.releases.preview import Preview

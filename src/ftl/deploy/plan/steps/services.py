@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ServiceStep, Step
-from ftl.figures import count
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef

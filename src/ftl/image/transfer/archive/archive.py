@@ -14,8 +14,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ftl.common.references import repository
 from ftl.dataclass import dataclass
-from ftl.references import repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

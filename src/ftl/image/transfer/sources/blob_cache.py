@@ -10,9 +10,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_int, as_object, as_str
 from ftl.dataclass import dataclass
 from ftl.image.json_files import cache_file, read_json, write_json
-from ftl.json_fields import as_int, as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.image.transfer.presence import chain_ids
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

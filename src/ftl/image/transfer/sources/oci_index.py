@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_objects, as_str, as_strs, parse_json
 from ftl.errors import TransferFailed
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.sources.source import DOCUMENT_LIMIT, SourceImage
-from ftl.json_fields import as_object, as_objects, as_str, as_strs, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ftl.json_fields import Json
+    from ftl.common.json_fields import Json
 
 
 async def read_oci_index(

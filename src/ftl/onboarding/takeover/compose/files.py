@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 from ftl.errors import ConfigError, UsageError
-from ftl.files import read_small_text
 from ftl.onboarding.takeover.nodes import entries, items, text
 
 if TYPE_CHECKING:

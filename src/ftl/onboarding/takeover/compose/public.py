@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.takeover.compose.ports import HTTP
+from ftl.onboarding.takeover.compose.keys.ports import HTTP
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.suggestions import closest_match
 from ftl.config.read.compose_keys import SERVICE
 from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import describe_kind, is_null
-from ftl.onboarding.takeover.compose import (
+from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+from ftl.onboarding.takeover.compose.keys import (
     build,
     environment,
     health,
@@ -18,10 +20,8 @@ from ftl.onboarding.takeover.compose import (
     text_files,
     volumes,
 )
-from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
-from ftl.suggestions import closest_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.databases import IMAGE_PORTS
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.text_files import is_text
+from ftl.onboarding.takeover.compose.keys.text_files import is_text
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
 from ftl.errors import ConfigError, UsageError
-from ftl.files import read_small_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
 from ftl.dataclass import dataclass
-from ftl.files import read_small_file
 from ftl.proxy.site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
 from ftl.proxy.tls.issuance import failures_in_log, likely_cause

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather2
 from ftl.child import complete
+from ftl.common.files import read_small_file
 from ftl.dataclass import dataclass
-from ftl.files import read_small_file
 from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import BuildFailed, FtlError
-from ftl.image.building.builder import Builder, find_builder
+from ftl.image.building.docker_cli.builder import Builder, find_builder
 from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:

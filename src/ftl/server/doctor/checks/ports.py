@@ -19,8 +19,8 @@ from ftl.server.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from ftl.common.proc_net import ListeningSocket
     from ftl.engine.values import Container
-    from ftl.proc_net import ListeningSocket
 
 SECONDS = 1.5
 """Limit for a connection; one that takes longer is assumed to be dropped by a firewall."""

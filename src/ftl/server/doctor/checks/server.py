@@ -6,8 +6,8 @@ from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import duration, size
 from ftl.errors import LoginRefused
-from ftl.figures import duration, size
 from ftl.image.transfer.delivery.compress import codec_for
 from ftl.server.doctor.facts import proxy_of, publisher_of
 from ftl.server.doctor.finding import Finding, error_text

@@ -11,7 +11,7 @@ from ftl.server.setup.ports import VPN
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.proc_net import ListeningSocket
+    from ftl.common.proc_net import ListeningSocket
     from ftl.server.setup.ports import Port
 
 _DHCP_CLIENT = (68, 546)

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.engine.swarm import SwarmState, parse_state
+from ftl.engine.calls.swarm import SwarmState, parse_state
 from ftl.errors import ServerError
 from ftl.server.facts.reader import FactLines
 from ftl.server.setup.observe.reachable import published_ports, reachable_ports

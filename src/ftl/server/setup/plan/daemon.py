@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ftl.common.json_fields import parse_json
 from ftl.errors import FtlError
-from ftl.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import binary, size
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
-from ftl.figures import binary, size
 from ftl.server.setup import scripts
 from ftl.server.setup.plan import daemon, firewall, systems, ufw
 from ftl.server.setup.plan import steps as s

@@ -7,7 +7,7 @@ import pytest
 from ftl.config import Build
 from ftl.engine.values import EngineInfo
 from ftl.errors import BuildFailed, EngineUnavailable
-from ftl.image.building.builder import Builder
+from ftl.image.building.docker_cli.builder import Builder
 from ftl.server.doctor.checks.local import BuildNeeds, judge_builder, judge_engine
 from tests.unit.deploy.world import project, service
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.proc_net import ListeningSocket
+from ftl.common.proc_net import ListeningSocket
 from ftl.server.doctor.checks import ports
 from ftl.server.doctor.checks.ports import PortResult
 from tests.unit.server.doctor.world import DATABASE, FORWARDED, INNER, PROXY

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.proc_net import ListeningSocket
 from ftl.engine.values import EngineInfo
 from ftl.errors import ServerError
 from ftl.host.jobs import JobState
-from ftl.proc_net import ListeningSocket
 from ftl.server.doctor.checks import server
 from ftl.server.doctor.facts import EngineState
 from ftl.server.facts.reader import FreeSpace

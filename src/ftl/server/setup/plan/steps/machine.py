@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ftl.common.figures import binary
 from ftl.dataclass import dataclass
-from ftl.figures import binary
 from ftl.server.setup.plan.steps.base import SetupStep, encoded
 
 

@@ -1,0 +1,1 @@
+"""Run of a command's work, from its options to its result, messages and exit code."""

@@ -1,0 +1,264 @@
+"""Work, options and output of the commands that change a server."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+import click
+
+from ftl.cli.output import Fields, put, put_table
+from ftl.cli.project import DeployedProject, load_target, project_option
+from ftl.cli.running.run import pass_options, run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ftl.cli.options import Options
+    from ftl.deploy.deploying import DeployResult, ServiceResult
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+    from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.ssh.machine import Machine
+
+HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
+OPTIONAL = ("IMAGE", "REUSED")
+
+wait_lock_option = click.option(
+    "--wait-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Seconds to wait for another deploy of this project to end.",
+)
+
+
+class _Planned(Protocol):
+    """Result of a change, with its plan."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was applied, or with --dry-run would be."""
+        ...
+
+
+R = TypeVar("R", bound=_Planned)
+
+
+class ChangeCall(NamedTuple):
+    """Call of a command that changes a deployed project.
+
+    Attributes:
+        options: The global options.
+        target: The project and its server.
+        dry_run: Only show the plan.
+        lock_wait: Seconds to wait for the lock.
+    """
+
+    options: Options
+    target: DeployedProject
+    dry_run: bool
+    lock_wait: float
+
+    def run(
+        self,
+        command: str,
+        work: Callable[[ChangeRequest, Sequence[Machine], Emit], Awaitable[R]],
+        fields: Callable[[R], Fields],
+        show: Callable[[R], None],
+    ) -> None:
+        """Do the work and print its result: with --json its fields, with --dry-run its plan.
+
+        Args:
+            command: The command's name in the JSON result.
+            work: Changes the project.
+            fields: The JSON result's fields; with --dry-run, too.
+            show: Prints the result as text.
+        """
+        from ftl.operations.changes.change import ChangeRequest
+
+        name, address = self.target.project, self.target.address
+        request = ChangeRequest(
+            name,
+            address.server,
+            self.target.root,
+            servers=address.servers,
+            lock_wait=self.lock_wait,
+            dry_run=self.dry_run,
+        )
+
+        async def change(emit: Emit) -> R:
+            return await work(request, address.machines(project=name), emit)
+
+        result = run(self.options, command, change, fields)
+        if self.options.json:
+            return
+        if self.dry_run:
+            print_plan(result.plan)
+        else:
+            show(result)
+
+    def run_live(
+        self,
+        command: str,
+        make: Callable[[ChangeRequest, Author, Observed], Plan],
+        services: Sequence[str],
+        *,
+        done: str,
+    ) -> None:
+        """Change containers of the live release, and print what became of each service.
+
+        Args:
+            command: The command's name.
+            make: Makes the plan.
+            services: The arguments.
+            done: Past participle for the last line: "was restarted".
+        """
+
+        async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
+            from dataclasses import replace
+
+            from ftl.operations.changes.live import change_live
+
+            names = tuple(service.partition("=")[0] for service in services)
+            line = " ".join((command, *services))
+            return await change_live(line, make, replace(request, services=names), machines, emit=emit)
+
+        def fields(applied: Applied) -> Fields:
+            if self.dry_run:
+                return {**plan_fields(applied.plan), "dry_run": True}
+            return self.deploy_fields(applied)
+
+        self.run(command, work, fields, lambda applied: _print_live(applied, done))
+
+    def deploy_fields(self, applied: Applied) -> Fields:
+        """The fields for --json of a change that made a release, or changed the live one."""
+        from ftl.deploy.deploying import result
+
+        deployed = result(applied)
+        return deploy_fields(deployed, self.target.address.urls(applied.project, deployed))
+
+    def print_deploy(self, applied: Applied) -> None:
+        """Print a change that made a release."""
+        from ftl.deploy.deploying import result
+
+        deployed, address = result(applied), self.target.address
+        print_deploy(
+            deployed, address.urls(applied.project, deployed), address.host_requests(applied.project)
+        )
+
+
+def changes_project(function: Callable[..., None]) -> Callable[..., None]:
+    """Add --dry-run, --wait-lock and --project to a command; it gets a `Change` in their place.
+
+    A protected environment has to be given by -e, except for a dry run.
+    """
+
+    @click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+    @wait_lock_option
+    @project_option
+    @pass_options
+    def call(
+        options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
+    ) -> None:
+        target = load_target(options, project, changes=not dry_run)
+        function(ChangeCall(options, target, dry_run, wait_lock), **arguments)
+
+    return update_wrapper(call, function)
+
+
+def _print_live(applied: Applied, done: str) -> None:
+    from ftl.common.figures import duration
+    from ftl.deploy.deploying import result as deployed
+
+    result = deployed(applied)
+    units = {**result.dependencies, **result.services}
+    rows = [(name, unit.action, unit.image) for name, unit in units.items() if unit.action != "unchanged"]
+    if rows:
+        put_table(("SERVICE", "ACTION", "IMAGE"), rows, optional=("IMAGE",))
+    outcome = (
+        f"{result.release} {done} on {result.server}"
+        if result.changed
+        else f"nothing to do on {result.server}"
+    )
+    put(f"{outcome} ({duration(result.seconds)})")
+
+
+def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
+    """The result's fields for --json."""
+    from dataclasses import asdict
+
+    return {
+        "server": result.server,
+        "release": result.release,
+        "seconds": round(result.seconds, 3),
+        "changed": result.changed,
+        "services": {name: asdict(service) for name, service in result.services.items()},
+        "dependencies": {name: asdict(dependency) for name, dependency in result.dependencies.items()},
+        "removed": list(result.removed),
+        "urls": list(urls),
+        "watch": result.watch,
+    }
+
+
+def print_deploy(result: DeployResult, urls: Sequence[str], host_requests: Sequence[str]) -> None:
+    """Print what was done, where it answers, and the commands that request a host by its name."""
+    from ftl.common.figures import duration
+
+    rows = [_row(name, unit) for name, unit in {**result.dependencies, **result.services}.items()]
+    if rows:
+        put_table(HEADER, rows, optional=OPTIONAL)
+    for name in result.removed:
+        put(f"{name} was removed: it is no longer in ftl.yaml")
+    outcome = "is live" if result.changed else "is already live, nothing changed"
+    put(f"{result.release} {outcome} on {result.server} ({duration(result.seconds)})")
+    for url in urls:
+        put(url)
+    for command_line in host_requests:
+        put(f"by host name: {command_line}")
+
+
+def _row(name: str, result: ServiceResult) -> tuple[str, ...]:
+    from ftl.common.figures import count, size
+
+    sent = f"{count(result.layers_sent, 'layer')}, {size(result.bytes_sent)}" if result.layers_sent else "-"
+    if result.bytes_saved:
+        sent += f" instead of {size(result.bytes_sent + result.bytes_saved)}"
+    reused = count(result.layers_reused, "layer") if result.layers_reused else "-"
+    return name, result.action, result.image, sent, reused
+
+
+def plan_fields(plan: Plan) -> Fields:
+    """The plan's fields for --json."""
+    from dataclasses import asdict
+
+    return {
+        "server": plan.server,
+        "release": plan.release,
+        "changed": not plan.empty,
+        "changes": [asdict(change) for change in plan.changes],
+        "steps": [
+            {"step": step.kind, "service": step.subject, "text": step.located_text} for step in plan.steps
+        ],
+        "notes": list(plan.notes),
+    }
+
+
+def print_plan(plan: Plan) -> None:
+    """Print the plan as text."""
+    put_table(
+        ("SERVICE", "ACTION", "WHY"),
+        [(change.name, change.action, change.why) for change in plan.changes],
+        sentences=("WHY",),
+    )
+    for note in plan.notes:
+        put(note)
+    if plan.empty:
+        put(f"nothing to do on {plan.server}: {plan.release} stays live")
+        return
+    put(f"{plan.release} on {plan.server}:")
+    for number, step in enumerate(plan.steps, 1):
+        put(f"{number:4}. {step.located_text}")

@@ -1,0 +1,262 @@
+"""Runners that create, start, check, stop and remove containers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, shielded
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.apply.steps.swap import restore_restart_policy, swap
+from ftl.deploy.names import declared_volume
+from ftl.deploy.plan.desired.specs import replica_spec
+from ftl.deploy.plan.steps import (
+    EnsureVolume,
+    RemoveVolumes,
+    RestartContainers,
+    SetRestartPolicy,
+    StartContainers,
+    StartDependency,
+    StopAndRemove,
+    StopContainers,
+    StopOld,
+    WaitHealthy,
+)
+from ftl.engine import labels
+from ftl.engine.errors import ignoring
+from ftl.engine.values import Mount
+from ftl.errors import EngineError
+from ftl.events import Note
+from ftl.health.wait import wait_healthy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.plan.steps import ContainerRef
+    from ftl.engine.values import ContainerSpec
+
+RUNNERS = Runners()
+
+
+@RUNNERS.runs(EnsureVolume)
+async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
+    """Create a named volume with the project's labels."""
+    await context.engine.create_volume(
+        step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME}
+    )
+
+
+@RUNNERS.runs(StartDependency)
+async def start_dependency(context: DeployContext, step: StartDependency) -> None:
+    """Swap a dependency for a new container; the old one is parked until the decision."""
+    image = await resolve(context, step.service, step.image)
+    spec = replace(step.spec, image=image.reference)
+    spec = replace(spec, mounts=await _data_mounts(context, step, image.declared_volumes))
+    context.undo.add(step, lambda: _remove_created(context, [step.container]))
+    old = step.replaces
+    if old is None:
+        await create_and_start(context, step.container, spec)
+        return
+    new = await shielded(_create(context, step.container, spec, called=step.fresh))
+
+    async def swap_back() -> None:
+        state = await context.engine.container(new)
+        if state is not None and state.name == step.container:
+            await swap(context, new, old.id, name=step.container, parked=step.fresh, fresh=step.parked)
+
+    context.undo.add(step, swap_back)
+    await shielded(swap(context, old.id, new, name=step.container, parked=step.parked, fresh=step.fresh))
+
+
+async def _data_mounts(
+    context: DeployContext, step: StartDependency, declared: Iterable[str]
+) -> tuple[Mount, ...]:
+    """Mounts of a dependency, so that its data outlives its container.
+
+    Paths that its image declares as VOLUME get a named volume, where ftl.yaml mounts nothing there; nameless volumes of
+    the container that it replaces are used again.
+    """
+    carried = {mount.target: mount for mount in step.carried}
+    mounts = [mount for mount in step.spec.mounts if mount.target not in carried]
+    taken = {mount.target.rstrip("/") for mount in mounts} | carried.keys()
+    for path in declared:
+        if path.rstrip("/") in taken:
+            continue
+        name = declared_volume(step.container, path)
+        project = step.spec.labels[labels.PROJECT]
+        await context.engine.create_volume(
+            name, {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
+        )
+        context.emit(Note(f"{step.service} keeps {path} in the volume {name}: its image declares it"))
+        mounts.append(Mount(name, path))
+    return (*mounts, *carried.values())
+
+
+@RUNNERS.runs(StartContainers)
+async def start_containers(context: DeployContext, step: StartContainers) -> None:
+    """Create and start the containers of a new release, side by side.
+
+    They get their restart policy once they are healthy (`wait`): until then an exit keeps its code and its log, and
+    nothing that never was live comes back after a crash of the engine. Those that join a live release have it at once.
+    """
+    image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
+    spec = replace(step.spec, image=image)
+    context.undo.add(step, lambda: _remove_created(context, step.containers))
+    await gather(
+        create_and_start(
+            context, name, replica_spec(spec, number), restart=spec.restart if step.joins else "no"
+        )
+        for name, number in zip(step.containers, step.numbers, strict=True)
+    )
+
+
+async def create_and_start(
+    context: DeployContext, name: str, spec: ContainerSpec, *, restart: str | None = None
+) -> None:
+    """Create and start a container, and note its ID: only what this run created is ever undone.
+
+    Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
+
+    Args:
+        context: The server.
+        name: Name of the container.
+        spec: Its settings.
+        restart: The restart policy that it has until it is healthy; None: that of its settings.
+    """
+    await shielded(_create(context, name, spec, restart=restart))
+    await shielded(context.engine.start(context.created[name]))
+
+
+async def _create(
+    context: DeployContext,
+    name: str,
+    spec: ContainerSpec,
+    called: str = "",
+    restart: str | None = None,
+) -> str:
+    """Create a container, and note its ID under `name`; its ID. `called` is its name until it takes that one."""
+    marked = replace(
+        spec, labels={**spec.labels, labels.RESTART: spec.restart}, restart=restart or spec.restart
+    )
+    context.created[name] = await context.engine.create(called or name, marked)
+    return context.created[name]
+
+
+async def _remove_created(context: DeployContext, names: Iterable[str]) -> None:
+    for name in names:
+        if name in context.created:
+            await context.engine.remove(context.created[name], force=True)
+
+
+@RUNNERS.runs(RestartContainers)
+async def restart_containers(context: DeployContext, step: RestartContainers) -> None:
+    """Start containers that were stopped."""
+    await _start(context, step.containers)
+
+
+@RUNNERS.runs(WaitHealthy)
+async def wait(context: DeployContext, step: WaitHealthy) -> None:
+    """Wait until all of a service's containers are healthy.
+
+    From then on new ones have the restart policy of ftl.yaml.
+    """
+
+    async def work(container: ContainerRef) -> None:
+        number = context.id_of(container)
+        healthy = await wait_healthy(
+            context.engine,
+            context.machine,
+            service=step.service,
+            container=container.name,
+            check=step.check,
+            emit=context.emit,
+            through_gateway=context.project.is_cluster,
+        )
+        context.restarts[number] = healthy.restarts
+        context.settled_at[number] = healthy.settled_at
+        if not container.id:
+            await restore_restart_policy(context.engine, number)
+
+    await gather(work(container) for container in step.containers)
+
+
+@RUNNERS.runs(StopOld)
+async def stop_old(context: DeployContext, step: StopOld) -> None:
+    """Stop the old containers first; they are started again if the release is not decided.
+
+    Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones. One
+    that an earlier step has stopped is left to that step, which is undone after everything that came later. One that
+    did not run before stays stopped: what uses its data by then may be the container of another service.
+    """
+    containers = [container for container in step.containers if container.id not in context.stopped]
+    context.stopped.update(container.id for container in containers)
+    running = {
+        container.id
+        for container in context.observed.containers
+        if container.state in ("running", "restarting", "paused")
+    }
+    before = [container for container in containers if container.id in running]
+    context.undo.add(step, lambda: _start(context, before))
+    for container in containers:
+        await context.engine.set_restart_policy(container.id, "no")
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in containers)
+
+
+async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:
+    for container in containers:
+        await restore_restart_policy(context.engine, container.id)
+        await context.engine.start(container.id)
+
+
+@RUNNERS.runs(SetRestartPolicy)
+async def set_restart_policy(context: DeployContext, step: SetRestartPolicy) -> None:
+    """Set the restart policy of containers, as far as they still exist."""
+
+    async def update(container: ContainerRef) -> None:
+        with ignoring(404):
+            await restore_restart_policy(context.engine, container.id)
+
+    await gather(update(container) for container in step.containers)
+
+
+@RUNNERS.runs(StopContainers)
+async def stop_containers(context: DeployContext, step: StopContainers) -> None:
+    """Stop containers; without a restart policy, so that no reboot starts them again."""
+    for container in step.containers:
+        await context.engine.set_restart_policy(container.id, "no")
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in step.containers)
+
+
+@RUNNERS.runs(RemoveVolumes)
+async def remove_volumes(context: DeployContext, step: RemoveVolumes) -> None:
+    """Remove volumes with their data."""
+    await gather(context.engine.remove_volume(volume) for volume in step.volumes)
+
+
+@RUNNERS.runs(StopAndRemove)
+async def stop_and_remove(context: DeployContext, step: StopAndRemove) -> None:
+    """Stop containers side by side, then remove them."""
+    await gather(_retire(context, container, step.timeout) for container in step.containers)
+
+
+async def _retire(context: DeployContext, container: ContainerRef, timeout: float) -> None:
+    began = time.monotonic()
+    name = container.name
+    try:
+        await context.engine.stop(container.id, timeout=timeout)
+        if 0 < timeout <= time.monotonic() - began:
+            text = f"{name} did not end on its stop signal, and was killed after {timeout:g} s"
+            context.emit(Note(text, hint=_IGNORES_SIGNAL))
+    except EngineError as error:
+        if error.status == 404:
+            return
+        context.emit(Note(f"{name} could not be stopped: {error.cause or error.message}", "warning"))
+    await context.engine.remove(container.id, force=True)
+
+
+_IGNORES_SIGNAL = (
+    "a deploy takes that much longer: have the app end on SIGTERM (or start it below an init, such as tini)"
+)

@@ -1,0 +1,164 @@
+"""Runner of hooks: in a container of the new image, or here with tunnels open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import shielded
+from ftl.child import lines_of
+from ftl.config import env_files, read_variables
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.plan.steps import RunHook
+from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
+from ftl.errors import EngineError, HookFailed
+from ftl.events import HookOutput
+from ftl.tunnels.tunnels import dependency_tunnels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.deploy.apply.context import DeployContext
+
+RUNNERS = Runners()
+
+HOOK_SECONDS = 3600.0
+"""Limit for one hook: migrations of large tables take their time."""
+
+LAST_LINES = 30
+
+_NO_SHELL = (
+    "the hook runs with /bin/sh, which the image must have; without one write a list: "
+    '`pre: ["/app", "migrate"]`'
+)
+
+_SHELL_STATUS: dict[int | None, str] = {
+    126: "126 is the shell's code for a command that may not be executed (`chmod +x`?)",
+    127: "127 is the shell's code for a command that does not exist",
+}
+
+
+@RUNNERS.runs(RunHook)
+async def run_hook(context: DeployContext, step: RunHook) -> None:
+    """Run a hook where it belongs.
+
+    Raises:
+        HookFailed: It ended with a status other than 0, could not start, or took more than HOOK_SECONDS.
+    """
+    if step.where == "local":
+        await _run_local(context, step)
+    else:
+        await _run_remote(context, step)
+
+
+async def _run_remote(context: DeployContext, step: RunHook) -> None:
+    """Run a hook in a container of its own, created from the new image, and remove that whatever happens."""
+    lines: list[str] = []
+    container = ""
+    try:
+        async with asyncio.timeout(HOOK_SECONDS):
+            image = await resolve(context, step.service, step.image)
+            container = await _create(context, step, image.reference)
+            try:
+                await shielded(context.engine.start(container))
+            except EngineError as error:
+                raise HookFailed(
+                    f"the {step.hook} hook of {step.service} could not start",
+                    cause=error.cause or error.message,
+                    hint=_NO_SHELL if isinstance(step.command, str) else None,
+                ) from error
+            async for line in context.engine.logs(container, follow=True):
+                lines.append(line.text)
+                context.emit(HookOutput(step.service, step.hook, line.text))
+            status = await context.engine.wait(container)
+    except TimeoutError:
+        raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
+    finally:
+        await shielded(_remove(context, step))
+    if status != 0:
+        raise _failed(step, f"it ended with status {status}", lines, status=status)
+
+
+async def _create(context: DeployContext, step: RunHook, image: str) -> str:
+    """Create the hook's container; its ID is noted even when this is cancelled meanwhile."""
+
+    async def create() -> str:
+        context.created[step.container] = await context.engine.create(
+            step.container, replace(step.spec, image=image)
+        )
+        return context.created[step.container]
+
+    return await shielded(create())
+
+
+async def _remove(context: DeployContext, step: RunHook) -> None:
+    """Remove a hook's container; one that still runs, as after Ctrl-C, gets its stop signal and time to end."""
+    container = context.created.get(step.container)
+    if container is None:
+        return
+    try:
+        state = await context.engine.container(container)
+        if state is not None and state.running:
+            await context.engine.stop(container, timeout=step.spec.stop_timeout or STOP_SECONDS)
+        await context.engine.remove(container, force=True)
+    except EngineError:
+        return  # the connection is gone; the next deploy removes it by its labels
+
+
+async def _run_local(context: DeployContext, step: RunHook) -> None:
+    """Run a hook on this machine, in the folder of ftl.yaml, with tunnels to the dependencies open.
+
+    It has the environment of FTL and the variables of .env. The dependencies are reachable at 127.0.0.1;
+    FTL_POSTGRES_PORT (the name in capitals) holds the port, which is the usual one unless something here has it.
+    """
+    lines: list[str] = []
+    argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
+    variables = read_variables(context.root, os.environ, env_files(context.project.overlay))
+    async with dependency_tunnels(context.machine, context.engine, context.project) as ports:
+        env = {**variables, **_environment(context, step, ports)}
+        try:
+            async with (
+                asyncio.timeout(HOOK_SECONDS),
+                lines_of(argv, env=env, cwd=context.root) as (output, process),
+            ):
+                async for line in output:
+                    lines.append(line)
+                    context.emit(HookOutput(step.service, step.hook, line))
+                status = await process.wait()
+        except TimeoutError:
+            raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
+        except OSError as error:
+            raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", lines) from error
+    if status != 0:
+        raise _failed(step, f"it ended with status {status}", lines, status=status)
+
+
+def _environment(context: DeployContext, step: RunHook, ports: Mapping[str, int]) -> dict[str, str]:
+    """Variables that a local hook gets."""
+    variables = {
+        **step.variables,
+        "FTL_PROJECT": context.project.name,
+        "FTL_SERVICE": step.service,
+        "FTL_RELEASE": context.release,
+        "FTL_SERVER": context.machine.name,
+    }
+    for name, port in ports.items():
+        variables[f"FTL_{name.upper().replace('-', '_')}_PORT"] = str(port)
+    return variables
+
+
+def _failed(step: RunHook, cause: str, lines: list[str], *, status: int | None = None) -> HookFailed:
+    where = "here" if step.where == "local" else "in the new image"
+    after = (
+        "nothing was switched: fix it and deploy again"
+        if step.hook == "pre"
+        else f"the new release is live: run the command by hand; the hook itself runs again only when a deploy "
+        f"changes {step.service}"
+    )
+    hint = "; ".join(filter(None, (_SHELL_STATUS.get(status), after)))
+    error = HookFailed(f"the {step.hook} hook of {step.service} ({where}) failed", cause=cause, hint=hint)
+    error.details = tuple(lines[-LAST_LINES:])
+    return error

@@ -1,0 +1,305 @@
+"""Runners that bring images to the server, resolve them, and drop old ones."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather
+from ftl.common.references import repository
+from ftl.deploy.apply.context import ResolvedImage, Traffic
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
+from ftl.deploy.plan.steps import BringImage, PushPull, SendImages, TagPulled
+from ftl.errors import EngineUnavailable, FtlError, TransferFailed
+from ftl.events import Note, PullProgress
+from ftl.image.registry.push_pull import pull, push
+from ftl.image.transfer import Urgency, warm_blob_cache
+from ftl.releases.record import loaded_by_ftl, pull_references
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Image
+    from ftl.events import Event
+    from ftl.image.transfer import TransferQueue, TransferResult
+
+RUNNERS = Runners()
+
+PULL_START_SECONDS = 15.0
+"""Limit for a pull to begin where this machine has the image; then it is sent from here."""
+
+GATHER_SECONDS = 1.0
+"""Time to wait for pulls that have not begun.
+
+Images whose pulls fail travel together with those that must be sent. A registry that answers within this time, and a
+server that finds none, decide it earlier.
+"""
+
+
+async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
+    """The image that containers of a service or dependency are created from.
+
+    The steps that bring an image have resolved it; one that the server had is looked up once, when its first container
+    is created.
+
+    Args:
+        context: Keeps the result, for later steps and the release record.
+        owner: The service or dependency.
+        reference: Its image as the plan names it.
+
+    Raises:
+        TransferFailed: The image is not there (any more).
+    """
+    if owner not in context.images:
+        image = await _image(context, reference)
+        recorded = pull_references(context.observed.releases).get(image.id)
+        context.images[owner] = _external(context, reference, image, recorded)
+    return context.images[owner]
+
+
+async def _image(context: DeployContext, reference: str) -> Image:
+    image = await context.engine.image(reference)
+    if image is None:
+        raise TransferFailed(f"{reference} is not on the server after it was brought there")
+    return image
+
+
+def _external(context: DeployContext, reference: str, image: Image, recorded: str | None) -> ResolvedImage:
+    """An image of a registry: pinned to the digest by which it was pulled, if it was."""
+    digest = origin_digest(reference, image, context.info.store, recorded)
+    if not digest:
+        return ResolvedImage(reference, image.id, declared_volumes=image.declared_volumes)
+    return ResolvedImage(
+        with_digest(reference, digest),
+        image.id,
+        pulled=f"{repository(reference)}@{digest}",
+        declared_volumes=image.declared_volumes,
+    )
+
+
+@RUNNERS.runs(SendImages)
+async def send_images(context: DeployContext, step: SendImages) -> None:
+    """Send built images; on the machine that built them there is nothing to send, only to tag.
+
+    Here they get the tags, too, for a rollback to what the server has lost. Not on other builders, where nothing would
+    remove them.
+    """
+    place = step.built_on
+    source = await context.resources.engine_of(place)
+    is_there = source is context.engine if place else context.project.server.is_local
+    transfers = None
+    if not is_there:
+        transfers = await context.resources.transfers(context.session, context.emit, source)
+    with transfers.expect() if transfers is not None else nullcontext():
+        if is_there or not place:
+            await gather(source.tag(image.local, image.tag) for image in step.images)
+    results: dict[str, TransferResult] = {}
+    if transfers is not None:
+        images = {image.tag: image.local for image in step.images}
+        results = await transfers.send(images, loaded_by_ftl=step.brought, patience=GATHER_SECONDS)
+        if not place:
+            context.resources.background(
+                warm_blob_cache(source, list(dict.fromkeys(image.local for image in step.images)))
+            )
+    tags = {image.local: image.tag for image in step.images}  # services with equal builds share an image
+    found = dict(zip(tags, await gather(_image(context, tag) for tag in tags.values()), strict=True))
+    for image in step.images:
+        remote = found[image.local]
+        result = results.get(image.tag)
+        ours = result is not None and (result.loaded or step.brought.get(remote.id))
+        context.images[image.service] = ResolvedImage(
+            image.tag,
+            remote.id,
+            layers=remote.layers if ours else (),
+            traffic=_traffic_before(context, step, image.service)
+            + (Traffic() if result is None else Traffic.of(result)),
+        )
+
+
+def _traffic_before(context: DeployContext, step: SendImages, service: str) -> Traffic:
+    """Traffic of the same image to other servers."""
+    known = context.images.get(service)
+    return known.traffic if known is not None and len(step.hosts) > 1 else Traffic()
+
+
+@RUNNERS.runs(PushPull)
+async def push_pull(context: DeployContext, step: PushPull) -> None:
+    """Push a built image to the user's registry; have the server pull what was pushed."""
+    source = await context.resources.engine_of(step.built_on)
+    await source.tag(step.local, step.reference)
+    keyring = context.resources.keyring
+    pushed = await push(source, step.reference, keyring, emit=context.emit)
+    await pull(context.engine, pushed, keyring, platform=step.platform, emit=context.emit)
+    await context.engine.tag(pushed, step.tag)
+    image = await _image(context, step.tag)
+    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=pushed)
+
+
+@RUNNERS.runs(TagPulled)
+async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
+    """Give an image of an earlier release the tag of the new one."""
+    await context.engine.tag(step.pulled, step.tag)
+    image = await _image(context, step.tag)
+    releases = context.observed.releases
+    pulled = step.pulled if "@" in step.pulled else pull_references(releases).get(image.id, "")
+    layers = image.layers if loaded_by_ftl(releases).get(image.id) else ()
+    context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=pulled, layers=layers)
+
+
+@RUNNERS.runs(BringImage)
+async def bring_image(context: DeployContext, step: BringImage) -> None:
+    """Get an image that FTL did not build onto the server."""
+    result = await _bring(context, step.reference, step.platform, _urgency(context, step))
+    if not step.owners:
+        return
+    image = await _image(context, step.reference)
+    if result is None:
+        resolved = _external(context, step.reference, image, recorded=None)
+    else:
+        layers = image.layers if result.loaded else ()
+        resolved = ResolvedImage(
+            step.reference,
+            image.id,
+            layers=layers,
+            declared_volumes=image.declared_volumes,
+            traffic=Traffic.of(result),
+        )
+    for owner in step.owners:
+        context.images[owner] = resolved
+        # It was brought once: those that share it have its layers already.
+        layers_sent, layers_reused = resolved.traffic.layers_sent, resolved.traffic.layers_reused
+        resolved = replace(resolved, traffic=Traffic(layers_reused=layers_sent + layers_reused))
+
+
+def _urgency(context: DeployContext, step: BringImage) -> Urgency:
+    if not step.owners:
+        return Urgency.PROXY
+    dependencies = {dependency.name for dependency in context.project.dependencies}
+    return Urgency.SERVICE if dependencies.isdisjoint(step.owners) else Urgency.DEPENDENCY
+
+
+async def _bring(
+    context: DeployContext, reference: str, platform: str, urgency: Urgency
+) -> TransferResult | None:
+    """Have an image pulled by the server, else send it from here.
+
+    Returns:
+        The transfer; None where the server pulled.
+    """
+    source = await _source_of_built(context, reference)
+    if source is not None:
+        queue = await context.resources.transfers(context.session, context.emit, source)
+        results = await queue.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+        return results[reference]
+    transfers = await _transfers(context)
+    with transfers.expect() if transfers is not None else nullcontext() as expected:
+
+        def report(event: Event) -> None:
+            context.emit(event)
+            if expected is not None and isinstance(event, PullProgress):  # the registry has answered
+                expected.end()
+
+        local = await _engine_with(context, reference)
+        try:
+            await pull(
+                context.engine,
+                reference,
+                context.resources.keyring,
+                platform=platform,
+                emit=report,
+                start_seconds=PULL_START_SECONDS if local else None,
+            )
+        except FtlError as error:
+            if local is None or transfers is None or expected is None:
+                raise TransferFailed(
+                    f"the server cannot pull {reference}, and this machine does not have it",
+                    cause=f"{error.message}: {error.cause}" if error.cause else error.message,
+                    hint=error.hint
+                    or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
+                ) from error
+            context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
+            expected.end()  # in this moment it joins the others that wait
+            results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+            return results[reference]
+    if context.info.store == "containerd":
+        await _name_by_digest(context, reference, platform)
+    return None
+
+
+async def _source_of_built(context: DeployContext, reference: str) -> Engine | None:
+    """The engine that has an image that FTL built, of a dependency or service of this project: no registry has it.
+
+    A server of a cluster that was away lacks the image of a service that did not change; another server may be the
+    only machine that has it.
+    """
+    built = [each for each in context.project.services if each.build is not None and each.image is None]
+    names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
+    if reference.rpartition(":")[0] not in names:
+        return None
+    local = await _engine_with(context, reference)
+    if local is not None:
+        return local
+    sessions = [*context.resources.builders.values(), *context.fleet]
+    engines: dict[Engine, None] = dict.fromkeys(session.engine for session in sessions)
+    for engine in engines:
+        if engine is not context.engine and await engine.image(reference) is not None:
+            return engine
+    return None
+
+
+async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:
+    """Have the containerd store keep what was pulled when its tag moves, as other stores do by themselves.
+
+    The layers are there: the registry is asked for no more than the manifest. Before Docker 27 the store forgets an
+    image whose tag a pull moves, since then it keeps it without its name.
+    """
+    image = await context.engine.image(reference)
+    digest = digest_of(reference, image.digests) if image is not None and "@" not in reference else ""
+    if digest:
+        pinned = f"{repository(reference)}@{digest}"
+        with suppress(TransferFailed):  # the image is there; it is only not kept
+            await pull(
+                context.engine, pinned, context.resources.keyring, platform=platform, emit=context.emit
+            )
+
+
+async def newest_image(context: DeployContext, reference: str) -> None:
+    """Pull the current image of a name; where that fails, the one on the server will do."""
+    if await context.engine.image(reference) is None:
+        await _bring(context, reference, context.info.platform, Urgency.PROXY)
+        return
+    try:
+        await pull(
+            context.engine,
+            reference,
+            context.resources.keyring,
+            platform=context.info.platform,
+            emit=context.emit,
+            start_seconds=PULL_START_SECONDS,
+        )
+    except TransferFailed as error:
+        text = f"the server cannot pull {reference}, and uses the image that it has"
+        context.emit(Note(f"{text}: {error.cause or error.message}"))
+
+
+async def _transfers(context: DeployContext) -> TransferQueue | None:
+    """The queue of images that are sent from this machine; None where it has no engine, or the server's."""
+    if context.project.server.is_local:
+        return None
+    try:
+        return await context.resources.transfers(context.session, context.emit)
+    except EngineUnavailable:
+        return None
+
+
+async def _engine_with(context: DeployContext, reference: str) -> Engine | None:
+    """This machine's engine if it has the image, and is not the server's."""
+    if context.project.server.is_local:
+        return None
+    try:
+        local = await context.resources.local_engine()
+        return local if await local.image(reference) is not None else None
+    except EngineUnavailable:
+        return None

@@ -1,0 +1,76 @@
+"""Runners of the steps about jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, shielded
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.plan.steps import CheckCron, CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.engine.errors import ignoring
+from ftl.host import crontab
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.plan.steps import JobSwitch
+
+RUNNERS = Runners()
+
+
+@RUNNERS.runs(CheckCron)
+async def check_cron(context: DeployContext, step: CheckCron) -> None:
+    """Make sure that cron runs on the server."""
+    await crontab.check(context.machine, step.timezones)
+
+
+@RUNNERS.runs(CreateJob)
+async def create_job(context: DeployContext, step: CreateJob) -> None:
+    """Create a job's container; cron starts it."""
+    image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
+    spec = replace(step.spec, image=image)
+
+    async def create() -> None:
+        context.created[step.container] = await context.engine.create(step.container, spec)
+
+    async def undo() -> None:
+        if step.container in context.created:
+            await context.engine.remove(context.created[step.container], force=True)
+
+    context.undo.add(step, undo)
+    await shielded(create())
+
+
+@RUNNERS.runs(WriteCrontab)
+async def write_crontab(context: DeployContext, step: WriteCrontab) -> None:
+    """Write the project's lines; before the decision, undo writes the earlier ones again."""
+    before = step.before
+    if before is not None:
+        context.undo.add(step, lambda: crontab.write(context.machine, step.project, before))
+    await shielded(crontab.write(context.machine, step.project, step.lines))
+
+
+@RUNNERS.runs(SwitchJobs)
+async def switch_jobs(context: DeployContext, step: SwitchJobs) -> None:
+    """Take the name that cron starts from the old container, and give it to the new one."""
+    await gather(shielded(_switch(context, switch)) for switch in step.switches)
+
+
+async def _switch(context: DeployContext, switch: JobSwitch) -> None:
+    if switch.old is not None:
+        with ignoring(404):
+            await context.engine.rename(switch.old.id, switch.parked)
+    if switch.fresh:
+        await context.engine.rename(context.created[switch.fresh], switch.name)
+
+
+@RUNNERS.runs(RemoveJobs)
+async def remove_jobs(context: DeployContext, step: RemoveJobs) -> None:
+    """Remove containers; the engine refuses to remove one that runs (409)."""
+
+    async def remove(container: str) -> None:
+        with ignoring(409):
+            await context.engine.remove(container)
+
+    await gather(remove(container.id) for container in step.containers)

@@ -1,0 +1,1 @@
+"""API calls by kind of object, and the bodies and streams that they use."""

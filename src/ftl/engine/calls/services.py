@@ -1,0 +1,290 @@
+"""API calls about Swarm services and their tasks; only managers answer them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ftl.common.json_fields import Json, as_int, as_object, as_objects, as_str, as_str_map, as_strs
+from ftl.dataclass import dataclass
+from ftl.engine.calls import body
+from ftl.engine.client import checked
+from ftl.engine.errors import ignoring
+from ftl.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine.client import Client
+    from ftl.engine.values import ContainerSpec
+
+SETTINGS = frozenset(
+    (
+        "User",
+        "WorkingDir",
+        "StopSignal",
+        "HostConfig.Memory",
+        "HostConfig.NanoCpus",
+        "HostConfig.PidsLimit",
+        "HostConfig.ReadonlyRootfs",
+        "HostConfig.Init",
+        "HostConfig.CapAdd",
+        "HostConfig.CapDrop",
+        "HostConfig.Sysctls",
+        "HostConfig.LogConfig",
+    )
+)
+"""Fields of `ContainerSpec.settings` that a Swarm service has, too."""
+
+_UPDATE_ATTEMPTS = 5
+"""An update names the version that it changes; the Swarm counts it up by itself, too."""
+
+_RESTART_DELAY = 1_000_000_000
+"""Nanoseconds between the end of a task and the start of the next; the engine's default is five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A Swarm service to create.
+
+    Attributes:
+        container: Settings of its containers. Ports, files and networks other than overlays are not possible.
+        constraints: Placement constraints, all of which a node must meet: "node.labels.zone!=b".
+    """
+
+    name: str
+    container: ContainerSpec
+    replicas: int
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmService:
+    """A Swarm service, as a manager lists it.
+
+    Attributes:
+        image: As its spec has it: an image ID where it was created by one.
+        networks: ID of each of its networks -> aliases there.
+        created: RFC 3339, from the engine.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    image: str
+    replicas: int
+    networks: Mapping[str, tuple[str, ...]]
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmTask:
+    """A task of a Swarm service: one container on one node, wanted or past.
+
+    Attributes:
+        slot: Number of the replica, from 1.
+        node: ID of its node; empty until it has one.
+        state: "pending", "preparing", "running", "failed", "rejected" ...
+        wanted: The state that the manager asks for: "running", "shutdown", "remove".
+        error: Why it failed or waits; empty where nothing is wrong.
+        container: ID of its container; empty until it has one.
+        addresses: ID of each network -> its address there, without the prefix length.
+    """
+
+    id: str
+    service: str
+    slot: int
+    node: str
+    state: str
+    wanted: str
+    error: str
+    container: str
+    addresses: Mapping[str, str]
+
+
+async def listed(client: Client, labels: Mapping[str, str] | None) -> list[SwarmService]:
+    """`GET /services`."""
+    query = {"filters": body.labelled(labels)}
+    items = as_objects(await client.get_json("list its services", "services", query))
+    return [service_of(item) for item in items]
+
+
+async def tasks(client: Client, service: str | None) -> list[SwarmTask]:
+    """`GET /tasks`: all of a service, or those of all services that shall run."""
+    filters = {"service": [service]} if service is not None else {"desired-state": ["running"]}
+    items = as_objects(await client.get_json("list its tasks", "tasks", {"filters": filters}))
+    return [task_of(item) for item in items]
+
+
+async def create(client: Client, spec: ServiceSpec) -> str:
+    """`POST /services/create`."""
+    checked(spec.name)
+    async with (
+        client.call(f"create the service {spec.name}") as docker,
+        client.raw(
+            docker, "POST", "services/create", body=service_body(spec, log_driver=client.log_driver)
+        ) as response,
+    ):
+        return as_str(as_object(await response.json()).get("ID"))
+
+
+async def scale(client: Client, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
+    """`POST /services/{id}/update`: another number of replicas, and other labels.
+
+    The labels are those of the service itself; None removes one.
+    Tasks that stay are not touched: what they are made of does not change.
+    """
+    path = f"services/{quote(checked(service), safe='')}"
+    for attempt in range(_UPDATE_ATTEMPTS):
+        record = as_object(await client.get_json(f"inspect the service {service}", path))
+        spec = scaled(as_object(record.get("Spec")), replicas, labels)
+        version = str(as_int(as_object(record.get("Version")).get("Index")))
+        try:
+            async with (
+                client.call(f"scale the service {service}") as docker,
+                client.raw(
+                    docker, "POST", f"{path}/update", query=(("version", version),), body=spec
+                ) as response,
+            ):
+                await response.read()
+        except EngineError as error:
+            if "update out of sequence" not in (error.cause or "") or attempt == _UPDATE_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.Body:
+    """A service's spec with another number of replicas, and other labels; None removes one."""
+    kept = {**as_str_map(spec.get("Labels")), **labels}
+    return {
+        **spec,
+        "Labels": {name: value for name, value in kept.items() if value is not None},
+        "Mode": {"Replicated": {"Replicas": replicas}},
+    }
+
+
+async def remove(client: Client, service: str) -> None:
+    """`DELETE /services/{id}`."""
+    with ignoring(404):
+        async with (
+            client.call(f"remove the service {service}") as docker,
+            client.raw(docker, "DELETE", f"services/{quote(checked(service), safe='')}") as response,
+        ):
+            await response.read()
+
+
+def service_of(item: Json) -> SwarmService:
+    """One of `GET /services`."""
+    spec = as_object(item.get("Spec"))
+    template = as_object(spec.get("TaskTemplate"))
+    replicated = as_object(as_object(spec.get("Mode")).get("Replicated"))
+    return SwarmService(
+        id=as_str(item.get("ID")),
+        name=as_str(spec.get("Name")),
+        labels=as_str_map(spec.get("Labels")),
+        image=as_str(as_object(template.get("ContainerSpec")).get("Image")),
+        replicas=as_int(replicated.get("Replicas")),
+        networks={
+            as_str(network.get("Target")): as_strs(network.get("Aliases"))
+            for network in as_objects(template.get("Networks"))
+        },
+        created=as_str(item.get("CreatedAt")),
+    )
+
+
+def task_of(item: Json) -> SwarmTask:
+    """One of `GET /tasks`."""
+    status = as_object(item.get("Status"))
+    return SwarmTask(
+        id=as_str(item.get("ID")),
+        service=as_str(item.get("ServiceID")),
+        slot=as_int(item.get("Slot")),
+        node=as_str(item.get("NodeID")),
+        state=as_str(status.get("State")),
+        wanted=as_str(item.get("DesiredState")),
+        error=as_str(status.get("Err")),
+        container=as_str(as_object(status.get("ContainerStatus")).get("ContainerID")),
+        addresses={
+            as_str(as_object(attachment.get("Network")).get("ID")): address.partition("/")[0]
+            for attachment in as_objects(item.get("NetworksAttachments"))
+            for address in as_strs(attachment.get("Addresses"))[:1]
+        },
+    )
+
+
+def service_body(spec: ServiceSpec, *, log_driver: str) -> body.Body:
+    """The body that creates a service.
+
+    The endpoint mode is `dnsrr`: virtual IPs go on routing to tasks that shut down (moby#38841), and need IPVS.
+    """
+    container = spec.container
+    template: body.Body = {
+        "ContainerSpec": _container(container),
+        "Placement": {"Constraints": list(spec.constraints)},
+        "Resources": {"Limits": _limits(container)},
+        "RestartPolicy": _restart(container.restart),
+        "Networks": [
+            {"Target": name, "Aliases": list(aliases)} for name, aliases in container.networks.items()
+        ],
+    }
+    log = as_object(container.settings.get("HostConfig.LogConfig"))
+    if log or log_driver == "json-file":
+        log = log or as_object(body.BOUNDED_LOG)
+        template["LogDriver"] = {"Name": log.get("Type"), "Options": log.get("Config")}
+    return {
+        "Name": spec.name,
+        "Labels": dict(container.labels),
+        "TaskTemplate": template,
+        "Mode": {"Replicated": {"Replicas": spec.replicas}},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+
+
+def _container(spec: ContainerSpec) -> body.Body:
+    settings = spec.settings
+    made: body.Body = {
+        "Image": spec.image,
+        "Labels": dict(spec.labels),
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "Mounts": [
+            {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+            for mount in spec.mounts
+        ],
+        "Ulimits": [{"Name": item.name, "Soft": item.soft, "Hard": item.hard} for item in spec.ulimits],
+        "User": settings.get("User"),
+        "Dir": settings.get("WorkingDir"),
+        "StopSignal": settings.get("StopSignal"),
+        "ReadOnly": settings.get("HostConfig.ReadonlyRootfs"),
+        "Init": settings.get("HostConfig.Init"),
+        "CapabilityAdd": settings.get("HostConfig.CapAdd"),
+        "CapabilityDrop": settings.get("HostConfig.CapDrop"),
+        "Sysctls": settings.get("HostConfig.Sysctls"),
+        # Swarm calls Docker's Entrypoint `Command`, and Docker's Cmd `Args`.
+        "Command": list(spec.entrypoint) if spec.entrypoint is not None else None,
+        "Args": list(spec.command) if spec.command is not None else None,
+    }
+    if spec.stop_timeout is not None:
+        made["StopGracePeriod"] = math.ceil(spec.stop_timeout) * 1_000_000_000
+    if spec.healthcheck is not None:
+        made["Healthcheck"] = body.health(spec.healthcheck)
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def _limits(spec: ContainerSpec) -> body.Body:
+    names = {
+        "NanoCPUs": "HostConfig.NanoCpus",
+        "MemoryBytes": "HostConfig.Memory",
+        "Pids": "HostConfig.PidsLimit",
+    }
+    return {name: spec.settings[field] for name, field in names.items() if spec.settings.get(field)}
+
+
+def _restart(policy: str) -> body.Body:
+    name, _, count = policy.partition(":")
+    condition = {"no": "none", "on-failure": "on-failure"}.get(name, "any")
+    limit: body.Body = {"MaxAttempts": int(count)} if count else {}
+    return {"Condition": condition, "Delay": _RESTART_DELAY, **limit}

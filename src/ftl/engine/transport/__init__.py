@@ -1,0 +1,1 @@
+"""HTTP to an engine: connections, sockets, the client for short calls."""

@@ -1,0 +1,124 @@
+"""Command line and environment of the docker CLI for one build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.image.building.docker_cli.cache import NO_CACHE, CacheOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.image.building.docker_cli.build_secrets import ResolvedSecret
+    from ftl.image.building.docker_cli.builder import Builder
+
+_RESERVED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK")
+_RESERVED_PREFIXES = ("DOCKER_", "BUILDX_", "LD_", "LC_", "DYLD_", "XDG_", "SSL_")
+"""Variables that change how the CLI itself works."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Inputs of one build that do not depend on the builder.
+
+    Attributes:
+        context: Absolute path of the build context.
+        dockerfile: Absolute path.
+        tags: All names that the image gets.
+        platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
+            commas between them.
+        cache: Build caches to read and to write, as values of the CLI's options.
+    """
+
+    context: Path
+    dockerfile: Path
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    args: Mapping[str, str]
+    secrets: tuple[ResolvedSecret, ...]
+    target: str | None
+    platform: str
+    no_cache: bool = False
+    cache: CacheOptions = NO_CACHE
+
+
+def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
+    """Return the argument list. It never has a build arg's value: process lists are public.
+
+    Args:
+        builder: The CLI.
+        request: What to build.
+        id_file: Where the CLI writes the image's ID.
+    """
+    argv = [builder.docker, *(["buildx", "build", "--load"] if builder.kind == "buildx" else ["build"])]
+    argv += ["--progress", "plain", f"--file={request.dockerfile}"]
+    argv += [f"--tag={tag}" for tag in request.tags]
+    argv += [f"--label={key}={value}" for key, value in request.labels.items()]
+    argv += [
+        f"--build-arg={name}" if _passes_as_variable(name, request) else f"--build-arg={name}={value}"
+        for name, value in request.args.items()
+    ]
+    argv += [f"--secret={secret.flag}" for secret in request.secrets]
+    argv += [f"--target={request.target}"] if request.target else []
+    argv += [f"--platform={request.platform}"]
+    argv += ["--no-cache"] if request.no_cache else []
+    argv += [f"--cache-from={source}" for source in request.cache.read]
+    argv += [f"--cache-to={target}" for target in request.cache.write]
+    argv += [f"--iidfile={id_file}"] if id_file else []
+    return [*argv, "--", str(request.context)]
+
+
+def build_environment(
+    builder: Builder,
+    request: BuildRequest,
+    *,
+    host: str,
+    environ: Mapping[str, str],
+    secrets: Mapping[str, str],
+    remote: bool = False,
+) -> dict[str, str]:
+    """Return the environment of the CLI: the engine's address, the build args and the secrets.
+
+    Attestations are off: they would turn the image into an index of manifests, and are of no use to a server.
+
+    Args:
+        builder: Decides how BuildKit is turned on.
+        request: Has the build args.
+        host: The engine's address.
+        environ: The environment that the CLI inherits.
+        secrets: Variables of the secrets, with their values.
+        remote: The engine is on another machine.
+    """
+    env = cli_environment(host, environ, remote=remote)
+    env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
+    env |= secrets
+    if builder.kind == "buildx":
+        env["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
+    else:
+        env["DOCKER_BUILDKIT"] = "1"
+    return env
+
+
+def cli_environment(host: str, environ: Mapping[str, str], *, remote: bool = False) -> dict[str, str]:
+    """Return the environment of a docker CLI for the engine at `host`, in English.
+
+    Args:
+        host: The engine's address.
+        environ: The environment that the CLI inherits.
+        remote: The engine is on another machine, and builds itself: a builder that `docker buildx use` or
+            $BUILDX_BUILDER chose is one of this machine. The builder `default` is the engine of $DOCKER_HOST (buildx,
+            store/storeutil `GetNodeGroup`).
+    """
+    env = {
+        name: value for name, value in environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_BUILDKIT")
+    }
+    env |= {"BUILDX_BUILDER": "default"} if remote else {}
+    return env | {"DOCKER_HOST": host, "DOCKER_CLI_HINTS": "false", "LC_ALL": "C"}
+
+
+def _passes_as_variable(name: str, request: BuildRequest) -> bool:
+    """Whether a build arg's value may be passed by environment: not if the CLI or a secret uses its name."""
+    is_reserved = name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
+    return not is_reserved and all(secret.env != name for secret in request.secrets)

@@ -1,0 +1,1 @@
+"""Inputs of a build: context, Dockerfile, .dockerignore."""

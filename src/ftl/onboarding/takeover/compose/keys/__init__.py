@@ -1,0 +1,1 @@
+"""Keys of a Compose service: a module for each noun."""

@@ -1,0 +1,87 @@
+"""Replicas, limits and the life of a Compose service's containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.read.compose_keys import DEPLOY_HINTS
+from ftl.onboarding.takeover.compose.keys.labels import labels
+from ftl.onboarding.takeover.nodes import entries, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+
+_LIMITS = {"mem_limit": "memory", "cpus": "cpus", "pids_limit": "pids"}
+
+
+def deploy(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """The section for Swarm, of which Compose reads some keys, too."""
+    for name, value in entries(node).items():
+        match name:
+            case "replicas":
+                scale(conversion, f"{key}.replicas", value)
+            case "resources":
+                _resources(conversion, value)
+            case "labels":
+                labels(conversion, key, value)
+            case _:
+                hint = DEPLOY_HINTS.get(name, "neither Compose nor FTL has such a key")
+                conversion.add_hint(f"{key}.{name}", hint, value)
+
+
+def scale(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Number of replicas."""
+    written = conversion.resolve(text(node))
+    if conversion.is_dependency or written == "1":
+        conversion.add(key, Verdict.LEFT_OUT, "there is one container of it")
+    elif conversion.keys.get("forwards"):
+        todo = "replicas cannot share the server's ports in forwards: choose one of the two"
+        conversion.add(key, Verdict.NEEDS_YOU, todo)
+    elif written.isdecimal():
+        conversion.keys["replicas"] = int(written)
+        conversion.add(key, Verdict.CHANGED, "replicas")
+    else:
+        conversion.add(key, Verdict.NEEDS_YOU, f"`{written}` is no number: write `replicas`")
+
+
+def _resources(conversion: ComposeConversion, node: Node) -> None:
+    for group in entries(node):
+        if group != "limits":
+            conversion.add(f"deploy.resources.{group}", Verdict.LEFT_OUT, "FTL has limits only", node)
+    limits = entries(entries(node).get("limits"))
+    names = [name for name in _LIMITS.values() if name in limits]
+    if names:
+        values = {name: conversion.text(limits[name]) for name in names}
+        conversion.keys["resources"] = conversion.mapping("resources") | values
+        conversion.add("deploy.resources.limits", Verdict.CHANGED, "resources")
+
+
+def limit(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """A limit beside the other keys, as in version 2 of Compose's format."""
+    value = {_LIMITS[key]: conversion.text(node)}
+    conversion.keys["resources"] = conversion.mapping("resources") | value
+    conversion.add(key, Verdict.CHANGED, "resources")
+
+
+def ulimits(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Limits of processes."""
+    conversion.keys["container"] = conversion.mapping("container") | {"ulimits": conversion.plain(node)}
+    conversion.add(key, Verdict.CHANGED, "container.ulimits")
+
+
+def stop_grace_period(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Time between the stop signal and SIGKILL."""
+    conversion.keys["stop_timeout"] = conversion.text(node)
+    conversion.add(key, Verdict.CHANGED, "stop_timeout")
+
+
+def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """The restart policy; `always` is the default."""
+    written = conversion.resolve(text(node))
+    if written in ("always", "unless-stopped", ""):
+        conversion.add(key, Verdict.LEFT_OUT, "containers are always started again")
+    else:
+        conversion.keys["restart"] = written
+        conversion.add(key, Verdict.TAKEN)

@@ -1,0 +1,149 @@
+"""Ports of a Compose service: the one that gets requests, and those that are published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.values import addresses
+from ftl.databases import IMAGE_PORTS, NOT_HTTP_PORTS
+from ftl.image.building.inputs.dockerfile import exposed_port
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover import images
+from ftl.onboarding.takeover.compose.port_forms import parse_ports
+from ftl.onboarding.takeover.nodes import is_valid, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+    from ftl.onboarding.takeover.compose.port_forms import Port
+
+HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
+"""Ports by which the public service is found, most likely first."""
+
+_NOT_HTTP = frozenset({21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 8883, 51820}) | NOT_HTTP_PORTS
+
+
+def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Published ports: one gets the proxy's requests, the others are `forwards`."""
+    parsed, unread = parse_ports(node, conversion.resolve)
+    for written in unread:
+        todo = f"`{written}` is no port here: a variable in it is not set"
+        conversion.add(key, Verdict.NEEDS_YOU, todo)
+    if conversion.is_dependency:
+        _of_dependency(conversion, key, parsed)
+        return
+    main = _main(conversion, parsed)
+    if main is not None:
+        conversion.keys["port"] = main.target
+    forwards = _forwards(conversion, key, parsed, main)
+    if forwards:
+        conversion.keys["forwards"] = forwards
+    if main is None or main.published is None:
+        conversion.add(key, Verdict.CHANGED, f"port: {main.target}" if main else "forwards")
+    elif main.is_loopback:
+        reached = f"the proxy and the other services reach the port {main.target}"
+        conversion.add(key, Verdict.LEFT_OUT, f"port {main.published} on 127.0.0.1: {reached}")
+    elif conversion.labelled.routes:
+        conversion.add(key, Verdict.CHANGED, f"port: {main.target}")
+    else:
+        conversion.context.candidates[conversion.source] = main
+        conversion.context.marks[conversion.source] = conversion.node.entries[key].key
+
+
+def _of_dependency(conversion: ComposeConversion, key: str, parsed: list[Port]) -> None:
+    conversion.keys["ports"] = sorted({port.target for port in parsed if port.protocol == "tcp"})
+    if any(port.published and not port.is_loopback for port in parsed):
+        how = "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there"
+        conversion.add(key, Verdict.CHANGED, how)
+    else:
+        conversion.add(key, Verdict.TAKEN)
+
+
+def _main(conversion: ComposeConversion, parsed: list[Port]) -> Port | None:
+    """The port for HTTP: the one that labels name, else the most likely one."""
+    http = [port for port in parsed if port.protocol == "tcp" and port.target not in _NOT_HTTP]
+    labelled = next((port for port in http if port.target == conversion.labelled.port), None)
+    return labelled or min(http, key=lambda port: _rank(port.target), default=None)
+
+
+def _rank(port: int) -> int:
+    return HTTP.index(port) if port in HTTP else len(HTTP)
+
+
+def _forwards(conversion: ComposeConversion, key: str, parsed: list[Port], main: Port | None) -> list[str]:
+    forwards: dict[str, None] = {}
+    for port in parsed:
+        if port.published is None or port is main:
+            continue
+        if port.protocol == "sctp":
+            conversion.add(key, Verdict.NEEDS_YOU, f"FTL publishes no ports of SCTP: {port.forward}")
+        elif port.published not in (80, 443):
+            forwards[port.forward] = None
+        elif main is not None:
+            how = f"port: {main.target}; the proxy listens on 80 and 443"
+            conversion.add(key, Verdict.CHANGED, how)
+        else:
+            todo = f"port {port.published} of the server belongs to the proxy"
+            conversion.add(key, Verdict.NEEDS_YOU, todo)
+    return list(forwards)
+
+
+def expose(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Ports that only the project reaches."""
+    if conversion.is_dependency:
+        conversion.add(key, Verdict.LEFT_OUT, "all ports of a dependency are open to the project")
+        return
+    parsed, _ = parse_ports(node, conversion.resolve)
+    if parsed and "port" not in conversion.keys and conversion.node.get("ports") is None:
+        conversion.keys["port"] = parsed[0].target
+    conversion.add(key, Verdict.CHANGED, "port")
+
+
+def find_port(conversion: ComposeConversion) -> None:
+    """Port and routes by labels, by EXPOSE of the Dockerfile, or by the image's name."""
+    keys, labelled = conversion.keys, conversion.labelled
+    if conversion.is_dependency:
+        if not keys.get("ports"):
+            port = _database_port(conversion)
+            keys |= {"ports": [port]} if port is not None else {}
+        if not keys.get("ports"):
+            keys.pop("ports", None)
+        return
+    if labelled.port:
+        keys["port"] = labelled.port
+    if "port" not in keys:
+        port = _exposed(conversion) or (80 if labelled.routes else None)
+        if port is None and (port := _database_port(conversion)) in _NOT_HTTP:
+            keys["protocol"] = "tcp"
+        keys |= {"port": port} if port is not None else {}
+    if labelled.routes and "port" in keys:
+        _routes(conversion)
+    if labelled.email and not conversion.draft.email and "@" in labelled.email:
+        conversion.draft.email = labelled.email
+
+
+def _routes(conversion: ComposeConversion) -> None:
+    """Routes by labels; the first host of the file is the project's domain."""
+    valid = [
+        (host, path) for host, path in conversion.labelled.routes if is_valid(addresses.route_host, host)
+    ]
+    draft = conversion.draft
+    draft.domain = draft.domain or next((host for host, _ in valid), None)
+    conversion.keys["routes"] = [
+        {"path": path} | ({} if host == draft.domain else {"host": host}) for host, path in valid
+    ] or [{"path": "/"}]
+
+
+def _database_port(conversion: ComposeConversion) -> int | None:
+    image = conversion.resolve(text(conversion.node.get("image")))
+    return IMAGE_PORTS.get(images.kind(image))
+
+
+def _exposed(conversion: ComposeConversion) -> int | None:
+    build = conversion.keys.get("build")
+    if build is None:
+        return None
+    options = build if isinstance(build, dict) else {"context": build}
+    folder = conversion.context.base / str(options.get("context", "."))
+    return exposed_port(AppFolder(folder).read(str(options.get("dockerfile", "Dockerfile"))))

@@ -1,0 +1,138 @@
+"""Configs, secrets and bound files of a Compose service: `files` and `secrets` of ftl.yaml."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from ftl.common.files import read_small_text
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+
+_SECRETS = "/run/secrets"
+_READABLE = "0444"
+"""Compose's default, for an app that is not root."""
+
+
+def configs(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Configs by the file, text or variable that the top of the Compose file names for them."""
+    for index, item in enumerate(items(node)):
+        name = text(item) or text(entries(item).get("source"))
+        source = entries(conversion.context.configs.get(name))
+        target = conversion.resolve(text(entries(item).get("target"))) or f"/{name}"
+        file = conversion.resolve(text(source.get("file"))).removeprefix("./")
+        place = f"{key}[{index}]"
+        if file:
+            add_file(conversion, place, target, {"source": file, **_permissions(item)}, item)
+        elif source.get("content") is not None:
+            content = {"content": conversion.text(source.get("content"))}
+            add_file(conversion, place, target, content | _permissions(item), item)
+        elif variable := text(source.get("environment")):
+            content = {"content": conversion.convert(f"${{{variable}}}")}
+            add_file(conversion, place, target, content | _permissions(item), item)
+        else:
+            todo = f"write its text as one of the `files`: `{{{target}: FILE}}`"
+            conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
+
+
+def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
+    """Secrets by the file or variable that the top of the Compose file names for them."""
+    for index, item in enumerate(items(node)):
+        name = text(item) or text(entries(item).get("source"))
+        place, secret = f"{key}[{index}]", secret_name(name)
+        if not _declare(conversion, name, secret):
+            todo = f"write it as `{secret}` of the project's `secrets`, and name it here in `secrets`"
+            conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
+            continue
+        target = posixpath.join(_SECRETS, conversion.resolve(text(entries(item).get("target"))) or name)
+        permissions = _permissions(item)
+        if conversion.is_dependency:
+            content = {"content": f"${{{secret}}}"}
+            add_file(conversion, place, target, content | permissions, item)
+            continue
+        if obstacle := _obstacle(conversion, target):
+            todo = f"name {secret} in `secrets` without `file`, for a variable: {target} cannot be a file"
+            conversion.add(place, Verdict.NEEDS_YOU, f"{todo}, {obstacle}", item)
+            continue
+        given = conversion.keys.get("secrets")
+        own = {"name": secret, "file": target, **permissions}
+        conversion.keys["secrets"] = [*(given if isinstance(given, list) else []), own]
+        conversion.add(place, Verdict.CHANGED, f"secrets, as the file {target}", item)
+
+
+def secret_name(name: str) -> str:
+    """Name of a secret in ftl.yaml, which is that of a variable."""
+    return re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name)
+
+
+def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
+    """Name a secret's source at the top of ftl.yaml; False where Compose does not say it."""
+    context = conversion.context
+    source = entries(context.secrets.get(name))
+    file, variable = conversion.resolve(text(source.get("file"))), text(source.get("environment"))
+    if not file and not variable:
+        return False
+    path, report = file.removeprefix("./"), context.draft.report
+    mark = context.secrets[name].mark
+    if file and not (context.base / path).is_file():
+        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"there is no file {path}: write it", mark)
+    elif not file and variable not in context.texts.variables:
+        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"set the variable {variable} in .env", mark)
+    else:
+        report.add(f"secrets.{name}", Verdict.CHANGED, f"secrets.{secret}", mark)
+    declared = context.draft.top.setdefault("secrets", {})
+    assert isinstance(declared, dict)
+    declared[secret] = {"file": path} if file else {"env": variable}
+    return True
+
+
+def _permissions(item: Node) -> dict[str, str]:
+    long = entries(item)
+    mode = text(long.get("mode"))
+    user, group = text(long.get("uid")), text(long.get("gid"))
+    owner = {"owner": f"{user or 0}:{group or 0}"} if f"{user}{group}".isdecimal() else {}
+    return {"mode": mode if re.fullmatch(r"0?[0-7]{3}", mode) else _READABLE, **owner}
+
+
+def add_file(conversion: ComposeConversion, place: str, target: str, how: dict[str, str], item: Node) -> None:
+    """Add a text file, unless the container cannot have it."""
+    file = how.get("source")
+    obstacle = _obstacle(conversion, target)
+    if file is not None and not is_text(conversion.context.base / file):
+        todo = f"there is no text file {file}: write it, and `files: {{{target}: {file}}}`"
+        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+    elif obstacle:
+        todo = f"build {file or 'it'} into an image (`COPY`): `files` cannot have {target}, {obstacle}"
+        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+    else:
+        given = conversion.keys.get("files")
+        conversion.keys["files"] = [*(given if isinstance(given, list) else []), {"path": target, **how}]
+        conversion.add(place, Verdict.CHANGED, "files: a changed text is a new configuration", item)
+
+
+def _obstacle(conversion: ComposeConversion, target: str) -> str:
+    """Reason why no file can be written at a path, with the mounts that are converted so far."""
+    if text(conversion.node.get("read_only")) == "true":
+        return "since the container is read_only"
+    mounts = conversion.keys.get("volumes"), conversion.keys.get("tmpfs")
+    for mount in (str(item) for given in mounts if isinstance(given, list) for item in given):
+        folder = mount if mount.startswith("/") and ":/" not in mount else mount.split(":")[1]
+        folder = folder.partition(":")[0].rstrip("/")
+        if f"{target}/".startswith(f"{folder}/"):
+            return f"which is below the mount {folder}"
+    return ""
+
+
+def is_text(path: Path) -> bool:
+    """Whether a path is a text file that ftl.yaml can take."""
+    try:
+        return path.is_file() and "\x00" not in read_small_text(path)
+    except (OSError, UnicodeError):
+        return False

@@ -1,0 +1,94 @@
+"""Images of the release that a rollback restores: on this machine, rebuilt, or gone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.deploy.plan.desired.sources import BuiltImage
+from ftl.deploy.plan.records.recorded import recorded_images
+from ftl.engine.local import local_url
+from ftl.errors import FtlError, UsageError
+from ftl.events import Note
+from ftl.image.identity import content_id
+from ftl.operations.changes.rollback.rebuild import rebuilt_images
+from ftl.operations.changes.rollback.target import possible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.events import Emit
+    from ftl.releases.record import ReleaseRecord
+
+
+async def images_here(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
+    """Images that the server lost and this machine still has, with the same content."""
+    missing = recorded_images(observed, project, target).missing
+    if not missing or project.server.is_local:
+        return {}
+    from ftl.engine.api import Engine
+
+    images: dict[str, BuiltImage] = {}
+    with suppress(FtlError):  # no engine here
+        async with Engine(local_url(), name="this machine") as engine:
+            for name in missing:
+                entry = target.services.get(name)
+                image = await engine.image(entry.image) if entry is not None else None
+                if entry is not None and image is not None and content_id(image) == entry.content:
+                    images[name] = BuiltImage(image.id, entry.content)
+    return images
+
+
+async def rebuilt(
+    project: Project,
+    target: ReleaseRecord,
+    services: list[str],
+    *,
+    root: Path,
+    platform: str,
+    emit: Emit,
+) -> dict[str, BuiltImage]:
+    """Build images that are gone from the release's commit.
+
+    Args:
+        project: The project of that release.
+        target: The release's record.
+        services: Those whose image is gone.
+        root: Folder of ftl.yaml.
+        platform: The server's: "linux/amd64".
+        emit: Receives progress events.
+
+    Returns:
+        Service -> image; empty where the release has no commit, or FTL did not build one of the images.
+
+    Raises:
+        BuildFailed: As `rebuilt_images`.
+    """
+    ours = [
+        service.name for service in project.services if service.name in services and service.build is not None
+    ]
+    if not target.commit or len(ours) < len(services):
+        return {}
+    if target.dirty:
+        emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
+    commit = target.commit.removesuffix("-dirty")
+    return await rebuilt_images(project, ours, commit, root=root, platform=platform, emit=emit)
+
+
+def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
+    """Refuse a rollback to a release whose images are gone.
+
+    Raises:
+        UsageError: One is.
+    """
+    if not missing:
+        return
+    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    build = f"; `ftl rollback {target.release} --rebuild` builds it from commit {commit}" if commit else ""
+    raise UsageError(
+        f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
+        f"{', '.join(missing)} any more",
+        hint=possible(observed, without=target.release) + build,
+    )

@@ -1,0 +1,271 @@
+"""Rollback: a release that restores an earlier one, planned from its record.
+
+Images, configuration and env come back as recorded. Dependencies and volumes stay as they are, and hooks do not run
+unless asked for: their data has moved on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
+
+from ftl.common.figures import count
+from ftl.dataclass import dataclass
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.records.recorded import (
+    live_project,
+    recorded_images,
+    recorded_project,
+    refuse_other_kind,
+)
+from ftl.deploy.request import DeployRequest, RestoredRelease
+from ftl.errors import FtlError, UsageError
+from ftl.operations.changes.change import open_change
+from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
+from ftl.operations.changes.rollback.images import images_here, rebuilt, refuse_missing
+from ftl.operations.changes.rollback.target import choose, once_live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftl.config import Dependency, Project, Server, Service
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.operation import Applied
+    from ftl.deploy.plan.desired.sources import BuiltImage
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.records.recorded import RecordedImages
+    from ftl.deploy.request import Author
+    from ftl.events import Emit
+    from ftl.operations.changes.change import ChangeRequest
+    from ftl.proxy.tls.x509 import X509Certificate
+    from ftl.releases.record import ReleaseRecord
+    from ftl.ssh.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    """A rollback as the user asks for it.
+
+    Attributes:
+        change: The project, and the folder of its ftl.yaml.
+        release: The release to restore; None: the last one before the live one that was live and is not marked bad.
+        hooks: Run the hooks of that release.
+        hold: Why deploys stop afterwards; empty: they do not.
+        rebuild: Build images that are gone again, from that release's commit.
+        fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
+    """
+
+    change: ChangeRequest
+    release: str | None = None
+    hooks: bool = False
+    hold: str = ""
+    rebuild: bool = False
+    fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback that was made, or planned.
+
+    Attributes:
+        target: The release that it restores.
+        applied: Its plan, and that release's project.
+    """
+
+    target: str
+    applied: Applied
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was applied."""
+        return self.applied.plan
+
+
+async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emit: Emit) -> Rollback:
+    """Restore an earlier release.
+
+    Raises:
+        UsageError: There is no such release, it never was live, or its images are gone.
+        ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
+    """
+    async with open_change(request.change, machines) as change:
+        observed = change.observed
+        target = choose(observed, request.release)
+        project = restored_project(observed, target, request)
+        local = await images_here(observed, project, target)
+        gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
+        if gone and request.rebuild:
+            local |= await rebuilt(
+                project,
+                target,
+                gone,
+                root=request.change.root,
+                platform=change.session.info.platform,
+                emit=emit,
+            )
+        certificate = await stored_certificate(change.session.engine, observed)
+        applied = await change.run(
+            command_line(request, target),
+            project,
+            lambda server: plan_rollback(request, target, change.by, local, server, certificate),
+            emit=emit,
+        )
+    return Rollback(target.release, applied)
+
+
+def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
+    """Command line of a rollback, without `ftl`; run again, it goes to the same release."""
+    words = ["rollback", target.release]
+    words += ["--hooks"] if request.hooks else []
+    words += ["--rebuild"] if request.rebuild else []
+    words += ["--fresh-secrets"] if request.fresh else []
+    words += ["--hold", "-m", request.hold] if request.hold else []
+    return shlex.join(words)
+
+
+def plan_rollback(
+    request: RollbackRequest,
+    target: ReleaseRecord,
+    by: Author,
+    local: Mapping[str, BuiltImage],
+    observed: Observed,
+    certificate: X509Certificate | None = None,
+) -> Plan:
+    """Plan a release that restores an earlier one. Pure.
+
+    Args:
+        request: What is asked for.
+        target: Record of the release to restore.
+        by: Who rolls back.
+        local: Images of it that this machine has and the server does not.
+        observed: The server.
+        certificate: The user's certificate that the proxy has, if it has one.
+
+    Raises:
+        UsageError: An image is gone, or the certificate does not cover a host; nothing was touched.
+    """
+    project = restored_project(observed, target, request)
+    refuse_uncovered(project, target, certificate)
+    images = recorded_images(observed, project, target)
+    refuse_missing(observed, target, [name for name in images.missing if name not in local])
+    restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
+    as_deployed = DeployRequest(project, request.change.root, purpose=restored)
+    source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
+    plan = make_plan(as_deployed, Inputs(source, {**images.sources, **local}), observed)
+    notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
+    return replace(plan, notes=(*notes, *plan.notes))
+
+
+def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
+    """The project of an earlier release, with the dependencies and the proxy of the live one."""
+    project = recorded_project(target, request.change.server)
+    refuse_other_kind(observed, project, target)
+    _, live = live_project(observed, request.change.server)
+    _refuse_shared(project, live, target)
+
+    def refreshed(service: Service) -> Service:
+        fresh = request.fresh.get(service.name, {})
+        return replace(service, env={name: fresh.get(name, value) for name, value in service.env.items()})
+
+    return replace(
+        project,
+        services=tuple(map(refreshed, project.services)),
+        dependencies=live.dependencies,
+        proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
+        keep_releases=live.keep_releases,
+        volumes=tuple(sorted({*project.volumes, *live.volumes})),
+    )
+
+
+def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> None:
+    """Refuse services beside dependencies that would be called the same, or use the same data.
+
+    Raises:
+        UsageError: One of the target's services is a dependency of the live release, or the reverse.
+    """
+    used = {volume: dependency.name for dependency in live.dependencies for volume in _volumes(dependency)}
+    names = {dependency.name for dependency in live.dependencies}
+    gone = {dependency.name for dependency in project.dependencies} - names
+    before = {volume for dependency in project.dependencies for volume in _volumes(dependency)}
+    for service in project.services:
+        shared = next(
+            (volume for volume in _volumes(service) if volume in used and volume not in before), None
+        )
+        if service.name in names or shared is not None:
+            source = service.name if service.name in names else used[shared or ""]
+            raise _moved(target, f"{service.name} was a service then, and {source} is a dependency now")
+    for service in live.services:
+        if service.name in gone:
+            raise _moved(target, f"{service.name} was a dependency then, and is a service now")
+
+
+def _volumes(section: Service | Dependency) -> set[str]:
+    return {mount.source for mount in section.mounts if mount.is_named}
+
+
+def _moved(target: ReleaseRecord, why: str) -> UsageError:
+    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    return UsageError(
+        f"{target.release} cannot be restored beside the dependencies that run: {why}",
+        cause="a rollback leaves dependencies and their data as they are",
+        hint=f"`git checkout {commit}` and `ftl deploy` make the change in order" if commit else None,
+    )
+
+
+# --- notes --------------------------------------------------------------------------------------------
+
+
+def _notes(
+    request: RollbackRequest, target: ReleaseRecord, images: RecordedImages, observed: Observed
+) -> Iterator[str]:
+    live, current = live_project(observed, request.change.server)
+    before = recorded_project(target, request.change.server)
+    if target.bad:
+        yield f"{target.release} is marked bad: {target.bad}"
+    if live.rollback_of and request.release is None:
+        yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {target.release} again"
+    for name in images.pulled_again:
+        yield f"the server pulls the image of {name} again: it is not there any more"
+    if current.dependencies or before.dependencies:
+        differing = list(_differences(before.dependencies, current.dependencies))
+        than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
+        yield f"dependencies and volumes stay as they are{than}"
+    ran = sum(
+        _hooks_run(record, request.change.server)
+        for record in once_live(observed)
+        if record.number > target.number
+    )
+    if ran:
+        yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"
+
+
+def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) -> Iterator[str]:
+    known = {dependency.name: dependency for dependency in now}
+    for dependency in before:
+        current = known.pop(dependency.name, None)
+        if current is None:
+            yield f"{dependency.name} ({dependency.image}, removed since)"
+        elif current.image != dependency.image:
+            yield f"{dependency.name} ({dependency.image}, now {current.image})"
+        elif current != dependency:
+            yield f"{dependency.name} (other settings)"
+    yield from (f"{name} (added since)" for name in known)
+
+
+def _hooks_run(record: ReleaseRecord, server: Server) -> int:
+    """Number of pre hooks that a release ran: those of the services that it started."""
+    if not record.hooks or not record.project:
+        return 0
+    started = {name for name, entry in record.services.items() if entry.release == record.release}
+    with suppress(FtlError):
+        services = recorded_project(record, server).services
+        return sum(
+            1
+            for service in services
+            if service.name in started
+            and service.hooks.pre
+            and (service.hooks.pre.local or service.hooks.pre.remote)
+        )
+    return 0

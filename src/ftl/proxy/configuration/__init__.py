@@ -1,0 +1,1 @@
+"""Caddy's configuration, rendered from sites."""

@@ -1,0 +1,1 @@
+"""Reporters of events: on a terminal, as plain lines, as JSON lines."""

@@ -1,0 +1,153 @@
+"""Work in progress: turns events into rows that come and go. Independent of drawing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftl.common.figures import count, size
+from ftl.events import (
+    BackupProgress,
+    BuildFinished,
+    BuildOutput,
+    BuildStarted,
+    BuildStep,
+    Draining,
+    Event,
+    HookOutput,
+    Probed,
+    PullProgress,
+    PushProgress,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.ui.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+
+@dataclass(slots=True)
+class Activity:
+    """One activity in progress.
+
+    Attributes:
+        subject: The service or image it is about.
+        text: The activity.
+        started: Its start by the board's clock.
+        detail: The latest news: a line of output, a probe's outcome.
+        transfer: The progress of an image that is being sent.
+        number: The number of equal activities in progress (replicas).
+    """
+
+    subject: str
+    text: str
+    started: float
+    detail: str = ""
+    transfer: TransferProgress | None = None
+    number: int = 1
+
+
+class Board:
+    """Rows of all activities in progress."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._rows: dict[Hashable, Activity] = {}
+
+    @property
+    def rows(self) -> tuple[Activity, ...]:
+        """Rows, oldest first."""
+        return tuple(self._rows.values())
+
+    def update(self, event: Event) -> None:
+        """Update the rows by an event."""
+        match event:
+            case BuildStarted() | BuildStep() | BuildOutput() | BuildFinished():
+                self._building(event)
+            case TransferStarted() | TransferProgress() | TransferFinished():
+                self._sending(event)
+            case PullProgress() | PushProgress():
+                self._by_registry(event)
+            case BackupProgress():
+                key = (event.doing, event.name)
+                if key not in self._rows:
+                    self._begin(key, event.name, event.doing)
+                self._rows[key].detail = size(event.bytes)
+            case StepStarted():
+                self._begin(("step", event.step, event.service), event.service or "", event.text)
+            case StepFinished() | StepFailed():
+                self._end(("step", event.step, event.service))
+            case Probed():
+                self._detail("wait_healthy", event.service, event.outcome)
+            case HookOutput():
+                self._detail("run_hook", event.service, printable(event.line))
+            case Draining():
+                self._detail("drain", event.service, f"{count(event.in_flight, 'request')} in flight")
+            case _:
+                pass
+
+    def _building(self, event: BuildStarted | BuildStep | BuildOutput | BuildFinished) -> None:
+        key = ("build", event.service)
+        match event:
+            case BuildStarted():
+                self._begin(key, event.service, "building")
+            case BuildStep(state="running") if row := self._rows.get(key):
+                row.text, row.detail = event.name, ""
+            case BuildStep(state="failed") | BuildFinished():
+                self._end(key)
+            case BuildOutput() if row := self._rows.get(key):
+                row.detail = printable(event.line)
+            case _:
+                pass
+
+    def _sending(self, event: TransferStarted | TransferProgress | TransferFinished) -> None:
+        key = ("send", event.image)
+        match event:
+            case TransferStarted():
+                missing = event.layers - event.layers_reused
+                if missing or event.layers_kept:
+                    self._begin(key, event.image, "sending")
+                    self._rows[key].transfer = TransferProgress(
+                        event.image, 0, event.bytes_total, 0, layers_total=missing
+                    )
+            case TransferProgress():
+                if row := self._rows.get(key):
+                    row.transfer = event
+            case TransferFinished():
+                self._end(key)
+
+    def _by_registry(self, event: PullProgress | PushProgress) -> None:
+        """An image that is pulled or pushed, with Docker's status texts, of which some mark the end."""
+        pulling = isinstance(event, PullProgress)
+        key = ("pull" if pulling else "push", event.image)
+        if event.status.startswith("Status:") if pulling else ": digest: " in event.status:
+            self._end(key)
+            return
+        if key not in self._rows:
+            self._begin(key, event.image, "pulling" if pulling else "pushing")
+        self._rows[key].detail = printable(event.status)
+
+    def _begin(self, key: Hashable, subject: str, text: str) -> None:
+        row = self._rows.get(key)
+        if row is not None:
+            row.number += 1
+        else:
+            self._rows[key] = Activity(subject, text, self.clock())
+
+    def _end(self, key: Hashable) -> None:
+        row = self._rows.get(key)
+        if row is not None and row.number > 1:
+            row.number -= 1
+        else:
+            self._rows.pop(key, None)
+
+    def _detail(self, step: str, service: str, text: str) -> None:
+        row = self._rows.get(("step", step, service))
+        if row is not None:
+            row.detail = text

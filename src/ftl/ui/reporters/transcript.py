@@ -1,0 +1,257 @@
+"""Transcript of a command: turns events into lines, the same for a terminal and a log file.
+
+The output of builds and hooks is left out without -v: when one fails, its error carries the last lines.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+from ftl.common.figures import count, duration, size
+from ftl.dataclass import dataclass
+from ftl.events import (
+    BackupProgress,
+    BuildContext,
+    BuildFinished,
+    BuildOutput,
+    BuildStarted,
+    BuildStep,
+    Draining,
+    Event,
+    HookOutput,
+    LayerFinished,
+    Note,
+    Planned,
+    Probed,
+    PullProgress,
+    PushProgress,
+    SetupPlanned,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUndone,
+    Switched,
+    TransferFinished,
+    TransferProgress,
+    TransferStarted,
+)
+from ftl.ui.reporters import transfers
+from ftl.ui.sanitize import printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
+
+LONG_STEP = 2.0
+"""Least duration in seconds of a build step that gets a line."""
+
+SHORT_STEP = 0.1
+"""Least duration in seconds of a step that is shown with its duration."""
+
+MINOR_STEPS = ("record", "ensure_store", "send_images", "switch")
+"""Steps without a line (bookkeeping, or specific events exist); with -v their end has one."""
+
+WAITING = 10
+"""Seconds between two lines about a container that is not healthy yet."""
+
+INTERVAL = 5.0
+"""Seconds between two lines about the same activity."""
+
+
+LONGEST_OUTCOME = 200
+"""Characters that are shown of a probe's outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the transcript.
+
+    Attributes:
+        subject: The service, dependency or image it is about; shown as its prefix.
+        lasting: Whether it matters after the event. A terminal, which draws the work in progress live, leaves out
+            the others.
+    """
+
+    mark: Mark
+    text: str
+    subject: str | None = None
+    lasting: bool = True
+
+
+class Transcript:
+    """Turns events into lines, each fact once and progress at a readable rate.
+
+    Args:
+        verbose: 0 shows changes; 1 also the output of builds, hooks and probes.
+        clock: Seconds, for the rate.
+    """
+
+    def __init__(self, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._verbose = verbose > 0
+        self._clock = clock
+        self._context: dict[str, int] = {}
+        self._last: dict[tuple[str, str], float] = {}
+        self._waits: dict[str, int] = {}
+
+    def lines(self, event: Event) -> list[Line]:
+        """Lines of an event; often none."""
+        return [line for line in self._lines(event) if line.text]
+
+    def _lines(self, event: Event) -> Iterable[Line]:
+        match event:
+            case Note():
+                yield from _note(event)
+            case BuildStarted() | BuildContext() | BuildStep() | BuildOutput() | BuildFinished():
+                yield from self._building(event)
+            case TransferStarted() | TransferProgress() | LayerFinished() | TransferFinished():
+                yield from self._sending(event)
+            case PullProgress() | PushProgress():
+                doing = "pulling" if isinstance(event, PullProgress) else "pushing"
+                if self._due(doing, event.image):
+                    yield Line("info", f"{doing}: {printable(event.status)}", event.image, lasting=False)
+            case BackupProgress():
+                if self._due(event.doing, event.name):
+                    yield Line("info", f"{event.doing}: {size(event.bytes)}", event.name, lasting=False)
+            case Planned():
+                yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
+                if self._verbose:
+                    yield from (Line("output", step) for step in event.steps)
+            case SetupPlanned():
+                changes = count(len(event.steps), "change") if event.steps else "nothing to change"
+                yield Line("info", f"{event.server} runs {event.system}: {changes}")
+            case StepStarted() | StepFinished() | StepFailed() | StepUndone():
+                yield from self._step(event)
+            case Probed():
+                yield from self._probed(event)
+            case HookOutput():
+                if self._verbose:
+                    yield Line("output", printable(event.line), f"{event.service} {event.hook} hook")
+            case Switched():
+                yield Line("done", f"new requests go to {event.release}", ", ".join(event.services))
+            case Draining():
+                if event.in_flight and self._due("drain", event.service):
+                    text = f"{count(event.in_flight, 'request')} in flight on the old containers"
+                    yield Line("info", text, event.service, lasting=False)
+            case _:
+                pass
+
+    def _building(
+        self, event: BuildStarted | BuildContext | BuildStep | BuildOutput | BuildFinished
+    ) -> Iterable[Line]:
+        service = event.service
+        match event:
+            case BuildStarted():
+                target = f" for {event.platform}" if event.platform else ""
+                machine = f" on {event.on}" if event.on else ""
+                yield Line("started", f"building {event.image}{target}{machine}", service, lasting=False)
+            case BuildContext():
+                self._context[service] = event.bytes
+                if self._verbose:
+                    yield Line("info", f"context {size(event.bytes)}", service)
+            case BuildStep():
+                yield from self._build_step(event)
+            case BuildOutput():
+                if self._verbose:
+                    yield Line("output", printable(event.line), service)
+            case BuildFinished():
+                yield from self._built(event)
+
+    def _build_step(self, event: BuildStep) -> Iterable[Line]:
+        service = event.service
+        if event.state == "failed":
+            yield Line("failed", f"failed: {event.name}", service)
+        elif event.state == "done" and (self._verbose or event.seconds >= LONG_STEP):
+            text = f"{event.name} ({duration(event.seconds)})"
+            yield Line("info", text, service, lasting=self._verbose)
+        elif self._verbose:
+            text = event.name if event.state == "running" else f"{event.name} ({event.state})"
+            yield Line("info", text, service, lasting=event.state != "running")
+
+    def _built(self, event: BuildFinished) -> Iterable[Line]:
+        if not event.built:
+            yield Line("done", f"nothing to build, {event.image} is up to date", event.service)
+            return
+        context = self._context.get(event.service)
+        sent = f", context {size(context)}" if context is not None else ""
+        yield Line("done", f"built {event.image} in {duration(event.seconds)}{sent}", event.service)
+        if event.first_miss:
+            reason = f": {event.miss_reason}" if event.miss_reason else ""
+            cost = f" ({duration(event.miss_seconds)})" if event.miss_seconds else ""
+            yield Line(
+                "info", f"first step not in the cache: {event.first_miss}{cost}{reason}", event.service
+            )
+
+    def _sending(
+        self, event: TransferStarted | TransferProgress | LayerFinished | TransferFinished
+    ) -> Iterable[Line]:
+        image = event.image
+        match event:
+            case TransferStarted():
+                self._due("transfer", image)
+                missing = event.layers - event.layers_reused
+                if missing:
+                    layers = f"{missing} of {count(event.layers, 'layer')}"
+                    text = f"sending {layers}, {size(event.bytes_total)} before compression"
+                    yield Line("started", text, image, lasting=False)
+            case TransferProgress():
+                if event.bytes_done < event.bytes_total and self._due("transfer", image):
+                    yield Line("info", ", ".join(transfers.progress(event)), image, lasting=False)
+            case LayerFinished():
+                if self._verbose:
+                    yield Line("info", transfers.layer_result(event), image)
+            case TransferFinished():
+                yield Line("done", transfers.summary(event), image)
+
+    def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
+        match event:
+            case StepStarted():
+                if self._verbose and event.step not in MINOR_STEPS:
+                    yield Line("started", event.text, event.service, lasting=False)
+            case StepFinished(step="wait_healthy"):
+                after = f" after {duration(event.seconds)}" if event.seconds >= SHORT_STEP else ""
+                yield Line("done", f"healthy{after}", event.service)
+            case StepFinished() if self._verbose or event.step not in MINOR_STEPS:
+                took = f" ({duration(event.seconds)})" if event.seconds >= SHORT_STEP else ""
+                yield Line("done", event.text + took, event.service)
+            case StepFinished():
+                pass
+            case StepFailed():
+                yield Line("failed", f"failed: {event.text}", event.service)
+            case StepUndone():
+                yield Line("undone", f"undone: {event.text}", event.service)
+
+    def _probed(self, event: Probed) -> Iterable[Line]:
+        """With -v every probe; else a line now and then while a container is not healthy."""
+        if self._verbose:
+            mark: Mark = "done" if event.healthy else "info"
+            yield Line(mark, f"{event.container} answers: {_outcome(event)}", event.service)
+            return
+        waits = int(event.seconds // WAITING)
+        over = event.healthy or event.seconds >= event.limit
+        if not over and waits > self._waits.get(event.container, 0):
+            self._waits[event.container] = waits
+            so_far = f"{duration(event.seconds)} of at most {duration(event.limit)}"
+            text = f"waiting until {event.container} is healthy, {so_far}: {_outcome(event)}"
+            yield Line("info", text, event.service, lasting=False)
+
+    def _due(self, kind: str, subject: str) -> bool:
+        """Whether it is time for another line about this activity; the first call says yes."""
+        now = self._clock()
+        last = self._last.get((kind, subject))
+        if last is not None and now - last < INTERVAL:
+            return False
+        self._last[kind, subject] = now
+        return True
+
+
+def _outcome(event: Probed) -> str:
+    """The outcome on one line: an app may answer with a page."""
+    return shortened(printable(" ".join(event.outcome.split())), LONGEST_OUTCOME)
+
+
+def _note(event: Note) -> Iterable[Line]:
+    yield Line("warning" if event.level == "warning" else "info", event.text)
+    if event.hint:
+        yield Line("hint", event.hint)

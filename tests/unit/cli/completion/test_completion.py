@@ -1,0 +1,213 @@
+"""Completion in real shells, of the program as it is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.shell_completion import get_completion_class
+
+from ftl.cli.app import cli
+from ftl.cli.commands.completion import SHELLS, _script
+from ftl.cli.completion.first_word import complete_first_word
+from ftl.cli.completion.seen import remember, remember_previews, seen
+
+if TYPE_CHECKING:
+    from ..conftest import Cli
+
+FTL_YAML = """
+project:
+  name: shop
+services:
+  - name: web
+    jobs: []
+  - {name: worker, image: x}
+dependencies:
+  - postgres:16
+  - {name: cache, image: redis}
+jobs:
+  - name: nightly
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, which is also a project's folder; `ftl` is on PATH."""
+    for name, folder in (
+        ("HOME", ""),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_DATA_HOME", "data"),
+    ):
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.delenv("ZDOTDIR", raising=False)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ftl.yaml").write_text(FTL_YAML)
+    (tmp_path / "ftl.staging.yaml").write_text("")
+    (tmp_path / "ftl.preview.yaml").write_text("")
+    return tmp_path
+
+
+def complete(line: str) -> list[str]:
+    """Completions of a line, as bash asks for them."""
+    words = line.split(" ")
+    environment = {
+        **os.environ,
+        "_FTL_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = subprocess.run(["ftl"], env=environment, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == ""
+    return [row.partition(",")[2] for row in done.stdout.splitlines() if row]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("begun", ["", "de", "deploy", "re", "nothing"])
+def test_the_first_word_is_completed_as_click_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell: str, begun: str
+) -> None:
+    """The answer without click is click's, in the form of each shell."""
+    monkeypatch.setenv("COMP_WORDS", f"ftl {begun}")
+    monkeypatch.setenv("COMP_CWORD", begun if shell == "fish" else "1")
+    completion = get_completion_class(shell)
+    assert completion is not None
+    answer = complete_first_word({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
+    assert answer == completion(cli, {}, "ftl", "_FTL_COMPLETE").complete() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "position"),
+    [
+        ("bash", "ftl deploy ", "2"),
+        ("bash", "ftl -", "1"),
+        ("bash", "ftl 'de", "1"),
+        ("fish", "ftl deploy ", ""),
+        ("fish", "ftl deploy de", "de"),
+        ("zsh", "", ""),
+        ("csh", "ftl de", "1"),
+    ],
+)
+def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> None:
+    """Options, quoted words, and all that follow the command."""
+    request = {"_FTL_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": position}
+    assert complete_first_word(request) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ftl depl", ["deploy"]),
+        ("ftl deploy ", ["web", "worker"]),
+        ("ftl deploy web w", ["worker"]),
+        ("ftl logs ", ["web", "worker", "postgres", "cache"]),
+        ("ftl tunnels ", ["postgres", "cache"]),
+        ("ftl backup ", ["postgres", "cache"]),
+        ("ftl restore c", ["cache"]),
+        ("ftl scale we", ["web="]),
+        ("ftl -e ", ["staging", "preview/pr-7"]),
+        ("ftl deploy --env st", ["staging"]),
+        ("ftl rollback ", ["r12", "r11"]),
+        ("ftl run --release r1", ["r12", "r11"]),
+        ("ftl --server ", ["sandbox", "local", "shop.example.org"]),
+        ("ftl deploy --wait", ["--wait-lock"]),
+        ("ftl sandbox d", ["down"]),
+        ("ftl preview down ", ["pr-7"]),
+        ("ftl -e preview/", ["preview/pr-7"]),
+        ("ftl completion install z", ["zsh"]),
+    ],
+)
+def test_values(home: Path, line: str, found: list[str]) -> None:
+    """Commands, options, names of ftl.yaml, environments, and releases and servers that were seen."""
+    remember("shop", "shop.example.org", ["r12", "r11"])
+    remember_previews("shop", ["pr-7"])
+    assert complete(line) == found
+
+
+@pytest.mark.parametrize("text", ["", ": [", "services: 5", "services: [{name: [a]}, 7]"])
+def test_a_broken_file_is_silent(home: Path, text: str) -> None:
+    """A file that cannot be read has no names, and prints nothing below the key press."""
+    (home / "ftl.yaml").write_text(text)
+    assert complete("ftl deploy x") == []
+
+
+def test_what_was_seen_is_kept_newest_first(home: Path) -> None:
+    """A server and a release are listed once, the newest first."""
+    remember("shop", "a", ["r1"])
+    remember("shop", "b", ["r2"])
+    remember("shop", "a", ["r2"])
+    assert (seen("servers"), seen("releases:shop")) == (["a", "b"], ["r2", "r1"])
+
+
+SCRIPTS = {
+    "bash": '. {script}; COMP_WORDS=(ftl depl); COMP_CWORD=1; _ftl_completion ftl; echo "${{COMPREPLY[@]}}"',
+    "fish": "source {script}; complete -C 'ftl depl'",
+    "zsh": "compdef() {{ :; }}; . {script}; compadd() {{ print -r -- $completions; }}; "
+    "_describe() {{ print -r -- $completions_with_descriptions; }}; words=(ftl depl); CURRENT=2; _ftl_completion",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shells(home: Path, shell: str) -> None:
+    """The installed script completes in the shell itself."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = home / f"script.{shell}"
+    script.write_text(_script(shell))
+    command = SCRIPTS[shell].format(script=script)
+    done = subprocess.run([shell, "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("deploy"), done.stderr
+
+
+def test_install(home: Path, cli: Cli) -> None:
+    """The script and the line that loads it are written once, at the end of the startup file."""
+    (home / ".bashrc").write_text("alias x=y")
+    for _ in range(2):
+        assert cli(["completion", "install", "bash"]).code == 0
+    lines = (home / ".bashrc").read_text().splitlines()
+    assert lines[0] == "alias x=y"
+    assert len(lines) == 2
+    assert cli(["completion", "install", "zsh", "--json"]).result["files"][1] == str(home / ".zshrc")
+    assert cli(["completion", "install", "fish"]).code == 0
+    assert "_ftl_completion" in (home / "config/fish/completions/ftl.fish").read_text()
+    assert "_ftl_completion" in cli(["completion", "script", "bash"]).out
+
+
+def test_install_asks_for_the_shell_that_it_does_not_know(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another shell is an error with the commands for those that work."""
+    monkeypatch.setenv("SHELL", "/bin/csh")
+    code, _, err = cli(["completion", "install"])
+    assert (code, "ftl completion install bash" in err) == (2, True)
+
+
+@pytest.mark.parametrize("line", ["ftl deploy ", "ftl logs ", "ftl exec "])
+def test_a_key_press_imports_nothing_heavy(home: Path, line: str) -> None:
+    """The names are found without the event loop, the engine's client, and the models of ftl.yaml."""
+    environment = {
+        **os.environ,
+        "_FTL_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": "2",
+    }
+    command = [sys.executable, "-X", "importtime", "-m", "ftl"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "plain,web" in done.stdout
+    heavy = {
+        "asyncio",
+        "aiohttp",
+        "rich",
+        "ftl.events",
+        "ftl.config",
+        "ftl.deploy.deploying",
+        "platformdirs",
+    }
+    assert not imported & heavy

@@ -1,0 +1,161 @@
+"""Images that another machine built: tagged where they are, and sent to the other servers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config import Build
+from ftl.config.models.project import Dependency, Project
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
+from ftl.deploy.plan.steps import BringImage, PushPull, SendImages
+from ftl.deploy.plan.steps.images import OutgoingImage
+from ftl.errors import EngineUnavailable
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.image.transfer import TransferQueue, TransferResult
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import INFO, project, server
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from ftl.deploy.apply.runners import Decision
+    from ftl.engine.api import Engine
+    from ftl.image.transfer.queue import Send
+
+
+class NoEngineHere(LocalResources):
+    """A machine without an engine, such as a laptop with the docker CLI alone."""
+
+    async def local_engine(self) -> Engine:
+        raise EngineUnavailable("no Docker engine answers on this machine")
+
+
+class World:
+    """Servers `a` and `b` and the machine `builder`; transfers are recorded.
+
+    Attributes:
+        sent: (source, tags) of each transfer.
+    """
+
+    def __init__(self, asked: Project | None = None) -> None:
+        self.asked = asked or project()
+        self.sent: list[tuple[str, list[str]]] = []
+        self.engines = {name: FakeEngine(name=name) for name in ("a", "b", "builder")}
+        self.sessions = {
+            name: Session(name, FakeMachine(name), engine, INFO) for name, engine in self.engines.items()
+        }
+
+    def context(self, host: str, builders: Mapping[str, str]) -> DeployContext:
+        """A run at a server; `builders` has the machine of each value of `build.on`."""
+        resources = NoEngineHere(
+            self.asked, Path(), builders={place: self.sessions[name] for place, name in builders.items()}
+        )
+        resources._transfers = {
+            (source, target): TransferQueue(self._send(source, self.engines[target]))
+            for source in self.engines
+            for target in ("a", "b")
+        }
+        fleet = Fleet([self.sessions["a"], self.sessions["b"]])
+        return DeployContext(
+            self.asked,
+            Path(),
+            fleet,
+            self.sessions[host],
+            server(self.asked),
+            "r2",
+            lambda _: None,
+            resources,
+        )
+
+    def _send(self, source: str, target: FakeEngine) -> Send:
+        async def send(images: Mapping[str, str], _: Mapping[str, bool]) -> Mapping[str, TransferResult]:
+            self.sent.append((source, list(images)))
+            for tag in images:
+                target.add_image(tag)
+            return {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in images}
+
+        return send
+
+
+def apply(step: Awaitable[Decision | None]) -> None:
+    """Run a step of a plan."""
+
+    async def applied() -> None:
+        await step
+
+    run(applied())
+
+
+def outgoing(engine: FakeEngine) -> tuple[OutgoingImage, ...]:
+    """The image of `web`, as it was built on an engine."""
+    image = engine.add_image("shop-web:latest")
+    return (OutgoingImage("web", image.id, "shop-web:r2", "content"),)
+
+
+def test_on_the_server_that_built_it_an_image_is_only_tagged() -> None:
+    """Nothing is sent, and this machine needs no engine."""
+    world = World()
+    images = outgoing(world.engines["a"])
+    context = world.context("a", {"server": "a"})
+    apply(send_images(context, SendImages(images, built_on="server")))
+    assert world.sent == []
+    assert (context.images["web"].reference, context.images["web"].id) == ("shop-web:r2", images[0].local)
+    assert context.images["web"].traffic.bytes_sent == 0
+
+
+def test_the_other_servers_get_it_from_that_one() -> None:
+    """By the normal transfer, with that engine as its source."""
+    world = World()
+    images = outgoing(world.engines["a"])
+    context = world.context("b", {"server": "a"})
+    apply(send_images(context, SendImages(images, built_on="server", hosts=("a", "b"))))
+    assert world.sent == [("a", ["shop-web:r2"])]
+    assert context.images["web"].traffic.bytes_sent == 100
+
+
+def test_a_builder_gets_no_tags_of_releases() -> None:
+    """Nothing would remove them there."""
+    world = World()
+    images = outgoing(world.engines["builder"])
+    apply(send_images(world.context("a", {"builder": "builder"}), SendImages(images, built_on="builder")))
+    assert world.sent == [("builder", ["shop-web:r2"])]
+    assert [call for call in world.engines["builder"].calls if call.startswith("tag")] == []
+
+
+def test_a_builder_pushes_what_goes_through_a_registry() -> None:
+    """The server pulls it, as it does what this machine pushes."""
+    world = World()
+    local = outgoing(world.engines["builder"])[0].local
+    step = PushPull("web", local, "registry.example.com/web", "shop-web:r2", "linux/amd64", "builder")
+    context = world.context("a", {"builder": "builder"})
+    world.engines["a"].registry = world.engines["builder"].registry
+    apply(push_pull(context, step))
+    assert any(call.startswith("push registry.example.com/web") for call in world.engines["builder"].calls)
+    assert context.images["web"].pulled.startswith("registry.example.com/web@sha256:")
+
+
+@pytest.mark.parametrize(("place", "source"), [("builder", "builder"), ("server", "a")])
+def test_a_built_dependency_comes_from_the_machine_that_has_it(place: str, source: str) -> None:
+    """A builder, or a server that has it, for another server that lacks it; no registry is asked."""
+    search = Dependency(name="search", image="shop-search:c1", build=Build(on=place))
+    world = World(replace(project(), dependencies=(search,)))
+    world.engines[source].add_image("shop-search:c1")
+    context = world.context("b", {place: source})
+    apply(bring_image(context, BringImage("shop-search:c1", "linux/amd64", ("search",))))
+    assert world.sent == [(source, ["shop-search:c1"])]
+
+
+def test_a_server_that_was_away_gets_an_image_from_another() -> None:
+    """The builder has no tags of releases, and may be gone."""
+    world = World()
+    world.engines["a"].add_image("shop-web:r1")
+    apply(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
+    assert world.sent == [("a", ["shop-web:r1"])]

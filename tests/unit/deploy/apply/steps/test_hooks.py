@@ -1,0 +1,99 @@
+"""Hooks that never end: they are stopped after a limit, and nothing of them stays."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.steps import hooks
+from ftl.deploy.plan.steps import RunHook
+from ftl.engine.values import ContainerSpec, LogLine
+from ftl.errors import HookFailed
+from ftl.events import HookOutput
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.clock import run
+from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import INFO, project, server
+
+if TYPE_CHECKING:
+    from ftl.events import Event
+
+HOOK = "shop-web-r2-pre"
+
+
+def context(engine: FakeEngine, events: list[Event], root: Path = Path()) -> DeployContext:
+    """The context of a deploy of r2."""
+    asked = project()
+    session = Session("shop.example.com", FakeMachine(), engine, INFO)
+    resources = LocalResources(asked, root)
+    return DeployContext(
+        asked, root, Fleet([session]), session, server(asked), "r2", events.append, resources
+    )
+
+
+def hook(where: Literal["local", "remote"], command: str) -> RunHook:
+    """A pre hook of web."""
+    return RunHook(
+        "web", "pre", where, command, ContainerSpec(image="", labels={}, restart="no"), "shop-web:r2", HOOK
+    )
+
+
+def test_a_remote_hook_that_never_ends_is_stopped_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that ignores its stop signal; the error has the last lines, and says that nothing was switched."""
+    monkeypatch.setattr(hooks, "HOOK_SECONDS", 5.0)
+    engine = FakeEngine(images=["shop-web:r2"])
+    engine.behaviors["shop-web:r2"] = Behavior(ignores_stop=True)
+    events: list[Event] = []
+
+    async def scenario() -> None:
+        running = asyncio.ensure_future(hooks.run_hook(context(engine, events), hook("remote", "migrate")))
+        await asyncio.sleep(1)
+        engine.by_name[HOOK].log.append(LogLine("stdout", "2026-01-02T03:04:05Z", "waiting for a lock"))
+        await running
+
+    with pytest.raises(HookFailed, match="the pre hook of web") as caught:
+        run(scenario())
+    assert caught.value.cause == "it was not done after 5 s"
+    assert caught.value.details == ("waiting for a lock",)
+    assert "nothing was switched" in (caught.value.hint or "")
+    assert events == [HookOutput("web", "pre", "waiting for a lock")]
+    assert engine.by_name == {}
+
+
+def test_a_local_hook_that_never_ends_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ignores SIGTERM, and one that it left in the background."""
+    monkeypatch.setattr(hooks, "HOOK_SECONDS", 1.0)
+    command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"
+    began = time.monotonic()
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), [], tmp_path), hook("local", command))
+
+    with pytest.raises(HookFailed) as caught:
+        asyncio.run(local_hook())
+    assert caught.value.cause == "it was not done after 1 s"
+    assert caught.value.details == ("up",)
+    assert time.monotonic() - began < 30
+    for pid in (tmp_path / "pids").read_text().split():
+        while Path(f"/proc/{pid}").exists() and not _is_zombie(
+            int(pid)
+        ):  # a busy machine kills when it gets to it
+            assert time.monotonic() - began < 30
+            time.sleep(0.05)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended, and its parent (not ours) has not asked for its status yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -1,0 +1,74 @@
+"""The switch of several proxies: all of them, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.steps.proxy import switch
+from ftl.deploy.plan.steps import Switch
+from ftl.errors import EngineError
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.proxy.names import release_alias
+from tests.support.clock import run as run_async
+from tests.support.fake_images import INFO
+from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.test_switch_back import deploy, shop
+from tests.unit.deploy.world import project, server
+
+HOSTS = ("a", "b", "c")
+STEP = Switch("shop", "r2", {"web": release_alias("shop", "web", "r2")}, ("web",), hosts=HOSTS)
+
+
+async def servers() -> dict[str, ModelEngine]:
+    """Three servers on which r1 is live."""
+    engines = {host: ModelEngine() for host in HOSTS}
+    for engine in engines.values():
+        await deploy(engine, shop(), "1")
+    return engines
+
+
+def context(engines: dict[str, ModelEngine]) -> DeployContext:
+    """A run on these servers."""
+    sessions = [Session(host, ModelMachine(engine), engine, INFO) for host, engine in engines.items()]
+    asked = project()
+    resources = LocalResources(asked, Path())
+    return DeployContext(
+        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r2", lambda _: None, resources
+    )
+
+
+def test_all_proxies_switch() -> None:
+    """One step decides for all."""
+
+    async def check() -> None:
+        engines = await servers()
+        decision = await switch(context(engines), STEP)
+        assert decision is not None
+        assert (decision.committed, decision.error) == (True, None)
+        for engine in engines.values():
+            assert engine.live() == {"shop.web": STEP.aliases["web"]}
+
+    run_async(check())
+
+
+@pytest.mark.parametrize("failing", HOSTS)
+def test_a_proxy_that_does_not_switch_takes_the_others_back(failing: str) -> None:
+    """The old containers still run: everywhere requests go to the release before again."""
+
+    async def check() -> None:
+        engines = await servers()
+        before = {host: engine.live() for host, engine in engines.items()}
+        engines[failing].fail("execute")
+        run = context(engines)
+        decision = await switch(run, STEP)
+        assert decision is not None
+        assert decision.committed is False
+        assert isinstance(decision.error, EngineError)
+        assert run.switch.taken_back
+        assert {host: engine.live() for host, engine in engines.items()} == before
+
+    run_async(check())

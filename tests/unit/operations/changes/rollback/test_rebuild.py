@@ -1,0 +1,108 @@
+"""Rebuild: a checkout of a commit beside the user's own, which stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Server, Service
+from ftl.config.models.service import BuildSecret
+from ftl.errors import BuildFailed
+from ftl.operations.changes.rollback.rebuild import built_here, checkout, rebuilt_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, as somebody."""
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    done = subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def committed(folder: Path, text: str) -> str:
+    """Commit a text in app/file; the commit's ID."""
+    (folder / "app").mkdir(exist_ok=True)
+    (folder / "app/file").write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", text)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_the_commit_is_checked_out_beside_the_users_files(tmp_path: Path) -> None:
+    """The folder of ftl.yaml is found in it, uncommitted work is not touched, and nothing is left."""
+    git(tmp_path, "init", "-q")
+    first = committed(tmp_path, "one")
+    committed(tmp_path, "two")
+    (tmp_path / "app/file").write_text("in work")
+
+    async def check() -> None:
+        async with checkout(tmp_path / "app", first) as folder:
+            assert (folder / "file").read_text() == "one"
+            assert (tmp_path / "app/file").read_text() == "in work"
+
+    asyncio.run(check())
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_an_unknown_commit_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    """A shallow clone does not have old commits."""
+    git(tmp_path, "init", "-q")
+    committed(tmp_path, "one")
+
+    async def check() -> None:
+        with pytest.raises(BuildFailed, match="commit 0000000000") as failed:
+            async with checkout(tmp_path, "0" * 40):
+                pass
+        assert "git fetch" in (failed.value.hint or "")
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        Build(context="/etc"),
+        Build(context="../.."),
+        Build(context="link"),
+        Build(dockerfile="/etc/passwd"),
+        Build(dockerfile="link/passwd"),
+        Build(secrets=(BuildSecret(id="key", file="/etc/passwd"),)),
+        Build(secrets=(BuildSecret(id="key", file="link/passwd"),)),
+    ],
+    ids=str,
+)
+def test_a_build_that_leads_out_of_the_commit_is_refused(build: Build, tmp_path: Path) -> None:
+    """Its paths come from a record on the server: no file of this machine gets into an image by them."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/link").symlink_to("/etc")
+    first = committed(tmp_path, "one")
+    web = Service(name="web", build=build)
+    project = Project(project=ProjectInfo(name="shop"), server=Server(host="server"), services=(web,))
+
+    async def check() -> None:
+        with pytest.raises(BuildFailed, match=r"web is not built again: its \w+.* is outside"):
+            await rebuilt_images(
+                project, ["web"], first, root=tmp_path / "app", platform="linux/amd64", emit=lambda _: None
+            )
+
+    asyncio.run(check())
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_a_record_does_not_decide_where_images_are_built_again() -> None:
+    """Whoever may write it could have this machine send its files and secrets to a host, or write to a folder."""
+    build = Build(context="app", on="evil.example.com", cache=("/etc/cron.d", "evil.example.com/cache"))
+    project = Project(
+        project=ProjectInfo(name="shop"),
+        server=Server(host="shop"),
+        services=(Service(name="web", build=build),),
+        dependencies=(Dependency(name="db", image="shop-db:c1", build=build),),
+    )
+    again = built_here(project)
+    assert again.services[0].build == again.dependencies[0].build == Build(context="app")

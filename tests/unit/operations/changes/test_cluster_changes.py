@@ -1,0 +1,213 @@
+"""Changes of a project on several servers: the servers of each step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from ftl.deploy.observe.cluster import replicas
+from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.placement import placed_plan
+from ftl.deploy.request import Author
+from ftl.engine import labels
+from ftl.engine.calls.services import SwarmService
+from ftl.engine.values import Image, Volume
+from ftl.errors import ServerError, UsageError
+from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.drain import plan_drain, plan_resume
+from ftl.operations.changes.maintenance import plan_maintenance
+from ftl.operations.changes.mark_bad import plan_mark
+from ftl.operations.changes.remove import plan_remove
+from ftl.operations.changes.start import plan_start
+from ftl.operations.changes.stop import plan_stop
+from ftl.operations.views.servers import server_states
+from ftl.proxy.site import Maintenance
+from tests.unit.deploy.cluster import ASKED, HOSTS, cluster, live, tasks_of, where
+from tests.unit.deploy.world import kinds, service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.config import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
+    from ftl.engine.values import Container
+
+T = TypeVar("T", bound=s.Step)
+
+
+def made(
+    planner: Callable[[ChangeRequest, Author, Observed], Plan],
+    seen: Observed,
+    *services: str,
+    asked: Project = ASKED,
+) -> Plan:
+    """The plan of a command, at its servers."""
+    request = ChangeRequest("shop", asked.servers[0], Path(), services, asked.servers)
+    return placed_plan(planner(request, Author("me@here"), seen), seen, asked.servers)
+
+
+def first(found: Plan, kind: type[T]) -> T:
+    """The first step of a kind."""
+    return next(step for step in found.steps if isinstance(step, kind))
+
+
+def stopped() -> tuple[Container, ...]:
+    """The replicas of `web` after `ftl stop`: its Swarm service has none, and a label with their number."""
+    (swarm,) = {one.id.partition(".")[0]: one for one in tasks_of(ASKED, "r1")}.values()
+    marks = {**swarm.labels, labels.STOPPED: "2"}
+    endpoint = swarm.endpoints[0]
+    service_ = SwarmService("sr1", "shop-web-r1", marks, "sha256:i", 0, {"n": endpoint.aliases})
+    return tuple(replicas([service_], [], {"n": endpoint.network}))
+
+
+def test_stop_takes_the_tasks_of_a_swarm_service_and_keeps_it() -> None:
+    """A plain container is stopped on its server."""
+    found = made(plan_stop, live(), "web", "db")
+    step = first(found, s.StopServices)
+    assert (step.services, step.replicas) == ((s.ContainerRef("sr1", "shop-web-r1"),), (2,))
+    assert where(found, s.StopContainers) == [("b",)]
+
+
+def test_start_gives_a_stopped_service_its_replicas_again() -> None:
+    """They are waited for; the same service, so no proxy is switched."""
+    found = made(plan_start, live(ASKED, *stopped()))
+    step = first(found, s.StartServices)
+    assert (step.services, step.replicas) == ((s.ContainerRef("sr1", "shop-web-r1"),), (2,))
+    assert first(found, s.WaitTasks).replicas == 2
+    assert "CreateService" not in kinds(found)
+    assert "Switch" not in kinds(found)
+    assert made(plan_stop, live(ASKED, *stopped())).empty
+
+
+def test_maintenance_is_told_to_every_proxy() -> None:
+    """Visitors may come to any of them."""
+    found = made(plan_maintenance(Maintenance()), live())
+    assert where(found, s.ApplySite) == [HOSTS]
+
+
+def test_a_release_is_marked_on_every_manager() -> None:
+    """The longest history counts, and any of them may have it."""
+    seen = live()
+    found = placed_plan(plan_mark(seen, "r1", "loses sessions"), seen, ASKED.servers)
+    assert where(found, s.AmendRecords) == [HOSTS]
+
+
+def test_remove_takes_everything_from_where_it_is() -> None:
+    """Routes from each proxy, the Swarm service, containers, volumes and images from their servers, one network."""
+    seen = live()
+    marks = {labels.PROJECT: "shop"}
+    image = Image("sha256:x", (), (), (), {"Labels": marks}, "linux/amd64", 1)
+    views = tuple(
+        replace(
+            view,
+            images=(*view.images, image) if view.host != "a" else view.images,
+            volumes=(Volume("shop-data", marks),) if view.host == "b" else (),
+        )
+        for view in seen.views
+    )
+    seen = replace(
+        seen,
+        views=views,
+        images=tuple(image for view in views for image in view.images),
+        volumes=tuple(volume for view in views for volume in view.volumes),
+        networks=tuple(replace(network, labels=marks) for network in seen.networks),
+    )
+    found = placed_plan(plan_remove(seen, volumes=True), seen, ASKED.servers)
+    assert where(found, s.RemoveSite) == [HOSTS]
+    removed = first(found, s.RemoveServices)
+    assert removed.services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    assert removed.waits, "the network is removed after it"
+    assert where(found, s.StopAndRemove) == [("b",)]
+    assert where(found, s.RemoveVolumes) == [("b",)]
+    assert where(found, s.RemoveImages) == [("b",), ("c",)]
+    assert where(found, s.RemoveNetworks) == [("a",)]
+    assert where(found, s.AmendRecords) == [HOSTS]
+
+
+def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_them() -> None:
+    """The node's label comes last: with it, Swarm would stop replicas there before it starts others."""
+    found = made(plan_drain("c"), live())
+    steps = [step.kind for step in found.steps]
+    create = first(found, s.CreateService)
+    assert create.places == ("a", "b")
+    assert "node.labels.ftl.host.shop!=c" in create.constraints
+    assert where(found, s.Switch) == [HOSTS]
+    order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
+    assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
+    assert found.steps[-1] == s.SetDrained("c", value=True)
+    assert not first(found, s.RemoveServices).waits
+
+
+def test_what_is_bound_to_a_drained_server_is_named() -> None:
+    """It stays there with its data."""
+    found = made(plan_drain("b"), live())
+    assert found.notes[0] == "db stays on b: it is bound to that server"
+
+
+def test_a_server_without_replicas_is_drained_at_once() -> None:
+    """No service is replaced for it, and a second drain does nothing."""
+    found = made(plan_drain("a"), live())
+    assert [step.kind for step in found.steps] == ["set_drained"]
+    assert made(plan_drain("a"), live(drained=("a",))).empty
+
+
+def test_a_service_that_may_run_nowhere_else_keeps_its_server() -> None:
+    """The refusal names it, before anything is changed."""
+    asked = cluster(service(replicas=2, on=("c",)))
+    with pytest.raises(ServerError, match="web runs on c only, and nothing is placed there"):
+        made(plan_drain("c"), live(asked), asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("host", "drained", "message"),
+    [
+        ("d", (), "d is not one of the servers of shop"),
+        ("c", ("a", "b"), "c cannot be drained: no other server takes its tasks"),
+    ],
+)
+def test_a_server_that_cannot_be_drained(host: str, drained: tuple[str, ...], message: str) -> None:
+    """One that is none, and the last one."""
+    with pytest.raises(UsageError, match=message):
+        made(plan_drain(host), live(drained=drained))
+
+
+def test_resume_brings_replicas_back() -> None:
+    """The services that may run there are replaced, once the Swarm places tasks on it again."""
+    found = made(plan_resume("c"), live(drained=("c",)))
+    assert found.steps[0].text == "let replicas be placed on c again"
+    create = first(found, s.CreateService)
+    assert (create.places, create.constraints) == (
+        HOSTS,
+        ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
+    )
+    assert made(plan_resume("c"), live()).empty
+
+
+def test_a_deploy_places_nothing_on_a_drained_server() -> None:
+    """Its proxy is switched as the others: requests may still come to it."""
+    found = made(plan_drain("c"), live(drained=("b",)))
+    assert first(found, s.CreateService).places == ("a",)
+
+
+def test_the_list_of_servers() -> None:
+    """Each with its state, its proxy and the containers that run."""
+    states = server_states(ASKED, live(drained=("c",)))
+    assert [(one.host, one.state, one.proxy, one.tasks) for one in states] == [
+        ("a", "ready", "up", 0),
+        ("b", "ready", "up", 2),
+        ("c", "drained", "up", 1),
+    ]
+
+
+def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
+    """The others stop; it is said once."""
+    seen = live()
+    seen = replace(seen, views=tuple(view for view in seen.views if view.host != "a"), down=("a",))
+    found = made(plan_maintenance(Maintenance()), seen)
+    assert found.notes == ("a cannot be reached: nothing changes there",)
+    assert where(found, s.ApplySite) == [("b", "c")]
+    assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

@@ -1,0 +1,228 @@
+"""Prune and remove: what goes, what stays, and nothing of another project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Dependency
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.steps.image_removal import drop_tags
+from ftl.deploy.plan.leftovers import leftovers
+from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveNetworks, RemoveVolumes, StopAndRemove
+from ftl.engine import labels
+from ftl.engine.values import Endpoint, Image, Network, Volume
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.operations.changes.prune import plan_prune
+from ftl.operations.changes.remove import Belongings, belongings, plan_remove
+from ftl.proxy.names import project_network
+from ftl.releases.record import DependencyRecord
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
+from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
+
+if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
+
+OURS = {labels.PROJECT: "shop"}
+
+
+def ours(one: Image) -> Image:
+    """The image with the label of the project, as a build gives it."""
+    return replace(one, config={"Labels": OURS})
+
+
+def pruned(keep: int = 2) -> Observed:
+    """Four releases, the last one live, and something that an interrupted deploy left."""
+    asked = project()
+    records = tuple(released(asked, f"r{number}") for number in range(1, 5))
+    images = tuple(ours(image(f"r{number}")) for number in range(1, 5))
+    observed = on_server(replace(asked, keep_releases=keep), *records, images=images, live="r4")
+    left = container(asked, "web", "r5", content="content-r5")
+    foreign = replace(
+        left[0], id="f", name="other-web-r1", labels={**left[0].labels, labels.PROJECT: "other"}
+    )
+    return replace(observed, containers=(*observed.containers, *left, foreign))
+
+
+def test_prune_keeps_what_a_rollback_needs() -> None:
+    """Images and records of the last releases stay, those before go, and so do containers without requests."""
+    untagged = ours(Image("sha256:old", (), (), (), {}, "linux/amd64", 1))
+    here = (ours(image("r2")), ours(image("r9")), untagged)
+    observed = pruned()
+    found = leftovers(replace(observed, images=(*observed.images, untagged)), here, keep=2)
+    assert [one.name for one in found.containers] == ["shop-web-r5"]
+    assert set(found.tags) == {"shop-web:r1", "shop-web:r2", "shop-web:r9"}
+    assert (found.images, found.images_here) == (("sha256:old",), ("sha256:old",))
+    assert [record.release for record in found.records] == ["r1", "r2"]
+    assert all(not record.project for record in found.records)
+    made = plan_prune(observed, (), keep=2)
+    assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+def test_prune_removes_networks_of_the_project_that_nothing_is_in() -> None:
+    """By its label; its own network stays, and so does one that a container is in, stopped or not."""
+    observed = pruned()
+    theirs = {labels.PROJECT: "shop-2"}
+    networks = (
+        *observed.networks,
+        Network("1", "ftl-p-shop-old", OURS, (), False),
+        Network("2", "by-hand", OURS, (), False),
+        Network("3", "ftl-p-shop-2", theirs, (), False),
+        Network("4", project_network("shop"), OURS, (), False),
+    )
+    inside = replace(observed.containers[0], endpoints=(Endpoint("by-hand", "", network_id=""),))
+    observed = replace(observed, networks=networks, containers=(inside, *observed.containers[1:]))
+    assert leftovers(observed, (), keep=2).networks == ("ftl-p-shop-old",)
+    removal = first(plan_prune(observed, (), keep=2), RemoveNetworks)
+    assert isinstance(removal, RemoveNetworks)
+    assert removal.networks == ("ftl-p-shop-old",)
+
+
+def test_prune_drops_tags_of_built_dependencies_that_no_release_needs() -> None:
+    """The one that runs, and that of a kept release, stay; so do the user's own tags."""
+    observed = pruned()
+    tags = [f"shop-db:c{digit * 12}" for digit in "abcd"]
+    images = tuple(
+        replace(ours(image("r9")), id=f"sha256:{tag}", tags=(tag, f"mine/{number}:1"))
+        for number, tag in enumerate(tags)
+    )
+    kept = replace(observed.releases[-1], dependencies={"db": DependencyRecord(tags[1], "")})
+    db = replace(observed.containers[0], id="db", name="shop-db", image=tags[0])
+    observed = replace(
+        observed,
+        images=(*observed.images, *images[:3]),
+        releases=(*observed.releases[:-1], kept),
+        containers=(*observed.containers, db),
+    )
+    found = leftovers(observed, images[3:], keep=2)
+    assert {tag for tag in found.tags if tag.startswith("shop-db")} == {tags[2], tags[3]}
+
+
+def test_prune_of_a_tidy_server_does_nothing() -> None:
+    """Nothing is removed that is in use or kept; the images of another project are none of ours."""
+    asked = project()
+    observed = on_server(
+        asked, released(asked, "r1"), released(asked, "r2"), images=(ours(image("r1")), ours(image("r2")))
+    )
+    foreign = replace(image("r1"), tags=("shop-web:r0",), config={"Labels": {labels.PROJECT: "shop-web"}})
+    assert plan_prune(observed, (foreign,), keep=5).empty
+
+
+def test_prune_removes_images_of_services_that_are_gone() -> None:
+    """No release that is kept has the service."""
+    asked, before = project(service("web")), project(service("web"), service("old", port=9000))
+    images = (ours(image("r1", "old")), ours(image("r2")))
+    observed = on_server(asked, released(before, "r1"), released(asked, "r2"), images=images)
+    assert leftovers(observed, (), keep=1).tags == ("shop-old:r1",)
+    assert leftovers(observed, (), keep=2).tags == ()
+
+
+def everything() -> Observed:
+    """A project with a database, and another project beside it."""
+    asked = project(
+        service(stop_timeout=3.0),
+        dependencies=(Dependency(name="db", image="postgres:16", volumes=("data:/d",)),),
+    )
+    observed = on_server(asked, released(asked, "r1"), released(asked, "r2"), images=(ours(image("r2")),))
+    db = dependency(asked, "db")
+    foreign = replace(db, id="f", name="other-db", labels={**db.labels, labels.PROJECT: "other"})
+    return replace(
+        observed,
+        containers=(*observed.containers, foreign),
+        networks=(
+            Network("n", "ftl-p-shop", OURS, (), False),
+            Network("m", "ftl-p-other", {labels.PROJECT: "other"}, (), False),
+        ),
+        volumes=(Volume("shop_data", OURS), Volume("shop_x_data", {labels.PROJECT: "shop_x"})),
+    )
+
+
+def test_remove_takes_all_but_the_data() -> None:
+    """Routes first, so that nobody is sent to a container that is gone; volumes stay and are named."""
+    found = belongings(everything(), volumes=False)
+    assert (found.containers, found.networks) == (("shop-db", "shop-web-r2"), ("ftl-p-shop",))
+    assert (found.volumes, found.kept_volumes) == ((), ("shop_data",))
+    assert found.routes == ("shop.example.com/web",)
+    made = plan_remove(everything(), volumes=False)
+    assert kinds(made) == [
+        "RemoveSite",
+        "StopAndRemove",
+        "StopAndRemove",
+        "RemoveNetworks",
+        "DropTags",
+        "AmendRecords",
+    ]
+    stop = first(made, StopAndRemove)
+    assert isinstance(stop, StopAndRemove)
+    assert (stop.service, stop.timeout) == ("web", 3.0)
+
+
+def test_remove_drops_only_tags_that_ftl_gave() -> None:
+    """A tag of the user's, and an image built from one of ours, have the label and stay."""
+    kept = replace(ours(image("r2")), tags=("shop-web:r2", "keep:2026", "shop-web:mine"))
+    derived = replace(
+        ours(image("r3")), id="sha256:derived", tags=("derived:latest", "x.example.com/shop-a:r1")
+    )
+    here = replace(ours(image("r2")), tags=("shop-web:r1", "shop-web:latest", "keep:2026"))
+    other = replace(here, tags=("shop-web-two:r1",), config={"Labels": {labels.PROJECT: "shop-web"}})
+    made = plan_remove(replace(everything(), images=(kept, derived)), (here, derived, other), volumes=False)
+    drops = [(step.tags, step.here) for step in made.steps if isinstance(step, DropTags)]
+    assert drops == [(("shop-web:r2",), False), (("shop-web:r1", "shop-web:latest"), True)]
+
+
+def test_a_tag_of_the_server_is_dropped_here_only_from_an_image_of_the_project() -> None:
+    """The same tag may name an image of the user's on this machine."""
+
+    async def check() -> None:
+        remote, local = FakeEngine(images=["shop-web:r1", "shop-web:r2"]), FakeEngine(images=["shop-web:r1"])
+        local.add_image("shop-web:r2", config={"Labels": OURS})
+        session = Session("server", None, remote, INFO)  # type: ignore[arg-type]
+        resources = LocalResources(project(), Path(), local)
+        context = DeployContext(
+            project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
+        )
+        await drop_tags(context, DropTags(("shop-web:r1", "shop-web:r2")))
+        assert await remote.images() == []
+        assert [one.tags for one in await local.images()] == [("shop-web:r1",)]
+        local.add_image("shop-web:latest", config={"Labels": OURS})
+        remote.add_image("shop-web:latest")
+        await drop_tags(context, DropTags(("shop-web:latest",), here=True))
+        assert [one.tags for one in await local.images()] == [("shop-web:r1",)]
+        assert [one.tags for one in await remote.images()] == [("shop-web:latest",)]
+
+    run(check())
+
+
+def test_records_of_a_removed_project_have_no_secrets() -> None:
+    """Numbers go on where they were, but there is nothing to go back to."""
+    amend = first(plan_remove(everything(), volumes=False), AmendRecords)
+    assert isinstance(amend, AmendRecords)
+    assert {(record.outcome, bool(record.project)) for record in amend.records} == {("replaced", False)}
+
+
+def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:
+    """All that `remove` lists is gone, and the values of env are still in the records: the next one takes them."""
+    asked = project(service(env={"TOKEN": "hunter2"}))
+    there = replace(
+        server(asked, live={}), networks=(), volumes=(), proxy=None, releases=(released(asked, "r1"),)
+    )
+    assert belongings(there, volumes=True) == Belongings()
+    found = plan_remove(there, volumes=True)
+    amended = first(found, AmendRecords)
+    assert isinstance(amended, AmendRecords)
+    assert kinds(found) == ["AmendRecords"]
+    assert plan_remove(replace(there, releases=amended.records), volumes=True).empty
+
+
+def test_remove_with_volumes_takes_those_of_the_project_by_label() -> None:
+    """`shop_x_data` begins like one of ours, and belongs to another project."""
+    volumes = first(plan_remove(everything(), volumes=True), RemoveVolumes)
+    assert isinstance(volumes, RemoveVolumes)
+    assert volumes.volumes == ("shop_data",)
+    drop = first(plan_remove(everything(), volumes=True), DropTags)
+    assert isinstance(drop, DropTags)
+    assert drop.tags == ("shop-web:r2",)
