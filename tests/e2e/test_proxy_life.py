@@ -6,19 +6,23 @@ import asyncio
 import socket
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from lab.load import Load, Request, Target
 from lab.streams import Stream, hold
 from tests.e2e.support.proxy import App, ProxyTestbed, each_engine, make_testbed
 
+from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec, Endpoint, Publish
 from ftl.errors import FtlError
 from ftl.proxy.configuration.handover import sysctls
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.names import Installation, project_network
 from ftl.proxy.site import Site, SiteRoute
+
+if TYPE_CHECKING:
+    from ftl.engine.values import Endpoint
 
 pytestmark = pytest.mark.engine
 

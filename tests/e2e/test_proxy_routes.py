@@ -12,11 +12,12 @@ from lab.load import Target
 from tests.e2e.authority import self_signed
 from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec
 from ftl.errors import FtlError, UsageError
 from ftl.proxy.names import CONFIG_FILE, project_network, release_alias
-from ftl.proxy.site import InternalName, Site, SiteRoute, UserCertificate
+from ftl.proxy.project_site import UserCertificate
+from ftl.proxy.site import InternalName, Site, SiteRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

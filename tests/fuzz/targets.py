@@ -40,7 +40,7 @@ from ftl.releases import audit
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import parse_history
 from ftl.server.doctor import facts as doctor_facts
-from ftl.server.setup.observe import public_keys, state
+from ftl.server.setup.observe import public_keys, reader
 from ftl.ssh import facts, framing
 from ftl.ssh.failures import last_words
 from ftl.ui.sanitize import escaped, printable
@@ -200,7 +200,7 @@ def server_facts(data: bytes) -> None:
 
 def setup_facts(data: bytes) -> None:
     """Output of setup's observe.sh."""
-    state.read(_text(data), name="server")
+    reader.read(_text(data), name="server")
 
 
 def caddy_log(data: bytes) -> None:

@@ -35,7 +35,8 @@ from tests.support.fake_images import INFO, FakeImages
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
-    from ftl.engine.values import ContainerSpec, EngineInfo
+    from ftl.engine.specs import ContainerSpec
+    from ftl.engine.values import EngineInfo
 
 Files = dict[str, bytes | None]
 """Path -> content; None for a folder."""

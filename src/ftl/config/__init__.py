@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ftl.config.values.bindings import Forward, VolumeMount
     from ftl.config.variables.sources import Variables, env_files, read_variables
 
-_MODULES = {
+_MODULE_OF_NAME = {
     "load": "loading",
     "load_address": "loading",
     "Forward": "values.bindings",
@@ -41,7 +41,7 @@ _MODULES = {
     "env_files": "variables.sources",
     "read_variables": "variables.sources",
 }
-"""Name -> its module, where that is not `models.project`."""
+"""Exported name -> module, for those that are not of `models.project`."""
 
 __all__ = [
     "Build",
@@ -79,4 +79,4 @@ if not TYPE_CHECKING:
         """Import the module of a name when the name is asked for: loading all of them takes 70 ms."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'models.project')}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULE_OF_NAME.get(name, 'models.project')}"), name)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from ftl.engine.calls.services import ServiceSpec, SwarmService, SwarmTask
     from ftl.engine.errors import Explain
+    from ftl.engine.specs import ContainerSpec
     from ftl.engine.values import (
         Container,
-        ContainerSpec,
         ContainerState,
         ContainerStats,
         DiskUsage,

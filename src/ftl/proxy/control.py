@@ -13,7 +13,7 @@ from ftl.proxy.access import Figures, parse_figures
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, networks_of
-from ftl.proxy.site import Site, UserCertificate, conflicts
+from ftl.proxy.site import Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import ExecResult
+    from ftl.proxy.project_site import UserCertificate
     from ftl.proxy.tls.issuance import Issuance
     from ftl.ssh.machine import Machine
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, ExecResult, Mount
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import ExecResult, Mount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

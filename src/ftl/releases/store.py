@@ -20,8 +20,9 @@ from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.values import Mount
 from ftl.errors import EngineError
 from ftl.releases import audit, preview
 from ftl.releases.preview import parse_preview

@@ -11,7 +11,8 @@ from tests.e2e.support.engine import EngineTestbed, run, tar
 from ftl.config.models.container import Logging, Resources
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan.desired.settings import engine_settings
-from ftl.engine.values import ContainerFile, Healthcheck, Mount, Publish, Ulimit
+from ftl.engine.specs import ContainerFile, Healthcheck, Publish, Ulimit
+from ftl.engine.values import Mount
 from ftl.errors import EngineError, EngineUnavailable
 
 pytestmark = pytest.mark.engine

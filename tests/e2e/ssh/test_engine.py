@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.sshd import Sshd
 
 from ftl.engine.api import Engine
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import ServerError
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target

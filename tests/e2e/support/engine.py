@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ftl.engine.api import Engine
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

@@ -17,8 +17,8 @@ from lab.load import Target
 
 from ftl.engine import labels
 from ftl.engine.api import Engine
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec
 from ftl.proxy.control import ProxyControl
 from ftl.proxy.names import Installation, project_network, release_alias
 from ftl.proxy.networks import ensure_project_network

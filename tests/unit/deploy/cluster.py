@@ -17,7 +17,7 @@ from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.values import Container, Endpoint, Image, Network
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import release_alias
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from ftl.proxy.state import ProxyState
 from tests.unit.deploy.world import INFO, SUBNET, project, record, service
 

@@ -20,7 +20,7 @@ from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
@@ -28,7 +28,7 @@ from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.steps import SendImages, WaitHealthy
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ftl.child import Completed
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, ExecResult
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import ExecResult
 from ftl.errors import EngineError
 from ftl.proxy import commands
 from tests.support.fake_engine import FakeEngine

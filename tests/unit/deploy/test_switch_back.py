@@ -14,7 +14,7 @@ from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan

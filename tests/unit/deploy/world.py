@@ -17,7 +17,7 @@ from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import project_network, release_alias
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from ftl.proxy.state import ProxyState
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 

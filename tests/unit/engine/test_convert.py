@@ -10,20 +10,8 @@ from hypothesis import strategies as st
 
 from ftl.engine import convert
 from ftl.engine.calls import body
-from ftl.engine.values import (
-    Container,
-    ContainerSpec,
-    DiskUsage,
-    Endpoint,
-    Healthcheck,
-    Image,
-    Mount,
-    Network,
-    Publish,
-    PublishedPort,
-    Ulimit,
-    Volume,
-)
+from ftl.engine.specs import ContainerSpec, Healthcheck, Publish, Ulimit
+from ftl.engine.values import Container, DiskUsage, Endpoint, Image, Mount, Network, PublishedPort, Volume
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

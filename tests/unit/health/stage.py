@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from tests.support.fake_engine import Behavior, FakeEngine
 from tests.support.fake_machine import FakeMachine
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import UsageError
 from ftl.host.jobs import JobState, find_job, read_jobs
 from tests.support.fake_engine import FakeEngine

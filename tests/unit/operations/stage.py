@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, LogLine
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    from ftl.engine.values import Publish
+    from ftl.engine.specs import Publish
     from tests.support.fake_engine import FakeEngine
 
 PROJECT = "shop"

@@ -8,16 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.proxy.site import (
-    InternalName,
-    Site,
-    SiteRedirect,
-    SiteRoute,
-    Transition,
-    UserCertificate,
-    conflicts,
-    site_of,
-)
+from ftl.proxy.project_site import UserCertificate, site_of
+from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute, Transition, conflicts
 
 SITE = Site(
     "shop",

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from ftl.engine import labels
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.values import Mount
 from ftl.proxy.names import Installation
 from ftl.proxy.site import Site, SiteRoute
 from ftl.proxy.state import ProxyState, observe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
     CONTAINER,

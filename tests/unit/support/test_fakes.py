@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec, Mount, Publish
+from ftl.engine.values import Mount
 from ftl.errors import EngineError, ServerError
 from tests.support.clock import run
 from tests.support.fake_engine import Behavior, FakeEngine

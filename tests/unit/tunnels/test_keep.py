@@ -12,7 +12,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project, ProjectInfo
 from ftl.config.models.project import Server as ServerSection
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Publish
+from ftl.engine.specs import ContainerSpec, Publish
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.events import Note
 from ftl.host.session import Session

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import sys
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftl.cli.output import put_json, writing
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
+from ftl.cli.times import time_option
+from ftl.cli.views.log_printer import log_printer
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from asyncio import TimerHandle
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime
 
     from ftl.cli.options import Options
     from ftl.config import Project
@@ -26,17 +24,10 @@ if TYPE_CHECKING:
     from ftl.host.session import Ahead, Session
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
-_AGO = re.compile(rf"({_PART.pattern})+")
-
 _RUN = re.compile(r"-run-[0-9a-f]{8}$")
 
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
-
-FLUSH_SECONDS = 0.02
-"""Seconds between two flushes of lines that are followed."""
 
 SILENCE = 2.0
 """Seconds of following without a line until that is noted."""
@@ -90,7 +81,7 @@ def command(
     servers are merged; the server is named behind the container, and --server chooses one.
     """
     project, _, address = load_project(options, fetch=False)
-    start = _time("--since", since)
+    start = time_option("--since", since)
     if follow and until is not None:
         raise UsageError("-f follows without an end, so --until means nothing with it")
     if jobs and names:
@@ -103,13 +94,13 @@ def command(
         from ftl.events import Note
         from ftl.operations.views.logs import LogQuery
 
-        show = _Counting(_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
+        show = _Counting(log_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         query = LogQuery(
             project.name,
             chosen,
             tail=FOLLOWED if follow and lines is None and start is None else lines,
             since=start,
-            until=_time("--until", until),
+            until=time_option("--until", until),
             matches=_pattern(grep),
             release=release,
             jobs=bool(jobs),
@@ -249,75 +240,6 @@ def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:
     )
 
 
-def _printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
-    """A function that prints a line, as a JSON object or as text with a prefix."""
-    if options.json:
-        return _put_record
-
-    from ftl.ui.log_lines import LogLines
-
-    printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix)
-    flushing = _Flushing(sys.stdout)
-
-    def show(entry: LogEntry) -> None:
-        with writing():
-            name = f"{entry.name}@{entry.server}" if entry.server else entry.name
-            printer.write(name, entry.time, entry.text)
-            if flush:
-                flushing.flush()
-
-    return show
-
-
-class _Flushing:
-    """Flushes a stream at once after a pause, and lines in a row together.
-
-    One by one takes as long as all else that is done for a line.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._flushed = 0.0
-        self._timer: TimerHandle | None = None
-
-    def flush(self) -> None:
-        """Flush now, or a little later with the lines that follow."""
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        if loop.time() - self._flushed >= FLUSH_SECONDS:
-            self._flushed = loop.time()
-            self._stream.flush()
-        elif self._timer is None:
-            self._timer = loop.call_later(FLUSH_SECONDS, self._flush_rest)
-
-    def _flush_rest(self) -> None:
-        self._timer = None
-        with suppress(OSError):  # the next line meets it again
-            self._stream.flush()
-
-
-def _put_record(entry: LogEntry) -> None:
-    put_json(
-        {
-            "type": "log_line",
-            "service": entry.service,
-            "container": entry.name,
-            "release": entry.release,
-            "time": entry.time,
-            "stream": entry.stream,
-            "text": entry.text,
-            **({"server": entry.server} if entry.server else {}),
-        }
-    )
-
-
-def _time(option: str, text: str | None) -> str | None:
-    from datetime import UTC, datetime
-
-    return None if text is None else parse_time(text, now=datetime.now(UTC), option=option)
-
-
 def _pattern(text: str | None) -> Callable[[str], object] | None:
     """Search function of a regular expression.
 
@@ -334,26 +256,3 @@ def _pattern(text: str | None) -> Callable[[str], object] | None:
             cause=str(error),
             hint="a backslash before a special character takes it as it is: `\\(`",
         ) from None
-
-
-def parse_time(text: str, *, now: datetime, option: str = "--since") -> str:
-    """A time in UTC as RFC 3339, from that form or from a duration before `now`.
-
-    Raises:
-        UsageError: The text is neither.
-    """
-    from datetime import UTC, datetime, timedelta
-
-    try:
-        if _AGO.fullmatch(text):
-            parts = _PART.findall(text)
-            time = now - sum(
-                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
-            )
-        else:
-            time = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option}: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"
-        ) from None
-    return time.isoformat().replace("+00:00", "Z")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.config.models.server import WEB
-from ftl.deploy.observe.state import Observed, ServerView, look, observe, settled
+from ftl.deploy.observe.look import look, observe, settled
+from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.replicas import reached_by
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint

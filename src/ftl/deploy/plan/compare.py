@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.request import DeployRequest
-    from ftl.proxy.site import TlsFiles
+    from ftl.proxy.project_site import TlsFiles
 
 
 def compare(

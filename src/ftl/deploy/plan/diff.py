@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.jobs import JobsDiff
     from ftl.deploy.request import DeployRequest
     from ftl.engine.values import Container
-    from ftl.proxy.site import Site, UserCertificate
+    from ftl.proxy.project_site import UserCertificate
+    from ftl.proxy.site import Site
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from ftl.deploy.plan.desired.specs import (
     task_spec,
 )
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

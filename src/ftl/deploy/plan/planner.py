@@ -15,9 +15,10 @@ from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Change, Plan, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.placement import placed, refuse_moved_data
+from ftl.deploy.plan.placement import refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.start_order import start_levels
+from ftl.deploy.plan.step_hosts import placed
 from ftl.deploy.plan.steps import (
     ApplySite,
     AwaitCertificates,
@@ -35,17 +36,12 @@ from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track
-from ftl.deploy.plan.tracks.rollout import (
-    dependency_track,
-    image_tracks,
-    prepare_tracks,
-    proxy_tracks,
-    service_track,
-)
+from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_tracks
+from ftl.deploy.plan.tracks.rollout import dependency_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
-from ftl.proxy.site import TlsFiles
+from ftl.proxy.project_site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
 from ftl.releases.store import Hold
 

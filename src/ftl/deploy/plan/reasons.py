@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import as_object, as_objects
+from ftl.common.json_fields import Json, as_object, as_objects
 from ftl.config import Dependency, Service
 from ftl.databases import INITIALISED_BY
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ftl.deploy.observe.state import Observed
-from ftl.common.json_fields import Json
 
 NOT_PART_OF_A_CONTAINER = {
     "name",

@@ -10,7 +10,8 @@ from ftl.deploy.names import network_of
 from ftl.deploy.plan.start_order import deciding_service
 from ftl.errors import ConfigError
 from ftl.proxy.names import release_alias
-from ftl.proxy.site import TlsFiles, Transition, UserCertificate, site_of
+from ftl.proxy.project_site import TlsFiles, UserCertificate, site_of
+from ftl.proxy.site import Transition
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:

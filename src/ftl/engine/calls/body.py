@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.engine.values import ContainerFile, ContainerSpec, Healthcheck, Mount, Publish
+    from ftl.engine.specs import ContainerFile, ContainerSpec, Healthcheck, Publish
+    from ftl.engine.values import Mount
 
 Body = dict[str, object]
 

@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from ftl.engine.values import (
-        Container,
-        ContainerSpec,
-        ContainerState,
-        ContainerStats,
-        LogLine,
-    )
+    from ftl.engine.specs import ContainerSpec
+    from ftl.engine.values import Container, ContainerState, ContainerStats, LogLine
 
 # Seconds that the engine may take to answer, beyond the container's stop timeout.
 _STOP_GRACE = 30.0

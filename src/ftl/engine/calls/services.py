@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.engine.client import Client
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
 
 SETTINGS = frozenset(
     (

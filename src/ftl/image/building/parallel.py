@@ -10,11 +10,12 @@ from ftl.aio import gather, task_group
 from ftl.config import env_files, read_variables
 from ftl.engine import labels
 from ftl.errors import at
+from ftl.image.building.batch import Batch, equal_builds
 from ftl.image.building.diagnosis.failures import StepNotReported
 from ftl.image.building.docker_cli.builder import find_builder
 from ftl.image.building.docker_cli.cache import CacheSupport, cache_note, find_cache_support
 from ftl.image.building.docker_cli.command import cli_environment
-from ftl.image.building.service_build import Batch, build_image, equal_builds
+from ftl.image.building.service_build import build_image
 from ftl.image.identity import git_commit
 
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all, shielded
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Image
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import Image
 
 _REPOSITORY = "ftl-incoming"
 

@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.operation import Operation, run
-from ftl.deploy.plan.placement import placed_plan
+from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.errors import UsageError
 from ftl.events import Note
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks.dns import look_up
 
 if TYPE_CHECKING:

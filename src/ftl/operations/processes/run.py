@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ftl.config import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session

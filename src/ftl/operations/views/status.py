@@ -9,7 +9,7 @@ from ftl.common.figures import utc
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import located_container, observe_fleet
-from ftl.deploy.observe.state import observe
+from ftl.deploy.observe.look import observe
 from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.host.jobs import job_states

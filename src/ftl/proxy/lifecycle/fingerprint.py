@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
 
 _FIELDS = {
     "ContainerSpec": (

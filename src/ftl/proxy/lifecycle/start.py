@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import parse_json
 from ftl.engine import labels
+from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import Container, ContainerSpec, Mount, Publish
+from ftl.engine.values import Container, Mount
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import commands, networks
 from ftl.proxy.configuration.caddy import HTTP, HTTPS, render

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.common.programs import program
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from ftl.aio import gather, gather2, task_group
 from ftl.config import Proxy
 from ftl.dataclass import dataclass
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks import certificates, dns, local, ports, registries, server, ssh
 from ftl.server.doctor.finding import Area, Finding, downgraded
 from ftl.server.doctor.gather import ServerInspection, inspect_server

@@ -9,7 +9,7 @@ import pytest
 from ftl.config.models.project import Route, Service
 from ftl.deploy.plan import steps as s
 from ftl.errors import UsageError
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from tests.unit.deploy.plan.data import DB, holding, volumes
 from tests.unit.deploy.world import (
     actions,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Dependency
-from ftl.deploy.observe.state import settled
+from ftl.deploy.observe.look import settled
 from ftl.deploy.plan import steps as s
 from ftl.engine import labels
 from ftl.engine.values import Container

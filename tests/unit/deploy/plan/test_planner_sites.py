@@ -11,7 +11,8 @@ from ftl.config.models.project import Proxy, Route
 from ftl.deploy.plan import steps as s
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
-from ftl.proxy.site import InternalName, Site, Transition, site_of
+from ftl.proxy.project_site import site_of
+from ftl.proxy.site import InternalName, Site, Transition
 from tests.unit.deploy.world import (
     actions,
     container,

@@ -11,7 +11,7 @@ from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
 from ftl.engine.calls import body
-from ftl.engine.values import ContainerFile
+from ftl.engine.specs import ContainerFile
 
 if TYPE_CHECKING:
     from pathlib import Path

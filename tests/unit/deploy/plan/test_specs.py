@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan.desired.specs import dependency_container, fingerprint
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Mount
 from tests.unit.deploy.world import project
 
 

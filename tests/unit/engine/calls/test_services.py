@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ftl.common.json_fields import as_object
 from ftl.engine.calls.services import ServiceSpec, SwarmTask, scaled, service_body, service_of, task_of
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Mount
 
 _CONTAINER = ContainerSpec(
     image="sha256:abc",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftl.config import Build, BuildSecret, Service
-from ftl.image.building.service_build import equal_builds
+from ftl.image.building.batch import equal_builds
 
 ROOT = Path("/app")
 

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.observe.cluster import replicas
 from ftl.deploy.plan import steps as s
-from ftl.deploy.plan.placement import placed_plan
+from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService

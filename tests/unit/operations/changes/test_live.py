@@ -22,7 +22,7 @@ from ftl.deploy.plan.steps import (
 from ftl.deploy.replicas import MOST, alias_of, aliases, number_of, reached_by
 from ftl.deploy.request import Author
 from ftl.engine import labels
-from ftl.engine.values import Container, ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import UsageError
 from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.restart import plan_restart
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
+    from ftl.engine.values import Container
 
 REQUEST = ChangeRequest("shop", Server(host="server"), Path())
 ME = Author("me@here")

@@ -9,7 +9,7 @@ import pytest
 from ftl.config.models.project import ProjectInfo, Redirect, Route
 from ftl.config.models.proxy import Proxy
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import UsageError
 from ftl.operations.changes import preview as previews
 from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

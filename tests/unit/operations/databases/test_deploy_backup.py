@@ -18,7 +18,7 @@ from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

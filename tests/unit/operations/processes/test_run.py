@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, EngineInfo, Image
+from ftl.engine.values import EngineInfo, Image
 from ftl.errors import FtlError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -23,6 +23,7 @@ from tests.unit.deploy.world import project, record, service
 from tests.unit.operations.stage import PROJECT, add
 
 if TYPE_CHECKING:
+    from ftl.engine.specs import ContainerSpec
     from ftl.events import Event
     from ftl.releases.record import ReleaseRecord
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, LockHeld, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

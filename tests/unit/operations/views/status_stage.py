@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, HealthCheck
 from ftl.engine import labels
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ContainerSpec, Mount
+from ftl.engine.values import Mount
 from ftl.host.session import Session
 from ftl.operations.views.status import Status, status
 from tests.support.fake_engine import FakeEngine

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.engine.values import ContainerSpec, ExecResult
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, FtlError
 from ftl.host.session import Session
 from ftl.operations.views.access import Access, AccessFollower, line_of, read_access

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ftl.engine import labels
+from ftl.engine.specs import Publish
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import Publish
 from ftl.operations.views.units import UNREACHED
 from ftl.proxy.names import release_alias
 from ftl.releases.store import ensure_store, write_record

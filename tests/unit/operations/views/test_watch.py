@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.cli.views.status_watch import table_lines
-from ftl.engine.values import ContainerSpec, ContainerStats, ExecResult
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ftl.dataclass import dataclass
-from ftl.engine.values import ContainerSpec, Mount, Publish
+from ftl.engine.specs import ContainerSpec, Publish
+from ftl.engine.values import Mount
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 
 SPEC = ContainerSpec(

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Mount, Publish
+from ftl.engine.specs import ContainerSpec, Publish
+from ftl.engine.values import Mount
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import Installation
 from ftl.proxy.state import observe

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.site import UserCertificate
+from ftl.proxy.project_site import UserCertificate
 from ftl.proxy.tls.user_certificate import InvalidCertificate, check_certificate
 
 if TYPE_CHECKING:

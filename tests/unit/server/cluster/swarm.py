@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from ftl.engine import labels as names
 from ftl.engine.calls.swarm import SwarmNode, SwarmState
-from ftl.engine.values import ContainerSpec, ExecResult, Network
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import ExecResult, Network
 from ftl.errors import EngineError
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine

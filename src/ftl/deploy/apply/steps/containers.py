@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import ContainerRef
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
 
 RUNNERS = Runners()
 

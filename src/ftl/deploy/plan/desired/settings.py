@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.values.container import parse_device, parse_tmpfs
-from ftl.engine.values import ContainerFile
+from ftl.engine.specs import ContainerFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,8 @@ from ftl.deploy.names import network_of, volume_name
 from ftl.deploy.plan.desired.settings import container_files, engine_settings
 from ftl.deploy.replicas import aliases
 from ftl.engine import labels
-from ftl.engine.values import ContainerSpec, Healthcheck, Mount, Publish, Ulimit
+from ftl.engine.specs import ContainerSpec, Healthcheck, Publish, Ulimit
+from ftl.engine.values import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

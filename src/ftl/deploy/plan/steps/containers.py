@@ -11,7 +11,8 @@ from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.engine.values import ContainerSpec, Mount
+    from ftl.engine.specs import ContainerSpec
+    from ftl.engine.values import Mount
     from ftl.health.spec import HealthSpec
 
 

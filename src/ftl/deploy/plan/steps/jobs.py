@@ -8,7 +8,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
     from ftl.host.crontab import CronLine
 
 

@@ -10,7 +10,8 @@ from ftl.deploy.plan.steps.base import ServiceStep, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.proxy.site import Site, UserCertificate
+    from ftl.proxy.project_site import UserCertificate
+    from ftl.proxy.site import Site
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ftl.deploy.plan.steps.base import ServiceStep, Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
-    from ftl.engine.values import ContainerSpec
+    from ftl.engine.specs import ContainerSpec
     from ftl.health.spec import HealthSpec
 
 

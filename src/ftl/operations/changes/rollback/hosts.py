@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
 from ftl.proxy.names import certificate_files
-from ftl.proxy.site import site_of
+from ftl.proxy.project_site import site_of
 from ftl.proxy.tls.x509 import read_pem
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_file
 from ftl.dataclass import dataclass
-from ftl.proxy.site import UserCertificate
+from ftl.proxy.project_site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
 from ftl.proxy.tls.issuance import failures_in_log, likely_cause
 from ftl.proxy.tls.policy import uses_acme

@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import LoginRefused, ServerError
 from ftl.events import Emit, Note
 from ftl.server.setup import scripts
-from ftl.server.setup.observe import state, sudo
+from ftl.server.setup.observe import reader, sudo
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
@@ -177,5 +177,5 @@ class _Connector:
         result, taken = answer
         if result.outcome != "ok":
             return _UserLogin(machine, target, target.user or self._query.user, result)
-        observed = state.read("\n".join(lines[taken:]), name=machine.name)
+        observed = reader.read("\n".join(lines[taken:]), name=machine.name)
         return RootLogin(machine, target, observed.login, self._password, observed)

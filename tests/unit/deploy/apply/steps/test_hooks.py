@@ -12,7 +12,8 @@ import pytest
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps import hooks
 from ftl.deploy.plan.steps import RunHook
-from ftl.engine.values import ContainerSpec, LogLine
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import LogLine
 from ftl.errors import HookFailed
 from ftl.events import HookOutput
 from ftl.host.fleet import Fleet

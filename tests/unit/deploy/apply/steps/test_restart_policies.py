@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.containers import create_and_start, stop_old, wait
 from ftl.deploy.plan.steps import ContainerRef, StopOld, WaitHealthy
-from ftl.engine.values import Container, ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.health.spec import HealthSpec
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -18,6 +19,9 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, container, project, server
+
+if TYPE_CHECKING:
+    from ftl.engine.values import Container
 
 IMAGE, NAME = "shop-web:r2", "shop-web-r2"
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from ftl.deploy.apply.steps.swap import swap
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER
 from tests.support.clock import run

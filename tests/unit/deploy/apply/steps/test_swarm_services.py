@@ -22,7 +22,7 @@ from ftl.deploy.plan.steps import (
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode
-from ftl.engine.values import ContainerSpec
+from ftl.engine.specs import ContainerSpec
 from ftl.errors import EngineError, ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet

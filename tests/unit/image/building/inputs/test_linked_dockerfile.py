@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.image.building.service_build import readable_dockerfile
+from ftl.image.building.batch import readable_dockerfile
 
 if TYPE_CHECKING:
     from pathlib import Path

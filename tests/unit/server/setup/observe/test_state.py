@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import FtlError, ServerError
-from ftl.server.setup.observe.state import read
+from ftl.server.setup.observe.reader import read
 from ftl.server.setup.plan.systems import refuse_unsupported
 
 if TYPE_CHECKING:

@@ -1,0 +1,82 @@
+"""Printer of log entries, as text with a prefix or as JSON objects."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from ftl.cli.output import put_json, writing
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+    from ftl.cli.options import Options
+    from ftl.operations.views.logs import LogEntry, Show
+
+
+FLUSH_SECONDS = 0.02
+"""Seconds between two flushes of lines that are followed."""
+
+
+def log_printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
+    """A function that prints a line, as a JSON object or as text with a prefix."""
+    if options.json:
+        return _put_record
+
+    from ftl.ui.log_lines import LogLines
+
+    printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix)
+    flushing = _Flushing(sys.stdout)
+
+    def show(entry: LogEntry) -> None:
+        with writing():
+            name = f"{entry.name}@{entry.server}" if entry.server else entry.name
+            printer.write(name, entry.time, entry.text)
+            if flush:
+                flushing.flush()
+
+    return show
+
+
+class _Flushing:
+    """Flushes a stream at once after a pause, and lines in a row together.
+
+    One by one takes as long as all else that is done for a line.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._flushed = 0.0
+        self._timer: TimerHandle | None = None
+
+    def flush(self) -> None:
+        """Flush now, or a little later with the lines that follow."""
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        if loop.time() - self._flushed >= FLUSH_SECONDS:
+            self._flushed = loop.time()
+            self._stream.flush()
+        elif self._timer is None:
+            self._timer = loop.call_later(FLUSH_SECONDS, self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._timer = None
+        with suppress(OSError):  # the next line meets it again
+            self._stream.flush()
+
+
+def _put_record(entry: LogEntry) -> None:
+    put_json(
+        {
+            "type": "log_line",
+            "service": entry.service,
+            "container": entry.name,
+            "release": entry.release,
+            "time": entry.time,
+            "stream": entry.stream,
+            "text": entry.text,
+            **({"server": entry.server} if entry.server else {}),
+        }
+    )

@@ -1,0 +1,138 @@
+"""One look at a server: a fixed number of concurrent engine calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, task_group
+from ftl.common.references import pull_reference
+from ftl.deploy.observe.state import Observed
+from ftl.engine import labels
+from ftl.proxy.names import Installation
+from ftl.proxy.state import observe as observe_proxy
+from ftl.releases.store import read_history
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container, ContainerState, EngineInfo
+    from ftl.releases.record import ReleaseRecord
+
+
+async def observe(
+    engine: Engine,
+    info: EngineInfo | None,
+    project: str,
+    server: str,
+    *,
+    containers: Awaitable[Sequence[Container]] | None = None,
+) -> Observed:
+    """Ask the server everything a plan needs, side by side.
+
+    Args:
+        engine: The server's engine.
+        info: Its info; None: it is asked for as well.
+        project: The project.
+        server: The server's name in messages.
+        containers: All containers there, which the caller asks for; None: they are asked for as well.
+    """
+    return settled(await look(engine, info, project, server, containers=containers))
+
+
+async def look(
+    engine: Engine,
+    info: EngineInfo | None,
+    project: str,
+    server: str,
+    *,
+    containers: Awaitable[Sequence[Container]] | None = None,
+) -> Observed:
+    """Ask the server as `observe` does, with its records as they are stored."""
+    async with task_group() as group:
+        described = group.create_task(_info(engine, info))
+        listed = group.create_task(_containers(engine, containers))
+        images = group.create_task(engine.images())
+        networks = group.create_task(engine.networks())
+        volumes = group.create_task(engine.volumes())
+        history = group.create_task(read_history(engine, project))
+        proxy = group.create_task(observe_proxy(engine))
+        proxy_state = group.create_task(engine.container(Installation().container))
+    observed = Observed(
+        server=server,
+        info=described.result(),
+        project=project,
+        containers=listed.result(),
+        images=tuple(images.result()),
+        networks=tuple(networks.result()),
+        volumes=tuple(volumes.result()),
+        proxy=proxy.result(),
+        releases=history.result().records,
+        hold=history.result().hold,
+        audit=history.result().audit,
+        watches=history.result().watches,
+        notify=history.result().notify,
+        preview=history.result().preview,
+    )
+    policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
+    return replace(observed, policies=policies)
+
+
+async def _policies(engine: Engine, observed: Observed, known: list[ContainerState]) -> dict[str, str]:
+    """Restart policies that the engine's list does not tell: of containers of 0.1.0, which have no label for theirs.
+
+    After an operation that was killed, those of all: it may have stopped between taking one and stopping the container.
+    """
+    cut = any(entry.outcome == "started" for entry in observed.audit[-1:])
+    own = (*observed.services, *observed.dependencies.values())
+    unknown = [
+        container.id
+        for container in own
+        if container.state == "running"
+        and (cut or labels.RESTART not in container.labels)
+        and labels.SWARM_TASK not in container.labels
+    ]
+    states = [*known, *(await gather(engine.container(number) for number in unknown))]
+    return {state.id: state.restart_policy for state in states if state is not None}
+
+
+async def _info(engine: Engine, known: EngineInfo | None) -> EngineInfo:
+    return known or await engine.info()
+
+
+async def _containers(
+    engine: Engine, listing: Awaitable[Sequence[Container]] | None
+) -> tuple[Container, ...]:
+    return tuple(await (engine.containers() if listing is None else listing))
+
+
+def settled(observed: Observed) -> Observed:
+    """Count a release that was switched as live, though its record still says "started".
+
+    It was killed between the switch and the record. Image IDs and digests come from the containers.
+    """
+    live = observed.live_releases
+    cut = [record for record in observed.releases if record.outcome == "started" and record.services]
+    unsettled = frozenset(record.release for record in cut if record.release in live)
+    records = (
+        _as_live(observed, record) if record.release in unsettled else record for record in observed.releases
+    )
+    return replace(observed, releases=tuple(records), unsettled=unsettled)
+
+
+def _as_live(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:
+    services, dependencies = dict(record.services), dict(record.dependencies)
+    for container in observed.services:
+        entry = services.get(container.labels[labels.SERVICE])
+        if entry is not None and not entry.image_id and entry.release == container.labels[labels.RELEASE]:
+            services[container.labels[labels.SERVICE]] = replace(
+                entry, image_id=container.image_id, pulled=pull_reference(container.image)
+            )
+    for name, container in observed.dependencies.items():
+        known = dependencies.get(name)
+        if known is not None and not known.image_id:
+            dependencies[name] = replace(
+                known, image_id=container.image_id, pulled=pull_reference(container.image)
+            )
+    return replace(record, outcome="live", services=services, dependencies=dependencies)

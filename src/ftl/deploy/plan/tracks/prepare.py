@@ -1,0 +1,181 @@
+"""Preparation: tracks of what all new containers need (networks, volumes, proxy, images)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.names import network_of, volume_name
+from ftl.deploy.plan import pins
+from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
+from ftl.deploy.plan.steps import (
+    ApplySite,
+    BringImage,
+    ConnectProxy,
+    EnsureNetwork,
+    EnsureProxy,
+    EnsureStore,
+    EnsureVolume,
+    OutgoingImage,
+    PushPull,
+    RepairSwitch,
+    SendImages,
+    Step,
+    StopAndRemove,
+    TagPulled,
+    UpgradeProxy,
+)
+from ftl.deploy.plan.tracks.cleanup import refs, retire_replicas, running_hooks, stop_timeout
+from ftl.engine import labels
+from ftl.releases.record import loaded_by_ftl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.observe.state import ServerView
+    from ftl.deploy.plan.changes import ServiceChange
+    from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.model import Track
+
+
+INTERRUPTED = "left by an interrupted deploy"
+
+
+def prepare_tracks(diff: Diff) -> Iterator[Track]:
+    """Create network, volumes, proxy and record store; remove what interrupted deploys left."""
+    project, observed = diff.project, diff.observed
+    network = network_of(project)
+    ground: list[Step] = []
+    # That of a cluster is made by `ftl setup`, which knows how the servers reach each other.
+    if network not in {existing.name for existing in observed.networks} and not project.is_cluster:
+        ground.append(EnsureNetwork(project.name, network))
+    existing = {volume.name for volume in observed.volumes}
+    volumes = (volume_name(project.name, name) for name in project.volumes)
+    ground += [EnsureVolume(project.name, name) for name in volumes if name not in existing]
+    yield tuple(ground)
+    for server in observed.servers:
+        yield tuple(_shared(diff, server))
+    for change in diff.services:
+        if change.never_live:
+            yield (StopAndRemove(change.name, refs(change.never_live), 0.0, INTERRUPTED),)
+        taken = diff.colliding(change)
+        if taken:
+            yield retire_replicas(diff, change, taken, INTERRUPTED)
+    hooks = observed.of_role(labels.ROLE_HOOK)
+    ended = [hook for hook in hooks if hook.state != "running"]
+    if ended:
+        yield (StopAndRemove("hooks", refs(ended), 0.0, INTERRUPTED),)
+    for hook in running_hooks(diff):
+        yield (StopAndRemove("hooks", refs([hook]), stop_timeout(diff, hook), INTERRUPTED),)
+
+
+def _at(server: ServerView) -> tuple[str, ...]:
+    """The `hosts` of a step on one server."""
+    return (server.host,) if server.host else ()
+
+
+def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
+    """What all projects on a server share: the proxy, and the store of release records."""
+    proxy, image, proxied = server.proxy, diff.project.proxy.image, diff.proxied and server.web
+    needs_proxy = proxied and (proxy is None or not proxy.running)
+    needs_store = (
+        diff.makes_release
+        and server.manager
+        and not any(container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in server.containers)
+    )
+    if (needs_proxy or needs_store) and not server.has_image(image):
+        yield BringImage(image, server.info.platform, hosts=_at(server))
+    if needs_proxy:
+        yield EnsureProxy(image, hosts=_at(server))
+    elif proxied and proxy is not None and proxy.leftovers:
+        yield EnsureProxy(image, interrupted=True, hosts=_at(server))
+    if not needs_proxy and diff.request.upgrade_proxy and proxied:
+        yield UpgradeProxy(image, hosts=_at(server))
+    if needs_store:
+        yield EnsureStore(image, hosts=_at(server))
+
+
+def image_tracks(diff: Diff) -> Iterator[Track]:
+    """Built images are sent together; the others come from registries, each by itself."""
+    outgoing: dict[str, list[OutgoingImage]] = {}
+    owners: dict[str, list[str]] = {}
+    for change in diff.starting:
+        match change.source:
+            case BuiltImage(local, content, place):
+                if change.service.image is None:
+                    tag = diff.configured_image(change)
+                    outgoing.setdefault(place, []).append(OutgoingImage(change.name, local, tag, content))
+                else:
+                    yield (_through_registry(diff, change, change.source, change.service.image),)
+            case ImageOnServer(reference):
+                yield (TagPulled(change.name, reference, diff.configured_image(change)),)
+            case NamedImage() | PinnedImage():
+                owners.setdefault(diff.service_image(change), []).append(change.name)
+    for place, images in outgoing.items():
+        yield (SendImages(tuple(images), loaded_by_ftl(diff.observed.releases), place),)
+    for dependency in diff.dependencies:
+        if dependency.starts:
+            owners.setdefault(diff.dependency_image(dependency), []).append(dependency.name)
+    for image, names in owners.items():
+        if not diff.observed.has_image(image):
+            yield (BringImage(image, diff.observed.info.platform, tuple(names)),)
+
+
+def _through_registry(diff: Diff, change: ServiceChange, built: BuiltImage, reference: str) -> Step:
+    """Pushed and pulled; an image that was pulled before, for other settings, needs no registry."""
+    tag = diff.configured_image(change)
+    pulled = pins.registry_pin(diff.observed, change)
+    if pulled:
+        return TagPulled(change.name, pulled, tag)
+    return PushPull(change.name, built.id, reference, tag, diff.observed.info.platform, built.on)
+
+
+def proxy_tracks(diff: Diff) -> Iterator[Track]:
+    """Connect each proxy to the project's network and give it the names of new services."""
+    for server in diff.observed.proxies:
+        yield tuple(replace(step, hosts=_at(server)) for step in _proxy_steps(diff, server))
+
+
+def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
+    site = diff.transitional_site
+    network = network_of(diff.project)
+    proxy = server.proxy
+    known = diff.observed.site if proxy is None or diff.project.name in proxy.sites else None
+    named = {name.service for name in known.all_internal} if known is not None else set()
+    direct = {service.name for service in diff.project.services if service.protocol == "tcp"}
+    without = tuple(sorted(direct & named))
+    if site is None:
+        if without:
+            yield ConnectProxy(network, (), without)
+        return
+    aliases = tuple(sorted({name.service for name in site.all_internal} - direct))
+    connected = (
+        proxy is not None
+        and network in proxy.networks
+        and network in {existing.name for existing in diff.observed.networks}
+        and known is not None
+        and set(aliases) <= named
+        and not without
+    )
+    if not connected:
+        yield ConnectProxy(network, aliases, without)
+    name = diff.project.name
+    stored = proxy.site(name) if proxy is not None else None
+    if stored != site or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
+        yield ApplySite(site, diff.certificate)
+    lost = {**_behind(diff, server), **diff.unswitched}
+    if lost:
+        yield RepairSwitch(diff.project.name, lost)
+
+
+def _behind(diff: Diff, server: ServerView) -> dict[str, str]:
+    """Service -> live alias, where one proxy of several says something else: it was away, or is new."""
+    known = server.proxy.live if server.proxy is not None else {}
+    live = {
+        change.name: diff.observed.live_alias(change.name)
+        for change in diff.services
+        if change.service.proxied_port
+    }
+    return {
+        name: alias for name, alias in live.items() if alias and known.get((diff.project.name, name)) != alias
+    }
