@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from ftl.dataclass import dataclass
-from ftl.spawn import Capture, Streams, signal_group, spawn
+from ftl.spawn import Capture, Streams, signal_group, spawn, start_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -74,8 +74,7 @@ class Stoppable(Protocol):
 
 async def start(argv: Sequence[str]) -> Process:
     """Start a child with pipes; the caller must `stop` it."""
-    transport, streams = await spawn(Streams, argv, session=True)
-    return Process(transport, streams, asyncio.get_running_loop())
+    return await start_process(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, session=True)
 
 
 async def stop(process: Stoppable) -> None:
@@ -230,12 +229,12 @@ async def lines_of(
 async def _guard(process: Process) -> Process:
     """Start a shell at the end of a pipe: when FTL, at the other end, dies, it ends the child's process group."""
     waits = (str(number) for number in (process.pid, INTERRUPT_SECONDS, TERM_SECONDS))
-    return await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may have nothing but the child's program
+    return await start_process(
+        ("/bin/sh", "-c", _GUARD, "ftl-guard", *waits),  # PATH may have nothing but the child's program
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
-        start_new_session=True,
+        session=True,
     )
 
 

@@ -1,19 +1,27 @@
-"""Start of child processes, and the objects that get their output."""
+"""Start of child processes, the objects that get their output, and their end with the event loop.
+
+A child is reaped by asyncio's child watcher alone. `Popen.poll` reaps, too, and asyncio calls it for each signal and
+for `close` (Python 3.11 to 3.13): for a child that has just ended it takes the status away from the watcher, which
+then prints "Unknown child process pid N, will report returncode 255", and the command counts as failed. So a child
+that is started here has a `poll` that only repeats what the watcher has found.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, SubprocessStreamProtocol
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from ftl.aio import shielded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from subprocess import Popen
     from typing import IO
 
 P = TypeVar("P", bound=asyncio.SubprocessProtocol)
@@ -24,17 +32,24 @@ PIPE_SECONDS = 1.0
 Its own children may keep the pipes open for ever.
 """
 
+END_SECONDS = 2.0
+"""Time for the children that are killed before the event loop is closed, in seconds."""
+
 READ_LIMIT = 1 << 20
 """Buffer size of a reader in bytes: a line of JSON or base64 may be long."""
+
+_children: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[asyncio.SubprocessTransport]] = (
+    WeakKeyDictionary()
+)
 
 
 async def spawn(
     protocol: Callable[[], P],
     argv: Sequence[str],
     *,
-    stdin: int = PIPE,
-    stdout: int = PIPE,
-    stderr: int | IO[bytes] = PIPE,
+    stdin: int | None = PIPE,
+    stdout: int | None = PIPE,
+    stderr: int | IO[bytes] | None = PIPE,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     session: bool = False,
@@ -73,6 +88,7 @@ async def spawn(
             start_new_session=session,
             process_group=group,
         )
+        _watch(new[0])
         started.append(new)
 
     try:
@@ -84,6 +100,45 @@ async def spawn(
             transport.close()  # kills it
         raise
     return started[0]
+
+
+async def start_process(
+    argv: Sequence[str],
+    *,
+    stdin: int | None,
+    stdout: int | None,
+    stderr: int | None,
+    session: bool = False,
+    group: int | None = None,
+) -> Process:
+    """Start a child as asyncio's `Process`; for the arguments see `spawn`."""
+    transport, streams = await spawn(
+        Streams, argv, stdin=stdin, stdout=stdout, stderr=stderr, session=session, group=group
+    )
+    return Process(transport, streams, asyncio.get_running_loop())
+
+
+def _watch(transport: asyncio.SubprocessTransport) -> None:
+    """Leave a child's reaping to asyncio's watcher, and its end to `end_children` at the latest."""
+    process: Popen[bytes] = transport.get_extra_info("subprocess")
+    process.poll = lambda: process.returncode  # type: ignore[method-assign]
+    _children.setdefault(asyncio.get_running_loop(), WeakSet()).add(transport)
+
+
+async def end_children() -> None:
+    """Kill this event loop's children that still run, and close the pipes of all; bounded.
+
+    To be called before the loop is closed: a transport that is open then prints a traceback when it is collected, and
+    the watcher of a child that ends later complains, too.
+    """
+    transports = list(_children.get(asyncio.get_running_loop(), ()))
+    for transport in transports:
+        transport.close()  # kills it if it still runs
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            # There is no public way to wait for a transport, only for a Process.
+            while any(transport.get_returncode() is None for transport in transports):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
 
 def signal_group(leader: int, number: signal.Signals) -> None:

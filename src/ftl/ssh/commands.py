@@ -50,7 +50,7 @@ class Commands:
     def __init__(self, name: str, pool: Pool) -> None:
         self._name = name
         self._pool = pool
-        self._processes: list[Process] = []
+        self._processes: list[FramedProcess] = []
 
     async def run(self, argv: Sequence[str], *, stdin: bytes | None, seconds: float) -> Completed:
         """Run a command to its end.
@@ -124,7 +124,10 @@ class Commands:
         return status
 
     async def wait(self) -> None:
-        """Wait until the started commands' local halves have ended, after the connections; bounded."""
+        """Wait until the started commands' local halves have ended, after the connections; bounded.
+
+        Afterwards they are closed: where the command goes on over a kept connection, its master has their pipes.
+        """
         ends = [
             asyncio.create_task(process.wait()) for process in self._processes if process.returncode is None
         ]
@@ -132,6 +135,8 @@ class Commands:
             _, late = await asyncio.wait(ends, timeout=_KILLED_SECONDS)
             for end in late:
                 end.cancel()
+        for process in self._processes:
+            process.close()
 
     async def _complete(
         self, connection: Connection, argv: Sequence[str], mark: str, stdin: bytes | None, seconds: float

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ftl.child import stop
+from ftl.spawn import start_process
 from ftl.ssh.framing import NoiseFilter
 
 if TYPE_CHECKING:
@@ -68,15 +69,15 @@ def _status(returncode: int) -> int:
 @asynccontextmanager
 async def _running(argv: Sequence[str], stdout: int | None) -> AsyncIterator[Process]:
     """Start the child and its guard; both have ended afterwards."""
-    process = await asyncio.create_subprocess_exec(*argv, stdout=stdout)
+    process = await start_process(argv, stdin=None, stdout=stdout, stderr=None)
     guard: Process | None = None
     try:
-        guard = await asyncio.create_subprocess_exec(
-            *("/bin/sh", "-c", _GUARD, "ftl-guard", str(process.pid)),
+        guard = await start_process(
+            ("/bin/sh", "-c", _GUARD, "ftl-guard", str(process.pid)),
             stdin=PIPE,
             stdout=DEVNULL,
             stderr=DEVNULL,
-            start_new_session=True,
+            session=True,
         )
         yield process
     finally:

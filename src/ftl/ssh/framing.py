@@ -101,6 +101,11 @@ class FramedProcess(Process):
     ) -> None:
         super().__init__(transport, streams, loop)
         self._streams = streams
+        self._child = transport
+
+    def close(self) -> None:
+        """Kill it if it still runs, and close its pipes, which the ssh master may keep open. Idempotent."""
+        self._child.close()
 
     async def begun(self) -> str | None:
         """Wait until the command begins (None), or the process ends without (its messages)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ftl.errors import FtlError, Interrupted
@@ -62,6 +63,16 @@ async def _run_until_signal(
         if stop.requested and not isinstance(error, Interrupted):
             raise Interrupted("stopped", cause=error.message, hint=error.hint) from error
         raise
+    finally:
+        await _end_children()
+
+
+async def _end_children() -> None:
+    """End what the work has left running, if it has started children at all."""
+    if "ftl.spawn" in sys.modules:
+        from ftl.spawn import end_children
+
+        await end_children()
 
 
 class _Stop:

@@ -8,7 +8,6 @@ folder. Last it kills its process group, which our other ssh processes have join
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -16,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.child import finish
+from ftl.spawn import start_process
 
 if TYPE_CHECKING:
     from ftl.ssh.multiplexing.kept import ConnectionFiles
@@ -45,12 +45,12 @@ kill -s KILL -- "-$$"
 async def start(files: ConnectionFiles) -> Process:
     """Start the reaper of a connection, as the leader of a new process group."""
     kind = "kept" if files.shared else "own"
-    return await asyncio.create_subprocess_exec(
-        *("sh", "-c", _SCRIPT, "ftl-reaper", str(files.socket), str(files.folder), kind),
+    return await start_process(
+        ("sh", "-c", _SCRIPT, "ftl-reaper", str(files.socket), str(files.folder), kind),
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
-        process_group=0,
+        group=0,
     )
 
 

@@ -1,0 +1,97 @@
+"""Children are reaped once, and none is left when the event loop is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import time
+import warnings
+from asyncio.subprocess import PIPE
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.child import complete
+from ftl.spawn import Streams, end_children, spawn, start_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LATE = 0.2
+"""Seconds by which asyncio's watcher notices ends too late, as on a busy machine."""
+
+
+@pytest.fixture
+def late_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only asyncio's watcher is late: `subprocess` has its own reference to waitpid."""
+    waitpid = os.waitpid
+
+    def late(pid: int, options: int) -> tuple[int, int]:
+        time.sleep(LATE)
+        return waitpid(pid, options)
+
+    monkeypatch.setattr(os, "waitpid", late)
+
+
+@pytest.mark.usefixtures("late_watcher")
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        lambda process: process.terminate(),
+        lambda process: process.kill(),
+        lambda process: process.send_signal(signal.SIGINT),
+    ],
+)
+def test_a_signal_to_a_child_that_has_just_ended_leaves_its_status(
+    meddle: Callable[[asyncio.subprocess.Process], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its exit status is its own, and nothing is logged of an unknown process."""
+
+    async def work() -> int:
+        process = await start_process(["sh", "-c", "exit 7"], stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        assert process.stdout is not None
+        await process.stdout.read()  # it has closed its stdout: it is about to end
+        await asyncio.sleep(LATE / 4)
+        meddle(process)
+        return await process.wait()
+
+    assert asyncio.run(work()) == 7
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("late_watcher")
+def test_a_child_that_is_given_up_is_reaped_by_the_watcher(caplog: pytest.LogCaptureFixture) -> None:
+    """Killed and closed at once, as after a time limit: nothing is logged."""
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await complete(["sh", "-c", "trap '' TERM; sleep 60"], seconds=0.1)
+        await end_children()
+
+    asyncio.run(work())
+    assert caplog.records == []
+
+
+def test_nothing_is_open_when_the_loop_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a child that runs nor one whose child has its pipes leaves a transport or a word behind."""
+
+    async def work() -> None:
+        await spawn(Streams, ["sleep", "60"], session=True)
+        process = await start_process(
+            ["sh", "-c", "sleep 5 & :"], stdin=PIPE, stdout=PIPE, stderr=PIPE, session=True
+        )
+        while process.returncode is None:
+            await asyncio.sleep(0.01)
+        await end_children()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(work())
+        unraisable: list[object] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.unraisablehook", unraisable.append)
+            gc.collect()
+    assert unraisable == []
+    assert caplog.records == []
