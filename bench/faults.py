@@ -26,11 +26,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from lab import images
+from lab import images, peers
+from lab.server import docker
 from lab.servers import Lab
 from tests.faults.commands import NAMED
+from tests.faults.secret_scan import planted
 from tests.faults.trials import Kind, Link, Trial, Trials
-from tests.faults.world import World
+from tests.faults.world import REGISTRY_USER, World
 from tests.harness import ROOT
 
 from bench.project import remove_images, run_name
@@ -65,15 +67,18 @@ def run(kinds: Sequence[Kind], given: argparse.Namespace, seed: int, known: Know
     name = run_name(f"fault-{kinds[0].replace('_', '-')}")
     disk = DISK if "full_disk" in kinds else None
     setup = WITH_SETUP in kinds
+    login = planted()
     with Lab(name) as lab, tempfile.TemporaryDirectory(prefix="ftl-faults-") as folder:
         server = lab.server("server", suite=given.suite, store=given.store, disk=disk)
+        users = {REGISTRY_USER: login}
         try:
-            with Link(server) as link:
-                world = World(server, Path(folder), name, port=link.port)
-                world.prepare(setup=setup)
+            with Link(server) as link, peers.registry(lab, f"{name}.test", users=users) as registry:
+                world = World(server, Path(folder), name, port=link.port, registry=registry, login=login)
                 chosen = [NAMED[key] for key in given.commands if setup or key != "setup"]
+                world.prepare(setup=setup, store=any(command.data is not None for command in chosen))
+                apart = [docker("inspect", "-f", "{{.Id}}", registry.container).stdout.decode().strip()]
                 for kind in kinds:
-                    trials = Trials(world, chosen, seed=seed, link=link, known=known)
+                    trials = Trials(world, chosen, seed=seed, link=link, known=known, apart=apart)
                     number = getattr(given, kind)
                     for at in range(number):
                         trial = trials.run(kind)
@@ -81,7 +86,7 @@ def run(kinds: Sequence[Kind], given: argparse.Namespace, seed: int, known: Know
                         print(say, file=sys.stderr)
                         yield trial
         finally:
-            for project in (name, f"{name}-web", f"{name}-y"):
+            for project in (name, f"{name}-web", f"{name}-y", f"{name}-s"):
                 remove_images(project)
 
 

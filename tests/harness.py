@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,13 +97,15 @@ class Project:
         return Outcome(("ftl", *argv), done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def start(self, *argv: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    def start(
+        self, *argv: str, env: Mapping[str, str] | None = None, stdin: IO[bytes] | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
         """Start `ftl ARGV`, to be watched and interrupted; it is stopped at the end if it still runs."""
         process = subprocess.Popen(
             command(*argv),
             cwd=self.folder,
             env={**self.environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tests.faults.store import NEW, SECRET
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.faults.store import Action, Data
 
 Argv = tuple[str, ...]
 
@@ -22,7 +26,9 @@ class Command:
         after: Commands that must work after the fault, and lead back to the state from which a deploy converges.
         may_be_done: The last of `after` may say that nothing is left to do: exit status 2.
         twice: The last of `after` is run once more, and must find nothing to do.
-        project: Which project it is about; the second one is removed.
+        project: Which project it is about; the second one is removed, the third one has data.
+        data: What of the third one it reads or changes, and how.
+        stdin: Its input.
     """
 
     argv: Argv
@@ -31,7 +37,9 @@ class Command:
     after: tuple[Argv, ...] = ()
     may_be_done: bool = False
     twice: bool = False
-    project: Literal["project", "passing"] = "project"
+    project: Literal["project", "passing", "store"] = "project"
+    data: tuple[Data, Action] | None = None
+    stdin: str = ""
 
     def __str__(self) -> str:
         return " ".join(self.argv)
@@ -46,6 +54,20 @@ WAIT = ("--wait-lock", "60")
 OFF = ("maintenance", "off", *WAIT)
 START = ("start", "worker", *WAIT)
 REMOVE = ("remove", "--volumes", "--yes", *WAIT)
+
+SET_SECRET = ("secrets", "set", SECRET)
+
+
+def _backup(data: Data) -> Command:
+    argv = ("backup", data, f"{data}.{'dump' if data == 'db' else 'rdb'}")
+    return Command(argv, after=(argv,), project="store", data=(data, "backup"))
+
+
+def _restore(data: Data) -> Command:
+    file = f"good-{data}.{'dump' if data == 'db' else 'rdb'}"
+    argv = ("restore", data, file, "--yes", *WAIT)
+    return Command(argv, after=(argv,), project="store", data=(data, "restore"))
+
 
 LAB_SETTINGS = "/var/lib/lab-daemon.json"
 """Copy of the daemon.json that a server of the lab had before setup: it may choose the engine's image store."""
@@ -75,5 +97,10 @@ NAMED: Mapping[str, Command] = {
     "run": Command(("run", "worker", "--", "sleep", "2")),
     "exec": Command(("exec", "worker", "--", "sleep", "2")),
     "job": Command(("jobs", "run", "tick")),
+    "backup": _backup("db"),
+    "backup-redis": _backup("cache"),
+    "restore": _restore("db"),
+    "restore-redis": _restore("cache"),
+    "secrets": Command(SET_SECRET, after=(SET_SECRET,), project="store", data=("secrets", "set"), stdin=NEW),
 }
 """Every command that is broken off, by the name that the bench has for it."""

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.secret_scan import core
+from tests.faults.secret_scan import core, needles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _RELEASE = re.compile(r"([-:])r\d+(?=$|[-\s])")
 _NUMBERS = re.compile(r"\d+")
 _HEX = re.compile(r"\b[0-9a-f]{8,}\b")
+
+_LAST_RUN = re.compile(r"\.job\.[^.\s]+\.old-[0-9a-f]+")
+"""Name of the container of a job's last run, which stays for its log and its exit code when a deploy replaces it."""
 
 _FOLDERS = "/tmp /var/tmp /run /home /root /var/lib/ftl"
 _ENGINE_FOLDERS = ("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp")
@@ -96,6 +99,29 @@ def exposed_secrets(server: Server, home: Path, values: Iterable[str]) -> list[s
     return here + [f"file {line}" for line in found.splitlines()]
 
 
+def stored_secrets(server: Server, folders: Iterable[Path], value: str) -> list[str]:
+    """Files of any mode with a value that is to be stored nowhere: there, in volumes too, and in folders here."""
+    forms = needles(value)
+    here = [
+        f"stored here in {path.name}"
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and any(form in path.read_bytes() for form in forms)
+    ]
+    patterns = " ".join(f"-e {form.decode()}" for form in sorted(forms))
+    places = f"{_FOLDERS} /etc /var/log /var/lib/docker/volumes /var/lib/docker/containers"
+    found = server.run("sh", "-c", f"grep -rlF --devices=skip {patterns} {places} 2> /dev/null", check=False)
+    return here + [f"stored in {line}" for line in found.stdout.decode(errors="replace").splitlines()]
+
+
+def runs_kept(server: Server, project: str) -> list[str]:
+    """Jobs of a project of which more than the last run is kept."""
+    names = server.docker("ps", "--all", "--format", "{{.Names}}").split()
+    kept = sorted(name for name in names if name.startswith(f"{project}.job.") and _LAST_RUN.search(name))
+    jobs = [name.partition(".old-")[0] for name in kept]
+    return [f"+ {jobs.count(job)} runs of {job} are kept" for job in sorted(set(jobs)) if jobs.count(job) > 1]
+
+
 def _processes_here(home: Path) -> Iterator[str]:
     mark = f"HOME={home}".encode()
     for folder in Path("/proc").iterdir():
@@ -111,6 +137,8 @@ def _comparable(line: str) -> str:
     """A line of `_LOOK` without what differs from run to run; empty for one that does not count."""
     kind, _, rest = line.partition(" ")
     match kind:
+        case "container" if _LAST_RUN.search(rest):
+            return ""
         case "container":
             state = re.compile(r"(\.job\.\S+ \S+) (created|exited)$")  # it has run, or not yet
             return state.sub(r"\1 idle", _RELEASE.sub(r"\1rN", line))

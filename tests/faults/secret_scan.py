@@ -37,10 +37,19 @@ def core(value: str) -> bytes:
 
 
 def needles(value: str) -> frozenset[bytes]:
-    """The forms of a planted secret: as it is or quoted, and in base64 at each alignment."""
+    """The forms of a planted secret: as it is or quoted, in base64 at each alignment, and in base64 of that.
+
+    base64 at each alignment is also that of `user:password`, as Docker's configuration has it, and of the JSON in the
+    header X-Registry-Auth, in the alphabet for URLs too: a core in hexadecimal digits has neither + nor / there.
+    """
     part = core(value)
-    shifted = (base64.b64encode(b"-" * shift + part)[4:-4] for shift in range(3))
-    return frozenset((part, *shifted))
+    once = _in_base64(part)
+    return frozenset((part, *once, *(twice for text in once for twice in _in_base64(text))))
+
+
+def _in_base64(data: bytes) -> list[bytes]:
+    """The base64 of data at each alignment, less what depends on its neighbours."""
+    return [base64.b64encode(b"-" * shift + data)[4:-4] for shift in range(3)]
 
 
 class SecretScan:
@@ -54,17 +63,19 @@ class SecretScan:
     Args:
         values: To be found nowhere.
         services: Those among them that no build needs.
+        apart: IDs of containers on this machine whose processes have the secrets on purpose, such as a registry.
 
     Attributes:
         found: One line for each finding.
         looks: Number of looks at all processes.
     """
 
-    def __init__(self, *values: str, services: Iterable[str] = ()) -> None:
+    def __init__(self, *values: str, services: Iterable[str] = (), apart: Iterable[str] = ()) -> None:
         self.found: set[str] = set()
         self.looks = 0
         self._needles = frozenset().union(*map(needles, values))
         self._service_needles = frozenset().union(*map(needles, services))
+        self._apart = tuple(apart)
         self._ages: dict[str, int] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -97,9 +108,12 @@ class SecretScan:
     def _in_process(self, folder: Path) -> Iterator[str]:
         try:
             arguments = (folder / "cmdline").read_bytes()
+            cgroup = (folder / "cgroup").read_text()
+            if any(container in cgroup for container in self._apart):
+                return
             if _has(arguments, self._needles):
                 yield f"arguments of {_name(arguments)}"
-            unwanted = self._unwanted(arguments, (folder / "cgroup").read_text())
+            unwanted = self._unwanted(arguments, cgroup)
             if unwanted and _has((folder / "environ").read_bytes(), unwanted):
                 yield f"environment of {_name(arguments)}"
         except OSError:

@@ -128,6 +128,7 @@ class Trials:
         seed: Of the order and the moments; the same seed repeats a run.
         link: Relay that the world's connections go through.
         known: Steps and seconds of commands that ran undisturbed, by their words; added to.
+        apart: IDs of containers on this machine that have the planted secrets on purpose.
     """
 
     def __init__(
@@ -138,12 +139,14 @@ class Trials:
         seed: int = 0,
         link: Link | None = None,
         known: dict[str, tuple[list[str], float]] | None = None,
+        apart: Sequence[str] = (),
     ) -> None:
         self._world = world
         self._link = link
         self._chance = random.Random(seed)
         self._commands = self._chance.sample(commands, len(commands))
         self._seed = seed
+        self._apart = apart
         self._known = {} if known is None else known
         self._moments: dict[int, Iterator[tuple[str, int, float]]] = {}
         self._turn = 0
@@ -162,7 +165,7 @@ class Trials:
     def _undisturbed(self, command: Command) -> tuple[list[str], float]:
         """Steps and seconds of a command."""
         self._prepare(command)
-        clean = self._world.run(*command.argv, project=self._project(command))
+        clean = self._world.run(*command.argv, project=self._project(command), stdin=command.stdin)
         self._ended_well(clean)
         self._lead_back(command)
         if command.argv != ("deploy",):
@@ -170,7 +173,10 @@ class Trials:
         return clean.steps, clean.seconds
 
     def _project(self, command: Command) -> Project:
-        return self._world.passing if command.project == "passing" else self._world.project
+        world = self._world
+        return {"project": world.project, "passing": world.passing, "store": world.store.project}[
+            command.project
+        ]
 
     def _prepare(self, command: Command) -> None:
         self._world.change()
@@ -178,14 +184,22 @@ class Trials:
             self._ended_well(self._world.run(*argv, project=self._project(command)))
         if command.forget:
             self._world.server.run("sh", "-c", command.forget)
+        if command.data is not None:
+            self._world.store.before(*command.data)
 
     def _lead_back(self, command: Command) -> list[str]:
         """Run what leads back to the state from which a deploy converges; one line for each thing that is wrong."""
-        ends = [self._world.run(*argv, project=self._project(command)) for argv in command.after]
+        wrong = self._world.store.after_fault(*command.data) if command.data is not None else []
+        ends = [
+            self._world.run(*argv, project=self._project(command), stdin=command.stdin)
+            for argv in command.after
+        ]
         good = {0, 2} if command.may_be_done else {0}
-        wrong = [f"afterwards: {ended}" for ended in ends if ended.status not in good]
+        wrong += [f"afterwards: {ended}" for ended in ends if ended.status not in good]
         if command.twice and (again := self._world.run(*command.after[-1])).result.get("changed", True):
             wrong.append(f"once more: {again}: {again.result.get('changes')}")
+        if command.data is not None:
+            wrong += self._world.store.at_end(*command.data)
         return wrong
 
     @staticmethod
@@ -201,16 +215,23 @@ class Trials:
         clock = Clock(trial.seconds)
         self._prepare(command)
         clock.lap("before")
-        values = (world.token, world.password)
-        with SecretScan(*values, services=(world.password,)) as scan, world.load() as tally:
+        services = (world.password, world.login)
+        scanning = SecretScan(world.token, *services, services=services, apart=self._apart)
+        world.told.clear()
+        with scanning as scan, world.load() as tally:
             fault = self._fault(kind)
             project = self._project(command)
             if step:
                 saw = self._at(step, occurrence, fault, delay)
-                broken = world.run_until(command.argv, saw, project=project)
+                broken = world.run_until(command.argv, saw, project=project, stdin=command.stdin)
             else:
                 broken = world.run_until(
-                    command.argv, lambda _: None, project=project, after=delay, fault=fault
+                    command.argv,
+                    lambda _: None,
+                    project=project,
+                    after=delay,
+                    fault=fault,
+                    stdin=command.stdin,
                 )
             clock.lap("command")
             at = time.monotonic()
@@ -229,7 +250,8 @@ class Trials:
         clock.lap("secrets")
         trial.requests = tally.requests
         trial.failed = 0 if kind in SERVER_FAULTS else tally.failed
-        trial.wrong = self._wrong(trial, broken, dict(tally.reasons))
+        trial.wrong += sorted(world.told)
+        trial.wrong = self._wrong(trial, dict(tally.reasons))
         return trial
 
     def _at(
@@ -298,7 +320,7 @@ class Trials:
             trial.wrong.append(f"next deploys: {ended}; {again}; changed {again.result.get('changed')}")
 
     @staticmethod
-    def _wrong(trial: Trial, broken: Ended, reasons: dict[str, int]) -> list[str]:
+    def _wrong(trial: Trial, reasons: dict[str, int]) -> list[str]:
         lines = list(trial.wrong)
         if trial.hung:
             lines.append("hung")
@@ -308,8 +330,6 @@ class Trials:
             lines.append("status did not tell the truth")
         if trial.failed:
             lines.append(f"{trial.failed} requests failed: {reasons}")
-        if "Traceback" in broken.errors:
-            lines.append(f"traceback: {broken.errors[-6000:]}")
         lines += [f"a secret is in: {place}" for place in trial.secrets]
         return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lab import images
 from lab.load import Load, Request, Target
@@ -23,9 +24,12 @@ from tests.faults.objects import (
     foreign,
     local_leftovers,
     release_tags,
+    runs_kept,
     snapshot,
+    stored_secrets,
 )
-from tests.faults.secret_scan import planted
+from tests.faults.secret_scan import needles, planted
+from tests.faults.store import Store
 from tests.harness import Project, environment
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.load import Tally
+    from lab.peers import Registry
     from lab.servers import Server
 
 DOCKERFILE = """\
@@ -49,6 +54,18 @@ SETTLE_SECONDS = 30.0
 """Limit for what goes on without FTL after a fault: the proxy's switch, a drain, a script of the server."""
 
 FOREIGN = "foreign=yes"
+
+REGISTRY_USER = "me"
+
+DEFECTS = (
+    "Traceback",
+    "internal error",
+    "Exception ignored",
+    "was never",
+    "Unknown child process",
+    "that handles pid",
+)
+"""Words in messages that no command may print: of an exception nobody expected, or of asyncio."""
 
 
 @dataclass(slots=True)
@@ -78,19 +95,34 @@ class Ended:
 
 
 class World:
-    """Project NAME with three services, a dependency and a job, on one server.
+    """Project NAME with three services, one more from a registry, a dependency and a job, on one server.
 
     Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
-    whose names begin or end like the project's. The project NAME-y is there only while it is to be removed.
+    whose names begin or end like the project's. The project NAME-y is there only while it is to be removed, and
+    NAME-s, which has data, only where a command needs it.
 
     Args:
         server: An empty server.
         folder: For the projects, their user's home, and the temporary folder.
         name: Project name; no other may have it on this machine.
         port: Where the server's sshd is reached: the server's own, or a relay's.
+        registry: One that lets in the user `REGISTRY_USER` with the password `login`; None: no service is from there.
+        login: That password, which is looked for as the other planted secrets are.
+
+    Attributes:
+        told: Commands that printed a planted secret, or a message that nobody is to see.
     """
 
-    def __init__(self, server: Server, folder: Path, name: str, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        name: str,
+        *,
+        port: int | None = None,
+        registry: Registry | None = None,
+        login: str = "",
+    ) -> None:
         self.server = server
         self.name = name
         self.home = folder / "home"
@@ -100,6 +132,10 @@ class World:
         self.project = Project(folder / "project", user)
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
+        self.store = Store(server, Project(folder / "store", user), f"{name}-s", self._run_store)
+        self.told: set[str] = set()
+        self.login = login or planted()
+        self._registry = registry
         self._section = {**server.section(), "port": port or server.port}
         self._versions = itertools.count(1)
         self.version = ""
@@ -110,17 +146,20 @@ class World:
 
     # --- preparation --------------------------------------------------------------------------------
 
-    def prepare(self, *, setup: bool = False) -> None:
+    def prepare(self, *, setup: bool = False, store: bool = False) -> None:
         """Deploy everything, and note the state in which every later deploy must end.
 
         Args:
             setup: Prepare the server with `ftl setup`, too: its containers then survive their engine.
+            store: Have the project with data, too.
         """
         self.server.load(images.BUSYBOX)
         self.server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         self.server.run("cp", "/etc/docker/daemon.json", LAB_SETTINGS, check=False)
         recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
         docker("build", "--quiet", "--tag", f"ftl-lab-{self.name}-db:1", "-", stdin=recipe.encode())
+        if self._registry is not None:
+            self._fill_registry(self._registry)
         self._make_foreign()
         self.neighbour.folder.mkdir()
         self.neighbour.write(
@@ -130,6 +169,9 @@ class World:
         short = self._service("web", secret=False, volumes=["data:/data"])
         self.passing.write(self._files(f"{self.name}-y", "passing", [short]))
         self._ended_well(self.run("deploy", project=self.neighbour))
+        if store:
+            idle = {"name": "idle", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
+            self.store.prepare(self._files(f"{self.name}-s", "store", [idle]), self.home)
         self.project.folder.mkdir()
         for turn in range(2):
             self.change()
@@ -141,7 +183,8 @@ class World:
 
     def change(self) -> str:
         """Write a new version of the project, which every service answers."""
-        self.version = f"v{next(self._versions)}"
+        number = next(self._versions)
+        self.version = f"v{number}"
         services = [
             self._service(
                 "web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}, env={"PASSWORD": "${PASSWORD}"}
@@ -155,15 +198,21 @@ class World:
             },
         ]
         config = self._files(self.name, self.version, services)
+        if self._registry is not None:
+            image = f"{self._registry.host}/team/side:v{number % 2}"
+            services.append({"name": "side", "image": image, "command": "sleep 100000", "stop_timeout": 1})
+            config["ftl.yaml"]["registries"] = [
+                {"server": self._registry.host, "username": REGISTRY_USER, "password": "${LOGIN}"}
+            ]
         config["ftl.yaml"]["dependencies"] = [
             {"name": "db", "image": f"ftl-lab-{self.name}-db:1", "volumes": ["data:/data"]}
         ]
         config["ftl.yaml"]["jobs"] = [
             {"name": "tick", "service": "worker", "command": ["sleep", "2"], "schedule": "0 0 1 1 *"}
         ]
-        self.project.write(
-            {**config, ".env": f"TOKEN={_quoted(self.token)}\nPASSWORD={_quoted(self.password)}\n"}
-        )
+        values = {"TOKEN": self.token, "PASSWORD": self.password, "LOGIN": self.login}
+        env = "".join(f"{key}={_quoted(value)}\n" for key, value in values.items())
+        self.project.write({**config, ".env": env})
         (self.project.folder / ".env").chmod(0o600)
         return self.version
 
@@ -194,6 +243,19 @@ class World:
             self.server.docker("volume", "create", "--label", FOREIGN, volume)
         self.server.docker("network", "create", "--label", FOREIGN, f"ftl-p-{self.name}x")
 
+    def _fill_registry(self, registry: Registry) -> None:
+        """Two images in the registry, of which the server's engine keeps neither."""
+        registry.trust(self.server)
+        references = [f"{registry.host}/team/side:v{number}" for number in range(2)]
+        login = f"docker login --username {REGISTRY_USER} --password-stdin {registry.host}"
+        pushes = [
+            f"printf 'FROM {images.BUSYBOX}\\nLABEL number={number}\\n' | docker build -q -t {reference} - &&"
+            f" docker push -q {reference} && docker rmi -f {reference}"
+            for number, reference in enumerate(references)
+        ]
+        script = " && ".join(("export DOCKER_CONFIG=$(mktemp -d)", login, *pushes, 'rm -r "$DOCKER_CONFIG"'))
+        self.server.run("sh", "-c", script, stdin=self.login.encode(), timeout=120)
+
     def _foreign_state(self) -> frozenset[str]:
         return foreign(self.server, FOREIGN, f"ftl.project={self.name}-web")
 
@@ -204,9 +266,12 @@ class World:
 
     # --- commands -----------------------------------------------------------------------------------
 
-    def run(self, *argv: str, project: Project | None = None) -> Ended:
+    def run(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
         """Run a command to its end, or until it has hung for `HANG_SECONDS`."""
-        return self.run_until(argv, lambda line: None, project=project)
+        return self.run_until(argv, lambda line: None, project=project, stdin=stdin)
+
+    def _run_store(self, *argv: str, stdin: str = "") -> None:
+        self._ended_well(self.run(*argv, project=self.store.project, stdin=stdin))
 
     def run_until(
         self,
@@ -216,6 +281,7 @@ class World:
         project: Project | None = None,
         after: float | None = None,
         fault: Callable[[int], None] | None = None,
+        stdin: str = "",
     ) -> Ended:
         """Run a command and break something meanwhile.
 
@@ -225,10 +291,15 @@ class World:
             project: The neighbour, instead of the project.
             after: Seconds after the start at which `fault` is called, whatever is seen.
             fault: See `after`.
+            stdin: Its input.
         """
         began = time.monotonic()
         ended = Ended(argv, None)
-        with (project or self.project).start("--json", *argv) as process:
+        output: list[str] = []
+        with (
+            tempfile.TemporaryFile() as given,
+            (project or self.project).start("--json", *argv, stdin=_filled(given, stdin)) as process,
+        ):
             assert process.stdout is not None
             assert process.stderr is not None
             timers = [threading.Timer(HANG_SECONDS, process.kill)]
@@ -240,6 +311,7 @@ class World:
             for thread in (*timers, reading):
                 thread.start()
             for text in process.stdout:
+                output.append(text)
                 try:
                     line = json.loads(text)
                 except ValueError:
@@ -253,8 +325,20 @@ class World:
             for timer in timers:
                 timer.cancel()
         ended.errors = "".join(errors)
+        self._listen(ended, "".join(output))
         ended.status = None if ended.seconds >= HANG_SECONDS else status
         return ended
+
+    def _listen(self, ended: Ended, output: str) -> None:
+        """Note secrets, and messages that no command may print."""
+        text = f"{output}\n{ended.errors}"
+        command = " ".join(ended.argv)
+        for value in (self.token, self.password, self.login):
+            if any(form in text.encode() for form in needles(value)):
+                self.told.add(f"a secret is in the output of {command}")
+        found = [word for word in DEFECTS if word in ended.errors or word in str(ended.result.get("error"))]
+        if found:
+            self.told.add(f"{command} printed {found}: {ended.errors[-6000:]} {ended.result.get('error')}")
 
     # --- what holds ---------------------------------------------------------------------------------
 
@@ -314,12 +398,13 @@ class World:
             return not there
 
         eventually(as_expected)
-        repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker")]
+        repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker", "side")]
         kept = [
             f"+ {len(tags)} release tags of {repository}"
             for repository, tags in release_tags(self.server, repositories).items()
             if len(tags) > KEPT_RELEASES
         ]
+        kept += runs_kept(self.server, self.name)
         return sorted(there) + kept + local_leftovers(self.home, self.temporary)
 
     def _snapshot(self) -> frozenset[str]:
@@ -337,12 +422,20 @@ class World:
             state = now
 
     def exposed_secrets(self) -> list[str]:
-        """Files that others can read, here or on the server, with a secret."""
-        return exposed_secrets(self.server, self.home, (self.token, self.password))
+        """Files that others can read, here or on the server, with a secret; any file with the registry's password."""
+        exposed = exposed_secrets(self.server, self.home, (self.token, self.password, self.login))
+        return exposed + stored_secrets(self.server, (self.home, self.temporary), self.login)
 
     def foreign_touched(self) -> list[str]:
         """Objects of others that have changed."""
         return sorted(self._foreign_state() ^ self.foreign)
+
+
+def _filled(file: IO[bytes], text: str) -> IO[bytes]:
+    """The file with a text, to be read from its beginning."""
+    file.write(text.encode())
+    file.seek(0)
+    return file
 
 
 def _quoted(secret: str) -> str:

@@ -24,8 +24,19 @@ VALUE = planted()
         urllib.parse.quote(VALUE),
         base64.b64encode(VALUE.encode()).decode(),
         base64.b64encode(f"user:{VALUE}".encode()).decode(),
+        base64.urlsafe_b64encode(json.dumps({"username": "user", "password": VALUE}).encode()).decode(),
+        base64.b64encode(b'{"auth": "' + base64.b64encode(f"user:{VALUE}".encode()) + b'"}').decode(),
     ],
-    ids=["plain", "shell", "JSON", "URL", "base64", "base64 behind a name"],
+    ids=[
+        "plain",
+        "shell",
+        "JSON",
+        "URL",
+        "base64",
+        "base64 behind a name",
+        "X-Registry-Auth",
+        "a docker configuration in base64",
+    ],
 )
 def test_every_form_of_a_secret_is_recognised(text: str) -> None:
     """As it is, quoted for a shell, JSON or a URL, and in base64 behind a name."""
