@@ -27,7 +27,10 @@ _LAST_RUN = re.compile(r"\.job\.[^.\s]+\.old-[0-9a-f]+")
 """Name of the container of a job's last run, which stays for its log and its exit code when a deploy replaces it."""
 
 _FOLDERS = "/tmp /var/tmp /run /home /root /var/lib/ftl"
-_ENGINE_FOLDERS = ("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp")
+_ENGINE_FOLDERS = (
+    *("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp"),
+    "'/tmp/runc-process*'",  # of starts that a power cut has interrupted
+)
 
 # One script, for each call through this machine's engine takes a tenth of a second.
 _LOOK = f"""

@@ -148,9 +148,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("notifications", (notifications_track(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    cleans_jobs = (diff.makes_release and not watched(diff)) or diff.jobs.resumed
-    old_jobs = jobs.clean_track(diff.jobs) if cleans_jobs else ()
-    clean_up = (*clean_tracks(diff), old_jobs)
+    clean_up = (*clean_tracks(diff), _old_jobs(diff))
     yield Stage("clean up", (*clean_up, _certificates(diff)))
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
     # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
@@ -217,6 +215,13 @@ def _routes(diff: Diff) -> Track:
 def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
     return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
+
+
+def _old_jobs(diff: Diff) -> Track:
+    """Also without a release: a deploy that was interrupted after its switch leaves some."""
+    if watched(diff) or (diff.request.same_release and not diff.jobs.resumed):
+        return ()
+    return jobs.clean_track(diff.jobs, running=diff.makes_release)
 
 
 def _certificates(diff: Diff) -> Track:

@@ -183,3 +183,20 @@ def test_only_the_last_run_of_replaced_containers_is_kept() -> None:
     remove = first(found, s.RemoveJobs)
     assert isinstance(remove, s.RemoveJobs)
     assert [one.name for one in remove.containers] == ["shop.job.nightly.old-1"]
+
+
+def test_what_a_deploy_left_that_was_cut_after_its_switch_goes_with_the_next_one() -> None:
+    """Without a release of its own; the last run stays, and so does one that runs. Then nothing is left to do."""
+    asked = project(jobs=(NIGHTLY,))
+    last, idle = (
+        made(asked, name="shop.job.nightly.old-1", state="exited"),
+        made(asked, name="shop.job.nightly.old-2"),
+    )
+    found = plan(asked, deployed(asked, made(asked), last, idle))
+    assert kinds(found) == ["RemoveJobs"]
+    remove = first(found, s.RemoveJobs)
+    assert isinstance(remove, s.RemoveJobs)
+    assert [one.name for one in remove.containers] == ["shop.job.nightly.old-2"]
+    running = made(asked, name="shop.job.nightly.old-2", state="running")
+    for left in ((last,), (running,), (replace(last, created=1), running)):
+        assert plan(asked, deployed(asked, made(asked), *left)).empty

@@ -137,8 +137,13 @@ def stop_track(observed: Observed, services: Sequence[str]) -> Track:
     return tuple(steps)
 
 
-def clean_track(diff: JobsDiff) -> Track:
-    """Remove old containers. The last one that ran stays, for its log and its exit code."""
+def clean_track(diff: JobsDiff, *, running: bool) -> Track:
+    """Remove old containers. The last one that ran stays, for its log and its exit code.
+
+    Args:
+        diff: The jobs.
+        running: Also those that run: they may have ended by then. If not, the engine refuses, and they stay.
+    """
     removed = {container.labels[labels.JOB] for container in diff.removed}
     removed |= {container.labels[labels.JOB] for container in diff.old} - {
         change.name for change in diff.changes
@@ -156,7 +161,7 @@ def clean_track(diff: JobsDiff) -> Track:
         ran = container.state != "created" and ".new-" not in container.name
         if ran and name not in kept | removed:
             kept.add(name)
-        elif ".new-" not in container.name:
+        elif ".new-" not in container.name and (running or container.state != "running"):
             remove.append(container)
     return (RemoveJobs(_refs(remove)),) if remove else ()
 
