@@ -128,7 +128,8 @@ class World:
         self.home = folder / "home"
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
-        user = {**environment(self.home), "TMPDIR": str(self.temporary)}
+        # In Python's development mode asyncio and FTL tell of what nobody waited for or closed.
+        user = {**environment(self.home), "TMPDIR": str(self.temporary), "PYTHONDEVMODE": "1"}
         self.project = Project(folder / "project", user)
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
@@ -337,6 +338,8 @@ class World:
             if any(form in text.encode() for form in needles(value)):
                 self.told.add(f"a secret is in the output of {command}")
         found = [word for word in DEFECTS if word in ended.errors or word in str(ended.result.get("error"))]
+        if ended.errors.rstrip().endswith("KeyboardInterrupt") and "/src/ftl/" not in ended.errors:
+            return  # Python itself was still starting
         if found:
             self.told.add(f"{command} printed {found}: {ended.errors[-6000:]} {ended.result.get('error')}")
 

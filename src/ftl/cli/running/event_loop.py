@@ -26,7 +26,13 @@ def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T
     """Run the work; the terminal is left clean however it ends."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
     try:
-        return asyncio.run(_run_until_signal(work, reporter, lambda: _give_up(options, command, reporter)))
+        running = _run_until_signal(
+            work,
+            reporter,
+            lambda: _give_up(options, command, reporter),
+            shows_strays=options.verbose > 1 or sys.flags.dev_mode,
+        )
+        return asyncio.run(running)
     finally:
         reporter.close()
 
@@ -41,15 +47,28 @@ def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
 
 
 async def _run_until_signal(
-    work: Callable[[Emit], Awaitable[T]], reporter: Reporter, give_up: Callable[[], NoReturn]
+    work: Callable[[Emit], Awaitable[T]],
+    reporter: Reporter,
+    give_up: Callable[[], NoReturn],
+    *,
+    shows_strays: bool,
 ) -> T:
     """Run the work; the first signal cancels it.
+
+    Args:
+        work: Takes the function that reports events.
+        reporter: Has that function.
+        give_up: Called by the second signal.
+        shows_strays: Whether an exception that nobody waited for is shown as a traceback. When a connection is lost,
+            several tasks fail, and the first failure is the one that is reported.
 
     Raises:
         Interrupted: A signal stopped the work; its cause is an error of the cleanup, if there was one.
     """
     stop = _Stop(asyncio.current_task(), give_up)
     loop = asyncio.get_running_loop()
+    if not shows_strays:
+        loop.set_exception_handler(lambda _loop, _context: None)
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
             loop.add_signal_handler(number, stop)
