@@ -1,4 +1,4 @@
-"""Start of child processes, the objects that get their output, and their end with the event loop.
+"""Start of child processes, their output, and their end with the event loop.
 
 A child is reaped by asyncio's child watcher alone. `Popen.poll` reaps, too, and asyncio calls it for each signal and
 for `close` (Python 3.11 to 3.13): for a child that has just ended it takes the status away from the watcher, which

@@ -104,7 +104,7 @@ class FramedProcess(Process):
         self._child = transport
 
     def close(self) -> None:
-        """Kill it if it still runs, and close its pipes, which the ssh master may keep open. Idempotent."""
+        """Kill it if it still runs, and close its pipes, which the ssh master may keep. Idempotent."""
         self._child.close()
 
     async def begun(self) -> str | None:
