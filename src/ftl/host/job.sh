@@ -23,6 +23,7 @@ report() { # TEXT
 }
 
 report_end() {
+    remember
     # shellcheck disable=SC2046
     set -- $(inspect '{{.State.ExitCode}} {{.State.OOMKilled}}' "$id")
     case $* in
@@ -34,6 +35,24 @@ report_end() {
 
 inspect() {
     docker inspect --type container -f "$1" "$2" 2>/dev/null
+}
+
+# Writes how the container's last run ended among the release records: the engine forgets it when the next one starts,
+# and when a deploy replaces the container. One line a run: start, end, status, whether it lacked memory; the newest first.
+remember() {
+    run=$(inspect '{{.State.StartedAt}} {{.State.FinishedAt}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Running}}' "$id")
+    case $run in
+    *' false') run=${run% false} ;;
+    *) return ;; # it runs, or is gone
+    esac
+    case $run in 0001-*) return ;; esac
+    earlier=$(docker cp "ftl-state:/ftl/$project/$job.runs" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null)
+    case $earlier in "$run"*) return ;; esac
+    place=$(mktemp -d) || return
+    # By a tar stream: a docker command from a snap sees no file in /tmp.
+    printf '%s\n' "$run" ${earlier:+"$earlier"} | sed 10q >"$place/$job.runs"
+    tar -C "$place" -cf - "$job.runs" | docker cp - "ftl-state:/ftl/$project" >/dev/null 2>&1
+    rm -rf "$place"
 }
 
 look() {
@@ -89,26 +108,46 @@ start() {
     [ "$mode" = now ] || is_due || exit 0
     # The run of an earlier release goes on in its own container.
     [ -z "$(docker ps -q --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")" ] || answer running
+    remember
     # From here on by its ID: a deploy may give the name to another container while this one runs.
     failure=$(docker start "$id" 2>&1 >/dev/null)
+}
+
+# The run is identified by its start: a script that is late must not stop the next one.
+is_running() { # status 1: it has ended; 2: the engine does not answer
+    now_is=$(inspect '{{.State.Running}} {{.State.StartedAt}}' "$id")
+    [ "$now_is" != "true $begun" ] || return 0
+    [ -n "$now_is" ] || docker ps -q >/dev/null 2>&1 || return 2
+    return 1
+}
+
+end_of_run() {
+    # After a restart of the engine the next run may have begun: its end is not ours to tell.
+    case $now_is in "false $begun") report_end ;; esac
+    exit 0
 }
 
 # The engine may restart meanwhile, and `docker wait` end.
 stop_in_time() {
     end=$(($(date +%s) + seconds))
+    begun=$(inspect '{{.State.StartedAt}}' "$id")
     while :; do
-        running=$(inspect '{{.State.Running}}' "$id")
-        if [ "$running" = false ]; then
-            report_end
-            exit 0
-        fi
-        [ -z "$running" ] && docker ps -q >/dev/null 2>&1 && exit 0 # it has ended, and a deploy has removed it
+        is_running
+        [ "$?" != 1 ] || end_of_run
         left=$((end - $(date +%s)))
         [ "$left" -gt 0 ] || break
         timeout "$left" docker ${socket:+--host "unix://$socket"} wait "$id" >/dev/null 2>&1
         sleep 0.2
     done
-    docker stop -t 10 "$id" >/dev/null
+    # Again and again: an engine that restarts just then refuses, and nobody else would stop this run.
+    pause=1
+    until docker stop -t 10 "$id" >/dev/null 2>&1; do
+        sleep "$pause"
+        [ "$pause" -ge 60 ] || pause=$((pause * 2))
+        is_running
+        [ "$?" != 1 ] || break
+    done
+    remember
     report "was stopped by its timeout, after $seconds s"
 }
 

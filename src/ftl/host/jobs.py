@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
 from ftl.common.suggestions import closest_match
 from ftl.config.values.schedule import InvalidSchedule, Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.errors import FtlError, UsageError
+from ftl.errors import UsageError
+from ftl.host.job_runs import RUNS, JobRun, moment_of, stored_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,26 +25,13 @@ GRACE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class JobRun:
-    """A run that has ended.
-
-    Attributes:
-        started: RFC 3339.
-    """
-
-    started: str
-    seconds: float
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobState:
     """A job on its server.
 
     Attributes:
         container: Name of the container that cron starts.
         next: RFC 3339; empty where its labels cannot be read, or it is stopped.
-        last: The last run that has ended; None: it has not run since its containers were removed.
+        runs: The runs that have ended, newest first, at most RUNS.
         since: Start of the run that is under way; empty without one.
         problem: Why it needs attention; empty if it does not.
         stopped: Its service was stopped by `ftl stop`, and cron does not start it.
@@ -56,10 +43,15 @@ class JobState:
     timezone: str
     container: str
     next: str
-    last: JobRun | None
+    runs: tuple[JobRun, ...]
     since: str
     problem: str
     stopped: bool = False
+
+    @property
+    def last(self) -> JobRun | None:
+        """The last run that has ended, also while another one is under way; None: there was none."""
+        return self.runs[0] if self.runs else None
 
     @property
     def running(self) -> bool:
@@ -74,8 +66,10 @@ class JobState:
             "schedule": self.schedule,
             "timezone": self.timezone,
             "next": self.next or None,
-            "last": asdict(self.last) if self.last is not None else None,
+            "last": self.last.fields() if self.last is not None else None,
             "running": self.running,
+            "running_since": self.since or None,
+            "runs": [run.fields() for run in self.runs],
             "problem": self.problem or None,
         }
 
@@ -97,9 +91,13 @@ async def job_states(
             key = (container.labels[labels.PROJECT], container.labels[labels.JOB])
             by_job.setdefault(key, []).append(container)
     every = [container for group in by_job.values() for container in group]
-    inspected = await gather(engine.container(container.id) for container in every)
+    inspected, read = await gather2(
+        gather(engine.container(container.id) for container in every),
+        gather(stored_runs(engine, project, job) for project, job in by_job),
+    )
     states = {container.id: state for container, state in zip(every, inspected, strict=True)}
-    jobs = (_state(key, group, states, moment) for key, group in sorted(by_job.items()))
+    stored = dict(zip(by_job, read, strict=True))
+    jobs = (_state(key, group, states, stored[key], moment) for key, group in sorted(by_job.items()))
     return tuple(state for state in jobs if state is not None)
 
 
@@ -128,6 +126,7 @@ def _state(
     key: tuple[str, str],
     containers: Sequence[Container],
     states: dict[str, ContainerState | None],
+    stored: Iterable[JobRun],
     now: datetime,
 ) -> JobState | None:
     """The state of a job; None where only replaced containers of it are left."""
@@ -141,8 +140,11 @@ def _state(
     known = [state for container in containers if (state := states[container.id]) is not None]
     running = [state for state in known if state.running]
     ended = [state for state in known if not state.running and _has_run(state)]
-    newest = max(ended, key=lambda state: state.started, default=None)
-    last = _run(newest) if newest is not None else None
+    by_start = {run.started: run for run in stored}
+    for state in ended:
+        by_start[state.started] = JobRun.of(state.started, state.finished, state.exit_code, state.oom_killed)
+    runs = tuple(by_start[start] for start in sorted(by_start, reverse=True))[:RUNS]
+    last = runs[0] if runs else None
     since = running[0].started if running else ""
     schedule, zone, limit = _schedule(live)
     problem, following = "", ""
@@ -156,8 +158,7 @@ def _state(
             following = _rfc3339(next(schedule.after(now, zone)))
             created = datetime.fromtimestamp(live.created, UTC)
             missed = _missed(schedule.before(now - GRACE, zone), created, last)
-        if not running:
-            problem = missed or _failed(newest, last, limit)
+        problem = ("" if running else missed) or _failed(last, limit)
     return JobState(
         name=name,
         service=live.labels[labels.SERVICE],
@@ -165,7 +166,7 @@ def _state(
         timezone=str(zone),
         container=live.name,
         next=following,
-        last=last,
+        runs=runs,
         since=since,
         problem=problem,
         stopped=stopped,
@@ -195,16 +196,16 @@ def _schedule(container: Container) -> tuple[Schedule | None, tzinfo, float]:
 
 def _missed(due: datetime, created: datetime, last: JobRun | None) -> str:
     """The problem that a run which was due did not come; one that was still running then counts as come."""
-    ended = _moment(last.started) + timedelta(seconds=last.seconds) if last is not None else created
+    ended = moment_of(last.started) + timedelta(seconds=last.seconds) if last is not None else created
     if due - GRACE < created or due <= ended + GRACE:
         return ""
     return f"it did not run when it was due, at {_rfc3339(due)}"
 
 
-def _failed(state: ContainerState | None, last: JobRun | None, limit: float) -> str:
+def _failed(last: JobRun | None, limit: float) -> str:
     if last is None or last.exit_code == 0:
         return ""
-    if state is not None and state.oom_killed:
+    if last.oom_killed:
         return "its last run had too little memory (out of memory)"
     if last.seconds >= limit:
         return f"its last run was stopped by its timeout, after {limit:g} s"
@@ -213,20 +214,6 @@ def _failed(state: ContainerState | None, last: JobRun | None, limit: float) -> 
 
 def _has_run(state: ContainerState) -> bool:
     return bool(state.started) and not state.started.startswith("0001-")
-
-
-def _run(state: ContainerState) -> JobRun:
-    seconds = (_moment(state.finished) - _moment(state.started)).total_seconds()
-    return JobRun(state.started, round(max(0.0, seconds), 3), state.exit_code)
-
-
-def _moment(timestamp: str) -> datetime:
-    """An engine's time, which has nanoseconds."""
-    head, _, fraction = timestamp.removesuffix("Z").partition(".")
-    try:
-        return datetime.fromisoformat(f"{head[:19]}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
-    except ValueError:
-        raise FtlError(f"the engine wrote a time that cannot be read: {timestamp}") from None
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -19,16 +19,16 @@ project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figur
 shift 9
 switch=$1 store=$2 records=$3
 IFS= read -r key && IFS= read -r holder && IFS= read -r result || exit 2
-names='' files='' forward='' back='' old='' idle='' fresh='' jobs=''
+names='' files='' forward='' back='' old='' idle='' fresh='' owners='' jobs=''
 while read -r kind first second third fourth; do
     case $kind in
     service)
-        names="$names $first" files="$files $project.$first"
+        service=$first names="$names $first" files="$files $project.$first"
         back="$back $project.$first=$second" forward="$forward$third "
         ;;
     old) old="$old $first" ;;
     idle) idle="$idle $first" ;;
-    new) fresh="$fresh $first" ;;
+    new) fresh="$fresh $first" owners="$owners $first=$service" ;;
     job) jobs="$jobs $first $second $third $fourth" ;;
     esac
 done
@@ -59,9 +59,42 @@ inspect() {
 '{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$@" </dev/null 2>/dev/null
 }
 
+# Lines "ID RESTARTS" of the new containers.
 restarts() {
     # shellcheck disable=SC2086
-    inspect $fresh | awk '{ sum += $3 } END { print sum + 0 }'
+    inspect $fresh | awk '{ print $1, $3 }'
+}
+
+# How often new containers were restarted since the switch, and of which services: "3 web, worker". "again" after a
+# restart of the engine, which counts from 0.
+restarted_since() {
+    {
+        echo "$restarted" | sed 's/^/was /'
+        restarts | sed 's/^/now /'
+    } | awk -v owners="$owners" '
+BEGIN {
+    count = split(owners, list, " ")
+    for (each = 1; each <= count; each++) { split(list[each], pair, "="); owner[pair[1]] = pair[2] }
+}
+$1 == "was" { was[$2] = $3 }
+$1 == "now" {
+    more = $3 - was[$2]
+    if (more < 0) again = 1
+    if (more > 0) {
+        sum += more
+        if (!(owner[$2] in seen)) { seen[owner[$2]]; services = services (services ? ", " : "") owner[$2] }
+    }
+}
+END { if (again) print "again"; else print sum + 0, services }'
+}
+
+# The services of containers, once each: "web, worker".
+services_of() { # ID...
+    for id; do
+        for pair in $owners; do
+            [ "${pair%%=*}" != "$id" ] || echo "${pair#*=}"
+        done
+    done | awk '!($0 in seen) { seen[$0]; text = text (text ? ", " : "") $0 } END { print text }'
 }
 
 # A service whose requests fail: five of them at least, one in ten, and three times as many as before the switch.
@@ -124,22 +157,23 @@ look() {
         case $fresh in *"$id"*) ;; *) continue ;; esac
         # `ftl stop` takes the restart policy away.
         [ "$policy" = "${wanted%%:*}" ] || { echo taken; break; }
-        case $status in exited | dead) [ "$policy" = no ] || { echo exited; break; } ;; esac
+        case $status in exited | dead) [ "$policy" = no ] || echo "$id" ;; esac
     done)
     case $stopped in
-    taken)
+    *taken*)
         ended='another operation has stopped it'
         return
         ;;
-    exited)
-        finding='its containers exited'
+    ?*)
+        # shellcheck disable=SC2086
+        finding="containers of $(services_of $stopped) exited"
         return
         ;;
     esac
-    count=$(restarts)
-    [ "$count" -ge "$restarted" ] || restarted=$count # the engine was restarted
-    if [ $((count - restarted)) -ge 2 ]; then
-        finding="its containers were restarted $((count - restarted)) times"
+    count=$(restarted_since)
+    [ "$count" != again ] || { restarted=$(restarts) count=0; }
+    if [ "${count%% *}" -ge 2 ]; then
+        finding="containers of ${count#* } were restarted ${count%% *} times"
         return
     fi
     age=$(($(now) - switched))

@@ -10,8 +10,11 @@ import pytest
 
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
+from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
+from ftl.host.job_runs import FOLDER, STORE
 from ftl.host.jobs import JobState, find_job, read_jobs
+from ftl.releases.store import CONTAINER, ROOT, ensure_store
 from tests.support.fake_engine import FakeEngine
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -27,7 +30,8 @@ class Engine(FakeEngine):
     async def container(self, name: str) -> object:  # type: ignore[override]
         """The state with the test's times."""
         state = await super().container(name)
-        assert state is not None
+        if state is None:
+            return None
         started, finished, code, running = self.times.get(state.name, (NEVER, NEVER, 0, False))
         return replace(state, started=started, finished=finished, exit_code=code, running=running)
 
@@ -42,6 +46,7 @@ def job(
     old: tuple[str, str, int, bool] | None = None,
     created: str = "2026-03-01T00:00:00",
     suffix: str = "",
+    stored: str = "",
 ) -> JobState:
     """The job nightly, due at 03:15."""
     engine = Engine()
@@ -54,6 +59,8 @@ def job(
         labels.WHEN: "15 03 * * * both UTC 1800",
     }
     spec = ContainerSpec(image="web", labels=marks, restart="no")
+    asyncio.run(ensure_store(engine, "web"))
+    asyncio.run(engine.put_archive(STORE, FOLDER, tar_archive({"shop/nightly.runs": stored.encode()})))
     names = [f"shop.job.nightly{suffix}", *(["shop.job.nightly.old-1"] if old else [])]
     for name in names:
         asyncio.run(engine.create(name, spec))
@@ -112,6 +119,38 @@ def test_the_last_run_may_be_that_of_a_replaced_container() -> None:
     assert "status 4" in failed.problem
     running = job(old=("2026-03-02T03:15:00Z", NEVER, 0, True), created="2026-03-02T04:00:00")
     assert running.running
+
+
+FAILED = "2026-03-01T03:15:00.5Z 2026-03-01T03:15:02.5Z 3 false"
+LACKED = "2026-02-28T03:15:00Z 2026-02-28T03:16:00Z 137 true"
+
+
+def test_the_last_run_is_known_while_the_next_one_is_under_way() -> None:
+    """The engine has forgotten it; a line that cannot be read counts for nothing."""
+    found = job("2026-03-02T03:15:00Z", NEVER, running=True, stored=f"{FAILED}\nmoon 3\n{LACKED}\n")
+    assert (found.running, found.since) == (True, "2026-03-02T03:15:00Z")
+    assert [run.exit_code for run in found.runs] == [3, 137]
+    fields = found.fields()
+    assert fields["last"] == {"started": "2026-03-01T03:15:00.5Z", "seconds": 2.0, "exit_code": 3}
+    assert (fields["running_since"], fields["problem"]) == (
+        "2026-03-02T03:15:00Z",
+        "its last run ended with status 3",
+    )
+
+
+def test_a_deploy_does_not_make_a_job_forget_its_runs() -> None:
+    """Its containers are new; a run that the engine knows, too, is told of once."""
+    found = job(created="2026-03-02T12:00:00", stored=f"{LACKED}\n")
+    assert found.last is not None
+    assert "out of memory" in found.problem
+    times = FAILED.split()
+    again = job(times[0], times[1], 3, stored=f"{FAILED}\n{LACKED}\n")
+    assert [run.exit_code for run in again.runs] == [3, 137]
+
+
+def test_runs_are_stored_among_the_release_records() -> None:
+    """Whose place `ftl.host` names by itself."""
+    assert (STORE, FOLDER) == (CONTAINER, ROOT)
 
 
 def test_an_unknown_job_is_refused_with_a_similar_name() -> None:

@@ -29,8 +29,18 @@ DOCKER = """#!/bin/sh
 case "$*" in
 *cp*ftl-state:/ftl/shop/notify*) tar -C "$HOME/state" -cf - notify ;;
 *--type*ftl.when*) cat "$HOME/when" ;;
+*cp*ftl-state:/ftl/shop/nightly.runs*) [ ! -e "$HOME/state/nightly.runs" ] || tar -C "$HOME/state" -cf - nightly.runs ;;
+*cp*-*ftl-state:/ftl/shop*) tar -C "$HOME/state" -xf - ;;
+*--type*FinishedAt*) echo "$(cat "$HOME/began") T9 $(cat "$HOME/exit") $(cat "$HOME/running")" ;;
 *--type*ExitCode*) cat "$HOME/exit" ;;
-*--type*Running*) cat "$HOME/running" ;;
+*--type*Running*) echo "$(cat "$HOME/running") $(cat "$HOME/began")" ;;
+*--type*StartedAt*) cat "$HOME/began" ;;
+*stop*)
+    read -r refusals <"$HOME/refusals" || exit 0
+    echo "$((refusals - 1))" >"$HOME/refusals"
+    [ "$refusals" -le 0 ] || exit 1
+    echo false >"$HOME/running"
+    ;;
 *start*) [ ! -e "$HOME/refuses" ] || { echo 'invalid env PASSWORD=hunter2' >&2; exit 1; } ;;
 *info*) echo "$HOME" ;;
 esac
@@ -71,6 +81,13 @@ class Server:
         (self.home / "when").write_text(f"{ALWAYS} {seconds} 0001-01-01T00:00:00Z 5ca1ab1e shop nightly\n")
         (self.home / "exit").write_text(exit_code)
         (self.home / "running").write_text(running)
+        (self.home / "began").write_text("T1")
+        (self.home / "refusals").write_text("0\n")
+
+    @property
+    def runs(self) -> list[str]:
+        """The lines of the runs that were stored, newest first."""
+        return (self.home / "state/nightly.runs").read_text().splitlines()
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run a script as cron does, without what it puts before our PATH."""
@@ -148,6 +165,32 @@ def test_a_message_says_how_a_job_failed(
     server.cron()
     (post,) = receiver.posts
     assert post.fields["text"] == f"shop: the job nightly {words}, on shop.example.com"
+
+
+def test_the_last_runs_are_stored_before_the_engine_forgets_them(tmp_path: Path) -> None:
+    """Also one whose script is gone, as after a reboot: the next one stores it, once, and before it starts the job."""
+    server = Server(tmp_path)
+    server.job(exit_code="3 false")
+    assert server.cron().returncode == 0
+    assert server.runs == ["T1 T9 3 false"]
+    (tmp_path / "began").write_text("T2")
+    assert server.cron().returncode == 0
+    assert server.runs == ["T2 T9 3 false", "T1 T9 3 false"]
+    assert server.cron().returncode == 0
+    for number in range(3, 15):
+        (tmp_path / "began").write_text(f"T{number}")
+        server.cron()
+    assert (len(server.runs), server.runs[0]) == (10, "T14 T9 3 false")
+
+
+def test_a_job_is_stopped_by_its_timeout_although_the_engine_refuses_at_first(tmp_path: Path) -> None:
+    """An engine that restarts just then: nobody else would stop the run."""
+    server = Server(tmp_path)
+    server.job(exit_code="143 false", seconds=0, running="true")
+    (tmp_path / "refusals").write_text("2\n")
+    assert server.cron().returncode == 0
+    assert (tmp_path / "running").read_text() == "false\n"
+    assert server.runs == ["T1 T9 143 false"]
 
 
 def test_a_job_that_does_not_start_is_posted_without_the_engine_s_reason(

@@ -13,7 +13,7 @@ import pytest
 from ftl.common.programs import program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 DOCKER = """#!/bin/sh
@@ -81,13 +81,15 @@ class Server:
         for name, text in files.items():
             (self.home / name).write_text(text)
 
-    def watch(self, then: Callable[[], None] = lambda: None) -> dict[str, object]:
+    def watch(
+        self, then: Callable[[], None] = lambda: None, *, more: Sequence[str] = ()
+    ) -> dict[str, object]:
         """Run the script to its end; `then` is called once it has seen the switch."""
         self.set(paused="")
         script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "watch.sh")
         done = subprocess.run(
             ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *ARGUMENTS, "ftl-state", "/ftl/shop"],
-            input="\n".join([str(self.home), *LINES, ""]),
+            input="\n".join([str(self.home), *LINES, *more, ""]),
             env={"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -159,11 +161,27 @@ def test_few_errors_and_errors_of_others_are_no_reason(server: Server) -> None:
     assert result["outcome"] == "passed"
 
 
+def test_the_reason_names_the_services_whose_containers_fail(server: Server) -> None:
+    """Of two services, those whose new containers were restarted; one that goes on is not named."""
+    lines = [
+        "service worker r1-worker r2-worker",
+        "new f0",
+        "new f1",
+        "service idle r1-idle r2-idle",
+        "new aa",
+    ]
+    more = "f0 running 1 always always\nf1 running 0 always always\naa running 4 always always\n"
+    server.set(states=STATES + more, live="r2-web\nr2-worker\nr2-idle\n")
+    changed = STATES.replace("e3 running 0", "e3 running 1") + more.replace("f1 running 0", "f1 running 2")
+    result = server.watch(then=lambda: server.set(states=changed), more=lines)
+    assert result["reason"] == "containers of web, worker were restarted 3 times"
+
+
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        ("e3 restarting 3 always always", "its containers were restarted 3 times"),
-        ("e3 exited 0 always always", "its containers exited"),
+        ("e3 restarting 3 always always", "containers of web were restarted 3 times"),
+        ("e3 exited 0 always always", "containers of web exited"),
     ],
 )
 def test_containers_that_exit_are_a_reason(server: Server, state: str, reason: str) -> None:

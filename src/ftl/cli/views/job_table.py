@@ -27,6 +27,7 @@ def _row(job: JobState, now: datetime) -> tuple[str, ...]:
     last = "never ran"
     if job.running:
         last = f"running for {age(seconds_since(job.since, now))}"
+        last += f"; {job.problem}" if job.problem else ""
     elif job.problem:
         last = job.problem
     elif job.last is not None:

@@ -125,7 +125,7 @@ def test_the_output_of_login_scripts_is_a_warning_with_its_first_line() -> None:
 def test_a_job_that_failed_fails_the_examination() -> None:
     """With what is wrong, and what to look at; one that is well says when it runs next."""
     job = JobState(
-        "nightly", "web", "15 3 * * *", "UTC", "shop.job.nightly", "2026-03-03T03:15:00Z", None, "", ""
+        "nightly", "web", "15 3 * * *", "UTC", "shop.job.nightly", "2026-03-03T03:15:00Z", (), "", ""
     )
     assert server.judge_job(job).level == "ok"
     failed = server.judge_job(replace(job, problem="its last run ended with status 3"))

@@ -1,0 +1,74 @@
+"""Runs of jobs that have ended, as the script that starts them stores them (job.sh)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+
+RUNS = 10
+"""Runs of a job that are told of; the script on the server stores as many."""
+
+STORE = "ftl-state"
+FOLDER = "/ftl"
+"""Container of the release records and their folder in it (`ftl.releases.store`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A run that has ended.
+
+    Attributes:
+        started: RFC 3339.
+        oom_killed: It had too little memory.
+    """
+
+    started: str
+    seconds: float
+    exit_code: int
+    oom_killed: bool = False
+
+    @classmethod
+    def of(cls, started: str, finished: str, exit_code: int, oom_killed: bool) -> JobRun:
+        """A run by an engine's times.
+
+        Raises:
+            FtlError: They cannot be read.
+        """
+        seconds = (moment_of(finished) - moment_of(started)).total_seconds()
+        return cls(started, round(max(0.0, seconds), 3), exit_code, oom_killed)
+
+    def fields(self) -> dict[str, object]:
+        """Its fields in `--json` output."""
+        return {"started": self.started, "seconds": self.seconds, "exit_code": self.exit_code}
+
+
+async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
+    """The last runs of a job, newest first, at most `RUNS`: also those of containers that are gone. One API call."""
+    name = f"{job}.runs"
+    files = await engine.get_archive(STORE, f"{FOLDER}/{project}/{name}") or {}
+    runs = []
+    for line in files.get(name, b"").decode("utf-8", "replace").splitlines():
+        with suppress(ValueError, FtlError):
+            started, finished, code, oom = line.split()
+            runs.append(JobRun.of(started, finished, int(code), oom == "true"))
+    return runs
+
+
+def moment_of(timestamp: str) -> datetime:
+    """An engine's time, which has nanoseconds.
+
+    Raises:
+        FtlError: It cannot be read.
+    """
+    head, _, fraction = timestamp.removesuffix("Z").partition(".")
+    try:
+        return datetime.fromisoformat(f"{head[:19]}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
+    except ValueError:
+        raise FtlError(f"the engine wrote a time that cannot be read: {timestamp}") from None
