@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
 
 RUNS = 10
-"""Runs of a job that are told of; the script on the server stores as many."""
+"""Runs of a job that are listed; the script on the server stores as many."""
 
 STORE = "ftl-state"
 FOLDER = "/ftl"
@@ -50,7 +50,7 @@ class JobRun:
 
 
 async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
-    """The last runs of a job, newest first, at most `RUNS`: also those of containers that are gone. One API call."""
+    """The last runs of a job, also of containers that are gone; newest first. One API call."""
     name = f"{job}.runs"
     files = await engine.get_archive(STORE, f"{FOLDER}/{project}/{name}") or {}
     runs = []
