@@ -100,7 +100,7 @@ class Server:
         then()
         (self.home / "paused").unlink()
         report = self.home / "r2.watch.json"
-        self._wait(report.exists)
+        self._wait(lambda: report.exists() and report.read_text().endswith("\n"))  # it is not written at once
         result: dict[str, object] = json.loads(report.read_text())
         return result
 
