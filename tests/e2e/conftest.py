@@ -10,9 +10,9 @@ from lab import engine as lab_engine
 from lab import images
 from lab.servers import Lab, Server
 from tests.e2e.support.project import remove_images
-from tests.e2e.transfer_images import busybox as shell_program
-from tests.e2e.transfer_images import run
-from tests.e2e.transfer_stage import Bench, Fleet, forget
+from tests.e2e.support.transfer import OwnImages, TransferServers, forget
+from tests.e2e.support.transfer_images import busybox as shell_program
+from tests.e2e.support.transfer_images import run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
@@ -85,15 +85,15 @@ def server_factory(lab: Lab) -> Iterator[ServerFactory]:
 
 
 @pytest.fixture(scope="session")
-def fleet(lab: Lab) -> Fleet:
+def transfer_servers(lab: Lab) -> TransferServers:
     """This worker's servers of each kind, for transfers: a test leaves no images there."""
-    return Fleet(lab)
+    return TransferServers(lab)
 
 
 @pytest.fixture
-def target(fleet: Fleet) -> Iterator[Server]:
+def target(transfer_servers: TransferServers) -> Iterator[Server]:
     """A server without images, and that keeps nothing."""
-    server = fleet.server("bookworm", "overlay2")
+    server = transfer_servers.server("bookworm", "overlay2")
     yield server
     server.run("sh", "-c", "docker rmi --force $(docker images --quiet) 2>/dev/null", check=False)
     forget(server)
@@ -112,9 +112,9 @@ def shell(engine: str) -> bytes:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, shell: bytes, lab: Lab) -> Iterator[Bench]:
+def own_images(request: pytest.FixtureRequest, shell: bytes, lab: Lab) -> Iterator[OwnImages]:
     """Images of the test's own, removed from this machine when it ends."""
-    made = Bench(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower(), shell)
+    made = OwnImages(f"{lab.run}-{abs(hash(request.node.nodeid)) % 10**8}".lower(), shell)
     yield made
 
     async def clean() -> None:

@@ -222,7 +222,7 @@ def test_the_users_certificate_is_checked_before_anything_is_sent(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """One for another host is exit code 2 with the line in ftl.yaml, without a connection to the server."""
-    from tests.e2e.authority import self_signed
+    from tests.e2e.support.authority import self_signed
 
     project = lab_project(ftl, server)
     chain, key = self_signed("elsewhere.example.com")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab.load import Load, Request, Target
-from tests.e2e.echo import free_port
+from tests.e2e.support.echo import free_port
 from tests.e2e.support.project import DOCKERFILE, unique
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.sshd import Sshd, make_key
+from tests.e2e.support.sshd import Sshd, make_key
 
 from ftl.engine.api import Engine
 from ftl.errors import ServerError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.support.project import DOCKERFILE, lab_project
-from tests.e2e.transfer_stage import unchanged
+from tests.e2e.support.transfer import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import signal
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.echo import add_echo
+from tests.e2e.support.echo import add_echo
 from tests.e2e.support.project import LabProject, lab_project
 
 if TYPE_CHECKING:

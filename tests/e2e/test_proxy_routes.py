@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.load import Target
-from tests.e2e.authority import self_signed
+from tests.e2e.support.authority import self_signed
 from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 
 from ftl.engine.specs import ContainerSpec

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lab import images, peers
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
-from tests.e2e.registry_deployer import (
+from tests.e2e.support.project import lab_project, unique
+from tests.e2e.support.registry_deployer import (
     PASSWORD,
     READY,
     USERS,
@@ -21,7 +22,6 @@ from tests.e2e.registry_deployer import (
     registry_findings,
     run_on_terminal,
 )
-from tests.e2e.support.project import lab_project, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
-from tests.e2e import docker_repository
+from tests.e2e.support import docker_repository
 from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:

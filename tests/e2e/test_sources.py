@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images as lab_images
-from tests.e2e.transfer_faults import Cut, Exchange, Fault, relay
-from tests.e2e.transfer_images import Made, engine_of, layer, load, run
+from tests.e2e.support.transfer_faults import Cut, Exchange, Fault, relay
+from tests.e2e.support.transfer_images import Made, engine_of, layer, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.echo import IMAGE, PORT, add_echo
+from tests.e2e.support.echo import IMAGE, PORT, add_echo
 from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:

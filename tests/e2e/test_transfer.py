@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.transfer_images import Ends, Form, Made, ends, engine_of, load, run
-from tests.e2e.transfer_stage import Bench, Fleet, left_behind, printed
+from tests.e2e.support.transfer import OwnImages, TransferServers, left_behind, printed
+from tests.e2e.support.transfer_images import Ends, Form, Made, ends, engine_of, load, run
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer import TransferResult, send, send_many
@@ -40,9 +40,9 @@ TARGETS = [
 
 
 @pytest.fixture(scope="session", params=TARGETS, ids="-".join)
-def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
+def machine(request: pytest.FixtureRequest, transfer_servers: TransferServers) -> Server:
     """A server of each kind."""
-    return fleet.server(*request.param)
+    return transfer_servers.server(*request.param)
 
 
 @pytest.fixture
@@ -61,65 +61,73 @@ async def bring(
     return await send(between.source, here, between.target, tag=there, info=between.info, emit=emitted.append)
 
 
-def test_a_first_image_is_sent_whole_and_runs(target: Server, bench: Bench) -> None:
+def test_a_first_image_is_sent_whole_and_runs(target: Server, own_images: OwnImages) -> None:
     """All of its layers are sent, it is tagged, and no staging tag stays."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            return await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
+            return await bring(
+                between, own_images.image("one", "middle"), own_images.tag("one"), own_images.tag("r1")
+            )
 
     sent = run(work())
-    assert (sent.image, sent.layers_sent, sent.layers_reused) == (bench.tag("r1"), 3, 0)
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert (sent.image, sent.layers_sent, sent.layers_reused) == (own_images.tag("r1"), 3, 0)
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
     assert left_behind(target) == ""
 
 
-def test_a_changed_top_layer_is_sent_alone(target: Server, bench: Bench) -> None:
+def test_a_changed_top_layer_is_sent_alone(target: Server, own_images: OwnImages) -> None:
     """The layers below are on the server from the release before."""
 
     async def work() -> tuple[TransferResult, TransferResult]:
         async with ends(target) as between:
-            first = await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
-            second = await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
+            first = await bring(
+                between, own_images.image("one", "middle"), own_images.tag("one"), own_images.tag("r1")
+            )
+            second = await bring(
+                between, own_images.image("two", "middle"), own_images.tag("two"), own_images.tag("r2")
+            )
             return first, second
 
     first, second = run(work())
     assert (second.layers_sent, second.layers_reused) == (1, 2)
     assert second.bytes_sent < min(5000, first.bytes_sent / 100)
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
-    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
 
 
 def test_a_changed_middle_layer_is_sent_with_those_that_the_store_cannot_reuse(
-    target: Server, bench: Bench
+    target: Server, own_images: OwnImages
 ) -> None:
     """On overlay2 all layers above it are other ones; the containerd store has them as blobs."""
 
     async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
-            await bring(between, bench.image("one", "a", "b"), bench.tag("one"), bench.tag("r1"))
+            await bring(
+                between, own_images.image("one", "a", "b"), own_images.tag("one"), own_images.tag("r1")
+            )
             return between, await bring(
-                between, bench.image("one", "x", "b"), bench.tag("two"), bench.tag("r2")
+                between, own_images.image("one", "x", "b"), own_images.tag("two"), own_images.tag("r2")
             )
 
     between, sent = run(work())
     assert (sent.layers_sent, sent.layers_reused) == ((3, 1) if between.info.store == "overlay2" else (1, 3))
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
 
 
-def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
+def test_the_same_image_again_is_not_even_read(target: Server, own_images: OwnImages) -> None:
     """Under the same tag nothing happens, under another it is tagged: no byte is sent."""
     events: list[Event] = []
 
     async def work() -> list[TransferResult]:
         async with ends(target) as between:
-            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
             return [
                 await send(
                     between.source,
-                    bench.tag("one"),
+                    own_images.tag("one"),
                     between.target,
-                    tag=bench.tag(there),
+                    tag=own_images.tag(there),
                     info=between.info,
                     emit=events.append,
                 )
@@ -129,82 +137,86 @@ def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> 
     for sent in run(work()):
         assert (sent.layers_sent, sent.layers_reused, sent.bytes_sent) == (0, 2, 0)
     assert not any(isinstance(event, TransferProgress) for event in events)
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
 
 
-def test_an_untagged_image_there_is_only_tagged(target: Server, bench: Bench) -> None:
+def test_an_untagged_image_there_is_only_tagged(target: Server, own_images: OwnImages) -> None:
     """It lost its tag to a newer image, but a container still uses it."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("latest"))
-            target.docker("create", "--name", "keeper", bench.tag("latest"))
-            await bring(between, bench.image("two"), bench.tag("two"), bench.tag("latest"))
-            return await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("latest"))
+            target.docker("create", "--name", "keeper", own_images.tag("latest"))
+            await bring(between, own_images.image("two"), own_images.tag("two"), own_images.tag("latest"))
+            return await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
 
     try:
         sent = run(work())
     finally:
         target.docker("rm", "--force", "keeper")
     assert sent.bytes_sent == 0
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
-    assert printed(target, bench.tag("latest")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
+    assert printed(target, own_images.tag("latest")) == f"two {own_images.name}"
 
 
 @pytest.mark.parametrize("form", ["plain", "gzip"])
-def test_a_base_that_was_loaded_without_ftl(target: Server, bench: Bench, form: Form) -> None:
+def test_a_base_that_was_loaded_without_ftl(target: Server, own_images: OwnImages, form: Form) -> None:
     """On overlay2 it counts; on the containerd store its blobs have other digests, and everything is sent."""
-    base = Made((bench.base,))
+    base = Made((own_images.base,))
 
     async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
-            await load(between.target, bench.tag("base"), base, form=form)
-            return between, await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            await load(between.target, own_images.tag("base"), base, form=form)
+            return between, await bring(
+                between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1")
+            )
 
     between, sent = run(work())
     assert sent.layers_reused == (1 if between.info.store == "overlay2" else 0)
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
 
 
-def test_after_the_old_image_was_removed_there(target: Server, bench: Bench) -> None:
+def test_after_the_old_image_was_removed_there(target: Server, own_images: OwnImages) -> None:
     """Layers that were sent once and removed are sent again."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
-            target.docker("rmi", bench.tag("r1"))
-            return await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
+            await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
+            target.docker("rmi", own_images.tag("r1"))
+            return await bring(between, own_images.image("two"), own_images.tag("two"), own_images.tag("r2"))
 
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused) == (2, 0)
-    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
 
 
-def test_the_new_image_outlives_the_old_one(target: Server, bench: Bench) -> None:
+def test_the_new_image_outlives_the_old_one(target: Server, own_images: OwnImages) -> None:
     """Layers that it shares with the old release stay when that is removed: it can be saved, run and built on."""
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
-            await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
-            target.docker("rmi", bench.tag("r1"))
-            target.run("sh", "-c", 'docker save "$1" > /dev/null', "sh", bench.tag("r2"))
-            return await bring(between, bench.image("three"), bench.tag("three"), bench.tag("r3"))
+            await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
+            await bring(between, own_images.image("two"), own_images.tag("two"), own_images.tag("r2"))
+            target.docker("rmi", own_images.tag("r1"))
+            target.run("sh", "-c", 'docker save "$1" > /dev/null', "sh", own_images.tag("r2"))
+            return await bring(
+                between, own_images.image("three"), own_images.tag("three"), own_images.tag("r3")
+            )
 
     assert run(work()).layers_reused == 1
     for word, release in (("two", "r2"), ("three", "r3")):
-        assert printed(target, bench.tag(release)) == f"{word} {bench.name}"
+        assert printed(target, own_images.tag(release)) == f"{word} {own_images.name}"
 
 
-def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
+def test_two_images_send_their_common_base_once(target: Server, own_images: OwnImages) -> None:
     """In one archive; each is tagged and has its own result."""
     events: list[Event] = []
 
     async def work() -> dict[str, TransferResult]:
         async with ends(target) as between:
             for word in ("web", "api"):
-                await load(between.source, bench.tag(word), bench.image(word))
-            images = {bench.tag(f"{word}-r1"): bench.tag(word) for word in ("web", "api")}
+                await load(between.source, own_images.tag(word), own_images.image(word))
+            images = {own_images.tag(f"{word}-r1"): own_images.tag(word) for word in ("web", "api")}
             return await send_many(
                 between.source, images, between.target, info=between.info, emit=events.append
             )
@@ -214,46 +226,51 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
     assert 0 < api.bytes_sent < web.bytes_sent
     assert {event.image for event in events if isinstance(event, TransferFinished)} == {web.image, api.image}
     for word in ("web", "api"):
-        assert printed(target, bench.tag(f"{word}-r1")) == f"{word} {bench.name}"
+        assert printed(target, own_images.tag(f"{word}-r1")) == f"{word} {own_images.name}"
     assert left_behind(target) == ""
 
 
-def test_one_image_under_two_tags_is_sent_once(target: Server, bench: Bench) -> None:
+def test_one_image_under_two_tags_is_sent_once(target: Server, own_images: OwnImages) -> None:
     """Two services may use the same image."""
 
     async def work() -> dict[str, TransferResult]:
         async with ends(target) as between:
-            await load(between.source, bench.tag("one"), bench.image("one"))
-            images = {bench.tag("web"): bench.tag("one"), bench.tag("worker"): bench.tag("one")}
+            await load(between.source, own_images.tag("one"), own_images.image("one"))
+            images = {
+                own_images.tag("web"): own_images.tag("one"),
+                own_images.tag("worker"): own_images.tag("one"),
+            }
             return await send_many(between.source, images, between.target, info=between.info, emit=print)
 
     sent = run(work())
     assert [each.layers_sent for each in sent.values()] == [2, 0]
-    assert printed(target, bench.tag("worker")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("worker")) == f"one {own_images.name}"
 
 
-def test_a_layer_may_occur_twice(target: Server, bench: Bench) -> None:
+def test_a_layer_may_occur_twice(target: Server, own_images: OwnImages) -> None:
     """One blob serves both positions, also when only one of the two is missing."""
-    once, twice = bench.image("one", "a"), bench.image("one", "a")
+    once, twice = own_images.image("one", "a"), own_images.image("one", "a")
     twice = replace(twice, layers=(*twice.layers, twice.layers[1], twice.layers[2]))
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            await bring(between, once, bench.tag("once"), bench.tag("r1"))
-            return await bring(between, twice, bench.tag("twice"), bench.tag("r2"))
+            await bring(between, once, own_images.tag("once"), own_images.tag("r1"))
+            return await bring(between, twice, own_images.tag("twice"), own_images.tag("r2"))
 
     run(work())
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
 
 
-def test_layers_that_only_seemed_present_are_sent_after_all(target: Server, bench: Bench) -> None:
+def test_layers_that_only_seemed_present_are_sent_after_all(target: Server, own_images: OwnImages) -> None:
     """An image that looks like FTL's but has compressed blobs fails verification, and is sent whole, with a note."""
     events: list[Event] = []
 
     async def work() -> tuple[Ends, TransferResult]:
         async with ends(target) as between:
-            await load(between.target, bench.tag("r1"), bench.image("one"), form="gzip")
-            sent = await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"), events)
+            await load(between.target, own_images.tag("r1"), own_images.image("one"), form="gzip")
+            sent = await bring(
+                between, own_images.image("two"), own_images.tag("two"), own_images.tag("r2"), events
+            )
             return between, sent
 
     between, sent = run(work())
@@ -263,11 +280,11 @@ def test_layers_that_only_seemed_present_are_sent_after_all(target: Server, benc
         assert notes == [f"{target.name} lacks layers that it seemed to have: sending the whole image"]
     else:
         assert (sent.layers_sent, sent.layers_reused, notes) == (1, 1, [])
-    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
     assert left_behind(target) == ""
 
 
-def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) -> None:
+def test_an_image_with_volumes_leaves_none_behind(target: Server, own_images: OwnImages) -> None:
     """The container of the verification is removed with its volumes."""
 
     class WithVolume(Made):
@@ -275,25 +292,27 @@ def test_an_image_with_volumes_leaves_none_behind(target: Server, bench: Bench) 
         def config(self) -> bytes:
             return super().config.replace(b'"config": {', b'"config": {"Volumes": {"/data": {}}, ')
 
-    made = bench.image("one")
+    made = own_images.image("one")
 
     async def work() -> None:
         async with ends(target) as between:
-            await bring(between, WithVolume(made.layers, made.labels), bench.tag("one"), bench.tag("r1"))
+            await bring(
+                between, WithVolume(made.layers, made.labels), own_images.tag("one"), own_images.tag("r1")
+            )
 
     before = target.docker("volume", "ls", "--quiet")
     run(work())
     assert target.docker("volume", "ls", "--quiet") == before
 
 
-def test_events_report_what_is_sent(target: Server, bench: Bench) -> None:
+def test_events_report_what_is_sent(target: Server, own_images: OwnImages) -> None:
     """A start with the totals, progress that reaches them, and an end with the result."""
     events: list[Event] = []
-    made = bench.image("one")
+    made = own_images.image("one")
 
     async def work() -> TransferResult:
         async with ends(target) as between:
-            return await bring(between, made, bench.tag("one"), bench.tag("r1"), events)
+            return await bring(between, made, own_images.tag("one"), own_images.tag("r1"), events)
 
     sent = run(work())
     start, *middle, end = events
@@ -319,20 +338,30 @@ def test_events_report_what_is_sent(target: Server, bench: Bench) -> None:
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
 @pytest.mark.parametrize("store", ["overlay2", "containerd"])
 def test_a_newer_local_engine(
-    fleet: Fleet, server: Server, bench: Bench, suite: str, store: Store, form: Form
+    transfer_servers: TransferServers,
+    server: Server,
+    own_images: OwnImages,
+    suite: str,
+    store: Store,
+    form: Form,
 ) -> None:
     """Newer engines name layers in another way, and the containerd store keeps them compressed."""
-    here = fleet.server(suite, store)
+    here = transfer_servers.server(suite, store)
 
     async def work() -> tuple[TransferResult, TransferResult]:
         async with engine_of(here) as source, engine_of(server) as target:
             info = await target.info()
             sent: list[TransferResult] = []
             for word in ("one", "two"):
-                await load(source, bench.tag(word), bench.image(word, "middle"), form=form)
+                await load(source, own_images.tag(word), own_images.image(word, "middle"), form=form)
                 sent.append(
                     await send(
-                        source, bench.tag(word), target, tag=bench.tag(f"{word}-r"), info=info, emit=print
+                        source,
+                        own_images.tag(word),
+                        target,
+                        tag=own_images.tag(f"{word}-r"),
+                        info=info,
+                        emit=print,
                     )
                 )
             return sent[0], sent[1]
@@ -340,27 +369,32 @@ def test_a_newer_local_engine(
     first, second = run(work())
     try:
         assert (first.layers_sent, second.layers_sent) == (3, 1)
-        assert printed(server, bench.tag("two-r")) == f"two {bench.name}"
+        assert printed(server, own_images.tag("two-r")) == f"two {own_images.name}"
     finally:
-        server.docker("rmi", bench.tag("one-r"), bench.tag("two-r"))
+        server.docker("rmi", own_images.tag("one-r"), own_images.tag("two-r"))
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "bookworm"])
 def test_of_several_local_platforms_the_servers_is_sent(
-    fleet: Fleet, server: Server, bench: Bench, suite: str
+    transfer_servers: TransferServers, server: Server, own_images: OwnImages, suite: str
 ) -> None:
     """The containerd store keeps images of several platforms under one tag."""
-    ours = bench.image("ours")
-    foreign = replace(bench.image("foreign"), architecture="s390x")
+    ours = own_images.image("ours")
+    foreign = replace(own_images.image("foreign"), architecture="s390x")
 
     async def work() -> TransferResult:
-        async with engine_of(fleet.server(suite, "containerd")) as source, engine_of(server) as target:
-            await load(source, bench.tag("both"), foreign, ours, form="gzip")
+        async with (
+            engine_of(transfer_servers.server(suite, "containerd")) as source,
+            engine_of(server) as target,
+        ):
+            await load(source, own_images.tag("both"), foreign, ours, form="gzip")
             info = await target.info()
-            return await send(source, bench.tag("both"), target, tag=bench.tag("r1"), info=info, emit=print)
+            return await send(
+                source, own_images.tag("both"), target, tag=own_images.tag("r1"), info=info, emit=print
+            )
 
     run(work())
     try:
-        assert printed(server, bench.tag("r1")) == f"ours {bench.name}"
+        assert printed(server, own_images.tag("r1")) == f"ours {own_images.name}"
     finally:
-        server.docker("rmi", bench.tag("r1"))
+        server.docker("rmi", own_images.tag("r1"))

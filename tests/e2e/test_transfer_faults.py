@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.transfer_faults import Cut, Exchange, Fault, Reply, relay
-from tests.e2e.transfer_images import Ends, Made, engine_of, layer, load, run
-from tests.e2e.transfer_stage import unchanged
+from tests.e2e.support.transfer import unchanged
+from tests.e2e.support.transfer_faults import Cut, Exchange, Fault, Reply, relay
+from tests.e2e.support.transfer_images import Ends, Made, engine_of, layer, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

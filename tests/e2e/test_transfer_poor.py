@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.transfer_cuts import (
+from tests.e2e.support.transfer import (
+    OwnImages,
+    bring,
+    kept,
+    left_behind,
+    packages,
+    printed,
+    reach,
+    slow,
+)
+from tests.e2e.support.transfer_cuts import (
     SLOW,
     arrived,
     damage,
@@ -18,17 +28,7 @@ from tests.e2e.transfer_cuts import (
     tidy,
     until,
 )
-from tests.e2e.transfer_images import run
-from tests.e2e.transfer_stage import (
-    Bench,
-    bring,
-    kept,
-    left_behind,
-    packages,
-    printed,
-    reach,
-    slow,
-)
+from tests.e2e.support.transfer_images import run
 
 from ftl.errors import FtlError, TransferFailed
 
@@ -46,42 +46,44 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 
 @pytest.mark.parametrize("how", ["truncated", "other"])
-def test_a_damaged_cached_layer(target: Server, bench: Bench, how: str) -> None:
+def test_a_damaged_cached_layer(target: Server, own_images: OwnImages, how: str) -> None:
     """Everything is sent, once, with a note; the damaged layer is replaced."""
-    made = bench.of("one", packages(bench.name))
+    made = own_images.of("one", packages(own_images.name))
     events: list[Event] = []
 
     async def work() -> TransferResult:
         async with reach(target) as between:
-            await bring(between, made, bench.tag("r1"), bench.tag("r1"))
-            target.docker("rmi", bench.tag("r1"))
+            await bring(between, made, own_images.tag("r1"), own_images.tag("r1"))
+            target.docker("rmi", own_images.tag("r1"))
             names.append(damage(target, made, 1, how))
-            return await bring(between, made, bench.tag("r1"), bench.tag("r1"), events.append)
+            return await bring(between, made, own_images.tag("r1"), own_images.tag("r1"), events.append)
 
     names: list[str] = []
     sent = run(work())
     assert (sent.layers_sent, sent.layers_kept) == (3, 0)
     assert notes(events) == [f"{target.name} lacks layers that it seemed to have: sending the whole image"]
     assert is_good(target, names[0])
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
     assert tidy(target)
 
 
 @pytest.mark.parametrize("how", ["garbage", "other"])
-def test_a_damaged_base_layer(target: Server, bench: Bench, how: str) -> None:
+def test_a_damaged_base_layer(target: Server, own_images: OwnImages, how: str) -> None:
     """The delta makes another layer, which fails verification; both are removed, and the next delta works."""
-    made = [bench.of("one", packages(bench.name, count)) for count in (60, 61, 62)]
+    made = [own_images.of("one", packages(own_images.name, count)) for count in (60, 61, 62)]
     events: list[Event] = []
 
     async def work() -> tuple[TransferResult, TransferResult]:
         async with reach(target) as between:
-            await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
+            await bring(between, made[0], own_images.tag("r1"), own_images.tag("r1"))
             damaged = damage(target, made[0], 1, how)
             slow(target)
-            second = await bring(between, made[1], bench.tag("r2"), bench.tag("r2"), events.append)
+            second = await bring(between, made[1], own_images.tag("r2"), own_images.tag("r2"), events.append)
             assert damaged not in kept(target)
             slow(target)  # the transfer has measured a fast link, over which small layers are sent whole
-            return second, await bring(between, made[2], bench.tag("r3"), bench.tag("r3"), events.append)
+            return second, await bring(
+                between, made[2], own_images.tag("r3"), own_images.tag("r3"), events.append
+            )
 
     second, third = run(work())
     assert (second.layers_sent, second.layers_delta) == (3, 0)
@@ -89,7 +91,7 @@ def test_a_damaged_base_layer(target: Server, bench: Bench, how: str) -> None:
     assert (third.layers_sent, third.layers_delta) == (1, 1)
     for name in kept(target):
         assert is_good(target, name)
-    assert printed(target, bench.tag("r3")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r3")) == f"one {own_images.name}"
 
 
 @contextmanager
@@ -114,26 +116,29 @@ def without(server: Server, what: str, shell: bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("what", ["zstd", "docker", "head", "perl", "memory"])
-def test_a_server_without_a_tool(target: Server, bench: Bench, shell: bytes, what: str) -> None:
+def test_a_server_without_a_tool(target: Server, own_images: OwnImages, shell: bytes, what: str) -> None:
     """Without zstd, docker or GNU head the engine's API is used; without perl or memory, there are no deltas."""
 
     async def work() -> tuple[TransferResult, TransferResult]:
         async with reach(target) as between:
             first = await bring(
-                between, bench.of("one", packages(bench.name)), bench.tag("r1"), bench.tag("r1")
+                between,
+                own_images.of("one", packages(own_images.name)),
+                own_images.tag("r1"),
+                own_images.tag("r1"),
             )
-            made = bench.of("two", packages(bench.name, 61))
+            made = own_images.of("two", packages(own_images.name, 61))
             slow(target)
-            return first, await bring(between, made, bench.tag("r2"), bench.tag("r2"))
+            return first, await bring(between, made, own_images.tag("r2"), own_images.tag("r2"))
 
     with without(target, what, shell):
         first, second = run(work())
     assert (first.layers_sent, second.layers_sent, second.layers_delta) == (3, 2, 0)
     assert bool(kept(target)) == (what in ("perl", "memory"))
-    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
 
 
-def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
+def test_a_full_home(target: Server, own_images: OwnImages, shell: bytes) -> None:
     """Layers without disk space are not cached; the transfer succeeds."""
     busybox = "/root/busybox"
     target.write(busybox, shell)
@@ -144,10 +149,10 @@ def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
 
         async def work() -> list[TransferResult]:
             async with reach(target) as between:
-                made = [bench.of("one", packages(bench.name, count)) for count in (60, 61)]
+                made = [own_images.of("one", packages(own_images.name, count)) for count in (60, 61)]
                 slow(target)
                 return [
-                    await bring(between, each, bench.tag(name), bench.tag(name))
+                    await bring(between, each, own_images.tag(name), own_images.tag(name))
                     for name, each in zip(("r1", "r2"), made, strict=True)
                 ]
 
@@ -157,16 +162,16 @@ def test_a_full_home(target: Server, bench: Bench, shell: bytes) -> None:
         assert all(size < 1 << 20 for size in kept(target).values())
     finally:
         target.run(busybox, "umount", "/home/ftl/.cache")
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
     assert tidy(target)
 
 
 def test_a_disk_that_fills_up_during_the_transfer(
-    server_factory: ServerFactory, bench: Bench, tmp_path: Path
+    server_factory: ServerFactory, own_images: OwnImages, tmp_path: Path
 ) -> None:
     """The engine's error comes with what could be freed, and the transfer is not retried."""
     server = server_factory("small", disk=96 << 20)
-    made = large(bench)
+    made = large(own_images)
     events: list[Event] = []
 
     async def work() -> FtlError:
@@ -174,7 +179,9 @@ def test_a_disk_that_fills_up_during_the_transfer(
             Relay((server.host, server.port), rate=SLOW) as link,
             reach(server, relay=link, folder=tmp_path) as between,
         ):
-            task = asyncio.create_task(bring(between, made, bench.tag("r1"), bench.tag("r1"), events.append))
+            task = asyncio.create_task(
+                bring(between, made, own_images.tag("r1"), own_images.tag("r1"), events.append)
+            )
             await until(lambda: arrived(server, 1))
             await asyncio.to_thread(
                 server.run, "sh", "-c", "head -c 96M /dev/zero > /var/lib/docker/full", check=False

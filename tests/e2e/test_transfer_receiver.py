@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import peers
-from tests.e2e.transfer_images import Made, load, run
-from tests.e2e.transfer_stage import (
-    Bench,
-    Fleet,
+from tests.e2e.support.transfer import (
+    OwnImages,
     Reach,
+    TransferServers,
     bring,
     forget,
     kept,
@@ -24,6 +23,7 @@ from tests.e2e.transfer_stage import (
     reach,
     slow,
 )
+from tests.e2e.support.transfer_images import Made, load, run
 
 from ftl.events import LayerFinished
 from ftl.image.transfer import TransferResult, send_many
@@ -49,9 +49,9 @@ SELDOM = [("trixie", "overlay2"), ("sid", "overlay2"), ("sid", "containerd")]
     params=[*OFTEN, *(pytest.param(kind, marks=pytest.mark.nightly) for kind in SELDOM)],
     ids="-".join,
 )
-def machine(request: pytest.FixtureRequest, fleet: Fleet) -> Server:
+def machine(request: pytest.FixtureRequest, transfer_servers: TransferServers) -> Server:
     """A server of each kind; some of them in nightly tests only."""
-    return fleet.server(*request.param)
+    return transfer_servers.server(*request.param)
 
 
 @pytest.fixture
@@ -67,49 +67,53 @@ def overlay(between: Reach) -> bool:
     return between.info.store == "overlay2"
 
 
-def test_a_first_image_is_sent_whole_and_cached(target: Server, bench: Bench) -> None:
+def test_a_first_image_is_sent_whole_and_cached(target: Server, own_images: OwnImages) -> None:
     """All of its layers are sent and cached, and no staging tag stays."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
-            made = bench.of("one", packages(bench.name))
-            return await bring(between, made, bench.tag("one"), bench.tag("r1"))
+            made = own_images.of("one", packages(own_images.name))
+            return await bring(between, made, own_images.tag("one"), own_images.tag("r1"))
 
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (3, 0, 0)
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
     assert left_behind(target) == ""
     assert len(kept(target)) == 3
     assert sum(kept(target).values()) <= sent.bytes_sent
 
 
-def test_a_changed_top_layer_is_sent_alone(target: Server, bench: Bench) -> None:
+def test_a_changed_top_layer_is_sent_alone(target: Server, own_images: OwnImages) -> None:
     """And whole, as it is too small for a delta."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
-            await bring(between, bench.image("one", "middle"), bench.tag("one"), bench.tag("r1"))
-            return await bring(between, bench.image("two", "middle"), bench.tag("two"), bench.tag("r2"))
+            await bring(
+                between, own_images.image("one", "middle"), own_images.tag("one"), own_images.tag("r1")
+            )
+            return await bring(
+                between, own_images.image("two", "middle"), own_images.tag("two"), own_images.tag("r2")
+            )
 
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (1, 2, 0)
     assert sent.bytes_sent < SMALL
     for word, release in (("one", "r1"), ("two", "r2")):
-        assert printed(target, bench.tag(release)) == f"{word} {bench.name}"
+        assert printed(target, own_images.tag(release)) == f"{word} {own_images.name}"
 
 
-def test_a_changed_middle_layer_is_sent_as_a_delta(target: Server, bench: Bench) -> None:
+def test_a_changed_middle_layer_is_sent_as_a_delta(target: Server, own_images: OwnImages) -> None:
     """Two more packages, and new times; layers above it that a graph driver lacks come from the cache."""
     events: list[Event] = []
-    old = packages(bench.name)
-    new = packages(bench.name, 62, mtime=1_700_000_000)
+    old = packages(own_images.name)
+    new = packages(own_images.name, 62, mtime=1_700_000_000)
 
     async def work() -> tuple[bool, TransferResult]:
         async with reach(target) as between:
-            await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
+            await bring(between, own_images.of("one", old), own_images.tag("r1"), own_images.tag("r1"))
             slow(target)
-            made = bench.of("one", new)
-            sent = await bring(between, made, bench.tag("r2"), bench.tag("r2"), events.append)
+            made = own_images.of("one", new)
+            sent = await bring(between, made, own_images.tag("r2"), own_images.tag("r2"), events.append)
             return overlay(between), sent
 
     is_overlay, sent = run(work())
@@ -119,43 +123,44 @@ def test_a_changed_middle_layer_is_sent_as_a_delta(target: Server, bench: Bench)
     assert sent.bytes_saved > len(old) / 2
     ways = [event.way for event in events if isinstance(event, LayerFinished)]
     assert sorted(ways) == (["delta", "kept"] if is_overlay else ["delta"])
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
-    listed = target.docker("run", "--rm", bench.tag("r2"), "/bin/busybox", "ls", "/lib")
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
+    listed = target.docker("run", "--rm", own_images.tag("r2"), "/bin/busybox", "ls", "/lib")
     assert len(listed.split()) == 62
 
 
-def test_a_machine_without_the_old_image_sends_a_delta_too(target: Server, bench: Bench) -> None:
+def test_a_machine_without_the_old_image_sends_a_delta_too(target: Server, own_images: OwnImages) -> None:
     """Another developer's, or CI that starts empty: the server describes its cached layer."""
-    old = packages(bench.name)
-    new = packages(bench.name, 62, mtime=1_700_000_000)
+    old = packages(own_images.name)
+    new = packages(own_images.name, 62, mtime=1_700_000_000)
 
     async def work() -> TransferResult:
         async with reach(target) as between:
-            await bring(between, bench.of("one", old), bench.tag("r1"), bench.tag("r1"))
-            await between.source.untag(bench.tag("r1"))
+            await bring(between, own_images.of("one", old), own_images.tag("r1"), own_images.tag("r1"))
+            await between.source.untag(own_images.tag("r1"))
             slow(target)
-            return await bring(between, bench.of("one", new), bench.tag("r2"), bench.tag("r2"))
+            return await bring(between, own_images.of("one", new), own_images.tag("r2"), own_images.tag("r2"))
 
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused, sent.layers_delta) == (1, 2, 1)
     assert sent.bytes_sent < 2 * 40_000 + 40_000
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
     assert left_behind(target) == ""
 
 
-def test_the_same_image_again_is_not_even_read(target: Server, bench: Bench) -> None:
+def test_the_same_image_again_is_not_even_read(target: Server, own_images: OwnImages) -> None:
     """Under the same tag nothing happens, under another it is tagged."""
 
     async def work() -> list[TransferResult]:
         async with reach(target) as between:
-            made = bench.image("one")
+            made = own_images.image("one")
             return [
-                await bring(between, made, bench.tag("one"), bench.tag(there)) for there in ("r1", "r1", "r2")
+                await bring(between, made, own_images.tag("one"), own_images.tag(there))
+                for there in ("r1", "r1", "r2")
             ]
 
     _, again, renamed = run(work())
     assert [(sent.layers_sent, sent.bytes_sent) for sent in (again, renamed)] == [(0, 0), (0, 0)]
-    assert printed(target, bench.tag("r2")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"one {own_images.name}"
 
 
 @contextmanager
@@ -177,41 +182,41 @@ def pulled(lab: Lab, target: Server, reference: str, base: Made) -> Iterator[Non
         yield
 
 
-def test_a_base_that_was_pulled_there(lab: Lab, target: Server, bench: Bench) -> None:
+def test_a_base_that_was_pulled_there(lab: Lab, target: Server, own_images: OwnImages) -> None:
     """On a graph driver it counts; the containerd store has its blobs under other digests, and it is sent."""
-    host = f"base-{abs(hash(bench.name)) % 10**6}.test"
+    host = f"base-{abs(hash(own_images.name)) % 10**6}.test"
 
     async def work() -> tuple[bool, TransferResult]:
         async with reach(target) as between:
-            sent = await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
+            sent = await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
             return overlay(between), sent
 
-    with pulled(lab, target, f"{host}/base:1", Made((bench.base,))):
+    with pulled(lab, target, f"{host}/base:1", Made((own_images.base,))):
         is_overlay, sent = run(work())
     assert (sent.layers_sent, sent.layers_reused) == ((1, 1) if is_overlay else (2, 0))
-    assert printed(target, bench.tag("r1")) == f"one {bench.name}"
+    assert printed(target, own_images.tag("r1")) == f"one {own_images.name}"
 
 
-def test_after_the_old_image_was_pruned_there(target: Server, bench: Bench) -> None:
+def test_after_the_old_image_was_pruned_there(target: Server, own_images: OwnImages) -> None:
     """The engine no longer has it, but the cache has: nothing of the base is sent again."""
 
     async def work() -> TransferResult:
         async with reach(target) as between:
-            await bring(between, bench.image("one"), bench.tag("one"), bench.tag("r1"))
-            target.docker("rmi", bench.tag("r1"))
+            await bring(between, own_images.image("one"), own_images.tag("one"), own_images.tag("r1"))
+            target.docker("rmi", own_images.tag("r1"))
             target.docker("image", "prune", "--force", "--all")
-            return await bring(between, bench.image("two"), bench.tag("two"), bench.tag("r2"))
+            return await bring(between, own_images.image("two"), own_images.tag("two"), own_images.tag("r2"))
 
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused, sent.layers_kept) == (1, 1, 1)
     assert sent.bytes_sent < SMALL
-    assert printed(target, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
 
 
-def test_two_images_send_their_common_base_once(target: Server, bench: Bench) -> None:
+def test_two_images_send_their_common_base_once(target: Server, own_images: OwnImages) -> None:
     """In one archive; and the next release of each has its own base layer."""
-    layers = {word: packages(f"{bench.name} {word}") for word in ("web", "api")}
-    again = {word: packages(f"{bench.name} {word}", 61) for word in ("web", "api")}
+    layers = {word: packages(f"{own_images.name} {word}") for word in ("web", "api")}
+    again = {word: packages(f"{own_images.name} {word}", 61) for word in ("web", "api")}
 
     async def work() -> list[dict[str, TransferResult]]:
         async with reach(target) as between:
@@ -220,8 +225,8 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
                 slow(target)
                 images: dict[str, str] = {}
                 for word in ("web", "api"):
-                    here = f"{bench.name}-{word}:{release}"
-                    await load(between.source, here, bench.of(word, middle[word]))
+                    here = f"{own_images.name}-{word}:{release}"
+                    await load(between.source, here, own_images.of(word, middle[word]))
                     images[here] = here
                 results.append(
                     await send_many(
@@ -242,5 +247,5 @@ def test_two_images_send_their_common_base_once(target: Server, bench: Bench) ->
     assert [sent.layers_delta for sent in second] == [1, 1]
     assert all(sent.bytes_sent < 100_000 for sent in second)
     for word in ("web", "api"):
-        assert printed(target, f"{bench.name}-{word}:r2") == f"{word} {bench.name}"
+        assert printed(target, f"{own_images.name}-{word}:r2") == f"{word} {own_images.name}"
     assert left_behind(target) == ""

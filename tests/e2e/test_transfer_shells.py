@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.transfer_images import run
-from tests.e2e.transfer_stage import Bench, Fleet, bring, packages, printed, reach, slow
+from tests.e2e.support.transfer import OwnImages, TransferServers, bring, packages, printed, reach, slow
+from tests.e2e.support.transfer_images import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 
 
 @pytest.fixture
-def talker(fleet: Fleet) -> Iterator[tuple[Server, str]]:
+def talker(transfer_servers: TransferServers) -> Iterator[tuple[Server, str]]:
     """A user whose shell prints greetings on both outputs, and changes the format of `ls`."""
-    server, name = fleet.server("bookworm", "overlay2"), "talker"
+    server, name = transfer_servers.server("bookworm", "overlay2"), "talker"
     greeting = "echo 'Welcome! zstd docker exact layer'; echo 'error: nobody reads this' >&2\n"
     greeting += 'export TIME_STYLE=long-iso XDG_CACHE_HOME="$HOME/my cache"\n'
     _join(server, name, "/bin/bash")
@@ -38,27 +38,36 @@ def _join(server: Server, name: str, shell: str) -> None:
     server.run("cp", "/etc/ssh/authorized_keys/ftl", f"/etc/ssh/authorized_keys/{name}")
 
 
-async def two_releases(server: Server, bench: Bench, user: str) -> tuple[TransferResult, TransferResult]:
+async def two_releases(
+    server: Server, own_images: OwnImages, user: str
+) -> tuple[TransferResult, TransferResult]:
     """A first image, and a second one that is sent as a delta."""
     async with reach(server, user=user) as between:
-        made = [bench.of(text, packages(bench.name, count)) for text, count in (("one", 60), ("two", 61))]
-        first = await bring(between, made[0], bench.tag("r1"), bench.tag("r1"))
+        made = [
+            own_images.of(text, packages(own_images.name, count))
+            for text, count in (("one", 60), ("two", 61))
+        ]
+        first = await bring(between, made[0], own_images.tag("r1"), own_images.tag("r1"))
         slow(server)
-        return first, await bring(between, made[1], bench.tag("r2"), bench.tag("r2"))
+        return first, await bring(between, made[1], own_images.tag("r2"), own_images.tag("r2"))
 
 
-def test_a_shell_that_prints_greetings(talker: tuple[Server, str], target: Server, bench: Bench) -> None:
+def test_a_shell_that_prints_greetings(
+    talker: tuple[Server, str], target: Server, own_images: OwnImages
+) -> None:
     """Greetings are ignored, and the cache folder may have a space in its name."""
     server, user = talker
-    first, second = run(two_releases(server, bench, user))
+    first, second = run(two_releases(server, own_images, user))
     assert (first.layers_sent, second.layers_delta) == (3, 1)
-    assert printed(server, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(server, own_images.tag("r2")) == f"two {own_images.name}"
     assert server.run("ls", f"/home/{user}/my cache/ftl/layers").stdout
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("shell_name", ["fish", "zsh", "tcsh"])
-def test_a_shell_of_another_kind(server_factory: ServerFactory, bench: Bench, shell_name: str) -> None:
+def test_a_shell_of_another_kind(
+    server_factory: ServerFactory, own_images: OwnImages, shell_name: str
+) -> None:
     """The scripts run in `sh`, whatever the login shell."""
     server = server_factory(shell_name)
     server.run(
@@ -69,6 +78,6 @@ def test_a_shell_of_another_kind(server_factory: ServerFactory, bench: Bench, sh
         timeout=300,
     )
     _join(server, "other", f"/usr/bin/{shell_name}")
-    first, second = run(two_releases(server, bench, "other"))
+    first, second = run(two_releases(server, own_images, "other"))
     assert (first.layers_sent, second.layers_sent) == (3, 2)
-    assert printed(server, bench.tag("r2")) == f"two {bench.name}"
+    assert printed(server, own_images.tag("r2")) == f"two {own_images.name}"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.transfer_cuts import (
+from tests.e2e.support.transfer import OwnImages, bring, kept, packages, reach
+from tests.e2e.support.transfer_cuts import (
     digests,
     large,
     tidy,
 )
-from tests.e2e.transfer_faults import Exchange, Fault, relay
-from tests.e2e.transfer_images import Made, layer, load, run
-from tests.e2e.transfer_stage import Bench, bring, kept, packages, reach
+from tests.e2e.support.transfer_faults import Exchange, Fault, relay
+from tests.e2e.support.transfer_images import Made, layer, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
@@ -35,7 +35,7 @@ class Nothing(Fault):
 
 
 async def failing(
-    server: Server, bench: Bench, tmp_path: Path, fault: Fault, sources: set[str]
+    server: Server, own_images: OwnImages, tmp_path: Path, fault: Fault, sources: set[str]
 ) -> TransferFailed:
     """Send an image with a fault in front of the local engine."""
     async with (
@@ -46,9 +46,9 @@ async def failing(
         with pytest.raises(TransferFailed) as caught:
             await send(
                 source,
-                bench.tag("r1"),
+                own_images.tag("r1"),
                 between.target,
-                tag=bench.tag("r1"),
+                tag=own_images.tag("r1"),
                 info=between.info,
                 emit=lambda _event: None,
                 machine=between.machine,
@@ -57,9 +57,9 @@ async def failing(
         return caught.value
 
 
-def test_a_layer_with_a_wrong_digest(target: Server, bench: Bench, tmp_path: Path) -> None:
+def test_a_layer_with_a_wrong_digest(target: Server, own_images: OwnImages, tmp_path: Path) -> None:
     """The layer is not cached on the server under a digest that it does not have."""
-    made = bench.of("one", layer({"mark": b"x" * 3_000_000}))
+    made = own_images.of("one", layer({"mark": b"x" * 3_000_000}))
 
     class Damage(Nothing):
         async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
@@ -68,8 +68,8 @@ def test_a_layer_with_a_wrong_digest(target: Server, bench: Bench, tmp_path: Pat
 
     async def work() -> TransferFailed:
         async with reach(target) as between:
-            await load(between.source, bench.tag("r1"), made)
-        return await failing(target, bench, tmp_path, Damage(), {"save"})
+            await load(between.source, own_images.tag("r1"), made)
+        return await failing(target, own_images, tmp_path, Damage(), {"save"})
 
     error = run(work())
     assert "damaged on this machine" in error.message
@@ -79,20 +79,20 @@ def test_a_layer_with_a_wrong_digest(target: Server, bench: Bench, tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may damage the engine's files")
-def test_a_damaged_file_of_the_local_engine(target: Server, bench: Bench) -> None:
+def test_a_damaged_file_of_the_local_engine(target: Server, own_images: OwnImages) -> None:
     """It is noticed at the end of the layer: no tag is set, and the layer is not cached."""
-    made = bench.of("one", packages(bench.name))
+    made = own_images.of("one", packages(own_images.name))
 
     async def work() -> TransferFailed:
         async with reach(target) as between:
-            await load(between.source, bench.tag("r1"), Made(made.layers[:2], made.labels))
+            await load(between.source, own_images.tag("r1"), Made(made.layers[:2], made.labels))
             form = "{{.GraphDriver.Data.UpperDir}}"
-            argv = ("docker", "image", "inspect", "--format", form, bench.tag("r1"))
+            argv = ("docker", "image", "inspect", "--format", form, own_images.tag("r1"))
             shown = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=True)
             (Path(shown.stdout.decode().strip()) / "lib/7").write_bytes(b"y" * 40_000)
-            await load(between.source, bench.tag("r1"), made)
+            await load(between.source, own_images.tag("r1"), made)
             with pytest.raises(TransferFailed) as caught:
-                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+                await bring(between, made, own_images.tag("r1"), own_images.tag("r1"))
             return caught.value
 
     error = run(work())
@@ -102,20 +102,20 @@ def test_a_damaged_file_of_the_local_engine(target: Server, bench: Bench) -> Non
     assert target.docker("images", "--quiet") == ""
 
 
-def test_an_image_that_is_removed(target: Server, bench: Bench, tmp_path: Path) -> None:
+def test_an_image_that_is_removed(target: Server, own_images: OwnImages, tmp_path: Path) -> None:
     """After the transfer has begun."""
 
     class Vanish(Nothing):
         async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
             if "/images/get" in exchange.request:
                 async with Engine(local_url(), name="this machine") as source:
-                    await source.untag(bench.tag("r1"))
+                    await source.untag(own_images.tag("r1"))
             return chunk
 
     async def work() -> TransferFailed:
         async with reach(target) as between:
-            await load(between.source, bench.tag("r1"), large(bench))
-        return await failing(target, bench, tmp_path, Vanish(), {"save"})
+            await load(between.source, own_images.tag("r1"), large(own_images))
+        return await failing(target, own_images, tmp_path, Vanish(), {"save"})
 
     assert "cannot be read from the engine on this machine" in run(work()).message
     assert tidy(target)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.echo import PORT, add_echo, ask, free_port
+from tests.e2e.support.echo import PORT, add_echo, ask, free_port
 from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:

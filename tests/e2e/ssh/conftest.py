@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.sshd import Sshd
+from tests.e2e.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from lab.prepare import Tool, ensure
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
-from tests.e2e.sshd import Sshd, descendants, free_port
+from tests.e2e.support.sshd import Sshd, descendants, free_port
 
 from ftl.engine.transport.connector import connector
 from ftl.errors import ServerError

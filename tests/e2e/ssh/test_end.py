@@ -23,7 +23,7 @@ from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
 if TYPE_CHECKING:
-    from tests.e2e.sshd import Sshd
+    from tests.e2e.support.sshd import Sshd
 
 pytestmark = pytest.mark.server
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.sshd import Sshd
+from tests.e2e.support.sshd import Sshd
 
 from ftl.engine.api import Engine
 from ftl.engine.specs import ContainerSpec

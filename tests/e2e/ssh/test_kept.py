@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
-from tests.e2e.sshd import Sshd, descendants
+from tests.e2e.support.sshd import Sshd, descendants
 
 from ftl.errors import HostKeyChanged
 from ftl.ssh.configuration import resolve

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.ssh.stage import PATIENCE, run
-from tests.e2e.sshd import Sshd, free_port, make_key
+from tests.e2e.support.sshd import Sshd, free_port, make_key
 
 from ftl.errors import HostKeyChanged, ServerError, UsageError
 from ftl.ssh.openssh import connect

@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import sys
-import tarfile
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ftl.aio import shielded
-from ftl.common.figures import count, duration
-from ftl.common.figures import size as size_text
-from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
-from ftl.deploy.plan.desired.specs import dependency_container
-from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.databases.backup import (
-    CHUNK,
-    STDOUT,
-    back_up,
-    chunks,
-    default_name,
-    detect,
-    docker_exec,
-    end,
-    progress,
-    read_errors,
-    script_text,
-)
+from ftl.operations.databases.backup import CHUNK, STDOUT, back_up, default_name, detect
+from ftl.operations.databases.drill import drill, remove_drills
 from ftl.operations.databases.dumps import ENDS, Ends, check_whole
+from ftl.operations.databases.load import load_dump
 from ftl.operations.databases.stored import fetch
-from ftl.operations.guard import guarded
 from ftl.operations.selection import select_container
-from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from ftl.config import Project
-    from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
-    from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
-
-READY_SECONDS = 120.0
-"""Time that a database gets to start."""
-
-SCRIPT_SECONDS = 60.0
-SWAP_SECONDS = 900.0
-"""Time for a script, and for one that waits until Redis has ended a save."""
-
-STALL_SECONDS = 3600.0
-"""Limit for a database that reads nothing, since an index of a large table takes long."""
-
-DRILL_SECONDS = 6 * 3600.0
-"""Time to live of a throwaway database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +88,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
     servers = request.project.servers
     session, container = await select_container(fleet, request.project.name, request.name, servers=servers)
     kind = await detect(session, container, request.name)
-    await _remove_drills(session, request.project.name)
+    await remove_drills(session, request.project.name)
     with ExitStack() as files:
         if request.stored:
             source: BinaryIO = files.enter_context(tempfile.TemporaryFile())
@@ -136,7 +100,8 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
         ends = _ends(source)
         check_whole(kind, ends, "stdin" if request.file == STDOUT else request.file)
         if request.drill:
-            contents = await _drill(request, session, container, kind, source, emit)
+            dependency = next(each for each in request.project.dependencies if each.name == request.name)
+            contents = await drill(request.project, dependency, session, container, kind, source, emit)
             return Restored(request.file, ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
         async with locked(
@@ -149,7 +114,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
         ):
             kept = await _keep(request, fleet, kind, emit)
             try:
-                contents = await _restore(session, container.id, request.name, kind, source, kept, emit)
+                contents = await load_dump(session, container.id, request.name, kind, source, kept, emit)
             except FtlError as error:
                 error.hint = error.hint or _way_back(request.name, kind, kept)
                 raise
@@ -199,175 +164,3 @@ def _way_back(name: str, kind: DumpKind, kept: str) -> str:
     if kind.tool == "pg_dump":
         return f"the database of {name} is as it was"
     return f"`ftl restore {name} {kept}` brings the state before back"
-
-
-async def _drill(
-    request: RestoreRequest,
-    session: Session,
-    container: Container,
-    kind: DumpKind,
-    source: BinaryIO,
-    emit: Emit,
-) -> str:
-    """Restore into a throwaway container of the same image and env, and count what is there."""
-    dependency = next(
-        dependency for dependency in request.project.dependencies if dependency.name == request.name
-    )
-    marks = {
-        labels.PROJECT: request.project.name,
-        labels.SERVICE: request.name,
-        labels.ROLE: labels.ROLE_RUN,
-        labels.DRILL: "true",
-    }
-    spec = replace(
-        dependency_container(request.project, dependency).spec,
-        image=container.image_id,
-        labels=marks,
-        mounts=(),
-        publish=(),
-        networks={},
-        restart="no",
-    )
-    name = f"{request.project.name}-{request.name}-drill-{secrets.token_hex(4)}"
-    async with guarded(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
-        try:
-            drill = await shielded(session.engine.create(name, spec))
-            if kind.tool == "redis-cli":
-                tell = progress(request.name, "restore", emit)
-                await _put_file(session, drill, "/data/dump.rdb", source, tell)
-            await session.engine.start(drill)
-            await _ready(session, drill, request.name, kind)
-            if kind.tool == "redis-cli":
-                return await _count(session, drill, kind)
-            return await _restore(session, drill, request.name, kind, source, "drill", emit)
-        finally:
-            await shielded(session.engine.remove(name, force=True))
-
-
-async def _remove_drills(session: Session, project: str) -> None:
-    """Remove throwaway databases that were left behind, with their data: the server went down meanwhile."""
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
-    for container in await session.engine.containers(labels=marks):
-        if container.state in ("exited", "dead") or session.info.now - container.created > DRILL_SECONDS:
-            await session.engine.remove(container.id, force=True)
-
-
-async def _restore(
-    session: Session, container: str, name: str, kind: DumpKind, source: BinaryIO, kept: str, emit: Emit
-) -> str:
-    """Restore into a container; returns what there is then."""
-    tell = progress(name, "restore", emit)
-    if kind.tool == "redis-cli":
-        await _restore_redis(session, container, name, kind, source, tell)
-    else:
-        mode = "drill" if kept == "drill" else "keep"
-        argv = docker_exec(session, container, "restore.sh", "restore", kind.tool, mode, kept)
-        await _feed(session, argv, chunks(source), name, tell)
-    return await _count(session, container, kind)
-
-
-async def _restore_redis(
-    session: Session,
-    container: str,
-    name: str,
-    kind: DumpKind,
-    source: BinaryIO,
-    tell: Callable[[int], None],
-) -> None:
-    """Replace the file that Redis reads at its start: it is put beside first, then one script does the rest.
-
-    Cut before that script, nothing has changed; the script goes on without us.
-    """
-    size = source.seek(0, 2)
-    source.seek(0)
-    argv = docker_exec(session, container, "restore.sh", "put", kind.tool, "keep", str(size))
-    await _feed(session, argv, chunks(source), name, tell)
-    swap = program(__package__, "swap.sh")
-    argv = docker_script(session.machine, swap, "ftl-restore", container, script_text("restore.sh"))
-    done = await session.machine.run(argv, timeout=SWAP_SECONDS)
-    if done.exit_code != 0:
-        raise FtlError(
-            f"the restore of {name} failed", cause=done.stderr.decode("utf-8", "replace").strip() or None
-        )
-    await _ready(session, container, name, kind)
-
-
-async def _put_file(
-    session: Session, container: str, path: str, source: BinaryIO, tell: Callable[[int], None]
-) -> None:
-    """Write a file into a container that does not run, by `docker cp` of a tar stream."""
-    entry = tarfile.TarInfo(Path(path).name)
-    entry.size = source.seek(0, 2)
-    entry.mode = 0o644
-    source.seek(0)
-
-    async def archive() -> AsyncIterator[bytes]:
-        yield entry.tobuf(tarfile.PAX_FORMAT)
-        async for data in chunks(source):
-            yield data
-        yield bytes(-entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
-
-    argv = docker_script(
-        session.machine, 'docker cp - "$1:$2"', "ftl-restore", container, str(Path(path).parent)
-    )
-    await _feed(session, argv, archive(), path, tell)
-
-
-async def _feed(
-    session: Session, argv: list[str], data: AsyncIterator[bytes], name: str, tell: Callable[[int], None]
-) -> None:
-    """Run a command on the server with a stream as its stdin; it may not stand still for `STALL_SECONDS`."""
-    process = await session.machine.start(argv)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    errors = asyncio.create_task(read_errors(process))
-    output = asyncio.create_task(_discard(process.stdout))
-    size = 0
-    try:
-        with suppress(ConnectionError):  # it has ended, and its status says why
-            async for chunk in data:
-                process.stdin.write(chunk)
-                async with asyncio.timeout(STALL_SECONDS):
-                    await process.stdin.drain()
-                size += len(chunk)
-                tell(size)
-            process.stdin.write_eof()
-        async with asyncio.timeout(STALL_SECONDS):
-            status = await process.wait()
-            text = await errors
-    except TimeoutError:
-        raise FtlError(
-            f"the restore of {name} failed",
-            cause=f"after {size_text(size)} it has read nothing for {duration(STALL_SECONDS)}, and has not ended",
-        ) from None
-    finally:
-        errors.cancel()
-        output.cancel()
-        await end(process)
-    if status != 0:
-        raise FtlError(f"the restore of {name} failed", cause=text or f"it ended with status {status}")
-
-
-async def _discard(stream: asyncio.StreamReader) -> None:
-    while await stream.read(CHUNK):
-        pass
-
-
-async def _ready(session: Session, container: str, name: str, kind: DumpKind) -> None:
-    """Wait until a database accepts clients."""
-    argv = docker_exec(session, container, "restore.sh", "ready", kind.tool, "keep", "")
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            while (await session.machine.run(argv, timeout=SCRIPT_SECONDS)).exit_code != 0:  # noqa: ASYNC110
-                await asyncio.sleep(0.5)
-    except TimeoutError:
-        raise FtlError(
-            f"{name} does not accept clients after {READY_SECONDS:g} s", hint=f"`ftl logs {name}` says why"
-        ) from None
-
-
-async def _count(session: Session, container: str, kind: DumpKind) -> str:
-    argv = docker_exec(session, container, "restore.sh", "count", kind.tool, "keep", "")
-    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    number = done.stdout.decode("utf-8", "replace").strip()
-    return count(int(number), kind.counted) if number.isdecimal() else ""

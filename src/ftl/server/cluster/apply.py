@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all, shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError, at
-from ftl.events import Emit, Note, StepFailed, StepFinished, StepStarted, StepUndone
+from ftl.events import Note, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -23,11 +23,11 @@ from ftl.server.cluster.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
-    from ftl.server.cluster.members import Member
+    from ftl.server.cluster.connected import ConnectedServers
     from ftl.server.cluster.steps import ClusterStep
 
 MARK = "ftl-cluster"
@@ -98,27 +98,15 @@ class ClusterWork:
     """One run's steps.
 
     Args:
-        project: The project's name.
-        members: The servers of the file.
-        sessions: Their sessions, by host.
+        servers: The servers.
         lead: The host of a manager of the existing Swarm; empty where there is none.
-        emit: Receives the progress.
     """
 
-    def __init__(
-        self,
-        project: str,
-        members: Sequence[Member],
-        sessions: Mapping[str, Session],
-        *,
-        lead: str,
-        emit: Emit,
-    ) -> None:
-        self._project = project
-        self._members = {member.host: member for member in members}
-        self._sessions = sessions
+    def __init__(self, servers: ConnectedServers, *, lead: str) -> None:
+        self._servers = servers
+        self._sessions = servers.sessions
         self._lead = lead
-        self._emit = emit
+        self._emit = servers.emit
         self._joined: list[str] = []
         self._began = False
         self._network: ClusterNetwork | None = None
@@ -164,9 +152,7 @@ class ClusterWork:
             case LabelNode(host, changes, _):
                 await self._manager.update_node(await self._node(host), labels=changes, availability="active")
             case TryNetwork(_, exists):
-                self._network = ClusterNetwork(
-                    self._project, list(self._members.values()), self._sessions, self._lead, self._emit
-                )
+                self._network = ClusterNetwork(self._servers, self._lead)
                 await self._network.ensure(exists=exists)
             case ReleaseServer(_, node, changes):
                 await self._manager.update_node(node, labels=changes)
@@ -188,7 +174,7 @@ class ClusterWork:
         self._joined.append(host)
         await session.engine.swarm.join(
             address,
-            managers=[self._members[self._lead].address],
+            managers=[self._servers.member(self._lead).address],
             token=as_manager if manager else as_worker,
         )
         await mark(session)

@@ -10,6 +10,7 @@ from ftl.errors import UsageError
 from ftl.events import StepFinished, StepStarted
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.apply import MARK, ClusterWork, forget, remove_node
+from ftl.server.cluster.connected import ConnectedServers
 from ftl.server.cluster.members import generation, is_ours, known_nodes
 from ftl.server.cluster.plan import plan
 from ftl.server.cluster.ports import refuse_closed_ports
@@ -33,7 +34,7 @@ async def join(
     if any(isinstance(step, JoinCluster) for step in steps):
         machines = {host: session.machine for host, session in sessions.items()}
         await refuse_closed_ports(members, machines)
-    work = ClusterWork(project, members, sessions, lead=lead, emit=emit)
+    work = ClusterWork(ConnectedServers(project, members, sessions, emit), lead=lead)
     await work.apply(steps)
     return steps
 

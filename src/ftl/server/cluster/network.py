@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.events import Emit, Note
+from ftl.events import Note
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.members import is_private, mtu_of
 from ftl.server.cluster.overlay import SECONDS, Lost, lost_packets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ftl.host.session import Session
-    from ftl.server.cluster.members import Member
+    from ftl.server.cluster.connected import ConnectedServers
 
 _READY_SECONDS = 30.0
 _PAUSE = 0.3
@@ -30,30 +29,18 @@ class ClusterNetwork:
     """The network of a project.
 
     Args:
-        project: The project's name.
-        members: The servers of the file.
-        sessions: Their sessions, by host.
+        servers: The servers.
         lead: The host of a manager.
-        emit: Receives a note where packets are not encrypted.
 
     Attributes:
         created: Whether this run creates it.
     """
 
-    def __init__(
-        self,
-        project: str,
-        members: Sequence[Member],
-        sessions: Mapping[str, Session],
-        lead: str,
-        emit: Emit,
-    ) -> None:
+    def __init__(self, servers: ConnectedServers, lead: str) -> None:
         self.created = False
-        self._project = project
-        self._members = members
-        self._sessions = sessions
-        self._engine = sessions[lead].engine
-        self._emit = emit
+        self._servers = servers
+        self._name = overlay_network(servers.project)
+        self._engine = servers.sessions[lead].engine
 
     async def ensure(self, *, exists: bool) -> None:
         """Try the project's network; a new one is encrypted where that works.
@@ -61,12 +48,12 @@ class ClusterNetwork:
         Raises:
             FtlError: Packets do not pass, or would pass the internet in clear.
         """
-        public = [member for member in self._members if not is_private(member.address)]
+        public = [member for member in self._servers.members if not is_private(member.address)]
         if exists:
             self._refuse(await self._lost())
             return
         self.created = True
-        if len(self._members) == 1:
+        if len(self._servers.members) == 1:
             await self._create(encrypted=bool(public))
             return
         await self._create(encrypted=True)
@@ -84,7 +71,7 @@ class ClusterNetwork:
         await self.remove()
         await self._create(encrypted=False)
         self._refuse(await self._lost())
-        self._emit(
+        self._servers.emit(
             Note(
                 "the packets between the servers are not encrypted: they stay in the private network that the servers "
                 "share",
@@ -93,8 +80,9 @@ class ClusterNetwork:
         )
 
     async def _lost(self, seconds: int = SECONDS) -> list[Lost]:
-        sessions = [self._sessions[member.host] for member in self._members]
-        return await lost_packets(sessions, overlay_network(self._project), self._project, seconds=seconds)
+        servers = self._servers
+        sessions = [servers.sessions[member.host] for member in servers.members]
+        return await lost_packets(sessions, self._name, servers.project, seconds=seconds)
 
     def _refuse(self, lost: Sequence[Lost]) -> None:
         if not lost:
@@ -111,9 +99,9 @@ class ClusterNetwork:
         ).with_details(list(map(str, lost)))
 
     async def _create(self, *, encrypted: bool) -> None:
-        own = {labels.PROJECT: self._project, labels.ROLE: labels.ROLE_NETWORK}
+        own = {labels.PROJECT: self._servers.project, labels.ROLE: labels.ROLE_NETWORK}
         own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
-        name, mtu = overlay_network(self._project), mtu_of(self._members)
+        name, mtu = self._name, mtu_of(self._servers.members)
         deadline = _now() + _READY_SECONDS
         while True:
             subnet = await self._free_subnet()
@@ -149,7 +137,7 @@ class ClusterNetwork:
     async def remove(self) -> None:
         """Remove the network, whose last container may have been removed just now."""
         deadline = _now() + _READY_SECONDS
-        engine, name = self._engine, overlay_network(self._project)
+        engine, name = self._engine, self._name
         while True:
             try:
                 await engine.remove_network(name)

@@ -16,15 +16,10 @@ from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import script_text
-from ftl.operations.databases.restore import (
-    DRILL_SECONDS,
-    STALL_SECONDS,
-    Restored,
-    RestoreRequest,
-    _feed,
-    _remove_drills,
-    restore,
-)
+from ftl.operations.databases.drill import DRILL_SECONDS
+from ftl.operations.databases.drill import remove_drills as _remove_drills
+from ftl.operations.databases.load import STALL_SECONDS, _feed
+from ftl.operations.databases.restore import Restored, RestoreRequest, restore
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -233,7 +228,7 @@ def test_a_database_that_does_not_end_is_given_up() -> None:
     run(scenario())
 
 
-class Stage:
+class DatabaseServer:
     """A server where the dependency `db` runs."""
 
     def __init__(self, tmp_path: Path, tool: str, data: bytes) -> None:
@@ -273,7 +268,7 @@ def test_a_restore_is_in_the_audit(tmp_path: Path) -> None:
     """With the name of the dependency."""
 
     async def scenario() -> None:
-        stage = Stage(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
         await stage.restore()
         entries = (await read_history(cast("Engine", stage.engine), "shop")).audit
         assert [(entry.command, entry.outcome) for entry in entries] == [("restore db", "done")]
@@ -285,7 +280,7 @@ def test_a_drill_is_guarded_on_the_server(tmp_path: Path) -> None:
     """Whatever becomes of us, nothing with a copy of the data stays: the guard removes it."""
 
     async def scenario() -> None:
-        stage = Stage(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
         stage.machine.answer("sh ready", answer=Answer(error=ServerError("the connection was lost")))
         with pytest.raises(ServerError):
             await stage.restore(drill=True)
@@ -302,7 +297,7 @@ def test_throwaway_databases_that_were_left_behind_are_removed(tmp_path: Path) -
     """Those whose time is over or that ended with the server, and no container that is in use."""
 
     async def scenario() -> None:
-        stage = Stage(tmp_path, "pg_dump", b"")
+        stage = DatabaseServer(tmp_path, "pg_dump", b"")
         for name in ("ended", "old", "in-use"):
             await stage.add(name, labels.ROLE_RUN, **{labels.DRILL: "true"})
         await stage.add("run", labels.ROLE_RUN)

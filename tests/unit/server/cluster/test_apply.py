@@ -10,6 +10,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, StepFailed, StepUndone
 from ftl.server.cluster.apply import ClusterWork, mark, remove_node
+from ftl.server.cluster.connected import ConnectedServers
 from ftl.server.cluster.steps import (
     BeginCluster,
     ChangeRole,
@@ -39,7 +40,7 @@ NETWORK = TryNetwork("a", exists=False)
 NAME = "ftl-c-shop"
 
 
-class World:
+class ThreeServers:
     """Three servers, of which some are in a cluster."""
 
     def __init__(self, members: str = "", managers: str = "", public: bool = False) -> None:
@@ -53,7 +54,8 @@ class World:
 
     def apply(self, *steps: ClusterStep) -> None:
         """Run steps."""
-        work = ClusterWork(PROJECT, self._members, self.sessions, lead=self._lead, emit=self.events.append)
+        connected = ConnectedServers(PROJECT, self._members, self.sessions, self.events.append)
+        work = ClusterWork(connected, lead=self._lead)
         run(work.apply(steps))
 
     def in_it(self) -> dict[str, bool]:
@@ -79,7 +81,7 @@ def marked(session: Session) -> list[str]:
 
 def test_servers_become_a_cluster_and_are_marked() -> None:
     """Each has a mark of its node: with it, a later setup knows that the membership is FTL's."""
-    world = World()
+    world = ThreeServers()
     world.apply(*BEGIN, ChangeRole("c", "manager"), LabelNode("b", {"ftl.host.shop": "b"}, ("web",)))
     assert {node.id: node.role for node in world.cluster.nodes.values()} == dict.fromkeys(
         ("node-a", "node-b", "node-c"), "manager"
@@ -91,7 +93,7 @@ def test_servers_become_a_cluster_and_are_marked() -> None:
 
 def test_a_mark_of_an_earlier_membership_is_replaced() -> None:
     """It names another node."""
-    world = World("a", "a")
+    world = ThreeServers("a", "a")
     session = world.sessions["a"]
     run(
         session.engine.create_volume("ftl-cluster", {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: "old"})
@@ -102,7 +104,7 @@ def test_a_mark_of_an_earlier_membership_is_replaced() -> None:
 
 def test_a_server_that_was_forgotten_leaves_before_it_joins_again() -> None:
     """Its engine refuses to join as long as it believes that it is a member."""
-    world = World("ab", "a")
+    world = ThreeServers("ab", "a")
     del world.cluster.nodes["node-b"]
     world.apply(LeaveOldCluster("b"), JoinCluster("b", "10.0.0.2", manager=False))
     assert world.cluster.changes == ["b: leave", "b: join as a worker at 10.0.0.1"]
@@ -110,7 +112,7 @@ def test_a_server_that_was_forgotten_leaves_before_it_joins_again() -> None:
 
 def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_only() -> None:
     """A server that was in the cluster before stays there; no node is left behind."""
-    world = World("ab", "a")
+    world = ThreeServers("ab", "a")
     world.cluster.slow = {"c"}
     with pytest.raises(
         FtlError, match="c joined the cluster, and did not become ready within 30 seconds"
@@ -125,7 +127,7 @@ def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_
 
 def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
     """Every server leaves."""
-    world = World()
+    world = ThreeServers()
     world.cluster.silent = {True, False}
     with pytest.raises(
         FtlError, match="the network between the servers does not work: no packet passes from a to b"
@@ -136,7 +138,7 @@ def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
 
 def test_the_network_is_encrypted_where_that_works() -> None:
     """Its first subnets are left to Docker itself; nothing is said about it."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     world.apply(NETWORK)
     assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 0 encrypted"]
     assert world.notes() == []
@@ -144,7 +146,7 @@ def test_the_network_is_encrypted_where_that_works() -> None:
 
 def test_a_private_network_without_encryption_is_noted() -> None:
     """The encrypted one, which passes nothing, is removed first."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     world.cluster.silent = {True}
     world.apply(NETWORK)
     assert world.cluster.changes[1:] == ["a: remove the network", f"a: create {NAME} 10.213.16.0/24 0"]
@@ -153,7 +155,7 @@ def test_a_private_network_without_encryption_is_noted() -> None:
 
 def test_packets_over_the_internet_are_encrypted_or_refused() -> None:
     """The network of the failed run is removed; the servers, which were a cluster before, stay one."""
-    world = World("abc", "a", public=True)
+    world = ThreeServers("abc", "a", public=True)
     world.cluster.silent = {True}
     with pytest.raises(FtlError, match=r"c is reached at the public address 203.0.113.9"):
         world.apply(NETWORK)
@@ -163,7 +165,7 @@ def test_packets_over_the_internet_are_encrypted_or_refused() -> None:
 
 def test_a_network_that_exists_is_tried_and_kept() -> None:
     """Where it fails, the pairs are the details, and nothing is removed."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     world.apply(NETWORK)
     world.apply(TryNetwork("a", exists=True))
     world.cluster.silent = {True}
@@ -175,14 +177,14 @@ def test_a_network_that_exists_is_tried_and_kept() -> None:
 
 def test_the_containers_of_a_trial_are_removed() -> None:
     """On every server, whatever the outcome was."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     world.apply(NETWORK)
     assert [engine_of(session).by_name for session in world.sessions.values()] == [{}, {}, {}]
 
 
 def test_a_server_that_is_no_longer_in_the_file_is_drained_and_removed() -> None:
     """A manager becomes a worker first: the others would go on counting its vote."""
-    world = World("abc", "abc")
+    world = ThreeServers("abc", "abc")
     world.apply(RemoveServer("c", "node-c", is_manager=True))
     assert world.cluster.changes == ["a: node-c drain", "a: node-c worker", "a: remove node-c"]
     assert world.notes() == [
@@ -192,7 +194,7 @@ def test_a_server_that_is_no_longer_in_the_file_is_drained_and_removed() -> None
 
 def test_a_server_of_other_projects_loses_labels_only() -> None:
     """It stays in the cluster."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     run(
         world.sessions["a"].engine.swarm.update_node(
             "node-c", labels={"ftl.host.shop": "c", "ftl.host.blog": "c"}
@@ -204,14 +206,14 @@ def test_a_server_of_other_projects_loses_labels_only() -> None:
 
 def test_a_node_that_cannot_be_removed_is_tried_for_half_a_minute() -> None:
     """Then the engine's error is raised."""
-    world = World("ab", "ab")
+    world = ThreeServers("ab", "ab")
     with pytest.raises(EngineError, match="cannot remove it"):
         run(remove_node(world.sessions["a"].engine.swarm, "node-b", is_manager=False))
 
 
 def test_a_small_mtu_between_the_servers_is_one_of_the_network() -> None:
     """Swarm itself assumes 1500 bytes."""
-    world = World("abc", "a")
+    world = ThreeServers("abc", "a")
     world._members[1] = server(1, mtu=1400)
     world.apply(NETWORK)
     assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 1400 encrypted"]

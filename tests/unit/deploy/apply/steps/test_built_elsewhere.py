@@ -38,7 +38,7 @@ class NoEngineHere(LocalResources):
         raise EngineUnavailable("no Docker engine answers on this machine")
 
 
-class World:
+class ThreeMachines:
     """Servers `a` and `b` and the machine `builder`; transfers are recorded.
 
     Attributes:
@@ -102,7 +102,7 @@ def outgoing(engine: FakeEngine) -> tuple[OutgoingImage, ...]:
 
 def test_on_the_server_that_built_it_an_image_is_only_tagged() -> None:
     """Nothing is sent, and this machine needs no engine."""
-    world = World()
+    world = ThreeMachines()
     images = outgoing(world.engines["a"])
     context = world.context("a", {"server": "a"})
     apply(send_images(context, SendImages(images, built_on="server")))
@@ -113,7 +113,7 @@ def test_on_the_server_that_built_it_an_image_is_only_tagged() -> None:
 
 def test_the_other_servers_get_it_from_that_one() -> None:
     """By the normal transfer, with that engine as its source."""
-    world = World()
+    world = ThreeMachines()
     images = outgoing(world.engines["a"])
     context = world.context("b", {"server": "a"})
     apply(send_images(context, SendImages(images, built_on="server", hosts=("a", "b"))))
@@ -123,7 +123,7 @@ def test_the_other_servers_get_it_from_that_one() -> None:
 
 def test_a_builder_gets_no_tags_of_releases() -> None:
     """Nothing would remove them there."""
-    world = World()
+    world = ThreeMachines()
     images = outgoing(world.engines["builder"])
     apply(send_images(world.context("a", {"builder": "builder"}), SendImages(images, built_on="builder")))
     assert world.sent == [("builder", ["shop-web:r2"])]
@@ -132,7 +132,7 @@ def test_a_builder_gets_no_tags_of_releases() -> None:
 
 def test_a_builder_pushes_what_goes_through_a_registry() -> None:
     """The server pulls it, as it does what this machine pushes."""
-    world = World()
+    world = ThreeMachines()
     local = outgoing(world.engines["builder"])[0].local
     step = PushPull("web", local, "registry.example.com/web", "shop-web:r2", "linux/amd64", "builder")
     context = world.context("a", {"builder": "builder"})
@@ -146,7 +146,7 @@ def test_a_builder_pushes_what_goes_through_a_registry() -> None:
 def test_a_built_dependency_comes_from_the_machine_that_has_it(place: str, source: str) -> None:
     """A builder, or a server that has it, for another server that lacks it; no registry is asked."""
     search = Dependency(name="search", image="shop-search:c1", build=Build(on=place))
-    world = World(replace(project(), dependencies=(search,)))
+    world = ThreeMachines(replace(project(), dependencies=(search,)))
     world.engines[source].add_image("shop-search:c1")
     context = world.context("b", {place: source})
     apply(bring_image(context, BringImage("shop-search:c1", "linux/amd64", ("search",))))
@@ -155,7 +155,7 @@ def test_a_built_dependency_comes_from_the_machine_that_has_it(place: str, sourc
 
 def test_a_server_that_was_away_gets_an_image_from_another() -> None:
     """The builder has no tags of releases, and may be gone."""
-    world = World()
+    world = ThreeMachines()
     world.engines["a"].add_image("shop-web:r1")
     apply(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
     assert world.sent == [("a", ["shop-web:r1"])]

@@ -39,7 +39,7 @@ OLD_TIMES = {"kept": "0 1 * * *", "moved": "0 2 * * *", "gone": "0 3 * * *"}
 NEW_TIMES = {"kept": "0 1 * * *", "moved": "30 2 * * *", "new": "0 4 * * *"}
 
 
-class World:
+class ServerWithJobs:
     """A server with the jobs of BEFORE."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def _changes(step: s.Step) -> list[s.Step]:
 @pytest.mark.parametrize("cut", range(LAST + 1))
 def test_a_deploy_that_is_killed_leaves_each_job_its_times(cut: int) -> None:
     """Before the decision those of the live release; after it old or new ones, until the next deploy."""
-    world = World()
+    world = ServerWithJobs()
     asyncio.run(world.begin())
     assert world.times == OLD_TIMES
     decided, ended = asyncio.run(world.run(world.plan(AFTER), cut))
@@ -130,7 +130,7 @@ def test_a_deploy_that_is_killed_leaves_each_job_its_times(cut: int) -> None:
 
 def test_a_deploy_that_is_killed_between_two_names_is_seen_and_ended_by_the_next() -> None:
     """The old container has lost the name that cron starts, and the new one has not got it."""
-    world = World()
+    world = ServerWithJobs()
     asyncio.run(world.begin())
     world.engine.fail("rename", number=2 + len(OLD_TIMES))
     with pytest.raises(EngineError):

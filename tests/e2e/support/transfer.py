@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.e2e.transfer_images import Ends, Made, layer, load
+from tests.e2e.support.transfer_images import Ends, Made, layer, load
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
@@ -33,7 +33,7 @@ KEPT = "/home/ftl/.cache/ftl/layers"
 """The cache of layers of the lab's user on a server."""
 
 
-class Fleet:
+class TransferServers:
     """Servers of each kind, started when first used and shared by the tests of a worker."""
 
     def __init__(self, lab: Lab) -> None:
@@ -48,7 +48,7 @@ class Fleet:
         return self._servers[suite, store]
 
 
-class Bench:
+class OwnImages:
     """Images of one test, so that no other test's layers are on the server already."""
 
     def __init__(self, name: str, shell: bytes) -> None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.transfer_images import PATIENCE, Made, layer, load, run
-from tests.e2e.transfer_stage import (
+from tests.e2e.support.transfer import (
     KEPT,
-    Bench,
+    OwnImages,
     bring,
     kept,
     left_behind,
     reach,
 )
+from tests.e2e.support.transfer_images import PATIENCE, Made, layer, load, run
 
 from ftl.events import Note
 
@@ -39,10 +39,10 @@ DOCUMENTS = 100_000
 """Bytes on the wire beside layers: login, requests, documents."""
 
 
-def large(bench: Bench) -> Made:
+def large(own_images: OwnImages) -> Made:
     """An image of incompressible layers."""
-    noise = random.Random(bench.name)
-    return bench.of("one", *(layer({f"part-{at}": noise.randbytes(PART)}) for at in range(PARTS)))
+    noise = random.Random(own_images.name)
+    return own_images.of("one", *(layer({f"part-{at}": noise.randbytes(PART)}) for at in range(PARTS)))
 
 
 def missing(made: Made, server: Server) -> int:
@@ -81,21 +81,23 @@ def tidy(server: Server) -> bool:
     return left_behind(server) == "" and not any(name.startswith(".") for name in kept(server))
 
 
-def running(server: Server, bench: Bench) -> None:
+def running(server: Server, own_images: OwnImages) -> None:
     """Start a container of a release."""
 
     async def work() -> None:
         async with reach(server) as between:
-            await load(between.target, bench.tag("r0"), bench.image("zero"))
+            await load(between.target, own_images.tag("r0"), own_images.image("zero"))
 
     run(work())
-    server.docker("run", "--detach", "--name", "running", bench.tag("r0"), "/bin/busybox", "sleep", "600")
+    server.docker(
+        "run", "--detach", "--name", "running", own_images.tag("r0"), "/bin/busybox", "sleep", "600"
+    )
 
 
 @contextmanager
-def release(server: Server, bench: Bench) -> Iterator[None]:
+def release(server: Server, own_images: OwnImages) -> Iterator[None]:
     """Run a release, and check that it still runs in the end."""
-    running(server, bench)
+    running(server, own_images)
     try:
         yield
         assert server.docker("inspect", "--format", "{{.State.Running}}", "running") == "true"
@@ -103,14 +105,14 @@ def release(server: Server, bench: Bench) -> Iterator[None]:
         server.docker("rm", "--force", "running", check=False)
 
 
-async def again(server: Server, made: Made, bench: Bench, tmp_path: Path) -> int:
+async def again(server: Server, made: Made, own_images: OwnImages, tmp_path: Path) -> int:
     """Send an image once more, like from another machine; the bytes on the wire."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
         async with Relay((server.host, server.port)) as counting:
             async with reach(server, relay=counting, folder=tmp_path) as between:
                 before = counting.counted.up
-                await bring(between, made, bench.tag("r1"), bench.tag("r1"))
+                await bring(between, made, own_images.tag("r1"), own_images.tag("r1"))
             return counting.counted.up - before
 
 

@@ -1,0 +1,77 @@
+"""Drill: a restore into a throwaway database, to see that a backup can be restored."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from ftl.aio import shielded
+from ftl.deploy.plan.desired.specs import dependency_container
+from ftl.engine import labels
+from ftl.operations.databases.backup import progress
+from ftl.operations.databases.load import await_ready, count_contents, load_dump, put_file
+from ftl.operations.guard import guarded
+
+if TYPE_CHECKING:
+    from ftl.config import Dependency, Project
+    from ftl.engine.values import Container
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.operations.databases.dumps import DumpKind
+
+
+DRILL_SECONDS = 6 * 3600.0
+"""Time to live of a throwaway database."""
+
+
+async def drill(
+    project: Project,
+    dependency: Dependency,
+    session: Session,
+    container: Container,
+    kind: DumpKind,
+    source: BinaryIO,
+    emit: Emit,
+) -> str:
+    """Restore into a throwaway container of the same image and env, and count its contents."""
+    marks = {
+        labels.PROJECT: project.name,
+        labels.SERVICE: dependency.name,
+        labels.ROLE: labels.ROLE_RUN,
+        labels.DRILL: "true",
+    }
+    spec = replace(
+        dependency_container(project, dependency).spec,
+        image=container.image_id,
+        labels=marks,
+        mounts=(),
+        publish=(),
+        networks={},
+        restart="no",
+    )
+    name = f"{project.name}-{dependency.name}-drill-{secrets.token_hex(4)}"
+    async with guarded(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
+        try:
+            throwaway = await shielded(session.engine.create(name, spec))
+            if kind.tool == "redis-cli":
+                tell = progress(dependency.name, "restore", emit)
+                await put_file(session, throwaway, "/data/dump.rdb", source, tell)
+            await session.engine.start(throwaway)
+            await await_ready(session, throwaway, dependency.name, kind)
+            if kind.tool == "redis-cli":
+                return await count_contents(session, throwaway, kind)
+            return await load_dump(session, throwaway, dependency.name, kind, source, "drill", emit)
+        finally:
+            await shielded(session.engine.remove(name, force=True))
+
+
+async def remove_drills(session: Session, project: str) -> None:
+    """Remove throwaway databases of drills that were cut, with their data.
+
+    The server went down meanwhile.
+    """
+    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
+    for container in await session.engine.containers(labels=marks):
+        if container.state in ("exited", "dead") or session.info.now - container.created > DRILL_SECONDS:
+            await session.engine.remove(container.id, force=True)
