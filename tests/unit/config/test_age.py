@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -83,6 +84,21 @@ def test_a_change_behind_a_link_is_one_of_the_shared_file(home: Path) -> None:
     assert file.path.is_symlink()
     assert file.path.read_bytes() == shared.read_bytes()
     assert file.read().text == "A: new\n"
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(home: Path) -> None:
+    """A half-written file beside ours, but neither one that is being written nor other files."""
+    ssh_key(home / ".ssh" / "id_ed25519")
+    file = age_file(home)
+    stale, fresh, other = (
+        file.path.with_name(name) for name in (f".{FILE}.0123abc_", f".{FILE}.0123abcd", f".{FILE}.swp")
+    )
+    for path in (stale, fresh, other):
+        path.write_text("half a file")
+    for path in (stale, other):
+        os.utime(path, (1, 1))
+    file.write("A: new\n")
+    assert [path.exists() for path in (stale, fresh, other)] == [False, True, True]
 
 
 def test_the_values_are_those_of_the_secrets_that_name_the_file(home: Path) -> None:

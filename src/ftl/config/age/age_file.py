@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ from ftl.errors import FtlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_STALE_SECONDS = 5.0
+"""Age of a file that is being written, in seconds, after which nobody writes it any more."""
 
 DEFAULT = "secrets.yaml.age"
 """The file of a project that names none."""
@@ -167,6 +172,10 @@ def _replace(path: Path, content: bytes) -> None:
     Behind a symbolic link it is the link's target that is written: other projects may share it.
     """
     path = path.resolve()
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError):
+            if time.time() - stray.stat().st_mtime > _STALE_SECONDS:
+                stray.unlink()  # of a process that was killed
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

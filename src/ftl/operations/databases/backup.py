@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import glob
 import os
+import re
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -35,6 +37,7 @@ PROGRESS_SECONDS = 0.5
 DETECT_SECONDS = 60.0
 END_SECONDS = 30.0
 _ERROR_BYTES = 8_000
+_STALE_SECONDS = 5.0
 
 STDOUT = "-"
 
@@ -78,6 +81,7 @@ async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, e
         check_whole(kind, ends, "the dump")
         return Backup(STDOUT, ends.size, time.monotonic() - began)
     path = _path(file, default_name(name, kind))
+    _remove_stale(path.parent, name)
     try:
         with _partial(path) as (partial, sink):
             ends = await _dump(session, container, name, kind, sink, emit)
@@ -120,6 +124,21 @@ def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             # After a rename the name may be another backup's.
             if partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat()):
                 partial.unlink()
+
+
+def _remove_stale(folder: Path, name: str) -> None:
+    """Remove the unfinished backups with a time in their names that a kill of FTL left in a folder.
+
+    One with a given name is used again by the next backup of that name.
+    """
+    unfinished = re.compile(re.escape(name) + r"(-before-restore)?-\d{8}-\d{6}\.[a-z]+\.partial")
+    with suppress(OSError):
+        for partial in folder.glob(f"{glob.escape(name)}-*.partial"):
+            # One that has just been made may not be locked yet.
+            if unfinished.fullmatch(partial.name) and time.time() - partial.stat().st_mtime > _STALE_SECONDS:
+                with suppress(OSError), partial.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it has no owner any more
+                    partial.unlink()
 
 
 def _path(file: str | None, name: str) -> Path:

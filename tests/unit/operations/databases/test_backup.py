@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -127,6 +128,20 @@ def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: Answer, tmp_path
         dump(answer, file)
     assert file.read_text() == "the last one"
     assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    """Only what a backup of the same dependency named by its time, and nobody writes any more."""
+    gone = ["db-20260131-120000.sql.partial", "db-before-restore-20260131-120000.rdb.partial"]
+    stays = ["db-2-20260131-120000.sql.partial", "db-mine.sql.partial", "db-20260131-120000.sql"]
+    held, fresh = "db-20260131-120001.sql.partial", "db-20260131-120002.sql.partial"
+    for name in (*gone, *stays, held, fresh):
+        (tmp_path / name).write_text("half a dump")
+        os.utime(tmp_path / name, None if name == fresh else (1, 1))
+    with (tmp_path / held).open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        dump(Answer(0, WHOLE["mysqldump"]), tmp_path / "shop.sql")
+    assert {path.name for path in tmp_path.iterdir()} == {*stays, held, fresh, "shop.sql"}
 
 
 def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
