@@ -8,7 +8,14 @@ import click
 
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
-from ftl.cli.running.change import deploy_fields, print_deploy, wait_lock_option
+from ftl.cli.running.change import (
+    adopt_option,
+    build_option,
+    deploy_fields,
+    print_deploy,
+    upgrade_proxy_option,
+    wait_lock_option,
+)
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
@@ -29,16 +36,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
-@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@build_option
 @wait_lock_option
-@click.option(
-    "--upgrade-proxy",
-    is_flag=True,
-    help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
-)
-@click.option(
-    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
-)
+@upgrade_proxy_option
+@adopt_option
 @click.option("--hooks/--no-hooks", default=True, help="Run the hooks, or leave them out.")
 @click.option(
     "--backup",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_project
-from ftl.cli.running.change import plan_fields, print_plan
+from ftl.cli.running.change import adopt_option, build_option, plan_fields, print_plan, upgrade_proxy_option
 from ftl.cli.running.run import pass_options, run
 
 if TYPE_CHECKING:
@@ -18,15 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
-@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
-@click.option(
-    "--upgrade-proxy",
-    is_flag=True,
-    help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
-)
-@click.option(
-    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
-)
+@build_option
+@upgrade_proxy_option
+@adopt_option
 @pass_options
 def command(
     options: Options, services: tuple[str, ...], build: bool, upgrade_proxy: bool, adopt: bool

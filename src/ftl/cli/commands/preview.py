@@ -18,7 +18,7 @@ from ftl.cli.project import (
     load_target,
     project_option,
 )
-from ftl.cli.running.change import ChangeCall, wait_lock_option
+from ftl.cli.running.change import ChangeCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import ConfigError, UsageError
 
@@ -68,7 +68,7 @@ def command() -> None:
     show_default=True,
     help="The server removes it with its data after this time, from now on.",
 )
-@click.option("--build/--no-build", default=True, help="Build first, or use the images of the last build.")
+@build_option
 @wait_lock_option
 @click.option(
     "--summary",

@@ -35,6 +35,18 @@ wait_lock_option = click.option(
     help="Seconds to wait for another deploy of this project to end.",
 )
 
+build_option = click.option(
+    "--build/--no-build", default=True, help="Build first, or use the images of the last build."
+)
+upgrade_proxy_option = click.option(
+    "--upgrade-proxy",
+    is_flag=True,
+    help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
+)
+adopt_option = click.option(
+    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
+)
+
 
 class _Planned(Protocol):
     """Result of a change, with its plan."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -10,9 +9,9 @@ from urllib.parse import quote
 from ftl.common.json_fields import Json, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 from ftl.dataclass import dataclass
 from ftl.engine.calls import body
+from ftl.engine.calls.spec_update import update_spec
 from ftl.engine.client import checked
 from ftl.engine.errors import ignoring
-from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +36,6 @@ SETTINGS = frozenset(
     )
 )
 """Fields of `ContainerSpec.settings` that a Swarm service has, too."""
-
-_UPDATE_ATTEMPTS = 5
-"""An update names the version that it changes; the Swarm counts it up by itself, too."""
 
 _RESTART_DELAY = 1_000_000_000
 """Nanoseconds between the end of a task and the start of the next; the engine's default is five seconds."""
@@ -137,24 +133,8 @@ async def scale(client: Client, service: str, replicas: int, labels: Mapping[str
     Tasks that stay are not touched: what they are made of does not change.
     """
     path = f"services/{quote(checked(service), safe='')}"
-    for attempt in range(_UPDATE_ATTEMPTS):
-        record = as_object(await client.get_json(f"inspect the service {service}", path))
-        spec = scaled(as_object(record.get("Spec")), replicas, labels)
-        version = str(as_int(as_object(record.get("Version")).get("Index")))
-        try:
-            async with (
-                client.call(f"scale the service {service}") as docker,
-                client.raw(
-                    docker, "POST", f"{path}/update", query=(("version", version),), body=spec
-                ) as response,
-            ):
-                await response.read()
-        except EngineError as error:
-            if "update out of sequence" not in (error.cause or "") or attempt == _UPDATE_ATTEMPTS - 1:
-                raise
-            await asyncio.sleep(0.2)
-        else:
-            return
+    what = f"the service {service}"
+    await update_spec(client, path, lambda spec: scaled(spec, replicas, labels), what=what, verb="scale")
 
 
 def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.Body:

@@ -17,19 +17,16 @@ from ftl.common.json_fields import (
     parse_json,
 )
 from ftl.dataclass import dataclass
+from ftl.engine.calls.spec_update import update_spec
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring
 from ftl.engine.labels import node_drained
-from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHANGE_SECONDS = 60.0
 """The engine itself gives up a join after 20 s, and finishes it in the background (20.10 to 28.5)."""
-
-_UPDATE_ATTEMPTS = 5
-"""An update names the version that it changes; the Swarm counts it up by itself, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,25 +170,18 @@ class Swarm:
         labels: Mapping[str, str | None] | None = None,
     ) -> None:
         """Change a node's role, availability or labels; None removes a label."""
-        for attempt in range(_UPDATE_ATTEMPTS):
-            path = f"nodes/{checked(node)}"
-            record = as_object(await self._client.get_json(f"inspect the node {node}", path))
-            spec = dict(as_object(record.get("Spec")))
+
+        def changed(spec: Json) -> Json:
             kept = {**as_str_map(spec.get("Labels")), **(labels or {})}
-            spec["Labels"] = {name: value for name, value in kept.items() if value is not None}
-            spec["Role"] = role or spec.get("Role")
-            spec["Availability"] = availability or spec.get("Availability")
-            version = str(as_int(as_object(record.get("Version")).get("Index")))
-            try:
-                await self._post(
-                    f"change the node {node}", f"{path}/update", spec, query=(("version", version),)
-                )
-            except EngineError as error:
-                if "update out of sequence" not in (error.cause or "") or attempt == _UPDATE_ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(0.2)
-            else:
-                return
+            return {
+                **spec,
+                "Labels": {name: value for name, value in kept.items() if value is not None},
+                "Role": role or spec.get("Role"),
+                "Availability": availability or spec.get("Availability"),
+            }
+
+        path = f"nodes/{checked(node)}"
+        await update_spec(self._client, path, changed, what=f"the node {node}", verb="change")
 
     async def remove_node(self, node: str) -> None:
         """Forget a node; one that is up goes on thinking that it is a member until it leaves."""
