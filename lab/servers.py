@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from ftl.errors import EngineError
 from ftl.server.sandbox import container
-from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec
+from ftl.server.sandbox.container import HTTP, HTTPS, INIT_SCRIPT, SSH, USER, ServerSpec
 from ftl.server.sandbox.image import Recipe, ensure_image
 from ftl.server.sandbox.lifecycle import local_engine, make_key
 from lab import images
@@ -32,15 +32,7 @@ Store = Literal["overlay2", "containerd"]
 _CONTAINERD = {"features": {"containerd-snapshotter": True}}
 _PORT_ATTEMPTS = 3
 
-# Docker's own init script needs rights that a server of the lab may not have. One that is there when the package
-# comes is kept, if apt is told to keep files that were changed (--force-confold).
-INIT_SCRIPT = """\
-#!/bin/sh
-case "$1" in
-restart) engine stop; engine start ;;
-*) engine "$1" ;;
-esac
-"""
+# One that is there when the package comes is kept, if apt is told to keep files that were changed (--force-confold).
 PUT_INIT_SCRIPT = "cat > /etc/init.d/docker && chmod 755 /etc/init.d/docker"
 
 

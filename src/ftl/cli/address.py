@@ -30,12 +30,14 @@ class Address:
     Attributes:
         server: The server, or the one that is meant of several.
         servers: All of a cluster; empty for one server.
+        stand_ins: The servers of a sandbox that has several, for the `servers` of a project.
         narrowed: --server named one of several servers: commands that read ask only that one.
     """
 
     server: Server
     servers: tuple[ClusterServer, ...] = ()
     narrowed: bool = False
+    stand_ins: tuple[ClusterServer, ...] = ()
 
     @property
     def host(self) -> str:
@@ -88,10 +90,11 @@ def resolve(text: str) -> Address:
         UsageError: It is not an address, or no sandbox is up.
     """
     if text == "sandbox":
-        from ftl.server.sandbox import address
+        from ftl.server.sandbox import addresses
 
-        sandbox = address()
-        return _Sandbox(sandbox.server, sandbox=sandbox)
+        first, *others = addresses()
+        stand_ins = tuple(each.cluster_server for each in (first, *others)) if others else ()
+        return _Sandbox(first.server, stand_ins=stand_ins, sandbox=first)
     return Address(parse(text))
 
 

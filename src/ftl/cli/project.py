@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -69,6 +70,7 @@ def load_project(
         preview=environment.preview,
         variables=environment.variables(folder),
         server=given.server if given is not None else None,
+        stand_ins=given.stand_ins if given is not None else (),
         fetch=fetch,
     )
     if not show_secrets and (project.secret_values or project.notify):
@@ -268,6 +270,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
         preview=environment.preview,
         variables=environment.variables(folder),
         server=given.server if given else None,
+        stand_ins=given.stand_ins if given else (),
     )
     if changes:
         _require_spelled_out(project, options)
@@ -280,6 +283,8 @@ def _address(project: Project, given: Address | None) -> Address:
     """The address of --server, else of the file; a server of a cluster keeps its keys of the file."""
     from ftl.cli.address import Address
 
+    if given is not None and given.stand_ins and project.is_cluster:
+        return replace(given, server=project.server, servers=project.servers)
     if given is None or project.is_cluster:
         return Address(project.server, project.servers, project.is_cluster and given is not None)
     return given

@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_file
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
-from ftl.config.models.project import PREVIEW, Project, Server
+from ftl.config.models.project import PREVIEW, Project
 from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.secrets import ProjectSecrets
+from ftl.config.server_choice import narrowed, with_server
 from ftl.config.variables.interpolation import InterpolationError, interpolate
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
-from ftl.errors import ConfigError, UsageError
+from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ftl.config.models.notification import Notification
-    from ftl.config.models.proxy import Proxy
+    from ftl.config.models.server import ClusterServer, Server
     from ftl.config.variables.sources import Variables
 
 
@@ -45,6 +47,7 @@ def load(
     preview: bool = False,
     variables: Variables,
     server: Server | None = None,
+    stand_ins: Sequence[ClusterServer] = (),
     fetch: bool = True,
 ) -> Project:
     """Read a project's file and the files it names.
@@ -56,6 +59,7 @@ def load(
         preview: It is the name of a preview, whose overlay is ftl.preview.yaml.
         variables: Values for `${...}`; their problems are reported with the file's.
         server: Replaces the file's server.
+        stand_ins: The servers of a sandbox that has several: they take the places of the file's `servers`, in turn.
         fetch: Fetch the secrets that the file uses; otherwise each has a placeholder for its value.
 
     Returns:
@@ -72,11 +76,11 @@ def load(
     source = secrets.source(problems, fetch=fetch)
     reader = Reader(Interpolator(variables.above(source), problems), folder, SHORT_FORMS)
     reader.secrets = tuple(secrets.declared)
-    project = _with_server(reader.section(Project, root, ()), server)
+    project = with_server(reader.section(Project, root, ()), server)
     check(project, reader)
     if errors := problems.sorted():
         raise ConfigError(errors)
-    project = _narrowed(project, server)
+    project = narrowed(project, server, stand_ins)
     volumes = _volumes(project)
     return replace(
         _with_built_names(project),
@@ -97,6 +101,7 @@ def load_address(
     preview: bool = False,
     variables: Variables,
     server: Server | None = None,
+    stand_ins: Sequence[ClusterServer] = (),
 ) -> Project:
     """Read no more of a project's file than its name, its server and whether it is protected.
 
@@ -108,6 +113,7 @@ def load_address(
         preview: As for `load`.
         variables: As for `load`.
         server: Replaces the file's server.
+        stand_ins: As for `load`.
 
     Returns:
         A project with nothing else.
@@ -122,12 +128,12 @@ def load_address(
     needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
     root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
     reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
-    project = _with_server(reader.section(Project, root, ()), server)
+    project = with_server(reader.section(Project, root, ()), server)
     check(project, reader)
     if errors := problems.sorted():
         raise ConfigError(errors)
     return replace(
-        _narrowed(project, server),
+        narrowed(project, server, stand_ins),
         environment=environment,
         preview_of=_base_name(path, variables) if preview else "",
         services=(),
@@ -277,50 +283,6 @@ def _read(path: Path) -> SourceFile:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([Mark(file, line, 1).problem("the file is not UTF-8 text")]) from error
-
-
-def _with_server(project: Project, server: Server | None) -> Project:
-    if project.servers:
-        return replace(project, server=Server.from_dict(project.servers[0].to_dict()))
-    if server is None and not project.server.host and project.project.domain:
-        server = replace(project.server, host=project.project.domain)
-    if server is None:
-        return project
-    project = replace(project, server=server)
-    if not server.is_sandbox:
-        return project
-    return replace(project, proxy=_sandbox_proxy(project.proxy), notify=())  # nobody waits for its releases
-
-
-def _narrowed(project: Project, server: Server | None) -> Project:
-    """The project with one of its `servers` as its server; a sandbox takes the place of all of them.
-
-    Raises:
-        UsageError: It is none of them.
-    """
-    if server is None or not project.servers:
-        return project
-    if server.is_sandbox:
-        return _with_server(replace(project, servers=()), server)
-    for each in project.servers:
-        if each.host.lower() == server.host.lower():
-            chosen = replace(each, user=server.user or each.user, port=server.port or each.port)
-            return replace(project, server=Server.from_dict(chosen.to_dict()))
-    hosts = ", ".join(each.host for each in project.servers)
-    raise UsageError(
-        f"{server.host} is not one of the servers of {project.name}",
-        hint=f"`--server` takes one of those in the file: {hosts}",
-    )
-
-
-def _sandbox_proxy(proxy: Proxy) -> Proxy:
-    """The proxy for a sandbox, with certificates of its internal authority in place of ACME.
-
-    No authority's challenges reach a sandbox, not even those of a private one (`acme_ca`): they go where the domain
-    points to; and public authorities limit requests. With the user's own certificate, too, HTTP answers and does not
-    redirect: a sandbox has HTTPS on another port, and the redirect would lead to the real server.
-    """
-    return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
 
 
 def _with_built_names(project: Project) -> Project:

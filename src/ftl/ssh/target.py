@@ -49,6 +49,7 @@ class Target:
         host: A host name, an address, or a `Host` of ~/.ssh/config.
         key: Only this private key is offered.
         known_hosts: Instead of the user's and the system's known_hosts.
+        connect_to: The address to connect to in place of the host, which is then a name and no more.
 
     Raises:
         UsageError: A part that ssh would read as something else.
@@ -59,6 +60,7 @@ class Target:
     user: str | None = None
     key: Path | None = None
     known_hosts: Path | None = None
+    connect_to: str | None = None
 
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.host):
@@ -74,14 +76,14 @@ class Target:
 
     @property
     def address(self) -> str:
-        """The host without the brackets of a literal IPv6 address, as ssh wants it."""
-        return self.host.strip("[]")
+        """What ssh connects to: the host without the brackets of a literal IPv6 address."""
+        return (self.connect_to or self.host).strip("[]")
 
 
 def target_of(server: Server) -> Target:
     """The server of an ftl.yaml, which must not be `local`."""
     key = Path(server.ssh_key).expanduser() if server.ssh_key else None
-    return Target(server.host, server.port, server.user, key, server.known_hosts)
+    return Target(server.host, server.port, server.user, key, server.known_hosts, server.connect_to)
 
 
 @dataclass(frozen=True, slots=True)

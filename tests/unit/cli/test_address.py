@@ -89,13 +89,12 @@ def test_the_sandbox_answers_at_its_own_ports(
     monkeypatch.delenv("FTL_SANDBOX", raising=False)
     home = Home.of()
     home.folder.mkdir(parents=True)
-    home.save(
-        SandboxAddress("127.0.0.1", 2222, "ftl", home.key, home.known_hosts, 8080, 8443), "ssh-ed25519 AAAA"
-    )
+    one = SandboxAddress("127.0.0.1", 2222, "ftl", home.key, home.known_hosts, 8080, 8443)
+    home.save([one], ["ssh-ed25519 AAAA"])
 
     address = resolve("sandbox")
 
-    assert address.server.port == 2222
+    assert (address.server.port, address.stand_ins) == (2222, ())
     assert address.urls(project, RESULT) == ()
     assert address.host_requests(project) == ("curl --connect-to ::127.0.0.1:8080 http://shop.example.com",)
 

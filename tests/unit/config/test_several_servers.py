@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Project, Server, load, read_variables
+from ftl.config import ClusterServer, Project, Server, load, read_variables
 from ftl.errors import UsageError
+from ftl.ssh.target import target_of
 
 from .conftest import load_file, written
 
@@ -66,6 +67,37 @@ def test_a_sandbox_takes_the_place_of_all_servers(folder: Path) -> None:
         sandbox,
         (),
     )
+
+
+def test_the_servers_of_a_sandbox_take_the_places_of_those_in_the_file(folder: Path) -> None:
+    """Each keeps its name and its roles, so that `on` means the same, and is reached where the sandbox is."""
+    known_hosts = folder / "known_hosts"
+    sandbox = [
+        ClusterServer(
+            host="127.0.0.1", port=port, user="ftl", known_hosts=known_hosts, connect_to="127.0.0.1"
+        )
+        for port in (2222, 2223, 2224, 2225)
+    ]
+    path = written(folder, FILE)
+
+    def on(servers: list[ClusterServer]) -> Project:
+        variables = read_variables(folder, {})
+        first = Server(host="127.0.0.1", port=2222, known_hosts=known_hosts)
+        return load(path, variables=variables, server=first, stand_ins=servers)
+
+    project = on(sandbox)
+    assert [(each.host, each.roles, each.port) for each in project.servers] == [
+        ("a.example.com", ("web", "worker"), 2222),
+        ("b.example.com", ("web",), 2223),
+        ("c.example.com", ("worker",), 2224),
+    ]
+    assert {each.user for each in project.servers} == {"ftl"}
+    assert [target_of(each).address for each in (project.server, *project.servers)] == ["127.0.0.1"] * 4
+    assert target_of(project.server).host == "a.example.com"
+    assert project.proxy.tls == "internal"
+    with pytest.raises(UsageError, match="shop has 3 servers, and the sandbox 2") as caught:
+        on(sandbox[:2])
+    assert "ftl sandbox up --servers 3" in (caught.value.hint or "")
 
 
 def test_an_environment_may_have_one_server(folder: Path) -> None:

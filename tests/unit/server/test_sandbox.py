@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import UsageError
-from ftl.server.sandbox import SandboxAddress, address
+from ftl.server.sandbox import SandboxAddress, addresses
 from ftl.server.sandbox.container import ServerSpec, host_config
 from ftl.server.sandbox.home import Home
 from ftl.server.sandbox.image import Recipe, build_proxies, pack
@@ -35,16 +35,30 @@ def saved(home: Home, port: int = 2222) -> SandboxAddress:
     """Save an address as `up` does."""
     home.folder.mkdir(parents=True)
     sandbox = SandboxAddress("127.0.0.1", port, "ftl", home.key, home.known_hosts, 8080, 8443)
-    home.save(sandbox, "ssh-ed25519 AAAA")
+    home.save([sandbox], ["ssh-ed25519 AAAA"])
     return sandbox
 
 
 def test_an_address_is_read_as_it_was_saved() -> None:
     """`--server sandbox` connects to the address that `up` saved, with the host key for exactly that port."""
     sandbox = saved(Home.of())
-    assert address() == sandbox
+    assert addresses() == (sandbox,)
     assert sandbox.known_hosts.read_text() == "[127.0.0.1]:2222 ssh-ed25519 AAAA\n"
     assert (sandbox.server.port, sandbox.server.known_hosts) == (2222, sandbox.known_hosts)
+
+
+def test_several_servers_are_read_as_they_were_saved() -> None:
+    """Each with its own port and host key, and the address at which the others reach it."""
+    home = Home.of()
+    first = replace(saved(home), private_address="172.18.0.2")
+    second = replace(first, port=2223, private_address="172.18.0.3")
+    home.save([first, second], ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"])
+    assert addresses() == (first, second)
+    assert home.known_hosts.read_text().splitlines() == [
+        "[127.0.0.1]:2222 ssh-ed25519 AAAA",
+        "[127.0.0.1]:2223 ssh-ed25519 BBBB",
+    ]
+    assert home.containers(3) == ("ftl-sandbox", "ftl-sandbox.2", "ftl-sandbox.3")
 
 
 @pytest.mark.parametrize(
@@ -76,15 +90,15 @@ def test_saved_files_are_private() -> None:
 def test_the_environment_names_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """FTL_SANDBOX is the default name; a name that is given wins."""
     monkeypatch.setenv("FTL_SANDBOX", "ci")
-    assert saved(Home.of("ci"), 1).port == address().port
-    assert saved(Home.of("other"), 2).port == address("other").port
+    assert saved(Home.of("ci"), 1).port == addresses()[0].port
+    assert saved(Home.of("other"), 2).port == addresses("other")[0].port
     assert (Home.of().container, Home.of("sandbox").container) == ("ftl-sandbox-ci", "ftl-sandbox")
 
 
 def test_no_sandbox_is_an_error_with_the_next_step() -> None:
     """The hint is the command that starts the sandbox of that name."""
     with pytest.raises(UsageError, match="no sandbox is running") as caught:
-        address("ci")
+        addresses("ci")
     assert caught.value.hint == "start one: `ftl sandbox up --name ci`"
 
 

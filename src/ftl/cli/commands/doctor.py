@@ -18,7 +18,7 @@ from ftl.errors import FtlError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
-    from ftl.config import Server
+    from ftl.config import Project, Server
     from ftl.events import Emit
     from ftl.server.doctor import DoctorRequest, Level, Report
 
@@ -41,7 +41,7 @@ def command(options: Options) -> None:
         from ftl.server.doctor import run_checks
 
         request = _request(options)
-        if request.project is not None and request.project.is_cluster and options.server is None:
+        if request.project is not None and _all_servers(request.project, options):
             from ftl.server.cluster.doctor import check_cluster
 
             report = await check_cluster(request.project, request.root)
@@ -74,6 +74,11 @@ def _request(options: Options) -> DoctorRequest:
         return DoctorRequest(None, _given_server(options), Path())
     project, root, address = load_project(options)
     return DoctorRequest(project, address.server if address.server.host else None, root)
+
+
+def _all_servers(project: Project, options: Options) -> bool:
+    """Whether several servers are checked: those of the file, or of a sandbox in their place."""
+    return project.is_cluster and (options.server is None or project.server.is_sandbox)
 
 
 def _given_server(options: Options) -> Server | None:

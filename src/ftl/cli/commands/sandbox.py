@@ -13,7 +13,7 @@ from ftl.cli.running.run import pass_options, run
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.server.sandbox import SandboxAddress, SandboxStatus
+    from ftl.server.sandbox import Sandbox, SandboxAddress
 
 _NAME = "ftl.sandbox.name"
 
@@ -42,36 +42,48 @@ def command(name: str | None) -> None:
 
     The sandbox is a container with sshd and a separate Docker engine. `ftl --server sandbox deploy` deploys to it
     instead of the file's server, exactly as to a real one: over SSH, as a user in the docker group.
+
+    A sandbox with --servers stands in for the `servers` of a file, in their order and by their names.
     """
 
 
 @command.command()
 @_name_option
+@click.option(
+    "--servers",
+    metavar="N",
+    type=click.IntRange(1, 5),
+    help="Several servers on one network, for a file with `servers`: 2 to 5.  [default: 1]",
+)
 @pass_options
-def up(options: Options, name: str | None) -> None:
+def up(options: Options, name: str | None, servers: int | None) -> None:
     """Start the sandbox if it does not run, and print its addresses.
 
     The first start builds its image, from Docker Hub's Debian or, where no registry is reachable, with
     mmdebstrap. Its ports are published on 127.0.0.1 only.
+
+    Several servers become one cluster by `ftl setup --server sandbox`, as real ones do.
     """
 
-    async def work(emit: Emit) -> SandboxAddress:
+    async def work(emit: Emit) -> Sandbox:
         from ftl.server import sandbox
 
-        return await sandbox.up(name, emit)
+        return await sandbox.up(name, emit, servers=servers)
 
-    address = run(options, "sandbox up", work, _address_fields)
+    started = run(options, "sandbox up", work, _address_fields)
     if not options.json:
-        _print(address)
-        put(f"{'next':<8}{_next(name)}")
+        _print(started)
+        put(f"{'next':<8}{_next(name, started)}")
 
 
-def _next(name: str | None) -> str:
-    """The command that deploys to the sandbox, with the name that only --name gave."""
+def _next(name: str | None, started: Sandbox) -> str:
+    """The commands that deploy to the sandbox, with the name that only --name gave."""
     import os
 
     only_here = name is not None and os.environ.get("FTL_SANDBOX") != name
-    return f"{f'FTL_SANDBOX={name} ' if only_here else ''}ftl deploy --server sandbox"
+    prefix = f"FTL_SANDBOX={name} " if only_here else ""
+    verbs = ("setup", "deploy") if len(started.addresses) > 1 else ("deploy",)
+    return ", then ".join(f"{prefix}ftl {verb} --server sandbox" for verb in verbs)
 
 
 @command.command()
@@ -83,7 +95,7 @@ def status(options: Options, name: str | None) -> None:
     The exit code is 1 when it does not.
     """
 
-    async def work(_: Emit) -> SandboxStatus:
+    async def work(_: Emit) -> Sandbox:
         from ftl.server import sandbox
 
         return await sandbox.status(name)
@@ -91,20 +103,23 @@ def status(options: Options, name: str | None) -> None:
     result = run(options, "sandbox status", work, _status_fields)
     if not options.json:
         put(f"{'state':<8}{result.state}")
-        if result.address is not None:
-            _print(result.address)
+        _print(result)
     if result.state != "running":
         sys.exit(1)
 
 
-def _status_fields(status: SandboxStatus) -> Fields:
-    fields: Fields = {"name": status.name, "state": status.state}
-    if status.address is not None:
-        fields = {**fields, **_address_fields(status.address)}
+def _status_fields(status: Sandbox) -> Fields:
+    fields: Fields = {"name": status.name, "state": status.state, **_address_fields(status)}
     return fields if status.state == "running" else {**fields, **_as_failure(status.state)}
 
 
-def _address_fields(address: SandboxAddress) -> Fields:
+def _address_fields(sandbox: Sandbox) -> Fields:
+    """The first server's address, and where there are several, those of all."""
+    fields = [_fields_of(address) for address in sandbox.addresses]
+    return {**(fields[0] if fields else {}), **({"servers": fields} if len(fields) > 1 else {})}
+
+
+def _fields_of(address: SandboxAddress) -> Fields:
     return {**address.fields(), "urls": address.urls, "ssh": address.ssh}
 
 
@@ -134,9 +149,10 @@ def down(options: Options, name: str | None, images: bool) -> None:
         put("removed" if removed else "there is no sandbox")
 
 
-def _print(address: SandboxAddress) -> None:
-    http, https = address.urls
-    put(f"{'server':<8}{address.user}@{address.host}:{address.port}")
-    put(f"{'http':<8}{http}")
-    put(f"{'https':<8}{https}")
-    put(f"{'ssh':<8}{address.ssh}")
+def _print(sandbox: Sandbox) -> None:
+    for address in sandbox.addresses:
+        http, https = address.urls
+        put(f"{'server':<8}{address.user}@{address.host}:{address.port}")
+        put(f"{'http':<8}{http}")
+        put(f"{'https':<8}{https}")
+        put(f"{'ssh':<8}{address.ssh}")

@@ -112,7 +112,7 @@ def command(
     from ftl.server.setup.request import SetupRequest
     from ftl.server.setup.setup import RootAccess, setup
 
-    project, root, _ = load_project(options)
+    project, root, address = load_project(options)
     request = SetupRequest(
         firewall=firewall,
         allow=tuple(map(parse_port, allow)),
@@ -123,6 +123,10 @@ def command(
     )
     access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
     if project.is_cluster:
+        if address.narrowed:
+            raise UsageError(
+                "`ftl setup` makes all `servers` ready, not one of them", hint="leave out `--server`"
+            )
         _set_up_cluster(
             options, project, root, request, access, dry_run=dry_run, recover=recover, store=store_credentials
         )
@@ -155,11 +159,6 @@ def _set_up_cluster(
     from dataclasses import replace
 
     from ftl.server.cluster.setup import setup_cluster
-
-    if options.server is not None:
-        raise UsageError(
-            "`ftl setup` makes all `servers` ready, not one of them", hint="leave out `--server`"
-        )
 
     async def work(emit: Emit) -> tuple[ClusterSetup, dict[str, None]]:
         done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=emit)

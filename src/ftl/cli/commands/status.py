@@ -52,7 +52,7 @@ def command(options: Options, watch: bool) -> None:
 
         return open_session(address.machine(project=project.name))
 
-    several = project.is_cluster and options.server is None
+    several = project.is_cluster and not address.narrowed
     if watch and several:
         raise UsageError("`--watch` shows one server", hint="add `--server HOST`")
     if watch:

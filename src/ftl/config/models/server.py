@@ -25,6 +25,7 @@ class Server(Section):
 
     Attributes:
         known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created (a sandbox).
+        connect_to: Not a key either: the address of a sandbox that stands in for `host`.
     """
 
     host: str = field(
@@ -51,6 +52,7 @@ class Server(Section):
         ),
     )
     known_hosts: Path | None = None
+    connect_to: str | None = None
 
     @property
     def is_local(self) -> bool:

@@ -1,6 +1,6 @@
 """`ftl sandbox`: a disposable server on this machine, for first steps, CI and rehearsals."""
 
-from ftl.server.sandbox.home import SandboxAddress, address
-from ftl.server.sandbox.lifecycle import SandboxStatus, down, status, up
+from ftl.server.sandbox.home import SandboxAddress, addresses
+from ftl.server.sandbox.lifecycle import MOST, Sandbox, down, status, up
 
-__all__ = ["SandboxAddress", "SandboxStatus", "address", "down", "status", "up"]
+__all__ = ["MOST", "Sandbox", "SandboxAddress", "addresses", "down", "status", "up"]

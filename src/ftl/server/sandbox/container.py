@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import Container
 
 USER = "ftl"
 SSH, HTTP, HTTPS = 22, 80, 443
 BRIDGE = "bridge"  # Docker's default network, which has no aliases
 READY_SECONDS = 60.0
+
+INIT_SCRIPT = """\
+#!/bin/sh
+case "$1" in
+restart) engine stop; engine start ;;
+*) engine "$1" ;;
+esac
+"""
+"""In place of the init script of Docker's package, which needs rights that a server in a container may not have."""
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
 
@@ -59,6 +69,7 @@ class ServerSpec:
             start.
         disk: Bytes for /var/lib/docker, kept in memory; None: a volume, as large as this machine's disk.
         has_engine: Whether to wait until its engine answers.
+        has_init_script: Whether `service docker restart` works, by which `ftl setup` restarts the engine.
     """
 
     name: str
@@ -71,6 +82,7 @@ class ServerSpec:
     ports: Mapping[int, int] = field(default_factory=lambda: dict.fromkeys((SSH, HTTP, HTTPS), 0))
     disk: int | None = None
     has_engine: bool = True
+    has_init_script: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +91,14 @@ class ServerState:
 
     Attributes:
         ports: The server's port -> the port of 127.0.0.1 that leads to it from this machine.
+        address: Its address in its network; empty where it does not run.
     """
 
     name: str
     running: bool
     labels: Mapping[str, str]
     ports: Mapping[int, int]
+    address: str = ""
 
 
 async def create(engine: Engine, spec: ServerSpec) -> None:
@@ -125,6 +139,9 @@ async def _create(engine: Engine, spec: ServerSpec, host: Mapping[str, object]) 
     if spec.daemon is not None:
         files.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
     await engine.put_archive(spec.name, "/", pack(files))
+    if spec.has_init_script:
+        script = pack([("etc/init.d/docker", INIT_SCRIPT.encode())], mode=0o755)
+        await engine.put_archive(spec.name, "/", script)
     await engine.start(spec.name)
 
 
@@ -186,10 +203,19 @@ async def wait_ready(engine: Engine, name: str, *, has_engine: bool = True) -> S
 async def state(engine: Engine, name: str) -> ServerState | None:
     """A server's container; None where there is none."""
     container = next((item for item in await engine.containers() if item.name == name), None)
-    if container is None:
-        return None
+    return None if container is None else _state_of(container)
+
+
+async def states(engine: Engine, label: str, value: str) -> list[ServerState]:
+    """The servers with a label, by their names."""
+    found = await engine.containers(labels={label: value})
+    return sorted((_state_of(item) for item in found), key=lambda server: server.name)
+
+
+def _state_of(container: Container) -> ServerState:
     ports = {item.container_port: item.host_port for item in container.published if item.host_port}
-    return ServerState(name, container.state == "running", container.labels, ports)
+    address = next((endpoint.address for endpoint in container.endpoints), "")
+    return ServerState(container.name, container.state == "running", container.labels, ports, address)
 
 
 async def host_key(engine: Engine, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Local state of a sandbox: its key pair, its host key and its address."""
+"""Local state of a sandbox: its key pair, its host keys and its addresses."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import shlex
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ftl.common.json_fields import parse_json
-from ftl.config import Server
+from ftl.config import ClusterServer, Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 DEFAULT = "sandbox"
 VARIABLE = "FTL_SANDBOX"
@@ -28,13 +28,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class SandboxAddress:
-    """Address of a sandbox, as this machine reaches it, and the key to log in with.
+    """Address of a sandbox's server, as this machine reaches it, and the key to log in with.
 
     Attributes:
         key: The private key that `user` logs in with.
-        known_hosts: Holds the sandbox's host key, and no other.
+        known_hosts: Holds the sandbox's host keys, and no other.
         http_port: The port of `host` that is the sandbox's port 80.
         https_port: The port of `host` that is the sandbox's port 443.
+        private_address: Where the other servers of the sandbox reach it; empty where it has one.
     """
 
     host: str
@@ -44,6 +45,7 @@ class SandboxAddress:
     known_hosts: Path
     http_port: int
     https_port: int
+    private_address: str = ""
 
     @property
     def server(self) -> Server:
@@ -54,6 +56,19 @@ class SandboxAddress:
             user=self.user,
             ssh_key=str(self.key),
             known_hosts=self.known_hosts,
+        )
+
+    @property
+    def cluster_server(self) -> ClusterServer:
+        """The address as an item of `servers`, for a server of any name."""
+        return ClusterServer(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            ssh_key=str(self.key),
+            known_hosts=self.known_hosts,
+            connect_to=self.host,
+            private_address=self.private_address,
         )
 
     @property
@@ -96,6 +111,7 @@ class SandboxAddress:
             "known_hosts": str(self.known_hosts),
             "http_port": self.http_port,
             "https_port": self.https_port,
+            **({"private_address": self.private_address} if self.private_address else {}),
         }
 
 
@@ -129,8 +145,17 @@ class Home:
 
     @property
     def container(self) -> str:
-        """The name of the container that is the sandbox."""
+        """The name of the container that is the sandbox, or its first server."""
         return "ftl-sandbox" if self.name == DEFAULT else f"ftl-sandbox-{self.name}"
+
+    def containers(self, servers: int) -> tuple[str, ...]:
+        """The names of the containers of so many servers; no sandbox's name has a dot."""
+        return (self.container, *(f"{self.container}.{number}" for number in range(2, servers + 1)))
+
+    @property
+    def network(self) -> str:
+        """The name of the network of several servers."""
+        return self.container
 
     @property
     def key(self) -> Path:
@@ -139,23 +164,28 @@ class Home:
 
     @property
     def known_hosts(self) -> Path:
-        """The file with the host key."""
+        """The file with the host keys."""
         return self.folder / "known_hosts"
 
-    def save(self, address: SandboxAddress, host_key: str) -> None:
-        """Write the sandbox's address and host key."""
-        _write(self.known_hosts, f"[{address.host}]:{address.port} {host_key}\n")
-        _write(self._record, json.dumps(address.fields()) + "\n")
+    def save(self, addresses: Sequence[SandboxAddress], host_keys: Sequence[str]) -> None:
+        """Write the addresses and host keys of the sandbox's servers."""
+        known = [
+            f"[{address.host}]:{address.port} {key}\n"
+            for address, key in zip(addresses, host_keys, strict=True)
+        ]
+        _write(self.known_hosts, "".join(known))
+        first, *others = [address.fields() for address in addresses]
+        record = {**first, "others": others} if others else first
+        _write(self._record, json.dumps(record) + "\n")
 
-    def address(self) -> SandboxAddress | None:
-        """The saved address; None where there is none."""
+    def addresses(self) -> tuple[SandboxAddress, ...]:
+        """The saved addresses of its servers; empty where there is no sandbox."""
         try:
             fields = parse_json(self._record.read_text())
         except FileNotFoundError:
-            return None
-        return SandboxAddress(
-            **{**fields, "key": Path(fields["key"]), "known_hosts": Path(fields["known_hosts"])}
-        )
+            return ()
+        others = fields.pop("others", [])
+        return tuple(_restored(each) for each in (fields, *others))
 
     def remove(self) -> None:
         """Remove the folder with its keys."""
@@ -183,8 +213,8 @@ class Home:
         return self.folder / "address.json"
 
 
-def address(name: str | None = None) -> SandboxAddress:
-    """The address of a running sandbox; by default $FTL_SANDBOX, else "sandbox".
+def addresses(name: str | None = None) -> tuple[SandboxAddress, ...]:
+    """The addresses of a running sandbox's servers; by default $FTL_SANDBOX, else "sandbox".
 
     Reads what `ftl sandbox up` saved and does not ask the engine.
 
@@ -192,11 +222,17 @@ def address(name: str | None = None) -> SandboxAddress:
         UsageError: There is none.
     """
     home = Home.of(name)
-    saved = home.address()
-    if saved is None:
+    saved = home.addresses()
+    if not saved:
         option = "" if home.name == DEFAULT else f" --name {home.name}"
         raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{option}`")
     return saved
+
+
+def _restored(fields: Mapping[str, Any]) -> SandboxAddress:
+    return SandboxAddress(
+        **{**fields, "key": Path(fields["key"]), "known_hosts": Path(fields["known_hosts"])}
+    )
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from ftl.aio import gather
 from ftl.child import complete
+from ftl.common.figures import count
 from ftl.common.json_fields import as_object
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
@@ -20,6 +23,7 @@ from ftl.server.sandbox.image import LABEL as IMAGE_LABEL
 from ftl.server.sandbox.image import Recipe, ensure_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 LABEL = "ftl.sandbox"
@@ -28,14 +32,22 @@ HOST = "127.0.0.1"
 
 _KEY_SECONDS = 30.0
 
+MOST = 5
+"""Servers of a sandbox, at most: as many as have managers of a cluster."""
+
 
 @dataclass(frozen=True, slots=True)
-class SandboxStatus:
-    """The state of a sandbox, and its address while it runs."""
+class Sandbox:
+    """The state of a sandbox.
+
+    Attributes:
+        state: "running" if all of its servers run.
+        addresses: Those of its servers while they run, the first one's first.
+    """
 
     name: str
     state: Literal["running", "stopped", "absent"]
-    address: SandboxAddress | None = None
+    addresses: tuple[SandboxAddress, ...] = ()
 
 
 def local_engine() -> Engine:
@@ -47,36 +59,51 @@ def local_engine() -> Engine:
     return Engine(local_url(), name="this machine")
 
 
-async def up(name: str | None, emit: Emit) -> SandboxAddress:
+async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> Sandbox:
     """Start a sandbox; create it if there is none.
 
+    Args:
+        name: Its name.
+        emit: Receives notes about the progress.
+        servers: How many servers it has; None: as many as it has, or one.
+
     Returns:
-        Its address. The host key is in the known_hosts file that belongs to it.
+        Its addresses. The host keys are in the known_hosts file that belongs to it.
 
     Raises:
-        UsageError: A sandbox of that name belongs to another user, or there is no base image to build one from.
+        UsageError: A sandbox of that name belongs to another user, or has another number of servers; there is no base
+            image to build one from.
         EngineUnavailable: No Docker engine answers on this machine.
         FtlError: It does not start; with the end of its log.
     """
     home = Home.of(name)
     async with local_engine() as engine:
         with home.lock():
-            server = await _own(engine, home)
-            if server is not None and not home.key.exists():
-                await container.remove(engine, home.container)  # nobody can log in any more
-                server = None
-            if server is None:
-                await _create(engine, home, emit)
-            elif not server.running:
+            found = await _own(engine, home)
+            if found and not home.key.exists():
+                await _remove(engine, home, found)  # nobody can log in any more
+                found = []
+            if not found:
+                await _create(engine, home, servers or 1, emit)
+            elif servers is not None and servers != len(found):
+                raise UsageError(
+                    f"the sandbox has {count(len(found), 'server')}, not {servers}",
+                    hint="`ftl sandbox down` removes it with all its data; another one can have a name: `--name NAME`",
+                )
+            elif not all(server.running for server in found):
                 emit(Note("starting the sandbox, which was stopped"))
-                await engine.start(home.container)
-            ready = await container.wait_ready(engine, home.container)
-            address = _address(home, ready)
-            home.save(address, await container.host_key(engine, home.container))
-    return address
+            for server in found:  # in turn: so each gets the address in their network that it had
+                if not server.running:
+                    await engine.start(server.name)
+            names = [server.name for server in found] or home.containers(servers or 1)
+            ready = await gather(container.wait_ready(engine, each) for each in names)
+            keys = await gather(container.host_key(engine, each) for each in names)
+            addresses = _addresses(home, ready)
+            home.save(addresses, keys)
+    return Sandbox(home.name, "running", addresses)
 
 
-async def status(name: str | None) -> SandboxStatus:
+async def status(name: str | None) -> Sandbox:
     """The state of a sandbox.
 
     Raises:
@@ -84,16 +111,16 @@ async def status(name: str | None) -> SandboxStatus:
     """
     home = Home.of(name)
     async with local_engine() as engine:
-        server = await _own(engine, home)
-    if server is None:
-        return SandboxStatus(home.name, "absent")
-    if not server.running:
-        return SandboxStatus(home.name, "stopped")
-    return SandboxStatus(home.name, "running", _address(home, server))
+        servers = await _own(engine, home)
+    if not servers:
+        return Sandbox(home.name, "absent")
+    if not all(server.running for server in servers):
+        return Sandbox(home.name, "stopped")
+    return Sandbox(home.name, "running", _addresses(home, servers))
 
 
 async def down(name: str | None, *, images: bool = False) -> bool:
-    """Remove a sandbox: container, volumes, keys; with `images` also its images.
+    """Remove a sandbox: containers, volumes, network, keys; with `images` also its images.
 
     Returns:
         Whether there was one.
@@ -101,35 +128,51 @@ async def down(name: str | None, *, images: bool = False) -> bool:
     home = Home.of(name)
     async with local_engine() as engine:
         with home.lock():
-            server = await _own(engine, home)
-            await container.remove(engine, home.container)
-            home.remove()
+            servers = await _own(engine, home)
+            await _remove(engine, home, servers)
         if images:
             for image in await engine.images():
                 if IMAGE_LABEL in as_object(image.config.get("Labels")):
                     with suppress(EngineError):  # another sandbox may be running on it
                         await engine.untag(image.id)
-    return server is not None
+    return bool(servers)
 
 
-async def _create(engine: Engine, home: Home, emit: Emit) -> None:
-    """Create a sandbox from nothing, keys first."""
+async def _create(engine: Engine, home: Home, servers: int, emit: Emit) -> None:
+    """Create a sandbox from nothing, keys first; on failure nothing is left behind."""
     image = await ensure_image(engine, Recipe(), emit)
     home.remove()
     public = await make_key(home.key, f"ftl sandbox {home.name}")
     emit(Note("starting the sandbox"))
-    spec = ServerSpec(
-        name=home.container,
-        image=image,
-        hostname=home.name,
-        keys={USER: public},
-        labels={LABEL: home.name, HOME_LABEL: str(home.folder)},
-    )
+    labels = {LABEL: home.name, HOME_LABEL: str(home.folder)}
+    several = servers > 1
     try:
-        await container.create(engine, spec)
+        if several:
+            await engine.create_network(home.network, labels)
+        for number, name in enumerate(home.containers(servers), 1):
+            spec = ServerSpec(
+                name=name,
+                image=image,
+                hostname=home.name if number == 1 else f"{home.name}-{number}",
+                keys={USER: public},
+                labels=labels,
+                network=home.network if several else container.BRIDGE,
+                has_init_script=several,
+            )
+            await container.create(engine, spec)
     except BaseException:
-        home.remove()
+        await asyncio.shield(_remove(engine, home, await _own(engine, home)))
         raise
+
+
+async def _remove(engine: Engine, home: Home, servers: Sequence[ServerState]) -> None:
+    """Remove the sandbox's servers, and what belongs to them."""
+    for name in dict.fromkeys((home.container, *(server.name for server in servers))):
+        await container.remove(engine, name)
+    labels = {HOME_LABEL: str(home.folder)}
+    for network in await engine.networks(labels=labels):
+        await engine.remove_network(network.id)
+    home.remove()
 
 
 async def make_key(path: Path, comment: str) -> str:
@@ -152,31 +195,35 @@ async def make_key(path: Path, comment: str) -> str:
     return path.with_suffix(".pub").read_text().strip()
 
 
-async def _own(engine: Engine, home: Home) -> ServerState | None:
-    """The sandbox's container, which must be this user's: its name is shared by all users of the engine.
+async def _own(engine: Engine, home: Home) -> list[ServerState]:
+    """The sandbox's servers, which must be this user's: their names are shared by all users of the engine.
 
     Raises:
-        UsageError: It is another user's, or not a sandbox.
+        UsageError: The first one's name is another user's, or not a sandbox's.
     """
-    server = await container.state(engine, home.container)
-    if server is not None and server.labels.get(HOME_LABEL) != str(home.folder):
-        owner = server.labels.get(HOME_LABEL, "something else")
+    first = await container.state(engine, home.container)
+    if first is not None and first.labels.get(HOME_LABEL) != str(home.folder):
+        owner = first.labels.get(HOME_LABEL, "something else")
         raise UsageError(
             f"the name {home.container} is taken on this machine's engine",
             cause=f"it belongs to {owner}",
             hint="choose another name: `--name NAME`, or the environment variable FTL_SANDBOX",
         )
-    return server
+    return await container.states(engine, HOME_LABEL, str(home.folder))
 
 
-def _address(home: Home, server: ServerState) -> SandboxAddress:
+def _addresses(home: Home, servers: Sequence[ServerState]) -> tuple[SandboxAddress, ...]:
     """Where a running sandbox is reached."""
-    return SandboxAddress(
-        host=HOST,
-        port=server.ports[SSH],
-        user=USER,
-        key=home.key,
-        known_hosts=home.known_hosts,
-        http_port=server.ports[HTTP],
-        https_port=server.ports[HTTPS],
+    return tuple(
+        SandboxAddress(
+            host=HOST,
+            port=server.ports[SSH],
+            user=USER,
+            key=home.key,
+            known_hosts=home.known_hosts,
+            http_port=server.ports[HTTP],
+            https_port=server.ports[HTTPS],
+            private_address=server.address if len(servers) > 1 else "",
+        )
+        for server in servers
     )

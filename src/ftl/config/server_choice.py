@@ -1,0 +1,87 @@
+"""The server of a command: that of ftl.yaml, one of its `servers`, or a sandbox in their place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.config.models.server import Server
+from ftl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config.models.project import Project
+    from ftl.config.models.proxy import Proxy
+    from ftl.config.models.server import ClusterServer
+
+
+def with_server(project: Project, server: Server | None) -> Project:
+    """The project with this server in place of its own; of several servers the first is meant."""
+    if project.servers:
+        return replace(project, server=Server.from_dict(project.servers[0].to_dict()))
+    if server is None and not project.server.host and project.project.domain:
+        server = replace(project.server, host=project.project.domain)
+    if server is None:
+        return project
+    project = replace(project, server=server)
+    return _in_sandbox(project) if server.is_sandbox else project
+
+
+def narrowed(project: Project, server: Server | None, stand_ins: Sequence[ClusterServer] = ()) -> Project:
+    """The project with one of its `servers` as its server; a sandbox takes the place of all of them.
+
+    Args:
+        project: The project.
+        server: The server that was asked for; of a sandbox the first.
+        stand_ins: The servers of a sandbox that has several.
+
+    Raises:
+        UsageError: It is none of them, or the sandbox has too few servers.
+    """
+    if server is None or not project.servers:
+        return project
+    if stand_ins:
+        return _on_stand_ins(project, stand_ins)
+    if server.is_sandbox:
+        return with_server(replace(project, servers=()), server)
+    for each in project.servers:
+        if each.host.lower() == server.host.lower():
+            chosen = replace(each, user=server.user or each.user, port=server.port or each.port)
+            return replace(project, server=Server.from_dict(chosen.to_dict()))
+    hosts = ", ".join(each.host for each in project.servers)
+    raise UsageError(
+        f"{server.host} is not one of the servers of {project.name}",
+        hint=f"`--server` takes one of those in the file: {hosts}",
+    )
+
+
+def _on_stand_ins(project: Project, stand_ins: Sequence[ClusterServer]) -> Project:
+    """The project with a sandbox's servers under the names of its own, so that `on` means the same."""
+    if len(project.servers) > len(stand_ins):
+        raise UsageError(
+            f"{project.name} has {len(project.servers)} servers, and the sandbox {len(stand_ins)}",
+            hint=f"`ftl sandbox down`, then `ftl sandbox up --servers {len(project.servers)}`",
+        )
+    servers = tuple(
+        replace(sandbox, host=own.host, roles=own.roles)
+        for own, sandbox in zip(project.servers, stand_ins, strict=False)
+    )
+    first = Server.from_dict(servers[0].to_dict())
+    first = replace(first, known_hosts=servers[0].known_hosts, connect_to=servers[0].connect_to)
+    return _in_sandbox(replace(project, server=first, servers=servers))
+
+
+def _in_sandbox(project: Project) -> Project:
+    """The project as it is deployed to a sandbox; nobody waits for news of its releases."""
+    return replace(project, proxy=_sandbox_proxy(project.proxy), notify=())
+
+
+def _sandbox_proxy(proxy: Proxy) -> Proxy:
+    """The proxy for a sandbox, with certificates of its internal authority in place of ACME.
+
+    No authority's challenges reach a sandbox, not even those of a private one (`acme_ca`): they go where the domain
+    points to; and public authorities limit requests. With the user's own certificate, too, HTTP answers and does not
+    redirect: a sandbox has HTTPS on another port, and the redirect would lead to the real server.
+    """
+    return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
