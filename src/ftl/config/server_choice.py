@@ -1,4 +1,4 @@
-"""The server of a command: that of ftl.yaml, one of its `servers`, or a sandbox in their place."""
+"""The server of a command: that of ftl.yaml, one of its `servers`, or a sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def with_server(project: Project, server: Server | None) -> Project:
-    """The project with this server in place of its own; of several servers the first is meant."""
+    """The project with this server, if it has no `servers`: of those the first is meant."""
     if project.servers:
         return replace(project, server=Server.from_dict(project.servers[0].to_dict()))
     if server is None and not project.server.host and project.project.domain:
@@ -29,7 +29,7 @@ def with_server(project: Project, server: Server | None) -> Project:
 
 
 def narrowed(project: Project, server: Server | None, stand_ins: Sequence[ClusterServer] = ()) -> Project:
-    """The project with one of its `servers` as its server; a sandbox takes the place of all of them.
+    """The project with one of its `servers` as its server, or with a sandbox for all of them.
 
     Args:
         project: The project.

@@ -76,7 +76,7 @@ class Target:
 
     @property
     def address(self) -> str:
-        """What ssh connects to: the host without the brackets of a literal IPv6 address."""
+        """The address that ssh connects to: without the brackets of a literal IPv6 address."""
         return (self.connect_to or self.host).strip("[]")
 
 

@@ -34,7 +34,7 @@ restart) engine stop; engine start ;;
 *) engine "$1" ;;
 esac
 """
-"""In place of the init script of Docker's package, which needs rights that a server in a container may not have."""
+"""Init script in place of that of Docker's package, which a container may not run."""
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
 

@@ -149,7 +149,7 @@ class Home:
         return "ftl-sandbox" if self.name == DEFAULT else f"ftl-sandbox-{self.name}"
 
     def containers(self, servers: int) -> tuple[str, ...]:
-        """The names of the containers of so many servers; no sandbox's name has a dot."""
+        """The names of the containers of a number of servers; no sandbox's name has a dot."""
         return (self.container, *(f"{self.container}.{number}" for number in range(2, servers + 1)))
 
     @property
