@@ -97,6 +97,28 @@ def test_up_starts_a_stopped_sandbox(sandbox: tuple[Project, str]) -> None:
     assert seen.returncode == 0, seen.stderr
 
 
+def test_several_servers_reach_each_other(sandbox: tuple[Project, str]) -> None:
+    """Each has its own ports here, and an address for the others; their number stays, and `down` leaves nothing."""
+    project, name = sandbox
+    named = ("--name", name)
+    first, second = project.run("sandbox", "up", "--servers", "2", "--json", *named).ok().result["servers"]
+    script = f"exec 3<>/dev/tcp/{first['private_address']}/22; head -n 1 <&3"
+    seen = ssh(second, f"hostname; docker version > /dev/null && bash -c {shlex.quote(script)}")
+    assert seen.stdout.splitlines()[0] == f"{name}-2"
+    assert "SSH-2.0-" in seen.stdout, seen
+    refused = project.run("sandbox", "up", "--servers", "3", *named)
+    assert (refused.exit_code, "the sandbox has 2 servers, not 3" in refused.stderr) == (2, True)
+    subprocess.run(("docker", "kill", f"{container_of(name)}.2"), check=True, capture_output=True)
+    assert project.run("sandbox", "status", "--json", *named).result["state"] == "stopped"
+    again = project.run("sandbox", "up", "--json", *named).ok().result["servers"]
+    addresses = [first["private_address"], second["private_address"]]
+    assert [server["private_address"] for server in again] == addresses
+    project.run("sandbox", "down", *named).ok()
+    assert left(container_of(name)) == ""
+    listed = ("docker", "network", "ls", "--quiet", "--filter", f"name={name}")
+    assert subprocess.run(listed, capture_output=True, check=True).stdout == b""
+
+
 def test_status_shows_its_address(sandbox: tuple[Project, str]) -> None:
     """The exit code is 0 only while it runs; the address is the one that `up` printed."""
     project, name = sandbox
