@@ -116,6 +116,7 @@ def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
         "masked",
         "marks",
         "known_hosts",
+        "connect_to",
         "environment",
         "preview_of",
         "secret_users",
