@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,3 +71,22 @@ def test_reasons_of_unhealthy_services_are_shown(ftl: Callable[..., Project], se
     assert (web["running"], web["wanted"]) == (1, 2)
     assert web["health"] == "exited (137)"
     assert "1/2" in app.run("status").ok().stdout
+
+
+def test_a_status_over_a_kept_connection_shows_what_is_there_now(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """The second one asks before it is loaded; what has changed since the first shows all the same."""
+    app = lab_project(ftl, server)
+    app.config["server"]["keep_connection"] = 10
+    app.deploy().ok()
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as runtime:
+        kept = {"CI": "", "XDG_RUNTIME_DIR": runtime}
+        first = app.run("status", "--json", env=kept).ok()
+        assert list(Path(runtime).glob("ftl/*.asked"))
+        assert app.run("status", "--json", env=kept).ok().result == first.result
+        assert units(first)["web"]["health"] == "healthy"
+        server.docker("kill", *app.containers())
+        assert units(app.run("status", "--json", env=kept))["web"]["health"] == "exited (137)"
+        app.run("remove", "--yes", env=kept).ok()
+        assert app.run("status", "--json", env=kept).ok().result["deployed"] is False

@@ -127,6 +127,10 @@ class FakeEngine(FakeImages):
     def _in_use(self, image_id: str) -> bool:
         return any(one.image_id == image_id for one in self.by_name.values())
 
+    async def ping(self) -> None:
+        async with self._call("ping", reads=True):
+            return
+
     # --- containers ---------------------------------------------------------------------------
 
     async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:

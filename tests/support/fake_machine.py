@@ -115,6 +115,10 @@ class FakeMachine:
         """Nothing to gain."""
         return None
 
+    def trust_usual(self) -> bool:
+        """There is none."""
+        return False
+
     async def explain(self) -> FtlError | None:
         """It knows no better than the engine."""
         return None

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if names is not None:
             sys.exit(_write(names))
 
+    from ftl.ssh.multiplexing.early import begin
+
+    begin(words, os.environ)
     from ftl.cli.app import run
 
     sys.exit(run(words))

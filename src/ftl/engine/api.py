@@ -50,6 +50,7 @@ class Engine:
         name: str,
         explain: Explain | None = None,
         ready: list[socket] | None = None,
+        sent: Sequence[tuple[bytes, socket]] = (),
     ) -> None:
         """Prepare for the engine at `url`.
 
@@ -58,10 +59,18 @@ class Engine:
             name: Its machine's name in errors: "this machine", "shop.example.com".
             explain: Asked for a better error when no engine answers: `Machine.explain`.
             ready: Sockets that are connected to `url`, of which it takes those that it needs.
+            sent: Requests that were sent to it already, each on a socket of its own: calls that would send the same
+                take their answers.
         """
         self.name = name
         self.url = url
-        self._client = Client(url, name=name, explain=explain, ready=[] if ready is None else ready)
+        unused = [] if ready is None else ready
+        self._client = Client(url, name=name, explain=explain, ready=unused, sent=sent)
+
+    @property
+    def asked(self) -> Sequence[bytes]:
+        """The first requests of calls that only read, for `sent` of a later session."""
+        return self._client.asked
 
     @property
     def swarm(self) -> Swarm:
@@ -88,6 +97,10 @@ class Engine:
     async def info(self) -> EngineInfo:
         """Version, platform and storage of the engine; cached after the first call."""
         return await self._client.info()
+
+    async def ping(self) -> None:
+        """One round trip that begins now: what was sent before has arrived when it ends."""
+        await self._client.get("answer", "_ping", is_fresh=True)
 
     # --- images -------------------------------------------------------------------------------
 

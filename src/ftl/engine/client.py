@@ -79,10 +79,18 @@ def checked(name: str) -> str:
 class Client:
     """A session with one engine."""
 
-    def __init__(self, url: str, *, name: str, explain: Explain | None, ready: list[socket]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        explain: Explain | None,
+        ready: list[socket],
+        sent: Sequence[tuple[bytes, socket]] = (),
+    ) -> None:
         self.name = name
         self._url = url
-        self._sockets = Sockets(url, ready)
+        self._sockets = Sockets(url, ready, sent)
         self._explain = explain
         self._is_open = False
         self._docker: Docker | None = None
@@ -90,6 +98,7 @@ class Client:
         self._loading = asyncio.Lock()
         self._info_lock = asyncio.Lock()
         self._info: EngineInfo | None = None
+        self._is_newer = False
         self.log_driver = ""
         self.fastest_answer = math.inf
 
@@ -107,7 +116,14 @@ class Client:
         if self._connector is not None:
             await self._connector.close()
 
-    async def get(self, action: str, path: str, query: Mapping[str, object] | None = None) -> bytes:
+    @property
+    def asked(self) -> Sequence[bytes]:
+        """The first requests of calls that only read."""
+        return self._sockets.asked
+
+    async def get(
+        self, action: str, path: str, query: Mapping[str, object] | None = None, *, is_fresh: bool = False
+    ) -> bytes:
         """Body of a read, `GET /PATH`.
 
         Before anything is known of the engine, its own version of the API is good unless it is newer than OUR_API:
@@ -117,15 +133,16 @@ class Client:
             action: The call, for messages: "the engine on NAME could not ACTION".
             path: Without the API's version; names in it must be `checked`.
             query: Its query. Mappings are written as JSON, and what is None is left out.
+            is_fresh: Whether it must be sent now: an answer to what was sent before the call would prove nothing.
         """
         target = f"/{path}{_query(query or {})}"
         async with self._mapping(action, CALL_SECONDS):
-            if self._info is None:
-                answer = await self._get(target)
-                if _api_of(answer) <= OUR_API:
+            if not self._is_newer:
+                answer = await self._get(target, is_fresh=is_fresh)
+                self._is_newer = _api_of(answer) > OUR_API
+                if not self._is_newer:
                     return answer.body
-            api = self._info.api if self._info is not None else _dotted(OUR_API)
-            return (await self._get(f"/v{api}{target}")).body
+            return (await self._get(f"/v{_dotted(OUR_API)}{target}", is_fresh=is_fresh)).body
 
     @asynccontextmanager
     async def stream(
@@ -222,13 +239,14 @@ class Client:
     async def _ask(self) -> EngineInfo:
         """`GET /info` without a version: every response has the engine's version in the header Api-Version."""
         answer = await self._get("/info")
+        self._is_newer = _api_of(answer) > OUR_API
         api = min(OUR_API, _api_of(answer))
         info = as_object(_json(answer.body))
         self.log_driver = as_str(info.get("LoggingDriver"))
         return convert.engine_info(info, _dotted(api))
 
-    async def _get(self, target: str) -> http.Answer:
-        return await self._send(http.Request(target))
+    async def _get(self, target: str, *, is_fresh: bool = False) -> http.Answer:
+        return await self._send(http.Request(target, is_fresh=is_fresh))
 
     async def _send(self, request: http.Request) -> http.Answer:
         if not self._is_open:

@@ -136,9 +136,7 @@ async def probe_ports(
             timeout=spec.timeout,
         )
     for port in spec.ports:
-        result = await probe_port(
-            machine, address, port, timeout=spec.timeout, settled=lambda: engine.container(container)
-        )
+        result = await probe_port(machine, address, port, timeout=spec.timeout, settled=engine.ping)
         if not result.ok:
             return result
     return ProbeResult(True, ACCEPTED)

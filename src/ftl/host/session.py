@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ftl.dataclass import dataclass
 from ftl.engine.transport.loading import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
+from ftl.ssh.multiplexing import early
 from ftl.ssh.streams import open_sockets
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 _LIKELY_SECONDS = 10.0
 """For an answer from the engine's usual socket; after that it is asked again, with all the time that it needs."""
+
+_TRUST_SECONDS = 1.5
+"""For the answers to requests that were sent early; after that the server is asked where its engine is."""
 
 _CONNECTIONS = 9
 """Connections that are opened ahead, one for each call of a look at the engine: over SSH each takes a round trip."""
@@ -76,6 +80,7 @@ async def open_session(
 ) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 
+    What a command that looks ahead asked the last time has been asked already (`ftl.ssh.multiplexing.early`).
     The engine's usual socket is asked already while the machine still reports which socket it is. aiohttp, which takes
     long to load, is loaded while ssh connects; a command that looks ahead only reads, and needs no aiohttp.
 
@@ -96,20 +101,26 @@ async def open_session(
         if streams and ahead is None:
             await asyncio.to_thread(load_aiohttp)
         usual = await connecting
-        likely = None if usual is None else await stack.enter_async_context(_engine(machine, usual, ready))
+        sent = early.take(usual) if usual is not None and ahead is not None else []
+        likely = None
+        if usual is not None:
+            likely = await stack.enter_async_context(_engine(machine, usual, ready, sent))
         asking = asyncio.create_task(_first_answer(likely))
         stack.push_async_callback(_cancel, asking)
         if ahead is not None and likely is not None:
             stack.push_async_callback(_cancel, ahead.begin(likely))
-        await stack.enter_async_context(machine)
+        if not (sent and await _is_proved(machine, asking)):
+            await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
         url = await machine.engine_url()
         info = await asking if url == usual else None
         engine = likely
         if engine is None or info is None:
-            engine = await stack.enter_async_context(_engine(machine, url, []))
+            engine = await stack.enter_async_context(_engine(machine, url, [], []))
             info = await _ask(engine, machine.name)
         yield Session(machine.name, machine, engine, info)
+        if ahead is not None and engine is likely and machine.kept_folder is not None:
+            early.note(machine.kept_folder, engine.asked)
 
 
 async def _connect(machine: Machine, ready: list[socket]) -> str | None:
@@ -132,11 +143,17 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         task.exception()  # if there is one, entering has raised the like
 
 
-def _engine(machine: Machine, url: str, ready: list[socket]) -> Engine:
+def _engine(machine: Machine, url: str, ready: list[socket], sent: list[early.Exchange]) -> Engine:
     # Loaded here, which takes 10 ms, while the connections in `ready` are being opened.
     from ftl.engine.api import Engine
 
-    return Engine(url, name=machine.name, explain=machine.explain, ready=ready)
+    return Engine(url, name=machine.name, explain=machine.explain, ready=ready, sent=sent)
+
+
+async def _is_proved(machine: Machine, asking: asyncio.Task[EngineInfo | None]) -> bool:
+    """Whether the engine at the usual socket answers: then the server need not be asked which it is."""
+    answered, _ = await asyncio.wait([asking], timeout=_TRUST_SECONDS)
+    return bool(answered) and await asking is not None and machine.trust_usual()
 
 
 async def _first_answer(engine: Engine | None) -> EngineInfo | None:

@@ -78,6 +78,11 @@ class Connection:
             raise
         return False
 
+    async def begin_facts(self) -> None:
+        """Ask a server that has let us in for its facts, without waiting for them."""
+        with suppress(OSError):  # `connect` raises it
+            await self.master.begin_facts()
+
     async def connect(self) -> Facts:
         """Connect, and return the server's facts.
 

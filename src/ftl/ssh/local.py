@@ -73,6 +73,10 @@ class Local:
         """None: no connection to wait for; see Machine."""
         return None
 
+    def trust_usual(self) -> bool:
+        """False: see `likely_engine_url`."""
+        return False
+
     async def engine_url(self) -> str:
         """URL of this machine's engine; see `ftl.engine.local.local_url`."""
         from ftl.engine.local import local_url

@@ -102,6 +102,14 @@ class Machine(Protocol):
         """
         ...
 
+    def trust_usual(self) -> bool:
+        """Take the engine at `likely_engine_url`, which has answered; entering is not needed then.
+
+        Returns:
+            Whether that is so: on a connection that is kept, whose login is proved already.
+        """
+        ...
+
     async def explain(self) -> FtlError | None:
         """Explain why the engine does not answer: a better error than that of the call that failed.
 

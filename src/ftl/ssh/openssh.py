@@ -11,6 +11,7 @@ from ftl.errors import FtlError, ServerError
 from ftl.ssh import facts, failures
 from ftl.ssh.commands import Commands
 from ftl.ssh.connection import Connection
+from ftl.ssh.multiplexing import early
 from ftl.ssh.multiplexing.kept import Keep
 from ftl.ssh.pool import Pool
 from ftl.ssh.target import ForwardDestination
@@ -111,11 +112,27 @@ class OpenSSH:
         """The usual socket, forwarded right after the login; see Machine."""
         async with self._engine_lock:
             if self._likely is None and await self._connection.log_in():
-                path = self._connection.master.files.folder / "usual"
+                path = self._connection.master.files.usual
                 with suppress(ServerError):  # entering raises it, too
                     await self._connection.forward(path, ForwardDestination(facts.USUAL))
                     self._likely = path
+                if not early.is_sent(f"unix://{path}"):  # else the answers may tell as much
+                    await self._connection.begin_facts()
         return None if self._likely is None else f"unix://{self._likely}"
+
+    def trust_usual(self) -> bool:
+        """Take it that the usual socket is the engine's; see Machine.
+
+        The facts name the first socket that our user may use, and the usual one is tried first.
+        """
+        connection = self._connection
+        if not (connection.alive and connection.master.attached and self._likely is not None):
+            return False
+        if self._facts is facts.UNKNOWN:
+            user = connection.attempt.resolved.user
+            self._facts = facts.Facts(user, facts.USUAL, default_exists=True, installed=True, listening=True)
+        connection.heard()
+        return True
 
     async def engine_url(self) -> str:
         """The engine's socket, forwarded; see Machine."""
@@ -163,7 +180,7 @@ class OpenSSH:
         self.engine_socket = found.socket
         master = self._connected()
         folder = master.files.folder
-        if self._likely is not None and self._likely.parent == folder:
+        if self._likely is not None and self._likely == master.files.usual:
             if found.socket == facts.USUAL:
                 return self._likely
             master.skip_log()  # about a socket that is not there: it says nothing of this one

@@ -130,7 +130,7 @@ def test_a_server_that_does_not_answer_is_no_answer() -> None:
         made = await stage()
         state = await made.state()
         async with made.listening(lambda: None):
-            made.engine.block("container")
+            made.engine.block("ping")
             result = await probe(made.engine, made.machine, state, TCP)
         assert result.text == "no answer within 2 s"
         return asyncio.get_running_loop().time()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import field
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,10 +13,12 @@ import pytest
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, ServerError
 from ftl.host.session import Ahead, open_session
+from ftl.ssh.multiplexing import early
 from tests.support.clock import run
 from tests.support.engine_socket import served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from ftl.engine.api import Engine
@@ -35,6 +39,8 @@ class Far:
     own: str
     error: ServerError | None = None
     name: str = "far"
+    is_kept: bool = False
+    kept_folder: Path | None = None
     reports: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
@@ -47,6 +53,9 @@ class Far:
 
     async def likely_engine_url(self) -> str | None:
         return self.likely
+
+    def trust_usual(self) -> bool:
+        return self.is_kept
 
     async def engine_url(self) -> str:
         return self.own
@@ -92,11 +101,11 @@ def test_a_look_at_another_engine_does_not_count() -> None:
     async def work() -> None:
         async with served() as (usual, usual_url), served() as (own, own_url):
             usual.answer_by_path({"/info": INFO, "/networks": EMPTY})
-            own.answer_by_path({"/info": INFO.replace(b"27.0", b"28.0"), "/v1.47/networks": EMPTY})
+            own.answer_by_path({"/info": INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
             far = Far(usual_url, own_url)
             far.reports.set()
             assert await look(far, Ahead(networks)) == ("28.0", [])
-            assert own.requests == ["/info", "/v1.47/networks"]
+            assert own.requests == ["/info", "/networks"]
 
     run(work())
 
@@ -106,7 +115,7 @@ def test_a_look_that_failed_is_repeated() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({"/info": INFO, "/networks": REFUSED, "/v1.47/networks": REFUSED})
+            server.answer_by_path({"/info": INFO, "/networks": REFUSED})
             far = Far(url, url)
             far.reports.set()
             with pytest.raises(EngineError, match="list its networks"):
@@ -126,5 +135,79 @@ def test_a_refusal_ends_the_look() -> None:
             far.reports.set()
             with pytest.raises(ServerError, match=r"^no$"):
                 await look(far, Ahead(networks))
+
+    run(work())
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def again(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> Callable[[str], None]:
+    """Makes this a command that was run before, over a kept connection whose forward is at a URL."""
+    monkeypatch.setattr(early, "_begun", early._Begun())
+    runtime = short_path / "ftl"
+    runtime.mkdir(mode=0o700)
+
+    def begin(url: str) -> None:
+        shared = runtime / "0123456789ab.1"
+        shared.mkdir(exist_ok=True)
+        forward = shared / early.USUAL
+        forward.unlink(missing_ok=True)
+        forward.symlink_to(url.removeprefix("unix://"))
+        early.begin(["look"], {"XDG_RUNTIME_DIR": str(short_path)})
+
+    return begin
+
+
+def kept_at(url: str, folder: Path) -> Far:
+    """The machine at the far end of that connection."""
+    forward = f"unix://{folder}/ftl/0123456789ab.1/{early.USUAL}"
+    return Far(forward, forward, is_kept=True, kept_folder=folder / "ftl" / "0123456789ab.1")
+
+
+def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
+    again: Callable[[str], None], short_path: Path
+) -> None:
+    """What the first one noted is asked once, before the session; the server is not asked which engine it has."""
+
+    async def work() -> None:
+        async with served() as (server, url):
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            again(url)
+            first = kept_at(url, short_path)
+            first.reports.set()
+            assert await look(first, Ahead(networks)) == ("27.0", [])
+            again(url)
+            async with asyncio.timeout(5):
+                while len(server.requests) < 4:
+                    await asyncio.sleep(0.005)
+            assert await look(kept_at(url, short_path), Ahead(networks)) == ("27.0", [])
+            assert sorted(server.requests) == ["/info", "/info", "/networks", "/networks"]
+
+    run(work())
+
+
+def test_an_engine_that_does_not_answer_early_is_asked_for(
+    again: Callable[[str], None], short_path: Path
+) -> None:
+    """The server then says which engine it has, as for any command."""
+
+    async def work() -> None:
+        async with served() as (server, url), served(b"...", b"...") as (_, silent):
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            again(url)
+            first = kept_at(url, short_path)
+            first.reports.set()
+            await look(first, Ahead(networks))
+            again(silent)
+            second = kept_at(url, short_path)
+            second.own = url
+            second.reports.set()
+            assert await look(second, Ahead(networks)) == ("27.0", [])
 
     run(work())

@@ -19,6 +19,7 @@ from ftl.ssh.multiplexing.kept import (
     runtime_folder,
     seconds_to_keep,
 )
+from ftl.ssh.multiplexing.runtime import LONGEST_FOLDER
 from ftl.ssh.target import Resolved, Target
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def test_the_folder_is_private_and_short(environ: dict[str, str]) -> None:
     assert files is not None
     try:
         below = len(str(files.socket)) - len(str(folder))
-        assert kept.LONGEST_FOLDER + below + 17 <= 104
-        assert kept.LONGEST_FOLDER + len(str(files.folder / "dial999")) - len(str(folder)) <= 104
+        assert LONGEST_FOLDER + below + 17 <= 104
+        assert LONGEST_FOLDER + len(str(files.folder / "dial999")) - len(str(folder)) <= 104
     finally:
         files.remove()
 
@@ -99,7 +100,7 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(
     environ: dict[str, str], spoil: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that others may enter, a link and a file are passed over; where nothing is left nothing is kept."""
-    monkeypatch.setattr(kept, "_candidates", lambda environ: [Path(environ["XDG_RUNTIME_DIR"], "ftl")])
+    monkeypatch.setattr(kept, "candidates", lambda environ: [f"{environ['XDG_RUNTIME_DIR']}/ftl"])
     folder = Path(environ["XDG_RUNTIME_DIR"], "ftl")
     if spoil == "open":
         folder.mkdir()
@@ -163,3 +164,16 @@ def test_a_connection_of_our_own_has_a_folder_of_its_own() -> None:
     assert files.folder.stat().st_mode & 0o777 == 0o700
     assert not files.remove()
     assert not files.folder.exists()
+
+
+def test_the_forward_of_a_connection_that_has_ended_makes_room(environ: dict[str, str]) -> None:
+    """A master that was killed leaves the socket's file, at which the next one could not listen."""
+    one = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    assert one is not None
+    one.usual.touch()
+    other = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    assert other is not None
+    assert other.usual == one.usual
+    assert not other.usual.exists()
+    assert not one.remove()
+    assert not other.remove()

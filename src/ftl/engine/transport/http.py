@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Request(NamedTuple):
         body: JSON; empty for none.
         headers: Further headers.
         is_repeatable: Whether it may be sent again if its connection turned out to be closed.
+        is_fresh: Whether it must be sent now, though it may have been sent before the call was made.
     """
 
     target: str
@@ -56,6 +57,7 @@ class Request(NamedTuple):
     body: bytes = b""
     headers: Mapping[str, str] = {}
     is_repeatable: bool = True
+    is_fresh: bool = False
 
     def encoded(self) -> bytes:
         """Its bytes."""
@@ -95,6 +97,11 @@ async def send(sockets: Sockets, request: Request) -> Answer:
         OSError: The connection broke.
         BadAnswer: Something else answered.
     """
+    if request.method == "GET" and not request.is_fresh:
+        sent = sockets.take_sent(request.encoded())
+        if sent is not None:
+            with suppress(ConnectionError):
+                return await _answer(sockets, sent)
     idle = sockets.take()
     if idle is not None:
         try:
@@ -146,15 +153,30 @@ async def _open(
 
 async def _ask(connection: socket.socket, request: Request) -> tuple[_Reader, int, Mapping[str, str]]:
     """Send a request, and read the head of its answer."""
-    reader = _Reader(connection)
     await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
+    return await _begin(connection)
+
+
+async def _begin(connection: socket.socket) -> tuple[_Reader, int, Mapping[str, str]]:
+    """Read the head of an answer."""
+    reader = _Reader(connection)
     return reader, *_head(await reader.until(b"\r\n\r\n"))
 
 
 async def _send(sockets: Sockets, connection: socket.socket, request: Request) -> Answer:
+    try:
+        await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
+    except BaseException:
+        connection.close()
+        raise
+    return await _answer(sockets, connection)
+
+
+async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
+    """Read the answer to a request that was sent; the connection is kept if it can be."""
     reusable = False
     try:
-        reader, status, headers = await _ask(connection, request)
+        reader, status, headers = await _begin(connection)
         body, is_framed = await _body(reader, status, headers)
         reusable = is_framed and not reader.rest and headers.get("connection", "").lower() != "close"
         return Answer(status, headers, body)

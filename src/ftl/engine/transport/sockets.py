@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _CONNECT_SECONDS = 10.0
+
+_NOTED = 32
+"""Requests of a session that are remembered."""
 
 
 class NotConnected(Exception):
@@ -23,11 +29,29 @@ class Sockets:
     Args:
         url: "unix:///path" or "tcp://host:port".
         ready: Connected sockets to begin with. The list is kept up to date: who made it closes what is left.
+        sent: Requests that were sent before their calls are made, each on a socket of its own.
+
+    Attributes:
+        asked: The requests of calls that only read, up to a number.
     """
 
-    def __init__(self, url: str, ready: list[socket.socket]) -> None:
+    def __init__(
+        self, url: str, ready: list[socket.socket], sent: Sequence[tuple[bytes, socket.socket]] = ()
+    ) -> None:
         self.url = url
+        self.asked: list[bytes] = []
         self._idle = ready
+        self._sent = list(sent)
+
+    def take_sent(self, request: bytes) -> socket.socket | None:
+        """Take the socket on which a request was sent already; None where it was not."""
+        if len(self.asked) < _NOTED:
+            self.asked.append(request)
+        for number, (sent, connection) in enumerate(self._sent):
+            if sent == request:
+                del self._sent[number]
+                return connection
+        return None
 
     def take(self) -> socket.socket | None:
         """Take an idle socket that the engine has not closed; None where there is none."""
@@ -75,6 +99,8 @@ class Sockets:
         """Close all that are idle."""
         while self._idle:
             self._idle.pop().close()
+        while self._sent:
+            self._sent.pop()[1].close()
 
 
 def _is_open(idle: socket.socket) -> bool:

@@ -15,8 +15,8 @@ import json
 import math
 import os
 import shutil
-import stat
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.dataclass import dataclass
 from ftl.ssh.multiplexing.control import Control, ControlFailed, is_listening
+from ftl.ssh.multiplexing.early import NOTES, RETIRED, USUAL
+from ftl.ssh.multiplexing.runtime import LONGEST_FOLDER, candidates, is_private
 from ftl.ssh.target import options
 
 if TYPE_CHECKING:
@@ -32,16 +34,14 @@ if TYPE_CHECKING:
 
     from ftl.ssh.target import Resolved, Target
 
-# A unix socket's path ends at 104 bytes on macOS. Below this folder the longest ones are the control socket while ssh
-# binds it ("/0123456789ab.1/master" and 17 bytes that ssh appends then) and "/0123456789ab.1/command-abcdefgh/dial123".
-LONGEST_FOLDER = 60
-
 OWN_SECONDS = 10
 """Seconds for which a master that is not kept survives us, should its reaper be gone, too."""
 
+_NOTES_SECONDS = 7 * 24 * 3600.0
+"""Time for which a command's noted requests stay after it ran last."""
+
 _COMMAND = "command-"
 _RECORD = "server.json"
-_RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,15 @@ class ConnectionFiles:
     shared: bool
     lock: int | None = None
 
+    @property
+    def usual(self) -> Path:
+        """The forward to the engine's usual socket; that of a shared connection stays."""
+        return (self.socket.parent if self.shared else self.folder) / USUAL
+
     def retire(self) -> None:
         """Keep later commands from using the connection. Those that use it now go on."""
         with suppress(OSError):
-            (self.socket.parent / _RETIRED).touch()
+            (self.socket.parent / RETIRED).touch()
 
     def remove(self) -> bool:
         """Remove the command's folder. To be called once.
@@ -129,28 +134,12 @@ def runtime_folder(environ: Mapping[str, str]) -> Path | None:
     It is private, and its path short enough for sockets. Without XDG_RUNTIME_DIR it is among the temporary files, where
     anybody may make a folder of that name: one that others own or may enter is not used.
     """
-    for path in _candidates(environ):
+    for path in map(Path, candidates(environ)):
         with suppress(OSError):
             path.mkdir(mode=0o700, exist_ok=True)
-            if _is_private(path):
+            if is_private(path):
                 return path
     return None
-
-
-def _candidates(environ: Mapping[str, str]) -> list[Path]:
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    usual = dict.fromkeys((tempfile.gettempdir(), "/tmp"))  # noqa: S108
-    paths = [
-        *([Path(runtime, "ftl")] if runtime else []),
-        *(Path(each, f"ftl-{os.getuid()}") for each in usual),
-    ]
-    return [path for path in paths if len(str(path)) <= LONGEST_FOLDER]
-
-
-def _is_private(path: Path) -> bool:
-    """Whether it is a folder that the user owns, and nobody else may enter."""
-    status = path.lstat()
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def own_files() -> ConnectionFiles:
@@ -177,6 +166,7 @@ def kept_files(
             socket = shared / "master"
             if not is_listening(socket):
                 socket.unlink(missing_ok=True)
+                (shared / USUAL).unlink(missing_ok=True)
                 record = {"hostname": resolved.hostname, "port": resolved.port, "project": keep.project}
                 (shared / _RECORD).write_text(json.dumps(record))
             folder = Path(tempfile.mkdtemp(prefix=_COMMAND, dir=shared))
@@ -214,9 +204,9 @@ async def retire_server(resolved: Resolved, environ: Mapping[str, str]) -> None:
 def _records(environ: Mapping[str, str]) -> list[tuple[Path, Mapping[str, object]]]:
     """The folders of all kept connections, with their records: server and project."""
     records = []
-    for runtime in _candidates(environ):
+    for runtime in map(Path, candidates(environ)):
         with suppress(OSError):
-            if _is_private(runtime):
+            if is_private(runtime):
                 records += [record for path in runtime.glob(f"*/{_RECORD}") for record in _record(path)]
     return records
 
@@ -231,7 +221,7 @@ async def _retire(shared: Path) -> None:
     """Keep later commands from using a connection, and end it where none uses it now."""
     with suppress(OSError, ControlFailed):
         with _exclusive(shared.parent):
-            (shared / _RETIRED).touch()
+            (shared / RETIRED).touch()
             running = _commands(shared)
         if not running:
             control = await Control.open(shared / "master")
@@ -256,6 +246,8 @@ def _sweep(shared: Path) -> None:
     A master that may be used is not asked whether it runs: that would count as a use, and keep it longer.
     """
     if not shared.is_dir():
+        if shared.suffix == NOTES and time.time() - shared.stat().st_mtime > _NOTES_SECONDS:
+            shared.unlink(missing_ok=True)
         return
     running = _commands(shared)
     for folder in shared.glob(f"{_COMMAND}*"):
@@ -267,7 +259,7 @@ def _sweep(shared: Path) -> None:
 
 
 def _is_retired(shared: Path) -> bool:
-    return (shared / _RETIRED).exists()
+    return (shared / RETIRED).exists()
 
 
 def _commands(shared: Path) -> list[Path]:

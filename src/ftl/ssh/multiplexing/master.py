@@ -98,7 +98,7 @@ class Master:
         self,
         files: ConnectionFiles,
         reaper_process: Process,
-        first: _FirstCommand,
+        first: _FirstCommand | None,
         control: Control | None,
         log_start: int,
     ) -> None:
@@ -142,12 +142,23 @@ class Master:
         """Wait until the master has logged in (true), or the attempt has failed (false)."""
         async with self._opening:
             # Another process makes the socket: bound under another name, and then linked.
-            while self.control is None and self._first.status is None and not self.files.socket.exists():  # noqa: ASYNC110
+            while self.control is None and self._runs() and not self.files.socket.exists():  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_SECONDS)
             if self.control is None:
                 with suppress(FileNotFoundError, ConnectionRefusedError, ControlFailed):
                     self.control = await Control.open(self.files.socket)
         return self.alive
+
+    def _runs(self) -> bool:
+        return self._first is not None and self._first.status is None
+
+    async def begin_facts(self) -> _FirstCommand:
+        """Start the first command, unless it has been started; a new master begins with it."""
+        async with self._opening:
+            if self._first is None:
+                command = ["ssh", *target.client(self.files.socket), "--", "ftl", facts.COMMAND]
+                self._first, _ = await _first_command(self.files, command, self.group)
+            return self._first
 
     async def facts(self) -> Facts:
         """Wait for the first command to print the server's facts.
@@ -155,16 +166,19 @@ class Master:
         Raises:
             NoFacts: It ended without them.
         """
+        first = await self.begin_facts()
         running = True
-        while (facts := self._first.facts()) is None:
+        while (facts := first.facts()) is None:
             if not running:
-                output = bytes(self._first.capture.stdout).decode(errors="replace")
-                raise NoFacts(self._first.status or 0, output)
-            running = await self._first.capture.news()
+                output = bytes(first.capture.stdout).decode(errors="replace")
+                raise NoFacts(first.status or 0, output)
+            running = await first.capture.news()
         return facts
 
     async def first_command_ended(self) -> None:
         """Wait until the first command has ended: its session counts as well. Bounded."""
+        if self._first is None:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_CHECK_SECONDS):
                 self.sessions.note_end(await asyncio.shield(self._first.capture.exited))
@@ -172,11 +186,16 @@ class Master:
     async def forward(self, path: Path, destination: ForwardDestination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
 
+        What listens in the folder of all commands stays as long as the master does.
+
         Raises:
             ControlFailed: The master has ended, or refuses.
         """
         if self.control is None:
             raise ControlFailed("the ssh master has ended")
+        if path.parent != self.files.folder:
+            await self.control.forward(path, destination)
+            return
         with (self.files.folder / reaper.FORWARDS).open("a") as file:
             file.write(f"{path}:{destination}\n")
         await self.control.forward(path, destination)
@@ -192,7 +211,8 @@ class Master:
                 await self._cleaned_up()
             ):  # then the reaper, which would need processes of its own, has nothing to do
                 shutil.rmtree(self.files.folder, ignore_errors=True)
-            await self._first.end(prompting=self.control is None)
+            if self._first is not None:
+                await self._first.end(prompting=self.control is None)
             await reaper.release(self._reaper)
         finally:
             if self.files.remove() and self.control is not None:
@@ -215,7 +235,7 @@ class Master:
 
 
 async def attach(files: ConnectionFiles) -> Master | None:
-    """Attach to a kept master, and start the first command over it; None: none listens.
+    """Attach to a kept master; None: none listens.
 
     Raises:
         ControlFailed: It does not answer.
@@ -225,8 +245,8 @@ async def attach(files: ConnectionFiles) -> Master | None:
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     try:
-        command = ["ssh", *target.client(files.socket), "--", "ftl", facts.COMMAND]
-        return await _begin(files, command, control)
+        log_start = files.log.stat().st_size if files.log.exists() else 0
+        return Master(files, await reaper.start(files), None, control, log_start)
     except BaseException:
         control.close()
         raise
@@ -238,29 +258,25 @@ async def start(files: ConnectionFiles, server: Target, resolved: Resolved, *, i
         server, resolved, files.socket, interactive=interactive, persist=files.persist, log=files.log
     )
     command = ["sh", "-c", _IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.COMMAND]
-    return await _begin(files, command, None, interactive=interactive)
-
-
-async def _begin(
-    files: ConnectionFiles, command: Sequence[str], control: Control | None, *, interactive: bool = False
-) -> Master:
-    """Start the reaper and the first command.
-
-    One that may ask has to be in the terminal's process group. Its stderr is the log, too: older versions of ssh keep
-    it open in the background, and a pipe would not end.
-    """
     reaper_process = await reaper.start(files)
     try:
-        with files.log.open("ab") as log:
-            log_start = log.tell()
-            transport, capture = await spawn(
-                Capture,
-                command,
-                stdin=DEVNULL,
-                stderr=log,
-                group=None if interactive else reaper_process.pid,
-            )
+        # One that may ask has to be in the terminal's process group.
+        group = None if interactive else reaper_process.pid
+        first, log_start = await _first_command(files, command, group)
     except BaseException:
         await reaper.release(reaper_process)
         raise
-    return Master(files, reaper_process, _FirstCommand(transport, capture), control, log_start)
+    return Master(files, reaper_process, first, None, log_start)
+
+
+async def _first_command(
+    files: ConnectionFiles, command: Sequence[str], group: int | None
+) -> tuple[_FirstCommand, int]:
+    """Start the first command; also the size of the log before it.
+
+    Its stderr is the log, too: older versions of ssh keep it open in the background, and a pipe would not end.
+    """
+    with files.log.open("ab") as log:
+        log_start = log.tell()
+        transport, capture = await spawn(Capture, command, stdin=DEVNULL, stderr=log, group=group)
+    return _FirstCommand(transport, capture), log_start

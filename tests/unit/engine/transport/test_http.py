@@ -121,8 +121,8 @@ def test_a_read_of_an_engine() -> None:
     assert run(work()) == [
         "/containers/json?all=1&filters=%7B%22label%22%3A+%5B%22ftl.project%3Da+b%22%5D%7D",
         "/info",
-        "/v1.47/containers/ftl-state/archive?path=%2Fftl%2Fshop",
-        "/v1.47/images/json",
+        "/containers/ftl-state/archive?path=%2Fftl%2Fshop",
+        "/images/json",
     ]
 
 
@@ -352,3 +352,61 @@ def test_a_long_answer_leaves_time_for_other_work(monkeypatch: pytest.MonkeyPatc
 
     run(work())
     assert turns > 40
+
+
+def early_exchange(url: str, target: str) -> tuple[bytes, socket.socket]:
+    """A request that was sent before its call is made."""
+    request = http.Request(target).encoded()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(url.removeprefix("unix://"))
+    connection.sendall(request)
+    connection.setblocking(False)
+    return request, connection
+
+
+def test_a_request_that_was_sent_before_the_call_is_not_sent_again() -> None:
+    """Once: the next call, one that must be fresh, and one of another target send theirs."""
+
+    async def work() -> None:
+        async with served() as (server, url):
+            server.answer_by_path({"/x": EMPTY, "/y": EMPTY})
+            sockets = Sockets(url, [], [early_exchange(url, "/x")])
+            counts = []
+            for request in (
+                http.Request("/y"),
+                http.Request("/x", is_fresh=True),
+                http.Request("/x"),
+                http.Request("/x"),
+            ):
+                await http.send(sockets, request)
+                counts.append(len(server.requests))
+            sockets.close()
+            assert counts == [2, 3, 3, 4]
+            assert sockets.asked == [http.Request(target).encoded() for target in ("/y", "/x", "/x")]
+
+    run(work())
+
+
+def test_an_early_request_whose_connection_broke_is_sent_again() -> None:
+    """The master that carried it may have ended meanwhile."""
+
+    async def work() -> None:
+        async with served(b"HTTP/1.1 200 OK...", EMPTY) as (server, url):
+            sockets = Sockets(url, [], [early_exchange(url, "/x")])
+            assert (await http.send(sockets, http.Request("/x"))).status == 204
+            sockets.close()
+            assert server.requests == ["/x", "/x"]
+
+    run(work())
+
+
+def test_early_requests_that_nobody_asks_for_are_closed() -> None:
+    """With the session, like idle connections."""
+
+    async def work() -> None:
+        async with served(EMPTY) as (_, url):
+            exchange = early_exchange(url, "/x")
+            Sockets(url, [], [exchange]).close()
+            assert exchange[1].fileno() == -1
+
+    run(work())

@@ -1,0 +1,145 @@
+"""Requests to the engine that are sent while FTL itself is still loaded.
+
+Loading the program and reading ftl.yaml take as long as the round trips of a command that only reads. What the same
+command (its words, its folder) asked the engine the last time is therefore asked at once, over the connection that is
+kept, before anything else is imported. An answer counts only if the command then finds, by its configuration, that this
+is its connection, and makes the same request; so nothing that it prints is older than the command. Only `GET` requests
+without a body are noted and sent: asking the wrong engine, or in vain, changes nothing.
+
+Imports little, for the same reason.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from binascii import crc32
+
+from ftl.ssh.multiplexing.runtime import candidates, is_private
+
+TYPE_CHECKING = False  # like typing's, without importing typing
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+USUAL = "usual"
+"""File name of the forward to the engine's usual socket, in the folder of a kept connection."""
+
+RETIRED = "retired"
+"""File name by which a kept connection is retired."""
+
+MOST = 32
+"""Requests at most: each takes a connection."""
+
+NOTES = ".asked"
+"""End of the names of files with noted requests, in the folder of all kept connections."""
+
+_LONGEST = 64 * 1024
+_END = b"\r\n\r\n"
+
+Exchange = tuple[bytes, socket.socket]
+"""A request, and the connection on which it was sent."""
+
+
+class _Begun:
+    """Requests that this process has sent early, and the name under which it notes what it asks.
+
+    Attributes:
+        name: Of the file with the requests of this command; empty before `begin`.
+        path: The forward that they went through.
+        exchanges: Those that nobody has taken yet.
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.path = ""
+        self.exchanges: list[Exchange] = []
+
+
+_begun = _Begun()
+
+
+def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Send what the last command with these words asked, if its connection is kept.
+
+    Args:
+        words: The arguments of `ftl`.
+        environ: The environment.
+    """
+    try:
+        parts = (os.getcwd(), environ.get("FTL_ENV", ""), *words)  # noqa: PTH109 - pathlib takes 5 ms to import
+        _begun.name = f"{crc32(os.fsencode(chr(0).join(parts))):08x}{NOTES}"
+        for folder in candidates(environ):
+            if os.path.exists(f"{folder}/{_begun.name}"):  # noqa: PTH110
+                if is_private(folder):
+                    _send_all(folder)
+                return
+    except OSError:  # a hint is missing, or its connection is gone
+        return
+
+
+def _send_all(folder: str) -> None:
+    with open(f"{folder}/{_begun.name}", "rb") as file:  # noqa: PTH123
+        connection, _, noted = file.read(_LONGEST).partition(b"\n")
+    name = os.fsdecode(connection)
+    if "/" in name or os.path.exists(f"{folder}/{name}/{RETIRED}"):  # noqa: PTH110
+        return
+    _begun.path = f"{folder}/{name}/{USUAL}"
+    for request in noted.split(_END)[:MOST]:
+        if request.startswith(b"GET /"):
+            _begun.exchanges.append((request + _END, _sent(_begun.path, request + _END)))
+
+
+def _sent(path: str, request: bytes) -> socket.socket:
+    """A connection on which a request was sent, without waiting."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.connect(path)
+        if connection.send(request) != len(request):
+            raise BlockingIOError
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def is_sent(url: str) -> bool:
+    """Whether requests were sent early through a forward, and have not been taken yet."""
+    return bool(_begun.exchanges) and url == f"unix://{_begun.path}"
+
+
+def take(url: str) -> list[Exchange]:
+    """Take the requests that were sent early through a forward, and close all others.
+
+    Args:
+        url: The forward: "unix:///path".
+    """
+    taken = []
+    for request, connection in _begun.exchanges:
+        if url == f"unix://{_begun.path}":
+            taken.append((request, connection))
+        else:
+            connection.close()
+    _begun.exchanges.clear()
+    return taken
+
+
+def note(shared: Path, requests: Iterable[bytes]) -> None:
+    """Note what this command asked through the usual forward of a kept connection.
+
+    Args:
+        shared: The connection's folder.
+        requests: `GET` requests without a body.
+    """
+    if not _begun.name:
+        return
+    noted = dict.fromkeys(request for request in requests if request.find(_END) == len(request) - len(_END))
+    content = b"".join(list(noted)[:MOST])
+    if len(content) < _LONGEST - 1024:
+        try:
+            new = shared / _begun.name
+            new.write_bytes(os.fsencode(shared.name) + b"\n" + content)
+            new.replace(shared.parent / _begun.name)
+        except OSError:  # a hint only
+            return
