@@ -20,6 +20,7 @@ from ftl.engine import convert
 from ftl.engine.errors import EngineCall, Explain, mapped
 from ftl.engine.transport import http
 from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.reader import BadAnswer
 from ftl.engine.transport.sockets import Sockets
 from ftl.errors import EngineError, EngineUnavailable
 
@@ -163,7 +164,7 @@ class Client:
             target = f"/v{info.api}/{path}{_query(query)}"
             request = http.Request(target, method, headers=headers, is_repeatable=method == "GET")
             async with (
-                http.stream(self._sockets, request, seconds=CALL_SECONDS) as (status, pieces),
+                http.stream(self._sockets, request, seconds=CALL_SECONDS) as (status, _, _, pieces),
                 aclosing(pieces),
             ):
                 if status >= 400:
@@ -355,14 +356,14 @@ def _json(body: bytes) -> object:
     try:
         return parse_json(body)
     except ValueError as error:
-        raise http.BadAnswer(str(error)) from error
+        raise BadAnswer(str(error)) from error
 
 
 def _api_of(answer: http.Answer) -> tuple[int, int]:
     """The engine's newest API version, which every answer of it names."""
     match = re.fullmatch(r"(\d+)\.(\d+)", answer.headers.get("api-version", ""))
     if match is None:
-        raise http.BadAnswer("no API version in the answer")
+        raise BadAnswer("no API version in the answer")
     return int(match[1]), int(match[2])
 
 

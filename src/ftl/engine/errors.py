@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from ftl.dataclass import dataclass
-from ftl.engine.transport.http import BadAnswer, HttpError
+from ftl.engine.transport.http import HttpError
+from ftl.engine.transport.reader import BadAnswer
 from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 

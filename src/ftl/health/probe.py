@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ftl.dataclass import dataclass
+from ftl.engine.transport.http import Request, stream
+from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.sockets import NotConnected, Sockets
 from ftl.ssh.streams import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from aiohttp import ClientResponse
-
     from ftl.engine.api import Engine
+    from ftl.engine.transport.http import Streamed
     from ftl.engine.values import ContainerState, Endpoint
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
@@ -160,41 +162,40 @@ async def probe_http(
     machine: Machine, address: str, port: int, *, path: str, host: str, https: bool, timeout: float
 ) -> ProbeResult:
     """GET a path of the container as the proxy would; redirects are not followed."""
-    import aiohttp
-
-    from ftl.engine.transport.connector import connector
-
     headers = {"Host": host, "User-Agent": "ftl-health", "X-Forwarded-Host": host}
     if https:
         headers["X-Forwarded-Proto"] = "https"
-    limit = aiohttp.ClientTimeout(total=timeout)
     async with machine.dial(address, port) as url:
-        base = f"http://{host}" if url.startswith("unix:") else f"http://{urlsplit(url).netloc}"
-        async with aiohttp.ClientSession(connector=connector(url), timeout=limit, headers=headers) as session:
-            try:
-                async with session.get(base + path, allow_redirects=False) as answer:
+        sockets = Sockets(url, [])
+        try:
+            async with asyncio.timeout(timeout):
+                request = Request(path, headers=headers)
+                async with stream(sockets, request, seconds=timeout) as answer, aclosing(answer.pieces):
                     return await _result(answer)
-            except TimeoutError:
-                return ProbeResult(False, f"no answer within {timeout:g} s")
-            except aiohttp.ServerDisconnectedError:
-                return ProbeResult(False, REFUSED)
-            except aiohttp.ClientResponseError as error:  # bytes that its parser cannot read
-                reason = _shortened(error.message.rstrip(" ^\n"))
-                return ProbeResult(False, f"{NOT_HTTP}: {reason}")
-            except aiohttp.ClientError as error:
-                return ProbeResult(False, _reason(error))
+        except TimeoutError:
+            return ProbeResult(False, f"no answer within {timeout:g} s")
+        except BadAnswer as error:
+            return ProbeResult(False, f"{NOT_HTTP}: {_shortened(str(error))}")
+        except ConnectionError:
+            return ProbeResult(False, REFUSED)
+        except (NotConnected, OSError) as error:
+            return ProbeResult(False, _reason(error))
 
 
-async def _result(answer: ClientResponse) -> ProbeResult:
-    status = answer.status
-    if 200 <= status < 300:
-        return ProbeResult(True, str(status), status)
-    target = answer.headers.get("Location")
-    text = f"{status} {_shortened(answer.reason or '')}".strip() + (
+async def _result(answer: Streamed) -> ProbeResult:
+    if 200 <= answer.status < 300:
+        return ProbeResult(True, str(answer.status), answer.status)
+    target = answer.headers.get("location")
+    text = f"{answer.status} {_shortened(answer.reason)}".strip() + (
         f" to {_shortened(target)}" if target else ""
     )
-    body = (await answer.content.read(SHOWN * 4)).decode("utf-8", "replace")
-    return ProbeResult(False, text, status, _shortened(body))
+    body = b""
+    with suppress(ConnectionError, BadAnswer):  # its status is what counts
+        async for piece in answer.pieces:
+            body += piece
+            if len(body) >= SHOWN * 4:
+                break
+    return ProbeResult(False, text, answer.status, _shortened(body[: SHOWN * 4].decode("utf-8", "replace")))
 
 
 def _shortened(text: str) -> str:

@@ -12,7 +12,8 @@ from aiodocker import exceptions as docker
 
 from ftl.engine import errors
 from ftl.engine.errors import EngineCall
-from ftl.engine.transport.http import BadAnswer, HttpError
+from ftl.engine.transport.http import HttpError
+from ftl.engine.transport.reader import BadAnswer
 from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable
 

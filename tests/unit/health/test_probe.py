@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -105,6 +107,17 @@ def test_the_request_is_a_visitors(https: bool, proto: bytes) -> None:
 def test_a_port_passes_when_it_keeps_the_connection(answer: bytes | None, ok: bool) -> None:
     """Behind an SSH forward all connections are accepted; one that nobody wants is closed at once."""
     assert probed(TCP, answer).ok is ok
+
+
+def test_a_check_by_http_loads_no_http_library() -> None:
+    """It would take `ftl status` longer than all of its round trips."""
+    code = (
+        "import asyncio, sys; from ftl.health.probe import probe_http; from ftl.ssh.local import Local; "
+        "print(asyncio.run(probe_http(Local(), '127.0.0.1', 1, path='/', host='x', https=False, timeout=2)).text); "
+        "print({'aiohttp', 'aiodocker'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{REFUSED}\nset()\n"
 
 
 def test_all_ports_must_accept_connections() -> None:

@@ -12,19 +12,15 @@ import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ftl.engine.transport.reader import CUT, BadAnswer, Reader, beginning
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from ftl.engine.transport.sockets import Sockets
 
-_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: .*)?")
-_LONGEST_HEAD = 64 * 1024
-_PIECE = 256 * 1024
-
-
-class BadAnswer(Exception):
-    """The answer is not HTTP/1.1, or not one of Docker's API."""
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: (.*))?")
 
 
 class HttpError(Exception):
@@ -79,10 +75,26 @@ class Answer(NamedTuple):
 
 
 class Streamed(NamedTuple):
-    """Answer to a request whose body is read as it comes."""
+    """Answer to a request whose body is read as it comes.
+
+    Attributes:
+        reason: What follows the status in the first line.
+        headers: Their names are in lower case.
+    """
 
     status: int
+    reason: str
+    headers: Mapping[str, str]
     pieces: AsyncGenerator[bytes]
+
+
+class _Head(NamedTuple):
+    """Beginning of an answer, and what reads the rest."""
+
+    reader: Reader
+    status: int
+    reason: str
+    headers: Mapping[str, str]
 
 
 async def send(sockets: Sockets, request: Request) -> Answer:
@@ -128,16 +140,14 @@ async def stream(sockets: Sockets, request: Request, *, seconds: float) -> Async
         NotConnected, OSError, BadAnswer: As `send`; also while the body is read.
     """
     async with asyncio.timeout(seconds):
-        connection, (reader, status, headers) = await _open(sockets, request)
+        connection, head = await _open(sockets, request)
     try:
-        yield Streamed(status, _pieces(reader, status, headers))
+        yield Streamed(head.status, head.reason, head.headers, _pieces(head))
     finally:
         connection.close()
 
 
-async def _open(
-    sockets: Sockets, request: Request
-) -> tuple[socket.socket, tuple[_Reader, int, Mapping[str, str]]]:
+async def _open(sockets: Sockets, request: Request) -> tuple[socket.socket, _Head]:
     """A connection on which an answer has begun."""
     idle = sockets.take()
     while True:
@@ -151,16 +161,19 @@ async def _open(
         idle = None  # closed as we wrote
 
 
-async def _ask(connection: socket.socket, request: Request) -> tuple[_Reader, int, Mapping[str, str]]:
+async def _ask(connection: socket.socket, request: Request) -> _Head:
     """Send a request, and read the head of its answer."""
     await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
     return await _begin(connection)
 
 
-async def _begin(connection: socket.socket) -> tuple[_Reader, int, Mapping[str, str]]:
-    """Read the head of an answer."""
-    reader = _Reader(connection)
-    return reader, *_head(await reader.until(b"\r\n\r\n"))
+async def _begin(connection: socket.socket) -> _Head:
+    """Read the head of an answer; interim ones (RFC 9110, section 15.2) are passed over."""
+    reader = Reader(connection)
+    while True:
+        head = _head(reader, await reader.head())
+        if not 100 <= head.status < 200 or head.status == 101:
+            return head
 
 
 async def _send(sockets: Sockets, connection: socket.socket, request: Request) -> Answer:
@@ -176,10 +189,11 @@ async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
     """Read the answer to a request that was sent; the connection is kept if it can be."""
     reusable = False
     try:
-        reader, status, headers = await _begin(connection)
-        body, is_framed = await _body(reader, status, headers)
-        reusable = is_framed and not reader.rest and headers.get("connection", "").lower() != "close"
-        return Answer(status, headers, body)
+        head = await _begin(connection)
+        body, is_framed = await _body(head)
+        closes = head.headers.get("connection", "").lower() == "close"
+        reusable = is_framed and not head.reader.rest and not closes
+        return Answer(head.status, head.headers, body)
     finally:
         if reusable:
             sockets.give_back(connection)
@@ -187,30 +201,40 @@ async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
             connection.close()
 
 
-def _head(head: bytes) -> tuple[int, dict[str, str]]:
-    line, *lines = head.split(b"\r\n")
+def _head(reader: Reader, head: bytes) -> _Head:
+    line, *lines = (each.removesuffix(b"\r") for each in head.split(b"\n"))
     match = _STATUS.fullmatch(line)
     if match is None:
-        raise BadAnswer(f"it begins with {line[:80].decode(errors='replace')!r}")
+        raise BadAnswer(beginning(line))
     pairs = (each.decode("latin-1").partition(":") for each in lines)
-    return int(match[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return _Head(reader, int(match[1]), (match[2] or b"").decode("latin-1"), headers)
 
 
-async def _body(reader: _Reader, status: int, headers: Mapping[str, str]) -> tuple[bytes, bool]:
-    """The body, and whether its end was known without the end of the connection."""
-    if status in (204, 304):
-        return b"", True
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Length of a body; None where the end of the connection is its end."""
     try:
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            return await _chunks(reader), True
-        if "content-length" in headers:
-            return await reader.exactly(int(headers["content-length"])), True
+        return int(headers["content-length"]) if "content-length" in headers else None
     except ValueError as error:
         raise BadAnswer("the length of its body is not a number") from error
-    return await reader.to_end(), False
 
 
-async def _chunks(reader: _Reader) -> bytes:
+async def _body(head: _Head) -> tuple[bytes, bool]:
+    """The body, and whether its end was known without the end of the connection."""
+    if head.status in (204, 304):
+        return b"", True
+    if head.headers.get("transfer-encoding", "").lower() == "chunked":
+        try:
+            return await _chunks(head.reader), True
+        except ValueError as error:
+            raise BadAnswer("the length of its body is not a number") from error
+    length = _length(head.headers)
+    if length is not None:
+        return await head.reader.exactly(length), True
+    return await head.reader.to_end(), False
+
+
+async def _chunks(reader: Reader) -> bytes:
     """A body in chunks (RFC 9112, section 7.1); extensions and trailers are ignored."""
     chunks = []
     while size := int((await reader.until(b"\r\n")).partition(b";")[0], 16):
@@ -221,11 +245,19 @@ async def _chunks(reader: _Reader) -> bytes:
     return b"".join(chunks)
 
 
-async def _pieces(reader: _Reader, status: int, headers: Mapping[str, str]) -> AsyncGenerator[bytes]:
+async def _pieces(head: _Head) -> AsyncGenerator[bytes]:
     """A body as it comes."""
-    if headers.get("transfer-encoding", "").lower() != "chunked":
-        body, _ = await _body(reader, status, headers)
-        yield body
+    reader = head.reader
+    if head.headers.get("transfer-encoding", "").lower() != "chunked":
+        left = 0 if head.status in (204, 304) else _length(head.headers)
+        while left is None or left > 0:
+            piece = await reader.some(left)
+            if not piece and left is not None:
+                raise ConnectionResetError(CUT)
+            if not piece:
+                return
+            left = None if left is None else left - len(piece)
+            yield piece
         return
     ended = False
     while not ended:
@@ -239,63 +271,3 @@ async def _pieces(reader: _Reader, status: int, headers: Mapping[str, str]) -> A
             await reader.more()
             # What has arrived already is received without a pause, and others have work, too.
             await asyncio.sleep(0)
-
-
-class _Reader:
-    """Reads a connection in parts; `rest` has been received and not been read yet."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.rest = bytearray()
-        self._connection = connection
-
-    async def until(self, end: bytes) -> bytes:
-        """Read up to a separator, which is left out."""
-        while (at := self.rest.find(end)) < 0:
-            if len(self.rest) > _LONGEST_HEAD:
-                raise BadAnswer("its head does not end")
-            await self.more()
-        found = bytes(self.rest[:at])
-        del self.rest[: at + len(end)]
-        return found
-
-    async def exactly(self, count: int) -> bytes:
-        while len(self.rest) < count:
-            await self.more()
-        found = bytes(self.rest[:count])
-        del self.rest[:count]
-        return found
-
-    async def to_end(self) -> bytes:
-        while piece := await self._receive():
-            self.rest += piece
-        return bytes(self.rest)
-
-    def whole_chunks(self) -> tuple[list[bytes], bool]:
-        """The chunks that have been received as a whole, and whether the last one is among them.
-
-        An engine writes each line of a log as a chunk of its own: all at once are read faster than one by one.
-        """
-        chunks: list[bytes] = []
-        start, ended = 0, False
-        while (at := self.rest.find(b"\r\n", start)) >= 0:
-            size = int(self.rest[start:at].partition(b";")[0], 16)
-            end = at + 2 + size
-            ended = size <= 0
-            if ended or len(self.rest) < end + 2:
-                break
-            chunks.append(bytes(self.rest[at + 2 : end]))
-            start = end + 2
-        if at < 0 and len(self.rest) - start > _LONGEST_HEAD:
-            raise BadAnswer("the length of a chunk does not end")
-        del self.rest[:start]
-        return chunks, ended
-
-    async def more(self) -> None:
-        """Receive another part."""
-        piece = await self._receive()
-        if not piece:
-            raise ConnectionResetError("the connection was closed before the answer ended")
-        self.rest += piece
-
-    async def _receive(self) -> bytes:
-        return await asyncio.get_running_loop().sock_recv(self._connection, _PIECE)

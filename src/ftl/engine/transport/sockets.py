@@ -84,7 +84,9 @@ class Sockets:
         family: int = socket.AF_UNIX
         address: Any = parts.path
         if parts.scheme != "unix":
-            addresses = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            addresses = _numeric(parts.hostname, parts.port)
+            if not addresses:
+                addresses = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
             family, _, _, _, address = addresses[0]
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -101,6 +103,14 @@ class Sockets:
             self._idle.pop().close()
         while self._sent:
             self._sent.pop()[1].close()
+
+
+def _numeric(host: str | None, port: int | None) -> list[Any]:
+    """The address that a host is already, for which nobody has to be asked; empty for a name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return []
 
 
 def _is_open(idle: socket.socket) -> bool:

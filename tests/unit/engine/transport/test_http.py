@@ -11,8 +11,8 @@ import pytest
 
 from ftl.engine.api import Engine
 from ftl.engine.client import OUR_API
-from ftl.engine.transport import http
-from ftl.engine.transport.http import BadAnswer
+from ftl.engine.transport import http, reader
+from ftl.engine.transport.reader import BadAnswer
 from ftl.engine.transport.sockets import NotConnected, Sockets
 from ftl.errors import EngineError, EngineUnavailable
 from tests.support.clock import run
@@ -132,7 +132,7 @@ def streamed(answer: bytes) -> bytes:
     async def work() -> bytes:
         async with served(answer) as (_, url):
             sockets = Sockets(url, [])
-            async with http.stream(sockets, http.Request("/x"), seconds=5) as (_, pieces):
+            async with http.stream(sockets, http.Request("/x"), seconds=5) as (_, _, _, pieces):
                 return b"".join([piece async for piece in pieces])
 
     return run(work())
@@ -326,7 +326,7 @@ def test_reads_load_no_http_library() -> None:
 
 def test_a_long_answer_leaves_time_for_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that finds data each time gives way: a log of many lines must not hold up all else."""
-    monkeypatch.setattr(http, "_PIECE", 1000)
+    monkeypatch.setattr(reader, "_PIECE", 1000)
     turns = 0
 
     async def count() -> None:
@@ -343,7 +343,7 @@ def test_a_long_answer_leaves_time_for_other_work(monkeypatch: pytest.MonkeyPatc
             head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             asyncio.get_running_loop().call_later(0.01, engine.sendall, head + chunk * 50 + b"0\r\n\r\n")
             async with http.stream(Sockets("unix:///none", [ours]), http.Request("/x"), seconds=5) as (
-                _,
+                *_,
                 pieces,
             ):
                 other = asyncio.create_task(count())
@@ -352,61 +352,3 @@ def test_a_long_answer_leaves_time_for_other_work(monkeypatch: pytest.MonkeyPatc
 
     run(work())
     assert turns > 40
-
-
-def early_exchange(url: str, target: str) -> tuple[bytes, socket.socket]:
-    """A request that was sent before its call is made."""
-    request = http.Request(target).encoded()
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(url.removeprefix("unix://"))
-    connection.sendall(request)
-    connection.setblocking(False)
-    return request, connection
-
-
-def test_a_request_that_was_sent_before_the_call_is_not_sent_again() -> None:
-    """Once: the next call, one that must be fresh, and one of another target send theirs."""
-
-    async def work() -> None:
-        async with served() as (server, url):
-            server.answer_by_path({"/x": EMPTY, "/y": EMPTY})
-            sockets = Sockets(url, [], [early_exchange(url, "/x")])
-            counts = []
-            for request in (
-                http.Request("/y"),
-                http.Request("/x", is_fresh=True),
-                http.Request("/x"),
-                http.Request("/x"),
-            ):
-                await http.send(sockets, request)
-                counts.append(len(server.requests))
-            sockets.close()
-            assert counts == [2, 3, 3, 4]
-            assert sockets.asked == [http.Request(target).encoded() for target in ("/y", "/x", "/x")]
-
-    run(work())
-
-
-def test_an_early_request_whose_connection_broke_is_sent_again() -> None:
-    """The master that carried it may have ended meanwhile."""
-
-    async def work() -> None:
-        async with served(b"HTTP/1.1 200 OK...", EMPTY) as (server, url):
-            sockets = Sockets(url, [], [early_exchange(url, "/x")])
-            assert (await http.send(sockets, http.Request("/x"))).status == 204
-            sockets.close()
-            assert server.requests == ["/x", "/x"]
-
-    run(work())
-
-
-def test_early_requests_that_nobody_asks_for_are_closed() -> None:
-    """With the session, like idle connections."""
-
-    async def work() -> None:
-        async with served(EMPTY) as (_, url):
-            exchange = early_exchange(url, "/x")
-            Sockets(url, [], [exchange]).close()
-            assert exchange[1].fileno() == -1
-
-    run(work())
