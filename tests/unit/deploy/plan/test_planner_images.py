@@ -35,6 +35,22 @@ def test_images_too_old_to_return_to_are_dropped() -> None:
     assert dropped.tags == ("shop-web:r1", "shop-web:r3", "shop-web:r4")
 
 
+def test_tags_that_no_container_has_are_dropped_while_the_old_containers_finish() -> None:
+    """After the record says that no rollback can have them; those of the containers that go follow in the end."""
+    asked = project(keep_releases=1)
+    tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 4))
+    records = tuple(replace(record(f"r{n}", web=f"r{n}"), project={"name": "shop"}) for n in range(1, 4))
+    running = container(asked, "web", "r3")
+    there = server(asked, *running, live={"web": "r3"}, images=tags, releases=records)
+    clean_up, old_images = (
+        [[type(step).__name__ for step in track] for track in stage.tracks if track]
+        for stage in plan(asked, there, "sha256:two").stages
+        if stage.name in ("clean up", "old images")
+    )
+    assert clean_up == [["Drain", "StopAndRemove"], ["AmendRecords", "DropTags"]]
+    assert old_images == [["DropTags"]]
+
+
 def test_a_tag_that_a_killed_clean_up_left_goes_with_a_deploy_without_changes() -> None:
     """Together with the container that was left; then there is nothing to do."""
     asked = project(keep_releases=2)

@@ -332,9 +332,8 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
     running = (*container(asked, "web", "r5"), *started)
     there = server(asked, *running, live={"web": "r5"}, images=tags, releases=records)
     found = plan(asked, there, "sha256:two")
-    dropped = first(found, s.DropTags)
-    assert isinstance(dropped, s.DropTags)
-    assert dropped.tags == ("shop-web:r1", *(f"shop-web:r{n}" for n in range(6, 12)))
+    dropped = [step.tags for step in found.steps if isinstance(step, s.DropTags)]
+    assert dropped == [("shop-web:r1", *(f"shop-web:r{n}" for n in range(6, 11))), ("shop-web:r11",)]
     outcomes = {
         step.record.release: step.record.outcome for step in found.steps if isinstance(step, s.Record)
     }

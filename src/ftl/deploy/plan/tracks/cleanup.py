@@ -69,27 +69,42 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
     if parked:
         yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
-    if diff.makes_release and not kept:  # the release before may become the live one again
-        yield tuple(_records(diff, diff.project.keep_releases - 1))  # the release being made is one more
+    # The release before may become the live one again; the release being made is one more.
+    records = _records(diff, diff.project.keep_releases - 1) if diff.makes_release and not kept else ()
+    # An engine needs a second to remove an image. After the records, which say that a rollback can have it.
+    yield (*records, *_drop(_unneeded_tags(diff, frozenset())))
 
 
 def tags_track(diff: Diff, tracks: Iterable[Track]) -> Track:
     """Drop tags that no rollback needs, once these tracks have removed their containers.
 
+    Those that no container has are dropped by `clean_tracks` meanwhile.
+    """
+    gone = frozenset(ref.id for track in tracks for step in track for ref in _removed(diff, step))
+    dropped = set(_unneeded_tags(diff, frozenset()))
+    return _drop(tag for tag in _unneeded_tags(diff, gone) if tag not in dropped)
+
+
+def _drop(tags: Iterable[str]) -> Track:
+    dropped = tuple(tags)
+    return (DropTags(dropped),) if dropped else ()
+
+
+def _unneeded_tags(diff: Diff, removed: Set[str]) -> Iterator[str]:
+    """Tags that no rollback needs, when these containers are removed.
+
     Also without changes: a clean-up that was interrupted leaves some.
     """
     if diff.request.same_release:
-        return ()
-    gone = {ref.id for track in tracks for step in track for ref in _removed(diff, step)}
+        return
     keep = diff.project.keep_releases
     starting = {change.name for change in diff.starting}
     others = {change.name for change in diff.services} - starting
-    tags = (
-        *unused(diff.observed, starting, keep=keep - 1, removed=gone),  # the release being made is one more
-        *unused(diff.observed, others, keep=keep, removed=gone),
-        *_built_dependencies(diff, keep - 1 if diff.makes_release else keep, gone),
-    )
-    return (DropTags(tags),) if tags else ()
+    yield from unused(
+        diff.observed, starting, keep=keep - 1, removed=removed
+    )  # the release being made is one more
+    yield from unused(diff.observed, others, keep=keep, removed=removed)
+    yield from _built_dependencies(diff, keep - 1 if diff.makes_release else keep, removed)
 
 
 def _built_dependencies(diff: Diff, keep: int, removed: Set[str]) -> Iterator[str]:
