@@ -12,7 +12,7 @@ import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftl.engine.transport.reader import CUT, BadAnswer, Reader, beginning
+from ftl.engine.transport.reader import CUT, AnswerReader, BadAnswer, beginning
 
 if TYPE_CHECKING:
     import socket
@@ -91,7 +91,7 @@ class Streamed(NamedTuple):
 class _Head(NamedTuple):
     """Beginning of an answer, and what reads the rest."""
 
-    reader: Reader
+    reader: AnswerReader
     status: int
     reason: str
     headers: Mapping[str, str]
@@ -169,7 +169,7 @@ async def _ask(connection: socket.socket, request: Request) -> _Head:
 
 async def _begin(connection: socket.socket) -> _Head:
     """Read the head of an answer; interim ones (RFC 9110, section 15.2) are passed over."""
-    reader = Reader(connection)
+    reader = AnswerReader(connection)
     while True:
         head = _head(reader, await reader.head())
         if not 100 <= head.status < 200 or head.status == 101:
@@ -201,7 +201,7 @@ async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
             connection.close()
 
 
-def _head(reader: Reader, head: bytes) -> _Head:
+def _head(reader: AnswerReader, head: bytes) -> _Head:
     line, *lines = (each.removesuffix(b"\r") for each in head.split(b"\n"))
     match = _STATUS.fullmatch(line)
     if match is None:
@@ -234,7 +234,7 @@ async def _body(head: _Head) -> tuple[bytes, bool]:
     return await head.reader.to_end(), False
 
 
-async def _chunks(reader: Reader) -> bytes:
+async def _chunks(reader: AnswerReader) -> bytes:
     """A body in chunks (RFC 9112, section 7.1); extensions and trailers are ignored."""
     chunks = []
     while size := int((await reader.until(b"\r\n")).partition(b";")[0], 16):

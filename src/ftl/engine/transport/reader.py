@@ -26,7 +26,7 @@ def beginning(content: bytes | bytearray) -> str:
     return f"it begins with {bytes(content[:80]).decode(errors='replace')!r}"
 
 
-class Reader:
+class AnswerReader:
     """Reads a connection in parts; `rest` has been received and not been read yet."""
 
     def __init__(self, connection: socket.socket) -> None:
