@@ -72,6 +72,32 @@ def test_a_release_that_is_not_healthy_changes_nothing_and_says_why(
     assert app.containers() == [f"{app.name}-web-r1"]
 
 
+@pytest.mark.nightly
+def test_a_release_that_fails_its_check_after_the_switch_is_taken_back(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """It answered once; visitors get the old release again, and no container of the new one is left."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    lines = (
+        "#!/bin/sh",
+        "mkdir /gone || echo 'Status: 500 Broken'",
+        "echo 'Content-Type: text/plain'",
+        "echo",
+    )
+    once = "".join(f"{line}\n" for line in lines)
+    app.version("two", dockerfile=DOCKERFILE.replace("CMD", "RUN chmod 755 /www/cgi-bin/once\nCMD"))
+    app.project.write({"app/www/cgi-bin/once": once})
+    app.service()["health_check"] = {**QUICK, "path": "/cgi-bin/once"}
+    failed = app.deploy()
+    assert failed.exit_code == 1
+    assert "500" in failed.result["error"]["cause"], failed
+    notes = [note["text"] for note in failed.events("note")]
+    assert any("failed its health check after the switch" in text for text in notes), notes
+    assert app.get() == (200, "one")
+    assert app.containers() == [f"{app.name}-web-r1"]
+
+
 def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     ftl: Callable[..., Project], server: Server
 ) -> None:

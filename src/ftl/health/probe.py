@@ -158,6 +158,25 @@ async def answers_http(machine: Machine, endpoints: Sequence[Endpoint], spec: He
     return result.status is not None and result.status < 500
 
 
+async def answers_still(machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec) -> ProbeResult:
+    """Check a container that has answered HTTP once more, while it has visitors.
+
+    Without a path only a server error or a refused connection is a failure: a program with one worker may be busy.
+    """
+    result = await probe_http(
+        machine,
+        endpoints[0].address,
+        spec.ports[0],
+        path=spec.path or "/",
+        host=spec.host,
+        https=spec.https,
+        timeout=spec.timeout,
+    )
+    if spec.path is None and result.text != REFUSED and (result.status or 0) < 500:
+        return replace(result, ok=True)
+    return result
+
+
 async def probe_http(
     machine: Machine, address: str, port: int, *, path: str, host: str, https: bool, timeout: float
 ) -> ProbeResult:

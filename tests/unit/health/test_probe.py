@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN, ProbeResult, probe
+from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN, ProbeResult, answers_still, probe
 from ftl.health.spec import HealthSpec
 from tests.support.clock import run
 from tests.unit.health.stage import OK, stage
@@ -192,3 +192,28 @@ def test_a_check_of_the_image_holds_up_dependencies_and_is_told_of_services() ->
     assert (failed.ok, failed.final, failed.text) == (False, True, "Docker's health check failed: no table")
     told = probed(HTTP, OK, health="unhealthy", health_log="no table")
     assert (told.ok, told.note) == (True, "Docker's health check failed: no table")
+
+
+@pytest.mark.parametrize(
+    ("answer", "with_path", "without"),
+    [
+        (response("200 OK"), True, True),
+        (response("404 Not Found"), False, True),
+        (response("500 Oops"), False, False),
+        (response("503 Busy"), False, False),
+        (b"", False, False),
+        (None, False, True),
+    ],
+    ids=["200", "404", "500", "503", "closed", "silent"],
+)
+def test_a_container_with_visitors_is_judged_by_what_it_answers(
+    answer: bytes | None, with_path: bool, without: bool
+) -> None:
+    """Without a path, silence is no failure: a program with one worker may be busy."""
+
+    async def work(spec: HealthSpec) -> bool:
+        made = await stage()
+        async with made.listening(lambda: answer):
+            return (await answers_still(made.machine, (await made.state()).endpoints, spec)).ok
+
+    assert (run(work(HTTP)), run(work(TCP))) == (with_path, without)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
     from ftl.events import Emit
+    from ftl.health.spec import HealthSpec
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.transfer import ReadAhead, TransferQueue, TransferResult
@@ -208,6 +209,7 @@ class DeployContext:
         stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
         settled_at: ID -> when a container has run for long enough, by the event loop's clock.
+        checks: ID -> health check of a container that gets requests before that, to be made again then.
         switch: Whether requests go to the release.
     """
 
@@ -225,6 +227,7 @@ class DeployContext:
     stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
+    checks: dict[str, HealthSpec] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)
 
     def at(self, host: str) -> DeployContext:

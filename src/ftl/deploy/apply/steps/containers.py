@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -177,6 +178,8 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
         )
         context.restarts[number] = healthy.restarts
         context.settled_at[number] = healthy.settled_at
+        if healthy.settled_at > asyncio.get_running_loop().time() and not context.project.is_cluster:
+            context.checks[number] = step.check
         if not container.id:
             await restore_restart_policy(context.engine, number)
 

@@ -13,6 +13,7 @@ from ftl.deploy.apply.steps.images import newest_image
 from ftl.deploy.apply.steps.settling import (
     Watch,
     find_exit,
+    find_failure,
     in_flight,
     is_settled,
     new_containers,
@@ -158,13 +159,13 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         if step.with_port:
             context.emit(Switched(step.release, step.with_port))
         try:
-            end = await watch.exit()
+            failure = await watch.exit() or await find_failure(context.checks, unsettled)
         except FtlError as error:  # out of reach: nothing could be undone
             return Decision(committed=True, error=error)
-    if end is None:
+    if failure is None:
         return Decision(committed=True)
-    restored = await switch_back(context, step, before, end)
-    return Decision(committed=not restored, error=await end.error())
+    restored = await switch_back(context, step, before, failure)
+    return Decision(committed=not restored, error=await failure.error())
 
 
 async def _switch_all(context: DeployContext, step: Switch) -> None:

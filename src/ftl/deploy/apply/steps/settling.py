@@ -1,7 +1,7 @@
-"""Watch new containers that got requests early, and switch back if one of them exits.
+"""Watch new containers that got requests early; switch back if one exits or fails its check.
 
 A container that answers HTTP gets requests at once, before it has settled (`HealthSpec.early`). The containers of the
-release before run on meanwhile: nothing is committed until the new ones have settled.
+release before run on meanwhile: nothing is committed until the new ones have settled, and pass their check again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.health.diagnosis import Exited, diagnose, has_exited
+from ftl.health.diagnosis import Exited, Unresponsive, diagnose, has_exited
+from ftl.health.probe import answers_still
 from ftl.proxy.drain import wait_drained
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps import Switch
     from ftl.engine.values import Container
+    from ftl.health.probe import ProbeResult
+    from ftl.health.spec import HealthSpec
     from ftl.host.session import Session
 
     Before = Mapping[str, Mapping[str, str]]
@@ -36,6 +39,11 @@ _ATTEMPTS = 3
 
 _PAUSE = 0.5
 
+_CHECKS = 3
+"""Checks in a row that a container must fail to be taken back."""
+
+_CHECK_PAUSE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
@@ -44,11 +52,37 @@ class Exit:
     container: NewContainer
     code: int | None
 
+    @property
+    def words(self) -> str:
+        """Words for what it did."""
+        return "exited"
+
     async def error(self) -> FtlError:
         """The error to raise, with the container's last log lines."""
         session, container = self.container.session, self.container.container
         service = container.labels[labels.SERVICE]
         symptom = Exited(self.code)
+        return await diagnose(session.engine, session.machine, service, container.name, symptom)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFailure:
+    """A new container that passed its check, and does not any more."""
+
+    container: NewContainer
+    check: HealthSpec
+    result: ProbeResult
+
+    @property
+    def words(self) -> str:
+        """Words for what it did."""
+        return "failed its health check"
+
+    async def error(self) -> FtlError:
+        """The error to raise, with the container's last log lines."""
+        session, container = self.container.session, self.container.container
+        service = container.labels[labels.SERVICE]
+        symptom = Unresponsive(self.check.ports, self.result)
         return await diagnose(session.engine, session.machine, service, container.name, symptom)
 
 
@@ -86,6 +120,36 @@ async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) 
         if has_exited(state, restarts=context.restarts.get(container.id, 0)):
             return Exit(container, None)
     return None
+
+
+async def find_failure(
+    checks: Mapping[str, HealthSpec], containers: Sequence[NewContainer]
+) -> CheckFailure | None:
+    """The first container that fails the check that it has passed before requests went to it.
+
+    Args:
+        checks: ID -> that check.
+        containers: Containers that have settled.
+    """
+    own = [(container, checks[container.id]) for container in containers if container.id in checks]
+    found = await gather(_failure(container, check) for container, check in own)
+    return next((failure for failure in found if failure is not None), None)
+
+
+async def _failure(new: NewContainer, check: HealthSpec) -> CheckFailure | None:
+    """Check a container until it passes, or has failed several times in a row."""
+    failures: list[ProbeResult] = []
+    while len(failures) < _CHECKS:
+        if failures:
+            await asyncio.sleep(_CHECK_PAUSE)
+        state = await new.session.engine.container(new.id)
+        if state is None or not state.endpoints:
+            return None  # it has exited, and the engine has not started it again
+        result = await answers_still(new.session.machine, state.endpoints, check)
+        if result.ok:
+            return None
+        failures.append(result)
+    return CheckFailure(new, check, failures[-1])
 
 
 def is_settled(context: DeployContext, container: NewContainer) -> bool:
@@ -139,7 +203,7 @@ class Watch:
         return await find_exit(self._context, self._containers)
 
 
-async def switch_back(context: DeployContext, step: Switch, before: Before, end: Exit) -> bool:
+async def switch_back(context: DeployContext, step: Switch, before: Before, end: Exit | CheckFailure) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
     Args:
@@ -162,7 +226,7 @@ async def switch_back(context: DeployContext, step: Switch, before: Before, end:
     context.switch.taken_back = True
     context.emit(
         Note(
-            f"{end.container.container.name} exited after the switch: requests go to the release before again",
+            f"{end.container.container.name} {end.words} after the switch: requests go to the release before again",
             "warning",
         )
     )
