@@ -8,7 +8,7 @@ SECONDS ?= 60
 DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package onefile release picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding clean
+.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package onefile release picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding bench-cluster clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -121,6 +121,9 @@ bench-operations: engine ## Rollback, restart, scale, logs, exec: what is lost (
 
 bench-onboarding: engine ## Apps made by their frameworks' generators: from ftl init to the first answer (needs Node, Go)
 	$(PYTHON) -m bench.onboarding
+
+bench-cluster: engine ## Three servers: what switches, losses and cuts cost; bytes and seconds against one (40 minutes)
+	$(PYTHON) -m bench.cluster
 
 clean: venv ## As demo-down, and also all servers of the lab, .venv and caches
 	$(PYTHON) -m lab clean --images

@@ -1,0 +1,1 @@
+"""Several servers: lost requests, seconds and bytes of a cluster of three."""
