@@ -8,10 +8,10 @@ SECONDS ?= 60
 DIST ?= dist
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package onefile release picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding bench-cluster clean
+.PHONY: help venv demo demo-down demo-cluster demo-cluster-down test test-fast test-e2e test-nightly test-deps fuzz lint types layers format docs site package onefile release picture lock hooks engine bench-switch bench-deploy bench-noop bench-setup bench-transfer bench-faults bench-operations bench-onboarding bench-cluster clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 venv: ## Make .venv with FTL and the tools that test it (every target below does so by itself)
 	@tools/bootstrap
@@ -19,8 +19,14 @@ venv: ## Make .venv with FTL and the tools that test it (every target below does
 demo: venv ## Start a throwaway server, deploy examples/shop, then a second version of it under load
 	@$(PYTHON) -m tools.demo up
 
-demo-down: venv ## Take away everything that `make demo` left
+demo-down: venv ## Take away everything that `make demo` and `make demo-cluster` left
 	@$(PYTHON) -m tools.demo down
+
+demo-cluster: venv ## Start three throwaway servers, deploy examples/shop to them, kill one under load
+	@$(PYTHON) -m tools.demo_cluster up
+
+demo-cluster-down: venv ## Take away the servers of `make demo-cluster`
+	@$(PYTHON) -m tools.demo_cluster down
 
 test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
 	$(PYTHON) -m tools.dependencies

@@ -115,16 +115,23 @@ def down() -> None:
     """Take away the sandbox, the images, the engine if the lab started it, and .lab."""
     if shutil.which("docker") and (ROOT / ".lab").exists():
         lab("engine", "up")  # it may have been stopped meanwhile, with everything still in it
+        ftl("sandbox", "down", env={**ENV, "FTL_SANDBOX": f"{SANDBOX}-cluster"})
         ftl("sandbox", "down", "--images", env=ENV)
-        built = docker("images", "--quiet", "--filter", "label=ftl.project=shop").split()
-        if built:
-            docker("rmi", "--force", *sorted(set(built)))
+        remove_built("shop")
+        remove_built("shop-cluster")
         lab("clean", "--run", "demo", "--images")
         lab("engine", "down")
     shutil.rmtree(ROOT / ".lab", ignore_errors=True)
     say(
         "Gone: the server and all that was on it, the images, .lab. What stays: .venv, and Debian's packages."
     )
+
+
+def remove_built(project: str) -> None:
+    """Remove the images that were built for a project here."""
+    built = docker("images", "--quiet", "--filter", f"label=ftl.project={project}").split()
+    if built:
+        docker("rmi", "--force", *sorted(set(built)))
 
 
 def copy_shop() -> None:
