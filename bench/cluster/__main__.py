@@ -83,7 +83,7 @@ def _against_one(lab: Lab, three: Stage, parts: Sequence[str], given: argparse.N
     name = f"{three.name}-1"
     server = lab.server("single", suite=given.suites.partition(",")[0])
     with temporary_project(name) as project:
-        one = Stage(project, name, [server])
+        one = Stage(project, name, [server], is_cluster=False)
         one.deploy("0")
         if "upload" in parts:
             result |= costs.upload(three, one, given.megabytes, max(1, given.rounds // 3))

@@ -29,9 +29,9 @@ DATABASE = {
 def migrate(project: Project, name: str, servers: Sequence[Server], rounds: int) -> dict[str, Any]:
     """Requests that failed on the way to three servers and back."""
     first, others = servers[0], servers[1:]
-    alone = Stage(project, name, [first], replicas=2, extra={"dependencies": [DATABASE]})
-    alone.ssh_config(servers)
-    together = replace(alone, servers=servers)
+    alone = Stage(project, name, [first], replicas=2, extra={"dependencies": [DATABASE]}, is_cluster=False)
+    together = replace(alone, servers=servers, is_cluster=True)
+    last = replace(alone, is_cluster=True)
     together.ssh_config(servers)
     alone.deploy("alone")
     mark = _mark(first, name)
@@ -42,14 +42,20 @@ def migrate(project: Project, name: str, servers: Sequence[Server], rounds: int)
             say("set up three servers")
             together.deploy(f"together-{number}")
             say("deployed to three servers")
-            with together.loads(others) as more:
+            with together.loads(others) as more:  # DNS leads to them from now on
                 together.deploy(f"together-{number} again")
+            for server in others:
+                together.run("servers", "drain", f"{server.name}.test")
+            last.run("setup", "--json")
+            say("two servers have left")
             alone.deploy(f"alone-{number}")
             say("deployed to one server")
         for tally in (total(load), total(more)):
             requests, failed = requests + tally.requests, failed + tally.failed
         if _mark(first, name) != mark:
             raise SystemExit("the dependency lost its data")
+        if left := first.docker("service", "ls", "--quiet"):
+            raise SystemExit(f"Swarm services are left: {left}")
     return {"migrate_requests": requests, "migrate_failed": failed}
 
 

@@ -48,7 +48,8 @@ class Stage:
     """A project on some servers, whose hosts are NAME.test.
 
     Attributes:
-        servers: Those of the file; with one, the file has `server`.
+        servers: Those of the file.
+        is_cluster: Whether the file has `servers`, and not `server`.
         extra: More keys of ftl.yaml.
     """
 
@@ -57,6 +58,7 @@ class Stage:
     servers: Sequence[Server]
     replicas: int = 3
     extra: dict[str, Any] = field(default_factory=dict)
+    is_cluster: bool = True
 
     def __post_init__(self) -> None:
         self.ssh_config(self.servers)
@@ -82,7 +84,7 @@ class Stage:
     def config(self) -> dict[str, Any]:
         """The content of ftl.yaml."""
         sections = [_section(server) for server in self.servers]
-        where = {"servers": sections} if len(sections) > 1 else {"server": _without_address(sections[0])}
+        where = {"servers": sections} if self.is_cluster else {"server": _without_address(sections[0])}
         web = {
             "name": "web",
             "build": "app",

@@ -44,7 +44,8 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     """
     first = fleet.first
     if not servers:
-        return await observe(first.engine, first.info, project, first.name)
+        seen = await observe(first.engine, first.info, project, first.name)
+        return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
     looks, ((services, tasks), nodes) = await gather2(
         gather(look(one.engine, one.info, project, one.name) for one in fleet), _swarm(first)
@@ -55,6 +56,34 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
     return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained))
+
+
+async def _with_services(manager: Session, observed: Observed) -> Observed:
+    """One server that is in a Swarm: with the services that a project left there when it had `servers`.
+
+    A task's container is a replica of its service: removed by itself, it would be started again.
+
+    Raises:
+        ServerError: The project has tasks there, and most of the managers are gone.
+    """
+    has_tasks = any(
+        labels.SWARM_TASK in one.labels and one.labels.get(labels.PROJECT) == observed.project
+        for one in observed.containers
+    )
+    try:
+        (services, tasks), _ = await _swarm(manager)
+    except (EngineError, ServerError):
+        if has_tasks:
+            raise
+        return observed  # somebody else's Swarm
+    own = [service for service in services if service.labels.get(labels.PROJECT) == observed.project]
+    names = {network.id: network.name for network in observed.networks}
+    plain = tuple(one for one in observed.containers if one.labels.get(labels.SWARM_SERVICE) not in _ids(own))
+    return replace(observed, containers=(*plain, *replicas(own, tasks, names)))
+
+
+def _ids(services: Iterable[SwarmService]) -> Set[str]:
+    return {service.id for service in services}
 
 
 def platform_of(fleet: Fleet) -> str:

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.exclusive import AnyChange
     from ftl.deploy.plan.model import Plan, Stage, Track
     from ftl.deploy.plan.steps import Step
+    from ftl.engine.values import Container
 
 _EVERYWHERE = (SendImages, PushPull, TagPulled, DropTags)
 _PROXIES = (
@@ -118,7 +119,9 @@ def _at_servers(
     stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], diff: Diff | None = None
 ) -> Iterator[Stage]:
     if not observed.is_cluster:
-        yield from stages
+        replica = {one.id: one for one in observed.containers if service_id(one)}
+        for stage in stages:
+            yield _without_replicas(stage, replica, starts=diff is not None) if replica else stage
         return
     placement = _Placement(observed, servers, diff)
     for stage in stages:
@@ -231,12 +234,9 @@ class _Placement:
     ) -> Iterator[Step]:
         """A step about containers, for each of their servers; replicas go with their Swarm service."""
         hosts: dict[str, list[ContainerRef]] = defaultdict(list)
-        services: dict[ContainerRef, int] = defaultdict(int)
-        for ref in step.containers:
-            if ref.id in self._replica:
-                replica = self._replica[ref.id]
-                services[ContainerRef(service_id(replica), replica.name.rpartition(".")[0])] += 1
-            elif ref.id:
+        plain, services = _split(step.containers, self._replica)
+        for ref in plain:
+            if ref.id:
                 hosts[self._host[ref.id]].append(ref)
             elif isinstance(step, ServiceStep):
                 hosts[self._own_place(step)].append(ref)
@@ -244,6 +244,38 @@ class _Placement:
             yield replace(step, containers=tuple(refs), hosts=(host,))
         if services:
             yield from _of_services(step, services, starts=self._diff is not None)
+
+
+def _split(
+    containers: Iterable[ContainerRef], replica: Mapping[str, Container]
+) -> tuple[list[ContainerRef], dict[ContainerRef, int]]:
+    """Plain containers; and the Swarm services of replicas, with the number of these."""
+    plain: list[ContainerRef] = []
+    services: dict[ContainerRef, int] = defaultdict(int)
+    for ref in containers:
+        if ref.id in replica:
+            one = replica[ref.id]
+            services[ContainerRef(service_id(one), one.name.rpartition(".")[0])] += 1
+        else:
+            plain.append(ref)
+    return plain, services
+
+
+def _without_replicas(stage: Stage, replica: Mapping[str, Container], *, starts: bool) -> Stage:
+    """A stage for one server, to which a project has come back from several: it has Swarm services still."""
+
+    def of(step: Step) -> Iterator[Step]:
+        if not isinstance(step, _OF_CONTAINERS):
+            yield step
+            return
+        plain, services = _split(step.containers, replica)
+        if plain or not services:
+            yield replace(step, containers=tuple(plain))
+        if services:
+            yield from _of_services(step, services, starts=starts)
+
+    tracks = (tuple(placed for step in track for placed in of(step)) for track in stage.tracks)
+    return replace(stage, tracks=tuple(filter(None, tracks)))
 
 
 def _of_services(
