@@ -10,7 +10,7 @@ from ftl.config.models.project import Dependency
 from ftl.deploy.plan import steps as s
 from ftl.errors import ServerError, UsageError
 from tests.unit.deploy.cluster import HOSTS, cluster, dependency_on, observed, proxy_of, tasks_of, where
-from tests.unit.deploy.world import actions, kinds, plan, service
+from tests.unit.deploy.world import actions, kinds, plan, project, record, server, service
 
 
 def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None:
@@ -133,3 +133,17 @@ def test_a_dependency_does_not_move_away_from_its_data() -> None:
     seen = observed(asked, *tasks_of(before, "r1"), live="r1", on={"a": (dependency_on(before, "db"),)})
     with pytest.raises(UsageError, match="db has its data on a, and `on` places it on b"):
         plan(asked, seen)
+
+
+def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
+    """The Swarm starts a task again whose container is removed; new containers start beside, in their own network."""
+    before, asked = cluster(service(replicas=2)), project(service(replicas=2))
+    seen = server(asked, *tasks_of(before, "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),))
+    seen = replace(seen, networks=tuple(replace(network, id="p") for network in seen.networks))
+    found = plan(asked, seen)
+    assert actions(found) == {"web": "replaced"}
+    assert "StopAndRemove" not in kinds(found)
+    removed = next(step for step in found.steps if isinstance(step, s.RemoveServices))
+    assert (removed.services, removed.hosts) == ((s.ContainerRef("sr1", "shop-web-r1"),), ())
+    order = kinds(found)
+    assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveServices")
