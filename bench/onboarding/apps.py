@@ -130,6 +130,17 @@ class Handler(BaseHTTPRequestHandler):
 HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+LAYOUT = """\
+export default function RootLayout({ children }: { children: React.ReactNode }) {
+  return (
+    <html lang="en">
+      <body>{children}</body>
+    </html>
+  );
+}
+"""
+"""The generated one loads its fonts from Google while it is built, which a network without a way there cannot."""
+
 APPS = (
     App(
         "django",
@@ -191,7 +202,7 @@ APPS = (
             ),
             LOCK,
         ),
-        {},
+        {"app/layout.tsx": LAYOUT},
         "<html",
     ),
     App("go", (("go", "mod", "init", "example.com/shop"),), {"main.go": GO}, "made by hand"),

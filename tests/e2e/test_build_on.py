@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.support.project import lab_project
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lab.servers import Server
-    from tests.harness import Project
+    from tests.harness import Outcome, Project
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("proxy_image")]
 
@@ -54,3 +55,32 @@ def test_the_server_builds_and_nothing_is_sent_back(ftl: Callable[..., Project],
     assert app.get() == (200, "two")
     assert app.run("rollback", "--json").ok().result["release"] == "r3"
     assert app.get() == (200, "one")
+
+
+def test_doctor_looks_at_the_builder(
+    ftl: Callable[..., Project], server: Server, user: dict[str, str]
+) -> None:
+    """One that works is fine; one that ssh does not reach, or without room, is a problem with a next step."""
+    app = lab_project(ftl, server, build={"context": "app", "on": "builder"})
+    found = finding(app.run("doctor", "--json"))
+    assert found["level"] == "problem"
+    assert "`build.on: local` or `server`" in found["fix"]
+
+    config = Path(user["HOME"], ".ssh", "config")
+    before, own = config.read_text(), server.section()
+    names = {"host": "HostName", "port": "Port", "user": "User", "ssh_key": "IdentityFile"}
+    lines = [f"  {names[key]} {value}\n" for key, value in own.items() if key in names]
+    config.write_text(f"{before}Host builder\n{''.join(lines)}")
+    try:
+        found = finding(app.run("doctor", "--json"))
+    finally:
+        config.write_text(before)
+    assert found["level"] in ("ok", "warning"), found
+    assert "free for" in found["what"]
+
+
+def finding(doctor: Outcome) -> dict[str, Any]:
+    """What `ftl doctor` found about the builder."""
+    (found,) = (each for each in doctor.events("finding") if each["area"] == "builders")
+    assert found["name"] == "builder"
+    return found

@@ -9,14 +9,19 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from lab import images
 from lab.prepare import Tool, ensure
 from tests.harness import ROOT
 from tools.release.versions import Changelog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UV = str(Path(sys.executable).parent / "uv")
 
@@ -143,12 +148,20 @@ def test_the_recipes_name_the_source_and_the_locked_dependencies(built: Path) ->
     assert f"sha256sums=({sha256(source)})" in recipe.read_text()
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter; pytest's own are private, with as many above them as it has workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.nightly
-def test_ruby_and_makepkg_accept_the_recipes(built: Path, tmp_path: Path) -> None:
+def test_ruby_and_makepkg_accept_the_recipes(built: Path, open_folder: Path) -> None:
     """Ruby parses the formula; makepkg prints the .SRCINFO that we wrote, and verifies the source."""
     ensure((Tool("ruby", "ruby"), Tool("makepkg", "makepkg")))
     assert "Syntax OK" in done(("ruby", "-c", str(built / "homebrew" / "ftl-deploy.rb")))
-    folder = shutil.copytree(built / "aur", tmp_path / "aur")
+    folder = shutil.copytree(built / "aur", open_folder / "aur")
     for source in built.glob("*.tar.gz"):
         shutil.copy(source, folder)
     user: tuple[str, ...] = ()
@@ -156,8 +169,6 @@ def test_ruby_and_makepkg_accept_the_recipes(built: Path, tmp_path: Path) -> Non
         user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
         for path in (folder, *folder.iterdir()):
             os.chown(path, 65534, 65534)
-        for path in (tmp_path, *list(tmp_path.parents)[:2]):  # pytest's folders are private
-            path.chmod(0o755)
     # Debian has no pacman, and nothing is installed here.
     env = {"PATH": os.environ["PATH"], "PACMAN": "true", "HOME": str(folder)}
     assert done((*user, "makepkg", "--printsrcinfo"), env, folder) == (folder / ".SRCINFO").read_text()

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
+import yaml
 
-from ftl.config import load, read_variables
+from ftl.config import Project, load, read_variables
 from tests.harness import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.pages import Block, blocks
 
 PAGES = sorted(
     page
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     if ".venv" not in page.parts
 )
-SECRETS = dict.fromkeys(("POSTGRES_PASSWORD", "DB_PASSWORD", "HOME"), "s3cret")
+REST = {
+    "project": "project: {name: shop, domain: shop.example.com}",
+    "services": "services: [{name: web, build: ., port: 8000, routes: [/]}]",
+    "dependencies": 'dependencies: [{name: postgres, image: "postgres:16", env: {POSTGRES_PASSWORD: x}}]',
+}
+"""Keys at the top of an ftl.yaml -> what stands there where a page does not show it."""
 
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]+)")
 _ANCHOR = re.compile(r'<a id="([^"]+)">')
 
@@ -33,11 +37,21 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def files() -> list[tuple[Path, str]]:
-    """Every whole ftl.yaml that is shown on a page; the overlays of environments are none."""
-    shown = [(page, block) for page in PAGES for block in _YAML.findall(page.read_text())]
-    whole = re.compile(r"(?!# ftl\.\w+\.yaml\n)(?:.*\n)*?project:")
-    return [(page, block) for page, block in shown if whole.match(block)]
+def files() -> list[tuple[Path, Block]]:
+    """Every ftl.yaml that is shown on a page, in whole or in part, and every overlay of an environment."""
+    shown = [(page, block) for page in PAGES for block in blocks(page.read_text())]
+    return [(page, block) for page, block in shown if block.language in ("", "yaml") and _keys(block)]
+
+
+def _keys(block: Block) -> set[str]:
+    """The keys at its top, if they are those of ftl.yaml and not of another tool's file."""
+    try:
+        content = yaml.safe_load(block.text)
+    except yaml.YAMLError:
+        return set()
+    keys = set(content) if isinstance(content, dict) else set()
+    compose = isinstance(content, dict) and isinstance(content.get("services"), dict)
+    return keys if keys <= {each.name for each in fields(Project)} and not compose else set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -62,15 +76,29 @@ def anchors(page: Path) -> set[str]:
     return made | set(_ANCHOR.findall(text))
 
 
-@pytest.mark.parametrize("shown", files(), ids=lambda shown: named(shown[0]))
-def test_files_can_be_loaded(shown: tuple[Path, str], tmp_path: Path) -> None:
-    """Every whole ftl.yaml on a page is one that FTL accepts."""
-    _, text = shown
+@pytest.mark.parametrize("shown", files(), ids=lambda shown: f"{named(shown[0])}:{shown[1].line}")
+def test_files_can_be_loaded(shown: tuple[Path, Block], tmp_path: Path) -> None:
+    """FTL accepts every ftl.yaml on a page; what a part leaves out comes from a small one."""
+    _, block = shown
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    if "services:" not in text:
-        text += "services: [{name: web, build: .}]\n"
-    (tmp_path / "ftl.yaml").write_text(text)
-    assert load(tmp_path / "ftl.yaml", variables=read_variables(tmp_path, SECRETS)).name
+    keys, name, environment = _keys(block), Path(block.file or "ftl.yaml").name, ""
+    if name != "ftl.yaml":
+        environment = name.removeprefix("ftl.").removesuffix(".yaml")
+        (tmp_path / name).write_text(block.text)
+        (tmp_path / "ftl.yaml").write_text("\n".join(REST.values()))
+    else:
+        rest = [text for key, text in REST.items() if key not in keys]
+        (tmp_path / "ftl.yaml").write_text("\n".join([block.text, *rest]))
+    values = dict.fromkeys(re.findall(r"[A-Z][A-Z_]+", block.text), "https://example.com")
+    variables = read_variables(tmp_path, {**values, "FTL_ENV": environment})
+    project = load(
+        tmp_path / "ftl.yaml",
+        environment=environment,
+        preview=environment == "preview",
+        variables=variables,
+        fetch=False,
+    )
+    assert project.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -180,7 +180,6 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
 
 def _preview(name: str, path: Path) -> SelectedEnvironment:
     from ftl.config.loading import overlay_path
-    from ftl.config.models.project import PREVIEW
 
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
         fixed = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
@@ -189,18 +188,31 @@ def _preview(name: str, path: Path) -> SelectedEnvironment:
             "a-z, 0-9 and - between them, at most 40 characters",
             hint=f"`{fixed}` can" if fixed else None,
         )
+    previews = _all_previews(path)
+    if overlay_path(path, name).is_file():
+        raise UsageError(
+            f"`{name}` is an environment: there is {overlay_path(path, name).name}",
+            hint="give the preview another name",
+        )
+    return previews._replace(name=name)
+
+
+def _all_previews(path: Path) -> SelectedEnvironment:
+    """What previews have in common, under a name that none of them can have: that of their overlay.
+
+    Raises:
+        UsageError: There is no overlay for previews.
+    """
+    from ftl.config.loading import overlay_path
+    from ftl.config.models.project import PREVIEW
+
     overlay = overlay_path(path, PREVIEW)
     if not overlay.is_file():
         raise UsageError(
             f"previews need {overlay.name} beside {path.name}: what is different in them, at least the domain",
             hint='write `project: {domain: "${FTL_ENV}.preview.example.com"}` into it, with a domain of yours',
         )
-    if overlay_path(path, name).is_file():
-        raise UsageError(
-            f"`{name}` is an environment: there is {overlay_path(path, name).name}",
-            hint="give the preview another name",
-        )
-    return SelectedEnvironment(name, preview=True)
+    return SelectedEnvironment(PREVIEW, preview=True)
 
 
 def _require_spelled_out(project: Project, options: Options) -> None:
@@ -237,7 +249,9 @@ project_option = click.option(
 )
 
 
-def load_target(options: Options, name: str | None, *, changes: bool = False) -> DeployedProject:
+def load_target(
+    options: Options, name: str | None, *, changes: bool = False, previews: bool = False
+) -> DeployedProject:
     """Find a deployed project by its file, or by --server and --project.
 
     Of the file only the project's name and its server are read.
@@ -246,6 +260,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
         options: The global options.
         name: The value of --project.
         changes: As for `load_project`.
+        previews: All previews are meant, in place of the environment that the options name.
 
     Raises:
         UsageError: There is no such file or environment, --project without --server, or --server is not an address.
@@ -263,7 +278,7 @@ def load_target(options: Options, name: str | None, *, changes: bool = False) ->
         return DeployedProject(name, Path.cwd(), given, has_file=False)
     path = Path(find_file(options.file))
     folder = path.resolve().parent
-    environment = find_environment(options, path)
+    environment = _all_previews(path) if previews else find_environment(options, path)
     project = load_address(
         path,
         environment=environment.name,

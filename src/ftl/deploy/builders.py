@@ -16,6 +16,7 @@ from ftl.common.figures import size
 from ftl.config import Server
 from ftl.errors import BuildFailed, ServerError, at
 from ftl.image.building.parallel import build_images
+from ftl.image.building.place import ROOM, SERVER
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.building.service_build import BuildResult
-
-SERVER = "server"
-"""The project's server as a value of `build.on`; of several the first manager that answers."""
-
-_ROOM = 1_000_000_000
-"""Free bytes below which no build begins on another machine.
-
-A build may fill the disk, and on a server that takes down what runs there. How much it will need is not known before:
-base images, layers and BuildKit's cache.
-"""
 
 
 @asynccontextmanager
@@ -114,10 +105,10 @@ async def _require_room(session: Session) -> None:
 
     with at(server=session.name, step="build"):
         free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
-        if free is not None and free < _ROOM:
+        if free is not None and free < ROOM:
             raise BuildFailed(
                 f"the disk of {session.name} has no room for a build",
-                cause=f"{size(free)} are free, and a build there needs {size(_ROOM)} at least",
+                cause=f"{size(free)} are free, and a build there needs {size(ROOM)} at least",
                 hint=await reclaimable_space(session.engine, 0),
             )
 

@@ -12,7 +12,7 @@ from ftl.onboarding.app import App, Fact, Health, Worker, exec_form
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.table import STACKS, Stack
-from ftl.onboarding.templates import cmd
+from ftl.onboarding.templates import cmd, with_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,16 +116,13 @@ def with_procfile(app: App, text: str) -> App:
         dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
         return replace(app, port=None, health=Health(None, "no web process"), dockerfile=dockerfile)
     start = exec_form(web)
-    dockerfile = app.dockerfile
-    if dockerfile is not None:
-        port = app.port or 8000
-        dockerfile = re.sub(r"^CMD .*$", lambda _: cmd(start), dockerfile, flags=re.MULTILINE)
-        if "PORT=" not in dockerfile and "$PORT" in web:
-            dockerfile = dockerfile.replace("EXPOSE", f"ENV PORT={port}\nEXPOSE", 1)
     fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
     port = int(fixed[1]) if fixed else app.port or 8000
+    dockerfile = app.dockerfile
     if dockerfile is not None:
-        dockerfile = re.sub(r"^EXPOSE .*$", f"EXPOSE {port}", dockerfile, flags=re.MULTILINE)
+        dockerfile = re.sub(r"^CMD .*$", lambda _: cmd(start), dockerfile, flags=re.MULTILINE)
+        # A program of a Procfile may count on PORT in its code, too: Heroku and its like always set it
+        dockerfile = with_port(dockerfile, port, variable=not fixed)
     reason = "web in the Procfile" if fixed else "PORT, which the Dockerfile sets"
     return replace(
         app,

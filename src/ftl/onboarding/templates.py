@@ -33,6 +33,19 @@ def cmd(command: Command) -> str:
     return f"CMD {json.dumps(list(command))}"
 
 
+def with_port(dockerfile: str, port: int, *, variable: bool) -> str:
+    """A Dockerfile whose program listens on a port.
+
+    Args:
+        dockerfile: One of ours, with or without EXPOSE.
+        port: The port.
+        variable: The program learns it by PORT, which is set unless the Dockerfile does so already.
+    """
+    set_port = f"ENV PORT={port}\n" if variable and not re.search(r"\bPORT=", dockerfile) else ""
+    without = re.sub(r"^EXPOSE .*\n", "", dockerfile, flags=re.MULTILINE)
+    return re.sub(r"^CMD ", f"{set_port}EXPOSE {port}\nCMD ", without, count=1, flags=re.MULTILINE)
+
+
 def apt_install(packages: str, comment: str = "") -> str:
     """RUN that installs Debian packages, with downloads in cache mounts; empty without packages."""
     if not packages:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TITLES: dict[Area, str] = {
     "here": "This machine",
     "there": "The server",
+    "builders": "Builders",
     "dns": "Domains",
     "certificates": "Certificates",
     "registries": "Registries",

@@ -97,6 +97,17 @@ def test_several_servers_are_refused(cli: Cli, folder: Path, words: list[str]) -
     assert cli(["preview", *words]).code == 3
 
 
+@pytest.mark.parametrize("name", ["list", "up", "down", "any", "preview"])
+def test_an_environment_may_be_named_like_a_word_of_the_commands(cli: Cli, folder: Path, name: str) -> None:
+    """`preview list` looks for no environment: it gets as far as the server, whatever environments there are."""
+    if name != "preview":
+        (folder / f"ftl.{name}.yaml").write_text("")
+    outcome = cli(["preview", "list"])
+    assert (outcome.code, "shop.example.invalid" in outcome.err) == (3, True), outcome.err
+    outcome = cli(["preview", "up", name])
+    assert (outcome.code, f"`{name}` is an environment" in outcome.err) == (2, True), outcome.err
+
+
 def test_a_deploy_of_a_preview_needs_an_end(cli: Cli) -> None:
     """`ftl -e preview/x deploy` would make one that nobody removes; other commands take it."""
     outcome = cli(["-e", "preview/x", "deploy"])

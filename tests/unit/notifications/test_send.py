@@ -131,7 +131,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_command(receiver: Receiver) -> None:
 def test_other_schemes_go_through_apprise(receiver: Receiver) -> None:
     """Title and body arrive as apprise sends them."""
     pytest.importorskip("apprise")
-    assert sent(Notification(url=f"json://127.0.0.1:{receiver.port}/hook")) == []
+    assert sent(Notification(url=f"json://127.0.0.1:{receiver.port}/hook"), seconds=60) == []
     (post,) = receiver.posts
     assert post.fields["title"] == "shop: r12 is live"
     assert post.fields["message"] == "on shop.example.com, in 9 s"
@@ -144,7 +144,7 @@ def test_a_service_that_refuses_is_a_note_without_the_url(
     """Apprise logs URLs; nothing of that is printed."""
     pytest.importorskip("apprise")
     receiver.status = 403
-    (note,) = sent(Notification(url=f"json://127.0.0.1:{receiver.port}/s3cr3t"))
+    (note,) = sent(Notification(url=f"json://127.0.0.1:{receiver.port}/s3cr3t"), seconds=60)
     assert note == "the notification to notify[0] (json) was not sent: the service did not take it"
     assert capfd.readouterr() == ("", "")
 

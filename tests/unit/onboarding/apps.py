@@ -242,6 +242,21 @@ CASES = {
         workers=("worker",),
         dependencies=("redis",),
     ),
+    "a procfile whose program reads PORT by itself": Case(
+        "Python",
+        {"requirements.txt": "", "server.py": "import os\nport = os.environ['PORT']\n", "Procfile": "web: python server.py\n"},
+        8000,
+        ("ENV PORT=8000\nEXPOSE 8000\n", 'CMD ["python", "server.py"]'),
+    ),
+    "a procfile with the port in braces": Case(
+        "Python",
+        {"requirements.txt": "waitress\n", "site.py": "", "Procfile": "web: waitress-serve --port=${PORT:-5000} site:app\n"},
+        8000,
+        ("ENV PORT=8000\nEXPOSE 8000\n", "exec waitress-serve --port=${PORT:-5000}"),
+    ),
+    "a program that reads PORT": Case(
+        "Python", {"requirements.txt": "", "server.py": "import os\nport = os.getenv('PORT')\n"}, 8000, ("ENV PORT=8000\nEXPOSE 8000\n",)
+    ),
     "a bot": Case(
         "Python", {"requirements.txt": "aiogram\n", "main.py": "", "Procfile": "worker: python main.py\n"}, None,
         ('CMD ["python", "main.py"]',), workers=("worker",),

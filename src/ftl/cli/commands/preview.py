@@ -39,9 +39,6 @@ EXPIRES = "72h"
 SHORTEST = 600.0
 """Seconds; the server looks every five minutes."""
 
-_ANY = "list"
-"""A name for a look at all previews: they have one server."""
-
 HEADER = ("NAME", "AGE", "ENDS IN", "URL", "BY")
 
 pull_request = click.option(
@@ -142,7 +139,9 @@ def list_previews(options: Options, project: str | None) -> None:
     """List the previews of the project on its server."""
     from ftl.cli.completion.seen import remember_previews
 
-    target = load_target(options if project else _of_preview(options, _ANY), project)
+    if not project:
+        _refuse_environment(options)
+    target = load_target(options, project, previews=True)
     _refuse_several(target.address)
     of = project or target.preview_of
 
@@ -245,12 +244,21 @@ def _of_preview(options: Options, name: str) -> Options:
     Raises:
         UsageError: They name another environment.
     """
+    _refuse_environment(options)
+    return replace(options, env=f"{PREVIEW_PREFIX}{name}")
+
+
+def _refuse_environment(options: Options) -> None:
+    """Refuse the option -e.
+
+    Raises:
+        UsageError: It is given.
+    """
     if options.env is not None:
         raise UsageError(
             "a preview is an environment of its own: -e has no meaning here",
             hint="leave it out; what previews have in common stands in ftl.preview.yaml",
         )
-    return replace(options, env=f"{PREVIEW_PREFIX}{name}")
 
 
 def _other_environments(options: Options) -> dict[str, Project]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python_packages import choose_installer, packages, python_version
-from ftl.onboarding.templates import apt_install, cmd, render
+from ftl.onboarding.templates import apt_install, cmd, render, with_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,12 +103,14 @@ def describe_any(folder: AppFolder, evidence: str) -> App:
     app = python_app(
         folder, "Python", evidence, ("python", main or "main.py"), main or "nothing names it", ""
     )
+    if "PORT" in folder.variables and app.dockerfile is not None:
+        dockerfile = with_port(app.dockerfile, PORT, variable=True)
+        reason = f"{folder.variables['PORT']} reads PORT, which the Dockerfile sets"
+        app = replace(app, dockerfile=dockerfile, port=PORT, port_reason=reason, health=found_health(folder))
     return app if main else _unsure(app)
 
 
 def _unsure(app: App) -> App:
-    from dataclasses import replace
-
     todo = "write the start command into CMD of the Dockerfile: no main.py or app.py was found"
     return replace(app, todo=(*app.todo, todo))
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Level = Literal["ok", "warning", "problem"]
 """Severity. A problem breaks a deploy, or keeps visitors away; a warning may be intended."""
 
-Area = Literal["here", "there", "dns", "certificates", "registries"]
-"""Areas in the order of the report: this machine, the server, and what visitors depend on."""
+Area = Literal["here", "there", "builders", "dns", "certificates", "registries"]
+"""Areas in the order of the report: what deploys depend on, then what visitors depend on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ftl.aio import gather, gather2, task_group
 from ftl.config import Proxy
 from ftl.dataclass import dataclass
 from ftl.proxy.project_site import site_of
-from ftl.server.doctor.checks import certificates, dns, local, ports, registries, server, ssh
+from ftl.server.doctor.checks import builders, certificates, dns, local, ports, registries, server, ssh
 from ftl.server.doctor.finding import Area, Finding, downgraded
 from ftl.server.doctor.gather import ServerInspection, inspect_server
 from ftl.ssh.target import target_of
@@ -80,14 +80,18 @@ class Report:
 async def run_checks(request: DoctorRequest) -> Report:
     """Gather everything in parallel, then evaluate it."""
     logins = registries.Logins(request.project, root=request.root, environ=os.environ)
-    (tools, attempts), ((ssh_inspection, inspection), domains) = await gather2(
-        gather2(local.gather(), logins.try_locally()),
+    ((tools, attempts), places), ((ssh_inspection, inspection), domains) = await gather2(
+        gather2(
+            gather2(local.gather(), logins.try_locally()),
+            builders.gather_builders(request.project),
+        ),
         gather2(_server(request, logins), gather(dns.inspect_domain(host) for host in request.hosts)),
     )
     findings = [
         *local.judge(tools, local.BuildNeeds.of(request.project)),
         *_judge_ssh(request, ssh_inspection, inspection),
         *_judge_server(request, ssh_inspection, inspection),
+        *map(builders.judge, places),
         *_judge_domains(request, inspection, domains, datetime.now(UTC)),
         *registries.judge([*attempts, *inspection.logins]),
     ]

@@ -137,6 +137,16 @@ def test_the_network_of_the_server_is_not_taken_over(tmp_path: Path) -> None:
     ]
 
 
+def test_several_platforms_are_for_those_who_pull_the_image(tmp_path: Path) -> None:
+    """They are left out, and the reason has the keys that push the image for all of them, where it has a name."""
+    build = "build: {context: ., platforms: [linux/amd64, linux/arm64]}"
+    _, report = taken(tmp_path, f"services: {{a: {{{build}, image: acme/a}}, b: {{{build}}}}}")
+    said = {row.key: (row.verdict, row.text) for row in report.rows if row.key.endswith("platforms")}
+    assert {verdict for verdict, _ in said.values()} == {Verdict.LEFT_OUT}
+    keys = "`image: acme/a` and `build.platforms: [linux/amd64, linux/arm64]`"
+    assert [keys in text for _, text in said.values()] == [True, False]
+
+
 def test_there_are_enough_kinds() -> None:
     """At least thirty Compose files are tried."""
     assert len(COMPOSE) >= 30

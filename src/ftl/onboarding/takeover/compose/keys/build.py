@@ -75,14 +75,26 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
                     options["platform"] = platforms[0]
                     conversion.add(name, Verdict.CHANGED, "build.platform", value)
                 else:
-                    reason = "images are built for the server's platform"
-                    conversion.add(name, Verdict.LEFT_OUT, reason, value)
+                    conversion.add(name, *_several_platforms(conversion, platforms), value)
             case _:
                 hint = foreign_hint(key, "build")
                 conversion.add_hint(name, hint or "neither Compose nor FTL has such a key", value)
     if options.get("dockerfile") == "Dockerfile":
         del options["dockerfile"]
     return options
+
+
+def _several_platforms(conversion: ComposeConversion, platforms: list[str]) -> tuple[Verdict, str]:
+    """Verdict on the platforms of an image: they are for those who pull it from a registry."""
+    image = conversion.node.get("image")
+    alone = "the image goes to the server over SSH, and is built for its platform alone"
+    if image is None or not platforms:
+        return Verdict.LEFT_OUT, alone
+    keys = f"`image: {conversion.text(image)}` and `build.platforms: [{', '.join(platforms)}]`"
+    return (
+        Verdict.LEFT_OUT,
+        f"{alone}; where others pull it, write {keys}: FTL then pushes it for all of them",
+    )
 
 
 def _secrets(conversion: ComposeConversion, options: dict[str, object], node: Node) -> None:
