@@ -1,4 +1,4 @@
-"""Entry point: answers `--help`, `--version` and a first Tab key itself, all else by click."""
+"""Entry point: answers `--help`, `--version` and most Tab keys itself, all else by click."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.exit(_write(f"ftl {__version__}\n"))
     if _COMPLETE in os.environ:
-        from ftl.cli.completion.first_word import complete_first_word
+        from ftl.cli.completion.first_words import complete_first_words
 
-        names = complete_first_word(os.environ)
+        names = complete_first_words(os.environ)
         if names is not None:
             sys.exit(_write(names))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from ftl.cli.project_file import find_file
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from ftl.config import Project, Variables
     from ftl.config.models.notification import Notification
     from ftl.config.secrets import ProjectSecrets
-
-FILE = "ftl.yaml"
 
 PREVIEW_PREFIX = "preview/"
 """Beginning of the value of -e that names a preview."""
@@ -303,29 +302,3 @@ def _address(project: Project, given: Address | None) -> Address:
     if given is None or project.is_cluster:
         return Address(project.server, project.servers, project.is_cluster and given is not None)
     return given
-
-
-def find_file(given: str | None) -> str:
-    """Path of the project's file: the given one, or the nearest ftl.yaml here or above.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if given is not None:
-        if os.path.isdir(given):  # noqa: PTH112 - pathlib would cost this path 5 ms
-            return find_file(os.path.join(given, FILE))  # noqa: PTH118
-        if not os.path.exists(given):  # noqa: PTH110
-            raise UsageError(f"there is no file `{given}`")
-        return given
-    folder = os.getcwd()  # noqa: PTH109
-    while True:
-        path = os.path.join(folder, FILE)  # noqa: PTH118
-        if os.path.isfile(path):  # noqa: PTH113
-            return os.path.relpath(path)
-        parent = os.path.dirname(folder)  # noqa: PTH120
-        if parent == folder:
-            raise UsageError(
-                f"there is no {FILE} here or in any folder above",
-                hint="`ftl init` creates one; `-f FILE` uses a file in another place",
-            )
-        folder = parent

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.project import find_file
+from ftl.cli.project_file import find_file
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

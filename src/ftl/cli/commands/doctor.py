@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put, put_json
-from ftl.cli.project import find_file, load_project
+from ftl.cli.project import load_project
+from ftl.cli.project_file import find_file
 from ftl.cli.running.run import pass_options, run
 from ftl.common.figures import count
 from ftl.errors import FtlError, ServerError, UsageError

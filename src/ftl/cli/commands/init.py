@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.project import FILE
+from ftl.cli.project_file import FILE
 from ftl.cli.running.run import pass_options, run_sync
 
 if TYPE_CHECKING:

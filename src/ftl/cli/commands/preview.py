@@ -13,11 +13,11 @@ from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import (
     PREVIEW_PREFIX,
     SelectedEnvironment,
-    find_file,
     load_project,
     load_target,
     project_option,
 )
+from ftl.cli.project_file import find_file
 from ftl.cli.running.change import ChangeCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import ConfigError, UsageError

@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.shell_completion import get_completion_class
 
 from ftl.cli.app import cli
 from ftl.cli.commands.completion import SHELLS, _script
-from ftl.cli.completion.first_word import complete_first_word
+from ftl.cli.completion.first_words import complete_first_words
 from ftl.cli.completion.seen import remember, remember_previews, seen
+from ftl.cli.completion.values import add_completions
+from ftl.cli.overview import names
 
 if TYPE_CHECKING:
     from ..conftest import Cli
@@ -78,26 +81,58 @@ def test_the_first_word_is_completed_as_click_does(
     monkeypatch.setenv("COMP_CWORD", begun if shell == "fish" else "1")
     completion = get_completion_class(shell)
     assert completion is not None
-    answer = complete_first_word({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
+    answer = complete_first_words({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
     assert answer == completion(cli, {}, "ftl", "_FTL_COMPLETE").complete() + "\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("command", names())
+@pytest.mark.parametrize("begun", ["", "w", "r1", "nothing"])
+def test_the_first_argument_is_completed_as_click_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch, shell: str, command: str, begun: str
+) -> None:
+    """Where the answer comes without click it is click's, and it does for each command with names."""
+    remember("shop", "shop.example.org", ["r12", "r11"])
+    monkeypatch.setenv("COMP_WORDS", f"ftl {command} {begun}")
+    monkeypatch.setenv("COMP_CWORD", begun if shell == "fish" else "2")
+    completion = get_completion_class(shell)
+    assert completion is not None
+    loaded = cli.get_command(click.Context(cli), command)
+    assert loaded is not None
+    add_completions(command, loaded)
+    by_click = completion(cli, {}, "ftl", "_FTL_COMPLETE").complete() + "\n"
+    answer = complete_first_words({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
+    assert answer in (None, by_click)
+    assert answer is not None or isinstance(loaded, click.Group) or ",w" not in by_click.replace("\n", ",")
+
+
+def test_a_first_argument_needs_no_file(home: Path) -> None:
+    """Without an ftl.yaml there are no names, and nothing is printed below the key press."""
+    (home / "ftl.yaml").unlink()
+    assert complete("ftl deploy ") == []
 
 
 @pytest.mark.parametrize(
     ("shell", "line", "position"),
     [
-        ("bash", "ftl deploy ", "2"),
+        ("bash", "ftl deploy web ", "3"),
+        ("bash", "ftl deploy web", "1"),
+        ("bash", "ftl deploy --b", "2"),
+        ("bash", "ftl -e ", "2"),
+        ("bash", "ftl sandbox ", "2"),
         ("bash", "ftl -", "1"),
         ("bash", "ftl 'de", "1"),
-        ("fish", "ftl deploy ", ""),
-        ("fish", "ftl deploy de", "de"),
+        ("fish", "ftl deploy web ", ""),
+        ("fish", "ftl deploy web de", "de"),
+        ("fish", "ftl deploy --b", "--b"),
         ("zsh", "", ""),
         ("csh", "ftl de", "1"),
     ],
 )
 def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> None:
-    """Options, quoted words, and all that follow the command."""
+    """Options, quoted words, subcommands, and all that follow the first argument."""
     request = {"_FTL_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": position}
-    assert complete_first_word(request) is None
+    assert complete_first_words(request) is None
 
 
 @pytest.mark.parametrize(
@@ -209,5 +244,6 @@ def test_a_key_press_imports_nothing_heavy(home: Path, line: str) -> None:
         "ftl.config",
         "ftl.deploy.deploying",
         "platformdirs",
+        "click",
     }
     assert not imported & heavy

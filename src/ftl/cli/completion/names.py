@@ -1,0 +1,139 @@
+"""Names that a key press completes: those in ftl.yaml, and those that were seen before.
+
+Nothing here may take long: a key press waits for it. So ftl.yaml is parsed and not checked, and releases and servers
+are those that a command on this machine has seen.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # like typing's, without importing typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import yaml
+
+_MAX_BYTES = 1_000_000
+
+
+class NamedThings:
+    """Names of the things of a project.
+
+    Args:
+        file: Its ftl.yaml, which is read as far as it can be.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def names(self, *sections: str) -> list[str]:
+        """Names of the items of lists at the top of the file, also of short forms (`postgres:16`)."""
+        # Not by ftl.config: its models take longer to import than a key press may last.
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        with open(self.file, "rb") as file:  # noqa: PTH123 -- as in project_file
+            root = yaml.compose(file.read(_MAX_BYTES), Loader=loader)
+        lists = [_value(root, section) for section in sections]
+        items = [item for each in lists if isinstance(each, yaml.SequenceNode) for item in each.value]
+        found = [_value(item, "name") if isinstance(item, yaml.MappingNode) else item for item in items]
+        return [
+            name.value.rpartition("/")[2].partition(":")[0]
+            for name in found
+            if isinstance(name, yaml.ScalarNode)
+        ]
+
+    def project(self) -> str:
+        """The project's name."""
+        import re
+
+        with open(self.file, encoding="utf-8") as file:  # noqa: PTH123
+            match = re.search(
+                r"^project:\s*(?:#.*)?\n(?:[ \t].*\n)*?[ \t]+name:[ \t]*[\"']?([a-z0-9_-]+)",
+                file.read(_MAX_BYTES),
+                re.M,
+            )
+        return match[1] if match else ""
+
+    def environments(self) -> list[str]:
+        """Names of environments: of files ftl.NAME.yaml, and of previews that were seen."""
+        import re
+
+        folder = os.path.dirname(self.file) or "."  # noqa: PTH120
+        matches = [re.fullmatch(r"ftl\.([A-Za-z0-9_-]+)\.yaml", name) for name in os.listdir(folder)]  # noqa: PTH208
+        return [
+            *sorted(match[1] for match in matches if match and match[1] != "preview"),
+            *(f"preview/{name}" for name in self.seen("previews")),
+        ]
+
+    def seen(self, kind: str) -> list[str]:
+        """Releases, previews or servers that earlier commands have seen."""
+        from ftl.cli.completion.seen import seen
+
+        return seen(kind if kind == "servers" else f"{kind}:{self.project()}")
+
+    def servers(self) -> list[str]:
+        """Servers: the sandbox, this machine, and those that earlier commands have used."""
+        return ["sandbox", "local", *self.seen("servers")]
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    import yaml
+
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next((value for name, value in pairs if name.value == key), None)
+
+
+def services(things: NamedThings) -> Iterable[str]:
+    """Services."""
+    return things.names("services")
+
+
+def services_and_dependencies(things: NamedThings) -> Iterable[str]:
+    """Services, then dependencies."""
+    return things.names("services", "dependencies")
+
+
+def dependencies(things: NamedThings) -> Iterable[str]:
+    """Dependencies."""
+    return things.names("dependencies")
+
+
+def jobs(things: NamedThings) -> Iterable[str]:
+    """Jobs."""
+    return things.names("jobs")
+
+
+def releases(things: NamedThings) -> Iterable[str]:
+    """Releases that were seen."""
+    return things.seen("releases")
+
+
+def previews(things: NamedThings) -> Iterable[str]:
+    """Previews that were seen."""
+    return things.seen("previews")
+
+
+def scales(things: NamedThings) -> Iterable[str]:
+    """Services, for their numbers."""
+    return [f"{name}=" for name in things.names("services")]
+
+
+FIRST_ARGUMENTS: dict[str, Callable[[NamedThings], Iterable[str]]] = {
+    "backup": dependencies,
+    "build": services,
+    "deploy": services,
+    "exec": services_and_dependencies,
+    "logs": services_and_dependencies,
+    "plan": services,
+    "restart": services,
+    "restore": dependencies,
+    "rollback": releases,
+    "run": services,
+    "scale": scales,
+    "start": services,
+    "stop": services,
+    "tunnels": dependencies,
+}
+"""Command -> values of its first argument; the others are left to click."""
