@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -10,10 +11,13 @@ import pytest
 from ftl.cli.app import cli
 from tests.harness import ROOT
 from tests.support.pages import arguments, mentioned, page_commands
+from tests.support.walks import WALKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from tests.harness import Project
 
 PAGES = [
     page
@@ -71,3 +75,44 @@ def test_commands_in_sentences_exist(page: Path) -> None:
         if why := refusal(arguments(call), partial=True):
             found[call] = why
     assert found == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_is_run_or_has_a_reason(page: Path) -> None:
+    """A page with commands has a reader in tests/e2e/test_docs.py, who leaves none out without saying why."""
+    texts = Counter(command.text for command in page_commands(page) if command.words)
+    walk = WALKS.get(named(page))
+    assert walk is not None or not texts
+    if walk is not None:
+        texts = Counter(command.text for command in page_commands(page))
+        known = {
+            *texts,
+            *(f"{text} ({number})" for text, times in texts.items() for number in range(2, times + 1)),
+        }
+        assert {*walk.skipped, *walk.edits, *walk.codes, *walk.watched} - {"*"} - known == set()
+        assert [command for command, reason in walk.skipped.items() if len(reason.split()) < 3] == []
+        assert [word for word in walk.replaced if word not in page.read_text()] == []
+
+
+SHOP = {
+    "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
+    ".python-version": "3.13\n",
+    "pyproject.toml": '[project]\nname = "shop"\ndependencies = ["django", "psycopg[binary]", "celery", "gunicorn"]\n',
+    "uv.lock": "version = 1\n",
+    "shop/settings.py": 'WSGI_APPLICATION = "shop.wsgi.application"\nSTATIC_ROOT = "static"\n',
+    "shop/urls.py": 'urlpatterns = [path("healthz/", health)]\n',
+    "shop/celery.py": 'app = Celery("shop")\n',
+}
+
+
+def test_init_finds_what_the_page_shows(ftl: Callable[..., Project]) -> None:
+    """The app of the page about `ftl init` has the table that is printed there."""
+    page = page_commands(ROOT / "docs/how-to/start.md")
+    (shown,) = (command.output for command in page if command.text == "ftl init" and command.output)
+    printed = ftl({f"shop/{name}": text for name, text in SHOP.items()}).run("init", cwd="shop").ok().stdout
+    assert [line.split() for line in printed.splitlines()] == [line.split() for line in shown]
+
+
+def test_readers_are_those_of_pages() -> None:
+    """No page is gone."""
+    assert set(WALKS) <= {named(page) for page in PAGES}

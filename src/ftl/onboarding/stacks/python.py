@@ -219,7 +219,7 @@ def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Itera
         if hit:
             module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
             module = module.removesuffix(".celery")
-            reason += f", `{hit[1][0]}` in {hit[0]}"
+            reason += f", `{hit[1][1]}` in {hit[0]}"
         yield Worker("worker", ("celery", "-A", module, "worker", "--loglevel", "info"), reason)
         if "django-celery-beat" in used or folder.search(r"beat_schedule", ".py"):
             beat = ("celery", "-A", module, "beat", "--loglevel", "info", "--schedule", "/tmp/beat")  # noqa: S108
