@@ -152,6 +152,7 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     assert sorted(one["dependency"] for one in stored) == ["cache", "db"]
     app.run("restore", "db", "--from-server", "latest", "--drill").ok()
     redis(app, "SET", "colour", "red")
+    app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert redis(app, "GET", "colour") == "blue"
     app.run("remove", "--volumes", "--yes").ok()

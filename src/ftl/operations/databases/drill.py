@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.deploy.plan.desired.specs import dependency_container
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
+    from ftl.operations.databases.sources import Dump
 
 
 DRILL_SECONDS = 6 * 3600.0
@@ -31,7 +32,7 @@ async def drill(
     session: Session,
     container: Container,
     kind: DumpKind,
-    source: BinaryIO,
+    dump: Dump,
     emit: Emit,
 ) -> str:
     """Restore into a throwaway container of the same image and env, and count its contents."""
@@ -56,12 +57,12 @@ async def drill(
             throwaway = await shielded(session.engine.create(name, spec))
             if kind.tool == "redis-cli":
                 tell = progress(dependency.name, "restore", emit)
-                await put_file(session, throwaway, "/data/dump.rdb", source, tell)
+                await put_file(session, throwaway, "/data/dump.rdb", dump, tell)
             await session.engine.start(throwaway)
             await await_ready(session, throwaway, dependency.name, kind)
             if kind.tool == "redis-cli":
                 return await count_contents(session, throwaway, kind)
-            return await load_dump(session, throwaway, dependency.name, kind, source, "drill", emit)
+            return await load_dump(session, throwaway, dependency.name, kind, dump, "drill", emit)
         finally:
             await shielded(session.engine.remove(name, force=True))
 

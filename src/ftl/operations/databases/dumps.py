@@ -62,10 +62,10 @@ KINDS: Mapping[str, DumpKind] = {
 class Ends:
     """The head and the tail of a stream, and its length."""
 
-    def __init__(self) -> None:
-        self.head = b""
-        self.tail = b""
-        self.size = 0
+    def __init__(self, head: bytes = b"", tail: bytes = b"", size: int = 0) -> None:
+        self.head = head
+        self.tail = tail
+        self.size = size
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ftl.common.figures import size
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.databases.backup import CHUNK, STDOUT, back_up, default_name, detect
+from ftl.operations.databases.backup import STDOUT, back_up, default_name, detect
 from ftl.operations.databases.drill import drill, remove_drills
-from ftl.operations.databases.dumps import ENDS, Ends, check_whole
+from ftl.operations.databases.dumps import check_whole
 from ftl.operations.databases.load import load_dump
-from ftl.operations.databases.stored import fetch
+from ftl.operations.databases.sources import LocalDump, StoredDump, open_dump
+from ftl.operations.databases.stored import fetch, find_backup, read_ends
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
+    from ftl.operations.databases.sources import Dump
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +93,15 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
     await remove_drills(session, request.project.name)
     with ExitStack() as files:
         if request.stored:
-            source: BinaryIO = files.enter_context(tempfile.TemporaryFile())
-            project, name = request.project.name, request.name
             storage = fleet.require(servers[0].host if servers else "")  # where jobs run
-            request = replace(request, file=await fetch(storage, project, name, request.file, source, emit))
+            dump = await _stored_dump(request, storage, session, files, emit)
         else:
-            source = files.enter_context(_open(request.file))
-        ends = _ends(source)
-        check_whole(kind, ends, "stdin" if request.file == STDOUT else request.file)
+            dump = LocalDump(request.file, files.enter_context(open_dump(request.file)))
+        check_whole(kind, dump.ends, "stdin" if dump.file == STDOUT else dump.file)
         if request.drill:
             dependency = next(each for each in request.project.dependencies if each.name == request.name)
-            contents = await drill(request.project, dependency, session, container, kind, source, emit)
-            return Restored(request.file, ends.size, time.monotonic() - began, "", contents)
+            contents = await drill(request.project, dependency, session, container, kind, dump, emit)
+            return Restored(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
         async with locked(
             fleet.first,
@@ -114,40 +113,25 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
         ):
             kept = await _keep(request, fleet, kind, emit)
             try:
-                contents = await load_dump(session, container.id, request.name, kind, source, kept, emit)
+                contents = await load_dump(session, container.id, request.name, kind, dump, kept, emit)
             except FtlError as error:
                 error.hint = error.hint or _way_back(request.name, kind, kept)
                 raise
-    return Restored(request.file, ends.size, time.monotonic() - began, kept, contents)
+    return Restored(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
 
 
-def _open(file: str) -> BinaryIO:
-    """The dump; stdin is copied to a temporary file first, since its end is checked before anything is changed."""
-    try:
-        if file != STDOUT:
-            path = Path(file)
-            if (
-                path.exists() and not path.is_file()
-            ):  # a FIFO would block, and has no end that can be checked first
-                raise FtlError(f"{file} is not a regular file", hint="`-` reads stdin")
-            return path.open("rb")
-        spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        while data := sys.stdin.buffer.read(CHUNK):
-            spool.write(data)
-    except OSError as error:
-        raise FtlError(f"{file} cannot be read", cause=error.strerror or str(error)) from error
-    return spool
-
-
-def _ends(source: BinaryIO) -> Ends:
-    ends = Ends()
-    source.seek(0)
-    ends.head = source.read(ENDS)
-    ends.size = source.seek(0, 2)
-    source.seek(max(0, ends.size - ENDS))
-    ends.tail = source.read(ENDS)
-    source.seek(0)
-    return ends
+async def _stored_dump(
+    request: RestoreRequest, storage: Session, session: Session, files: ExitStack, emit: Emit
+) -> Dump:
+    """A scheduled backup: read where it is, if the database runs on the same server, else brought here."""
+    folder, backup = await find_backup(storage, request.project.name, request.name, request.file)
+    if storage is session:
+        emit(Note(f"{backup.file} ({size(backup.bytes)}) is read on {session.name}"))
+        return StoredDump(backup.file, await read_ends(storage, folder, backup), folder)
+    sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed with `files`
+    files.enter_context(sink)
+    await fetch(storage, folder, backup, sink, emit)
+    return LocalDump(backup.file, sink)
 
 
 async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emit) -> str:

@@ -15,6 +15,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.operations.databases.backup import CHUNK, end, progress, read_errors
+from ftl.operations.databases.dumps import ENDS, Ends
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ LIST_SECONDS = 60.0
 _PREFIX = "backup."
 _READER = 'docker run --rm --network none --log-driver none --volumes-from "$1" --entrypoint sh "$2" -c "$3" sh "$4"'
 _LIST = 'cd /backups && for file in "$1"-*; do [ -f "$file" ] && echo "$file $(wc -c <"$file")"; done; true'
+_ENDS = f"""cd /backups && for end in head tail; do
+    "$end" -c {ENDS} "$1" | od -An -v -tx1
+    [ "$end" = tail ] || echo /
+done"""
 _NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
 
 
@@ -60,12 +65,12 @@ async def stored_backups(session: Session, project: str, name: str | None = None
     return tuple(backup for stored in lists for backup in stored)
 
 
-async def fetch(session: Session, project: str, name: str, file: str, sink: BinaryIO, emit: Emit) -> str:
-    """Write one of them to a file here; returns its name.
+async def find_backup(session: Session, project: str, name: str, file: str) -> tuple[Container, StoredBackup]:
+    """Find a dependency's backup by name, or the `LATEST`, and a container with its folder.
 
     Raises:
         UsageError: There is no such backup.
-        FtlError: It cannot be read, or came in part.
+        FtlError: The folder cannot be read.
     """
     container = (await _jobs(session, project)).get(name)
     stored = await _list(session, container) if container is not None else ()
@@ -78,9 +83,38 @@ async def fetch(session: Session, project: str, name: str, file: str, sink: Bina
             else "`backups` in ftl.yaml, then `ftl deploy`, makes some"
         )
         raise UsageError(f"there is {what} on {session.name}", hint=hint)
-    process = await session.machine.start(_reader(session, container, 'cat "/backups/$1"', chosen.file))
+    return container, chosen
+
+
+async def read_ends(session: Session, folder: Container, backup: StoredBackup) -> Ends:
+    """The head, tail and size of a backup.
+
+    Raises:
+        FtlError: It cannot be read.
+    """
+    done = await session.machine.run(_reader(session, folder, _ENDS, backup.file), timeout=LIST_SECONDS)
+    try:
+        head, tail = done.stdout.decode("ascii").split("/")
+        ends = Ends(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
+    except ValueError:
+        ends = Ends()
+    if done.exit_code != 0 or len(ends.head) != min(ENDS, backup.bytes) or len(ends.tail) != len(ends.head):
+        cause = done.stderr.decode("utf-8", "replace").strip()
+        raise FtlError(f"{backup.file} cannot be read on {session.name}", cause=cause or None)
+    return ends
+
+
+async def fetch(
+    session: Session, folder: Container, backup: StoredBackup, sink: BinaryIO, emit: Emit
+) -> None:
+    """Write a backup to a file here.
+
+    Raises:
+        FtlError: It cannot be read, or came in part.
+    """
+    process = await session.machine.start(_reader(session, folder, 'cat "/backups/$1"', backup.file))
     assert process.stdout is not None
-    tell = progress(name, "restore", emit)
+    tell = progress(backup.dependency, "restore", emit)
     size = 0
     try:
         while data := await process.stdout.read(CHUNK):
@@ -91,10 +125,9 @@ async def fetch(session: Session, project: str, name: str, file: str, sink: Bina
         text = await read_errors(process)
     finally:
         await end(process)
-    if size != chosen.bytes:
-        came = f"{size_text(size)} of {size_text(chosen.bytes)} came"
-        raise FtlError(f"{chosen.file} cannot be fetched from {session.name}", cause=text or came)
-    return chosen.file
+    if size != backup.bytes:
+        came = f"{size_text(size)} of {size_text(backup.bytes)} came"
+        raise FtlError(f"{backup.file} cannot be fetched from {session.name}", cause=text or came)
 
 
 async def _jobs(session: Session, project: str) -> dict[str, Container]:

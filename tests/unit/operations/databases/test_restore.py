@@ -18,8 +18,8 @@ from ftl.host.session import Session
 from ftl.operations.databases.backup import script_text
 from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
-from ftl.operations.databases.load import STALL_SECONDS, _feed
 from ftl.operations.databases.restore import Restored, RestoreRequest, restore
+from ftl.operations.databases.sources import STALL_SECONDS, _feed
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -239,18 +239,20 @@ class DatabaseServer:
         self.file = tmp_path / "db.dump"
         self.file.write_bytes(data)
 
-    async def restore(self, *, drill: bool = False) -> Restored:
-        """Restore the file."""
+    async def restore(self, *, drill: bool = False, stored: str = "") -> Restored:
+        """Restore the file, or a backup of the server."""
         engine = cast("Engine", self.engine)
         await ensure_store(engine, "db")
-        await self.add("shop-db", labels.ROLE_DEPENDENCY)
+        if "shop-db" not in self.engine.by_name:
+            await self.add("shop-db", labels.ROLE_DEPENDENCY)
         self.engine.by_name["shop-db"].state = "running"
         session = Session("server", cast("Machine", self.machine), engine, await engine.info())
 
         async def confirm() -> None:
             return None
 
-        request = RestoreRequest(PROJECT, "db", str(self.file), self.file.parent, drill, confirm)
+        file, root = stored or str(self.file), self.file.parent
+        request = RestoreRequest(PROJECT, "db", file, root, drill, confirm, stored=bool(stored))
         return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:
@@ -272,6 +274,27 @@ def test_a_restore_is_in_the_audit(tmp_path: Path) -> None:
         await stage.restore()
         entries = (await read_history(cast("Engine", stage.engine), "shop")).audit
         assert [(entry.command, entry.outcome) for entry in entries] == [("restore db", "done")]
+
+    asyncio.run(scenario())
+
+
+def test_a_scheduled_backup_does_not_leave_the_server(tmp_path: Path) -> None:
+    """It is checked and read there; nothing is written to a process from here."""
+
+    async def scenario() -> None:
+        stage = Stage(tmp_path, "pg_dump", b"")
+        await stage.add("shop.job.backup.db", labels.ROLE_JOB, **{labels.JOB: "backup.db"})
+        stage.machine.answer("for file in", answer=Answer(stdout=b"db-20250101-031500.dump 6\n"))
+        whole = " ".join(f"{byte:02x}" for byte in b"PGDMP.").encode()
+        stage.machine.answer("od -An", answer=Answer(stdout=whole + b"\n/\n" + whole))
+        done = await stage.restore(stored="latest")
+        assert (done.file, done.bytes) == ("db-20250101-031500.dump", 6)
+        (fed,) = (command for command in stage.machine.commands if "sh restore pg_dump" in " ".join(command))
+        assert "db-20250101-031500.dump" in fed
+        assert not any(command[-3] == 'cat "/backups/$1"' for command in stage.machine.commands)
+        stage.machine.answer("od -An", answer=Answer(stdout=b"68 65 6c 6c 6f 21\n/\n68 65 6c 6c 6f 21"))
+        with pytest.raises(FtlError, match="is not a dump of PostgreSQL"):
+            await stage.restore(stored="latest")
 
     asyncio.run(scenario())
 

@@ -12,12 +12,13 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, UsageError
 from ftl.host.session import Session
-from ftl.operations.databases.stored import StoredBackup, fetch, stored_backups
+from ftl.operations.databases.stored import StoredBackup, fetch, find_backup, read_ends, stored_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
+    from ftl.operations.databases.dumps import Ends
     from ftl.ssh.machine import Machine
 
 LISTED = b"db-20250101-031500.dump 5\ndb-20250102-031500.dump 7\ndb-x-20250103-031500.dump 9\ndb-notes 1\n"
@@ -46,9 +47,10 @@ class Server:
         """Fetch one of them."""
 
         async def scenario() -> tuple[str, bytes]:
-            sink = io.BytesIO()
-            name = await fetch(await self.session(), "shop", "db", file, sink, lambda _: None)
-            return name, sink.getvalue()
+            sink, session = io.BytesIO(), await self.session()
+            folder, backup = await find_backup(session, "shop", "db", file)
+            await fetch(session, folder, backup, sink, lambda _: None)
+            return backup.file, sink.getvalue()
 
         return asyncio.run(scenario())
 
@@ -93,3 +95,21 @@ def test_a_backup_that_comes_in_part_is_an_error() -> None:
     with pytest.raises(FtlError, match="cannot be fetched") as caught:
         Server(data=b"PGD").fetch("latest")
     assert "3 B of 7 B" in (caught.value.cause or "")
+
+
+def test_the_ends_of_a_backup_are_read_on_the_server() -> None:
+    """One that cannot be read, or is shorter than it was listed, is an error."""
+
+    async def ends(answer: Answer) -> Ends:
+        server = Server()
+        server.machine.answer("od -An", answer=answer)
+        session = await server.session()
+        folder, backup = await find_backup(session, "shop", "db", "latest")
+        return await read_ends(session, folder, backup)
+
+    whole = b" 50 47 44 4d 50 2e 2e\n/\n 50 47 44 4d 50 2e 2e\n"
+    found = asyncio.run(ends(Answer(stdout=whole)))
+    assert (found.head, found.tail, found.size) == (b"PGDMP..", b"PGDMP..", 7)
+    for answer in (Answer(stdout=b"50/50"), Answer(stdout=b"?"), Answer(1, whole, b"head: no such file")):
+        with pytest.raises(FtlError, match="cannot be read on server"):
+            asyncio.run(ends(answer))
