@@ -264,6 +264,10 @@ class FakeEngine(FakeImages):
                     files, name = self._place(target, f"{path.rstrip('/')}/{member.name}")
                     files[name] = file.read() if file is not None else None
 
+    async def prune_build_cache(self, *, seconds: float) -> None:
+        async with self._call("prune_build_cache"):
+            pass
+
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
         async with self._call("get_archive", container, path, reads=True):
             target = self._find(container)

@@ -124,6 +124,10 @@ class Engine:
         """
         return await images.usage(self._client, seconds)
 
+    async def prune_build_cache(self, *, seconds: float) -> None:
+        """Remove the build cache that no build is using; EngineUnavailable after a time limit."""
+        await images.prune_build_cache(self._client, seconds)
+
     async def tag(self, reference: str, new: str) -> None:
         """Tag an image as "NAME:TAG"; the tag moves if another image has it."""
         await images.tag(self._client, reference, new)

@@ -7,6 +7,7 @@ heartbeats, and acts when they stop.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,31 @@ PATIENCE = 30
 """Seconds between heartbeats, and until a missing one makes the guard act."""
 
 
+class Heartbeats:
+    """Heartbeats that were sent to a guard, by a clock that goes on while this machine sleeps."""
+
+    def __init__(self) -> None:
+        self._last = _now()
+        self._pause = 0.0
+
+    def beat(self) -> None:
+        """Count one."""
+        self._pause = max(self._pause, _now() - self._last)
+        self._last = _now()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the guard has acted, since none was sent: this machine slept, or FTL was stopped."""
+        return max(self._pause, _now() - self._last) > PATIENCE
+
+
+def _now() -> float:
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux
+    return time.clock_gettime(clock) if clock is not None else time.time()
+
+
 @asynccontextmanager
-async def guarded(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[None]:
+async def guarded(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
     """End a command, or remove a container, when this block is left by an error, or we are gone.
 
     Neither the guard's begin nor its end is awaited, which would cost round trips: its session is asked for first, and
@@ -37,7 +61,11 @@ async def guarded(machine: Machine, kind: str, container: str, limit: str) -> As
         kind: "exec" ends a command in a container, "run" removes a container.
         container: The container.
         limit: The token of an exec, or the seconds that a run may take.
+
+    Yields:
+        The heartbeats; those of the block.
     """
+    heartbeats = Heartbeats()
     starting = asyncio.create_task(
         machine.start(
             docker_script(
@@ -45,10 +73,10 @@ async def guarded(machine: Machine, kind: str, container: str, limit: str) -> As
             )
         )
     )
-    beating = asyncio.create_task(_beat(starting))
+    beating = asyncio.create_task(_beat(starting, heartbeats))
     await asyncio.sleep(0)  # it starts now
     try:
-        yield
+        yield heartbeats
         with suppress(FtlError, ConnectionError):
             _stdin(await starting).write(b"done\n")
     finally:
@@ -59,13 +87,14 @@ async def guarded(machine: Machine, kind: str, container: str, limit: str) -> As
             _stdin(starting.result()).close()
 
 
-async def _beat(starting: asyncio.Task[Process]) -> None:
+async def _beat(starting: asyncio.Task[Process], heartbeats: Heartbeats) -> None:
     """Send heartbeats; a connection that is lost shows in the attached command."""
     with suppress(FtlError, ConnectionError):
         process = await asyncio.shield(starting)
         while process.returncode is None:
             _stdin(process).write(b"beat\n")
             await _stdin(process).drain()
+            heartbeats.beat()
             await asyncio.sleep(HEARTBEAT)
 
 

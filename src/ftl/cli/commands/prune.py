@@ -19,19 +19,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--build-cache",
+    is_flag=True,
+    help="Also remove the build cache of this machine that no build is using, of all projects.",
+)
 @changes_project
-def command(change: ChangeCall) -> None:
+def command(change: ChangeCall, build_cache: bool) -> None:
     """Remove what old releases and interrupted deploys left.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
     tag, containers that get no requests, and networks that no container is in. Only what belongs to this project;
-    volumes always stay.
+    volumes always stay. The build cache of this machine's engine belongs to all projects: its size is printed, and
+    --build-cache removes it. The next builds then start anew.
     """
 
     async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Pruned:
         from ftl.operations.changes.prune import prune
 
-        return await prune(request, machines, emit=emit)
+        return await prune(request, machines, build_cache=build_cache, emit=emit)
 
     change.run("prune", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, _print)
 
@@ -46,6 +52,7 @@ def _fields(result: Pruned) -> Fields:
         "tags": list(leftovers.tags),
         "bytes_freed": result.bytes_freed,
         "bytes_freed_here": result.bytes_freed_here,
+        "build_cache_here": result.build_cache_here,
     }
 
 
@@ -55,6 +62,7 @@ def _print(result: Pruned) -> None:
     leftovers = result.found
     if result.plan.empty:
         put(f"nothing to remove on {result.plan.server}")
+        _put_cache(result)
         return
     images = {*leftovers.tags, *leftovers.images, *leftovers.images_here}
     networks = f", {count(len(leftovers.networks), 'network')}" if leftovers.networks else ""
@@ -62,3 +70,12 @@ def _print(result: Pruned) -> None:
         f"removed {count(len(leftovers.containers), 'container')}{networks} and {count(len(images), 'image')}"
     )
     put(f"freed {size(result.bytes_freed)} on {result.plan.server} and {size(result.bytes_freed_here)} here")
+    _put_cache(result)
+
+
+def _put_cache(result: Pruned) -> None:
+    from ftl.common.figures import size
+
+    if result.build_cache_here:
+        cache = size(result.build_cache_here)
+        put(f"the build cache here has {cache} that no build is using: `ftl prune --build-cache` removes it")

@@ -47,10 +47,13 @@ def command(
     backup is made first. --drill changes nothing, and says how long a restore takes.
     """
     from ftl.common.suggestions import select_names
+    from ftl.operations.databases.sources import check_readable
 
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups by --from-server")
     file = path or from_server or ""
+    if path not in (None, "-"):
+        check_readable(file)
     project, root, address = load_project(options, changes=not drill)
     select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
     if path == "-" and not (yes or drill):

@@ -25,6 +25,7 @@ from ftl.deploy.plan.steps import (
     Drain,
     DropTags,
     EnsureVolume,
+    PruneBuildCache,
     PublishName,
     PushPull,
     Record,
@@ -148,7 +149,8 @@ class _Placement:
         return tuple(placed for step in track for placed in self._of(step))
 
     def _of(self, step: Step) -> Iterator[Step]:
-        if step.hosts or (isinstance(step, (DropTags, RemoveImages)) and step.here):
+        here = isinstance(step, PruneBuildCache) or (isinstance(step, (DropTags, RemoveImages)) and step.here)
+        if step.hosts or here:
             yield step
         elif isinstance(step, _OF_CONTAINERS):
             yield from self._by_host(step)

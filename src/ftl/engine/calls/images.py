@@ -66,6 +66,16 @@ async def usage(client: Client, seconds: float) -> DiskUsage:
         return convert.usage(as_object(await response.json()))
 
 
+async def prune_build_cache(client: Client, seconds: float) -> None:
+    """`POST /build/prune` with `all`: also what a Dockerfile of today would use again."""
+    async with (
+        client.call("remove its build cache", seconds=seconds) as docker,
+        asyncio.timeout(seconds),
+        client.raw(docker, "POST", "build/prune", query=[("all", "1")]) as response,
+    ):
+        await response.read()
+
+
 async def tag(client: Client, reference: str, new: str) -> None:
     """`POST /images/{name}/tag`."""
     name, label = references.split(checked(new))

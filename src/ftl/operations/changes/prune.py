@@ -9,10 +9,18 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveImages, RemoveNetworks, StopAndRemove
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    DropTags,
+    PruneBuildCache,
+    RemoveImages,
+    RemoveNetworks,
+    StopAndRemove,
+)
 from ftl.deploy.plan.tracks.cleanup import refs
 from ftl.engine import labels
 from ftl.engine.local import local_url
+from ftl.engine.values import DiskUsage
 from ftl.errors import FtlError
 from ftl.operations.changes.change import open_change
 
@@ -38,17 +46,27 @@ class Pruned:
     Attributes:
         found: What there was to remove.
         bytes_freed: Bytes of images that the servers have less now; 0 where they do not say.
-        bytes_freed_here: The same for this machine.
+        bytes_freed_here: The same for this machine, its build cache included.
+        build_cache_here: Bytes of build cache on this machine that no build is using.
     """
 
     plan: Plan
     found: Leftovers
     bytes_freed: int = 0
     bytes_freed_here: int = 0
+    build_cache_here: int = 0
 
 
-async def prune(request: ChangeRequest, machines: Sequence[Machine], *, emit: Emit) -> Pruned:
+async def prune(
+    request: ChangeRequest, machines: Sequence[Machine], *, build_cache: bool = False, emit: Emit
+) -> Pruned:
     """Remove leftovers of a project; a dry run only lists them.
+
+    Args:
+        request: What is asked for.
+        machines: The project's servers, not entered yet.
+        build_cache: Remove this machine's build cache, too; it belongs to all projects.
+        emit: Receives progress events.
 
     Raises:
         UsageError: Nothing is deployed.
@@ -68,22 +86,28 @@ async def prune(request: ChangeRequest, machines: Sequence[Machine], *, emit: Em
         measured = [] if request.dry_run else [*engines, local]
         before = [await _usage(engine) for engine in measured]
         applied = await change.run(
-            "prune", project, lambda server: plan_prune(server, here, keep=keep), emit=emit
+            "prune",
+            project,
+            lambda server: plan_prune(server, here, keep=keep, build_cache=build_cache),
+            emit=emit,
         )
         after = [await _usage(engine) for engine in measured]
-    freed = [max(0, was - now) for was, now in zip(before, after, strict=True)]
+    freed = [max(0, was.layers - now.layers) for was, now in zip(before, after, strict=True)]
     if not freed:
         return Pruned(applied.plan, found)
-    return Pruned(applied.plan, found, sum(freed[:-1]), 0 if request.server.is_local else freed[-1])
+    cache = max(0, before[-1].build_cache - after[-1].build_cache) if build_cache else 0
+    images = 0 if request.server.is_local else freed[-1]
+    return Pruned(applied.plan, found, sum(freed[:-1]), images + cache, after[-1].build_cache)
 
 
-def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:
+def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_cache: bool = False) -> Plan:
     """Plan the removal of leftovers. Pure.
 
     Args:
         observed: The server.
         here: The project's images on this machine.
         keep: Number of live releases whose images stay.
+        build_cache: Remove this machine's build cache, too.
     """
     found = leftovers(observed, here, keep=keep)
     containers = (StopAndRemove("containers", refs(found.containers), 10.0, "left over"),)
@@ -99,6 +123,7 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int) -> Plan:
                 (AmendRecords(observed.project, found.records, "no longer kept for a rollback"),)
                 if found.records
                 else (),
+                (PruneBuildCache(),) if build_cache else (),
             ),
         ),
     )
@@ -121,7 +146,7 @@ async def images_here(project: str) -> list[Image]:
     return []
 
 
-async def _usage(engine: Engine) -> int:
+async def _usage(engine: Engine) -> DiskUsage:
     with suppress(FtlError, TimeoutError):
-        return (await engine.usage(seconds=USAGE_SECONDS)).layers
-    return 0
+        return await engine.usage(seconds=USAGE_SECONDS)
+    return DiskUsage(0, 0)

@@ -84,12 +84,16 @@ def check_whole(kind: DumpKind, ends: Ends, name: str) -> None:
     if not ends.head.startswith(kind.heads):
         raise FtlError(
             f"{name} is not {kind.noun}",
-            cause="it is empty"
-            if not ends.size
-            else f"it begins with `{ends.head[:12].decode(errors='replace')}`",
+            cause="it is empty" if not ends.size else f"it begins with {_shown(ends.head[:12])}",
         )
     if not _has_end(kind, ends.tail):
         raise FtlError(f"{name} is cut", cause=f"the end of {kind.noun} is missing")
+
+
+def _shown(data: bytes) -> str:
+    """Bytes of a stranger's file as text, if they are one."""
+    text = data.decode("ascii", "replace")
+    return f"`{text}`" if text.isascii() and text.isprintable() else f"the bytes {data.hex(' ')}"
 
 
 def _has_end(kind: DumpKind, tail: bytes) -> bool:

@@ -164,6 +164,15 @@ def in_container(container: str, script: str, *arguments: str) -> tuple[str, ...
     return ("exec", "-i", container, "sh", "-c", script_text(script), "sh", *arguments)
 
 
+def check_readable(file: str) -> None:
+    """Look whether a file can be read, before anybody connects to a server for it.
+
+    Raises:
+        FtlError: It cannot be read.
+    """
+    open_dump(file).close()
+
+
 def open_dump(file: str) -> BinaryIO:
     """Open a dump; stdin is copied to a temporary file first, for its end to be checked."""
     try:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.errors import EngineError
-from ftl.operations.guard import guarded
+from ftl.events import Note
+from ftl.operations.guard import PATIENCE, guarded
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ftl.events import Emit
     from ftl.ssh.machine import Machine
 
 
@@ -26,6 +28,7 @@ async def attach(
     *arguments: str,
     terminal: bool,
     guard: tuple[str, ...],
+    emit: Emit,
     prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Run a script of this package that attaches to a container; returns its exit status.
@@ -37,12 +40,21 @@ async def attach(
         arguments: The script's.
         terminal: Whether it gets a terminal.
         guard: The kind, container, and token or time to live for the guard.
+        emit: Receives a note where the guard has ended the command, since this machine slept.
         prepare: Called under the guard, before the script.
     """
-    async with guarded(machine, *guard):
+    async with guarded(machine, *guard) as heartbeats:
         if prepare is not None:
             await prepare()
-        return await machine.attach(_command(machine, script, name, *arguments), terminal=terminal)
+        status = await machine.attach(_command(machine, script, name, *arguments), terminal=terminal)
+        if status and heartbeats.paused:
+            emit(
+                Note(
+                    f"{machine.name} ended the command: it heard nothing from here for {PATIENCE} s",
+                    hint="`ftl run -d` starts one that goes on without this machine",
+                )
+            )
+        return status
 
 
 async def detach(machine: Machine, script: str, name: str, *arguments: str) -> int:

@@ -82,6 +82,7 @@ async def execute(
         *(kind, term, token, *_variables(container, environment), container.id, *(command or SHELL)),
         terminal=terminal,
         guard=("exec", container.id, token),
+        emit=emit,
     )
     if status:
         if not command and status in NOT_FOUND:

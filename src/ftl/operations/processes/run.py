@@ -115,6 +115,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
             *("attached", name),
             terminal=request.kind == "terminal",
             guard=("run", name, f"{seconds:.0f}"),
+            emit=emit,
             prepare=lambda: _create(session, name, spec),
         )
     if status:

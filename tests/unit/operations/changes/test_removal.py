@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import DeployContext, LocalResources
-from ftl.deploy.apply.steps.image_removal import drop_tags
+from ftl.deploy.apply.steps.image_removal import drop_tags, prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
-from ftl.deploy.plan.steps import AmendRecords, DropTags, RemoveNetworks, RemoveVolumes, StopAndRemove
+from ftl.deploy.plan.steps import (
+    AmendRecords,
+    DropTags,
+    PruneBuildCache,
+    RemoveNetworks,
+    RemoveVolumes,
+    StopAndRemove,
+)
 from ftl.engine import labels
 from ftl.engine.values import Endpoint, Image, Network, Volume
 from ftl.host.fleet import Fleet
@@ -61,6 +68,26 @@ def test_prune_keeps_what_a_rollback_needs() -> None:
     assert all(not record.project for record in found.records)
     made = plan_prune(observed, (), keep=2)
     assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+def test_prune_removes_the_build_cache_of_this_machine_only_when_asked() -> None:
+    """It belongs to all projects; that of the server stays."""
+    observed = pruned()
+    assert "prune_build_cache" not in kinds(plan_prune(observed, (), keep=2))
+    made = plan_prune(observed, (), keep=2, build_cache=True)
+    assert "on this machine" in first(made, PruneBuildCache).text
+
+    async def scenario() -> None:
+        here, there = FakeEngine(), FakeEngine()
+        session = Session("server", None, there, INFO)  # type: ignore[arg-type]
+        resources = LocalResources(project(), Path(), here)
+        context = DeployContext(
+            project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
+        )
+        await prune_build_cache(context, PruneBuildCache())
+        assert (here.calls, there.calls) == (["prune_build_cache"], [])
+
+    run(scenario())
 
 
 def test_prune_removes_networks_of_the_project_that_nothing_is_in() -> None:

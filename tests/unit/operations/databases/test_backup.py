@@ -144,6 +144,14 @@ def test_what_a_killed_backup_left_goes_with_the_next_one(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {*stays, held, fresh, "shop.sql"}
 
 
+def test_a_strangers_bytes_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    """What a file begins with is named; control characters are numbers."""
+    for head, shown in ((b"PK archive", "`PK archive"), (b"\x1b]0;evil\x07", "the bytes 1b 5d 30 3b")):
+        with pytest.raises(FtlError, match="is not a dump of MySQL") as caught:
+            dump(Answer(0, head + b"x" * 600), tmp_path / "shop.sql")
+        assert f"it begins with {shown}" in (caught.value.cause or "")
+
+
 def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
     """The second is refused and leaves the first alone; what a killed one has left is written over."""
     file, partial = tmp_path / "shop.sql", tmp_path / "shop.sql.partial"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.values import EngineInfo, Image
 from ftl.errors import FtlError, UsageError
+from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.run import RunRequest, RunResult, choose_host, run_command
@@ -121,6 +124,20 @@ def test_the_guard_knows_the_container_before_it_exists() -> None:
     assert machine.commands[0][-3:] == ("run", result.container, "90")
     assert machine.commands[1][-2:] == ("attached", result.container)
     assert machine.processes[0].received.endswith(b"done\n")
+
+
+def test_a_command_that_the_guard_ended_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine slept, and the server heard nothing; a command that ends well needs no explanation."""
+    hours = count(step=3600)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: next(hours))
+    for status, said in ((137, True), (0, False)):
+        machine = FakeMachine()
+        machine.answer("ftl-run", answer=Answer(exit_code=status))
+        _, notes = ran(run(deployed("r1")), machine, command=("true",))
+        assert (
+            any("heard nothing from here for 30 s" in note.text for note in notes if isinstance(note, Note))
+            is said
+        )
 
 
 def test_a_failed_command_leaves_no_container_that_never_started() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import DropTags, RemoveImages
+from ftl.deploy.plan.steps import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 RUNNERS = Runners()
+
+CACHE_SECONDS = 600.0
+"""Limit for the removal of a build cache, which may be many files."""
 
 
 @RUNNERS.runs(DropTags)
@@ -84,3 +87,10 @@ async def remove_images(context: DeployContext, step: RemoveImages) -> None:
             await engine.untag(image)
 
     await gather(remove(image) for image in step.images)
+
+
+@RUNNERS.runs(PruneBuildCache)
+async def prune_build_cache(context: DeployContext, _: PruneBuildCache) -> None:
+    """Have this machine's engine remove it."""
+    engine = await context.resources.local_engine()
+    await engine.prune_build_cache(seconds=CACHE_SECONDS)

@@ -119,6 +119,17 @@ class DropTags(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class PruneBuildCache(Step):
+    """Remove the build cache of this machine that no build is using."""
+
+    kind: ClassVar[str] = "prune_build_cache"
+
+    @property
+    def text(self) -> str:
+        return "remove the build cache on this machine that no build is using, also that of other projects"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveImages(Step):
     """Remove images of the project by ID: they have no tag any more.
 
