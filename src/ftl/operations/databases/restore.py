@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import size
@@ -24,6 +23,7 @@ from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from ftl.config import Project
     from ftl.events import Emit

@@ -282,7 +282,7 @@ def test_a_scheduled_backup_does_not_leave_the_server(tmp_path: Path) -> None:
     """It is checked and read there; nothing is written to a process from here."""
 
     async def scenario() -> None:
-        stage = Stage(tmp_path, "pg_dump", b"")
+        stage = DatabaseServer(tmp_path, "pg_dump", b"")
         await stage.add("shop.job.backup.db", labels.ROLE_JOB, **{labels.JOB: "backup.db"})
         stage.machine.answer("for file in", answer=Answer(stdout=b"db-20250101-031500.dump 6\n"))
         whole = " ".join(f"{byte:02x}" for byte in b"PGDMP.").encode()
