@@ -54,7 +54,7 @@ def test_secrets_are_masked_wherever_they_came_in(loaded: Load) -> None:
     assert service["env"] == {"SECRET": "********", "PLAIN": "********"}
     assert service["command"] == "serve --key ******** --level info"
     assert service["build"]["args"] == {"TOKEN": "x-********", "PLAIN": "plain"}
-    assert service["hooks"]["post"] == {"local": "curl -H ******** example.com", "remote": None}
+    assert service["hooks"]["post"]["local"] == "curl -H ******** example.com"
 
 
 def test_secrets_are_shown_when_asked_for(loaded: Load) -> None:

@@ -167,6 +167,12 @@ class Hook(Section):
             sensitive=True,
         ),
     )
+    timeout: float = field(
+        default=3600.0,
+        metadata=key(
+            field_types.INTERVAL, "Time that each command may take; then it is stopped, and failed."
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

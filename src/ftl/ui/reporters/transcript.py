@@ -207,7 +207,8 @@ class Transcript:
     def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
         match event:
             case StepStarted():
-                if self._verbose and event.step not in MINOR_STEPS:
+                # A hook may take as long as it likes, and says nothing here.
+                if event.step == "run_hook" or (self._verbose and event.step not in MINOR_STEPS):
                     yield Line("started", event.text, event.service, lasting=False)
             case StepFinished(step="wait_healthy"):
                 after = f" after {duration(event.seconds)}" if event.seconds >= SHORT_STEP else ""

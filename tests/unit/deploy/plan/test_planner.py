@@ -219,12 +219,15 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
 
 def test_a_hook_may_be_a_list_that_needs_no_shell() -> None:
     """An image without a shell can migrate, too; the hook knows its release, service and environment."""
-    asked = project(service(hooks=Hooks(pre=Hook(remote=("/app", "migrate")), post=Hook(remote="warm"))))
+    asked = project(
+        service(hooks=Hooks(pre=Hook(remote=("/app", "migrate")), post=Hook(remote="warm", timeout=60.0)))
+    )
     pre, post = (
         step for step in plan(asked, server(asked, ready=False)).steps if isinstance(step, s.RunHook)
     )
     assert (pre.spec.entrypoint, pre.spec.command) == (("/app",), ("migrate",))
     assert (post.spec.entrypoint, post.spec.command) == (("/bin/sh", "-c"), ("warm",))
+    assert (pre.timeout, post.timeout) == (3600.0, 60.0)
     assert pre.spec.env["FTL_RELEASE"] == "r1"
     assert pre.spec.env["FTL_SERVICE"] == "web"
     assert {"FTL_ENV", "FTL_COMMIT"} < pre.spec.env.keys()

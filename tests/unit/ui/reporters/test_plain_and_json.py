@@ -68,6 +68,14 @@ def test_no_line_is_written_twice(step: str, seconds: float, lines: list[str]) -
     assert stream.getvalue().splitlines() == lines
 
 
+def test_a_hook_has_a_line_when_it_begins() -> None:
+    """Also without -v: in CI nothing else would say what a deploy waits for."""
+    stream = io.StringIO()
+    reporter = Plain(stream, Transcript())
+    reporter.emit(StepStarted("run_hook", "run the pre hook of web in the new image", "web"))
+    assert stream.getvalue() == "web: run the pre hook of web in the new image\n"
+
+
 def test_quiet_says_nothing() -> None:
     """With --quiet no event prints a line."""
     stream = io.StringIO()

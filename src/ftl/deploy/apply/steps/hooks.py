@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.child import lines_of
+from ftl.common.figures import duration
 from ftl.config import env_files, read_variables
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
 
 RUNNERS = Runners()
-
-HOOK_SECONDS = 3600.0
-"""Limit for one hook: migrations of large tables take their time."""
 
 LAST_LINES = 30
 
@@ -46,7 +44,7 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
     """Run a hook where it belongs.
 
     Raises:
-        HookFailed: It ended with a status other than 0, could not start, or took more than HOOK_SECONDS.
+        HookFailed: It ended with a status other than 0, could not start, or took longer than its timeout.
     """
     if step.where == "local":
         await _run_local(context, step)
@@ -59,7 +57,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
     lines: list[str] = []
     container = ""
     try:
-        async with asyncio.timeout(HOOK_SECONDS):
+        async with asyncio.timeout(step.timeout):
             image = await resolve(context, step.service, step.image)
             container = await _create(context, step, image.reference)
             try:
@@ -75,7 +73,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
                 context.emit(HookOutput(step.service, step.hook, line.text))
             status = await context.engine.wait(container)
     except TimeoutError:
-        raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
+        raise _late(step, lines) from None
     finally:
         await shielded(_remove(context, step))
     if status != 0:
@@ -121,7 +119,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
         env = {**variables, **_environment(context, step, ports)}
         try:
             async with (
-                asyncio.timeout(HOOK_SECONDS),
+                asyncio.timeout(step.timeout),
                 lines_of(argv, env=env, cwd=context.root) as (output, process),
             ):
                 async for line in output:
@@ -129,7 +127,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
                     context.emit(HookOutput(step.service, step.hook, line))
                 status = await process.wait()
         except TimeoutError:
-            raise _failed(step, f"it was not done after {HOOK_SECONDS:g} s", lines) from None
+            raise _late(step, lines) from None
         except OSError as error:
             raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", lines) from error
     if status != 0:
@@ -148,6 +146,12 @@ def _environment(context: DeployContext, step: RunHook, ports: Mapping[str, int]
     for name, port in ports.items():
         variables[f"FTL_{name.upper().replace('-', '_')}_PORT"] = str(port)
     return variables
+
+
+def _late(step: RunHook, lines: list[str]) -> HookFailed:
+    error = _failed(step, f"it was not done after {duration(step.timeout)}, and was stopped", lines)
+    error.hint = f"{error.hint}; `timeout` beside `{step.where}` in ftl.yaml gives it more time"
+    return error
 
 
 def _failed(step: RunHook, cause: str, lines: list[str], *, status: int | None = None) -> HookFailed:

@@ -140,7 +140,11 @@ class SetRestartPolicy(Step):
 
 @dataclass(frozen=True, slots=True)
 class RunHook(ServiceStep):
-    """Run a hook: in a container of the new image, or on this machine."""
+    """Run a hook: in a container of the new image, or on this machine.
+
+    Attributes:
+        timeout: Seconds that it may take.
+    """
 
     kind: ClassVar[str] = "run_hook"
     hook: Literal["pre", "post"]
@@ -150,6 +154,7 @@ class RunHook(ServiceStep):
     image: str
     container: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 3600.0
 
     @property
     def text(self) -> str:

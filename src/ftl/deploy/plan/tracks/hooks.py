@@ -45,4 +45,4 @@ def _hooks(diff: Diff, change: ServiceChange, when: Literal["pre", "post"]) -> I
             )
             entrypoint, arguments = hook_command(command)
             spec = replace(task, entrypoint=entrypoint, command=arguments)
-            yield RunHook(name, when, where, command, spec, image, container, variables)
+            yield RunHook(name, when, where, command, spec, image, container, variables, hook.timeout)

@@ -39,49 +39,47 @@ def context(engine: FakeEngine, events: list[Event], root: Path = Path()) -> Dep
     )
 
 
-def hook(where: Literal["local", "remote"], command: str) -> RunHook:
+def hook(where: Literal["local", "remote"], command: str, timeout: float = 60.0) -> RunHook:
     """A pre hook of web."""
-    return RunHook(
-        "web", "pre", where, command, ContainerSpec(image="", labels={}, restart="no"), "shop-web:r2", HOOK
-    )
+    spec = ContainerSpec(image="", labels={}, restart="no")
+    return RunHook("web", "pre", where, command, spec, "shop-web:r2", HOOK, timeout=timeout)
 
 
-def test_a_remote_hook_that_never_ends_is_stopped_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_hook_that_never_ends_is_stopped_and_removed() -> None:
     """Also one that ignores its stop signal; the error has the last lines, and says that nothing was switched."""
-    monkeypatch.setattr(hooks, "HOOK_SECONDS", 5.0)
     engine = FakeEngine(images=["shop-web:r2"])
     engine.behaviors["shop-web:r2"] = Behavior(ignores_stop=True)
     events: list[Event] = []
 
     async def scenario() -> None:
-        running = asyncio.ensure_future(hooks.run_hook(context(engine, events), hook("remote", "migrate")))
+        running = asyncio.ensure_future(
+            hooks.run_hook(context(engine, events), hook("remote", "migrate", 5.0))
+        )
         await asyncio.sleep(1)
         engine.by_name[HOOK].log.append(LogLine("stdout", "2026-01-02T03:04:05Z", "waiting for a lock"))
         await running
 
     with pytest.raises(HookFailed, match="the pre hook of web") as caught:
         run(scenario())
-    assert caught.value.cause == "it was not done after 5 s"
+    assert caught.value.cause == "it was not done after 5.0 s, and was stopped"
     assert caught.value.details == ("waiting for a lock",)
     assert "nothing was switched" in (caught.value.hint or "")
+    assert "`timeout` beside `remote`" in (caught.value.hint or "")
     assert events == [HookOutput("web", "pre", "waiting for a lock")]
     assert engine.by_name == {}
 
 
-def test_a_local_hook_that_never_ends_is_killed_with_its_children(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
     """A process that ignores SIGTERM, and one that it left in the background."""
-    monkeypatch.setattr(hooks, "HOOK_SECONDS", 1.0)
     command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"
     began = time.monotonic()
 
     async def local_hook() -> None:
-        await hooks.run_hook(context(FakeEngine(), [], tmp_path), hook("local", command))
+        await hooks.run_hook(context(FakeEngine(), [], tmp_path), hook("local", command, 1.0))
 
     with pytest.raises(HookFailed) as caught:
         asyncio.run(local_hook())
-    assert caught.value.cause == "it was not done after 1 s"
+    assert caught.value.cause == "it was not done after 1.0 s, and was stopped"
     assert caught.value.details == ("up",)
     assert time.monotonic() - began < 30
     for pid in (tmp_path / "pids").read_text().split():
