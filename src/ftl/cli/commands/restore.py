@@ -52,10 +52,10 @@ def command(
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups by --from-server")
     file = path or from_server or ""
-    if path not in (None, "-"):
-        check_readable(file)
     project, root, address = load_project(options, changes=not drill)
     select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
+    if path not in (None, "-"):
+        check_readable(file)
     if path == "-" and not (yes or drill):
         raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
 
