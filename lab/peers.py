@@ -95,9 +95,9 @@ class Authority(Peer):
         return self.run("curl", "-sS", "--cacert", "/srv/ca.crt", "--resolve",
                         f"{self.host}:15000:127.0.0.1", f"https://{self.host}:15000/roots/0")  # fmt: skip
 
-    def lead(self, name: str, address: str) -> None:
-        """Let a name lead to another address."""
-        body = json.dumps({"host": name, "addresses": [address]})
+    def lead(self, name: str, *addresses: str) -> None:
+        """Let a name lead to other addresses."""
+        body = json.dumps({"host": name, "addresses": addresses})
         self.run("curl", "-sS", "-d", body, "http://127.0.0.1:8055/add-a")
 
 

@@ -10,6 +10,7 @@ from lab import engine as lab_engine
 from lab import images
 from lab.servers import Lab, Server
 from tests.e2e.support.project import remove_images
+from tests.e2e.support.three_servers import three_servers
 from tests.e2e.support.transfer import OwnImages, TransferServers, forget
 from tests.e2e.support.transfer_images import busybox as shell_program
 from tests.e2e.support.transfer_images import run
@@ -18,8 +19,11 @@ from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.e2e.support.three_servers import ClusterProject
+    from tests.harness import Project
 
 
 MANY_NETWORKS = {"default-address-pools": [{"base": "10.210.0.0/16", "size": 24}]}
@@ -68,6 +72,13 @@ def lab(engine: str, testrun_uid: str, worker_id: str) -> Iterator[Lab]:
 def server(lab: Lab) -> Server:
     """A server with Docker 20.10 that the tests of a worker share: use names of your own, leave it whole."""
     return lab.server("shared", daemon=MANY_NETWORKS)
+
+
+@pytest.fixture
+def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator[ClusterProject]:
+    """Three servers in one Swarm, as `ftl setup` would leave them, and a project for them."""
+    with three_servers(lab, ftl) as made:
+        yield made
 
 
 @pytest.fixture

@@ -111,6 +111,8 @@ LABELS = {
     "ROLE_TRANSFER": "transfer",
     "ROLE_HOLD": "hold",
     "ROLE_CLUSTER": "cluster",
+    "ROLE_CERTIFICATES": "certificates",
+    "ROLE_LIVE": "live",
     "CLUSTER": "ftl.cluster",
     "ENCRYPTED": "ftl.encrypted",
     "NODE_HOST": "ftl.host",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from ftl.engine.calls import containers, images, networks, services, volumes
+from ftl.engine.calls.configs import SwarmConfigs
 from ftl.engine.calls.swarm import Swarm
 from ftl.engine.client import Client
 
@@ -76,6 +77,11 @@ class Engine:
     def swarm(self) -> Swarm:
         """The engine's Swarm mode."""
         return Swarm(self._client)
+
+    @property
+    def configs(self) -> SwarmConfigs:
+        """The configs of the engine's Swarm."""
+        return SwarmConfigs(self._client)
 
     @property
     def fastest_answer(self) -> float:

@@ -34,6 +34,8 @@ ROLE_VOLUME = "volume"
 ROLE_TRANSFER = "transfer"
 ROLE_HOLD = "hold"
 ROLE_CLUSTER = "cluster"
+ROLE_CERTIFICATES = "certificates"  # likewise: those that one proxy of a cluster got
+ROLE_LIVE = "live"  # a config of a Swarm: what is live, for servers that were away
 
 CLUSTER = "ftl.cluster"
 """Label of a Swarm that `ftl setup` began; on a server's volume of this role, its node's ID."""

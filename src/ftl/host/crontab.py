@@ -6,6 +6,7 @@ time zone but the server's. See docs/decisions/0023-jobs-by-the-servers-cron.md.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
@@ -14,7 +15,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import FtlError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.ssh.machine import Machine
 
@@ -26,6 +27,9 @@ UTC = "UTC"
 
 EXPIRY = "*/5 * * * *"
 """Schedule of the script that removes a preview once its time is over."""
+
+FOLLOWING = ("* * * * *", "@reboot")
+"""Times at which a server of a cluster looks whether its proxy is behind."""
 
 _PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
 
@@ -86,6 +90,25 @@ async def write_expiry(machine: Machine, project: str, places: Sequence[str]) ->
     argv = _command("expire", project, machine.engine_socket, expiry_script())
     line = "|".join((EXPIRY, EXPIRY, " ".join((project, *places))))
     await _write(machine, argv, f"{line}\n" if places else "")
+
+
+async def write_following(machine: Machine, project: str, script: str, places: Sequence[str]) -> None:
+    """Have a server of a cluster bring its proxy to what is live, or do so no longer.
+
+    Args:
+        machine: The server, a manager.
+        project: The project.
+        script: The text of follow.sh, with what it follows.
+        places: The proxy's container and its admin API's address; empty: no longer.
+
+    Raises:
+        ServerError: It has no cron, or the crontab cannot be read or written.
+    """
+    argv = _command("follow", project, machine.engine_socket, script)
+    arguments = " ".join((project, *places))
+    each, boot = FOLLOWING
+    lines = (f"{each}|{each}|{arguments}\n", f"{boot}|{boot}|{arguments} boot\n")
+    await _write(machine, argv, "".join(lines) if places else "")
 
 
 async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
@@ -162,6 +185,16 @@ def _certificates_script() -> str:
         + program("ftl.proxy", "scripts/docker.sh")
         + program("ftl.host", "notify.sh", "certificates.sh")
     )
+
+
+def following_script(parts: Mapping[str, str]) -> str:
+    """The script that cron starts on the servers of a cluster.
+
+    Args:
+        parts: Names of variables of the script -> texts of scripts that run inside the proxy.
+    """
+    texts = "".join(f"{name}={shlex.quote(text)}\n" for name, text in parts.items())
+    return _PATH + program("ftl.proxy", "scripts/docker.sh") + texts + program("ftl.host", "follow.sh")
 
 
 def expiry_script() -> str:

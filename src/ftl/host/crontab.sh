@@ -1,10 +1,11 @@
 # The deploy user's crontab, of which a project has the lines that end with its mark. Runs on the server.
 #
-# $1: "check", "write" (jobs) or "expire" (a preview); $2: the project.
+# $1: "check", "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
-# "write", "expire": $3 is the engine's socket (or empty), $4 the text of job.sh or expire.sh; stdin has lines:
+# "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
+# without cron; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
 set -u
 LC_ALL=C
@@ -88,9 +89,13 @@ if [ "$action" = notify ]; then
     exit 0
 fi
 
-command -v crontab >/dev/null || exit 0
+if ! command -v crontab >/dev/null; then
+    [ "$action" != follow ] || fail 'cron is not installed'
+    exit 0
+fi
 current
 case $action in
+follow) mark="# ftl-follow $project" script=follow.sh ;;
 expire) mark="# ftl-preview $project" script=expire.sh ;;
 *) mark="# ftl $project" script=job.sh ;;
 esac
@@ -102,3 +107,4 @@ ours=$(while IFS='|' read -r in_utc elsewhere arguments; do
 done)
 [ -z "$ours" ] || write_script "$script" "$2"
 replace_lines "$mark" "$ours"
+[ "$action" != follow ] || [ -z "$ours" ] || runs || fail 'cron does not run'

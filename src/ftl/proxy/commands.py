@@ -60,3 +60,11 @@ def upstreams() -> list[str]:
     """Print Caddy's list of upstreams with their requests in flight."""
     # No `-T`: with it a statically linked busybox crashes (Debian's 1.35).
     return ["wget", "-q", "-O", "-", f"http://{ADMIN}/reverse_proxy/upstreams"]
+
+
+def adoption() -> dict[str, str]:
+    """Scripts by which a server of a cluster keeps its proxy up to date, by their names there."""
+    return {
+        name: program(__package__, f"scripts/{name}.sh").rstrip("\n")
+        for name in ("adopt", "reload", "share", "switch")
+    }

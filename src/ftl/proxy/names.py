@@ -18,6 +18,12 @@ CONFIG_FILE = "/config/ftl/caddy.json"
 STORAGE = "/data/caddy"
 """Caddy's storage; its default in the official image."""
 
+OWN_DATA = "/data/ftl"
+"""Data of FTL in the proxy; `shared/HOST.pem` in it are certificates that another proxy got.
+
+It exists before Caddy reads certificates: the access log lies there.
+"""
+
 CERTIFICATES = f"{STORAGE}/certificates"
 """Certificates in the storage: a folder for each issuer, and in that HOST/HOST.crt."""
 
@@ -93,6 +99,11 @@ def release_alias(project: str, service: str, release: str) -> str:
     room = LONGEST_LABEL - len(release) - len(digest) - 2
     stem = re.sub(r"[^a-z0-9-]", "-", f"{service}-{project}".lower())[:room].rstrip("-")
     return f"{release}-{stem}-{digest}"
+
+
+def proxy_alias(project: str, host: str) -> str:
+    """Network alias of the proxy on one server of a cluster, in the project's network."""
+    return f"ftl-proxy-{hashlib.sha256(f'{project}/{host}'.encode()).hexdigest()[:12]}"
 
 
 def live_file(project: str, service: str) -> str:

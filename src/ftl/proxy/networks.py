@@ -97,6 +97,8 @@ async def connect_all(engine: Engine, machine: Machine, container: str, sites: I
     for site in sites:
         for network in existing.intersection(networks_of(site.project)):
             aliases = frozenset(name.service for name in site.all_internal)
+            if site.place is not None:
+                aliases |= {site.place.alias}
             await ensure_connected(engine, machine, container, network, aliases)
 
 

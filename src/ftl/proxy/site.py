@@ -87,6 +87,19 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyPlace:
+    """Place of a proxy among those of a cluster.
+
+    Attributes:
+        alias: Its own alias in the project's network (see `proxy_alias`).
+        issuer: Alias of the one that gets certificates; the others send the authority's questions there.
+    """
+
+    alias: str
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A project's part of the proxy's configuration.
 
@@ -99,6 +112,7 @@ class Site:
         h2c: Services that speak HTTP/2 without TLS, sorted.
         transition: What applies instead until the switch of a deploy that changes routes.
         maintenance: Set while its public routes answer 503.
+        place: Of the proxy that has it among those of a cluster; all else is the same on each.
     """
 
     project: str
@@ -115,6 +129,12 @@ class Site:
     h2c: tuple[str, ...] = ()
     transition: Transition | None = None
     maintenance: Maintenance | None = None
+    place: ProxyPlace | None = None
+
+    @property
+    def is_issuer(self) -> bool:
+        """Whether its proxy gets certificates by itself."""
+        return self.place is None or self.place.issuer == self.place.alias
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -166,7 +186,7 @@ class Site:
         A field that FTL 0.1.0 does not know is left out where it is not used: 0.1.0 reads no site that has one.
         """
         stored = asdict(self)
-        for name in ("transition", "h2c", "maintenance"):
+        for name in ("transition", "h2c", "maintenance", "place"):
             if not stored[name]:
                 del stored[name]
         return json.dumps(stored, indent=1, sort_keys=True)
@@ -188,6 +208,7 @@ class Site:
                     "trusted": tuple(stored.get("trusted", ())),
                     "transition": _read_transition(stored.get("transition")),
                     "maintenance": _read_maintenance(stored.get("maintenance")),
+                    "place": ProxyPlace(**stored["place"]) if stored.get("place") else None,
                 }
             )
         except (TypeError, KeyError) as error:

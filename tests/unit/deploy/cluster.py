@@ -16,6 +16,7 @@ from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.values import Container, Endpoint, Image, Network
 from ftl.proxy.configuration.caddy import render
+from ftl.proxy.live_state import at_server
 from ftl.proxy.names import release_alias
 from ftl.proxy.project_site import site_of
 from ftl.proxy.state import ProxyState
@@ -75,9 +76,10 @@ def dependency_on(asked: Project, name: str) -> Container:
     )
 
 
-def proxy_of(asked: Project, live: str = "", *, with_site: bool = True) -> ProxyState:
-    """A proxy that serves the project; `live` is the release of `web`."""
-    sites = {"shop": site_of(asked, subnets=(SUBNET,))} if with_site else {}
+def proxy_of(asked: Project, live: str = "", *, with_site: bool = True, host: str = "a") -> ProxyState:
+    """The proxy of a server that serves the project; `live` is the release of `web`."""
+    site = at_server(site_of(asked, subnets=(SUBNET,)), host, "a")
+    sites = {"shop": site} if with_site else {}
     return ProxyState(
         container="p",
         running=True,
@@ -105,7 +107,7 @@ def observed(
         if server.host in down:
             continue
         web = "web" in server.roles
-        proxy = proxy_of(asked, live) if ready and web else None
+        proxy = proxy_of(asked, live, host=server.host) if ready and web else None
         own = (on or {}).get(server.host, ())
         views.append(
             ServerView(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps import (
+    catch_up,
     containers,
     hooks,
     image_removal,
@@ -17,6 +18,7 @@ from ftl.deploy.apply.steps import (
 )
 
 RUNNERS = Runners(
+    catch_up.RUNNERS,
     containers.RUNNERS,
     hooks.RUNNERS,
     images.RUNNERS,

@@ -291,7 +291,11 @@ def merged_proxy(
         return (proxy.running, project in proxy.sites, own)
 
     base = max(proxies, key=agrees)
-    return replace(base, live={**base.live, **live})
+    # What is the same on all of them.
+    sites = {
+        name: replace(site, place=None) if name == project else site for name, site in base.sites.items()
+    }
+    return replace(base, live={**base.live, **live}, sites=sites)
 
 
 def _age(containers: Sequence[Container], service: str, alias: str) -> int:

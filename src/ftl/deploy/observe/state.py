@@ -119,6 +119,15 @@ class Observed:
         )
 
     @property
+    def issuer(self) -> str:
+        """The server of a cluster whose proxy gets certificates; empty with one server."""
+        if not self.is_cluster:
+            return ""
+        # Certificates reach the others through the managers.
+        by_rank = sorted(self.proxies, key=lambda view: not view.manager)
+        return by_rank[0].host if by_rank else ""
+
+    @property
     def proxies(self) -> tuple[ServerView, ...]:
         """The servers that answer and have a proxy."""
         return tuple(server for server in self.servers if server.web)

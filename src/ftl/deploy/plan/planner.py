@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
@@ -94,6 +95,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
         for stage in placed(_stages(diff, inputs.author), diff)
         if (tracks := tuple(filter(None, stage.tracks)))
     )
+    stages = published(stages, observed, request.project.servers)
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):
         stages = (*stages, *placed([Stage("restart policies", (policies,))], diff))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.cluster import service_id
+from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.placement import _place
 from ftl.deploy.plan.steps import (
@@ -73,8 +74,6 @@ if TYPE_CHECKING:
 
 _EVERYWHERE = (SendImages, PushPull, TagPulled, DropTags)
 _PROXIES = (
-    ApplySite,
-    AwaitCertificates,
     Drain,
     PublishName,
     RemoveRoutes,
@@ -107,7 +106,7 @@ def placed_plan(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]
     Raises:
         ServerError: A server that something is placed on cannot be reached.
     """
-    stages = tuple(_at_servers(plan.stages, observed, servers))
+    stages = published(_at_servers(plan.stages, observed, servers), observed, servers)
     down = tuple(
         f"{host} cannot be reached: nothing changes there"
         for host in observed.down
@@ -156,6 +155,10 @@ class _Placement:
             yield from self._by_host(step)
         elif isinstance(step, (RemoveImages, RemoveVolumes)):
             yield from self._where_present(step)
+        elif isinstance(step, ApplySite):
+            yield replace(step, hosts=self._proxies, issuer=self._observed.issuer)
+        elif isinstance(step, AwaitCertificates):
+            yield replace(step, hosts=(self._observed.issuer,))
         elif hosts := self._hosts(step):
             yield replace(step, hosts=hosts)
         else:

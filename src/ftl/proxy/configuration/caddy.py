@@ -103,6 +103,7 @@ def _server(port: int, routes: list[Json], *, h2c: bool = False) -> Json:
 
 
 def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
+    yield from _challenges(sites)
     yield from _redirects(sites)
     yield from (host.redirect for host in policy.secured_hosts(sites).values() if host.redirect)
     yield from _routes(sites)
@@ -111,6 +112,17 @@ def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
         for view in views(only):
             yield from _by_address(view)
     yield not_found()
+
+
+def _challenges(sites: Sequence[Site]) -> Iterator[Json]:
+    """Questions of an authority for the proxy of the cluster that gets certificates.
+
+    Caddy answers its own before any route. The authority may ask any server that the name leads to.
+    """
+    for host in policy.secured_hosts(sites).values():
+        if host.site.place is not None and not host.issued_here and not host.certificate:
+            match: Json = {"host": [host.host], "path": ["/.well-known/acme-challenge/*"]}
+            yield route(match, proxy_to(f"{host.site.place.issuer}.", HTTP))
 
 
 def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:

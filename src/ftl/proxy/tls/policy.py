@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.proxy.names import (
     CERTIFICATES,
+    OWN_DATA,
     ca_root_file,
     certificate_files,
     issuer_key,
@@ -55,6 +56,11 @@ class SecuredHost:
         )
 
     @property
+    def issued_here(self) -> bool:
+        """Whether this proxy gets the certificate, not another one of the cluster that shares it."""
+        return not self.uses_acme or self.site.is_issuer
+
+    @property
     def certificate_file(self) -> str:
         """Path below `CERTIFICATES` of the certificate that this issuer, and no other, issues."""
         host = storage_key(self.host)
@@ -67,9 +73,12 @@ class SecuredHost:
         if not self.uses_acme:
             return {"module": "internal"}
         root = self.site.acme_root
+        # The authority may ask any server of a cluster, and a TLS handshake cannot be forwarded by its ALPN.
+        alone = self.site.place is None
         settings = {
             "email": self.site.email,
             "ca": self.site.acme_ca,
+            "challenges": None if alone else {"tls-alpn": {"disabled": True}},
             "trusted_roots_pem_files": [ca_root_file(root)] if root else None,
         }
         return {"module": "acme", **{key: value for key, value in settings.items() if value}}
@@ -102,6 +111,11 @@ def secured_hosts(sites: Sequence[Site]) -> Mapping[str, SecuredHost]:
     return dict(sorted(hosts.items()))
 
 
+def by_acme(sites: Sequence[Site]) -> list[SecuredHost]:
+    """Hosts whose certificate comes from an ACME authority."""
+    return [host for host in secured_hosts(sites).values() if host.uses_acme]
+
+
 def uses_acme(host: str, mode: TlsMode, *, user_certificate: bool, private_authority: bool) -> bool:
     """Whether a host's certificate comes from an ACME authority.
 
@@ -128,7 +142,8 @@ def tls_apps(sites: Sequence[Site]) -> Json:
     hosts = secured_hosts(sites).values()
     if not hosts:
         return {}
-    managed = [host for host in hosts if not host.certificate]
+    managed = [host for host in hosts if not host.certificate and host.issued_here]
+    shared = any(not host.issued_here for host in hosts if not host.certificate)
     certificates = sorted({host.certificate for host in hosts if host.certificate})
     return {
         "tls": {
@@ -138,6 +153,8 @@ def tls_apps(sites: Sequence[Site]) -> Json:
                     dict(zip(("certificate", "key"), certificate_files(certificate), strict=True))
                     for certificate in certificates
                 ],
+                # All `*.pem` below it. Caddy does not start without a folder that it names, so it is one that is there.
+                **({"load_folders": [OWN_DATA]} if shared else {}),
             },
             "automation": {"policies": _policies(managed)},
         },

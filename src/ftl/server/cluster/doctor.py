@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
 
 
+_SHARE = "another server presents a good one: cron brings it within a minute or two, `ftl deploy` with the next change"
+
+
 async def check_cluster(project: Project, root: Path) -> Report:
     """Check all servers side by side, then the cluster; nothing is changed.
 
@@ -33,17 +36,32 @@ async def check_cluster(project: Project, root: Path) -> Report:
     reports = await gather(
         run_checks(DoctorRequest(replace(project, server=server), server, root)) for server in project.servers
     )
-    findings: dict[Finding, None] = {}
-    for server, report in zip(project.servers, reports, strict=True):
-        for finding in report.findings:
-            named = replace(finding, name=f"{server.host}: {finding.name}")
-            findings[named if finding.area == "there" else finding] = None
+    findings = merged(
+        {server.host: report.findings for server, report in zip(project.servers, reports, strict=True)}
+    )
     cluster = await _cluster(project)
     last = [finding for finding in findings if finding.area not in ("here", "there")]
     first = [finding for finding in findings if finding.area in ("here", "there")]
     first.sort(key=lambda finding: finding.area)  # "here" before "there"; otherwise in their order
     unreachable = next((report.unreachable for report in reports if report.unreachable is not None), None)
     return Report((*first, *cluster, *last), unreachable)
+
+
+def merged(reports: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """Findings of all servers, by host; each once, and with its server where they differ."""
+    every = [(host, finding) for host, findings in reports.items() for finding in findings]
+    told: dict[tuple[str, str], set[Finding]] = {}
+    for _, finding in every:
+        told.setdefault((finding.area, finding.name), set()).add(finding)
+    result: dict[Finding, None] = {}
+    for host, finding in every:
+        same = told[finding.area, finding.name]
+        differs = finding.area == "certificates" and len(same) > 1
+        named = replace(finding, name=f"{host}: {finding.name}")
+        if differs and finding.level != "ok" and any(one.level == "ok" for one in same):
+            named = replace(named, fix=_SHARE)
+        result[named if differs or finding.area == "there" else finding] = None
+    return list(result)
 
 
 async def _cluster(project: Project) -> list[Finding]:

@@ -7,8 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Dependency
+from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.errors import ServerError, UsageError
+from ftl.operations.changes.remove import plan_remove
+from ftl.proxy.names import proxy_alias
 from tests.unit.deploy.cluster import HOSTS, cluster, dependency_on, observed, proxy_of, tasks_of, where
 from tests.unit.deploy.world import actions, kinds, plan, project, record, server, service
 
@@ -72,7 +76,7 @@ def test_another_number_of_replicas_makes_a_new_swarm_service() -> None:
 def test_a_proxy_that_was_away_is_pointed_at_the_live_release(stale: str) -> None:
     """It names a release that is gone, or nothing; no release is made for it."""
     asked = cluster()
-    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, stale)})
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, stale, host="b")})
     found = plan(asked, seen)
     assert kinds(found) == ["RepairSwitch"]
     assert where(found, s.RepairSwitch) == [("b",)]
@@ -83,8 +87,50 @@ def test_a_server_without_a_proxy_gets_one_with_the_routes_of_the_others() -> No
     """A new server, or one whose proxy was removed."""
     asked = cluster()
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"c": None}))
-    assert kinds(found) == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
-    assert {step.hosts for step in found.steps} == {("c",)}
+    assert kinds(found)[1:-1] == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
+    assert {step.hosts for step in found.steps[1:-1]} == {("c",)}
+
+
+def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_again_last() -> None:
+    """A server that comes back meanwhile follows nothing. Nothing is taken back where no request goes another way."""
+    asked = cluster(service(replicas=2))
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
+    assert (found.steps[0], found.steps[-1]) == (
+        s.HoldCatchUp("shop", hosts=("a",)),
+        s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),
+    )
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, "r0", host="b")})
+    assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(plan(asked, seen))}
+    alone = plan(project(service()), server(project(service())))
+    assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(alone)}
+
+
+def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() -> None:
+    """The first that answers, a manager if there is one; the plan waits for certificates there alone."""
+    asked = cluster(proxy=Proxy(tls="auto"))
+    first = plan(asked, observed(asked, ready=False))
+    assert where(first, s.AwaitCertificates) == [("a",)]
+    assert {step.issuer for step in first.steps if isinstance(step, s.ApplySite)} == {"a"}
+    connected = {step.hosts: step.aliases for step in first.steps if isinstance(step, s.ConnectProxy)}
+    assert connected == {(host,): ("web", proxy_alias("shop", host)) for host in HOSTS}
+    down = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("a",)))
+    assert {(step.hosts, step.issuer) for step in down.steps if isinstance(step, s.ApplySite)} == {
+        (("b",), "b"),
+        (("c",), "b"),
+    }
+    seen = observed(asked, live="r1")
+    views = tuple(replace(view, manager=view.host != "a") for view in seen.views)
+    assert replace(seen, views=views).issuer == "b"
+
+
+def test_a_removed_project_has_nothing_to_follow() -> None:
+    """The last step takes the lines from the crontabs; another round of placement adds nothing."""
+    asked = cluster(service(replicas=2))
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    removal = placed_plan(plan_remove(seen, volumes=False), seen, asked.servers)
+    assert removal.steps[-1] == s.EndCatchUp("shop", hosts=HOSTS)
+    assert kinds(removal).count("HoldCatchUp") == 1
+    assert kinds(placed_plan(removal, seen, asked.servers)) == kinds(removal)
 
 
 def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.engine.calls.swarm import SwarmNode, SwarmState
-from ftl.server.cluster.doctor import judge
+from ftl.server.cluster.doctor import judge, merged
+from ftl.server.doctor.finding import Finding
 
 from .world import PROJECT, in_cluster, servers
 
@@ -63,3 +64,26 @@ def test_a_server_that_did_not_join() -> None:
     members, nodes = in_cluster(servers(2), 1)
     states = {members[0].host: members[0].swarm, "b": SwarmState()}
     assert levels(states, nodes[:1])[0] == ("problem", "b is not in the cluster")
+
+
+def test_a_certificate_that_one_server_lacks_is_named_with_it() -> None:
+    """Where all present the same, or none has one, it is said once, as with one server."""
+    good = Finding("certificates", "shop.example.com", "ok", "issued by A")
+    none = Finding(
+        "certificates", "shop.example.com", "problem", "the server presents no certificate: x", "logs"
+    )
+    other = Finding(
+        "certificates", "www.example.com", "problem", "the server presents no certificate: x", "logs"
+    )
+    there = Finding("there", "disk", "ok", "free")
+    found = merged({"a": [there, good, other], "b": [there, none, other]})
+    assert [(one.name, one.level) for one in found] == [
+        ("a: disk", "ok"),
+        ("a: shop.example.com", "ok"),
+        ("www.example.com", "problem"),
+        ("b: disk", "ok"),
+        ("b: shop.example.com", "problem"),
+    ]
+    assert next(one.fix for one in found if one.level == "problem") == "logs"
+    assert "another server presents a good one" in (found[-1].fix or "")
+    assert merged({"a": [good], "b": [good]}) == [good]

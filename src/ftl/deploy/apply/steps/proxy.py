@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, gather_all
 from ftl.deploy.apply.runners import Decision, Runners
+from ftl.deploy.apply.steps.catch_up import share_certificates
 from ftl.deploy.apply.steps.images import newest_image
 from ftl.deploy.apply.steps.settling import (
     Watch,
@@ -38,8 +39,10 @@ from ftl.deploy.plan.steps import (
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
 from ftl.proxy.drain import wait_drained
+from ftl.proxy.live_state import at_server
 from ftl.proxy.networks import ensure_project_network
 from ftl.proxy.tls.issuance import likely_cause
+from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +105,10 @@ async def apply_site(context: DeployContext, step: ApplySite) -> None:
                 context.proxy.apply(before) if before is not None else context.proxy.remove_routes(project)
             ),
         )
-    await context.proxy.apply(step.site, step.certificate)
+    site = at_server(step.site, context.session.name, step.issuer) if step.issuer else step.site
+    if not site.is_issuer and by_acme([site]):  # a new proxy has the certificates before it gets requests
+        await share_certificates(context, step.site.project)
+    await context.proxy.apply(site, step.certificate)
 
 
 @RUNNERS.runs(AwaitCertificates)

@@ -4,6 +4,7 @@ Each module holds the steps that the module of its name in `apply` runs.
 """
 
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
     RemoveVolumes,
@@ -65,6 +66,7 @@ from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 
 __all__ = [
     "AmendRecords",
+    "AnnounceLive",
     "ApplySite",
     "AwaitCertificates",
     "BringImage",
@@ -77,10 +79,12 @@ __all__ = [
     "Decide",
     "Drain",
     "DropTags",
+    "EndCatchUp",
     "EnsureNetwork",
     "EnsureProxy",
     "EnsureStore",
     "EnsureVolume",
+    "HoldCatchUp",
     "JobSwitch",
     "OutgoingImage",
     "PruneBuildCache",

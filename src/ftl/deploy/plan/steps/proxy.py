@@ -66,11 +66,16 @@ class ConnectProxy(Step):
 
 @dataclass(frozen=True, slots=True)
 class ApplySite(Step):
-    """Give the proxy the project's routes; it reloads only if they changed."""
+    """Give the proxy the project's routes; it reloads only if they changed.
+
+    Attributes:
+        issuer: The server whose proxy gets certificates, in a cluster.
+    """
 
     kind: ClassVar[str] = "apply_site"
     site: Site
     certificate: UserCertificate | None = None
+    issuer: str = ""
 
     @property
     def text(self) -> str:

@@ -27,6 +27,7 @@ from ftl.deploy.plan.steps import (
 )
 from ftl.deploy.plan.tracks.cleanup import refs, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
+from ftl.proxy.live_state import at_server
 from ftl.releases.record import loaded_by_ftl
 
 if TYPE_CHECKING:
@@ -149,6 +150,10 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
             yield ConnectProxy(network, (), without)
         return
     aliases = tuple(sorted({name.service for name in site.all_internal} - direct))
+    issuer = diff.observed.issuer
+    name = diff.project.name
+    stored = proxy.site(name) if proxy is not None else None
+    own = at_server(site, server.host, issuer) if issuer else site
     connected = (
         proxy is not None
         and network in proxy.networks
@@ -156,13 +161,13 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
         and known is not None
         and set(aliases) <= named
         and not without
+        and (own.place is None or (stored is not None and stored.place is not None))
     )
     if not connected:
-        yield ConnectProxy(network, aliases, without)
-    name = diff.project.name
-    stored = proxy.site(name) if proxy is not None else None
-    if stored != site or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
-        yield ApplySite(site, diff.certificate)
+        own_alias = (own.place.alias,) if own.place is not None else ()
+        yield ConnectProxy(network, (*aliases, *own_alias), without)
+    if stored != own or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
+        yield ApplySite(site, diff.certificate, issuer)
     lost = {**_behind(diff, server), **diff.unswitched}
     if lost:
         yield RepairSwitch(diff.project.name, lost)

@@ -1,0 +1,118 @@
+"""Runners that tell the Swarm what is live, for servers that are away meanwhile."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Literal
+
+from ftl.aio import gather
+from ftl.deploy.apply.runners import Runners
+from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp
+from ftl.engine import labels
+from ftl.errors import ServerError
+from ftl.events import Note
+from ftl.host import crontab
+from ftl.proxy.commands import adoption
+from ftl.proxy.live_state import live_archive
+from ftl.proxy.names import ADMIN, Installation
+from ftl.proxy.tls.policy import by_acme
+
+if TYPE_CHECKING:
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.engine.calls.configs import SwarmConfig, SwarmConfigs
+
+RUNNERS = Runners()
+
+SHARE_SECONDS = 60.0
+"""Limit for one server's proxy to give or take certificates."""
+
+
+@RUNNERS.runs(HoldCatchUp)
+async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
+    """Take what is live from the Swarm; undoing says it again."""
+    configs = context.fleet.first.engine.configs
+    before = await configs.listed(_marks(step.project))
+
+    async def undo() -> None:
+        for config in before:
+            await _create(configs, step.project, config.data)
+
+    context.undo.add(step, undo)
+    await _remove(configs, before)
+
+
+@RUNNERS.runs(AnnounceLive)
+async def publish_live(context: DeployContext, step: AnnounceLive) -> None:
+    """Say what the first proxy serves now; all of them serve the same."""
+    configs = context.fleet.first.engine.configs
+    older = await configs.listed(_marks(step.project))
+    state = await context.at(step.issuer).proxy.observe()
+    archive = live_archive(state, step.project, step.proxies, step.issuer) if state is not None else None
+    if archive is not None:
+        await _create(configs, step.project, archive)
+    await _remove(configs, older)
+    every = context.each(step.hosts)
+    await gather(_follow(at, step) for at in every if at.info.is_manager)
+    site = state.site(step.project) if state is not None else None
+    if site is None or not by_acme([site]):
+        return
+    await share_certificates(context.at(step.issuer), step.project, "give")
+    others = (at for at in every if at.session.name != step.issuer)
+    await gather(share_certificates(at, step.project) for at in others)
+
+
+async def share_certificates(
+    context: DeployContext, project: str, action: Literal["give", "get"] = "get"
+) -> None:
+    """Let a server share certificates now, as its cron does each minute.
+
+    One that is no manager gets them from here. A failure is a warning: the server tries again.
+    """
+    given: bytes | None = None
+    arguments: list[str] = [action]
+    if not context.info.is_manager:
+        configs = context.fleet.first.engine.configs
+        shared = await configs.listed({labels.PROJECT: project, labels.ROLE: labels.ROLE_CERTIFICATES})
+        if len(shared) != 1:
+            return
+        given, arguments = shared[0].data, ["take", shared[0].labels.get(labels.CONTENT, "")]
+    script = crontab.following_script(adoption())
+    place = [context.machine.engine_socket, project, Installation().container, ADMIN]
+    argv = ["sh", "-c", script, "ftl-follow", *place, *arguments]
+    done = await context.machine.run(argv, stdin=given, timeout=SHARE_SECONDS)
+    if done.exit_code != 0:
+        cause = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
+        text = f"{context.session.name} cannot share certificates: {cause or f'status {done.exit_code}'}"
+        context.emit(Note(text, "warning", hint="`ftl doctor` shows the certificates of each server"))
+
+
+async def _follow(context: DeployContext, step: AnnounceLive) -> None:
+    script = crontab.following_script(adoption())
+    try:
+        await crontab.write_following(
+            context.machine, step.project, script, (Installation().container, ADMIN)
+        )
+    except ServerError as error:
+        text = f"{context.session.name} cannot catch up by itself after it was away: {error.cause}"
+        context.emit(Note(text, "warning", hint="`ftl setup` installs cron and starts it"))
+
+
+@RUNNERS.runs(EndCatchUp)
+async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
+    """Remove what is live from the Swarm, and the lines from the crontabs."""
+    configs = context.fleet.first.engine.configs
+    for role in (labels.ROLE_LIVE, labels.ROLE_CERTIFICATES):
+        await _remove(configs, await configs.listed({labels.PROJECT: step.project, labels.ROLE: role}))
+    await gather(crontab.write_following(at.machine, step.project, "", ()) for at in context.each(step.hosts))
+
+
+def _marks(project: str) -> dict[str, str]:
+    return {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
+
+
+async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
+    await configs.create(f"ftl-live-{secrets.token_hex(8)}", data, _marks(project))
+
+
+async def _remove(configs: SwarmConfigs, removed: list[SwarmConfig]) -> None:
+    await gather(configs.remove(config.id) for config in removed)

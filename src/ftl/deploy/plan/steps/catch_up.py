@@ -1,0 +1,54 @@
+"""Steps about servers of a cluster that were away: they follow what the Swarm says is live."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ftl.dataclass import dataclass
+from ftl.deploy.plan.steps.base import Step
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCatchUp(Step):
+    """Take what is live from the Swarm: no server follows it while it is about to change."""
+
+    kind: ClassVar[str] = "hold_catch_up"
+    together: ClassVar[bool] = True
+    project: str
+
+    @property
+    def text(self) -> str:
+        return "let servers that come back wait"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceLive(Step):
+    """Tell the Swarm what is live, and let the servers look for it each minute.
+
+    Attributes:
+        proxies: All servers that have a proxy, also those that do not answer.
+        issuer: The server whose proxy gets certificates.
+    """
+
+    kind: ClassVar[str] = "publish_live"
+    together: ClassVar[bool] = True
+    project: str
+    proxies: tuple[str, ...] = ()
+    issuer: str = ""
+
+    @property
+    def text(self) -> str:
+        return "say what is live to servers that come back"
+
+
+@dataclass(frozen=True, slots=True)
+class EndCatchUp(Step):
+    """Have the servers look no more: the project is removed."""
+
+    kind: ClassVar[str] = "end_catch_up"
+    together: ClassVar[bool] = True
+    project: str
+
+    @property
+    def text(self) -> str:
+        return "let no server look for the live release any more"

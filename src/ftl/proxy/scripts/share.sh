@@ -1,0 +1,69 @@
+# Shares the certificates of a project between the proxies of a cluster. Runs inside the proxy.
+#
+# "list PROJECT": stdin has the archive of live_state.py; prints the digest of the certificates that exist of those it names.
+# "pack PROJECT": likewise; prints them as a compressed tar archive.
+# "take PROJECT DIGEST ADMIN": stdin has such an archive; stores what it has, and lets Caddy use it. Exit status 1: Caddy refuses
+# it, and nothing changed.
+# "has PROJECT DIGEST": whether that was taken.
+umask 077
+action=$1 project=$2
+root=/data/caddy/certificates shared=/data/ftl/shared
+case $action in
+has)
+    [ "$(cat "$shared/.$project" 2>/dev/null)" = "$3" ]
+    exit
+    ;;
+list | pack)
+    names=$(gzip -dc | tar -xOf - certificates) || exit 2
+    cd "$root" 2>/dev/null || exit 0
+    # Words without spaces: folders of Caddy's storage, ISSUER/HOST.
+    found=
+    for name in $names; do
+        host=${name##*/}
+        if [ -s "$name/$host.crt" ] && [ -s "$name/$host.key" ]; then found="$found $name/$host"; fi
+    done
+    [ -n "$found" ] || exit 0
+    set --
+    for each in $found; do set -- "$@" "$each.crt" "$each.key"; done
+    if [ "$action" = list ]; then
+        # Caddy writes the third file, with times, more often.
+        { echo "$@"; cat "$@"; } | sha256sum | cut -d ' ' -f 1
+        exit
+    fi
+    for each in $found; do [ ! -s "$each.json" ] || set -- "$@" "$each.json"; done
+    tar -cf - "$@" | gzip -c
+    exit
+    ;;
+esac
+
+digest=$3 admin=$4
+mkdir -p "$shared" || exit 2
+place=/data/ftl/.taken-$project
+lock=/dev/shm/ftl-proxy tries=0
+until mkdir "$lock" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 150 ] || break
+    sleep 0.2
+done
+trap 'rm -rf "$lock" "$place"' EXIT
+rm -rf "$place"
+mkdir -p "$place/new" "$place/pem" || exit 2
+gzip -dc | tar -xf - -C "$place/new" || exit 2
+cd "$place/new" || exit 2
+for file in */*/*.crt; do
+    [ -s "${file%.crt}.key" ] || exit 2
+    name=${file%.crt}
+    cat "$file" "$name.key" >"$place/pem/${name##*/}.pem" || exit 2
+done
+printf '{"apps":{"tls":{"certificates":{"load_folders":["%s"]}}}}' "$place/pem" >"$place/caddy.json"
+caddy validate --config "$place/caddy.json" >/dev/null 2>&1 || exit 1
+for file in */*/*; do
+    mkdir -p "$root/${file%/*}" && cp "$file" "$root/${file%/*}/.new" && mv -f "$root/${file%/*}/.new" "$root/$file" || exit 2
+done
+for file in "$place"/pem/*.pem; do mv -f "$file" "$shared/" || exit 2; done
+# Another name of the listeners that nothing connects to: only then connections end in order (handover.py). What is stored
+# stays as it is.
+part=$(echo "$digest" | cut -c 1-12)
+sed "s|\\(unix//dev/shm/[a-z0-9-]*\\)-[0-9a-f]\\{12\\}[.]sock|\\1-$part.sock|" /config/ftl/caddy.json >"$place/caddy.json" || exit 2
+caddy reload --force --address "$admin" --config "$place/caddy.json" || exit 1
+printf %s "$digest" >"$shared/.$project.new" && mv -f "$shared/.$project.new" "$shared/.$project"

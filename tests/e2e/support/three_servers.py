@@ -1,0 +1,95 @@
+"""A project on three servers of the lab, in one Swarm."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.support.project import DOCKERFILE, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.servers import Lab, Server
+    from tests.harness import Outcome, Project
+
+
+@dataclass
+class ClusterProject:
+    """A project with one service on three servers."""
+
+    project: Project
+    servers: list[Server]
+    name: str
+    config: dict[str, Any]
+
+    @property
+    def domain(self) -> str:
+        """The project's domain."""
+        return f"{self.name}.example.com"
+
+    def deploy(self, text: str) -> Outcome:
+        """Deploy a version whose answer is `text`."""
+        files = {"app/Dockerfile": DOCKERFILE, "app/www/index.html": text}
+        self.project.write({**files, "ftl.yaml": json.dumps(self.config)})
+        return self.project.run("deploy", "--json")
+
+    def get(self, server: Server) -> tuple[int, str]:
+        """Request from outside, at one of the servers."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+        try:
+            connection.request("GET", "/", headers={"Host": self.domain})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ClusterProject]:
+    """Three servers in one Swarm, as `ftl setup` would leave them."""
+    name = unique("clu")
+    servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
+    try:
+        _form_swarm(servers, name)
+        sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
+        web = {
+            "name": "web",
+            "build": "app",
+            "port": 8000,
+            "routes": ["/"],
+            "replicas": 3,
+            "stop_timeout": 1,
+            "drain_timeout": "8s",
+        }
+        made = ClusterProject(ftl(), servers, name, {})
+        made.config = {
+            "project": {"name": name, "domain": made.domain},
+            "servers": sections,
+            "services": [web],
+            "proxy": {"tls": "off"},
+        }
+        yield made
+    finally:
+        for server in servers:
+            lab.remove(server.name)
+
+
+def _form_swarm(servers: list[Server], project: str) -> None:
+    first = servers[0]
+    first.docker("swarm", "init", "--advertise-addr", first.address)
+    token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
+    for server in servers[1:]:
+        server.docker(
+            "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
+        )
+    for server in servers:
+        node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
+        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
+        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
+    labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
+    overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
+    first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")

@@ -1,0 +1,61 @@
+"""A server that was away during deploys: 503 at first, then the live release by itself."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab.servers import Server
+    from tests.e2e.support.three_servers import ClusterProject
+
+pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly]
+
+
+def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None:
+    """Its own cron brings routes and live files up to date; until then it never answers with an old release."""
+    cluster.deploy("one").ok()
+    away = cluster.servers[2]
+    assert [line for line in _crontab(away) if line.endswith(f"# ftl-follow {cluster.name}")]
+    away.kill()
+    web = cluster.config["services"][0]
+    web.update(port=8001, command=["httpd", "-f", "-p", "8001", "-h", "/www"])
+    cluster.config["proxy"]["redirects"] = {"www.example.com": cluster.domain}
+    cluster.deploy("two").ok()
+    cluster.deploy("three").ok()
+    away.start()
+    away.run("sh", "-c", "pgrep -x cron || cron")
+    answers: list[tuple[int, str]] = []
+    deadline = time.monotonic() + 150
+    while (200, "three") not in answers:
+        assert time.monotonic() < deadline, (set(answers), _crontab(away))
+        with suppress(OSError, http.client.HTTPException):
+            answers.append(cluster.get(away))
+        time.sleep(0.2)
+    assert {answer for answer in answers if answer[0] == 200} == {(200, "three")}
+    connection = http.client.HTTPConnection("127.0.0.1", away.http_port, timeout=20)
+    connection.request("GET", "/", headers={"Host": "www.example.com"})
+    assert connection.getresponse().status == 308
+    planned = cluster.project.run("plan", "--json").ok()
+    assert [step for step in planned.result["steps"] if step["step"] in ("apply_site", "point_again")] == []
+
+
+def test_a_removed_project_leaves_nothing_to_follow(cluster: ClusterProject) -> None:
+    """Neither in the Swarm nor in a crontab."""
+    cluster.deploy("one").ok()
+    first = cluster.servers[0]
+    assert (
+        len(first.docker("config", "ls", "-q", "--filter", f"label=ftl.project={cluster.name}").split()) == 1
+    )
+    cluster.project.run("remove", "--yes").ok()
+    assert first.docker("config", "ls", "-q") == ""
+    for server in cluster.servers:
+        assert not [line for line in _crontab(server) if cluster.name in line]
+
+
+def _crontab(server: Server) -> list[str]:
+    return server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()

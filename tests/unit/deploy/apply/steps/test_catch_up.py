@@ -1,0 +1,183 @@
+"""What the Swarm is told of the live release, and crontabs of servers that may come back."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
+from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, Step
+from ftl.engine.calls.configs import SwarmConfig
+from ftl.events import Note
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.proxy.configuration.caddy import render
+from ftl.proxy.live_state import at_server, live_archive
+from ftl.proxy.site import Site, SiteRoute
+from ftl.proxy.state import ProxyState
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.deploy.world import project, server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine.calls.configs import SwarmConfigs
+    from ftl.events import Event
+
+SITE = Site("shop", ("10.0.0.0/24",), routes=(SiteRoute("shop.example.com", "/", False, "web", 8000),))
+
+
+class Configs:
+    """The configs of a Swarm in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, SwarmConfig] = {}
+
+    async def listed(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
+        """Those with these labels."""
+        return [one for one in self.kept.values() if labels.items() <= one.labels.items()]
+
+    async def create(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
+        """Keep one."""
+        assert all(one.name != name for one in self.kept.values())
+        made = SwarmConfig(f"id-{name}", name, labels, data)
+        self.kept[made.id] = made
+        return made.id
+
+    async def remove(self, config: str) -> None:
+        """Forget one."""
+        del self.kept[config]
+
+
+class Manager(FakeEngine):
+    """A manager's engine."""
+
+    def __init__(self) -> None:
+        super().__init__(name="a", images=["caddy:2"])
+        self.kept = Configs()
+
+    @property
+    def configs(self) -> SwarmConfigs:
+        """The configs of its Swarm."""
+        return cast("SwarmConfigs", self.kept)
+
+
+def two_servers(worker: str = "") -> tuple[DeployContext, Manager, list[FakeMachine], list[Event]]:
+    """A run on two managers, or a manager and a worker."""
+    engines, machines = (Manager(), FakeEngine(name="b")), [FakeMachine("a"), FakeMachine("b")]
+    sessions = [
+        Session(
+            machine.name, machine, engine, replace(INFO, node=machine.name, is_manager=machine.name != worker)
+        )
+        for machine, engine in zip(machines, engines, strict=True)
+    ]
+    events: list[Event] = []
+    asked = project()
+    fleet = Fleet(sessions)
+    resources = LocalResources(asked, Path())
+    context = DeployContext(asked, Path(), fleet, sessions[0], server(asked), "r1", events.append, resources)
+    return context, engines[0], machines, events
+
+
+def perform(context: DeployContext, step: Step) -> None:
+    """Execute a step."""
+
+    async def execute() -> None:
+        await RUNNERS.of(step)(context, step)
+
+    run(execute())
+
+
+def test_a_deploy_that_fails_says_again_what_was_live() -> None:
+    """While it runs nothing is said; other projects' configs stay."""
+    context, manager, _, _ = two_servers()
+    run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
+    run(manager.kept.create("two", b"other", {"ftl.project": "blog", "ftl.role": "live"}))
+    perform(context, HoldCatchUp("shop", hosts=("a",)))
+    assert [one.data for one in manager.kept.kept.values()] == [b"other"]
+    run(context.undo.run(context.emit))
+    assert sorted(one.data for one in manager.kept.kept.values()) == [b"before", b"other"]
+
+
+def test_each_server_looks_for_what_is_live() -> None:
+    """One without cron is named in a warning, and the others look all the same."""
+    context, _, machines, events = two_servers()
+    machines[1].answer("crontab", answer=Answer(3, b"cron is not installed\n"))
+    perform(context, AnnounceLive("shop", ("a", "b"), "a", hosts=("a", "b")))
+    for machine in machines:
+        (command,) = machine.commands
+        assert command[4:6] == ("follow", "shop")
+        assert machine.inputs[0] == (
+            b"* * * * *|* * * * *|shop ftl-proxy 127.0.0.1:2019\n"
+            b"@reboot|@reboot|shop ftl-proxy 127.0.0.1:2019 boot\n"
+        )
+    (note,) = events
+    assert isinstance(note, Note)
+    assert (note.level, note.text) == (
+        "warning",
+        "b cannot catch up by itself after it was away: cron is not installed",
+    )
+
+
+def test_a_removed_project_is_followed_by_nobody() -> None:
+    """Its config goes, and its lines in the crontabs."""
+    context, manager, machines, _ = two_servers()
+    run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
+    perform(context, EndCatchUp("shop", hosts=("a", "b")))
+    assert manager.kept.kept == {}
+    assert [machine.inputs for machine in machines] == [[b""], [b""]]
+
+
+def test_the_archive_has_what_each_proxy_needs() -> None:
+    """Live files of this project, a site and a configuration for each server, and the authority's root."""
+    site = replace(SITE, tls="auto", acme_ca="https://ca.example/dir", acme_root="PEM")
+    other = replace(SITE, project="blog", routes=())
+    live = {("shop", "web"): "r2-web", ("blog", "web"): "r9-web"}
+    state = ProxyState("p", True, "i", sites={"shop": site, "blog": other}, live=live)
+    packed = live_archive(state, "shop", ("a", "b"), "a")
+    assert packed is not None
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
+        files = {one.name: tar.extractfile(one).read() for one in tar if one.isfile()}  # type: ignore[union-attr]
+    (authority,) = (name for name in files if name.startswith("data/ftl/authorities/"))
+    assert files.pop(authority) == b"PEM"
+    each = {
+        f"{host}/{name}": content
+        for host in "ab"
+        for name, content in (
+            ("site.json", at_server(site, host, "a").to_json().encode()),
+            ("caddy.json", render((at_server(site, host, "a"),))),
+        )
+    }
+    assert files == {
+        **each,
+        "live": b"shop.web=r2-web\n",
+        "issuer": b"a\n",
+        "certificates": b"ca.example-dir/shop.example.com\n",
+    }
+    assert live_archive(state, "gone", ("a",), "a") is None
+
+
+def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
+    """They travel on stdin; a manager reads them from the Swarm, and what a server cannot do is a warning."""
+    context, manager, machines, events = two_servers(worker="b")
+    marks = {"ftl.project": "shop", "ftl.role": "certificates", "ftl.content": "digest"}
+    run(manager.kept.create("one", b"keys", marks))
+    for host in ("a", "b"):
+        run(share_certificates(context.at(host), "shop"))
+    assert [machine.inputs for machine in machines] == [[None], [b"keys"]]
+    assert machines[0].commands[0][-1] == "get"
+    assert machines[1].commands[0][-2:] == ("take", "digest")
+    assert not any("keys" in word for word in machines[1].commands[0])
+    machines[1].answer("take", answer=Answer(1, b"", b"caddy refuses"))
+    run(share_certificates(context.at("b"), "shop"))
+    (note,) = events
+    assert isinstance(note, Note)
+    assert (note.level, note.text) == ("warning", "b cannot share certificates: caddy refuses")
