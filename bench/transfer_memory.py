@@ -185,7 +185,7 @@ async def _partial(stage: str, source: Engine, info: EngineInfo, image: str, lay
         meter,
         free=None,
         server="server",
-        store="overlay2",
+        measure_all=False,
     )
     archive = flatten(packing.parts(), meter)
     out = archive if stage == "pick" else compress_stream(archive, codec_for(info))

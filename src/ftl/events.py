@@ -119,7 +119,8 @@ LayerWay = Literal["whole", "delta", "kept"]
 class TransferStarted(Event):
     """An image is being sent; sizes are those of the uncompressed layers, in bytes.
 
-    Of the reused layers, `layers_kept` were in the server's cache from an earlier transfer.
+    Of the reused layers, `layers_kept` were in the server's cache from an earlier transfer. `server` is empty with one
+    server.
     """
 
     type: ClassVar[str] = "transfer_started"
@@ -129,6 +130,7 @@ class TransferStarted(Event):
     layers_reused: int
     bytes_total: int
     layers_kept: int = 0
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class TransferProgress(Event):
     way: LayerWay | None = None
     speed: float = 0.0
     seconds_left: float | None = None
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ class TransferFinished(Event):
     """The image is on the server, verified and tagged; deltas saved `bytes_saved`.
 
     `layers_delta` of the sent layers were sent as deltas, `layers_kept` of the reused ones were in the server's cache
-    from an earlier transfer. `link_speed` is the average number of bytes per second on the wire.
+    from an earlier transfer. `link_speed` is the average number of bytes per second on the wire. With several servers
+    each has its own event; `bytes_fanned_out` came from another server, and `bytes_sent` from here.
     """
 
     type: ClassVar[str] = "transfer_finished"
@@ -190,6 +194,8 @@ class TransferFinished(Event):
     layers_delta: int = 0
     layers_kept: int = 0
     link_speed: float = 0.0
+    server: str = ""
+    bytes_fanned_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

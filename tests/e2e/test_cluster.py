@@ -14,6 +14,7 @@ import pytest
 from lab.load import Load, Request, Target
 from tests.e2e.support.echo import free_port
 from tests.e2e.support.project import DOCKERFILE, unique
+from tests.e2e.support.swarm import form_swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator
     name = unique("clu")
     servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
     try:
-        _form_swarm(servers, name)
+        form_swarm(servers, name)
         sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
         web = {
             "name": "web",
@@ -83,23 +84,6 @@ def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator
     finally:
         for server in servers:
             lab.remove(server.name)
-
-
-def _form_swarm(servers: list[Server], project: str) -> None:
-    first = servers[0]
-    first.docker("swarm", "init", "--advertise-addr", first.address)
-    token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
-    for server in servers[1:]:
-        server.docker(
-            "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
-        )
-    for server in servers:
-        node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
-        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
-        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
-    labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
-    overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
-    first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")
 
 
 def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -> Load:
@@ -135,6 +119,11 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
     """Keep-alive clients at every proxy; then one server loses its power during a deploy."""
     first = cluster.deploy("one")
     assert first.exit_code == 0, first.stderr
+    # The proxy's image and that of web: once from here, and from one server to the others.
+    sent = sorted(first.result["servers"], key=lambda each: -int(each["bytes_sent"]))
+    assert sent[0]["bytes_sent"] > 0
+    assert [each["bytes_sent"] for each in sent[1:]] == [0, 0]
+    assert {each["bytes_fanned_out"] for each in sent[1:]} == {sent[0]["bytes_sent"]}
     seen: set[tuple[str, str]] = set()
     with _loads(cluster, cluster.servers, seen) as loads:
         for text in ("two", "three"):

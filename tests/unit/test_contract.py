@@ -42,7 +42,7 @@ EVENTS = {
         "miss_seconds",
         "miss_reason",
     ),
-    "transfer_started": ("image", "layers", "layers_reused", "bytes_total", "layers_kept"),
+    "transfer_started": ("image", "layers", "layers_reused", "bytes_total", "layers_kept", "server"),
     "transfer_progress": (
         "image",
         "bytes_done",
@@ -54,6 +54,7 @@ EVENTS = {
         "way",
         "speed",
         "seconds_left",
+        "server",
     ),
     "layer_finished": ("image", "layer", "way", "size", "bytes_sent", "instead_of"),
     "transfer_finished": (
@@ -66,6 +67,8 @@ EVENTS = {
         "layers_delta",
         "layers_kept",
         "link_speed",
+        "server",
+        "bytes_fanned_out",
     ),
     "backup_progress": ("name", "doing", "bytes"),
     "pull_progress": ("image", "status"),

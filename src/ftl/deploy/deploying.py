@@ -55,6 +55,20 @@ class ServiceResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerTraffic:
+    """Bytes of images that went to one of several servers.
+
+    Attributes:
+        bytes_sent: From here.
+        bytes_fanned_out: From another server.
+    """
+
+    host: str
+    bytes_sent: int = 0
+    bytes_fanned_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DeployResult:
     """Result of a deploy.
 
@@ -65,6 +79,7 @@ class DeployResult:
         urls: Where the project answers.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
         watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
+        servers: What each of several servers got; empty with one.
     """
 
     server: str
@@ -77,6 +92,7 @@ class DeployResult:
     urls: tuple[str, ...] = ()
     by_address: bool = False
     watch: WatchOutcome | None = None
+    servers: tuple[ServerTraffic, ...] = ()
 
 
 async def deploy(
@@ -234,6 +250,10 @@ def result(applied: Applied) -> DeployResult:
             moved.bytes_saved,
         )
 
+    def server(host: str) -> ServerTraffic:
+        moved = applied.moved.get(host, Traffic())
+        return ServerTraffic(host, moved.bytes_sent, moved.bytes_fanned_out)
+
     return DeployResult(
         server=plan.server,
         release=plan.release,
@@ -248,4 +268,5 @@ def result(applied: Applied) -> DeployResult:
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
         urls=urls(applied.project),
         by_address=plan.by_address,
+        servers=tuple(server(each.host) for each in applied.project.servers),
     )

@@ -84,12 +84,14 @@ class Applied:
         plan: The plan that was applied, or with `dry_run` would be; empty where there was nothing to do.
         seconds: Time that the command took.
         traffic: Service or dependency -> what bringing its image took.
+        moved: Server -> what bringing all images took.
     """
 
     project: Project
     plan: Plan
     seconds: float
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    moved: Mapping[str, Traffic] = field(default_factory=dict)
 
 
 async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> Applied:
@@ -101,6 +103,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     """
     plan = operation.plan(observed)
     traffic: Mapping[str, Traffic] = {}
+    moved: Mapping[str, Traffic] = {}
     if operation.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
@@ -108,10 +111,10 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
             await resources.read_ahead(image.local for step in sent for image in step.images)
-            plan, traffic = await _apply_under_lock(operation, fleet, resources, emit)
+            plan, traffic, moved = await _apply_under_lock(operation, fleet, resources, emit)
         finally:
             await resources.close()
-    return Applied(operation.project, plan, time.monotonic() - operation.began, traffic)
+    return Applied(operation.project, plan, time.monotonic() - operation.began, traffic, moved)
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
@@ -151,7 +154,7 @@ def _under_way(holder: str) -> str:
 
 async def _apply_under_lock(
     operation: Operation, fleet: Fleet, resources: LocalResources, emit: Emit
-) -> tuple[Plan, Mapping[str, Traffic]]:
+) -> tuple[Plan, Mapping[str, Traffic], Mapping[str, Traffic]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
     A cluster has one lock, on the first manager that answers.
@@ -177,7 +180,7 @@ async def _apply_under_lock(
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)
-    return plan, {name: image.traffic for name, image in context.images.items()}
+    return plan, {name: image.traffic for name, image in context.images.items()}, context.moved
 
 
 async def _observe_records(fleet: Fleet, project: Project) -> Observed:

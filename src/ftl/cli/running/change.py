@@ -213,6 +213,7 @@ def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
         "removed": list(result.removed),
         "urls": list(urls),
         "watch": result.watch,
+        "servers": [asdict(server) for server in result.servers],
     }
 
 

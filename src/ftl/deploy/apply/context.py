@@ -13,6 +13,7 @@ from ftl.deploy.apply.undo import UndoStack
 from ftl.engine.local import local_url
 from ftl.image.registry.keyring import Keyring
 from ftl.proxy.control import ProxyControl
+from ftl.proxy.names import overlay_network
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.health.spec import HealthSpec
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.image.transfer import ReadAhead, TransferQueue, TransferResult
+    from ftl.image.transfer import ReadAhead, Sender, TransferQueue, TransferResult
     from ftl.ssh.machine import Machine
 
 
@@ -39,6 +40,7 @@ class Traffic:
     layers_reused: int = 0
     bytes_sent: int = 0
     bytes_saved: int = 0
+    bytes_fanned_out: int = 0
 
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(
@@ -46,12 +48,19 @@ class Traffic:
             self.layers_reused + other.layers_reused,
             self.bytes_sent + other.bytes_sent,
             self.bytes_saved + other.bytes_saved,
+            self.bytes_fanned_out + other.bytes_fanned_out,
         )
 
     @classmethod
     def of(cls, result: TransferResult) -> Traffic:
         """The traffic of a transfer."""
-        return cls(result.layers_sent, result.layers_reused, result.bytes_sent, result.bytes_saved)
+        return cls(
+            result.layers_sent,
+            result.layers_reused,
+            result.bytes_sent,
+            result.bytes_saved,
+            result.bytes_fanned_out,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,9 @@ class LocalResources:
     root: Path
     _engine: Engine | None = None
     _keyring: Keyring | None = None
-    _transfers: dict[tuple[str, str], TransferQueue] = field(default_factory=dict)
-    _sending: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _transfers: dict[str, TransferQueue] = field(default_factory=dict)
+    _senders: dict[str, Sender] = field(default_factory=dict)
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     builders: Mapping[str, Session] = field(default_factory=dict)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _ahead: ReadAhead | None = None
@@ -141,12 +151,12 @@ class LocalResources:
             self._ahead = await self._closing.enter_async_context(ahead)
 
     async def transfers(self, session: Session, emit: Emit, source: Engine | None = None) -> TransferQueue:
-        """The queue of images that are sent to a server.
+        """The queue of images that are sent to the servers; a request names its server.
 
         Those from several machines take turns: a transfer removes the staging tags of others under its lock.
 
         Args:
-            session: The server.
+            session: A server that images are about to be sent to.
             emit: Receives progress events.
             source: The engine that has them; None for this machine's.
 
@@ -154,17 +164,20 @@ class LocalResources:
             EngineUnavailable: No engine answers on this machine.
         """
         engine = source or await self.local_engine()
-        key = ("" if engine is self._engine else engine.name, session.name)
+        key = "" if engine is self._engine else engine.name
         if key not in self._transfers:
             from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
 
-            lock = self.project.name
+            project = self.project
+            network = overlay_network(project.name) if project.is_cluster else ""
             ahead = self._ahead if engine is self._engine else None
-            sender = Sender(
-                engine, session.engine, session.info, session.machine, emit, lock=lock, ahead=ahead
-            )
-            sending = self._sending.setdefault(session.name, asyncio.Lock())
-            self._transfers[key] = TransferQueue(sender.send, sending)
+            self._senders[key] = Sender(engine, emit, lock=project.name, network=network, ahead=ahead)
+            self._transfers[key] = TransferQueue(self._senders[key].send, self._sending)
+        if key in self._senders:
+            from ftl.image.transfer import Recipient
+
+            recipient = Recipient(session.engine, session.info, session.machine)
+            self._senders[key].add(session.name, recipient)
         return self._transfers[key]
 
     def background(self, work: Coroutine[None, None, None]) -> None:
@@ -205,6 +218,7 @@ class DeployContext:
         release: The release that the plan makes.
         undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
+        moved: Server -> traffic of all images to it.
         created: Name -> ID of the containers that this run created.
         stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
@@ -223,6 +237,7 @@ class DeployContext:
     resources: LocalResources
     undo: UndoStack = field(default_factory=UndoStack)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
+    moved: dict[str, Traffic] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
@@ -258,6 +273,12 @@ class DeployContext:
     def proxy(self) -> ProxyControl:
         """The server's proxy."""
         return ProxyControl(self.engine, self.machine)
+
+    def count(self, results: Iterable[TransferResult]) -> None:
+        """Count what went to this server."""
+        name = self.session.name
+        for result in results:
+            self.moved[name] = self.moved.get(name, Traffic()) + Traffic.of(result)
 
     def id_of(self, container: ContainerRef) -> str:
         """The ID of a container, whether it was observed or created by this run."""

@@ -1,13 +1,16 @@
 """Transfer of images to a server: missing layers alone, verified before they are tagged."""
 
+from ftl.image.transfer.examination import Recipient
 from ftl.image.transfer.progress.result import TransferResult
-from ftl.image.transfer.queue import Sender, TransferQueue, Urgency
+from ftl.image.transfer.queue import TransferQueue, Urgency
 from ftl.image.transfer.send import send, send_many
+from ftl.image.transfer.sender import Sender
 from ftl.image.transfer.sources.local_engine import warm_blob_cache
 from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 __all__ = [
     "ReadAhead",
+    "Recipient",
     "Sender",
     "TransferQueue",
     "TransferResult",

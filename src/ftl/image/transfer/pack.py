@@ -42,7 +42,7 @@ class ArchivePacker:
         meter: Records which layers begin and end.
         free: Bytes free where the server's engine keeps its images; None if unknown.
         server: The server's name in errors.
-        store: The image store of the server's engine.
+        measure_all: Whether the sizes of all layers are needed: the containerd store relies on them.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ArchivePacker:
         *,
         free: int | None,
         server: str,
-        store: Store,
+        measure_all: bool,
     ) -> None:
         self._source = source
         self._images = images
@@ -64,7 +64,7 @@ class ArchivePacker:
         self._meter = meter
         self._free = free
         self._server = server
-        self._store = store
+        self._measure_all = measure_all
         self._reserved = 0
 
     async def parts(self) -> AsyncGenerator[ArchivePart, None]:
@@ -82,8 +82,7 @@ class ArchivePacker:
             yield RawBytes(file_header(blob_path(cached.diff_id), cached.size))
             yield cached
             yield RawBytes(padding(cached.size))
-        measure_all = self._store == "containerd"
-        async with aclosing(self._source.layers(self._needed, measure_all=measure_all)) as layers:
+        async with aclosing(self._source.layers(self._needed, measure_all=self._measure_all)) as layers:
             async for layer in layers:
                 self._reserve(layer.size)
                 self._meter.layer_started(layer.diff_id)
@@ -95,11 +94,11 @@ class ArchivePacker:
             yield RawBytes(file_header(path, len(content)) + content + padding(len(content)))
         yield RawBytes(END_OF_ARCHIVE)
 
-    def expected_ids(self) -> dict[str, str]:
-        """The image ID that each tag must have once the archive is loaded."""
+    def expected_ids(self, store: Store) -> dict[str, str]:
+        """The image ID that each tag must have once an engine with this store has loaded it."""
         return {
             image.tag: image.config_digest
-            if self._store == "overlay2"
+            if store == "overlay2"
             else sha256_digest(image.manifest(self._sizes()))
             for image in self._archived_images()
         }

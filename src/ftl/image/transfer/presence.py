@@ -105,6 +105,35 @@ class PresentLayers:
         return layers if self.store == "containerd" else chain_ids(layers)
 
 
+@dataclass(frozen=True, slots=True)
+class CommonLayers:
+    """The layers that each of several servers has; their stores may differ.
+
+    Attributes:
+        servers: Those of each server.
+    """
+
+    servers: tuple[PresentLayers, ...]
+
+    @property
+    def store(self) -> Store:
+        """The store of the first."""
+        return self.servers[0].store
+
+    def of(self, layers: Sequence[str]) -> tuple[bool, ...]:
+        """For each layer of an image, lowest first: whether it is present on all."""
+        return tuple(map(all, zip(*(server.of(layers) for server in self.servers), strict=True)))
+
+    def missing(self, layers: Sequence[str]) -> frozenset[str]:
+        """The diffIDs that must be sent for an image to be loaded everywhere."""
+        return frozenset[str]().union(*(server.missing(layers) for server in self.servers))
+
+    def with_images(self, images: Iterable[Sequence[str]]) -> CommonLayers:
+        """Add the layers of images."""
+        added = [*images]
+        return CommonLayers(tuple(server.with_images(added) for server in self.servers))
+
+
 def rank_by_likelihood(images: Iterable[Image], repositories: Iterable[str]) -> list[Image]:
     """Order images by likelihood of shared layers: same repository first, then the newest."""
     ours = set(repositories)

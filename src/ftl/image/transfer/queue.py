@@ -1,92 +1,42 @@
-"""Queue of images for a server: one transfer at a time, each layer sent once."""
+"""Queue of images for servers: one transfer at a time, each layer sent once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Self
 
-from ftl.aio import gather_all
 from ftl.errors import FtlError
-from ftl.image.transfer.send import send_many
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ftl.engine.api import Engine
-    from ftl.engine.values import EngineInfo
-    from ftl.events import Emit
     from ftl.image.transfer.progress.result import TransferResult
-    from ftl.image.transfer.sources.read_ahead import ReadAhead
-    from ftl.ssh.machine import Machine
-
-Send = Callable[[Mapping[str, str], Mapping[str, bool]], Awaitable[Mapping[str, "TransferResult"]]]
-"""Function that sends images in one transfer.
-
-It gets the images (tag on the server -> local name) and what earlier transfers loaded (ID there -> true).
-"""
 
 
-class Sender:
-    """Sends images from an engine to a server: `send_many` with all but the images given.
+@dataclass(frozen=True, slots=True)
+class Consignment:
+    """Images for one server.
 
-    Args:
-        source: The local engine.
-        target: The server's engine.
-        info: Its version, store and platform.
-        machine: The server.
-        emit: Receives progress events.
-        lock: The name of the server lock that the caller holds.
-        ahead: Reads images already that will likely be sent.
+    Attributes:
+        server: Its name.
+        images: The tag to set there -> the local name.
+        loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it.
     """
 
-    def __init__(
-        self,
-        source: Engine,
-        target: Engine,
-        info: EngineInfo,
-        machine: Machine,
-        emit: Emit,
-        *,
-        lock: str,
-        ahead: ReadAhead | None = None,
-    ) -> None:
-        self._source = source
-        self._target = target
-        self._info = info
-        self._machine = machine
-        self._emit = emit
-        self._lock = lock
-        self._ahead = ahead
-        self._loaded: dict[str, bool] = {}
+    server: str
+    images: Mapping[str, str]
+    loaded_by_ftl: Mapping[str, bool]
 
-    async def send(
-        self, images: Mapping[str, str], loaded_by_ftl: Mapping[str, bool]
-    ) -> Mapping[str, TransferResult]:
-        """Send images in one transfer, and remember which are on the server by that.
 
-        An engine with a containerd store does not say which blobs it has.
-        """
-        results = await send_many(
-            self._source,
-            images,
-            self._target,
-            info=self._info,
-            emit=self._emit,
-            machine=self._machine,
-            loaded_by_ftl={**loaded_by_ftl, **self._loaded},
-            lock=self._lock,
-            ahead=self._ahead,
-        )
-        if self._info.store == "containerd":
-            tags = [tag for tag, result in results.items() if result.loaded]
-            for image in await gather_all(self._target.image(tag) for tag in tags):
-                if image is not None:
-                    self._loaded[image.id] = True
-        return results
+Outcome = Mapping[str, "TransferResult"] | FtlError
+"""Outcome of a consignment: tag -> result, or why it failed."""
+
+Send = Callable[[Sequence[Consignment]], Awaitable[Mapping[str, Outcome]]]
+"""Function that sends images to servers in one transfer: server -> outcome."""
 
 
 class Urgency(IntEnum):
@@ -101,6 +51,7 @@ class Urgency(IntEnum):
 class _Request:
     """Images that one step waits for, and what became of them."""
 
+    server: str
     images: Mapping[str, str]
     loaded_by_ftl: Mapping[str, bool]
     urgency: Urgency
@@ -132,7 +83,7 @@ class Expectation:
 
 
 class TransferQueue:
-    """Sends images that several steps need, to one server.
+    """Sends images that several steps need, to one server or several.
 
     Images that are asked for while a transfer runs travel together in the next. So a layer that several images have
     is sent once, and the transfers of a deploy share neither the link nor the connection's sessions. Steps that do not
@@ -140,7 +91,7 @@ class TransferQueue:
 
     Args:
         send: Sends images in one transfer.
-        sending: The lock of the server, where several engines send to it.
+        sending: A lock, where several engines send to the same servers.
     """
 
     def __init__(self, send: Send, sending: asyncio.Lock | None = None) -> None:
@@ -167,6 +118,7 @@ class TransferQueue:
         self,
         images: Mapping[str, str],
         *,
+        server: str = "",
         loaded_by_ftl: Mapping[str, bool] | None = None,
         patience: float = 0.0,
         urgency: Urgency = Urgency.SERVICE,
@@ -175,6 +127,7 @@ class TransferQueue:
 
         Args:
             images: The tag to set on the server -> the local name.
+            server: The server's name.
             loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it.
             patience: Seconds to wait for expected images, to travel together.
             urgency: Images of the same transfer go in this order.
@@ -183,7 +136,7 @@ class TransferQueue:
             TransferFailed: An image of the same transfer was not sent.
             EngineError: An engine does not answer, or refuses a request.
         """
-        request = _Request(images, loaded_by_ftl or {}, urgency)
+        request = _Request(server, images, loaded_by_ftl or {}, urgency)
         self._waiting.append(request)
         try:
             await asyncio.sleep(0)  # for steps that begin in the same moment
@@ -203,18 +156,28 @@ class TransferQueue:
     async def _send_waiting(self) -> None:
         """Send all that waits, for all who wait; if that is cancelled, the next of them does it again."""
         batch = list(self._waiting)
-        in_order = sorted(batch, key=lambda request: request.urgency)
-        images = {tag: reference for request in in_order for tag, reference in request.images.items()}
-        loaded = {each: ours for request in batch for each, ours in request.loaded_by_ftl.items()}
-        results: Mapping[str, TransferResult] = {}
-        error: FtlError | None = None
+        servers = dict.fromkeys(request.server for request in batch)
+        outcomes: Mapping[str, Outcome] = {}
         try:
-            results = await self._send(images, loaded)
+            outcomes = await self._send([_consignment(server, batch) for server in servers])
         except FtlError as failure:
-            error = failure
+            outcomes = dict.fromkeys(servers, failure)
         for request in batch:
             if request in self._waiting:  # not cancelled meanwhile
-                request.results = {tag: results[tag] for tag in request.images if tag in results}
-                request.error = error
+                outcome = outcomes[request.server]
+                if isinstance(outcome, FtlError):
+                    request.error = outcome
+                else:
+                    request.results = {tag: outcome[tag] for tag in request.images if tag in outcome}
                 request.done = True
                 self._waiting.remove(request)
+
+
+def _consignment(server: str, batch: Sequence[_Request]) -> Consignment:
+    """What several requests want on one server, the most urgent first."""
+    own = sorted((each for each in batch if each.server == server), key=lambda request: request.urgency)
+    return Consignment(
+        server,
+        {tag: reference for request in own for tag, reference in request.images.items()},
+        {image: ours for request in own for image, ours in request.loaded_by_ftl.items()},
+    )

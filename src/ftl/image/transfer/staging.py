@@ -55,9 +55,21 @@ class StagedImages:
 
     def __init__(self, engine: Engine, count: int, now: float, lock: str = "") -> None:
         self._engine = engine
-        prefix = f"{int(now)}-{secrets.token_hex(4)}-{_lock_hash(lock)}"
-        self.tags = tuple(f"{_REPOSITORY}:{prefix}-{number}" for number in range(count))
+        self.tags = staging_tags(count, now, lock)
         self._containers: set[str] = set()
+
+    def on(self, engine: Engine) -> StagedImages:
+        """Stage the images under these tags on another engine."""
+        other = StagedImages(engine, 0, 0)
+        other.tags = self.tags
+        return other
+
+    async def settle(
+        self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]], names: Mapping[str, str]
+    ) -> None:
+        """Verify the loaded images, and give them their real tags; see `verify` and `publish`."""
+        await self.verify(ids, layers)
+        await self.publish(names)
 
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
         """Verify that each tag is the image that was sent and that a container can be created of it.
@@ -138,6 +150,15 @@ class StagedImages:
     async def _remove_own_containers(self) -> None:
         await _cleanup(_remove_containers(self._engine, frozenset(self._containers)))
         self._containers.clear()
+
+
+def staging_tags(count: int, now: float, lock: str = "") -> tuple[str, ...]:
+    """New staging tags; see `StagedImages`.
+
+    What has one as its name is removed as they are, if it stays behind.
+    """
+    prefix = f"{int(now)}-{secrets.token_hex(4)}-{_lock_hash(lock)}"
+    return tuple(f"{_REPOSITORY}:{prefix}-{number}" for number in range(count))
 
 
 def stale_tags(images: Iterable[Image], lock: str, now: float) -> list[str]:

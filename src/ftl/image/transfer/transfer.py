@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
-from ftl.dataclass import dataclass
 from ftl.errors import TransferFailed
 from ftl.events import Emit, Note
 from ftl.image.transfer.archive.blocks import return_freed_memory
@@ -28,79 +26,31 @@ from ftl.image.transfer.disk_space import (
 )
 from ftl.image.transfer.link_speed import Pace, recall_speed, remember_speed, shortest_round_trip
 from ftl.image.transfer.pack import ArchivePacker
-from ftl.image.transfer.presence import PresentLayers, estimated_sizes
+from ftl.image.transfer.presence import estimated_sizes
 from ftl.image.transfer.progress.meter import ImageProgress, Meter
 from ftl.image.transfer.sources.oci_index import platform_matches
 from ftl.image.transfer.sources.source import SourceUnusable
 from ftl.image.transfer.staging import StagedImages, VerificationFailed, is_temporary
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import Sequence
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import EngineInfo, Image
+    from ftl.engine.values import Image
     from ftl.image.transfer.delta.layer_index import LayerIndex
+    from ftl.image.transfer.destination import Destination, PendingImage
     from ftl.image.transfer.progress.result import TransferResult
-    from ftl.image.transfer.remote.capabilities import CachedLayer, RemoteCapabilities
+    from ftl.image.transfer.relay import Relay
+    from ftl.image.transfer.remote.capabilities import CachedLayer
     from ftl.image.transfer.sources.local_engine import LocalEngine
     from ftl.image.transfer.sources.source import LayerSource, SourceImage
-    from ftl.ssh.machine import Machine
 
 _BASE_IMAGES = 8
 """Images of the server that may have the base of a delta: the latest of the same service come first."""
 
 _SPEED_BYTES = 4 << 20
 """Bytes after which a transfer knows the link's speed."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingImage:
-    """An image that must be sent.
-
-    Attributes:
-        tag: The tag to give it on the server.
-        reference: Its name on this machine.
-        image: The image as the local engine describes it.
-    """
-
-    tag: str
-    reference: str
-    image: Image
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """The server that images are sent to.
-
-    Attributes:
-        engine: Its engine.
-        info: The engine's version, store and platform.
-        machine: The server, if commands can be run there.
-        capabilities: Its tools, disk space and cached layers.
-        present: The layers of its images.
-        images: Its images, those that are likeliest to share layers with ours first.
-    """
-
-    engine: Engine
-    info: EngineInfo
-    machine: Machine | None
-    capabilities: RemoteCapabilities
-    present: PresentLayers
-    images: Sequence[Image]
-
-    @property
-    def makes_archive(self) -> bool:
-        """Whether the server makes the archive itself, of the parts that it receives."""
-        return self.machine is not None and self.capabilities.can_receive
-
-    def as_if_empty(self) -> Destination:
-        """This server as if it had no layers."""
-        return replace(
-            self,
-            capabilities=self.capabilities.without_cache(),
-            present=PresentLayers(self.present.store),
-            images=(),
-        )
 
 
 class Transfer:
@@ -114,6 +64,7 @@ class Transfer:
         began: When the transfer began, by `time.monotonic`.
         origin: Finds the sources of layers on this machine.
         lock: The name of the server lock that the caller holds.
+        relay: Passes the first attempt's archive on to other servers.
     """
 
     def __init__(
@@ -126,7 +77,9 @@ class Transfer:
         began: float,
         origin: LocalEngine,
         lock: str = "",
+        relay: Relay | None = None,
     ) -> None:
+        self._relay = relay
         self._engine = engine
         self._destination = destination
         self._pending = pending
@@ -244,11 +197,13 @@ class Transfer:
         destination: Destination,
         bases: DeltaBases,
     ) -> dict[str, TransferResult]:
+        relay, self._relay = self._relay, None
         staged = StagedImages(destination.engine, len(images), destination.info.now, self._lock)
         progress = await self._image_progress(images, destination)
         meter = Meter(progress, self._emit, sent=self._sent, exact_layers=destination.makes_archive)
         images_by_tag = dict(zip(staged.tags, images, strict=True))
         cached = destination.capabilities.cached
+        stores = (destination.info.store, *(relay.stores if relay is not None else ()))
         packer = ArchivePacker(
             source,
             images_by_tag,
@@ -257,27 +212,34 @@ class Transfer:
             meter,
             free=destination.capabilities.free_for_images,
             server=self._server,
-            store=destination.info.store,
+            measure_all="containerd" in stores,
         )
         meter.start()
         try:
             async with aclosing(packer.parts()) as parts:
-                await self._delivery(destination, bases, meter).deliver(parts)
+                delivery = self._delivery(destination, bases, meter, await relay.begin() if relay else None)
+                await delivery.deliver(parts)
+            contents = {store: packer.expected_ids(store) for store in stores}
             layers = {tag: image.layers for tag, image in images_by_tag.items()}
-            await staged.verify(packer.expected_ids(), layers)
-            await staged.publish(
-                {staging: pending.tag for staging, pending in zip(staged.tags, self._pending, strict=True)}
-            )
+            names = {
+                staging: pending.tag for staging, pending in zip(staged.tags, self._pending, strict=True)
+            }
+            settling = [staged.settle(contents[destination.info.store], layers, names)]
+            if relay is not None:
+                settling.append(relay.settle(staged, contents, layers, names))
+            await gather_all(settling)
         finally:
             self._sent = meter.sent
             remember_speed(self._server, self._pace.speed(_SPEED_BYTES), self._round_trip)
             await staged.discard()
         return meter.finish(time.monotonic() - self._began)
 
-    def _delivery(self, destination: Destination, bases: DeltaBases, meter: Meter) -> Delivery:
+    def _delivery(
+        self, destination: Destination, bases: DeltaBases, meter: Meter, process: Process | None
+    ) -> Delivery:
         if destination.machine is not None and destination.makes_archive:
             limit = destination.capabilities.cache_limit
-            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter)
+            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter, process=process)
         return EngineApiDelivery(destination.engine, destination.info, meter)
 
     async def _image_progress(

@@ -69,6 +69,13 @@ def layer_result(event: LayerFinished) -> str:
 
 def summary(event: TransferFinished) -> str:
     """Layers and bytes sent, bytes saved by deltas, and layers the server already had."""
+    where = f", to {event.server}" if event.server else ""
+    if event.bytes_fanned_out:
+        return f"{size(event.bytes_fanned_out)} from another server, {duration(event.seconds)}{where}"
+    return _summary(event) + where
+
+
+def _summary(event: TransferFinished) -> str:
     layers, in_images = event.layers_sent + event.layers_reused, event.layers_reused - event.layers_kept
     if in_images == layers:
         return f"nothing to send, the server has all {count(layers, 'layer')}"

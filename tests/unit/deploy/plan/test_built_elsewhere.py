@@ -7,6 +7,7 @@ from pathlib import Path
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.steps import PushPull, SendImages
+from ftl.deploy.plan.steps.images import OutgoingImage
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from tests.unit.deploy.world import project, server, service
 
@@ -41,3 +42,12 @@ def test_the_step_of_a_builder_names_it() -> None:
     assert step.text.endswith(" from builder")
     spread = SendImages((), built_on="server", hosts=("a", "b"))
     assert spread.located_text.endswith(" from the server that built them on a, b")
+
+
+def test_a_plan_says_which_way_images_go() -> None:
+    """In a cluster they are sent to one server, and passed on by it."""
+    image = OutgoingImage("web", "sha256:1", "shop-web:r2", "content")
+    spread = SendImages((image,), hosts=("a", "b", "c"))
+    assert spread.located_text == "send shop-web:r2 to a, and from there to b, c"
+    assert SendImages((image,), hosts=("a",)).located_text == "send shop-web:r2 on a"
+    assert SendImages((image,)).located_text == "send shop-web:r2"

@@ -12,7 +12,9 @@ from ftl.image.transfer import TransferQueue, TransferResult, Urgency
 from tests.support.clock import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ftl.image.transfer.queue import Consignment, Outcome
 
 
 class Link:
@@ -21,24 +23,31 @@ class Link:
     Attributes:
         transfers: The images of each transfer.
         order: All images, in the order in which they went.
+        servers: The servers of each transfer.
+        errors: Server -> why it takes nothing.
     """
 
     def __init__(self) -> None:
         self.transfers: list[set[str]] = []
         self.order: list[str] = []
         self.passes = asyncio.Semaphore(0)
+        self.servers: list[list[str]] = []
         self.error: TransferFailed | None = None
+        self.errors: dict[str, TransferFailed] = {}
 
-    async def send(
-        self, images: Mapping[str, str], _loaded_by_ftl: Mapping[str, bool]
-    ) -> Mapping[str, TransferResult]:
+    async def send(self, consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
         """Take images, one transfer at a time."""
-        self.transfers.append(set(images))
-        self.order += images
+        self.transfers.append({tag for each in consignments for tag in each.images})
+        self.order += [tag for each in consignments for tag in each.images]
+        self.servers.append([each.server for each in consignments])
         await self.passes.acquire()
         if self.error is not None:
             raise self.error
-        return {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in images}
+        return {
+            each.server: self.errors.get(each.server)
+            or {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in each.images}
+            for each in consignments
+        }
 
 
 def test_images_that_are_asked_for_during_a_transfer_travel_together() -> None:
@@ -175,3 +184,24 @@ def test_two_machines_take_turns_at_one_server() -> None:
         assert link.transfers == [{"web"}, {"api"}]
 
     asyncio.run(work())
+
+
+def test_what_several_servers_ask_for_is_one_transfer() -> None:
+    """Steps that begin in the same moment; the failure of one server is not that of another."""
+
+    async def work() -> None:
+        link = Link()
+        link.passes.release()
+        link.errors["b"] = TransferFailed("no room")
+        queue = TransferQueue(link.send)
+        ends = await asyncio.gather(
+            *(queue.send({"web": "web"}, server=server, patience=1) for server in ("a", "b", "c")),
+            queue.send({"db": "db"}, server="a", urgency=Urgency.DEPENDENCY),
+            return_exceptions=True,
+        )
+        assert [isinstance(end, dict) for end in ends] == [True, False, True, True]
+        assert ends[1] is link.errors["b"]
+        assert link.servers == [["a", "b", "c"]]
+        assert link.order == ["db", "web", "web", "web"]
+
+    run(work())

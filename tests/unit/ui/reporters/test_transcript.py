@@ -89,6 +89,14 @@ def test_every_event_says_something_with_v(event: Event) -> None:
             ["shop-web:r5: 9 of 9 layers sent: 48.0 MB in 8.1 s (5.9 MB/s), 12 s in total"],
         ),
         (
+            TransferFinished("shop-web:r5", 2, 7, 14_000_000, 4.1, server="a"),
+            ["shop-web:r5: 2 of 9 layers sent: 14.0 MB, 7 already on the server, 4.1 s, to a"],
+        ),
+        (
+            TransferFinished("shop-web:r5", 0, 9, 0, 4.1, server="b", bytes_fanned_out=14_000_000),
+            ["shop-web:r5: 14.0 MB from another server, 4.1 s, to b"],
+        ),
+        (
             TransferFinished("shop-web:r5", 1, 2, 4_000, 0.2, 0, 1, 2, 20_000.0),
             ["shop-web:r5: 1 of 3 layers sent: 4.0 kB (1 as a delta), 2 kept by an earlier transfer, 0.2 s"],
         ),

@@ -98,7 +98,10 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
     results: dict[str, TransferResult] = {}
     if transfers is not None:
         images = {image.tag: image.local for image in step.images}
-        results = await transfers.send(images, loaded_by_ftl=step.brought, patience=GATHER_SECONDS)
+        results = await transfers.send(
+            images, server=context.session.name, loaded_by_ftl=step.brought, patience=GATHER_SECONDS
+        )
+        context.count(results.values())
         if not place:
             context.resources.background(
                 warm_blob_cache(source, list(dict.fromkeys(image.local for image in step.images)))
@@ -191,7 +194,10 @@ async def _bring(
     source = await _source_of_built(context, reference)
     if source is not None:
         queue = await context.resources.transfers(context.session, context.emit, source)
-        results = await queue.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+        results = await queue.send(
+            {reference: reference}, server=context.session.name, patience=GATHER_SECONDS, urgency=urgency
+        )
+        context.count(results.values())
         return results[reference]
     transfers = await _transfers(context)
     with transfers.expect() if transfers is not None else nullcontext() as expected:
@@ -221,7 +227,10 @@ async def _bring(
                 ) from error
             context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
             expected.end()  # in this moment it joins the others that wait
-            results = await transfers.send({reference: reference}, patience=GATHER_SECONDS, urgency=urgency)
+            results = await transfers.send(
+                {reference: reference}, server=context.session.name, patience=GATHER_SECONDS, urgency=urgency
+            )
+            context.count(results.values())
             return results[reference]
     if context.info.store == "containerd":
         await _name_by_digest(context, reference, platform)

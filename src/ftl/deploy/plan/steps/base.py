@@ -45,7 +45,12 @@ class Step:
     @property
     def located_text(self) -> str:
         """The description, with the servers of a cluster that it runs on."""
-        return f"{self.text} on {', '.join(self.hosts)}" if self.hosts else self.text
+        return f"{self.text} {self.servers_text}" if self.hosts else self.text
+
+    @property
+    def servers_text(self) -> str:
+        """The servers of a cluster that it runs on, in its description."""
+        return f"on {', '.join(self.hosts)}"
 
     @property
     def subject(self) -> str | None:

@@ -62,6 +62,17 @@ class SendImages(Step):
         source = "the server that built them" if self.built_on == "server" else self.built_on
         return f"send {tags}{f' from {source}' if source else ''}"
 
+    @property
+    def servers_text(self) -> str:
+        """The servers, and the way between them.
+
+        A few kilobytes go straight to each: the sizes are known when they are sent.
+        """
+        if len(self.hosts) < 2 or self.built_on == "server":
+            return f"on {', '.join(self.hosts)}"
+        first, *others = self.hosts
+        return f"to {first}, and from there to {', '.join(others)}"
+
 
 @dataclass(frozen=True, slots=True)
 class PushPull(ServiceStep):

@@ -61,11 +61,20 @@ class ScriptDelivery:
         bases: Chooses the base layers of deltas.
         pace: The speed of this transfer, and the compression level.
         meter: Counts the bytes.
+        process: The script, where it was started already: it passes the stream on to other servers.
     """
 
     def __init__(
-        self, machine: Machine, cache_limit: int, bases: DeltaBases, pace: Pace, meter: Meter
+        self,
+        machine: Machine,
+        cache_limit: int,
+        bases: DeltaBases,
+        pace: Pace,
+        meter: Meter,
+        *,
+        process: Process | None = None,
     ) -> None:
+        self._process = process
         self._machine = machine
         self._cache_limit = cache_limit
         self._bases = bases
@@ -74,11 +83,11 @@ class ScriptDelivery:
 
     async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Send the archive part by part; see `Delivery`."""
-        name = secrets.token_hex(8)
-        load = ["docker", "--host", f"unix://{self._machine.engine_socket}", "load", "--quiet"]
-        arguments = [name, str(self._cache_limit), APPLY_DELTA, *load]
-        process = await self._machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
-        output = asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+        process = self._process
+        if process is None:
+            arguments = receive_arguments(self._machine, self._cache_limit)
+            process = await self._machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
+        output = output_of(process)
         try:
             stdout, stderr = await self._send(process, parts, output)
         except TimeoutError as error:
@@ -88,7 +97,7 @@ class ScriptDelivery:
             await shielded(child.close_stdin(process))  # which ends the script and everything that it started
             output.cancel()
         self._pace.measured = link_speed(stdout)
-        self._check(process.returncode, stdout, stderr)
+        check_receipt(self._machine.name, process.returncode, stdout, stderr)
 
     async def _send(
         self,
@@ -156,27 +165,36 @@ class ScriptDelivery:
             self._meter.bytes_read(len(chunk))
             yield chunk
 
-    def _check(self, status: int | None, stdout: str, stderr: str) -> None:
-        """Raise the error that the script's exit status and output mean.
 
-        Raises:
-            VerificationFailed: A whole archive may work.
-            TransferFailed: No other archive would work.
-        """
-        errors = [line.strip() for line in stderr.splitlines() if line.strip()]
-        script_errors = [
-            line.removeprefix(_SCRIPT_ERROR) for line in errors if line.startswith(_SCRIPT_ERROR)
-        ]
-        load_errors = [line for line in stdout.splitlines() if line.lower().startswith("error unpacking")]
-        if status == 0 and not load_errors and not script_errors:
-            return
-        server = self._machine.name
-        if status == _SSH_FAILED or not (errors or load_errors):
-            raise load_failed(server, "the connection was lost", _RESUME_HINT)
-        if engine_gone := [line for line in errors if line.lower().startswith(_ENGINE_GONE)]:
-            raise load_failed(server, engine_gone[0], _RESUME_HINT)
-        disk_full = [line for line in errors if "no space left on device" in line.lower()]
-        raise load_refused(server, (disk_full or load_errors or script_errors or errors)[-1])
+def receive_arguments(machine: Machine, cache_limit: int) -> list[str]:
+    """Arguments of `RECEIVE` for a server's engine."""
+    load = ["docker", "--host", f"unix://{machine.engine_socket}", "load", "--quiet"]
+    return [secrets.token_hex(8), str(cache_limit), APPLY_DELTA, *load]
+
+
+def output_of(process: Process) -> asyncio.Future[tuple[str, str]]:
+    """The end of what a script prints on stdout and stderr, once it has ended."""
+    return asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+
+
+def check_receipt(server: str, status: int | None, stdout: str, stderr: str) -> None:
+    """Raise the error that the script's exit status and output mean.
+
+    Raises:
+        VerificationFailed: A whole archive may work.
+        TransferFailed: No other archive would work.
+    """
+    errors = [line.strip() for line in stderr.splitlines() if line.strip()]
+    script_errors = [line.removeprefix(_SCRIPT_ERROR) for line in errors if line.startswith(_SCRIPT_ERROR)]
+    load_errors = [line for line in stdout.splitlines() if line.lower().startswith("error unpacking")]
+    if status == 0 and not load_errors and not script_errors:
+        return
+    if status == _SSH_FAILED or not (errors or load_errors):
+        raise load_failed(server, "the connection was lost", _RESUME_HINT)
+    if engine_gone := [line for line in errors if line.lower().startswith(_ENGINE_GONE)]:
+        raise load_failed(server, engine_gone[0], _RESUME_HINT)
+    disk_full = [line for line in errors if "no space left on device" in line.lower()]
+    raise load_refused(server, (disk_full or load_errors or script_errors or errors)[-1])
 
 
 class _ScriptInput:

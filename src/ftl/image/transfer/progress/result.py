@@ -20,6 +20,7 @@ class TransferResult:
         layers_delta: How many of the layers sent went as deltas.
         layers_kept: How many of the layers reused came from the server's cache, not from its images.
         link_speed: Bytes a second on the wire, on average, while layers were sent; 0 where none was.
+        bytes_fanned_out: Compressed bytes that it got from another server of the cluster, not from here.
         loaded: The server's engine made the image of FTL's archive; otherwise it had it already.
     """
 
@@ -33,6 +34,7 @@ class TransferResult:
     layers_kept: int = 0
     link_speed: float = 0.0
     loaded: bool = False
+    bytes_fanned_out: int = 0
 
 
 def report_finished(result: TransferResult, emit: Emit) -> TransferResult:
@@ -48,6 +50,7 @@ def report_finished(result: TransferResult, emit: Emit) -> TransferResult:
             layers_delta=result.layers_delta,
             layers_kept=result.layers_kept,
             link_speed=result.link_speed,
+            bytes_fanned_out=result.bytes_fanned_out,
         )
     )
     return result

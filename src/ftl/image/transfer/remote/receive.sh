@@ -19,14 +19,6 @@ shift 3
 trap 'rm -rf "$work" "$spare"' EXIT
 trap 'exit 129' HUP INT TERM
 
-# When a process was started, in ticks: field 22 of proc(5)'s stat, which is the 20th after the program's name.
-# After a restart another process may have the number of one that is gone, but it was not started at the same time.
-started() {
-  read -r stat 2>/dev/null < "/proc/$1/stat" || return 0
-  set -- ${stat##*) }
-  echo "${20}"
-}
-
 # Remove what runs that were killed have left behind.
 for file in "$cache"/.run.*/*.pid; do
   process=${file##*/}

@@ -32,6 +32,14 @@ RECEIVE = _program("prelude.sh", "receive.sh")
 
 Arguments: the transfer's name, the cache's limit in bytes, `APPLY_DELTA`, the command."""
 
+RELAY = _program("prelude.sh", "relay.sh")
+"""Passes a stream on to other servers, or takes it from one; `RECEIVE` makes the archive.
+
+Arguments: "send" or "take", the engine's socket, the network, a tag, `RELAY_STREAM`, `RECEIVE`, and its arguments."""
+
+RELAY_STREAM = _program("relay.pl")
+"""Passes the stream on from container to container, for `RELAY`."""
+
 DESCRIBE = _program("prelude.sh", "describe.sh")
 """Prints the index of a cached layer.
 

@@ -24,11 +24,11 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from ftl.deploy.apply.runners import Decision
     from ftl.engine.api import Engine
-    from ftl.image.transfer.queue import Send
+    from ftl.image.transfer.queue import Consignment, Outcome, Send
 
 
 class NoEngineHere(LocalResources):
@@ -58,11 +58,7 @@ class ThreeMachines:
         resources = NoEngineHere(
             self.asked, Path(), builders={place: self.sessions[name] for place, name in builders.items()}
         )
-        resources._transfers = {
-            (source, target): TransferQueue(self._send(source, self.engines[target]))
-            for source in self.engines
-            for target in ("a", "b")
-        }
+        resources._transfers = {source: TransferQueue(self._send(source)) for source in self.engines}
         fleet = Fleet([self.sessions["a"], self.sessions["b"]])
         return DeployContext(
             self.asked,
@@ -75,12 +71,16 @@ class ThreeMachines:
             resources,
         )
 
-    def _send(self, source: str, target: FakeEngine) -> Send:
-        async def send(images: Mapping[str, str], _: Mapping[str, bool]) -> Mapping[str, TransferResult]:
-            self.sent.append((source, list(images)))
-            for tag in images:
-                target.add_image(tag)
-            return {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in images}
+    def _send(self, source: str) -> Send:
+        async def send(consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
+            for each in consignments:
+                self.sent.append((source, list(each.images)))
+                for tag in each.images:
+                    self.engines[each.server].add_image(tag)
+            return {
+                each.server: {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in each.images}
+                for each in consignments
+            }
 
         return send
 

@@ -22,9 +22,10 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.events import Event
+    from ftl.image.transfer.queue import Consignment, Outcome
 
 SERVICES = [f"s{number}" for number in range(30)]
 
@@ -99,17 +100,16 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
         remote, local = FakeEngine(), FakeEngine(images=["caddy:2", "postgres:16", "built"])
         sent: list[list[str]] = []
 
-        async def send(
-            images: Mapping[str, str], _loaded: Mapping[str, bool]
-        ) -> Mapping[str, TransferResult]:
-            sent.append(list(images))
-            for tag in images:
+        async def send(consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
+            (one,) = consignments
+            sent.append(list(one.images))
+            for tag in one.images:
                 remote.add_image(tag)
-            return {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in images}
+            return {one.server: {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in one.images}}
 
         asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
         session = Session("server", FakeMachine(), remote, INFO)
-        resources = LocalResources(asked, Path(), local, None, {("", "server"): TransferQueue(send)})
+        resources = LocalResources(asked, Path(), local, None, {"": TransferQueue(send)})
         context = DeployContext(
             asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, resources
         )

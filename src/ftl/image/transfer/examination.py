@@ -1,0 +1,244 @@
+"""Examination of a server before images are sent to it: which it has, and what it can do."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather2, gather_all
+from ftl.common.references import repository
+from ftl.dataclass import dataclass
+from ftl.errors import EngineError, TransferFailed
+from ftl.events import Emit, TransferStarted
+from ftl.image.transfer.destination import Destination, PendingImage
+from ftl.image.transfer.presence import inspect_images, is_same_image, present_layers, rank_by_likelihood
+from ftl.image.transfer.progress.result import TransferResult, report_finished
+from ftl.image.transfer.remote.capabilities import RemoteCapabilities, probe_server
+from ftl.image.transfer.staging import remove_stale, stale_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import EngineInfo, Image
+    from ftl.ssh.machine import Machine
+
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A server that images are sent to, as the caller knows it.
+
+    Attributes:
+        engine: Its engine.
+        info: The engine's version, store and platform.
+        machine: The server, if commands can be run there.
+        free_bytes: Free disk space where the engine keeps its images, where there is no machine to ask.
+    """
+
+    engine: Engine
+    info: EngineInfo
+    machine: Machine | None = None
+    free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Result of an examination: the images that a server has, and those that it lacks.
+
+    Attributes:
+        recipient: The server.
+        local: The tag to set there -> the image on this machine.
+        results: Tag -> result, of images that it had: they have their tags.
+        pending: The images that it lacks.
+        destination: The server, for a transfer.
+        listed: All of its images, without details.
+        lock: The name of the server lock that the caller holds.
+        emit: Receives progress events.
+        began: When the transfer began, by `time.monotonic`.
+    """
+
+    recipient: Recipient
+    local: Mapping[str, Image]
+    results: Mapping[str, TransferResult]
+    pending: Sequence[PendingImage]
+    destination: Destination
+    listed: Sequence[Image]
+    lock: str
+    emit: Emit
+    began: float
+
+    @property
+    def distinct(self) -> list[PendingImage]:
+        """The images that it lacks, each once: several tags may be set to the same."""
+        return list(reversed({each.image.id: each for each in reversed(self.pending)}.values()))
+
+    async def finish(self, sent: Mapping[str, TransferResult]) -> dict[str, TransferResult]:
+        """Set the other tags of images that were sent; tag -> result, for all of them.
+
+        Args:
+            sent: Tag -> result, for those of `distinct`.
+        """
+        engine = self.recipient.engine
+        by_id = {each.image.id: each.tag for each in self.distinct}
+        same = [each for each in self.pending if each.tag not in sent]
+        await gather_all(engine.tag(by_id[each.image.id], each.tag) for each in same)
+        results = {**self.results, **sent}
+        for each in same:
+            result = report_reused(each.tag, each.image, self.emit, self.began)
+            results[each.tag] = replace(result, loaded=True)
+        return {tag: results[tag] for tag in self.local}
+
+    async def clean(self) -> None:
+        """Remove what killed transfers have left.
+
+        Not before a transfer, which may reuse their layers.
+        """
+        info = self.recipient.info
+        await remove_stale(self.recipient.engine, stale_tags(self.listed, self.lock, info.now))
+
+
+async def examine(
+    source: Engine,
+    images: Mapping[str, str],
+    recipient: Recipient,
+    *,
+    emit: Emit,
+    loaded_by_ftl: Mapping[str, bool] | None = None,
+    lock: str = "",
+) -> Examination:
+    """Find out what a server has, and tag the images that it has; see `send_many`."""
+    began = time.monotonic()
+    target, info = recipient.engine, recipient.info
+    local = await _local_images(source, images)
+    # Where IDs of both stores mean the same, an image that is there can be tagged at once, in the same round trip.
+    is_comparable = (await source.info()).store == info.store
+    remote, tagged = await gather2(
+        _remote_images(target, () if is_comparable else images),
+        _tag_present(target, local if is_comparable else {}),
+    )
+    if info.store == "containerd":  # it tags images that are incomplete, too, but does not list them
+        tagged = {tag: image for tag, image in tagged.items() if image.id in remote.ids}
+    inspected: list[Image] = []
+    capabilities = RemoteCapabilities()
+    present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
+    if len(present) < len(local):
+        inspected, capabilities = await gather2(
+            inspect_images(target, rank_by_likelihood(remote.listed, map(repository, local))),
+            _capabilities(recipient),
+        )
+        present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
+    await gather_all(
+        target.tag(image.id, tag)
+        for tag, image in present.items()
+        if tag not in tagged and tag not in image.tags
+    )
+    results = {tag: report_reused(tag, local[tag], emit, began) for tag in present}
+    layers = present_layers(
+        info.store,
+        inspected,
+        loaded_by_ftl or {},
+        cached=capabilities.cached,
+        repositories={repository(tag) for tag in images},
+    )
+    return Examination(
+        recipient,
+        local,
+        results,
+        [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present],
+        Destination(target, info, recipient.machine, capabilities, layers, inspected),
+        remote.listed,
+        lock,
+        emit,
+        began,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteImages:
+    """The images of a server.
+
+    Attributes:
+        listed: All images, without details.
+        tagged: The images under the tags to set, inspected.
+    """
+
+    listed: list[Image]
+    tagged: Mapping[str, Image | None]
+
+    @property
+    def ids(self) -> set[str]:
+        return {image.id for image in self.listed}
+
+
+async def _local_images(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
+    inspected = await gather_all(source.image(reference) for reference in images.values())
+    local: dict[str, Image] = {}
+    for (tag, reference), image in zip(images.items(), inspected, strict=True):
+        if image is None:
+            raise TransferFailed(
+                f"{reference} is not on {source.name}",
+                cause="its engine has no image of that name",
+                hint="`ftl build` makes it",
+            )
+        local[tag] = image
+    return local
+
+
+async def _remote_images(target: Engine, tags: Iterable[str]) -> _RemoteImages:
+    names = list(tags)
+    listed, inspected = await gather2(target.images(), gather_all(target.image(name) for name in names))
+    return _RemoteImages(listed, dict(zip(names, inspected, strict=True)))
+
+
+async def _tag_present(target: Engine, images: Mapping[str, Image]) -> dict[str, Image]:
+    """Tag those images that the server has under the same ID: tag -> image."""
+
+    async def tag_image(tag: str, image: Image) -> bool:
+        try:
+            await target.tag(image.id, tag)
+        except EngineError as error:
+            if error.status == _NOT_FOUND:
+                return False
+            raise
+        return True
+
+    is_present = await gather_all(tag_image(tag, image) for tag, image in images.items())
+    return {tag: image for (tag, image), present in zip(images.items(), is_present, strict=True) if present}
+
+
+async def _capabilities(recipient: Recipient) -> RemoteCapabilities:
+    if recipient.machine is not None:
+        return await probe_server(recipient.machine, recipient.info.root, recipient.info.store)
+    return RemoteCapabilities(free_for_images=recipient.free_bytes)
+
+
+def _present(local: Mapping[str, Image], remote: _RemoteImages) -> dict[str, Image]:
+    """Images that the server certainly has, by the first round trip: tag -> the image there."""
+    by_id = {image.id: image for image in remote.listed}
+    present: dict[str, Image] = {}
+    for tag, image in local.items():
+        tagged = remote.tagged.get(tag)
+        if tagged is not None and is_same_image(tagged, image):
+            present[tag] = tagged
+        elif image.id in by_id:
+            present[tag] = by_id[image.id]
+    return present
+
+
+def _same_images(missing: Mapping[str, Image], remote: Sequence[Image]) -> dict[str, Image]:
+    """Images that the server has under another ID: tag -> the image there."""
+    same = {
+        tag: next((image for image in remote if is_same_image(image, local)), None)
+        for tag, local in missing.items()
+    }
+    return {tag: image for tag, image in same.items() if image is not None}
+
+
+def report_reused(tag: str, image: Image, emit: Emit, began: float) -> TransferResult:
+    """Report an image that the server had."""
+    layers = len(image.layers)
+    emit(TransferStarted(tag, layers, layers, 0))
+    return report_finished(TransferResult(tag, 0, layers, 0, time.monotonic() - began), emit)

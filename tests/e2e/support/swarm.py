@@ -1,0 +1,26 @@
+"""Servers of the lab as one Swarm with a project's network, as `ftl setup` would leave them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.servers import Server
+
+
+def form_swarm(servers: list[Server], project: str) -> None:
+    """Make servers one cluster, with the labels and the network of a project."""
+    first = servers[0]
+    first.docker("swarm", "init", "--advertise-addr", first.address)
+    token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
+    for server in servers[1:]:
+        server.docker(
+            "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
+        )
+    for server in servers:
+        node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
+        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
+        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
+    labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
+    overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
+    first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")

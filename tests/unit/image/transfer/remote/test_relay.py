@@ -1,0 +1,152 @@
+"""Tests of the program that passes a stream on, over this machine's loopback."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from ftl.image.transfer.remote.scripts import RELAY_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed here")
+
+STREAM = random.Random(1).randbytes(3 << 20)
+TOKEN = "d0c5a1b2"
+
+
+@contextmanager
+def program(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, ended with the context."""
+    argv = ["perl", "-e", RELAY_STREAM, *arguments]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """A pipe that is there."""
+    assert stream is not None
+    return stream
+
+
+@contextmanager
+def listening() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A sender, and the port on which it waits for others."""
+    with program("send", "127.0.0.1") as sender:
+        pipe(sender.stdin).write(f"{TOKEN}\n".encode())
+        words = pipe(sender.stdout).readline().split()
+        assert words[:3] == [b"ftl-relay", b"at", b"127.0.0.1"]
+        yield sender, int(words[3])
+
+
+@contextmanager
+def taking(number: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A receiver that connects."""
+    with program("take") as taker:
+        pipe(taker.stdin).write(f"{TOKEN} {number} 127.0.0.1 {port}\n".encode())
+        yield taker
+
+
+def joined(sender: subprocess.Popen[bytes]) -> int:
+    """The next server that joins."""
+    words = pipe(sender.stdout).readline().split()
+    assert words[:2] == [b"ftl-relay", b"joined"]
+    return int(words[2])
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other end closes it, without a byte; it may not have read all that was sent."""
+    try:
+        return connection.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_all_that_have_joined_get_the_stream_and_who_leaves_is_left_out() -> None:
+    """Bytes arrive as they were sent, also beside a receiver that ends in the middle."""
+    with ExitStack() as stack:
+        sender, port = stack.enter_context(listening())
+        takers = [stack.enter_context(taking(number, port)) for number in (1, 2, 3)]
+        assert {joined(sender) for _ in takers} == {1, 2, 3}
+        pipe(sender.stdin).write(b"go\n")
+        takers[0].kill()
+        with ExitStack() as reading:
+            outputs = [reading.enter_context(Reading(taker)) for taker in takers[1:]]
+            pipe(sender.stdin).write(STREAM)
+            pipe(sender.stdin).close()
+            for output in outputs:
+                assert output.result() == STREAM
+        assert [taker.wait(20) for taker in takers[1:]] == [0, 0]
+        assert sender.wait(20) == 0
+
+
+class Reading:
+    """Reads the output of a process in the background."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._cat = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cat.kill()
+        self._cat.wait()
+
+    def result(self) -> bytes:
+        """All that it printed."""
+        return self._cat.communicate(timeout=20)[0]
+
+
+@pytest.mark.parametrize("greeting", ["wrong 1\n", f"{TOKEN} x\n", "x" * 200, f"{TOKEN} 1\nmore\n"])
+def test_who_does_not_know_the_token_gets_nothing(greeting: str) -> None:
+    """Its connection is closed, and the next one is served."""
+    with listening() as (sender, port):
+        with socket.create_connection(("127.0.0.1", port), 20) as stranger:
+            stranger.sendall(greeting.encode())
+            assert is_closed(stranger)
+        with taking(7, port) as taker:
+            assert joined(sender) == 7
+            pipe(sender.stdin).write(b"go\nrest")
+            pipe(sender.stdin).close()
+            assert pipe(taker.stdout).read() == b"rest"
+
+
+def test_who_comes_late_gets_nothing() -> None:
+    """Once the stream has begun, nobody could get all of it."""
+    with listening() as (sender, port), taking(1, port) as first:
+        assert joined(sender) == 1
+        with socket.create_connection(("127.0.0.1", port), 20) as waiting:
+            pipe(sender.stdin).write(b"go\nrest")
+            assert pipe(first.stdout).read(4) == b"rest"
+            assert is_closed(waiting)
+        pipe(sender.stdin).close()
+        assert sender.wait(20) == 0
+
+
+def test_a_receiver_ends_with_its_stdin_or_without_anybody_to_connect_to() -> None:
+    """A connection to this machine that is lost closes it."""
+    with listening() as (sender, port), taking(1, port) as taker:
+        assert joined(sender) == 1
+        pipe(taker.stdin).close()
+        assert taker.wait(20) == 1
+    with taking(1, port) as alone:
+        assert pipe(alone.stdout).read() == b""
+        assert alone.wait(20) != 0
+
+
+def test_a_sender_whose_stdin_ends_before_anybody_has_joined() -> None:
+    """It does not go on listening."""
+    with listening() as (sender, _):
+        pipe(sender.stdin).close()
+        assert sender.wait(20) == 1
