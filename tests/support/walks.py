@@ -199,10 +199,10 @@ WALKS: dict[str, Walk] = {
         replaced={"ftl remove": "ftl remove --yes"},
     ),
     "docs/how-to/roll-back.md": Walk(
-        files=APP,
+        files={**APP, "ftl.yaml": f"{APP['ftl.yaml']}keep_releases: 20\n"},
         before=(f"{GIT} && ftl deploy", "echo two > www/index.html; ftl deploy"),
         edits={"ftl deploy --watch 5m": (Edit("www/index.html", "two", "three"),)},
-        replaced={"deploy@": "", "r12": "r1", "r14": "r2", "--watch 5m": "--watch 20s"},
+        replaced={"deploy@": "", "r12": "r1", "r14": "r2", "--watch 5m": "--watch 30s"},
     ),
     "docs/how-to/secrets.md": Walk(
         files={**APP, "value": "sk_live\n"},
