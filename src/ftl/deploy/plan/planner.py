@@ -130,7 +130,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     dependencies = (
         tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
     )
-    yield Stage("dependencies", (*proxy_tracks(diff), *dependencies))
+    yield Stage("other proxies", tuple(proxy_tracks(diff, issuer=False)))
+    yield Stage("dependencies", (*proxy_tracks(diff, issuer=True), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
     for level in start_levels(diff.services):

@@ -156,7 +156,12 @@ class _Placement:
         elif isinstance(step, (RemoveImages, RemoveVolumes)):
             yield from self._where_present(step)
         elif isinstance(step, ApplySite):
-            yield replace(step, hosts=self._proxies, issuer=self._observed.issuer)
+            issuer = self._observed.issuer
+            # The others forward first: the issuer asks for certificates at once, and the authority any server.
+            others = tuple(host for host in self._proxies if host != issuer)
+            if others:
+                yield replace(step, hosts=others, issuer=issuer)
+            yield replace(step, hosts=(issuer,), issuer=issuer)
         elif isinstance(step, AwaitCertificates):
             yield replace(step, hosts=(self._observed.issuer,))
         elif hosts := self._hosts(step):

@@ -110,6 +110,10 @@ def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() ->
     asked = cluster(proxy=Proxy(tls="auto"))
     first = plan(asked, observed(asked, ready=False))
     assert where(first, s.AwaitCertificates) == [("a",)]
+    # The others forward the authority's questions before it is asked for anything.
+    applied = where(first, s.ApplySite)
+    assert applied[-2:] == [("b", "c"), ("a",)]
+    assert applied[:-2] == [("b",), ("c",), ("a",)]
     assert {step.issuer for step in first.steps if isinstance(step, s.ApplySite)} == {"a"}
     connected = {step.hosts: step.aliases for step in first.steps if isinstance(step, s.ConnectProxy)}
     assert connected == {(host,): ("web", proxy_alias("shop", host)) for host in HOSTS}

@@ -86,7 +86,7 @@ def test_start_gives_a_stopped_service_its_replicas_again() -> None:
 def test_maintenance_is_told_to_every_proxy() -> None:
     """Visitors may come to any of them."""
     found = made(plan_maintenance(Maintenance()), live())
-    assert where(found, s.ApplySite) == [HOSTS]
+    assert where(found, s.ApplySite) == [("b", "c"), ("a",)]
 
 
 def test_a_release_is_marked_on_every_manager() -> None:
@@ -209,5 +209,5 @@ def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     seen = replace(seen, views=tuple(view for view in seen.views if view.host != "a"), down=("a",))
     found = made(plan_maintenance(Maintenance()), seen)
     assert found.notes == ("a cannot be reached: nothing changes there",)
-    assert where(found, s.ApplySite) == [("b", "c")]
+    assert where(found, s.ApplySite) == [("c",), ("b",)]
     assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

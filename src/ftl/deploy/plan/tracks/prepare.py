@@ -131,9 +131,17 @@ def _through_registry(diff: Diff, change: ServiceChange, built: BuiltImage, refe
     return PushPull(change.name, built.id, reference, tag, diff.observed.info.platform, built.on)
 
 
-def proxy_tracks(diff: Diff) -> Iterator[Track]:
-    """Connect each proxy to the project's network and give it the names of new services."""
+def proxy_tracks(diff: Diff, *, issuer: bool) -> Iterator[Track]:
+    """Connect proxies to the project's network and give them the names of new services.
+
+    Args:
+        diff: What changes.
+        issuer: The one that gets certificates, or the only one; otherwise the others of a cluster. These come first,
+            since the authority may ask them as soon as the issuer asks it for a certificate.
+    """
     for server in diff.observed.proxies:
+        if issuer != (server.host == diff.observed.issuer):
+            continue
         yield tuple(replace(step, hosts=_at(server)) for step in _proxy_steps(diff, server))
 
 
