@@ -28,8 +28,11 @@ _LIKELY_SECONDS = 10.0
 _TRUST_SECONDS = 1.5
 """For the answers to requests that were sent early; after that the server is asked where its engine is."""
 
-_CONNECTIONS = 9
-"""Connections that are opened ahead, one for each call of a look at the engine: over SSH each takes a round trip."""
+_CONNECTIONS = 12
+"""Connections that are opened ahead, one for each call of a look at the engine: over SSH each takes a round trip.
+
+Three of them are for the services, tasks and nodes that a manager of a cluster is asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
