@@ -32,7 +32,10 @@ def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T
             lambda: _give_up(options, command, reporter),
             shows_strays=options.verbose > 1 or sys.flags.dev_mode,
         )
-        return asyncio.run(running)
+        try:
+            return asyncio.run(running)
+        finally:
+            running.close()  # a signal may come before it has begun: Python warns of work that nobody awaited
     finally:
         reporter.close()
 

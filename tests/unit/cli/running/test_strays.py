@@ -51,3 +51,28 @@ def test_a_child_that_still_ran_has_ended() -> None:
     pid = words(RUNNING_CHILD).stdout.strip()
     listed = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False)
     assert listed.stdout.strip() in ("", "Z")
+
+
+def test_a_signal_before_the_work_has_begun_ends_in_no_warning() -> None:
+    """Python warns of a coroutine that was never awaited."""
+    program = """
+import asyncio
+from ftl.cli.options import Options
+from ftl.cli.running.run import run
+
+async def work(emit):
+    raise AssertionError
+
+def interrupted(running):
+    raise KeyboardInterrupt
+
+asyncio.run = interrupted
+try:
+    run(Options(), "deploy", work, lambda _: {})
+except KeyboardInterrupt:
+    pass
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stderr == ""
