@@ -29,9 +29,9 @@ find_network() {
   address=
   proxy=$(engine ps --quiet --no-trunc --filter label=ftl.role=proxy --filter "network=$network" | head -n 1)
   if [ "$proxy" ]; then
-    set -- $(engine inspect --format "{{.Image}} {{(index .NetworkSettings.Networks \"$network\").IPAddress}}" "$proxy")
-    image=$1
-    address=$2
+    found=$(engine inspect --format "{{.Image}} {{(index .NetworkSettings.Networks \"$network\").IPAddress}}" "$proxy")
+    image=${found%% *}
+    address=${found#* }
     network=container:$proxy
   else
     made=yes
