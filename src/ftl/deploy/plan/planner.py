@@ -184,7 +184,7 @@ def _switch(diff: Diff, author: Author) -> Track:
         )
         steps.append(Switch(project, diff.release, aliases, with_port))
     if diff.makes_release:
-        steps.append(Record(project, release_record(diff, author, "live")))
+        steps.append(Record(project, release_record(diff, author, "live"), decides=True))
     elif not aliases and (diff.starting or diff.scaled):
         steps.append(Decide(project))
     return tuple(steps)

@@ -35,11 +35,10 @@ async def ensure_store(context: DeployContext, step: EnsureStore) -> None:
 
 @RUNNERS.runs(Record)
 async def write_record(context: DeployContext, step: Record) -> Decision:
-    """Write a release record; one that says "live" decides a release that has nothing to switch."""
-    record = step.record
-    decides = record.release == context.release and record.outcome == "live"
-    await store.write_record(context.engine, step.project, _completed(record, context) if decides else record)
-    return Decision(committed=decides)
+    """Write a release record; that of the live release decides where nothing is switched."""
+    record = _completed(step.record, context) if step.decides else step.record
+    await store.write_record(context.engine, step.project, record)
+    return Decision(committed=step.decides)
 
 
 @RUNNERS.runs(AmendRecords)

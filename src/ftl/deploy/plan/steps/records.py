@@ -28,11 +28,17 @@ class EnsureStore(Step):
 
 @dataclass(frozen=True, slots=True)
 class Record(Step):
-    """Write a release record with its current outcome."""
+    """Write a release record with its current outcome.
+
+    Attributes:
+        decides: The release of this very plan is live with it. One that repairs a record decides nothing, also where
+            that release is live: containers that the plan starts beside it may still fail, and are undone then.
+    """
 
     kind: ClassVar[str] = "record"
     project: str
     record: ReleaseRecord
+    decides: bool = False
 
     @property
     def text(self) -> str:

@@ -1,0 +1,83 @@
+"""A restart of a release whose deploy was cut off between its switch and its record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ftl.config.models.project import Project, ProjectInfo, Server, Service
+from ftl.deploy.observe.look import observe
+from ftl.deploy.operation import Operation, run
+from ftl.deploy.request import Author
+from ftl.errors import FtlError
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.restart import plan_restart
+from tests.support.clock import run as run_async
+from tests.support.fake_images import INFO
+from tests.unit.deploy.model import RUNNERS, Deploys
+from tests.unit.deploy.model_server import ModelMachine
+
+REQUEST = ChangeRequest("u", Server(host="server"), Path())
+
+
+def cut_off_after_its_switch() -> Deploys:
+    """A server on which r2 is live and its record says that its deploy has begun."""
+    web = Service(name="web", image="app:1", port=8000, env={"A": "1"})
+    first = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
+    second = replace(first, services=(replace(web, env={"A": "2"}),))
+    for number in range(1, 80):
+        machine = Deploys()
+        machine.begin()
+        machine.built["u"] = "1"
+        machine.files["u"] = first
+        assert machine._run("u")
+        machine.files["u"] = second
+        machine._run("u", fault=("kill", number, True))
+        observed = run_async(observe(machine.engine, INFO, "u", "server"))
+        if "r2" in observed.live_releases and "r2" in observed.unsettled:
+            return machine
+    raise AssertionError("no call lies between the switch and the record")
+
+
+def restart(machine: Deploys, fault: tuple[str, int, bool] | None) -> bool:
+    """Whether it was done; `fault` as in the model."""
+
+    async def work() -> None:
+        session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
+        observed = await observe(machine.engine, INFO, "u", "server")
+        operation = Operation(
+            "restart",
+            machine.files["u"],
+            Path(),
+            "me",
+            lambda seen: plan_restart(REQUEST, Author("me"), seen),
+            runners=RUNNERS,
+        )
+        await run(operation, Fleet([session]), observed, emit=lambda _: None)
+
+    machine.engine.begin("u", fault)
+    try:
+        run_async(work())
+    except FtlError:
+        return False
+    finally:
+        machine.engine.begin(None)
+    return True
+
+
+def test_a_restart_that_fails_leaves_the_live_containers_although_it_repairs_their_record() -> None:
+    """The repaired record says "live", which decides nothing: what the restart has started is taken back."""
+    failed = 0
+    for number in range(1, 25):
+        machine = cut_off_after_its_switch()
+        failed += not restart(machine, ("fail", number, False))
+        alias = machine.engine.live()["u.web"]
+        assert any(
+            alias in names
+            for one in machine.engine.by_name.values()
+            if one.state == "running"
+            for names in one.spec.networks.values()
+        ), number
+    assert failed
