@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--watch",
     metavar="DURATION",
-    help="Keep the old containers for so long (5m); the server goes back to them by itself if requests fail.",
+    help="Watch the release for this time (5m); the server goes back to the old containers by itself if requests fail.",
 )
 @click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
 @pass_options

@@ -1,4 +1,4 @@
-"""The runners of all steps: those on one server, and those of a cluster."""
+"""The runners of all steps of `STANDALONE`: those on one server, and those of a cluster."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _LONGEST = 64 * 1024
 _END = b"\r\n\r\n"
 
 
-class _Begun:
+class _SentEarly:
     """Requests that this process has sent early, and the name under which it notes what it asks.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Begun:
         self.exchanges: list[Exchange] = []
 
 
-_begun = _Begun()
+_sent_early = _SentEarly()
 
 
 def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -68,9 +68,9 @@ def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
     """
     try:
         parts = (os.getcwd(), environ.get("FTL_ENV", ""), *words)  # noqa: PTH109 - pathlib takes 5 ms to import
-        _begun.name = f"{crc32(os.fsencode(chr(0).join(parts))):08x}{NOTES}"
+        _sent_early.name = f"{crc32(os.fsencode(chr(0).join(parts))):08x}{NOTES}"
         for folder in candidates(environ):
-            if os.path.exists(f"{folder}/{_begun.name}"):  # noqa: PTH110
+            if os.path.exists(f"{folder}/{_sent_early.name}"):  # noqa: PTH110
                 if is_private(folder):
                     _send_all(folder)
                 return
@@ -79,15 +79,15 @@ def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
 
 
 def _send_all(folder: str) -> None:
-    with open(f"{folder}/{_begun.name}", "rb") as file:  # noqa: PTH123
+    with open(f"{folder}/{_sent_early.name}", "rb") as file:  # noqa: PTH123
         connection, _, noted = file.read(_LONGEST).partition(b"\n")
     name = os.fsdecode(connection)
     if "/" in name or os.path.exists(f"{folder}/{name}/{RETIRED}"):  # noqa: PTH110
         return
-    _begun.path = f"{folder}/{name}/{USUAL}"
+    _sent_early.path = f"{folder}/{name}/{USUAL}"
     for request in noted.split(_END)[:MOST]:
         if request.startswith(b"GET /"):
-            _begun.exchanges.append((request + _END, _sent(_begun.path, request + _END)))
+            _sent_early.exchanges.append((request + _END, _sent(_sent_early.path, request + _END)))
 
 
 def _sent(path: str, request: bytes) -> socket:
@@ -108,7 +108,7 @@ def _sent(path: str, request: bytes) -> socket:
 
 def is_sent(url: str) -> bool:
     """Whether requests were sent early through a forward, and have not been taken yet."""
-    return bool(_begun.exchanges) and url == f"unix://{_begun.path}"
+    return bool(_sent_early.exchanges) and url == f"unix://{_sent_early.path}"
 
 
 def take(url: str) -> list[Exchange]:
@@ -118,12 +118,12 @@ def take(url: str) -> list[Exchange]:
         url: The forward: "unix:///path".
     """
     taken = []
-    for request, connection in _begun.exchanges:
-        if url == f"unix://{_begun.path}":
+    for request, connection in _sent_early.exchanges:
+        if url == f"unix://{_sent_early.path}":
             taken.append((request, connection))
         else:
             connection.close()
-    _begun.exchanges.clear()
+    _sent_early.exchanges.clear()
     return taken
 
 
@@ -134,14 +134,14 @@ def note(shared: Path, requests: Iterable[bytes]) -> None:
         shared: The connection's folder.
         requests: `GET` requests without a body.
     """
-    if not _begun.name:
+    if not _sent_early.name:
         return
     noted = dict.fromkeys(request for request in requests if request.find(_END) == len(request) - len(_END))
     content = b"".join(list(noted)[:MOST])
     if len(content) < _LONGEST - 1024:
         try:
-            new = shared / _begun.name
+            new = shared / _sent_early.name
             new.write_bytes(os.fsencode(shared.name) + b"\n" + content)
-            new.replace(shared.parent / _begun.name)
+            new.replace(shared.parent / _sent_early.name)
         except OSError:  # a hint only
             return

@@ -1,1 +1,1 @@
-"""Runners of the steps: a module for each one of `deploy.plan.steps`, and their helpers."""
+"""Runners of the steps: a module for each of `deploy.plan.steps`, one for hooks, helpers."""

@@ -18,7 +18,7 @@ class HoldCatchUp(Step):
 
     @property
     def text(self) -> str:
-        return "let servers that come back wait"
+        return "servers that come back wait until the release is decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class AnnounceLive(Step):
 
     @property
     def text(self) -> str:
-        return "say what is live to servers that come back"
+        return "publish what is live, for servers that come back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +51,4 @@ class EndCatchUp(Step):
 
     @property
     def text(self) -> str:
-        return "let no server look for the live release any more"
+        return "servers look for what is live no more"

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A push that has begun.
+class StartedPush:
+    """A push that has started.
 
     Attributes:
         push: The push.
@@ -63,7 +63,7 @@ class ReadAhead:
         self._find_push = find_push
         self._engine = engine
         self._references = list(dict.fromkeys(references))
-        self._task: asyncio.Task[Begun | None] | None = None
+        self._task: asyncio.Task[StartedPush | None] | None = None
         self._is_used = False
 
     async def __aenter__(self) -> Self:
@@ -93,14 +93,14 @@ class ReadAhead:
         )  # not the task itself: a transfer that is cancelled would cancel it for the others
         if self._is_used or self._task is None:  # by another transfer, which has waited for the same
             return None
-        begun = _result(task)
-        if begun is not None and begun.serves(images, needed):
+        started = _result(task)
+        if started is not None and started.serves(images, needed):
             self._is_used = True
-            return begun.push
+            return started.push
         await self._end()
         return None
 
-    async def _begin(self) -> Begun | None:
+    async def _begin(self) -> StartedPush | None:
         with suppress(EngineError):
             if not self._references or (await self._engine.info()).store != "overlay2":
                 return None
@@ -111,7 +111,7 @@ class ReadAhead:
             push = await self._find_push(self._engine, images, unknown) if unknown else None
             if push is not None:
                 push.begin()
-                return Begun(push, frozenset(image.config_digest for image in images), unknown)
+                return StartedPush(push, frozenset(image.config_digest for image in images), unknown)
         return None
 
     async def _end(self) -> None:
@@ -119,10 +119,10 @@ class ReadAhead:
             task, self._task = self._task, None
             task.cancel()
             await shielded(asyncio.wait([task]))
-            begun = _result(task)
-            if begun is not None:
-                await shielded(begun.push.close())
+            started = _result(task)
+            if started is not None:
+                await shielded(started.push.close())
 
 
-def _result(task: asyncio.Task[Begun | None]) -> Begun | None:
+def _result(task: asyncio.Task[StartedPush | None]) -> StartedPush | None:
     return None if task.cancelled() else task.result()
