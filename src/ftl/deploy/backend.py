@@ -32,4 +32,4 @@ class Backend:
 
 
 STANDALONE = Backend(make_plan, standalone.RUNNERS)
-"""Containers on one server, and Swarm services on several: each step names the servers that it runs on."""
+"""Containers on one server, Swarm services on several; steps name their servers."""

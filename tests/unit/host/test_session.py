@@ -149,7 +149,7 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 def again(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> Callable[[str], None]:
     """Makes this a command that was run before, over a kept connection whose forward is at a URL."""
-    monkeypatch.setattr(early, "_begun", early._Begun())
+    monkeypatch.setattr(early, "_sent_early", early._SentEarly())
     runtime = short_path / "ftl"
     runtime.mkdir(mode=0o700)
 

@@ -24,7 +24,7 @@ LIST = b"GET /networks HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of kept connections; no requests of other tests are left."""
-    monkeypatch.setattr(early, "_begun", early._Begun())
+    monkeypatch.setattr(early, "_sent_early", early._SentEarly())
     with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
         runtime = Path(folder, "ftl")
         runtime.mkdir(mode=0o700)

@@ -65,7 +65,8 @@ async def _confirm(project: str, belongings: Belongings) -> None:
     answer = await ask(question)
     if answer is None:
         raise UsageError(
-            "this needs an answer, and there is no terminal to ask on", hint="`--yes` removes without a question"
+            "this needs an answer, and there is no terminal to ask on",
+            hint="`--yes` removes without a question",
         )
     if answer.strip().lower() not in wanted:
         raise Interrupted("nothing was removed")

@@ -95,7 +95,8 @@ async def _confirm(name: str, file: str) -> None:
     answer = await ask(f"this replaces the data of {name} by {file}. Type {name} to go on")
     if answer is None:
         raise UsageError(
-            "this needs an answer, and there is no terminal to ask on", hint="`--yes` restores without a question"
+            "this needs an answer, and there is no terminal to ask on",
+            hint="`--yes` restores without a question",
         )
     if answer.strip() != name:
         raise Interrupted("nothing was restored")

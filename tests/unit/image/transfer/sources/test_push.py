@@ -15,7 +15,7 @@ from ftl.engine.values import Image, PushUpdate
 from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.sources.blob_cache import BlobCache, KnownBlob
 from ftl.image.transfer.sources.push import PushSource
-from ftl.image.transfer.sources.read_ahead import Begun, ReadAhead
+from ftl.image.transfer.sources.read_ahead import StartedPush, ReadAhead
 from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
 from tests.support.fake_engine import FakeEngine
 
@@ -124,7 +124,7 @@ def test_a_layer_that_a_push_ahead_took_for_known(tmp_path: Path) -> None:
     async def work() -> None:
         engine = PushingEngine()
         push = PushSource(engine, [IMAGE], cache_of_base(tmp_path))
-        ahead = Begun(push, frozenset({IMAGE.config_digest}), frozenset(LAYERS[1:]))
+        ahead = StartedPush(push, frozenset({IMAGE.config_digest}), frozenset(LAYERS[1:]))
         assert ahead.serves([IMAGE], frozenset(LAYERS[1:2]))
         assert not ahead.serves([IMAGE], frozenset(LAYERS))
         assert not ahead.serves([SourceImage("else", "sha256:else", LAYERS)], frozenset(LAYERS[1:2]))
