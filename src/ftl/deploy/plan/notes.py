@@ -25,7 +25,7 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
     for hook in running_hooks(diff):
         yield (
-            f"{hook.name}, a hook that an interrupted deploy started, still runs: it is asked to stop, and killed after "
+            f"{hook.name}, a hook that an interrupted deploy started, still runs: it is stopped, and killed after "
             f"{stop_timeout(diff, hook):g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
         )
     yield from _cluster_notes(diff)

@@ -15,7 +15,7 @@ from ftl.engine.values import Image, PushUpdate
 from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.sources.blob_cache import BlobCache, KnownBlob
 from ftl.image.transfer.sources.push import PushSource
-from ftl.image.transfer.sources.read_ahead import StartedPush, ReadAhead
+from ftl.image.transfer.sources.read_ahead import ReadAhead, StartedPush
 from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
 from tests.support.fake_engine import FakeEngine
 
