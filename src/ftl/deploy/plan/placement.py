@@ -11,6 +11,8 @@ from ftl.engine.calls.services import SETTINGS
 from ftl.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.config import Project, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
@@ -35,8 +37,11 @@ def places_of(diff: Diff, service: Service) -> tuple[str, ...]:
 
     Raises:
         ServerError: None does.
+        UsageError: A recorded release placed it on servers that the project has no longer.
     """
     places = diff.project.places_of(service)
+    if not places:
+        raise _gone(service.name, service.on)
     up = {server.host for server in diff.observed.views}
     if not up.intersection(places):
         raise ServerError(f"{service.name} runs on {', '.join(places)} only, which cannot be reached")
@@ -106,8 +111,17 @@ def host_of(observed: Observed, container: Container) -> str:
 def _place(diff: Diff, change: AnyChange) -> str:
     if isinstance(change, DependencyChange):
         host = diff.project.place_of(change.dependency)
+        if not host:
+            raise _gone(change.name, (change.dependency.on,))
     else:
         host = places_of(diff, change.service)[0]
     if host in diff.observed.down:
         raise ServerError(f"{host} cannot be reached, and {change.name} runs there")
     return host
+
+
+def _gone(name: str, places: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"{name} runs on {', '.join(places)} only, which is none of the servers any more",
+        hint="`ftl deploy` of an ftl.yaml with another `on` places it elsewhere",
+    )

@@ -11,6 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.operation import Operation, run
+from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.host.fleet import open_fleet
 
@@ -87,7 +88,7 @@ class PreparedChange:
         """
         operation = Operation(
             command=command,
-            project=project,
+            project=on_servers(project, self.request.servers),
             root=self.request.root,
             by=self.by.name,
             plan=lambda observed: placed_plan(plan(observed), observed, self.request.servers),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.observe.cluster import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.placement import host_of
-from ftl.deploy.plan.records.recorded import live_project
+from ftl.deploy.plan.records.recorded import live_project, on_servers
 from ftl.deploy.plan.steps import SetDrained
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -58,7 +58,7 @@ def plan_resume(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
         if not any(view.drained for view in observed.views if view.host == host):
             return _nothing(observed)
         filled = _with_drained(observed, host, drained=False)
-        project = live_project(observed, request.server)[1]
+        project = on_servers(live_project(observed, request.server)[1], request.servers)
         moving = tuple(
             service.name
             for service in project.services

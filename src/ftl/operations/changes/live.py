@@ -13,7 +13,7 @@ from ftl.common.suggestions import select_names
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.records.recorded import live_project, recorded_images
+from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import DeployRequest, LiveChange
 from ftl.engine import labels
 from ftl.operations.changes.change import open_change
@@ -103,6 +103,7 @@ def plan_live(
     services = select_names(request.services, [service.name for service in project.services], kind="service")
     if dependencies and not request.services:
         services = ()
+    project = on_servers(project, request.servers)
     deploy = DeployRequest(
         project,
         request.root,

@@ -13,9 +13,9 @@ from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from ftl.config import Server, Service
+    from ftl.config import ClusterServer, Server, Service
     from ftl.config.models.service import Hook, Hooks
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
@@ -128,6 +128,14 @@ def refuse_other_kind(observed: Observed, project: Project, record: ReleaseRecor
         raise UsageError(
             f"{record.release} was deployed to {before}", hint="`ftl deploy` makes the first release here"
         )
+
+
+def on_servers(project: Project, servers: Sequence[ClusterServer]) -> Project:
+    """A recorded project on the servers of its cluster as they are today; without any as recorded.
+
+    Servers may have joined since, or left: the connections are to those of today.
+    """
+    return replace(project, servers=tuple(servers)) if servers else project
 
 
 def recorded_images(observed: Observed, project: Project, record: ReleaseRecord) -> RecordedImages:

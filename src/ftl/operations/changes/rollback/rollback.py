@@ -16,6 +16,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.records.recorded import (
     live_project,
+    on_servers,
     recorded_images,
     recorded_project,
     refuse_other_kind,
@@ -164,6 +165,7 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
     refuse_other_kind(observed, project, target)
     _, live = live_project(observed, request.change.server)
     _refuse_shared(project, live, target)
+    project = on_servers(project, request.change.servers)
 
     def refreshed(service: Service) -> Service:
         fresh = request.fresh.get(service.name, {})
