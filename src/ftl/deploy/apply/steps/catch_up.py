@@ -34,8 +34,10 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
     before = await configs.listed(_marks(step.project))
 
     async def undo() -> None:
-        for config in before:
-            await _create(configs, step.project, config.data)
+        # What the plan has said itself, if it came so far: of two configs none is followed.
+        await _remove(configs, await configs.listed(_marks(step.project)))
+        if len(before) == 1:
+            await _create(configs, step.project, before[0].data)
 
     context.undo.add(step, undo)
     await _remove(configs, before)
@@ -79,11 +81,17 @@ async def share_certificates(
     script = crontab.following_script(adoption())
     place = [context.machine.engine_socket, project, Installation().container, ADMIN]
     argv = ["sh", "-c", script, "ftl-follow", *place, *arguments]
-    done = await context.machine.run(argv, stdin=given, timeout=SHARE_SECONDS)
-    if done.exit_code != 0:
+    try:
+        done = await context.machine.run(argv, stdin=given, timeout=SHARE_SECONDS)
+    except ServerError as error:
+        cause = error.message
+    else:
+        if done.exit_code == 0:
+            return
         cause = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
-        text = f"{context.session.name} cannot share certificates: {cause or f'status {done.exit_code}'}"
-        context.emit(Note(text, "warning", hint="`ftl doctor` shows the certificates of each server"))
+        cause = cause or f"status {done.exit_code}"
+    text = f"{context.session.name} cannot share certificates: {cause}"
+    context.emit(Note(text, "warning", hint="`ftl doctor` shows the certificates of each server"))
 
 
 async def _follow(context: DeployContext, step: AnnounceLive) -> None:

@@ -13,6 +13,7 @@ from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
 from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, Step
 from ftl.engine.calls.configs import SwarmConfig
+from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -107,6 +108,17 @@ def test_a_deploy_that_fails_says_again_what_was_live() -> None:
     assert sorted(one.data for one in manager.kept.kept.values()) == [b"before", b"other"]
 
 
+def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
+    """Of two configs no server follows any: what the change has said goes, and what was said before it comes back."""
+    context, manager, _, _ = two_servers()
+    marks = {"ftl.project": "shop", "ftl.role": "live"}
+    run(manager.kept.create("one", b"before", marks))
+    perform(context, HoldCatchUp("shop", hosts=("a",)))
+    run(manager.kept.create("two", b"after", marks))
+    run(context.undo.run(context.emit))
+    assert [one.data for one in manager.kept.kept.values()] == [b"before"]
+
+
 def test_each_server_looks_for_what_is_live() -> None:
     """One without cron is named in a warning, and the others look all the same."""
     context, _, machines, events = two_servers()
@@ -181,3 +193,13 @@ def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
     (note,) = events
     assert isinstance(note, Note)
     assert (note.level, note.text) == ("warning", "b cannot share certificates: caddy refuses")
+
+
+def test_a_server_that_does_not_answer_while_certificates_are_shared_is_a_warning() -> None:
+    """A deploy is not undone for it: cron shares them, too."""
+    context, _, machines, events = two_servers()
+    machines[1].answer("get", answer=Answer(error=ServerError("b took longer than 60 s")))
+    run(share_certificates(context.at("b"), "shop"))
+    (note,) = events
+    assert isinstance(note, Note)
+    assert (note.level, note.text) == ("warning", "b cannot share certificates: b took longer than 60 s")
