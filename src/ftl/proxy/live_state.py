@@ -31,7 +31,9 @@ def at_server(site: Site, host: str, issuer: str) -> Site:
     return replace(site, place=ProxyPlace(alias, proxy_alias(site.project, issuer)))
 
 
-def live_archive(state: ProxyState, project: str, hosts: Sequence[str], issuer: str) -> bytes | None:
+def live_archive(
+    state: ProxyState, project: str, hosts: Sequence[str], issuer: str, *, gone: Sequence[str] = ()
+) -> bytes | None:
     """Pack a proxy's part of a project for `adopt.sh` and `share.sh`; None where it has no site.
 
     A compressed tar archive. For each server HOST/site.json, and HOST/caddy.json of a proxy that serves this project
@@ -43,6 +45,7 @@ def live_archive(state: ProxyState, project: str, hosts: Sequence[str], issuer: 
         project: The project.
         hosts: The servers that have a proxy, also those that are away.
         issuer: The server whose proxy gets certificates.
+        gone: Services whose live files are about to go.
     """
     site = state.site(project)
     if site is None:
@@ -50,7 +53,7 @@ def live_archive(state: ProxyState, project: str, hosts: Sequence[str], issuer: 
     live = (
         f"{live_file(project, service).rpartition('/')[2]}={alias}\n"
         for (owner, service), alias in sorted(state.live.items())
-        if owner == project
+        if owner == project and service not in gone
     )
     certificates = (f"{host.certificate_file.rpartition('/')[0]}\n" for host in by_acme([site]))
     files = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.aio import gather, gather2
 from ftl.config.models.server import WEB
@@ -17,7 +17,7 @@ from ftl.proxy.names import overlay_network
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence, Set
 
     from ftl.config import ClusterServer
     from ftl.engine.calls.services import SwarmService, SwarmTask
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.proxy.state import ProxyState
     from ftl.releases.record import ReleaseRecord
+
+T = TypeVar("T")
 
 _SETUP = "`ftl setup` makes the servers of ftl.yaml one cluster"
 
@@ -47,15 +49,18 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         seen = await observe(first.engine, first.info, project, first.name)
         return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
-    looks, ((services, tasks), nodes) = await gather2(
-        gather(look(one.engine, one.info, project, one.name) for one in fleet), _swarm(first)
+    said = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
+    looks, (((services, tasks), nodes), live) = await gather2(
+        gather(look(one.engine, one.info, project, one.name) for one in fleet),
+        gather2(_swarm(first), _led(first.engine.configs.listed(said))),
     )
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
     if overlay_network(project) not in names.values():
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
-    return settled(_merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained))
+    merged = _merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
+    return settled(replace(merged, announced=len(live) == 1))
 
 
 async def _with_services(manager: Session, observed: Observed) -> Observed:
@@ -118,9 +123,18 @@ async def _swarm(manager: Session) -> tuple[tuple[list[SwarmService], list[Swarm
     Raises:
         ServerError: Most of the managers are gone.
     """
+    engine = manager.engine
+    return await _led(gather2(gather2(engine.services(), engine.tasks()), engine.swarm.nodes()))
+
+
+async def _led(answer: Coroutine[Any, Any, T]) -> T:
+    """Await what a manager answers only while the Swarm has a leader.
+
+    Raises:
+        ServerError: Most of the managers are gone.
+    """
     try:
-        engine = manager.engine
-        return await gather2(gather2(engine.services(), engine.tasks()), engine.swarm.nodes())
+        return await answer
     except EngineError as error:
         if "leader" not in (error.cause or ""):
             raise

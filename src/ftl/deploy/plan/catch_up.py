@@ -14,47 +14,80 @@ from ftl.deploy.plan.steps import (
     PublishName,
     RemoveRoutes,
     RemoveSite,
+    RepairSwitch,
+    ShareCertificates,
     Switch,
 )
+from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ftl.config import ClusterServer
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.steps import Step
 
 _CHANGES_LIVE = (ApplySite, PublishName, RemoveRoutes, RemoveSite, Switch)
+_BEFORE_IT_IS_SAID = (ApplySite, PublishName, RepairSwitch, Switch)
 
 
 def published(
-    stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer]
+    stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, mends: bool = False
 ) -> tuple[Stage, ...]:
     """Stages that also keep the Swarm's word of what is live true; with one server as they are.
 
-    Nothing is said between the first change and the last: a server that follows what was live before would undo a
-    switch. A deploy that is killed in between leaves nothing to follow, and a server that comes back answers 503 until
-    the next one.
+    Nothing is said between the first change and the switch: a server that follows what was live before would undo it.
+    A plan that is killed in between leaves nothing to follow, and a server that comes back answers 503 until the next
+    one. What comes after the switch may take long (hooks, requests in flight), so all is said before.
 
     Args:
         stages: Stages whose steps name their servers.
         observed: The servers that answer.
         servers: Those of the project's cluster.
+        mends: Whether the stages leave all proxies as they should be, so that a word that is missing can be said.
     """
     stages = tuple(stages)
-    steps = [step for stage in stages for track in stage.tracks for step in track]
-    if not observed.is_cluster or any(isinstance(step, HoldCatchUp) for step in steps):
+    steps = tuple(_steps(stages))
+    if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, AnnounceLive)) for step in steps):
         return stages
-    if not any(isinstance(step, _CHANGES_LIVE) for step in steps):
-        return stages
+    changes = any(isinstance(step, _CHANGES_LIVE) for step in steps)
+    missing = mends and not observed.announced and observed.site is not None
     project = observed.project
     managers = tuple(view.host for view in observed.views if view.manager)
-    proxies = tuple(view.host for view in observed.proxies if view.manager)
-    if not managers:
+    if not managers or not (changes or missing):
         return stages
-    hold = Stage("catch-up", ((HoldCatchUp(project, hosts=managers[:1]),),))
+    hold = (Stage("catch-up", ((HoldCatchUp(project, hosts=managers),),)),) if changes else ()
     if any(isinstance(step, RemoveSite) for step in steps):
-        return (hold, *stages, Stage("end of catch-up", ((EndCatchUp(project, hosts=proxies),),)))
+        ends = any(isinstance(step, EndCatchUp) for step in steps)
+        return (*hold, *stages, *(() if ends else (end_of_catch_up(observed),)))
     web = tuple(server.host for server in servers if WEB in server.roles)
     up = tuple(view.host for view in observed.proxies)
-    last = AnnounceLive(project, web, observed.issuer, hosts=up)
-    return (hold, *stages, Stage("live release", ((last,),)))
+    at = _switched(stages)
+    gone = (step.services for step in _steps(stages[at:]) if isinstance(step, RemoveRoutes))
+    gone_services = tuple(name for services in gone for name in services)
+    said = Stage("live release", ((AnnounceLive(project, web, observed.issuer, gone_services, hosts=up),),))
+    sites = [step.site for step in steps if isinstance(step, ApplySite)] or [observed.site]
+    shared: tuple[Stage, ...] = ()
+    if sites[-1] is not None and by_acme([sites[-1]]):
+        shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, hosts=up),),)),)
+    return (*hold, *stages[:at], said, *stages[at:], *shared)
+
+
+def end_of_catch_up(observed: Observed) -> Stage:
+    """The stage after which no server of a cluster looks for what is live, and the Swarm has no keys of it."""
+    proxies = tuple(view.host for view in observed.proxies if view.manager)
+    return Stage("end of catch-up", ((EndCatchUp(observed.project, hosts=proxies),),))
+
+
+def _switched(stages: Sequence[Stage]) -> int:
+    """Number of the stages until all requests go where they shall, and nothing is taken back any more."""
+    numbers = [
+        number
+        for number, stage in enumerate(stages, 1)
+        if stage.decides or any(isinstance(step, _BEFORE_IT_IS_SAID) for step in _steps([stage]))
+    ]
+    return numbers[-1] if numbers else 0
+
+
+def _steps(stages: Iterable[Stage]) -> Iterator[Step]:
+    return (step for stage in stages for track in stage.tracks for step in track)

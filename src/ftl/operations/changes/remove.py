@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.common.json_fields import as_objects, as_str
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
+from ftl.deploy.plan.catch_up import end_of_catch_up
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
@@ -160,7 +161,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
         sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
     )
     ends_preview = observed.preview is not None and not found.kept_volumes
-    stages = (
+    stages: tuple[Stage, ...] = (
         Stage(
             "crontab",
             ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
@@ -190,12 +191,17 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
             ),
         ),
     )
+    stages = compact(stages)
+    if observed.is_cluster and stages:
+        # Before the rest goes: a removal that is cut here, and done again, must not leave private keys in the Swarm.
+        number = sum(stage.name in ("crontab", "routes") for stage in stages)
+        stages = (*stages[:number], end_of_catch_up(observed), *stages[number:])
     return Plan(
         observed.server,
         observed.project,
         f"r{observed.live_number}",
         tuple(_changes(observed)),
-        compact(stages),
+        stages,
     )
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config.models.project import Dependency
+from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.names import proxy_alias
@@ -87,22 +88,72 @@ def test_a_server_without_a_proxy_gets_one_with_the_routes_of_the_others() -> No
     """A new server, or one whose proxy was removed."""
     asked = cluster()
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"c": None}))
-    assert kinds(found)[1:-1] == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
-    assert {step.hosts for step in found.steps[1:-1]} == {("c",)}
+    assert kinds(found)[1:-2] == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
+    assert {step.hosts for step in found.steps[1:-2]} == {("c",)}
 
 
-def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_again_last() -> None:
+def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_after_the_switch() -> None:
     """A server that comes back meanwhile follows nothing. Nothing is taken back where no request goes another way."""
-    asked = cluster(service(replicas=2))
+    hooks = Hooks(post=Hook(remote="notify"))
+    asked = cluster(service(replicas=2, hooks=hooks))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert (found.steps[0], found.steps[-1]) == (
-        s.HoldCatchUp("shop", hosts=("a",)),
-        s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),
-    )
+    assert found.steps[0] == s.HoldCatchUp("shop", hosts=HOSTS)
+    said = s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS)
+    order = kinds(found)
+    assert [step for step in found.steps if isinstance(step, s.AnnounceLive)] == [said]
+    # A deploy that is cut in its post hooks, or while old requests end, has said it.
+    at = order.index("AnnounceLive")
+    assert order.index("Switch") < at < order.index("RunHook")
+    assert at < order.index("Drain")
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, "r0", host="b")})
     assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(plan(asked, seen))}
     alone = plan(project(service()), server(project(service())))
     assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(alone)}
+
+
+def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
+    """A deploy that was killed after its switch has left no word; nothing else is to be done. One word is enough."""
+    asked = cluster(service(replicas=2), proxy=Proxy(tls="off"))
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    assert plan(asked, seen).empty
+    unsaid = replace(seen, announced=False)
+    found = plan(asked, unsaid)
+    assert found.steps == (s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),)
+    assert placed_plan(found, unsaid, asked.servers).steps == found.steps
+    assert plan(asked, unsaid, only=("web",)).empty
+    # A proxy that was away is pointed at the live release before anything is said.
+    behind = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"a": proxy_of(asked, "r0", host="a")})
+    assert kinds(plan(asked, replace(behind, announced=False))) == ["RepairSwitch", "AnnounceLive"]
+    # Without a proxy there is nothing to say.
+    alone = cluster(service(port=None, routes=()))
+    assert "AnnounceLive" not in kinds(plan(alone, replace(observed(alone, ready=False), announced=False)))
+
+
+def test_a_service_that_goes_is_not_said_to_be_live() -> None:
+    """The proxies forget it after its requests have ended, and nothing may bring it back."""
+    before, asked = cluster(service(), service("api", port=9000)), cluster(service())
+    seen = observed(before, *tasks_of(before, "r1"), live="r1")
+    api = tuple(
+        replace(
+            one, id=f"api.{slot}", name=f"shop-api-r1.{slot}", labels={**one.labels, labels.SERVICE: "api"}
+        )
+        for slot, one in enumerate(tasks_of(before, "r1"), 1)
+    )
+    found = plan(asked, replace(seen, containers=(*seen.containers, *api)))
+    order = kinds(found)
+    assert order.index("AnnounceLive") < order.index("RemoveRoutes")
+    assert next(step for step in found.steps if isinstance(step, s.AnnounceLive)).gone == ("api",)
+
+
+def test_certificates_of_an_authority_are_shared_last() -> None:
+    """When they have been waited for; other projects have none to share."""
+    asked = cluster(service(replicas=2), proxy=Proxy(tls="auto"))
+    found = plan(asked, observed(asked, ready=False))
+    assert found.steps[-1] == s.ShareCertificates("shop", "a", hosts=HOSTS)
+    order = kinds(found)
+    assert order.index("AnnounceLive") < order.index("AwaitCertificates")
+    plain = cluster(service(replicas=2), proxy=Proxy(tls="off"))
+    assert "ShareCertificates" not in kinds(plan(plain, observed(plain, ready=False)))
 
 
 def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() -> None:
@@ -128,13 +179,31 @@ def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() ->
 
 
 def test_a_removed_project_has_nothing_to_follow() -> None:
-    """The last step takes the lines from the crontabs; another round of placement adds nothing."""
+    """The lines leave the crontabs, and keys the Swarm, before the rest goes; another placement adds nothing."""
     asked = cluster(service(replicas=2))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
     removal = placed_plan(plan_remove(seen, volumes=False), seen, asked.servers)
-    assert removal.steps[-1] == s.EndCatchUp("shop", hosts=HOSTS)
+    assert [step for step in removal.steps if isinstance(step, s.EndCatchUp)] == [
+        s.EndCatchUp("shop", hosts=HOSTS)
+    ]
+    order = kinds(removal)
+    assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveServices")
     assert kinds(removal).count("HoldCatchUp") == 1
     assert kinds(placed_plan(removal, seen, asked.servers)) == kinds(removal)
+
+
+def test_a_removal_that_is_done_again_leaves_no_keys() -> None:
+    """The first one came as far as the routes. With nothing left there is nothing to do."""
+    asked = cluster(service(replicas=2))
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    bare = replace(proxy_of(asked, with_site=False), networks=("ftl-edge",))
+    seen = replace(seen, views=tuple(replace(view, proxy=bare) for view in seen.views), proxy=bare)
+    order = kinds(plan_remove(seen, volumes=False))
+    assert "RemoveSite" not in order
+    assert order[0] == "EndCatchUp"
+    assert "EndCatchUp" not in kinds(plan_remove(observed(asked, ready=False), volumes=False))
+    alone = project(service())
+    assert "EndCatchUp" not in kinds(plan_remove(server(alone), volumes=False))
 
 
 def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:

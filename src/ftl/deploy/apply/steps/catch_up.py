@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp
+from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import ServerError
 from ftl.events import Note
@@ -15,7 +15,6 @@ from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from ftl.proxy.live_state import live_archive
 from ftl.proxy.names import ADMIN, Installation
-from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -49,17 +48,20 @@ async def publish_live(context: DeployContext, step: AnnounceLive) -> None:
     configs = context.fleet.first.engine.configs
     older = await configs.listed(_marks(step.project))
     state = await context.at(step.issuer).proxy.observe()
-    archive = live_archive(state, step.project, step.proxies, step.issuer) if state is not None else None
+    archive = None
+    if state is not None:
+        archive = live_archive(state, step.project, step.proxies, step.issuer, gone=step.gone)
     if archive is not None:
         await _create(configs, step.project, archive)
     await _remove(configs, older)
-    every = context.each(step.hosts)
-    await gather(_follow(at, step) for at in every if at.info.is_manager)
-    site = state.site(step.project) if state is not None else None
-    if site is None or not by_acme([site]):
-        return
+    await gather(_follow(at, step) for at in context.each(step.hosts) if at.info.is_manager)
+
+
+@RUNNERS.runs(ShareCertificates)
+async def share_now(context: DeployContext, step: ShareCertificates) -> None:
+    """Have the issuer give its certificates, and then the others take them."""
     await share_certificates(context.at(step.issuer), step.project, "give")
-    others = (at for at in every if at.session.name != step.issuer)
+    others = (at for at in context.each(step.hosts) if at.session.name != step.issuer)
     await gather(share_certificates(at, step.project) for at in others)
 
 

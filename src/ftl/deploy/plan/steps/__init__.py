@@ -5,7 +5,7 @@ runners of their own.
 """
 
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step
-from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
     RemoveVolumes,
@@ -109,6 +109,7 @@ __all__ = [
     "SetNotifications",
     "SetPreview",
     "SetRestartPolicy",
+    "ShareCertificates",
     "StartContainers",
     "StartDependency",
     "StartServices",

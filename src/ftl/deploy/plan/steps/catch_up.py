@@ -28,6 +28,7 @@ class AnnounceLive(Step):
     Attributes:
         proxies: All servers that have a proxy, also those that do not answer.
         issuer: The server whose proxy gets certificates.
+        gone: Services that the proxies forget later in the plan.
     """
 
     kind: ClassVar[str] = "publish_live"
@@ -35,10 +36,29 @@ class AnnounceLive(Step):
     project: str
     proxies: tuple[str, ...] = ()
     issuer: str = ""
+    gone: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         return "publish what is live, for servers that come back"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareCertificates(Step):
+    """Have the proxies share certificates at once, as they do each minute.
+
+    Attributes:
+        issuer: The server whose proxy gets them.
+    """
+
+    kind: ClassVar[str] = "share_certificates"
+    together: ClassVar[bool] = True
+    project: str
+    issuer: str
+
+    @property
+    def text(self) -> str:
+        return "share certificates between the proxies"
 
 
 @dataclass(frozen=True, slots=True)

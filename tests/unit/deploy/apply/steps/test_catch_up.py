@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
-from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, Step
+from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates, Step
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.errors import ServerError
 from ftl.events import Note
@@ -175,6 +175,25 @@ def test_the_archive_has_what_each_proxy_needs() -> None:
         "certificates": b"ca.example-dir/shop.example.com\n",
     }
     assert live_archive(state, "gone", ("a",), "a") is None
+
+
+def test_a_service_that_is_about_to_go_is_not_in_the_archive() -> None:
+    """A server that follows it would bring its live file back."""
+    live = {("shop", "web"): "r2-web", ("shop", "api"): "r1-api"}
+    state = ProxyState("p", True, "i", sites={"shop": SITE}, live=live)
+    packed = live_archive(state, "shop", ("a",), "a", gone=("api",))
+    assert packed is not None
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
+        content = tar.extractfile("live")
+        assert content is not None
+        assert content.read() == b"shop.web=r2-web\n"
+
+
+def test_certificates_are_given_before_they_are_taken() -> None:
+    """The issuer's proxy has them; each other server takes them at once."""
+    context, _, machines, _ = two_servers()
+    perform(context, ShareCertificates("shop", "b", hosts=("a", "b")))
+    assert [machine.commands[0][-1] for machine in machines] == ["get", "give"]
 
 
 def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
