@@ -25,6 +25,8 @@ RUNNERS = Runners()
 SHARE_SECONDS = 60.0
 """Limit for one server's proxy to give or take certificates."""
 
+_AWAIT_END = '[ ! -e "$HOME/.ftl/follow.$1.lock" ] || flock -w 30 "$HOME/.ftl/follow.$1.lock" true'
+
 
 @RUNNERS.runs(HoldCatchUp)
 async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
@@ -40,6 +42,7 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
 
     context.undo.add(step, undo)
     await _remove(configs, before)
+    await gather(_await_end(at, step.project) for at in context.each(step.hosts))
 
 
 @RUNNERS.runs(AnnounceLive)
@@ -96,6 +99,23 @@ async def share_certificates(
     context.emit(Note(text, "warning", hint="`ftl doctor` shows the certificates of each server"))
 
 
+async def _await_end(context: DeployContext, project: str) -> None:
+    """Wait until a server that has begun to follow what was live before is done; others follow no more.
+
+    One that hangs, or does not answer, is a warning: the other steps need the server, or go on without it.
+    """
+    try:
+        done = await context.machine.run(["sh", "-c", _AWAIT_END, "ftl-hold", project], timeout=SHARE_SECONDS)
+    except ServerError as error:
+        cause = error.message
+    else:
+        if done.exit_code == 0:
+            return
+        cause = "it has done so for more than 30 s"
+    text = f"{context.session.name} may still be following the release that was live before: {cause}"
+    context.emit(Note(text, "warning", hint="`ftl deploy` again brings its proxy to the live release"))
+
+
 async def _follow(context: DeployContext, step: AnnounceLive) -> None:
     script = crontab.following_script(adoption())
     try:
@@ -110,10 +130,13 @@ async def _follow(context: DeployContext, step: AnnounceLive) -> None:
 @RUNNERS.runs(EndCatchUp)
 async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     """Remove what is live from the Swarm, and the lines from the crontabs."""
-    configs = context.fleet.first.engine.configs
-    for role in (labels.ROLE_LIVE, labels.ROLE_CERTIFICATES):
-        await _remove(configs, await configs.listed({labels.PROJECT: step.project, labels.ROLE: role}))
-    await gather(crontab.write_following(at.machine, step.project, "", ()) for at in context.each(step.hosts))
+    configs, every = context.fleet.first.engine.configs, context.each(step.hosts)
+    await _remove(configs, await configs.listed(_marks(step.project)))
+    await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)
+    # One that has begun to give certificates would make the config anew.
+    await gather(_await_end(at, step.project) for at in every)
+    shared = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_CERTIFICATES}
+    await _remove(configs, await configs.listed(shared))
 
 
 def _marks(project: str) -> dict[str, str]:

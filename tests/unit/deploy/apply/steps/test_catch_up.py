@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
+import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,8 @@ from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pytest
 
     from ftl.engine.calls.configs import SwarmConfigs
     from ftl.events import Event
@@ -140,12 +144,42 @@ def test_each_server_looks_for_what_is_live() -> None:
 
 
 def test_a_removed_project_is_followed_by_nobody() -> None:
-    """Its config goes, and its lines in the crontabs."""
+    """Its configs go, that with keys last, when no server can make it anew; and its lines in the crontabs."""
     context, manager, machines, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
+    run(manager.kept.create("two", b"keys", {"ftl.project": "shop", "ftl.role": "certificates"}))
     perform(context, EndCatchUp("shop", hosts=("a", "b")))
     assert manager.kept.kept == {}
-    assert [machine.inputs for machine in machines] == [[b""], [b""]]
+    assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
+    assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
+
+
+def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is waited for; one that hangs, or does not answer, is named, and the deploy goes on."""
+    context, _, machines, events = two_servers()
+    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
+    (command,) = machines[0].commands
+    assert [machine.commands for machine in machines] == [[command]] * 2
+    assert events == []
+    machines[0].answer("ftl-hold", answer=Answer(1))
+    machines[1].answer("ftl-hold", answer=Answer(error=ServerError("b took longer than 60 s")))
+    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
+    assert sorted(event.text for event in events if isinstance(event, Note)) == [
+        "a may still be following the release that was live before: it has done so for more than 30 s",
+        "b may still be following the release that was live before: b took longer than 60 s",
+    ]
+    # The command itself: nothing was followed yet, then a script has the lock, then it has ended.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    short = [word.replace("-w 30", "-n") for word in command]
+    assert subprocess.run(command, check=False).returncode == 0
+    lock = tmp_path / ".ftl" / "follow.shop.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert subprocess.run(short, check=False).returncode == 1
+    assert subprocess.run(short, check=False).returncode == 0
 
 
 def test_the_archive_has_what_each_proxy_needs() -> None:
