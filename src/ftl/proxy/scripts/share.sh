@@ -38,7 +38,8 @@ esac
 
 digest=$3 admin=$4
 mkdir -p "$shared" || exit 2
-place=/data/ftl/.taken-$project
+# On the same volume, so that files are renamed; not in /data/ftl: Caddy loads each certificate below it.
+place=/data/.ftl-taken-$project
 lock=/dev/shm/ftl-proxy tries=0
 until mkdir "$lock" 2>/dev/null; do
     tries=$((tries + 1))
@@ -46,7 +47,7 @@ until mkdir "$lock" 2>/dev/null; do
     sleep 0.2
 done
 trap 'rm -rf "$lock" "$place"' EXIT
-rm -rf "$place"
+rm -rf "$place" "/data/ftl/.taken-$project"
 mkdir -p "$place/new" "$place/pem" || exit 2
 gzip -dc | tar -xf - -C "$place/new" || exit 2
 cd "$place/new" || exit 2
@@ -57,10 +58,17 @@ for file in */*/*.crt; do
 done
 printf '{"apps":{"tls":{"certificates":{"load_folders":["%s"]}}}}' "$place/pem" >"$place/caddy.json"
 caddy validate --config "$place/caddy.json" >/dev/null 2>&1 || exit 1
+# A power cut leaves each file old or new: what is renamed is on the disk, and then its folder is.
 for file in */*/*; do
-    mkdir -p "$root/${file%/*}" && cp "$file" "$root/${file%/*}/.new" && mv -f "$root/${file%/*}/.new" "$root/$file" || exit 2
+    folder=$root/${file%/*}
+    mkdir -p "$folder" && cp "$file" "$folder/.new" || exit 2
+    sync "$folder/.new"
+    mv -f "$folder/.new" "$root/$file" || exit 2
 done
+sync "$place"/pem/*.pem
 for file in "$place"/pem/*.pem; do mv -f "$file" "$shared/" || exit 2; done
+for folder in */*; do sync "$root/$folder"; done
+sync "$shared"
 # Another name of the listeners that nothing connects to: only then connections end in order (handover.py). What is stored
 # stays as it is.
 part=$(echo "$digest" | cut -c 1-12)

@@ -1,0 +1,123 @@
+"""The script that takes certificates from the Swarm into a proxy, in a folder that stands for its volumes."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "ca.example-dir/shop.example.com"
+
+PROGRAM = """#!/bin/sh
+echo "${0##*/} $*" >>"$LOG"
+"""
+
+SYNC = """#!/bin/sh
+for file; do [ -e "$file" ] || { echo "sync: $file is missing" >>"$LOG"; exit 1; }; done
+echo "sync $*" >>"$LOG"
+"""
+
+MV = """#!/bin/sh
+echo "mv $*" >>"$LOG"
+exec /bin/mv "$@"
+"""
+
+
+class Proxy:
+    """A folder with the volumes of a proxy."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        for name, text in {"caddy": PROGRAM, "sync": SYNC, "mv": MV}.items():
+            program = root / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
+        for folder in ("data/ftl", "config/ftl", "dev/shm"):
+            (root / folder).mkdir(parents=True)
+        (root / "config/ftl/caddy.json").write_text('["unix//dev/shm/shop-0123456789ab.sock"]')
+        text = resources.files("ftl.proxy").joinpath("scripts/share.sh").read_text()
+        for folder in ("/data", "/config", "/dev/shm"):
+            text = text.replace(f"{folder}/", f"{root}{folder}/")
+        # The listeners are named in the configuration, not used by the script.
+        self.script = text.replace(f"unix/{root}/dev", "unix//dev")
+
+    def take(self, *, fails: bool = False) -> int:
+        """Take a certificate; Caddy may refuse it."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            for kind in ("crt", "key", "json"):
+                info = tarfile.TarInfo(f"{HOST}/shop.example.com.{kind}")
+                info.size = 4
+                tar.addfile(info, io.BytesIO(f"{kind}\n".encode()))
+        if fails:
+            (self.root / "bin/caddy").write_text("#!/bin/sh\nexit 1\n")
+        environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LOG": str(self.log)}
+        argv = ["sh", "-c", self.script, "ftl", "take", "shop", "digest", "admin"]
+        done = subprocess.run(
+            argv, input=packed.getvalue(), env=environment, capture_output=True, check=False
+        )
+        return done.returncode
+
+    def left(self) -> list[str]:
+        """The files in its data, by path."""
+        data = self.root / "data"
+        return sorted(str(file.relative_to(data)) for file in data.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Proxy:
+    """A proxy without certificates."""
+    return Proxy(tmp_path)
+
+
+TAKEN = [
+    f"caddy/certificates/{HOST}/shop.example.com.crt",
+    f"caddy/certificates/{HOST}/shop.example.com.json",
+    f"caddy/certificates/{HOST}/shop.example.com.key",
+    "ftl/shared/.shop",
+    "ftl/shared/shop.example.com.pem",
+]
+
+
+def test_what_is_taken_is_on_the_disk_before_it_is_renamed(proxy: Proxy) -> None:
+    """A power cut leaves each file old or new; its folder is synced afterwards."""
+    assert proxy.take() == 0
+    assert proxy.left() == TAKEN
+    assert (proxy.root / "data/ftl/shared/shop.example.com.pem").read_text() == "crt\nkey\n"
+    assert (proxy.root / "data/ftl/shared/.shop").read_text() == "digest"
+    data, storage = f"{proxy.root}/data", f"{proxy.root}/data/caddy/certificates/{HOST}"
+    lines = proxy.log.read_text().splitlines()
+    renamed = [number for number, line in enumerate(lines) if line.startswith("mv")][:-1]
+    for number in renamed:
+        source = lines[number].split()[2]
+        assert lines[number - 1] == f"sync {source}"
+    assert len(renamed) == 4
+    after = lines[renamed[-1] + 1 :]
+    assert after[:2] == [f"sync {storage}", f"sync {data}/ftl/shared"]
+    assert after[2].startswith("caddy reload")
+    assert not any("missing" in line for line in lines)
+
+
+def test_nothing_is_unpacked_where_caddy_would_load_it(proxy: Proxy) -> None:
+    """What a run that was killed has left goes, also of an earlier FTL; a refused certificate changes nothing."""
+    for folder in (".ftl-taken-shop", "ftl/.taken-shop"):
+        left = proxy.root / "data" / folder / "pem/old.pem"
+        left.parent.mkdir(parents=True)
+        left.write_text("old")
+    assert proxy.take() == 0
+    assert proxy.left() == TAKEN
+    (validated,) = (line for line in proxy.log.read_text().splitlines() if "validate" in line)
+    config = validated.rpartition(" ")[2]
+    assert config.startswith(f"{proxy.root}/data/.ftl-taken-shop/")
+    assert proxy.take(fails=True) == 1
+    assert proxy.left() == TAKEN
