@@ -67,6 +67,7 @@ frames() {
   while read -r count; do
     case $count in
       0) return ;;
+      '' | *[!0-9]*) return 1 ;;
       *) # a few bytes say nothing of the link
         if [ "$measure" = yes ] && [ "$count" -ge 262144 ] 2>/dev/null; then
           first_frame "$count"
@@ -116,11 +117,26 @@ check() {
   esac
 }
 
+# Lengths go into arithmetic, and layers' names into paths; the stream may come from another server.
+refuse_unsafe() {
+  case $1 in
+    raw) case $2 in '' | *[!0-9]*) fail "a length in the stream is no number" ;; esac ;;
+    whole | cached | base | delta)
+      case $2 in
+        *[!0-9a-f-]* | -* | *- | *-*-* | *-*[!0-9]* | *-0?*) fail "a name in the stream is not that of a layer" ;;
+        *-*) ;;
+        *) fail "a name in the stream is not that of a layer" ;;
+      esac
+      ;;
+  esac
+}
+
 archive() {
   exec 4>&1
   trap 'exec >/dev/null 4>&-; wait' EXIT # the engine does not wait for layers that are still being compressed
   measure=yes # until a layer is measured, or one is made here: then bytes have arrived before they are read
   while read -r verb argument; do
+    refuse_unsafe "$verb" "$argument"
     case $verb in
       raw) head -c "$argument" || exit 1 ;;
       whole)
