@@ -94,17 +94,25 @@ if ! command -v crontab >/dev/null; then
     exit 0
 fi
 current
+limit='' errors='&1'
 case $action in
-follow) mark="# ftl-follow $project" script=follow.sh ;;
+follow)
+    mark="# ftl-follow $project" script=follow.sh
+    # It has the lock that deploys wait for. It keeps its log short.
+    log=$HOME/.ftl/follow.$project.log limit='timeout -k 10 300 '
+    errors='>"$HOME/.ftl/follow.'$project'.log"'
+    ;;
 expire) mark="# ftl-preview $project" script=expire.sh ;;
 *) mark="# ftl $project" script=job.sh ;;
 esac
 is_utc && utc=yes || utc=
 ours=$(while IFS='|' read -r in_utc elsewhere arguments; do
     if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
-    printf '%s sh "$HOME/.ftl/%s" "%s" %s >/dev/null 2>&1 %s\n' \
-        "$fields" "$script" "$1" "$arguments" "$mark"
+    printf '%s %ssh "$HOME/.ftl/%s" "%s" %s >/dev/null 2>%s %s\n' \
+        "$fields" "$limit" "$script" "$1" "$arguments" "$errors" "$mark"
 done)
 [ -z "$ours" ] || write_script "$script" "$2"
 replace_lines "$mark" "$ours"
-[ "$action" != follow ] || [ -z "$ours" ] || runs || fail 'cron does not run'
+if [ "$action" = follow ]; then
+    if [ -z "$ours" ]; then rm -f "$log"; else runs || fail 'cron does not run'; fi
+fi

@@ -18,6 +18,20 @@ give | get | take) flock -w 30 9 || exit ;;
 *) flock -n 9 || exit 0 ;;
 esac
 
+# What cron starts has its errors in a log, of which the end is kept. It is open: the same file stays.
+log=$HOME/.ftl/follow.$project.log
+case $how in
+'' | boot)
+    if [ "$(wc -c 2>/dev/null <"$log" || echo 0)" -gt 65536 ]; then
+        kept=$(tail -c 32768 "$log")
+        printf '%s\n' "$kept" >"$log"
+    fi
+    ended() { [ "$1" = 0 ] || echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) follow ended with status $1" >&2; }
+    trap 'ended $?' EXIT
+    trap 'exit 143' TERM
+    ;;
+esac
+
 # Runs a script inside the proxy. Status 2: it does not run, or is not ours.
 inside() { # SCRIPT ARGUMENT...
     [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "ftl.role"}}' "$proxy" 2>/dev/null)" = 'true proxy' ] || return 2
@@ -88,10 +102,13 @@ until host=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}
 done
 live=$(config live) || exit 0
 adopt compare "$live"
-if [ "$?" = 1 ]; then
+status=$?
+if [ "$status" = 1 ]; then
     # A deploy may have begun just before, and be about to switch.
     sleep 2
     [ "$(config live)" = "$live" ] || exit 0
     adopt adopt "$live"
+    status=$?
 fi
-if [ "$(content "$live" | gzip -dc | tar -xOf - issuer)" = "$host" ]; then give "$live"; else take; fi
+if [ "$(content "$live" | gzip -dc | tar -xOf - issuer)" = "$host" ]; then give "$live"; else take; fi || exit
+exit "$status"

@@ -1,0 +1,115 @@
+"""The lines by which cron has a server follow what is live in its cluster, and their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.engine.tarball import tar_archive
+from ftl.host import crontab
+from ftl.proxy.commands import adoption
+from tests.support.fake_machine import FakeMachine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CRONTAB = """#!/bin/sh
+[ "$1" = -l ] || exec cat >"$HOME/crontab"
+cat "$HOME/crontab" 2>/dev/null || { echo "no crontab for ftl"; exit 1; }
+"""
+
+DOCKER = """#!/bin/sh
+[ ! -e "$HOME/hangs" ] || sleep 60
+case "$*" in
+*"node inspect"*) echo a ;;
+*"config ls"*role=live*) echo id ;;
+*"config inspect"*) printf '"%s"' "$(cat "$HOME/live")" ;;
+*inspect*) echo "true proxy" ;;
+*exec*) echo "the proxy is ill" >&2; exit 2 ;;
+esac
+"""
+
+
+class Server:
+    """A folder that stands for a server's account."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        for name, text in {"crontab": CRONTAB, "docker": DOCKER}.items():
+            program = home / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
+        packed = gzip.compress(tar_archive({"issuer": b"a\n"}, mode=0o600))
+        (home / "live").write_text(base64.b64encode(packed).decode())
+        self.env = {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "USER": "ftl"}
+        self.log = home / ".ftl/follow.shop.log"
+
+    def write(self, *places: str) -> list[str]:
+        """Write the lines of a project; without places they go. Returns the crontab."""
+        machine = FakeMachine()
+        script = crontab.following_script(adoption())
+        asyncio.run(crontab.write_following(machine, "shop", script, places))
+        subprocess.run(
+            machine.commands[0], input=machine.inputs[0], env=self.env, capture_output=True, check=False
+        )
+        return (self.home / "crontab").read_text().splitlines()
+
+    def wake(self, line: str) -> int:
+        """What cron does at the time of a line."""
+        command = line.removeprefix("@reboot ").removeprefix("* * * * * ")
+        return subprocess.run(["sh", "-c", command], env=self.env, check=False).returncode
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """A server without a crontab."""
+    return Server(tmp_path)
+
+
+def test_the_lines_have_a_time_limit_and_a_log(server: Server) -> None:
+    """Without places they go, and the log with them; others' lines stay."""
+    (server.home / "crontab").write_text("5 4 * * * backup\n")
+    own, each, boot = server.write("ftl-proxy", "127.0.0.1:2019")
+    assert own == "5 4 * * * backup"
+    rest = (
+        'timeout -k 10 300 sh "$HOME/.ftl/follow.sh" "/var/run/docker.sock" shop ftl-proxy 127.0.0.1:2019'
+        '{} >/dev/null 2>>"$HOME/.ftl/follow.shop.log" # ftl-follow shop'
+    )
+    assert each == f"* * * * * {rest.format('')}"
+    assert boot == f"@reboot {rest.format(' boot')}"
+    server.wake(each)
+    assert server.log.exists()
+    assert server.write() == ["5 4 * * * backup"]
+    assert not server.log.exists()
+
+
+def test_what_goes_wrong_is_in_the_log_with_its_time(server: Server) -> None:
+    """The log keeps its end, and what is written to it meanwhile."""
+    line = server.write("ftl-proxy", "127.0.0.1:2019")[0]
+    assert server.wake(line) != 0
+    complaint, ended = server.log.read_text().splitlines()[-2:]
+    assert complaint == "the proxy is ill"
+    assert ended.endswith("Z follow ended with status 2")
+    server.log.write_text("old\n" * 20_000)
+    server.wake(line)
+    kept = server.log.read_text()
+    assert 32_000 < len(kept) < 40_000
+    assert kept.startswith(("old\n", "\nold", "ld\n", "d\n"))
+    assert kept.splitlines()[-2] == "the proxy is ill"
+
+
+def test_one_that_hangs_is_ended_and_gives_its_lock_back(server: Server) -> None:
+    """Deploys wait for it."""
+    line = server.write("ftl-proxy", "127.0.0.1:2019")[0].replace("timeout -k 10 300", "timeout -k 10 1")
+    (server.home / "hangs").touch()
+    assert server.wake(line) == 124
+    assert server.log.read_text().splitlines()[-1].endswith("Z follow ended with status 143")
+    lock = server.home / ".ftl/follow.shop.lock"
+    assert subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0
