@@ -1,4 +1,4 @@
-"""The script that takes certificates from the Swarm into a proxy, in a folder that stands for its volumes."""
+"""The script that takes certificates into a proxy, in a folder that stands for its volumes."""
 
 from __future__ import annotations
 

@@ -66,21 +66,21 @@ def published(
     gone = (step.services for step in _steps(stages[at:]) if isinstance(step, RemoveRoutes))
     gone_services = tuple(name for services in gone for name in services)
     said = Stage("live release", ((AnnounceLive(project, web, observed.issuer, gone_services, hosts=up),),))
-    sites = [step.site for step in steps if isinstance(step, ApplySite)] or [observed.site]
+    site = next((step.site for step in reversed(steps) if isinstance(step, ApplySite)), observed.site)
     shared: tuple[Stage, ...] = ()
-    if sites[-1] is not None and by_acme([sites[-1]]):
+    if site is not None and by_acme([site]):
         shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, hosts=up),),)),)
     return (*hold, *stages[:at], said, *stages[at:], *shared)
 
 
 def end_of_catch_up(observed: Observed) -> Stage:
-    """The stage after which no server of a cluster looks for what is live, and the Swarm has no keys of it."""
+    """The stage after which no server looks for what is live, and the Swarm has no keys."""
     proxies = tuple(view.host for view in observed.proxies if view.manager)
     return Stage("end of catch-up", ((EndCatchUp(observed.project, hosts=proxies),),))
 
 
 def _switched(stages: Sequence[Stage]) -> int:
-    """Number of the stages until all requests go where they shall, and nothing is taken back any more."""
+    """Number of the stages until requests go where they shall, and nothing is taken back."""
     numbers = [
         number
         for number, stage in enumerate(stages, 1)

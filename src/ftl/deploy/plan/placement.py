@@ -112,7 +112,7 @@ def _place(diff: Diff, change: AnyChange) -> str:
     if isinstance(change, DependencyChange):
         host = diff.project.place_of(change.dependency)
         if not host:
-            raise _gone(change.name, (change.dependency.on,))
+            raise _gone(change.name, (change.dependency.on or "",))
     else:
         host = places_of(diff, change.service)[0]
     if host in diff.observed.down:

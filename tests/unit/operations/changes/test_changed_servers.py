@@ -1,4 +1,4 @@
-"""Rollback and changes of a release that was deployed to other servers than the cluster has today."""
+"""Rollback and changes of a release that was deployed to other servers than those of today."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency
+from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
@@ -27,7 +27,6 @@ from tests.unit.operations.changes.rollback.rollback_world import image, release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ftl.config import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
@@ -73,7 +72,7 @@ def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     assert where(made, s.AnnounceLive) == [HOSTS]
     assert next(step for step in made.steps if isinstance(step, s.AnnounceLive)).proxies == HOSTS
     assert made.record is not None
-    assert [each["host"] for each in made.record.project["servers"]] == [*HOSTS]
+    assert Project.from_dict(made.record.project).servers == THREE.servers
 
 
 @pytest.mark.parametrize("before", [TWO, FOUR])

@@ -131,7 +131,7 @@ def refuse_other_kind(observed: Observed, project: Project, record: ReleaseRecor
 
 
 def on_servers(project: Project, servers: Sequence[ClusterServer]) -> Project:
-    """A recorded project on the servers of its cluster as they are today; without any as recorded.
+    """A recorded project on the servers of its cluster today; without any as recorded.
 
     Servers may have joined since, or left: the connections are to those of today.
     """
