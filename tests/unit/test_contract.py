@@ -222,6 +222,7 @@ LATER_STEP_KINDS = {
     "amend_records", "check_cron", "compact_records", "create_job", "create_service", "decide", "end_catch_up",
     "hold_catch_up", "prune_build_cache", "publish_live", "remove_images", "remove_jobs", "remove_networks",
     "remove_services", "remove_site", "remove_volumes", "set_drained", "set_hold", "set_notifications", "set_preview",
+    "share_certificates",
     "set_restart_policy", "start_services", "stop", "stop_services", "switch_jobs", "wait_tasks", "watch_release",
     "write_crontab",
 }  # fmt: skip
