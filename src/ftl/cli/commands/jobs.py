@@ -86,9 +86,12 @@ def _show(options: Options, name: str, line: LogLine) -> None:
             {"type": "job_output", "job": name, "stream": line.stream, "time": line.time, "text": line.text}
         )
         return
+    from ftl.ui.log_lines import LogLines
+
     stream = sys.stdout if line.stream == "stdout" else sys.stderr
     with writing():
-        print(line.text, file=stream, flush=True)
+        LogLines(stream, timestamps=False, prefix=False).write(name, line.time, line.text)
+        stream.flush()
 
 
 def _print(target: DeployedProject, jobs: Sequence[JobState]) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _NAMES = "{names}"
 _MAX_OUTPUT = 4 << 20
-_FOR_SHELL = re.compile(r"\|\|?|&&?|[0-9]?[<>].*|.*;|\$\(.*|`.*")
-"""Words, outside of quotes, of a command that was written for a shell."""
+_FOR_SHELL = re.compile(r"(\|\|?|&&?)|([0-9]?[<>]+).*|.*(;)|(\$\().*|(`).*", re.DOTALL)
+"""Words, outside of quotes, of a command that was written for a shell; each with its operator as the only group."""
 
 
 class SecretError(Exception):
@@ -55,7 +55,7 @@ def fetch_secrets(
     calls: dict[tuple[str, ...], _Call] = {}
     by_name: dict[str, _Call] = {}
     for secret in secrets:
-        if secret.command and not _word_for_shell(secret.command):
+        if secret.command and not _operator(secret.command):
             words = shlex.split(secret.command) if isinstance(secret.command, str) else list(secret.command)
             call = calls.setdefault(tuple(words), _Call(words, secret.timeout))
             call.names.append(secret.name)
@@ -97,13 +97,17 @@ class _Call:
         ]
 
 
-def _word_for_shell(command: str | tuple[str, ...]) -> str | None:
-    """A word of a command that only a shell understands; None: there is none, or it is a list."""
+def _operator(command: str | tuple[str, ...]) -> str | None:
+    """An operator in a command that only a shell understands; None: there is none, or it is a list.
+
+    Without the word that it is in, which may have a credential from a variable.
+    """
     if not isinstance(command, str):
         return None
     words = shlex.shlex(command, posix=False, punctuation_chars=False)
     words.whitespace_split, words.commenters = True, ""
-    return next((word for word in words if _FOR_SHELL.fullmatch(word)), None)
+    matches = (_FOR_SHELL.fullmatch(word) for word in words)
+    return next((match[match.lastindex or 0] for match in matches if match), None)
 
 
 def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping[str, str]) -> str:
@@ -114,11 +118,12 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
     """
     if call is not None:
         if call.failure is not None:
-            raise SecretError(call.failure, f"run `{shlex.join(call.argv)}` by hand in {folder}")
+            # Its arguments may have credentials from variables.
+            raise SecretError(call.failure, f"run its command, `{call.argv[0]} ...`, by hand in {folder}")
         return call.output
     if secret.command is not None:
         raise SecretError(
-            f"`{_word_for_shell(secret.command)}` is for a shell, and the command is run without one",
+            f"`{_operator(secret.command)}` is for a shell, and the command is run without one",
             "write it as `command: [sh, -c, '...']`",
         )
     if secret.file is not None:
