@@ -69,7 +69,13 @@ def _print(result: Pruned) -> None:
     put(
         f"removed {count(len(leftovers.containers), 'container')}{networks} and {count(len(images), 'image')}"
     )
-    put(f"freed {size(result.bytes_freed)} on {result.plan.server} and {size(result.bytes_freed_here)} here")
+    figures = ((result.bytes_freed, f"on {result.plan.server}"), (result.bytes_freed_here, "here"))
+    known = [f"{size(freed)} {where}" for freed, where in figures if freed is not None]
+    unknown = [where for freed, where in figures if freed is None]
+    if known:
+        put(f"freed {' and '.join(known)}")
+    if unknown:
+        put(f"how much was freed {' and '.join(unknown)} is not known: Docker did not say how much it uses")
     _put_cache(result)
 
 

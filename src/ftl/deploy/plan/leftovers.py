@@ -6,8 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.records.retention import outdated_records, unused, unused_dependency_tags
 from ftl.engine import labels
+from ftl.releases.record import release_number
+from ftl.releases.watch import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container, Image
     from ftl.releases.record import ReleaseRecord
+    from ftl.releases.watch import ReleaseWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Leftovers:
         images_here: The same on this machine.
         records: Records to be written without project and env.
         networks: Networks of the project, by its label, that no container is in and no deploy uses.
+        watch: The watch of the live release, if it goes on: what it needs to go back stays.
     """
 
     containers: tuple[Container, ...] = ()
@@ -36,6 +41,16 @@ class Leftovers:
     images_here: tuple[str, ...] = ()
     records: tuple[ReleaseRecord, ...] = ()
     networks: tuple[str, ...] = ()
+    watch: ReleaseWatch | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What stays, and why."""
+        if self.watch is None:
+            return ()
+        return (
+            f"the server watches {self.watch.release}, and may go back to {self.watch.before}: its containers stay",
+        )
 
 
 def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -> Leftovers:
@@ -49,7 +64,9 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     live = observed.live_record
     if live is None:
         return Leftovers()
-    containers = tuple(_containers(observed, live))
+    watch = _running_watch(observed)
+    oldest = release_number(watch.before) if watch is not None else live.number + 1
+    containers = tuple(_containers(observed, live, watch))
     gone = frozenset(container.id for container in containers)
     services = frozenset(_tagged_services(observed.project, (*observed.images, *local_images)))
     tags = unused(observed, services & live.services.keys(), keep=keep, removed=gone)
@@ -68,9 +85,21 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
         tags=tuple(dict.fromkeys((*tags, *only_here, *built_here))),
         images=_untagged(observed.project, observed.images, needed),
         images_here=_untagged(observed.project, local_images, frozenset()),
-        records=outdated_records(observed, keep=keep),
+        records=tuple(each for each in outdated_records(observed, keep=keep) if each.number < oldest),
         networks=tuple(_unused_networks(observed, gone)),
+        watch=watch,
     )
+
+
+def _running_watch(observed: Observed) -> ReleaseWatch | None:
+    """The watch of the live release, unless it has ended.
+
+    One that a restart of the server ended says "watching" for ever: its time is over.
+    """
+    watch = observed.watches.get(f"r{observed.live_number}")
+    if watch is None or watch.outcome != "watching" or watch.until + GRACE_SECONDS < observed.info.now:
+        return None
+    return watch
 
 
 def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:
@@ -93,10 +122,16 @@ def _kept(observed: Observed, keep: int) -> list[ReleaseRecord]:
     return live[max(0, len(live) - keep) :]
 
 
-def _containers(observed: Observed, live: ReleaseRecord) -> Iterator[Container]:
-    """Containers that get no requests: under the lock nobody is about to use them."""
+def _containers(observed: Observed, live: ReleaseRecord, watch: ReleaseWatch | None) -> Iterator[Container]:
+    """Containers that get no requests: under the lock nobody is about to use them.
+
+    While a watch goes on, those of earlier releases are what the server goes back to.
+    """
     reached = {container.id for name in live.services for container in observed.live_containers(name)}
-    yield from (container for container in observed.services if container.id not in reached)
+    for container in observed.services:
+        is_kept = watch is not None and release_of(container) < release_number(watch.release)
+        if container.id not in reached and not is_kept:
+            yield container
     yield from observed.of_role(labels.ROLE_HOOK)
     active = observed.dependencies
     yield from (

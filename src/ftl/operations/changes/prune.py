@@ -20,7 +20,6 @@ from ftl.deploy.plan.steps import (
 from ftl.deploy.plan.tracks.cleanup import refs
 from ftl.engine import labels
 from ftl.engine.local import local_url
-from ftl.engine.values import DiskUsage
 from ftl.errors import FtlError
 from ftl.operations.changes.change import open_change
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.leftovers import Leftovers
     from ftl.engine.api import Engine
-    from ftl.engine.values import Image
+    from ftl.engine.values import DiskUsage, Image
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.ssh.machine import Machine
@@ -45,15 +44,15 @@ class Pruned:
 
     Attributes:
         found: What there was to remove.
-        bytes_freed: Bytes of images that the servers have less now; 0 where they do not say.
+        bytes_freed: Bytes of images that the servers have less now; None where one of them did not say.
         bytes_freed_here: The same for this machine, its build cache included.
         build_cache_here: Bytes of build cache on this machine that no build is using.
     """
 
     plan: Plan
     found: Leftovers
-    bytes_freed: int = 0
-    bytes_freed_here: int = 0
+    bytes_freed: int | None = 0
+    bytes_freed_here: int | None = 0
     build_cache_here: int = 0
 
 
@@ -92,12 +91,35 @@ async def prune(
             emit=emit,
         )
         after = [await _usage(engine) for engine in measured]
-    freed = [max(0, was.layers - now.layers) for was, now in zip(before, after, strict=True)]
-    if not freed:
+    if request.dry_run:
         return Pruned(applied.plan, found)
-    cache = max(0, before[-1].build_cache - after[-1].build_cache) if build_cache else 0
-    images = 0 if request.server.is_local else freed[-1]
-    return Pruned(applied.plan, found, sum(freed[:-1]), images + cache, after[-1].build_cache)
+    there = [_freed(was, now) for was, now in zip(before[:-1], after[:-1], strict=True)]
+    here_now = after[-1]
+    return Pruned(
+        applied.plan,
+        found,
+        _sum(there),
+        _freed(before[-1], here_now, images=not request.server.is_local, cache=build_cache),
+        here_now.build_cache if here_now is not None else 0,
+    )
+
+
+def _freed(
+    before: DiskUsage | None, after: DiskUsage | None, *, images: bool = True, cache: bool = False
+) -> int | None:
+    """Bytes that a machine has less; None where it did not say both times."""
+    if not images and not cache:
+        return 0
+    if before is None or after is None:
+        return None
+    layers = max(0, before.layers - after.layers) if images else 0
+    return layers + (max(0, before.build_cache - after.build_cache) if cache else 0)
+
+
+def _sum(figures: Sequence[int | None]) -> int | None:
+    """The sum; None where one of them is not known."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
 
 
 def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_cache: bool = False) -> Plan:
@@ -133,6 +155,7 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_ca
         f"r{observed.live_number}",
         (),
         compact(stages),
+        notes=found.notes,
     )
 
 
@@ -146,7 +169,7 @@ async def images_here(project: str) -> list[Image]:
     return []
 
 
-async def _usage(engine: Engine) -> DiskUsage:
+async def _usage(engine: Engine) -> DiskUsage | None:
     with suppress(FtlError, TimeoutError):
         return await engine.usage(seconds=USAGE_SECONDS)
-    return DiskUsage(0, 0)
+    return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import DeployContext, LocalResources
@@ -19,13 +21,15 @@ from ftl.deploy.plan.steps import (
     StopAndRemove,
 )
 from ftl.engine import labels
-from ftl.engine.values import Endpoint, Image, Network, Volume
+from ftl.engine.values import DiskUsage, Endpoint, Image, Network, Volume
+from ftl.errors import EngineError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.prune import plan_prune
+from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
 from ftl.operations.changes.remove import Belongings, belongings, plan_remove
 from ftl.proxy.names import project_network
 from ftl.releases.record import DependencyRecord
+from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
@@ -33,6 +37,7 @@ from tests.unit.operations.changes.rollback.rollback_world import image, on_serv
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
+    from ftl.engine.api import Engine
 
 OURS = {labels.PROJECT: "shop"}
 
@@ -68,6 +73,54 @@ def test_prune_keeps_what_a_rollback_needs() -> None:
     assert all(not record.project for record in found.records)
     made = plan_prune(observed, (), keep=2)
     assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+@pytest.mark.parametrize("left", [60.0, -60.0, -600.0])
+def test_prune_keeps_what_a_watch_may_go_back_to(left: float) -> None:
+    """Containers, image and record of the release before stay; a watch that never ended is over with its time."""
+    asked = project()
+    observed = pruned(keep=1)
+    old = container(asked, "web", "r3", content="content-r3")
+    watch = ReleaseWatch("r4", "r3", "me@here", observed.info.now + left)
+    observed = replace(observed, containers=(*observed.containers, *old), watches={"r4": watch})
+    found = leftovers(observed, (), keep=1)
+    runs = left > -180
+    gone = {one.name for one in found.containers}
+    assert gone == ({"shop-web-r5"} if runs else {"shop-web-r5", "shop-web-r3"})
+    assert ("shop-web:r3" in found.tags) is not runs
+    assert {record.release for record in found.records} == ({"r1", "r2"} if runs else {"r1", "r2", "r3"})
+    notes = plan_prune(observed, (), keep=1).notes
+    assert [note.split(",")[0] for note in notes] == (["the server watches r4"] if runs else [])
+    ended = replace(observed, watches={"r4": replace(watch, outcome="passed")})
+    assert "shop-web-r3" in {one.name for one in leftovers(ended, (), keep=1).containers}
+
+
+@pytest.mark.parametrize("answers", [2, 1])
+def test_prune_does_not_invent_what_it_freed(answers: int) -> None:
+    """Where the engine does not say once how much it uses, nobody knows; it is not all that there was before."""
+
+    class Disk:
+        """An engine that answers some times."""
+
+        def __init__(self) -> None:
+            self.answers = [DiskUsage(0, 50, layers=900), DiskUsage(0, 20, layers=700)][:answers]
+
+        async def usage(self, *, seconds: float) -> DiskUsage:
+            """Take the next answer."""
+            if not self.answers:
+                raise EngineError(f"no answer within {seconds}")
+            return self.answers.pop(0)
+
+    async def scenario() -> tuple[DiskUsage | None, DiskUsage | None]:
+        engine = cast("Engine", Disk())
+        return await _usage(engine), await _usage(engine)
+
+    before, after = run(scenario())
+    freed = _freed(before, after)
+    assert freed == (200 if answers == 2 else None)
+    assert _freed(before, after, cache=True) == (230 if answers == 2 else None)
+    assert _freed(before, after, images=False) == 0
+    assert _sum([freed, 5]) == (205 if answers == 2 else None)
 
 
 def test_prune_removes_the_build_cache_of_this_machine_only_when_asked() -> None:
