@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ftl.operations.databases.sources import in_container
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -28,45 +29,83 @@ READY_SECONDS = 120.0
 
 SCRIPT_SECONDS = 60.0
 SWAP_SECONDS = 900.0
-"""Time for a script, and for one that waits until Redis has ended a save."""
+"""Time for a script, and for one that waits until Redis has ended a save, or PostgreSQL's clients are gone."""
 
 
 async def load_dump(
     session: Session, container: str, name: str, kind: DumpKind, dump: Dump, kept: str, emit: Emit
 ) -> str:
-    """Restore into a container; returns its number of tables or the like."""
+    """Restore into a container; returns its number of tables or the like.
+
+    PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
+    before that script, nothing has changed; the script goes on without us.
+
+    Args:
+        session: The server.
+        container: The database's container.
+        name: The dependency, for messages.
+        kind: The kind of the dump.
+        dump: The dump.
+        kept: What the replaced database of PostgreSQL is called afterwards; "drill" in a throwaway container.
+        emit: Receives progress events.
+
+    Raises:
+        FtlError: It failed. The hint says what became of PostgreSQL's database.
+    """
     tell = progress(name, "restore", emit)
+    mode = "drill" if kept == "drill" else "keep"
+    if kind.tool == "pg_dump":
+        words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
+        with _hint(f"the database of {name} is as it was"):
+            await dump.feed(session, words, name, tell)
+        await _swap(session, container, name, kind, mode, kept)
+        with _hint(f"the restored database has its place; the one before is `{kept}`"):
+            return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
-        await _load_redis(session, container, name, kind, dump, tell)
+        words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
+        await dump.feed(session, words, name, tell)
+        await _swap(session, container, name, kind, mode, "")
+        await await_ready(session, container, name, kind)
     else:
-        mode = "drill" if kept == "drill" else "keep"
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
         await dump.feed(session, words, name, tell)
     return await count_contents(session, container, kind)
 
 
-async def _load_redis(
-    session: Session,
-    container: str,
-    name: str,
-    kind: DumpKind,
-    dump: Dump,
-    tell: Callable[[int], None],
-) -> None:
-    """Replace the file that Redis reads at its start: it is put beside first, then one script does the rest.
+async def _swap(session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str) -> None:
+    """Give what was put beside the data its place.
 
-    Cut before that script, nothing has changed; the script goes on without us.
+    Raises:
+        FtlError: It failed, and PostgreSQL's database is as it was.
+        ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
-    words = in_container(container, "restore.sh", "put", kind.tool, "keep", str(dump.ends.size))
-    await dump.feed(session, words, name, tell)
-    swap = program(__package__, "swap.sh")
-    argv = docker_script(session.machine, swap, "ftl-restore", container, script_text("restore.sh"))
-    done = await session.machine.run(argv, timeout=SWAP_SECONDS)
+    swap, restore = program(__package__, "swap.sh"), script_text("restore.sh")
+    argv = docker_script(session.machine, swap, "ftl-restore", container, restore, kind.tool, mode, kept)
+    try:
+        done = await session.machine.run(argv, timeout=SWAP_SECONDS)
+    except FtlError as error:
+        if kind.tool == "pg_dump":
+            error.hint = (
+                f"the server may go on without FTL: where a database `{kept}` exists a minute later, the restored one "
+                f"has its place, and else the database of {name} is as it was"
+            )
+        raise
     if done.exit_code != 0:
         raise FtlError(
-            f"the restore of {name} failed", cause=done.stderr.decode("utf-8", "replace").strip() or None
+            f"the restore of {name} failed",
+            cause=done.stderr.decode("utf-8", "replace").strip() or None,
+            hint=f"the database of {name} is as it was" if kind.tool == "pg_dump" else None,
         )
-    await await_ready(session, container, name, kind)
+
+
+@contextmanager
+def _hint(text: str) -> Iterator[None]:
+    """Add a hint to errors that have none."""
+    try:
+        yield
+    except FtlError as error:
+        error.hint = error.hint or text
+        raise
 
 
 async def put_file(

@@ -115,7 +115,10 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
             try:
                 contents = await load_dump(session, container.id, request.name, kind, dump, kept, emit)
             except FtlError as error:
-                error.hint = error.hint or _way_back(request.name, kind, kept)
+                if kind.tool != "pg_dump":
+                    error.hint = (
+                        error.hint or f"`ftl restore {request.name} {kept}` brings the state before back"
+                    )
                 raise
     return Restored(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
 
@@ -137,14 +140,9 @@ async def _stored_dump(
 async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emit) -> str:
     """Keep the state before: the new name of PostgreSQL's database, or a backup's file."""
     if kind.tool == "pg_dump":
-        return f"{request.name}_{time.strftime('before_%Y%m%d_%H%M%S')}"
+        # PostgreSQL cuts longer names than 63 bytes.
+        return f"{request.name[:40]}_{time.strftime('before_%Y%m%d_%H%M%S')}"
     name = default_name(f"{request.name}-before-restore", kind)
     backup = await back_up(fleet, request.project, request.name, name, emit)
     emit(Note(f"the state before is in {backup.file}"))
     return backup.file
-
-
-def _way_back(name: str, kind: DumpKind, kept: str) -> str:
-    if kind.tool == "pg_dump":
-        return f"the database of {name} is as it was"
-    return f"`ftl restore {name} {kept}` brings the state before back"

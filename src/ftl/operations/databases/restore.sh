@@ -1,8 +1,9 @@
 # Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
 #
-# $1: "ready" (whether the database accepts clients), "restore", or "count" (prints what there is); of Redis "put" (the
-# dump beside the data) and "swap"; $2: the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database
-# of PostgreSQL is called afterwards, or the bytes of the dump of Redis.
+# $1: "ready" (whether the database accepts clients), "restore" (of PostgreSQL beside the data), or "count" (prints what
+# there is); of Redis "put" (the dump beside the data); of both "swap", which gives what lies beside the data its place; $2:
+# the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
+# the bytes of the dump of Redis.
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
 patience=60
@@ -13,10 +14,15 @@ pg_dump)
     PGPASSWORD=$(secret POSTGRES_PASSWORD)
     PGOPTIONS="-c client_min_messages=warning -c lock_timeout=${patience}s"
     export PGPASSWORD PGOPTIONS
+    # PostgreSQL cuts names after 63 bytes: one that is made of the database's own could become the database's own.
+    new=ftl_restore_$(printf %s "$database" | cksum | cut -d ' ' -f 1)
     sql() { # DATABASE [OPTION...]: stdin
         name=$1
         shift
         psql --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1 --username="$user" --dbname="$name" "$@"
+    }
+    drop() {
+        echo 'DROP DATABASE IF EXISTS :"new"' | sql template1 -v new="$new"
     }
     ;;
 mariadb-dump | mysqldump)
@@ -38,17 +44,26 @@ case "$action $tool" in
 'ready pg_dump') pg_isready --quiet --host=127.0.0.1 --username="$user" ;;
 'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
 'restore pg_dump')
-    # Beside the data: it is replaced when all is there.
-    new=${database}_ftl_restore
-    drop() {
-        echo 'DROP DATABASE IF EXISTS :"new"' | sql template1 -v new="$new"
-    }
+    # Beside the data, which `swap` replaces when all is there. Our client may be gone meanwhile, and another one be here.
+    if [ "$new" = "$database" ]; then
+        echo "the database is called $new, as a restored one would be" >&2
+        exit 1
+    fi
     drop || exit
     echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
     # A throwaway database does not have the roles that own the objects.
     if [ "$mode" = drill ]; then set -- --no-owner --no-acl; else set --; fi
     if ! pg_restore --exit-on-error --username="$user" --dbname="$new" "$@"; then
         drop
+        exit 1
+    fi
+    ;;
+'swap pg_dump')
+    restored() { # prints 1 or 0
+        echo "SELECT count(*) FROM pg_database WHERE datname = :'new'" | sql template1 -v new="$new"
+    }
+    if [ "$(restored)" = 0 ]; then
+        echo 'the restored database is gone' >&2
         exit 1
     fi
     for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -64,6 +79,11 @@ ALTER DATABASE :"new" RENAME TO :"database";
 COMMIT;
 ALTER DATABASE :"kept" ALLOW_CONNECTIONS true;
 END
+        # The names may have changed although the session ended badly.
+        if [ "$(restored)" = 0 ]; then
+            echo 'ALTER DATABASE :"kept" ALLOW_CONNECTIONS true' | sql template1 -v kept="$kept"
+            exit 0
+        fi
     done
     # A transaction in any database may have the lock, and one that was prepared has no session.
     sql template1 -v database="$database" <<'END' >&2

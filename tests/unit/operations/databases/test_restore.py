@@ -155,6 +155,7 @@ def test_postgresql_waits_a_minute_for_a_lock(tmp_path: Path) -> None:
     psql = '#!/bin/sh\necho "$PGOPTIONS" >>"$HOME/log"\n'
     database = Container(tmp_path, psql=psql, pg_restore=psql)
     database.run("restore", "pg_dump", "keep", "before")
+    database.run("swap", "pg_dump", "keep", "before")
     assert set((tmp_path / "log").read_text().splitlines()) == {
         "-c client_min_messages=warning -c lock_timeout=60s"
     }
@@ -173,7 +174,7 @@ esac
 def test_a_postgresql_that_cannot_change_the_names_is_as_it_was(tmp_path: Path) -> None:
     """It takes connections again, the restored database is gone, and the error names the client with the lock."""
     database = Container(tmp_path, psql=PSQL, pg_restore="#!/bin/sh\n")
-    done = database.run("restore", "pg_dump", "keep", "before")
+    done = database.run("swap", "pg_dump", "keep", "before")
     assert (done.returncode, b"app@10.0.0.2" in done.stderr, b"lock timeout" in done.stderr) == (
         1,
         True,
