@@ -130,7 +130,8 @@ def _examples(section: type[Any]) -> dict[str, Any]:
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     """Keys and forms that `short_forms` converts."""
     if issubclass(section, ContainerSettings):
-        hosts = {"type": "object", "additionalProperties": {"type": "string"}}
+        addresses = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}})
+        hosts = {"type": "object", "additionalProperties": addresses}
         forms = {
             "tmpfs": _or(properties["tmpfs"], {"type": "string", "pattern": "^/"}),
             "extra_hosts": _or(properties["extra_hosts"], hosts),
@@ -146,7 +147,8 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     if section is ContainerOptions:
         return {"ulimits": _or(properties["ulimits"], _limits())}
     if section is Proxy:
-        hosts = {"type": "object", "additionalProperties": {"type": "string"}}
+        addresses = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}})
+        hosts = {"type": "object", "additionalProperties": addresses}
         return {"redirects": _or(properties["redirects"], hosts)}
     if section is Project:
         nothing = _any({"type": "null"}, {"type": "object", "maxProperties": 0})

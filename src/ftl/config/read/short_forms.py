@@ -26,7 +26,7 @@ from ftl.config.models.project import (
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.labels import quoted
 from ftl.config.read.reader import ShortForm
-from ftl.config.read.single_values import build_secret, dependency
+from ftl.config.read.single_values import build_secret, dependency, host_addresses
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import SourceFile, display_path
@@ -141,7 +141,7 @@ def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
 
 
-def container_settings(_reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
+def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     """Accept Compose's other forms of settings.
 
     `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` and `files` as maps.
@@ -167,11 +167,7 @@ def container_settings(_reader: Reader, mapping: MappingNode, path: KeyPath) -> 
             changes[key] = SequenceNode((single,), single.mark)
     hosts = mapping.get("extra_hosts")
     if isinstance(hosts, MappingNode):
-        items = tuple(
-            replace(entry.value, text=f"{name}:{entry.value.text}")
-            for name, entry in hosts.entries.items()
-            if isinstance(entry.value, ScalarNode)
-        )
+        items = tuple(host_addresses(reader, hosts))
         changes["extra_hosts"] = SequenceNode(items, hosts.mark)
     return mapping.replace(changes)
 

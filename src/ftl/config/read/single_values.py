@@ -1,8 +1,9 @@
-"""Short forms that are single values: build secrets and dependencies."""
+"""Short forms that are single values: build secrets, dependencies and addresses of hosts."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.references import split
@@ -10,11 +11,11 @@ from ftl.common.suggestions import closest_match
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.labels import quoted
 from ftl.config.values.scalars import InvalidValue, image
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, describe_kind
 from ftl.databases import PRESETS, Database, preset_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import Mark
@@ -100,3 +101,15 @@ def _literal(texts: Mapping[str, str], mark: Mark) -> MappingNode:
 
 def _scalar(text: str, mark: Mark) -> ScalarNode:
     return ScalarNode(text, mark, literal=True)
+
+
+def host_addresses(reader: Reader, hosts: MappingNode) -> Iterator[ScalarNode]:
+    """`NAME:ADDRESS` for each address; Compose has one or a list of them."""
+    for name, entry in hosts.entries.items():
+        for value in entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,):
+            if isinstance(value, ScalarNode):
+                yield replace(value, text=f"{name}:{value.text}")
+            else:
+                reader.report(
+                    value.mark, f"an address of {quoted(name)} must be a text, not {describe_kind(value)}"
+                )

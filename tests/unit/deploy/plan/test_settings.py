@@ -12,6 +12,7 @@ from ftl.config.models.field_types import keys_of
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
 from ftl.engine.calls import body
 from ftl.engine.specs import ContainerFile
+from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +97,16 @@ def test_a_dependency_may_have_a_command(tmp_path: Path) -> None:
     made = project(tmp_path, "command", "redis-server --appendonly yes")
     spec = dependency_container(made, made.dependencies[0]).spec
     assert spec.command == ("redis-server", "--appendonly", "yes")
+
+
+def test_a_host_may_have_several_addresses(tmp_path: Path) -> None:
+    """A list of them as in Compose; what is no address is reported."""
+    made = project(tmp_path, "extra_hosts", "{db: [203.0.113.7, '2001:db8::7'], a: 203.0.113.8}")
+    spec = dependency_container(made, made.dependencies[0]).spec
+    hosts = ("db:203.0.113.7", "db:2001:db8::7", "a:203.0.113.8")
+    assert field(body.container(spec, log_driver="json-file"), "HostConfig.ExtraHosts") == list(hosts)
+    with pytest.raises(ConfigError, match="an address of `db` must be a text, not a mapping"):
+        project(tmp_path, "extra_hosts", "{db: [{ip: 203.0.113.7}]}")
 
 
 def test_files_reach_the_container_with_their_content(tmp_path: Path) -> None:

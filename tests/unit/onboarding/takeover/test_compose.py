@@ -66,6 +66,14 @@ def verdicts(report: TakeoverReport) -> dict[str, Verdict]:
     return {row.key: row.verdict for row in report.rows}
 
 
+def test_every_address_of_a_host_is_taken_over(tmp_path: Path) -> None:
+    """Compose has one, or a list of them."""
+    hosts = "{db: [203.0.113.7, 203.0.113.8], a: 203.0.113.9}"
+    project, report = taken(tmp_path, f"services:\n  web:\n    image: x:1\n    extra_hosts: {hosts}\n")
+    assert service(project).extra_hosts == ("db:203.0.113.7", "db:203.0.113.8", "a:203.0.113.9")
+    assert verdicts(report)["services.web.extra_hosts"] is Verdict.TAKEN
+
+
 @pytest.mark.parametrize("text", COMPOSE.values(), ids=list(COMPOSE))
 def test_what_is_written_is_valid_and_every_key_has_a_verdict(tmp_path: Path, text: str) -> None:
     """The result loads, and each key of each service has a row, with a reason unless it is taken over."""

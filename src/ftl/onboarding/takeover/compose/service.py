@@ -93,7 +93,11 @@ def _same(conversion: ComposeConversion, key: str, node: Node) -> None:
     if isinstance(plain, str) and key in _ONE_OR_MORE:
         plain = [plain]
     if key == "extra_hosts" and isinstance(plain, dict):
-        plain = [f"{host}:{address}" for host, address in plain.items()]
+        plain = [
+            f"{host}:{address}"
+            for host, addresses in plain.items()
+            for address in (addresses if isinstance(addresses, list) else [addresses])
+        ]
     elif key == "extra_hosts" and isinstance(plain, list):
         plain = [str(item).replace("=", ":", 1) for item in plain]
     elif key == "tmpfs" and isinstance(plain, list):
