@@ -6,6 +6,7 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab import images
@@ -13,7 +14,6 @@ from lab.server import docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from lab.servers import Server
 
@@ -153,17 +153,22 @@ class Store:
             wrong.append(f"there is no {DATABASES[data].file} after a backup")
         self._in(data, DATABASES[data].tidy)
         wrong += [f"left in {data}: {line}" for line in self._in(data, DATABASES[data].strays).splitlines()]
-        for kept in self.project.folder.glob(f"{data}-before-restore-*"):
+        for kept in self._kept_dumps(data):
             if not kept.name.endswith(".partial"):
                 kept.unlink()  # on purpose: the state before
         return wrong + self._strays_here()
+
+    def _kept_dumps(self, data: Data) -> list[Path]:
+        """Dumps of the state before a restore, which are made in the user's state folder."""
+        folder = Path(self.project.environment["XDG_STATE_HOME"]) / "ftl" / "backups"
+        return list(folder.rglob(f"{data}-before-restore-*"))
 
     def _full(self, data: Data) -> str:
         return f"{ROWS}|{ROWS * (ROWS + 1) // 2}" if data == "db" else str(ROWS)
 
     def _wrong_dumps(self, data: Data) -> list[str]:
         """Dumps with a final name that lack rows."""
-        files = [self.project.folder / DATABASES[data].file, *self.project.folder.glob(f"{data}-before-*")]
+        files = [self.project.folder / DATABASES[data].file, *self._kept_dumps(data)]
         wrong = []
         for file in files:
             if not file.exists() or file.name.endswith(".partial"):

@@ -36,6 +36,7 @@ DOCKERIGNORE = """\
 !.env.example
 ftl.yaml
 ftl.*.yaml
+*-before-restore-*
 """
 """Lines of every `.dockerignore`."""
 

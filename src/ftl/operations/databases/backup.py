@@ -147,10 +147,26 @@ def _path(file: str | None, name: str) -> Path:
 
 
 def state_folder() -> Path:
-    """Folder of the backups that a deploy makes, in the user's state directory."""
+    """Folder of the backups that FTL makes by itself, in the user's state directory."""
     from platformdirs import user_state_path
 
     return user_state_path("ftl") / "backups"
+
+
+def project_folder(project: str) -> Path:
+    """Folder of the backups that FTL makes of a project by itself; only the user reads it.
+
+    Not the project's own one: a build would send a dump to the image.
+
+    Raises:
+        FtlError: It cannot be made.
+    """
+    folder = state_folder() / project
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FtlError(f"{folder} cannot be made", cause=error.strerror or str(error)) from error
+    return folder
 
 
 def default_name(name: str, kind: DumpKind) -> str:

@@ -16,7 +16,7 @@ from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.steps import ServiceStep
 from ftl.events import Note
-from ftl.operations.databases.backup import back_up, dump_kind, state_folder
+from ftl.operations.databases.backup import back_up, dump_kind, project_folder
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
@@ -65,12 +65,10 @@ def with_backups(backend: Backend) -> Backend:
 
 @RUNNERS.runs(BackUp)
 async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
-    """Back it up. Not into the project's folder: a build would send the dump to the image."""
+    """Back it up into the user's state folder."""
     project, name = context.project, step.service
     session, container = await select_container(context.fleet, project.name, name, servers=project.servers)
     if await dump_kind(session, container) is None:  # a cache, or a queue
         return
-    folder = state_folder() / project.name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    backup = await back_up(context.fleet, project, name, str(folder), context.emit)
+    backup = await back_up(context.fleet, project, name, str(project_folder(project.name)), context.emit)
     context.emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))

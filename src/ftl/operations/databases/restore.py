@@ -13,7 +13,7 @@ from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.databases.backup import STDOUT, back_up, default_name, detect
+from ftl.operations.databases.backup import STDOUT, back_up, default_name, detect, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
 from ftl.operations.databases.dumps import check_whole
 from ftl.operations.databases.load import load_dump
@@ -79,7 +79,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
     """Restore a dependency from a dump.
 
     PostgreSQL is restored beside its database, which then changes names with the new one. Of all others a backup is
-    made first, in a file here.
+    made first, in the user's state folder here.
 
     Raises:
         FtlError: The file is no whole dump of this database, or the restore failed.
@@ -142,7 +142,7 @@ async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emi
     if kind.tool == "pg_dump":
         # PostgreSQL cuts longer names than 63 bytes.
         return f"{request.name[:40]}_{time.strftime('before_%Y%m%d_%H%M%S')}"
-    name = default_name(f"{request.name}-before-restore", kind)
-    backup = await back_up(fleet, request.project, request.name, name, emit)
+    file = project_folder(request.project.name) / default_name(f"{request.name}-before-restore", kind)
+    backup = await back_up(fleet, request.project, request.name, str(file), emit)
     emit(Note(f"the state before is in {backup.file}"))
     return backup.file

@@ -22,8 +22,8 @@ from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.databases import deploy_backup
-from ftl.operations.databases.deploy_backup import BackUp, with_backups
+from ftl.operations.databases import backup
+from ftl.operations.databases.deploy_backup import RUNNERS, BackUp, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.cluster import ASKED as CLUSTER
@@ -85,7 +85,7 @@ def test_a_dump_that_fails_ends_the_deploy(
     fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing after it is done. Its file is in the user's folder, which nobody else reads; a cache has none."""
-    monkeypatch.setattr(deploy_backup, "state_folder", lambda: tmp_path / "backups")
+    monkeypatch.setattr(backup, "state_folder", lambda: tmp_path / "backups")
     machine, engine = FakeMachine(), FakeEngine(images=["db"])
     machine.answers = [
         (("sh detect",), Answer(0, b"pg_dump\n")),
@@ -103,7 +103,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
         )
-        await Executor(made, Runners(deploy_backup.RUNNERS), context).run()
+        await Executor(made, Runners(RUNNERS), context).run()
 
     if fails:
         with pytest.raises(FtlError, match="the backup of db failed") as caught:

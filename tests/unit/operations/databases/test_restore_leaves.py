@@ -1,4 +1,4 @@
-"""Restores of PostgreSQL: the names of its databases, and what a cut leaves."""
+"""What a restore leaves: the names of databases, the state before, and what a cut leaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from ftl.errors import ServerError
 from tests.support.fake_machine import Answer
-from tests.unit.operations.databases.test_restore import Container, DatabaseServer
+from tests.unit.operations.databases.test_restore import RDB, Container, DatabaseServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,5 +62,27 @@ def test_a_lost_connection_says_what_became_of_postgresql(
             await stage.restore()
         assert (caught.value.hint or "").startswith(hint)
         assert len([script for script in stage.scripts if script.startswith("ftl-restore")]) == swaps
+
+    asyncio.run(scenario())
+
+
+def test_the_state_before_is_kept_outside_of_the_projects_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build would send a dump there into the image."""
+    state, work = tmp_path / "state", tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    monkeypatch.chdir(work)
+
+    async def scenario() -> None:
+        stage = DatabaseServer(work, "redis-cli", RDB)
+        stage.machine.answer("sh redis-cli", answer=Answer(stdout=RDB))
+        done = await stage.restore()
+        (kept,) = (state / "ftl" / "backups" / "shop").iterdir()
+        assert (done.kept, kept.read_bytes()) == (str(kept), RDB)
+        assert kept.name.startswith("db-before-restore-")
+        assert kept.parent.stat().st_mode & 0o777 == 0o700
+        assert [path.name for path in work.iterdir()] == ["db.dump"]
 
     asyncio.run(scenario())
