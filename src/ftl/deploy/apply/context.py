@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.transfer import ReadAhead, Sender, TransferQueue, TransferResult
+    from ftl.releases.record import KeptLine
     from ftl.ssh.machine import Machine
 
 
@@ -220,6 +221,7 @@ class DeployContext:
         images: Service or dependency -> its image on the server, once it is there.
         moved: Server -> traffic of all images to it.
         created: Name -> ID of the containers that this run created.
+        hook_lines: The last lines of hooks' containers, which are removed at once.
         stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
         settled_at: ID -> when a container has run for long enough, by the event loop's clock.
@@ -239,6 +241,7 @@ class DeployContext:
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     moved: dict[str, Traffic] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
+    hook_lines: list[KeptLine] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)

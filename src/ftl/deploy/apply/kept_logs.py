@@ -1,8 +1,12 @@
-"""The last lines of a failed release's containers, read before they are removed."""
+"""The last lines of a failed release's containers, read before they are removed.
+
+A hook's container is removed when it ends, so the runner of hooks notes its lines as they come (`note_hook`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,9 +16,11 @@ from ftl.errors import FtlError
 from ftl.releases.record import KeptLine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container
+    from ftl.engine.values import Container, LogLine
 
 LINES = 100
 """Lines that are kept of a container."""
@@ -27,15 +33,15 @@ TOTAL = 400
 
 SECONDS = 10.0
 
-_ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY, labels.ROLE_HOOK)
+_ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
 
 
 async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
     """The last lines of the containers that this run created, by time.
 
-    Empty where the server does not answer.
+    Those of hooks alone where the server does not answer.
     """
-    lines: list[KeptLine] = []
+    lines = list(context.hook_lines)
     with suppress(FtlError, TimeoutError):
         async with asyncio.timeout(SECONDS):
             project = context.project.name
@@ -50,6 +56,12 @@ async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
     return tuple(sorted(lines, key=lambda line: line.time)[-TOTAL:])
 
 
+def note_hook(context: DeployContext, service: str, container: str, lines: Iterable[LogLine]) -> None:
+    """Keep the last lines of a hook's container, which is about to be removed."""
+    name = container.removeprefix(f"{context.project.name}-")
+    context.hook_lines += [_kept(service, name, line) for line in deque(lines, maxlen=LINES)]
+
+
 async def _lines_of(engine: Engine, project: str, container: Container) -> list[KeptLine]:
     if container.labels.get(labels.ROLE) not in _ROLES:
         return []
@@ -57,5 +69,9 @@ async def _lines_of(engine: Engine, project: str, container: Container) -> list[
     name = container.name.removeprefix(f"{project}-")
     with suppress(FtlError):  # its log cannot be read
         lines = [line async for line in engine.logs(container.id, tail=LINES)]
-        return [KeptLine(service, name, line.stream, line.time, line.text[:CHARACTERS]) for line in lines]
+        return [_kept(service, name, line) for line in lines]
     return []
+
+
+def _kept(service: str, container: str, line: LogLine) -> KeptLine:
+    return KeptLine(service, container, line.stream, line.time, line.text[:CHARACTERS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ftl.aio import shielded
 from ftl.child import lines_of
 from ftl.common.figures import duration
 from ftl.config import env_files, read_variables
+from ftl.deploy.apply.kept_logs import LINES, note_hook
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
 from ftl.deploy.plan.steps import RunHook
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.deploy.apply.context import DeployContext
+    from ftl.engine.values import LogLine
 
 RUNNERS = Runners()
 
@@ -54,7 +57,7 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
 
 async def _run_remote(context: DeployContext, step: RunHook) -> None:
     """Run a hook in a container of its own, created from the new image, and remove that whatever happens."""
-    lines: list[str] = []
+    lines: deque[LogLine] = deque(maxlen=LINES)
     container = ""
     try:
         async with asyncio.timeout(step.timeout):
@@ -69,15 +72,16 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
                     hint=_NO_SHELL if isinstance(step.command, str) else None,
                 ) from error
             async for line in context.engine.logs(container, follow=True):
-                lines.append(line.text)
+                lines.append(line)
                 context.emit(HookOutput(step.service, step.hook, line.text))
             status = await context.engine.wait(container)
     except TimeoutError:
-        raise _late(step, lines) from None
+        raise _late(step, [line.text for line in lines]) from None
     finally:
+        note_hook(context, step.service, step.container, lines)
         await shielded(_remove(context, step))
     if status != 0:
-        raise _failed(step, f"it ended with status {status}", lines, status=status)
+        raise _failed(step, f"it ended with status {status}", [line.text for line in lines], status=status)
 
 
 async def _create(context: DeployContext, step: RunHook, image: str) -> str:

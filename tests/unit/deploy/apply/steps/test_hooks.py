@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.kept_logs import LINES, last_lines
 from ftl.deploy.apply.steps import hooks
 from ftl.deploy.plan.steps import RunHook
 from ftl.engine.specs import ContainerSpec
@@ -25,6 +27,7 @@ from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
     from ftl.events import Event
+    from ftl.releases.record import KeptLine
 
 HOOK = "shop-web-r2-pre"
 
@@ -96,3 +99,21 @@ def _is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_last_lines_of_a_hook_are_kept_although_its_container_is_gone(status: int) -> None:
+    """With the record of a release that fails, be it by this hook or after it; `ftl logs --release` shows them."""
+    engine = FakeEngine(images=["shop-web:r2"])
+    engine.behaviors["shop-web:r2"] = Behavior(status, 0.5, tuple(f"line {n}" for n in range(LINES + 5)))
+    made = context(engine, [])
+
+    async def scenario() -> tuple[KeptLine, ...]:
+        with suppress(HookFailed):
+            await hooks.run_hook(made, hook("remote", "migrate"))
+        return await last_lines(made)
+
+    lines = run(scenario())
+    assert engine.by_name == {}
+    assert (len(lines), lines[-1].text) == (LINES, f"line {LINES + 4}")
+    assert {(line.service, line.container) for line in lines} == {("web", "web-r2-pre")}
