@@ -1,7 +1,8 @@
 """Redact the values of secrets in everything that FTL prints.
 
-A value also appears in other forms: quoted in a URL, as base64, escaped in JSON. `sanitize` and the writers of JSON
-call `redacted`, so that no other code has to think of it.
+A value also appears in other forms: quoted in a URL, a shell or HTML, escaped in JSON, as base64. Programs differ in
+which characters they escape, so a pattern accepts each of them in any way. `sanitize` and the writers of JSON call
+`redacted`, so that no other code has to think of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -19,6 +21,15 @@ MASK = "********"
 SHORTEST = 4
 """Shorter values are not redacted: every other word would be."""
 
+LONGEST = 2000
+"""Longer values are redacted in the usual forms alone: a pattern for each of their characters would take long."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]")
+"""Characters that nobody escapes."""
+
+_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
+
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -28,7 +39,7 @@ def redact(values: Iterable[str]) -> None:
     global _pattern
     _known.update(form for value in values for form in _forms(value))
     if _known:
-        _pattern = re.compile("|".join(re.escape(form) for form in sorted(_known, key=len, reverse=True)))
+        _pattern = re.compile("|".join(map(_any_way, sorted(_known, key=len, reverse=True))))
 
 
 def redacted(text: str) -> str:
@@ -65,15 +76,66 @@ def forget() -> None:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value, its lines (output is by lines), and their encodings."""
+    """The value, its lines (output is by lines), and their encodings as a whole."""
     lines = [line.strip() for line in value.splitlines()] if len(value.splitlines()) > 1 else []
     for text in (value.strip(), *(line for line in lines if len(line) >= 2 * SHORTEST)):
         if len(text) < SHORTEST:
             continue
         yield text
-        yield from {quote(text, safe=""), quote(text), quote_plus(text)}
-        yield from {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        if len(text) > LONGEST:
+            yield from {quote(text, safe=""), quote(text), quote_plus(text)}
+            yield from {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         yield from _base64(text.encode(errors="surrogateescape"))
+
+
+def _any_way(form: str) -> str:
+    """A pattern for a text with each of its characters escaped in any way, or not.
+
+    Each branch begins with a literal, so that `re` looks only at places where one of them could be.
+    """
+    if len(form) > LONGEST:
+        return re.escape(form)
+    rest = "".join(
+        character
+        if _PLAIN.fullmatch(character) and character != "."
+        else f"(?:{'|'.join(_escapes(character))})"
+        for character in form[1:]
+    )
+    return "|".join(first + rest for first in _escapes(form[0]))
+
+
+@cache
+def _escapes(character: str) -> tuple[str, ...]:
+    """Patterns for a character: itself, in a URL, in JSON and other strings, in HTML, in a shell."""
+    itself = re.escape(character)
+    if _PLAIN.fullmatch(character):
+        return (itself,)
+    code = ord(character)
+    url = "".join(f"%{_hex(byte, 2)}" for byte in character.encode(errors="surrogateescape"))
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    json_text = "".join(
+        rf"\\{{1,3}}u{_hex(int.from_bytes(units[at : at + 2], 'big'), 4)}" for at in range(0, len(units), 2)
+    )
+    ways = [itself, url, json_text, rf"&\#0*{code};", rf"&\#[xX]0*{_hex(code, 1)};"]
+    if code < 0x80:
+        ways += [rf"\\{{1,3}}{itself}", rf"\\{{1,3}}x{_hex(code, 2)}"]
+    if character in _NAMES:
+        ways.append(f"&{_NAMES[character]};")
+    if character in _LETTERS:
+        ways.append(rf"\\{{1,3}}{_LETTERS[character]}")
+    if character == " ":
+        ways.append(r"\+")
+    if character == "'":
+        ways += [r"'\"'\"'", r"'\\''"]
+    # The longest first: of `\\` for one backslash both belong to it.
+    return tuple(sorted(ways, key=len, reverse=True))
+
+
+def _hex(number: int, digits: int) -> str:
+    """A pattern for a number in hexadecimal, in any case."""
+    return "".join(
+        f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{number:0{digits}x}"
+    )
 
 
 def _base64(value: bytes) -> Iterator[str]:

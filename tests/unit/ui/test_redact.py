@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -43,6 +46,57 @@ def test_every_form_is_masked_in_every_text(form: str) -> None:
     for show in (escaped, printable):
         assert form not in show(f"before {form} after")
         assert "before ******** after" in show(f"before {form} after").replace("=", "")
+
+
+HARD = """p<q>'r"s&t/u!v(w)x*y$z+a,b;c=d:e@f\\g%h~i j"""
+EXCEPT = "-_.!~*'()"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        quote(HARD, safe=EXCEPT),
+        quote(HARD, safe="$&+,;=-_.~"),
+        re.sub("%..", lambda found: found[0].lower(), quote(HARD, safe="")),
+        json.dumps(HARD)[1:-1].replace("<", r"\u003c").replace(">", r"\u003E").replace("&", r"\u0026"),
+        json.dumps(HARD)[1:-1].replace("/", r"\/"),
+        json.dumps(json.dumps(HARD))[3:-3],
+        html.escape(HARD),
+        html.escape(HARD).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        shlex.quote(HARD)[1:-1],
+        HARD.replace("'", "'\\''"),
+        re.sub(r"(\W)", r"\\\1", HARD),
+        base64.b64encode(b"\xff\xff" + HARD.encode() * 2).decode().replace("/", r"\/"),
+    ],
+    ids=[
+        "javascript",
+        "userinfo",
+        "lower",
+        "go",
+        "php",
+        "twice",
+        "html",
+        "php-html",
+        "shlex",
+        "shell",
+        "bash",
+        "b64",
+    ],
+)
+def test_a_value_is_masked_however_a_program_escapes_it(form: str) -> None:
+    """Libraries differ in the characters that they escape, and in the case of the digits."""
+    redact.redact([HARD, HARD * 2])
+    shown = redact.redacted(f"<a>{form}</a>")
+    assert redact.MASK in shown
+    assert len(shown) < 40
+
+
+def test_what_is_not_the_value_stays() -> None:
+    """A pattern that is too wide would mask other words."""
+    redact.redact(["ab/cd.ef"])
+    for text in ("ab/cdxef", "ab\\cd.ef", "ab%2Gcd.ef", "abcd.ef", "ab//cd.ef", "ab%30cd.ef"):
+        assert redact.redacted(text) == text
+    assert redact.redacted(r"ab\/cd.ef ab%2fcd.ef") == f"{redact.MASK} {redact.MASK}"
 
 
 @pytest.mark.parametrize("before", ["", "u:", "me:", "you:"])
