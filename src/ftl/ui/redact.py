@@ -22,7 +22,7 @@ SHORTEST = 4
 """Shorter values are not redacted: every other word would be."""
 
 LONGEST = 2000
-"""Longer values are redacted in the usual forms alone: a pattern for each of their characters would take long."""
+"""Longer values are redacted in the usual forms alone, for the sake of the pattern's size."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 """Characters that nobody escapes."""

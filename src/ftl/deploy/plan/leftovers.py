@@ -45,7 +45,7 @@ class Leftovers:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What stays, and why."""
+        """Sentences about leftovers that stay."""
         if self.watch is None:
             return ()
         return (

@@ -29,7 +29,7 @@ READY_SECONDS = 120.0
 
 SCRIPT_SECONDS = 60.0
 SWAP_SECONDS = 900.0
-"""Time for a script, and for one that waits until Redis has ended a save, or PostgreSQL's clients are gone."""
+"""Time for a script, and for one that waits for a save of Redis or clients of PostgreSQL."""
 
 
 async def load_dump(
