@@ -362,7 +362,7 @@ class Count(Nothing):
     async def client(self, exchange: Exchange, chunk: bytes) -> bytes:
         if chunk.startswith((b"GET ", b"POST ", b"DELETE ")):
             path = exchange.request.split(" ")[1].partition("?")[0]
-            self.paths.append(re.sub(r"^/v[0-9.]+/", "", path))
+            self.paths.append(re.sub(r"^/(v[0-9.]+/)?", "", path))
         return chunk
 
 
