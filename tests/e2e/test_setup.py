@@ -100,7 +100,7 @@ def test_a_bare_server_is_made_ready_for_deploys(
     address = bare.address
     assert answers(prober, address, 80)
     assert all(passes(prober, address, port) for port in (22, 80, 443))
-    assert not answers(prober, address, 8099)
+    assert not answers(prober, address, 8099), bare.run("iptables", "-S").stdout.decode()
     app.service()["forwards"] = ["8098:8000"]
     app.deploy().ok()
     assert answers(prober, address, 8098)
