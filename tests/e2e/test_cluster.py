@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from lab.load import Load, Request, Target
 from tests.e2e.support.echo import free_port
-from tests.e2e.support.project import DOCKERFILE, unique
+from tests.e2e.support.project import unique
 from tests.e2e.support.swarm import form_swarm
+from tests.e2e.support.three_servers import ClusterProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lab.servers import Lab, Server
-    from tests.harness import Outcome, Project
+    from tests.harness import Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.server]
-
-
-@dataclass
-class ClusterProject:
-    """A project with one service on three servers."""
-
-    project: Project
-    servers: list[Server]
-    name: str
-    config: dict[str, Any]
-
-    @property
-    def domain(self) -> str:
-        """The project's domain."""
-        return f"{self.name}.example.com"
-
-    def deploy(self, text: str) -> Outcome:
-        """Deploy a version whose answer is `text`."""
-        files = {"app/Dockerfile": DOCKERFILE, "app/www/index.html": text}
-        self.project.write({**files, "ftl.yaml": json.dumps(self.config)})
-        return self.project.run("deploy", "--json")
-
-    def get(self, server: Server) -> tuple[int, str]:
-        """Request from outside, at one of the servers."""
-        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
-        try:
-            connection.request("GET", "/", headers={"Host": self.domain})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
 
 
 @pytest.fixture

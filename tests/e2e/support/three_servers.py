@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.support.project import DOCKERFILE, unique
+from tests.e2e.support.swarm import form_swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ClusterProj
     name = unique("clu")
     servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
     try:
-        _form_swarm(servers, name)
+        form_swarm(servers, name)
         sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
         web = {
             "name": "web",
@@ -76,20 +77,3 @@ def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ClusterProj
     finally:
         for server in servers:
             lab.remove(server.name)
-
-
-def _form_swarm(servers: list[Server], project: str) -> None:
-    first = servers[0]
-    first.docker("swarm", "init", "--advertise-addr", first.address)
-    token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
-    for server in servers[1:]:
-        server.docker(
-            "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
-        )
-    for server in servers:
-        node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
-        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
-        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
-    labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
-    overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
-    first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")
