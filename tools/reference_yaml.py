@@ -159,8 +159,8 @@ def _noun(field_type: FieldType) -> str:
 
 
 def _default(section: type[Any], name: str, key: Key) -> str:
-    if key.default is not None:
-        return key.default
+    if key.default_text is not None:
+        return key.default_text
     if key.required:
         return "**required**"
     value = next(item.default for item in fields(section) if item.name == name)

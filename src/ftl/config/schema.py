@@ -70,7 +70,7 @@ def _defaults(section: type[Any]) -> dict[str, Any]:
 
 
 def _property(key: Key, definitions: dict[str, Any]) -> dict[str, Any]:
-    text = key.description if key.default is None else f"{key.description} Default: {key.default}."
+    text = key.description if key.default_text is None else f"{key.description} Default: {key.default_text}."
     accepted = _accepted(key.type, definitions)
     if not key.required:
         accepted = _any(accepted, {"type": "null"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.common.references import split
@@ -34,7 +33,7 @@ _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Secrets(Section):
-    secrets: tuple[Secret, ...] = field(default=(), metadata=key(ListOf(Nested(Secret)), ""))
+    secrets: tuple[Secret, ...] = key(ListOf(Nested(Secret)), "", ())
 
 
 class ProjectSecrets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Scalar, key
+from ftl.config.models.field_types import Scalar, key, key_metadata
 from ftl.config.models.section import Section
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
@@ -31,19 +31,16 @@ SERVER_FOLDER = Scalar("path", _folder, {"type": "string", "pattern": "^/[^:]*$"
 class ScheduledBackup(Section):
     """`backups[]:` a dump of a dependency that the server makes on a schedule, and keeps."""
 
-    dependency: str = field(metadata=key(field_types.NAME, "The database to back up."))
+    dependency: str = field(metadata=key_metadata(field_types.NAME, "The database to back up."))
     schedule: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.SCHEDULE,
             "Minute, hour, day of month, month and day of week in UTC, as in crontab(5): `15 3 * * *`.",
         )
     )
-    keep: int = field(
-        default=7, metadata=key(field_types.COUNT, "Number of backups that stay; older ones are removed.")
-    )
-    path: str = field(
-        default="/var/backups/ftl",
-        metadata=key(SERVER_FOLDER, "Folder on the server; a folder in it has the project's name."),
+    keep: int = key(field_types.COUNT, "Number of backups that stay; older ones are removed.", 7)
+    path: str = key(
+        SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", "/var/backups/ftl"
     )
 
     @property

@@ -7,13 +7,15 @@ so that the three cannot disagree.
 from __future__ import annotations
 
 from dataclasses import MISSING, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.values import addresses, bindings, container, scalars
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Key:
         optional: May be missing although the model has no default for it: FTL finds the value elsewhere.
         required: Must be in the file. `keys_of` sets it for every key that has no default and is not optional.
         sensitive: May contain a secret: values of variables in it are masked where the project is shown.
-        default: The default as the reference describes it, if the model's says too little.
+        default_text: The default as the reference describes it, if the model's says too little.
     """
 
     type: FieldType
@@ -89,19 +91,39 @@ class Key:
     optional: bool = False
     required: bool = False
     sensitive: bool = False
-    default: str | None = None
+    default_text: str | None = None
 
 
 def key(
     type: FieldType,  # noqa: A002 -- as the attribute
     description: str,
+    default: T,
+    *,
+    sensitive: bool = False,
+    default_text: str | None = None,
+) -> T:
+    """A field that is a key of ftl.yaml, under the field's name, with a default."""
+    return field(
+        default=default,
+        metadata=key_metadata(type, description, sensitive=sensitive, default_text=default_text),
+    )
+
+
+def string_map(description: str, *, sensitive: bool = False) -> dict[str, str]:
+    """A field that is a key with names and texts, without any by default."""
+    return field(default_factory=dict, metadata=key_metadata(StringMap(), description, sensitive=sensitive))
+
+
+def key_metadata(
+    type: FieldType,  # noqa: A002 -- as the attribute
+    description: str,
     *,
     optional: bool = False,
     sensitive: bool = False,
-    default: str | None = None,
+    default_text: str | None = None,
 ) -> dict[str, Key]:
-    """Dataclass metadata that makes a field a key of ftl.yaml, under the field's name."""
-    return {"key": Key(type, description, optional, False, sensitive, default)}
+    """Metadata of a field that is a key of ftl.yaml; alone for a key without a default."""
+    return {"key": Key(type, description, optional, False, sensitive, default_text)}
 
 
 TEXT = Scalar("text")

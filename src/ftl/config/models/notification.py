@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Literal, get_args
 
 from ftl.common.suggestions import closest_match
-from ftl.config.models.field_types import ListOf, Nested, Scalar, key
+from ftl.config.models.field_types import ListOf, Nested, Scalar, key, key_metadata
 from ftl.config.models.section import Section
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
@@ -85,21 +85,19 @@ class Notification(Section):
 
     url: str = field(
         repr=False,
-        metadata=key(
+        metadata=key_metadata(
             NOTIFICATION_URL,
             "`https://` (or `http://`): a webhook, which gets a POST with JSON. Other schemes are those of apprise, "
             "with the extra `ftl-deploy[notify]`. Write `${NAME}`, not the URL itself.",
             sensitive=True,
         ),
     )
-    events: tuple[NotificationEvent, ...] | None = field(
-        default=None,
-        metadata=key(
-            ListOf(EVENT),
-            "What it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
-            "`certificate`, which the server sends by itself.",
-            default="all that its URL can get",
-        ),
+    events: tuple[NotificationEvent, ...] | None = key(
+        ListOf(EVENT),
+        "What it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
+        "`certificate`, which the server sends by itself.",
+        None,
+        default_text="all that its URL can get",
     )
 
     @property
@@ -123,6 +121,6 @@ class Notification(Section):
 class Notifications(Section):
     """The file without its other sections, for commands that read no more of it."""
 
-    notify: tuple[Notification, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Notification, "url")), "The places that get messages.")
+    notify: tuple[Notification, ...] = key(
+        ListOf(Nested(Notification, "url")), "The places that get messages.", ()
     )

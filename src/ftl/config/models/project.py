@@ -13,7 +13,7 @@ from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
-from ftl.config.models.field_types import ListOf, Nested, key
+from ftl.config.models.field_types import ListOf, Nested, key, key_metadata
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret
@@ -78,18 +78,17 @@ class ProjectInfo(Section):
     """`project:` name, domain and contact of the project."""
 
     name: str = field(
-        metadata=key(field_types.NAME, "Part of the names of all images, containers, networks and volumes.")
+        metadata=key_metadata(
+            field_types.NAME, "Part of the names of all images, containers, networks and volumes."
+        )
     )
-    domain: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.DOMAIN,
-            "Host name of the routes without `host`; also the server's address if `server.host` is not given.",
-        ),
+    domain: str | None = key(
+        field_types.DOMAIN,
+        "Host name of the routes without `host`; also the server's address if `server.host` is not given.",
+        None,
     )
-    email: str | None = field(
-        default=None,
-        metadata=key(field_types.EMAIL, "Contact address for the authority that issues the certificates."),
+    email: str | None = key(
+        field_types.EMAIL, "Contact address for the authority that issues the certificates.", None
     )
 
 
@@ -108,76 +107,58 @@ class Project(Section):
         marks: Places of the values in their files; likewise.
     """
 
-    project: ProjectInfo = field(metadata=key(Nested(ProjectInfo), "The project."))
-    server: Server = field(metadata=key(Nested(Server, "host"), "The server to deploy to.", optional=True))
-    servers: tuple[ClusterServer, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(ClusterServer, "host")),
-            "In place of `server`: several servers that share the work, as one cluster (Docker's Swarm mode). "
-            "Dependencies and volumes are on the first one, unless `on` names another.",
-        ),
+    project: ProjectInfo = field(metadata=key_metadata(Nested(ProjectInfo), "The project."))
+    server: Server = field(
+        metadata=key_metadata(Nested(Server, "host"), "The server to deploy to.", optional=True)
+    )
+    servers: tuple[ClusterServer, ...] = key(
+        ListOf(Nested(ClusterServer, "host")),
+        "In place of `server`: several servers that share the work, as one cluster (Docker's Swarm mode). "
+        "Dependencies and volumes are on the first one, unless `on` names another.",
+        (),
     )
     services: tuple[Service, ...] = field(
-        metadata=key(ListOf(Nested(Service)), "The apps to deploy; at least one.")
+        metadata=key_metadata(ListOf(Nested(Service)), "The apps to deploy; at least one.")
     )
-    dependencies: tuple[Dependency, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(Dependency)), "Databases and caches: texts like `postgres:16`, or mappings."
-        ),
+    dependencies: tuple[Dependency, ...] = key(
+        ListOf(Nested(Dependency)), "Databases and caches: texts like `postgres:16`, or mappings.", ()
     )
-    jobs: tuple[Job, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Job)), "Commands that run on a schedule.")
+    jobs: tuple[Job, ...] = key(ListOf(Nested(Job)), "Commands that run on a schedule.", ())
+    backups: tuple[ScheduledBackup, ...] = key(
+        ListOf(Nested(ScheduledBackup)), "Backups that the server makes on a schedule.", ()
     )
-    backups: tuple[ScheduledBackup, ...] = field(
-        default=(),
-        metadata=key(ListOf(Nested(ScheduledBackup)), "Backups that the server makes on a schedule."),
+    volumes: tuple[str, ...] = key(
+        ListOf(field_types.VOLUME_NAME),
+        "Named volumes. Volumes can be used without being listed here, and FTL never removes one.",
+        (),
     )
-    volumes: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.VOLUME_NAME),
-            "Named volumes. Volumes can be used without being listed here, and FTL never removes one.",
-        ),
+    secrets: tuple[Secret, ...] = key(
+        ListOf(Nested(Secret)),
+        "Secrets for `${NAME}`, `services[].secrets` and `build.secrets`: `{API_KEY: {command: op read ...}}`. "
+        "They are fetched when they are used, and masked in all output.",
+        (),
     )
-    secrets: tuple[Secret, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(Secret)),
-            "Secrets for `${NAME}`, `services[].secrets` and `build.secrets`: `{API_KEY: {command: op read ...}}`. "
-            "They are fetched when they are used, and masked in all output.",
-        ),
+    keep_releases: int = key(
+        field_types.COUNT,
+        "Number of live releases whose images and records stay on the server, for `ftl rollback`.",
+        5,
     )
-    keep_releases: int = field(
-        default=5,
-        metadata=key(
-            field_types.COUNT,
-            "Number of live releases whose images and records stay on the server, for `ftl rollback`.",
-        ),
+    proxy: Proxy = key(Nested(Proxy), "The proxy of the server.", Proxy())
+    registries: tuple[Registry, ...] = key(
+        ListOf(Nested(Registry)),
+        "Credentials for registries. For other registries, those of `docker login` and its helpers are used.",
+        (),
     )
-    proxy: Proxy = field(default=Proxy(), metadata=key(Nested(Proxy), "The proxy of the server."))
-    registries: tuple[Registry, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(Registry)),
-            "Credentials for registries. For other registries, those of `docker login` and its helpers are used.",
-        ),
+    notify: tuple[Notification, ...] = key(
+        ListOf(Nested(Notification, "url")),
+        "Places that get a message about deploys, rollbacks, failures, jobs and certificates.",
+        (),
     )
-    notify: tuple[Notification, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(Notification, "url")),
-            "Places that get a message about deploys, rollbacks, failures, jobs and certificates.",
-        ),
-    )
-    protected: bool = field(
-        default=False,
-        metadata=key(
-            field_types.BOOLEAN,
-            "Whether commands that change the server need `-e NAME` on the command line (`$FTL_ENV` is not enough), "
-            "and a deploy a checkout without changes.",
-        ),
+    protected: bool = key(
+        field_types.BOOLEAN,
+        "Whether commands that change the server need `-e NAME` on the command line (`$FTL_ENV` is not enough), "
+        "and a deploy a checkout without changes.",
+        False,
     )
     environment: str = field(default="", compare=False)
     preview_of: str = field(default="", compare=False)

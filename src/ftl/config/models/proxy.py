@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata
 from ftl.config.models.section import Section
 from ftl.dataclass import dataclass
 
@@ -19,58 +19,46 @@ class Redirect(Section):
     """
 
     host: str = field(
-        metadata=key(field_types.DOMAIN, "A host name that resolves to this server and is to be redirected.")
+        metadata=key_metadata(
+            field_types.DOMAIN, "A host name that resolves to this server and is to be redirected."
+        )
     )
-    to: str = field(metadata=key(field_types.DOMAIN, "The host of one of the routes, to redirect to."))
+    to: str = field(
+        metadata=key_metadata(field_types.DOMAIN, "The host of one of the routes, to redirect to.")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy(Section):
     """`proxy:` the proxy of the server, which all projects on it share."""
 
-    image: str = field(default="caddy:2", metadata=key(field_types.IMAGE, "A Caddy 2 image."))
-    tls: Literal["auto", "internal", "off"] = field(
-        default="auto",
-        metadata=key(
-            field_types.TLS,
-            "Certificates from an ACME authority (`auto`) or from the proxy's internal one (`internal`), "
-            "or no HTTPS (`off`).",
-        ),
+    image: str = key(field_types.IMAGE, "A Caddy 2 image.", "caddy:2")
+    tls: Literal["auto", "internal", "off"] = key(
+        field_types.TLS,
+        "Certificates from an ACME authority (`auto`) or from the proxy's internal one (`internal`), "
+        "or no HTTPS (`off`).",
+        "auto",
     )
-    certificate: str | None = field(
-        default=None,
-        metadata=key(field_types.PATH, "Certificate file (PEM) to use in place of ACME; requires `key`."),
+    certificate: str | None = key(
+        field_types.PATH, "Certificate file (PEM) to use in place of ACME; requires `key`.", None
     )
-    key: str | None = field(
-        default=None, metadata=key(field_types.PATH, "Private key file (PEM) of `certificate`.")
+    key: str | None = key(field_types.PATH, "Private key file (PEM) of `certificate`.", None)
+    acme_ca: str | None = field_types.key(
+        field_types.ACME_URL, "Directory URL of another ACME authority.", None, default_text="Let's Encrypt"
     )
-    acme_ca: str | None = field(
-        default=None,
-        metadata=field_types.key(
-            field_types.ACME_URL, "Directory URL of another ACME authority.", default="Let's Encrypt"
-        ),
+    acme_ca_root: str | None = field_types.key(
+        field_types.PATH,
+        "Root certificate file (PEM) that verifies the directory of a private ACME authority.",
+        None,
     )
-    acme_ca_root: str | None = field(
-        default=None,
-        metadata=field_types.key(
-            field_types.PATH,
-            "Root certificate file (PEM) that verifies the directory of a private ACME authority.",
-        ),
+    redirects: tuple[Redirect, ...] = field_types.key(
+        ListOf(Nested(Redirect)), "Hosts to redirect to another host: `www.example.com: example.com`.", ()
     )
-    redirects: tuple[Redirect, ...] = field(
-        default=(),
-        metadata=field_types.key(
-            ListOf(Nested(Redirect)),
-            "Hosts to redirect to another host: `www.example.com: example.com`.",
-        ),
-    )
-    trusted_proxies: tuple[str, ...] = field(
-        default=(),
-        metadata=field_types.key(
-            ListOf(field_types.NETWORK),
-            "Address ranges of the load balancer or CDN in front; only their `X-Forwarded-*` and `X-Real-IP` "
-            "headers are trusted.",
-        ),
+    trusted_proxies: tuple[str, ...] = field_types.key(
+        ListOf(field_types.NETWORK),
+        "Address ranges of the load balancer or CDN in front; only their `X-Forwarded-*` and `X-Real-IP` "
+        "headers are trusted.",
+        (),
     )
 
 
@@ -82,39 +70,31 @@ class Registry(Section):
     """
 
     server: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.REGISTRY,
             "Host of the registry as in image references: `ghcr.io`; `docker.io` is Docker Hub.",
         )
     )
-    username: str | None = field(
-        default=None,
-        metadata=key(field_types.TEXT, "User name.", default="for tokens: what the registry expects"),
+    username: str | None = key(
+        field_types.TEXT, "User name.", None, default_text="for tokens: what the registry expects"
     )
-    password: str | None = field(
-        default=None,
-        metadata=key(field_types.TEXT, "Password. Write `${NAME}`, not the password itself.", sensitive=True),
+    password: str | None = key(
+        field_types.TEXT, "Password. Write `${NAME}`, not the password itself.", None, sensitive=True
     )
-    token: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.TEXT,
-            "Token in place of a password. Write `${NAME}`, not the token itself.",
-            sensitive=True,
-        ),
+    token: str | None = key(
+        field_types.TEXT,
+        "Token in place of a password. Write `${NAME}`, not the token itself.",
+        None,
+        sensitive=True,
     )
-    command: str | tuple[str, ...] | None = field(
-        default=None,
-        metadata=key(
-            CommandLine(),
-            "Command that prints the password or token; runs on this machine, without a shell.",
-            sensitive=True,
-        ),
+    command: str | tuple[str, ...] | None = key(
+        CommandLine(),
+        "Command that prints the password or token; runs on this machine, without a shell.",
+        None,
+        sensitive=True,
     )
-    insecure: bool = field(
-        default=False,
-        metadata=key(
-            field_types.BOOLEAN,
-            "`ftl setup` allows the server's engine to use the registry over HTTP or with an unknown certificate.",
-        ),
+    insecure: bool = key(
+        field_types.BOOLEAN,
+        "`ftl setup` allows the server's engine to use the registry over HTTP or with an unknown certificate.",
+        False,
     )

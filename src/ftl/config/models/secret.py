@@ -17,19 +17,16 @@ class ServiceSecret(Section):
     A single value is the name.
     """
 
-    name: str = field(metadata=field_types.key(field_types.VARIABLE, "Name of the secret."))
-    file: str | None = field(
-        default=None,
-        metadata=field_types.key(
-            field_types.CONTAINER_PATH,
-            "Path in the container of a file with the value.",
-            default="a variable of this name",
-        ),
+    name: str = field(metadata=field_types.key_metadata(field_types.VARIABLE, "Name of the secret."))
+    file: str | None = field_types.key(
+        field_types.CONTAINER_PATH,
+        "Path in the container of a file with the value.",
+        None,
+        default_text="a variable of this name",
     )
-    mode: str = field(default="0400", metadata=field_types.key(field_types.MODE, "Permissions of the file."))
-    owner: str = field(
-        default="0:0",
-        metadata=field_types.key(field_types.OWNER, "Numbers of the file's user and group: `1000:1000`."),
+    mode: str = field_types.key(field_types.MODE, "Permissions of the file.", "0400")
+    owner: str = field_types.key(
+        field_types.OWNER, "Numbers of the file's user and group: `1000:1000`.", "0:0"
     )
 
 
@@ -41,44 +38,30 @@ class Secret(Section):
     and `age`.
     """
 
-    name: str = field(metadata=field_types.key(field_types.VARIABLE, "Name, as in `${NAME}`."))
-    command: str | tuple[str, ...] | None = field(
-        default=None,
-        metadata=field_types.key(
-            CommandLine(),
-            "Command that prints the value; runs on this machine, without a shell. The word `{names}` becomes the "
-            "names of all secrets with this command, and it prints NAME=VALUE lines or a JSON object.",
-            sensitive=True,
-        ),
+    name: str = field(metadata=field_types.key_metadata(field_types.VARIABLE, "Name, as in `${NAME}`."))
+    command: str | tuple[str, ...] | None = field_types.key(
+        CommandLine(),
+        "Command that prints the value; runs on this machine, without a shell. The word `{names}` becomes the "
+        "names of all secrets with this command, and it prints NAME=VALUE lines or a JSON object.",
+        None,
+        sensitive=True,
     )
-    file: str | None = field(
-        default=None, metadata=field_types.key(field_types.PATH, "File with the value, relative to ftl.yaml.")
+    file: str | None = field_types.key(field_types.PATH, "File with the value, relative to ftl.yaml.", None)
+    env: str | None = field_types.key(
+        field_types.VARIABLE, "Variable of the environment or .env with the value.", None
     )
-    env: str | None = field(
-        default=None,
-        metadata=field_types.key(field_types.VARIABLE, "Variable of the environment or .env with the value."),
+    age: str | None = field_types.key(
+        field_types.PATH, "Age-encrypted YAML map with the value below `key`, relative to ftl.yaml.", None
     )
-    age: str | None = field(
-        default=None,
-        metadata=field_types.key(
-            field_types.PATH, "Age-encrypted YAML map with the value below `key`, relative to ftl.yaml."
-        ),
+    format: str = field_types.key(
+        field_types.SECRET_FORMAT,
+        "`text`: the output is the value; `dotenv`, `json`: it has many, and `key` is the one.",
+        "text",
     )
-    format: str = field(
-        default="text",
-        metadata=field_types.key(
-            field_types.SECRET_FORMAT,
-            "`text`: the output is the value; `dotenv`, `json`: it has many, and `key` is the one.",
-        ),
+    key: str | None = field_types.key(
+        field_types.TEXT,
+        "Name of the value in a `dotenv` or `json` output, or in an age file.",
+        None,
+        default_text="the secret's name",
     )
-    key: str | None = field(
-        default=None,
-        metadata=field_types.key(
-            field_types.TEXT,
-            "Name of the value in a `dotenv` or `json` output, or in an age file.",
-            default="the secret's name",
-        ),
-    )
-    timeout: float = field(
-        default=60.0, metadata=field_types.key(field_types.INTERVAL, "Time that the command may take.")
-    )
+    timeout: float = field_types.key(field_types.INTERVAL, "Time that the command may take.", 60.0)

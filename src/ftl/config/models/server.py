@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import ListOf, key
+from ftl.config.models.field_types import ListOf, key, key_metadata
 from ftl.config.models.section import Section
 from ftl.dataclass import dataclass
 
@@ -29,27 +29,22 @@ class Server(Section):
     """
 
     host: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.SSH_HOST,
             "A name, an address or a Host of ~/.ssh/config; `local` is the engine of this machine, without SSH.",
             optional=True,
-            default="`project.domain`",
+            default_text="`project.domain`",
         )
     )
-    port: int | None = field(default=None, metadata=key(field_types.PORT, "SSH port.", default="22"))
-    user: str | None = field(
-        default=None, metadata=key(field_types.SSH_USER, "SSH user.", default="the current user")
+    port: int | None = key(field_types.PORT, "SSH port.", None, default_text="22")
+    user: str | None = key(field_types.SSH_USER, "SSH user.", None, default_text="the current user")
+    ssh_key: str | None = key(
+        field_types.PATH, "Private key file.", None, default_text="the keys that ssh would use"
     )
-    ssh_key: str | None = field(
-        default=None,
-        metadata=key(field_types.PATH, "Private key file.", default="the keys that ssh would use"),
-    )
-    keep_connection: float = field(
-        default=60.0,
-        metadata=key(
-            field_types.DURATION,
-            "How long the SSH connection stays open after a command, for the next one; 0: not at all.",
-        ),
+    keep_connection: float = key(
+        field_types.DURATION,
+        "How long the SSH connection stays open after a command, for the next one; 0: not at all.",
+        60.0,
     )
     known_hosts: Path | None = None
     connect_to: str | None = None
@@ -72,20 +67,18 @@ class ClusterServer(Server):
     A single value is the host. Hosts are the names of the servers, in `on` and in messages.
     """
 
-    host: str = field(metadata=key(field_types.SSH_HOST, "A name, an address or a Host of ~/.ssh/config."))
-    private_address: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.IP_ADDRESS,
-            "Its IP address in a private network that the servers share: what they reach each other at.",
-            default="the address of `host`",
-        ),
+    host: str = field(
+        metadata=key_metadata(field_types.SSH_HOST, "A name, an address or a Host of ~/.ssh/config.")
     )
-    roles: tuple[str, ...] = field(
-        default=(WEB, "worker"),
-        metadata=key(
-            ListOf(field_types.NAME),
-            "Names that `on` may use. A server with the role `web` has a proxy.",
-            default="`[web, worker]`",
-        ),
+    private_address: str | None = key(
+        field_types.IP_ADDRESS,
+        "Its IP address in a private network that the servers share: what they reach each other at.",
+        None,
+        default_text="the address of `host`",
+    )
+    roles: tuple[str, ...] = key(
+        ListOf(field_types.NAME),
+        "Names that `on` may use. A server with the role `web` has a proxy.",
+        (WEB, "worker"),
+        default_text="`[web, worker]`",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata, string_map
 from ftl.config.models.section import Section
 from ftl.dataclass import dataclass
 
@@ -21,71 +21,45 @@ class BuildSecret(Section):
     a file; docker's `id=ID,src=FILE` and `id=ID,env=NAME` work too.
     """
 
-    id: str = field(metadata=key(field_types.TEXT, "ID of the secret in the Dockerfile."))
-    env: str | None = field(
-        default=None,
-        metadata=key(field_types.TEXT, "Variable (of the environment or .env) that contains the secret."),
+    id: str = field(metadata=key_metadata(field_types.TEXT, "ID of the secret in the Dockerfile."))
+    env: str | None = key(
+        field_types.TEXT, "Variable (of the environment or .env) that contains the secret.", None
     )
-    file: str | None = field(
-        default=None, metadata=key(field_types.PATH, "File that contains the secret, relative to ftl.yaml.")
-    )
+    file: str | None = key(field_types.PATH, "File that contains the secret, relative to ftl.yaml.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build(Section):
     """`build:` how to build the image. A single value is the context."""
 
-    context: str = field(
-        default=".",
-        metadata=key(field_types.PATH, "Folder that is sent to the builder, relative to ftl.yaml."),
+    context: str = key(field_types.PATH, "Folder that is sent to the builder, relative to ftl.yaml.", ".")
+    dockerfile: str = key(field_types.PATH, "Dockerfile, relative to the context.", "Dockerfile")
+    target: str | None = key(field_types.TEXT, "Stage to build.", None, default_text="the last")
+    args: dict[str, str] = string_map(
+        "Build arguments. They stay visible in the image: use `secrets` for secrets.", sensitive=True
     )
-    dockerfile: str = field(
-        default="Dockerfile", metadata=key(field_types.PATH, "Dockerfile, relative to the context.")
+    secrets: tuple[BuildSecret, ...] = key(ListOf(Nested(BuildSecret)), "BuildKit secrets.", ())
+    platform: str | None = key(
+        field_types.PLATFORM, "`linux/amd64`, `linux/arm64`, ...", None, default_text="the server's platform"
     )
-    target: str | None = field(
-        default=None, metadata=key(field_types.TEXT, "Stage to build.", default="the last")
+    platforms: tuple[str, ...] = key(
+        ListOf(field_types.PLATFORM),
+        "With `image`, in place of `platform`: the platforms that the registry gets an image for. One of them is "
+        "the server's.",
+        (),
     )
-    args: dict[str, str] = field(
-        default_factory=dict,
-        metadata=key(
-            StringMap(),
-            "Build arguments. They stay visible in the image: use `secrets` for secrets.",
-            sensitive=True,
-        ),
+    on: str | None = key(
+        field_types.BUILD_HOST,
+        "Where to build: `server` (of several the first), a host that ssh reaches and that has Docker, "
+        "or `local`, this machine.",
+        None,
+        default_text="this machine",
     )
-    secrets: tuple[BuildSecret, ...] = field(
-        default=(), metadata=key(ListOf(Nested(BuildSecret)), "BuildKit secrets.")
-    )
-    platform: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.PLATFORM, "`linux/amd64`, `linux/arm64`, ...", default="the server's platform"
-        ),
-    )
-    platforms: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.PLATFORM),
-            "With `image`, in place of `platform`: the platforms that the registry gets an image for. One of them is "
-            "the server's.",
-        ),
-    )
-    on: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.BUILD_HOST,
-            "Where to build: `server` (of several the first), a host that ssh reaches and that has Docker, "
-            "or `local`, this machine.",
-            default="this machine",
-        ),
-    )
-    cache: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.BUILD_CACHE),
-            "Build caches for machines that keep none, such as CI runners: `gha` (GitHub's), a folder (`./cache`, "
-            "relative to ftl.yaml) or a repository of a registry. All are read; they are written where `$CI` is set.",
-        ),
+    cache: tuple[str, ...] = key(
+        ListOf(field_types.BUILD_CACHE),
+        "Build caches for machines that keep none, such as CI runners: `gha` (GitHub's), a folder (`./cache`, "
+        "relative to ftl.yaml) or a repository of a registry. All are read; they are written where `$CI` is set.",
+        (),
     )
 
     @property
@@ -101,18 +75,14 @@ class Route(Section):
     A single value is the path.
     """
 
-    path: str = field(default="/", metadata=key(field_types.URL_PATH, "Path prefix of the requests."))
-    strip_prefix: bool = field(
-        default=False,
-        metadata=key(
-            field_types.BOOLEAN,
-            "Whether to remove the path from the requests that the service receives; "
-            "`X-Forwarded-Prefix` has it then.",
-        ),
+    path: str = key(field_types.URL_PATH, "Path prefix of the requests.", "/")
+    strip_prefix: bool = key(
+        field_types.BOOLEAN,
+        "Whether to remove the path from the requests that the service receives; "
+        "`X-Forwarded-Prefix` has it then.",
+        False,
     )
-    host: str | None = field(
-        default=None, metadata=key(field_types.ROUTE_HOST, "Host name.", default="`project.domain`")
-    )
+    host: str | None = key(field_types.ROUTE_HOST, "Host name.", None, default_text="`project.domain`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,24 +92,18 @@ class HealthCheck(Section):
     A single value is the path.
     """
 
-    path: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.PROBE_PATH,
-            "Path that must respond with a status from 200 to 299.",
-            sensitive=True,
-            default="the port must accept a connection",
-        ),
+    path: str | None = key(
+        field_types.PROBE_PATH,
+        "Path that must respond with a status from 200 to 299.",
+        None,
+        sensitive=True,
+        default_text="the port must accept a connection",
     )
-    interval: float = field(default=1.0, metadata=key(field_types.INTERVAL, "Time between two probes."))
-    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "Maximum duration of one probe."))
-    retries: int = field(
-        default=30,
-        metadata=key(field_types.COUNT, "Number of failures after which the container is unhealthy."),
-    )
-    start_period: float = field(
-        default=0.0,
-        metadata=key(field_types.DURATION, "Time after the start in which failures do not count."),
+    interval: float = key(field_types.INTERVAL, "Time between two probes.", 1.0)
+    timeout: float = key(field_types.INTERVAL, "Maximum duration of one probe.", 5.0)
+    retries: int = key(field_types.COUNT, "Number of failures after which the container is unhealthy.", 30)
+    start_period: float = key(
+        field_types.DURATION, "Time after the start in which failures do not count.", 0.0
     )
 
 
@@ -150,28 +114,21 @@ class Hook(Section):
     A single value is `remote`.
     """
 
-    local: str | tuple[str, ...] | None = field(
-        default=None,
-        metadata=key(
-            CommandLine(for_shell=True),
-            "Runs on this machine, with tunnels open and the variables of .env; a text with `sh -c`, "
-            "a list without a shell.",
-            sensitive=True,
-        ),
+    local: str | tuple[str, ...] | None = key(
+        CommandLine(for_shell=True),
+        "Runs on this machine, with tunnels open and the variables of .env; a text with `sh -c`, "
+        "a list without a shell.",
+        None,
+        sensitive=True,
     )
-    remote: str | tuple[str, ...] | None = field(
-        default=None,
-        metadata=key(
-            CommandLine(for_shell=True),
-            "Runs on the server in a container of the new image; a text with `sh -c`, a list without a shell.",
-            sensitive=True,
-        ),
+    remote: str | tuple[str, ...] | None = key(
+        CommandLine(for_shell=True),
+        "Runs on the server in a container of the new image; a text with `sh -c`, a list without a shell.",
+        None,
+        sensitive=True,
     )
-    timeout: float = field(
-        default=3600.0,
-        metadata=key(
-            field_types.INTERVAL, "Time that each command may take; then it is stopped, and failed."
-        ),
+    timeout: float = key(
+        field_types.INTERVAL, "Time that each command may take; then it is stopped, and failed.", 3600.0
     )
 
 
@@ -179,14 +136,12 @@ class Hook(Section):
 class Hooks(Section):
     """`hooks:` commands before the new containers start, and after the switch to them."""
 
-    pre: Hook | None = field(
-        default=None,
-        metadata=key(
-            Nested(Hook, "remote"),
-            "Runs before the new containers start; if it fails, the old release stays.",
-        ),
+    pre: Hook | None = key(
+        Nested(Hook, "remote"),
+        "Runs before the new containers start; if it fails, the old release stays.",
+        None,
     )
-    post: Hook | None = field(default=None, metadata=key(Nested(Hook, "remote"), "Runs after the switch."))
+    post: Hook | None = key(Nested(Hook, "remote"), "Runs after the switch.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,21 +149,17 @@ class ContainerHealthCheck(Section):
     """`container.health_check:` a check that Docker runs inside the container."""
 
     cmd: str | tuple[str, ...] = field(
-        metadata=key(
+        metadata=key_metadata(
             CommandLine(), "A text runs in the image's shell, a list without a shell.", sensitive=True
         )
     )
-    interval: float = field(default=10.0, metadata=key(field_types.INTERVAL, "Time between two checks."))
-    timeout: float = field(default=5.0, metadata=key(field_types.INTERVAL, "Maximum duration of one check."))
-    retries: int = field(
-        default=3,
-        metadata=key(
-            field_types.COUNT, "Number of consecutive failures after which the container is unhealthy."
-        ),
+    interval: float = key(field_types.INTERVAL, "Time between two checks.", 10.0)
+    timeout: float = key(field_types.INTERVAL, "Maximum duration of one check.", 5.0)
+    retries: int = key(
+        field_types.COUNT, "Number of consecutive failures after which the container is unhealthy.", 3
     )
-    start_period: float = field(
-        default=0.0,
-        metadata=key(field_types.DURATION, "Time after the start in which failures do not count."),
+    start_period: float = key(
+        field_types.DURATION, "Time after the start in which failures do not count.", 0.0
     )
 
 
@@ -217,23 +168,21 @@ class UlimitOption(Section):
     """`container.ulimits[]:` one limit of the container's processes; -1 is no limit."""
 
     name: str = field(
-        metadata=key(field_types.LIMIT_NAME, "Name of the limit: `nofile`, `nproc`, `memlock`, ...")
+        metadata=key_metadata(field_types.LIMIT_NAME, "Name of the limit: `nofile`, `nproc`, `memlock`, ...")
     )
-    soft: int = field(metadata=key(field_types.LIMIT, "Effective limit."))
-    hard: int = field(metadata=key(field_types.LIMIT, "Maximum to which a process may raise the limit."))
+    soft: int = field(metadata=key_metadata(field_types.LIMIT, "Effective limit."))
+    hard: int = field(
+        metadata=key_metadata(field_types.LIMIT, "Maximum to which a process may raise the limit.")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerOptions(Section):
     """`container:` settings of the container."""
 
-    health_check: ContainerHealthCheck | None = field(
-        default=None,
-        metadata=key(Nested(ContainerHealthCheck), "A check that Docker runs inside the container."),
+    health_check: ContainerHealthCheck | None = key(
+        Nested(ContainerHealthCheck), "A check that Docker runs inside the container.", None
     )
-    ulimits: tuple[UlimitOption, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(UlimitOption)), "Limits: a list, or a map as in Compose (`nofile: 65535`)."
-        ),
+    ulimits: tuple[UlimitOption, ...] = key(
+        ListOf(Nested(UlimitOption)), "Limits: a list, or a map as in Compose (`nofile: 65535`).", ()
     )

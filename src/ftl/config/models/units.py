@@ -7,7 +7,7 @@ from typing import Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.container import ContainerSettings
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, StringMap, key
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata, string_map
 from ftl.config.models.secret import ServiceSecret
 from ftl.config.models.section import Section
 from ftl.config.models.service import (
@@ -26,110 +26,79 @@ class Service(ContainerSettings):
     """`services[]:` an app, built or from an image, that is replaced without losing a request."""
 
     name: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.NAME, "Unique in the project. Other containers of the project reach it by this name."
         )
     )
-    port: int | None = field(
-        default=None,
-        metadata=key(field_types.PORT, "Port that the app listens on in the container; required for routes."),
+    port: int | None = key(
+        field_types.PORT, "Port that the app listens on in the container; required for routes.", None
     )
-    protocol: Literal["http", "h2c", "tcp"] = field(
-        default="http",
-        metadata=key(
-            field_types.PROTOCOL,
-            "Protocol on the port: `http` is HTTP/1.1, `h2c` is HTTP/2 without TLS (gRPC), `tcp` is any other: "
-            "its name leads to its containers and not to the proxy, and it has no routes.",
-        ),
+    protocol: Literal["http", "h2c", "tcp"] = key(
+        field_types.PROTOCOL,
+        "Protocol on the port: `http` is HTTP/1.1, `h2c` is HTTP/2 without TLS (gRPC), `tcp` is any other: "
+        "its name leads to its containers and not to the proxy, and it has no routes.",
+        "http",
     )
-    build: Build | None = field(
-        default=None,
-        metadata=key(Nested(Build, "context"), "How to build the image.", default="`.` without `image`"),
+    build: Build | None = key(
+        Nested(Build, "context"), "How to build the image.", None, default_text="`.` without `image`"
     )
-    image: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.IMAGE,
-            "With `build`: the built image is pushed to this reference and pulled by the server. "
-            "Without `build`: the server pulls it. If missing, the built image is sent to the server over SSH.",
-        ),
+    image: str | None = key(
+        field_types.IMAGE,
+        "With `build`: the built image is pushed to this reference and pulled by the server. "
+        "Without `build`: the server pulls it. If missing, the built image is sent to the server over SSH.",
+        None,
     )
-    routes: tuple[Route, ...] = field(
-        default=(), metadata=key(ListOf(Nested(Route, "path")), "Public requests that the service receives.")
+    routes: tuple[Route, ...] = key(
+        ListOf(Nested(Route, "path")), "Public requests that the service receives.", ()
     )
-    on: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.PLACE),
-            "With `servers`: where its containers run; a role, a host of `servers`, or a list of these.",
-            default="all servers; with a named volume the first one",
-        ),
+    on: tuple[str, ...] = key(
+        ListOf(field_types.PLACE),
+        "With `servers`: where its containers run; a role, a host of `servers`, or a list of these.",
+        (),
+        default_text="all servers; with a named volume the first one",
     )
-    depends_on: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.NAME),
-            "Services that are healthy before this one starts for the first time. Dependencies always are.",
-        ),
+    depends_on: tuple[str, ...] = key(
+        ListOf(field_types.NAME),
+        "Services that are healthy before this one starts for the first time. Dependencies always are.",
+        (),
     )
-    health_check: HealthCheck | None = field(
-        default=None,
-        metadata=key(
-            Nested(HealthCheck, "path"),
-            "When a new container is healthy.",
-            default="the port must accept a connection",
-        ),
+    health_check: HealthCheck | None = key(
+        Nested(HealthCheck, "path"),
+        "When a new container is healthy.",
+        None,
+        default_text="the port must accept a connection",
     )
-    env: dict[str, str] = field(
-        default_factory=dict,
-        metadata=key(StringMap(), "Environment variables; override those of `env_file`.", sensitive=True),
+    env: dict[str, str] = string_map("Environment variables; override those of `env_file`.", sensitive=True)
+    volumes: tuple[str, ...] = key(
+        ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()
     )
-    volumes: tuple[str, ...] = field(
-        default=(),
-        metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
+    command: str | tuple[str, ...] | None = key(
+        CommandLine(), "Command, in place of the image's.", None, sensitive=True
     )
-    command: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Command, in place of the image's.", sensitive=True)
+    entrypoint: str | tuple[str, ...] | None = key(
+        CommandLine(), "Entrypoint, in place of the image's.", None, sensitive=True
     )
-    entrypoint: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Entrypoint, in place of the image's.", sensitive=True)
+    forwards: tuple[str, ...] = key(
+        ListOf(field_types.FORWARD),
+        "Ports of the server that are published without the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
+        (),
     )
-    forwards: tuple[str, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.FORWARD),
-            "Ports of the server that are published without the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
-        ),
+    recreate: bool = key(
+        field_types.BOOLEAN, "Stop the old container before the new one starts (a short outage).", False
     )
-    recreate: bool = field(
-        default=False,
-        metadata=key(
-            field_types.BOOLEAN, "Stop the old container before the new one starts (a short outage)."
-        ),
+    replicas: int = key(field_types.COUNT, "Number of containers that share the requests.", 1)
+    secrets: tuple[ServiceSecret, ...] = key(
+        ListOf(Nested(ServiceSecret, "name")),
+        "`secrets` of the project that the containers get, as variables or as files.",
+        (),
     )
-    replicas: int = field(
-        default=1, metadata=key(field_types.COUNT, "Number of containers that share the requests.")
+    hooks: Hooks = key(Nested(Hooks), "Commands before and after the switch to the new release.", Hooks())
+    container: ContainerOptions = key(
+        Nested(ContainerOptions), "Settings of the container.", ContainerOptions()
     )
-    secrets: tuple[ServiceSecret, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(Nested(ServiceSecret, "name")),
-            "`secrets` of the project that the containers get, as variables or as files.",
-        ),
-    )
-    hooks: Hooks = field(
-        default=Hooks(),
-        metadata=key(Nested(Hooks), "Commands before and after the switch to the new release."),
-    )
-    container: ContainerOptions = field(
-        default=ContainerOptions(), metadata=key(Nested(ContainerOptions), "Settings of the container.")
-    )
-    stop_timeout: float = field(
-        default=10.0, metadata=key(field_types.DURATION, "Time between the stop signal and SIGKILL.")
-    )
-    drain_timeout: float = field(
-        default=30.0,
-        metadata=key(field_types.DURATION, "Time that the old release has to finish its requests."),
+    stop_timeout: float = key(field_types.DURATION, "Time between the stop signal and SIGKILL.", 10.0)
+    drain_timeout: float = key(
+        field_types.DURATION, "Time that the old release has to finish its requests.", 30.0
     )
 
     @property
@@ -153,50 +122,41 @@ class Dependency(ContainerSettings):
     """`dependencies[]:` a database or cache that the services need."""
 
     name: str = field(
-        metadata=key(field_types.NAME, "Unique in the project. Services reach it by this name.")
+        metadata=key_metadata(field_types.NAME, "Unique in the project. Services reach it by this name.")
     )
     image: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.IMAGE, "Pulled if the server does not have it. Left out where `build` is given."
         )
     )
-    on: str | None = field(
-        default=None,
-        metadata=key(
-            field_types.PLACE,
-            "With `servers`: the server that it runs on, with its data; a host of `servers`, or a role of only one.",
-            default="the first server",
-        ),
+    on: str | None = key(
+        field_types.PLACE,
+        "With `servers`: the server that it runs on, with its data; a host of `servers`, or a role of only one.",
+        None,
+        default_text="the first server",
     )
-    build: Build | None = field(
-        default=None,
-        metadata=key(
-            Nested(Build, "context"),
-            "How to build the image, in place of `image`: a database with an extension, for example.",
-        ),
+    build: Build | None = key(
+        Nested(Build, "context"),
+        "How to build the image, in place of `image`: a database with an extension, for example.",
+        None,
     )
-    volumes: tuple[str, ...] = field(
-        default=(),
-        metadata=key(ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`."),
+    volumes: tuple[str, ...] = key(
+        ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()
     )
-    env: dict[str, str] = field(
-        default_factory=dict, metadata=key(StringMap(), "Environment variables.", sensitive=True)
+    env: dict[str, str] = string_map("Environment variables.", sensitive=True)
+    ports: tuple[int, ...] = key(
+        ListOf(field_types.PORT),
+        "Published on 127.0.0.1 of the server only; `ftl tunnels` forwards them.",
+        (),
     )
-    ports: tuple[int, ...] = field(
-        default=(),
-        metadata=key(
-            ListOf(field_types.PORT),
-            "Published on 127.0.0.1 of the server only; `ftl tunnels` forwards them.",
-        ),
+    command: str | tuple[str, ...] | None = key(
+        CommandLine(), "Command, in place of the image's.", None, sensitive=True
     )
-    command: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Command, in place of the image's.", sensitive=True)
+    entrypoint: str | tuple[str, ...] | None = key(
+        CommandLine(), "Entrypoint, in place of the image's.", None, sensitive=True
     )
-    entrypoint: str | tuple[str, ...] | None = field(
-        default=None, metadata=key(CommandLine(), "Entrypoint, in place of the image's.", sensitive=True)
-    )
-    container: ContainerOptions = field(
-        default=ContainerOptions(), metadata=key(Nested(ContainerOptions), "Settings of the container.")
+    container: ContainerOptions = key(
+        Nested(ContainerOptions), "Settings of the container.", ContainerOptions()
     )
 
     @property
@@ -209,22 +169,20 @@ class Dependency(ContainerSettings):
 class Job(Section):
     """`jobs[]:` a command that runs on a schedule, in the live release of a service."""
 
-    name: str = field(metadata=key(field_types.NAME, "Unique among the jobs of the project."))
+    name: str = field(metadata=key_metadata(field_types.NAME, "Unique among the jobs of the project."))
     service: str = field(
-        metadata=key(field_types.NAME, "Service whose image, env, volumes and network the command gets.")
+        metadata=key_metadata(
+            field_types.NAME, "Service whose image, env, volumes and network the command gets."
+        )
     )
     command: str | tuple[str, ...] = field(
-        metadata=key(CommandLine(), "Command, in place of the service's.", sensitive=True)
+        metadata=key_metadata(CommandLine(), "Command, in place of the service's.", sensitive=True)
     )
     schedule: str = field(
-        metadata=key(
+        metadata=key_metadata(
             field_types.SCHEDULE,
             "Minute, hour, day of month, month and day of week, as in crontab(5): `15 3 * * *`.",
         )
     )
-    timeout: float = field(
-        default=3600.0, metadata=key(field_types.INTERVAL, "Time after which a run is stopped.")
-    )
-    timezone: str = field(
-        default="UTC", metadata=key(field_types.TIMEZONE, "Time zone of the schedule, like `Europe/Berlin`.")
-    )
+    timeout: float = key(field_types.INTERVAL, "Time after which a run is stopped.", 3600.0)
+    timezone: str = key(field_types.TIMEZONE, "Time zone of the schedule, like `Europe/Berlin`.", "UTC")
