@@ -11,6 +11,7 @@ from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from ftl.config import ClusterServer, Project
+    from ftl.deploy.backend import Backend
     from ftl.deploy.deploying import DeployResult
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
@@ -43,6 +44,13 @@ class Address:
     def host(self) -> str:
         """The server of a cluster that --server named; empty where it named none."""
         return self.server.host if self.narrowed else ""
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of its servers; chosen here, and nowhere else."""
+        from ftl.deploy.backend import DOCKER
+
+        return DOCKER
 
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""

@@ -1,35 +1,49 @@
-"""Backend: how plans are made and executed on one kind of server."""
+"""Backend: how servers of one kind are observed and changed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.apply import standalone
+from ftl.deploy.apply import docker
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.planner import make_plan
+from ftl.deploy.plan.step_hosts import placed_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
 
+    from ftl.config import ClusterServer
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.planner import Inputs
     from ftl.deploy.request import DeployRequest
+    from ftl.host.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A planner, and the runners of the steps that it plans, for one kind of server.
+    """The functions by which commands change a project; each gets one, and knows no other.
 
     Attributes:
-        plan: Request x inputs x observed server -> plan. Pure.
-        runners: One for each step class that `plan` uses.
+        observe: Sessions x project's name x servers of its cluster -> observed servers.
+        plan: Request x inputs x observed servers -> plan of a deploy, a rollback or a change of the live release. Pure.
+        place: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands that
+            name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms; what
+            `plan` made stays as it is. Pure.
+        runners: One for each step class that `plan` and `place` use.
     """
 
+    observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[DeployRequest, Inputs, Observed], Plan]
+    place: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
     runners: Runners
 
 
-STANDALONE = Backend(make_plan, standalone.RUNNERS)
-"""Containers on one server, Swarm services on several; steps name their servers."""
+DOCKER = Backend(observe_fleet, make_plan, placed_plan, docker.RUNNERS)
+"""Containers of the engine on one server, Swarm services on several.
+
+`cli/address.py` chooses it.
+"""

@@ -11,10 +11,9 @@ from ftl.aio import gather2
 from ftl.common.figures import utc
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
-from ftl.deploy.backend import STANDALONE
 from ftl.deploy.builders import open_builders
 from ftl.deploy.inputs import author, buildable, built_images, with_built_dependencies
-from ftl.deploy.observe.cluster import observe_fleet, platform_of
+from ftl.deploy.observe.cluster import platform_of
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
@@ -96,7 +95,7 @@ class DeployResult:
 
 
 async def deploy(
-    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend = STANDALONE
+    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
 ) -> DeployResult:
     """Bring the servers to what the project says, without a failed request.
 
@@ -104,7 +103,7 @@ async def deploy(
         request: What is asked for.
         machines: The project's servers, not entered yet.
         emit: Receives progress events.
-        backend: Makes the plan and executes it.
+        backend: Observes the servers, makes the plan and executes it.
 
     Raises:
         UsageError: A service that the project does not have; no built image and `request.build` is false.
@@ -128,7 +127,7 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend = STANDALONE
+    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machines, emit, backend) as (operation, fleet, observed):
@@ -170,14 +169,14 @@ async def _prepared(
         request: What is asked for.
         machines: The project's servers, not entered yet.
         emit: Receives progress events.
-        backend: Makes the plan and executes it.
+        backend: Observes the servers, makes the plan and executes it.
         refuse: Raises where the server must not be changed now. Called as soon as it is observed, which ends a build
             that is under way, and again under the lock.
     """
     project, began = request.project, time.monotonic()
 
     async def observed_now(fleet: Fleet) -> Observed:
-        observed = await observe_fleet(fleet, project.name, project.servers)
+        observed = await backend.observe(fleet, project.name, project.servers)
         refuse(request, observed)
         return observed
 
@@ -216,9 +215,9 @@ async def _prepared(
             root=request.root,
             by=by.name,
             plan=plan,
+            backend=backend,
             lock_wait=request.lock_wait,
             began=began,
-            runners=backend.runners,
             builders=builders,
         )
         yield operation, fleet, observed

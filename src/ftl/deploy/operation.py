@@ -15,9 +15,7 @@ from ftl.aio import gather, gather2, gather_all
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, LocalResources, Traffic
 from ftl.deploy.apply.executor import Executor
-from ftl.deploy.backend import STANDALONE
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.steps import SendImages
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import Project
-    from ftl.deploy.apply.runners import Runners
+    from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
@@ -51,10 +49,10 @@ class Operation:
         root: Folder of ftl.yaml; local hooks run there.
         by: Who runs it; others who want the lock see it.
         plan: Observed server -> plan. Pure; called again once the lock is held.
+        backend: Observes the servers, and executes the steps of the plan.
         lock_wait: Seconds to wait for another operation on the project to end.
         dry_run: Only plan it.
         began: Monotonic time at which the command began.
-        runners: Execute the steps of the plan.
         builders: Machines that built images: value of `build.on` -> their session.
     """
 
@@ -63,10 +61,10 @@ class Operation:
     root: Path
     by: str
     plan: Callable[[Observed], Plan]
+    backend: Backend
     lock_wait: float = 0.0
     dry_run: bool = False
     began: float = field(default_factory=time.monotonic)
-    runners: Runners = STANDALONE.runners
     builders: Mapping[str, Session] = field(default_factory=dict)
 
     @property
@@ -163,7 +161,7 @@ async def _apply_under_lock(
     lock = deploy_lock(session, project.name)
     holder = holder_name(operation.by, operation.command)
     async with lock.hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
-        observed = await _observe_records(fleet, project)
+        observed = await _observe_records(operation, fleet)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
@@ -183,9 +181,10 @@ async def _apply_under_lock(
     return plan, {name: image.traffic for name, image in context.images.items()}, context.moved
 
 
-async def _observe_records(fleet: Fleet, project: Project) -> Observed:
+async def _observe_records(operation: Operation, fleet: Fleet) -> Observed:
     """Observe the servers; records whose container was removed are made readable first."""
-    observed = await observe_fleet(fleet, project.name, project.servers)
+    project, observe = operation.project, operation.backend.observe
+    observed = await observe(fleet, project.name, project.servers)
     unreadable = [
         server
         for server in observed.servers
@@ -196,7 +195,7 @@ async def _observe_records(fleet: Fleet, project: Project) -> Observed:
     if not unreadable:
         return observed
     await gather(ensure_store(fleet.at(server.host).engine, server.images[0].id) for server in unreadable)
-    return await observe_fleet(fleet, project.name, project.servers)
+    return await observe(fleet, project.name, project.servers)
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
@@ -214,7 +213,7 @@ def _record_hosts(context: DeployContext) -> list[str]:
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
     """Execute the plan; a failure is reported with what holds now, and goes into the release's record."""
-    executor = Executor(plan, operation.runners, context)
+    executor = Executor(plan, operation.backend.runners, context)
     try:
         await executor.run()
     except BaseException as error:

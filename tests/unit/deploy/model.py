@@ -16,10 +16,10 @@ from hypothesis.stateful import (
 )
 
 from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -75,7 +75,7 @@ async def _wait(context: DeployContext, step: WaitHealthy) -> None:
     await wait(context, replace(step, check=replace(step.check, ports=(), path=None, settle=0.0)))
 
 
-RUNNERS = Runners(standalone.RUNNERS, _OWN)
+BACKEND = replace(DOCKER, runners=Runners(DOCKER.runners, _OWN))
 
 
 class File:
@@ -319,7 +319,7 @@ class Deploys(RuleBasedStateMachine):
         project, content = self.files[name], self.built[name]
         if verb == "remove":
             return Operation(
-                verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), runners=RUNNERS
+                verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), BACKEND
             )
         request = DeployRequest(project, Path(), only, NewRelease(adopt=True))
         sources = {
@@ -329,7 +329,7 @@ class Deploys(RuleBasedStateMachine):
         }
         inputs = Inputs(Author("me"), sources)
         return Operation(
-            "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), runners=RUNNERS
+            "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
         )
 
     def _of_others(self, name: str) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.operation import Operation, _outcome_note
 from ftl.deploy.plan.model import Change, Plan, Stage
 from tests.unit.deploy.world import project
@@ -21,7 +22,7 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     """A removal that fails half way has stopped something: running it again finishes that."""
     change = Change("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
-    operation = Operation("remove", project(), Path(), "me@here", lambda _: plan)
+    operation = Operation("remove", project(), Path(), "me@here", lambda _: plan, DOCKER)
     failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)
     assert note is not None

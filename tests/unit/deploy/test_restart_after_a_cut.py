@@ -16,10 +16,10 @@ from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import RUNNERS, Deploys
+from tests.unit.deploy.model import BACKEND, Deploys
 from tests.unit.deploy.model_server import ModelMachine
 
-REQUEST = ChangeRequest("u", Server(host="server"), Path())
+REQUEST = ChangeRequest("u", Server(host="server"), Path(), BACKEND)
 
 
 def cut_off_after_its_switch() -> Deploys:
@@ -53,7 +53,7 @@ def restart(machine: Deploys, fault: tuple[str, int, bool] | None) -> bool:
             Path(),
             "me",
             lambda seen: plan_restart(REQUEST, Author("me"), seen),
-            runners=RUNNERS,
+            BACKEND,
         )
         await run(operation, Fleet([session]), observed, emit=lambda _: None)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Build, Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -59,7 +59,7 @@ async def _wait(context: DeployContext, step: WaitHealthy) -> None:
         context.settled_at |= {context.id_of(container): settled for container in step.containers}
 
 
-RUNNERS = Runners(standalone.RUNNERS, _OWN)
+BACKEND = replace(DOCKER, runners=Runners(DOCKER.runners, _OWN))
 
 
 def shop(**changed: object) -> Project:
@@ -97,7 +97,7 @@ async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     request = DeployRequest(project, Path(), purpose=NewRelease(adopt=True))
     inputs = Inputs(Author("me"), sources)
     operation = Operation(
-        "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), runners=RUNNERS
+        "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
     )
     session = Session("server", ModelMachine(engine), engine, INFO)
     visits = Visits()

@@ -142,7 +142,6 @@ def make_release(
     project, root, address = loaded
 
     async def work(emit: Emit) -> DeployResult:
-        from ftl.deploy.backend import STANDALONE
         from ftl.deploy.deploying import deploy
         from ftl.deploy.origin import require_clean
         from ftl.deploy.request import DeployRequest
@@ -153,12 +152,11 @@ def make_release(
             await before(emit)
         request = DeployRequest(project, root, services, purpose, build=build, lock_wait=lock_wait)
         machines = address.machines(project=project.name)
+        backend = address.backend
         if backup:
             from ftl.operations.databases.deploy_backup import with_backups
 
-            backend = with_backups(STANDALONE)
-        else:
-            backend = STANDALONE
+            backend = with_backups(backend)
         deploying = deploy(request, machines, emit=emit, backend=backend)
         if not project.notify:
             return await deploying

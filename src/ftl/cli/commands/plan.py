@@ -38,7 +38,8 @@ def command(
 
         purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
         request = DeployRequest(project, root, services, purpose, build=build)
-        return await plan_only(request, address.machines(project=project.name), emit=emit)
+        machines = address.machines(project=project.name)
+        return await plan_only(request, machines, emit=emit, backend=address.backend)
 
     plan = run(options, "plan", work, plan_fields)
     if not options.json:

@@ -66,7 +66,9 @@ async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) 
     from ftl.operations.changes.mark_bad import mark_bad
 
     address = target.address
-    request = ChangeRequest(target.project, address.server, target.root, servers=address.servers)
+    request = ChangeRequest(
+        target.project, address.server, target.root, address.backend, servers=address.servers
+    )
     await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
 
 

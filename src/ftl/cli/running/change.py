@@ -97,6 +97,7 @@ class ChangeCall(NamedTuple):
             name,
             address.server,
             self.target.root,
+            address.backend,
             servers=address.servers,
             lock_wait=self.lock_wait,
             dry_run=self.dry_run,

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
-from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config import ClusterServer, Project, Server
+    from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.model import Plan
@@ -39,6 +38,7 @@ class ChangeRequest:
         server: Its server; of several the first one.
         servers: Those of its cluster; empty with one server.
         root: Folder of ftl.yaml, or the current one.
+        backend: Observes its servers, makes the plan and executes it.
         services: The services (and for some commands dependencies) to change; empty for all.
         lock_wait: Seconds to wait for another operation to end.
         dry_run: Only plan the change.
@@ -47,6 +47,7 @@ class ChangeRequest:
     project: str
     server: Server
     root: Path
+    backend: Backend
     services: tuple[str, ...] = ()
     servers: tuple[ClusterServer, ...] = ()
     lock_wait: float = 0.0
@@ -86,12 +87,14 @@ class PreparedChange:
         Raises:
             FtlError: As `ftl.deploy.operation.run`.
         """
+        backend = self.request.backend
         operation = Operation(
             command=command,
             project=on_servers(project, self.request.servers),
             root=self.request.root,
             by=self.by.name,
-            plan=lambda observed: placed_plan(plan(observed), observed, self.request.servers),
+            plan=lambda observed: backend.place(plan(observed), observed, self.request.servers),
+            backend=backend,
             lock_wait=self.request.lock_wait,
             dry_run=self.request.dry_run,
             began=self.began,
@@ -112,6 +115,6 @@ async def open_change(request: ChangeRequest, machines: Sequence[Machine]) -> As
     """
     began = time.monotonic()
     async with open_fleet(machines) as fleet:
-        observing = observe_fleet(fleet, request.project, request.servers)
+        observing = request.backend.observe(fleet, request.project, request.servers)
         observed, by = await gather2(observing, author(request.root))
         yield PreparedChange(request, fleet, observed, by, began)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.common.suggestions import select_names
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import DeployRequest, LiveChange
 from ftl.engine import labels
@@ -110,7 +110,7 @@ def plan_live(
         (*services, *dependencies),
         LiveChange(restart=restart),
     )
-    return make_plan(deploy, Inputs(by, _images(observed, project, record)), observed)
+    return request.backend.plan(deploy, Inputs(by, _images(observed, project, record)), observed)
 
 
 def _images(observed: Observed, project: Project, record: ReleaseRecord) -> dict[str, ImageSource]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 from ftl.common.figures import size
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.backend import Backend
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.steps import ServiceStep
@@ -21,6 +20,7 @@ from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.planner import Inputs
@@ -60,7 +60,7 @@ def with_backups(backend: Backend) -> Backend:
         stages.insert(place, Stage("backups", (steps,)))
         return replace(made, stages=tuple(stages))
 
-    return Backend(plan, Runners(backend.runners, RUNNERS))
+    return replace(backend, plan=plan, runners=Runners(backend.runners, RUNNERS))
 
 
 @RUNNERS.runs(BackUp)

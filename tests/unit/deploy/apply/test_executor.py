@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from ftl.dataclass import dataclass
-from ftl.deploy.apply import standalone
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.undo import UndoStack
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan import steps
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps import Step
@@ -348,10 +348,10 @@ def test_a_step_runs_on_the_host_that_it_names() -> None:
 
 
 def test_every_step_of_a_plan_has_a_runner() -> None:
-    """The standalone backend can execute whatever the planner plans."""
+    """The backend can execute whatever the planner plans."""
     planned = {
         getattr(steps, name)
         for name in steps.__all__
         if isinstance(getattr(steps, name), type) and issubclass(getattr(steps, name), Step)
     }
-    assert planned - {Step, steps.ServiceStep} == set(standalone.RUNNERS)
+    assert planned - {Step, steps.ServiceStep} == set(DOCKER.runners)

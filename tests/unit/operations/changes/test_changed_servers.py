@@ -10,6 +10,7 @@ import pytest
 
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.request import Author
@@ -47,7 +48,7 @@ def seen(today: Project, *recorded: Project) -> Observed:
 
 def change_of(today: Project) -> ChangeRequest:
     """A change as it is asked for with the ftl.yaml of today."""
-    return ChangeRequest("shop", today.servers[0], Path(), servers=today.servers)
+    return ChangeRequest("shop", today.servers[0], Path(), DOCKER, servers=today.servers)
 
 
 def rolled_back(today: Project, before: Project) -> Plan:

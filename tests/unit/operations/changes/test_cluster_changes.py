@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.cluster import replicas
 from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
@@ -46,7 +47,7 @@ def made(
     asked: Project = ASKED,
 ) -> Plan:
     """The plan of a command, at its servers."""
-    request = ChangeRequest("shop", asked.servers[0], Path(), services, asked.servers)
+    request = ChangeRequest("shop", asked.servers[0], Path(), DOCKER, services, asked.servers)
     return placed_plan(planner(request, Author("me@here"), seen), seen, asked.servers)
 
 

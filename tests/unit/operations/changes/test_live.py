@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Server
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.desired.specs import replica_spec
 from ftl.deploy.plan.steps import (
     Decide,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container
 
-REQUEST = ChangeRequest("shop", Server(host="server"), Path())
+REQUEST = ChangeRequest("shop", Server(host="server"), Path(), DOCKER)
 ME = Author("me@here")
 
 

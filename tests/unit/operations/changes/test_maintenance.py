@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ftl.config.models.project import Server
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.steps import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
-REQUEST = ChangeRequest("shop", Server(host="server"), Path())
+REQUEST = ChangeRequest("shop", Server(host="server"), Path(), DOCKER)
 STOPPED = Maintenance("<h1>soon</h1>", ("198.51.100.0/24",))
 
 

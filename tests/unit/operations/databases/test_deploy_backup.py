@@ -13,7 +13,7 @@ from ftl.config.models.project import Dependency, Hook
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.backend import STANDALONE, Backend
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.request import Author, DeployRequest
@@ -46,7 +46,7 @@ REQUEST = DeployRequest(ASKED, Path())
 
 def planned(observed: Observed, content: str = "sha256:one") -> Plan:
     """The plan of a deploy with backups."""
-    backend = Backend(lambda _request, _inputs, found: plan(ASKED, found, content), STANDALONE.runners)
+    backend = replace(DOCKER, plan=lambda _request, _inputs, found: plan(ASKED, found, content))
     return with_backups(backend).plan(REQUEST, cast("Inputs", None), observed)
 
 
@@ -70,14 +70,14 @@ def test_a_deploy_that_has_nothing_to_do_makes_no_dump() -> None:
     asked = replace(ASKED, dependencies=())
     boxes = container(asked, "web", "r1")
     observed = server(asked, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
-    backend = with_backups(Backend(lambda *_: plan(asked, observed), STANDALONE.runners))
+    backend = with_backups(replace(DOCKER, plan=lambda *_: plan(asked, observed)))
     assert backend.plan(REQUEST, cast("Inputs", None), observed).empty
     assert "BackUp" not in kinds(planned(server(ASKED, ready=False)))
 
 
 def test_the_backend_runs_all_steps_of_the_deploy_and_its_own() -> None:
     """The deploy's table lacks only that."""
-    assert set(with_backups(STANDALONE).runners) == {*STANDALONE.runners, BackUp}
+    assert set(with_backups(DOCKER).runners) == {*DOCKER.runners, BackUp}
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -121,6 +121,6 @@ def test_a_dump_that_fails_ends_the_deploy(
 def test_of_several_servers_the_one_with_the_dependency_is_named() -> None:
     """Its step runs there."""
     made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web"),),)),))
-    backend = with_backups(Backend(lambda *_: made, Runners()))
+    backend = with_backups(replace(DOCKER, plan=lambda *_: made))
     found = backend.plan(DeployRequest(CLUSTER, Path()), Inputs(Author("me@here"), {}), live())
     assert found.steps[0].located_text == "back up db, if it is a database on b"

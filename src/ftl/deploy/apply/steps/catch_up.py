@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
+from ftl.common.programs import program
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
 from ftl.engine import labels
@@ -24,8 +25,6 @@ RUNNERS = Runners()
 
 SHARE_SECONDS = 60.0
 """Limit for one server's proxy to give or take certificates."""
-
-_AWAIT_END = '[ ! -e "$HOME/.ftl/follow.$1.lock" ] || flock -w 30 "$HOME/.ftl/follow.$1.lock" true'
 
 
 @RUNNERS.runs(HoldCatchUp)
@@ -104,8 +103,9 @@ async def _await_end(context: DeployContext, project: str) -> None:
 
     One that hangs, or does not answer, is a warning: the other steps need the server, or go on without it.
     """
+    script = program("ftl.deploy", "apply/steps/await_follower.sh")
     try:
-        done = await context.machine.run(["sh", "-c", _AWAIT_END, "ftl-hold", project], timeout=SHARE_SECONDS)
+        done = await context.machine.run(["sh", "-c", script, "ftl-hold", project], timeout=SHARE_SECONDS)
     except ServerError as error:
         cause = error.message
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.engine import labels
 from ftl.errors import EngineError
@@ -19,28 +20,6 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
 
 _START_SECONDS = 120.0
-
-# $1: container that runs; $2: container to run instead; $3: the name of the one that runs; $4: its name afterwards;
-# $5: name of the other one where it has to be taken back; $6: seconds to stop. Deaf to what ends a session. The one
-# that stops loses its restart policy before the other starts: an engine that crashed between the two would start both,
-# on the same data.
-_SWAP = """
-trap '' HUP INT TERM PIPE
-policy() { docker inspect -f '{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$1"; }
-old=$1 new=$2 name=$3 parked=$4 fresh=$5 seconds=$6
-said=$(docker stop -t "$seconds" "$old" 2>&1) || { echo "$said" >&2; exit 1; }
-docker update --restart no "$old" >/dev/null 2>&1
-said=$(docker rename "$old" "$parked" 2>&1 && docker rename "$new" "$name" 2>&1 &&
-    docker update --restart "$(policy "$new")" "$new" 2>&1 && docker start "$new" 2>&1) && exit 0
-docker stop -t "$seconds" "$new" >/dev/null 2>&1
-docker update --restart no "$new" >/dev/null 2>&1
-docker rename "$new" "$fresh" >/dev/null 2>&1
-docker rename "$old" "$name" >/dev/null 2>&1
-docker update --restart "$(policy "$old")" "$old" >/dev/null 2>&1
-docker start "$old" >/dev/null 2>&1
-echo "$said" >&2
-exit 1
-"""
 
 
 async def restore_restart_policy(engine: Engine, container: str) -> None:
@@ -75,9 +54,8 @@ async def swap(
         EngineError: The new one does not start.
         ServerError: The server does not say whether it was done.
     """
-    argv = docker_script(
-        context.machine, _SWAP, "ftl-swap", old, new, name, parked, fresh, str(round(seconds))
-    )
+    script, stop = program("ftl.deploy", "apply/steps/swap.sh"), str(round(seconds))
+    argv = docker_script(context.machine, script, "ftl-swap", old, new, name, parked, fresh, stop)
     done = await context.machine.run(argv, timeout=2 * seconds + _START_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _by_calls(context, old, new, name=name, parked=parked, fresh=fresh, seconds=seconds)

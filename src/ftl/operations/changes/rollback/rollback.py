@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.records.recorded import (
     live_project,
     on_servers,
@@ -154,7 +154,8 @@ def plan_rollback(
     restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
     as_deployed = DeployRequest(project, request.change.root, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
-    plan = make_plan(as_deployed, Inputs(source, {**images.sources, **local}), observed)
+    inputs = Inputs(source, {**images.sources, **local})
+    plan = request.change.backend.plan(as_deployed, inputs, observed)
     notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
     return replace(plan, notes=(*notes, *plan.notes))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
+from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.desired.specs import service_container
 from ftl.deploy.request import Author
 from ftl.engine.values import Image
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 HERE = Server(host="server")
 
 
-REQUEST = RollbackRequest(ChangeRequest("shop", HERE, Path()))
+REQUEST = RollbackRequest(ChangeRequest("shop", HERE, Path(), DOCKER))
 
 
 ME = Author("me@here", commit="c" * 40)

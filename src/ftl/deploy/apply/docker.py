@@ -1,4 +1,4 @@
-"""The runners of all steps of `STANDALONE`: those on one server, and those of a cluster."""
+"""The runners of `DOCKER`: those of steps on one server, and of a cluster."""
 
 from __future__ import annotations
 

@@ -1,0 +1,145 @@
+"""Second backend: commands plan and run through the one that they are given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from ftl.config.models.project import Server
+from ftl.dataclass import dataclass
+from ftl.deploy.apply.runners import Decision, Runners
+from ftl.deploy.backend import Backend
+from ftl.deploy.plan.model import Plan, Stage
+from ftl.deploy.plan.steps import Step
+from ftl.deploy.request import Author
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from ftl.operations.changes.change import ChangeRequest, PreparedChange
+from ftl.operations.changes.maintenance import plan_maintenance
+from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
+from ftl.operations.changes.rollback.target import choose
+from ftl.operations.changes.scale import plan_scale
+from ftl.operations.changes.stop import plan_stop
+from ftl.proxy.site import Maintenance
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.world import INFO, project
+from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ftl.config import ClusterServer
+    from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.planner import Inputs
+    from ftl.deploy.request import DeployRequest
+
+ASKED = project()
+ME = Author("me@here")
+
+
+@dataclass(frozen=True, slots=True)
+class Submit(Step):
+    """Hand something to an orchestrator, which does the rest."""
+
+    kind: ClassVar[str] = "submit"
+    what: str
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"submit {self.what}"
+
+
+class Orchestrator:
+    """A backend of one step class, and what was handed to it."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.submitted: list[str] = []
+        self.looks = 0
+        self._observed = observed
+        runners = Runners()
+        runners.runs(Submit)(self._submit)
+        self.backend = Backend(self._observe, self._plan, self._place, runners)
+
+    async def _observe(self, _fleet: Fleet, _project: str, _servers: Sequence[ClusterServer]) -> Observed:
+        self.looks += 1
+        return self._observed
+
+    def _plan(self, request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
+        purpose = type(request.purpose).__name__
+        units = [
+            f"{one.name} x{one.replicas} of {inputs.sources[one.name].content}"
+            for one in request.project.services
+        ]
+        stage = Stage("submit", ((Submit(f"{purpose}: {', '.join(units)}"),),), decides=True)
+        return Plan(observed.server, observed.project, "r3", (), (stage,))
+
+    def _place(self, plan: Plan, _observed: Observed, _servers: Sequence[ClusterServer]) -> Plan:
+        def own(step: Step) -> Step:
+            return step if isinstance(step, Submit) else Submit(step.text)
+
+        stages = tuple(
+            replace(stage, tracks=tuple(tuple(map(own, track)) for track in stage.tracks))
+            for stage in plan.stages
+        )
+        return replace(plan, stages=stages)
+
+    async def _submit(self, _context: DeployContext, step: Submit) -> Decision:
+        self.submitted.append(step.what)
+        return Decision(committed=True)
+
+
+class Changing:
+    """The project at r2 on a server of this backend, and the commands that change it."""
+
+    def __init__(self) -> None:
+        records = (released(ASKED, "r1"), released(ASKED, "r2"))
+        self.observed = on_server(ASKED, *records, images=(image("r1"), image("r2")))
+        self.orchestrator = Orchestrator(self.observed)
+        self.request = ChangeRequest("shop", Server(host="server"), Path(), self.orchestrator.backend)
+
+    def run(self, command: str, plan: Callable[[ChangeRequest, Author, Observed], Plan]) -> list[str]:
+        """Plan and execute under the lock, as the command does once it is connected; what was submitted."""
+
+        async def work() -> None:
+            engine = FakeEngine()
+            session = Session("server", ModelMachine(ModelEngine()), engine, INFO)
+            change = PreparedChange(self.request, Fleet([session]), self.observed, ME, 0.0)
+            await change.run(command, ASKED, lambda seen: plan(self.request, ME, seen), emit=lambda _: None)
+            assert not engine.by_name, "no container was started behind the backend's back"
+
+        run(work())
+        assert self.orchestrator.looks, "it is observed again under the lock"
+        return self.orchestrator.submitted
+
+
+def _rollback(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+    return plan_rollback(RollbackRequest(request), choose(observed, None), by, {}, observed)
+
+
+@pytest.mark.parametrize(
+    ("command", "plan", "submitted"),
+    [
+        ("rollback r1", _rollback, "RestoredRelease: web x1 of content-r1"),
+        ("restart", plan_restart, "LiveChange: web x1 of content-r2"),
+        ("scale web=3", plan_scale({"web": 3}), "LiveChange: web x3 of content-r2"),
+        ("stop", plan_stop, "stop shop-web-r2"),
+        (
+            "maintenance on",
+            plan_maintenance(Maintenance()),
+            "set routes of shop.example.com (in maintenance)",
+        ),
+    ],
+)
+def test_a_command_plans_and_runs_by_the_backend_it_is_given(
+    command: str, plan: Callable[[ChangeRequest, Author, Observed], Plan], submitted: str
+) -> None:
+    """A rollback, changes of the live release, and plans of single steps: none knows Docker's planner or runners."""
+    assert Changing().run(command, plan) == [submitted]
