@@ -16,7 +16,7 @@ from unicodedata import category
 from ftl.cli.address import parse as parse_address
 from ftl.common.proc_net import parse_listeners
 from ftl.common.references import familiar
-from ftl.config import load
+from ftl.config.loading import ProjectFiles, load
 from ftl.config.values.bindings import parse_forward, parse_volume
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.variables.sources import Variables
@@ -83,7 +83,7 @@ def ftl_yaml(data: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=_FOLDER, suffix=".yaml") as file:
         file.write(data)
         file.flush()
-        load(Path(file.name), variables=Variables({}))
+        load(ProjectFiles(Path(file.name), Variables({})))
 
 
 def env_file(data: bytes) -> None:

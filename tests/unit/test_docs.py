@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftl.config import Project, load, read_variables
+from ftl.config import Project, read_variables
+from ftl.config.loading import ProjectFiles, load
 from tests.harness import ROOT
 from tests.support.pages import Block, blocks
 
@@ -92,10 +93,7 @@ def test_files_can_be_loaded(shown: tuple[Path, Block], tmp_path: Path) -> None:
     values = dict.fromkeys(re.findall(r"[A-Z][A-Z_]+", block.text), "https://example.com")
     variables = read_variables(tmp_path, {**values, "FTL_ENV": environment})
     project = load(
-        tmp_path / "ftl.yaml",
-        environment=environment,
-        preview=environment == "preview",
-        variables=variables,
+        ProjectFiles(tmp_path / "ftl.yaml", variables, environment, preview=environment == "preview"),
         fetch=False,
     )
     assert project.name

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Project, Variables
+    from ftl.config import Project
+    from ftl.config.loading import ProjectFiles
     from ftl.config.models.notification import Notification
-    from ftl.config.secrets import ProjectSecrets
 
 PREVIEW_PREFIX = "preview/"
 """Beginning of the value of -e that names a preview."""
@@ -54,20 +54,13 @@ def load_project(
         UsageError: There is no such file or environment, or --server is not an address.
         ConfigError: The file is wrong.
     """
-    from pathlib import Path
-
     from ftl.cli.address import resolve
-    from ftl.config import load
+    from ftl.config.loading import load
 
-    path = Path(find_file(options.file))
-    folder = path.resolve().parent
-    environment = find_environment(options, path)
+    files = find_project_files(options)
     given = resolve(options.server) if options.server is not None else None
     project = load(
-        path,
-        environment=environment.name,
-        preview=environment.preview,
-        variables=environment.variables(folder),
+        files,
         server=given.server if given is not None else None,
         stand_ins=given.stand_ins if given is not None else (),
         fetch=fetch,
@@ -78,53 +71,35 @@ def load_project(
         redact([*project.secret_values.values(), *(one.url for one in project.notify)])
     if changes:
         _require_spelled_out(project, options)
-    return LoadedProject(project, folder, _address(project, given))
-
-
-def load_project_secrets(options: Options) -> tuple[ProjectSecrets, Path, Variables]:
-    """Read the secrets that the project's file declares, its folder and its variables.
-
-    Args:
-        options: The global options.
-
-    Raises:
-        UsageError: There is no such file or environment.
-        ConfigError: The secrets in the file are wrong.
-    """
-    from pathlib import Path
-
-    from ftl.config.loading import load_secrets
-
-    path = Path(find_file(options.file))
-    folder = path.resolve().parent
-    environment = find_environment(options, path)
-    variables = environment.variables(folder)
-    secrets = load_secrets(
-        path, environment=environment.name, preview=environment.preview, variables=variables
-    )
-    return secrets, folder, variables
+    return LoadedProject(project, files.folder, _address(project, given))
 
 
 def load_notifications(options: Options) -> tuple[Notification, ...]:
     """Read no more of the project's file than `notify`, with the secrets in it.
 
-    Args:
-        options: The global options.
-
     Raises:
         UsageError: There is no such file or environment.
         ConfigError: `notify` is wrong.
     """
-    from pathlib import Path
-
     from ftl.config import loading
 
+    return loading.load_notifications(find_project_files(options))
+
+
+def find_project_files(options: Options, *, previews: bool = False) -> ProjectFiles:
+    """Find the project's file, its environment and its variables.
+
+    Args:
+        options: The global options.
+        previews: All previews are meant, in place of the environment that the options name.
+
+    Raises:
+        UsageError: There is no such file or environment.
+    """
+    from pathlib import Path
+
     path = Path(find_file(options.file))
-    environment = find_environment(options, path)
-    variables = environment.variables(path.resolve().parent)
-    return loading.load_notifications(
-        path, environment=environment.name, preview=environment.preview, variables=variables
-    )
+    return (_all_previews(path) if previews else find_environment(options, path)).files(path)
 
 
 class SelectedEnvironment(NamedTuple):
@@ -138,13 +113,16 @@ class SelectedEnvironment(NamedTuple):
     name: str = ""
     preview: bool = False
 
-    def variables(self, folder: Path) -> Variables:
-        """Variables for the ftl.yaml of a folder; `${FTL_ENV}` is the name of the environment."""
-        from ftl.config import env_files, read_variables
+    def files(self, path: Path) -> ProjectFiles:
+        """The files for this environment of an ftl.yaml; `${FTL_ENV}` is its name."""
+        from ftl.config.loading import ProjectFiles
         from ftl.config.models.project import PREVIEW
+        from ftl.config.variables.sources import env_files, read_variables
 
         environ = {**os.environ, **({"FTL_ENV": self.name} if self.name else {})}
-        return read_variables(folder, environ, env_files(PREVIEW if self.preview else self.name))
+        names = env_files(PREVIEW if self.preview else self.name)
+        variables = read_variables(path.resolve().parent, environ, names)
+        return ProjectFiles(path, variables, self.name, self.preview)
 
 
 def find_environment(options: Options, path: Path) -> SelectedEnvironment:
@@ -268,28 +246,23 @@ def load_target(
     from pathlib import Path
 
     from ftl.cli.address import resolve
-    from ftl.config import load_address
+    from ftl.config.loading import load_address
 
     given = resolve(options.server) if options.server is not None else None
     if name is not None:
         if given is None:
             raise UsageError("--project needs the server that it is on", hint="add `--server HOST`")
         return DeployedProject(name, Path.cwd(), given, has_file=False)
-    path = Path(find_file(options.file))
-    folder = path.resolve().parent
-    environment = _all_previews(path) if previews else find_environment(options, path)
+    files = find_project_files(options, previews=previews)
     project = load_address(
-        path,
-        environment=environment.name,
-        preview=environment.preview,
-        variables=environment.variables(folder),
+        files,
         server=given.server if given else None,
         stand_ins=given.stand_ins if given else (),
     )
     if changes:
         _require_spelled_out(project, options)
     return DeployedProject(
-        project.name, folder, _address(project, given), environment.name, preview_of=project.preview_of
+        project.name, files.folder, _address(project, given), files.environment, preview_of=project.preview_of
     )
 
 

@@ -24,14 +24,16 @@ from ftl.config.variables.interpolation import InterpolationError, interpolate
 from ftl.config.yaml.marks import Mark, Marks, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, describe_kind
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.models.notification import Notification
     from ftl.config.models.server import ClusterServer, Server
+    from ftl.config.variables.env_file import Variable
     from ftl.config.variables.sources import Variables
 
 
@@ -40,24 +42,40 @@ def overlay_path(path: Path, environment: str) -> Path:
     return path.with_name(f"{path.stem}.{environment}{path.suffix}")
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """The file of a project and what is read with it.
+
+    Attributes:
+        path: The file; relative paths in it start from its folder.
+        variables: Values for `${...}`; their problems are reported with the file's.
+        environment: Name of the environment whose overlay is merged over the file (`overlay` has the rules), and with
+            which the project's name ends unless the overlay has another; empty: none.
+        preview: It is the name of a preview, whose overlay is ftl.preview.yaml.
+    """
+
+    path: Path
+    variables: Variables
+    environment: str = ""
+    preview: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Start of relative paths."""
+        return self.path.resolve().parent
+
+
 def load(
-    path: Path,
+    files: ProjectFiles,
     *,
-    environment: str = "",
-    preview: bool = False,
-    variables: Variables,
     server: Server | None = None,
     stand_ins: Sequence[ClusterServer] = (),
     fetch: bool = True,
 ) -> Project:
-    """Read a project's file and the files it names.
+    """Read a project.
 
     Args:
-        path: The file; relative paths in it start from its folder.
-        environment: Name of the environment whose overlay is merged over the file (`overlay` has the rules), and with
-            which the project's name ends unless the overlay has another; empty: none.
-        preview: It is the name of a preview, whose overlay is ftl.preview.yaml.
-        variables: Values for `${...}`; their problems are reported with the file's.
+        files: Its file, environment and variables.
         server: Replaces the file's server.
         stand_ins: The servers of a sandbox that has several: they take the places of the file's `servers`, in turn.
         fetch: Fetch the secrets that the file uses; otherwise each has a placeholder for its value.
@@ -69,23 +87,16 @@ def load(
         ConfigError: With all problems, in the order of the files.
     """
     problems = Problems()
-    problems.extend(variables.problems)
-    root = _merged(path, environment, problems, preview=preview)
-    folder = path.resolve().parent
-    secrets = ProjectSecrets(root, folder, variables)
+    problems.extend(files.variables.problems)
+    root = _merged(files, problems)
+    secrets = ProjectSecrets(root, files.folder, files.variables)
     source = secrets.source(problems, fetch=fetch)
-    reader = Reader(Interpolator(variables.above(source), problems), folder, SHORT_FORMS)
+    reader = _reader(files, problems, source)
     reader.secrets = tuple(secrets.declared)
-    project = with_server(reader.section(Project, root, ()), server)
-    check(project, reader)
-    if errors := problems.sorted():
-        raise ConfigError(errors)
-    project = narrowed(project, server, stand_ins)
+    project = _project(files, reader, root, server, stand_ins)
     volumes = _volumes(project)
     return replace(
         _with_built_names(project),
-        environment=environment,
-        preview_of=_base_name(path, variables) if preview else "",
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
         volumes=volumes,
@@ -95,131 +106,111 @@ def load(
 
 
 def load_address(
-    path: Path,
-    *,
-    environment: str = "",
-    preview: bool = False,
-    variables: Variables,
-    server: Server | None = None,
-    stand_ins: Sequence[ClusterServer] = (),
+    files: ProjectFiles, *, server: Server | None = None, stand_ins: Sequence[ClusterServer] = ()
 ) -> Project:
-    """Read no more of a project's file than its name, its server and whether it is protected.
+    """Read no more of a project than its name, its server and whether it is protected.
 
     Commands that go by what is deployed need nothing else, and no variable that is not set must stop a rollback.
-
-    Args:
-        path: As for `load`.
-        environment: As for `load`.
-        preview: As for `load`.
-        variables: As for `load`.
-        server: Replaces the file's server.
-        stand_ins: As for `load`.
-
-    Returns:
-        A project with nothing else.
 
     Raises:
         ConfigError: The file cannot be parsed, or one of the two is wrong.
     """
     problems = Problems()
-    root = _merged(path, environment, problems, preview=preview)
+    root = _merged(files, problems)
     name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
     needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
     root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
-    reader = Reader(Interpolator(variables, problems), path.resolve().parent, SHORT_FORMS)
-    project = with_server(reader.section(Project, root, ()), server)
-    check(project, reader)
-    if errors := problems.sorted():
-        raise ConfigError(errors)
-    return replace(
-        narrowed(project, server, stand_ins),
-        environment=environment,
-        preview_of=_base_name(path, variables) if preview else "",
-        services=(),
-    )
+    project = _project(files, _reader(files, problems), root, server, stand_ins)
+    return replace(project, services=())
 
 
-def load_notifications(
-    path: Path, *, environment: str = "", preview: bool = False, variables: Variables
-) -> tuple[Notification, ...]:
-    """Read no more of a project's file than `notify`, and fetch no more than the secrets in it.
+def load_notifications(files: ProjectFiles) -> tuple[Notification, ...]:
+    """Read no more of a project than `notify`, and fetch no more than the secrets in it.
 
     A rollback goes by what is deployed, and must not wait for any of this before it begins.
-
-    Args:
-        path: As for `load`.
-        environment: As for `load`.
-        preview: As for `load`.
-        variables: As for `load`.
 
     Raises:
         ConfigError: The file cannot be parsed, or `notify` is wrong.
     """
     problems = Problems()
-    root, folder = _merged(path, environment, problems, preview=preview), path.resolve().parent
+    root = _merged(files, problems)
     others = {key: None for key in root.entries if key != "notify"}
     only = root.replace(others)
-    secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), folder, variables)
-    reader = Reader(
-        Interpolator(variables.above(secrets.source(problems, fetch=True)), problems), folder, SHORT_FORMS
-    )
+    secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), files.folder, files.variables)
+    reader = _reader(files, problems, secrets.source(problems, fetch=True))
     section = reader.section(Notifications, only, ())
-    if found := problems.sorted():
-        raise ConfigError(found)
+    problems.raise_found()
     return section.notify
 
 
-def load_secrets(
-    path: Path, *, environment: str = "", preview: bool = False, variables: Variables
-) -> ProjectSecrets:
-    """Read no more of a project's file than its secrets.
+def load_secrets(files: ProjectFiles) -> ProjectSecrets:
+    """Read no more of a project than its secrets.
 
     A secret can be set before anything else in the file is complete: a `${NAME}` that has no value yet, for example.
-
-    Args:
-        path: As for `load`.
-        environment: As for `load`.
-        preview: As for `load`.
-        variables: As for `load`.
 
     Raises:
         ConfigError: The file cannot be parsed, or its secrets are wrong.
     """
     problems = Problems()
-    root = _merged(path, environment, problems, preview=preview)
-    secrets = ProjectSecrets(root, path.resolve().parent, variables, problems)
-    if errors := problems.sorted():
-        raise ConfigError(errors)
+    secrets = ProjectSecrets(_merged(files, problems), files.folder, files.variables, problems)
+    problems.raise_found()
     return secrets
 
 
-def _merged(path: Path, environment: str, problems: Problems, *, preview: bool = False) -> MappingNode:
+def _reader(files: ProjectFiles, problems: Problems, secrets: Mapping[str, Variable] | None = None) -> Reader:
+    variables = files.variables.above(secrets) if secrets is not None else files.variables
+    return Reader(Interpolator(variables, problems), files.folder, SHORT_FORMS)
+
+
+def _project(
+    files: ProjectFiles,
+    reader: Reader,
+    root: MappingNode,
+    server: Server | None,
+    stand_ins: Sequence[ClusterServer],
+) -> Project:
+    """The checked project, with its server and the name of its environment.
+
+    Raises:
+        ConfigError: There are problems.
+    """
+    project = with_server(reader.section(Project, root, ()), server)
+    check(project, reader)
+    reader.interpolator.problems.raise_found()
+    return replace(
+        narrowed(project, server, stand_ins),
+        environment=files.environment,
+        preview_of=_base_name(files) if files.preview else "",
+    )
+
+
+def _merged(files: ProjectFiles, problems: Problems) -> MappingNode:
     """The file with the overlay of the environment.
 
     Raises:
         ConfigError: One of them cannot be parsed.
     """
-    base = _parse(path, problems)
-    if not environment:
+    base = _parse(files.path, problems)
+    if not files.environment:
         return base
-    overlay = _parse(overlay_path(path, PREVIEW if preview else environment), problems, may_be_empty=True)
+    name = PREVIEW if files.preview else files.environment
+    overlay = _parse(overlay_path(files.path, name), problems, may_be_empty=True)
     for mark, message, hint in unknown_items(base, overlay):
         problems.add(mark, message, hint)
     for key, partner in (("server", "servers"), ("servers", "server")):
         if overlay.get(key) is not None and overlay.get(partner) is None:
-            base = base.replace(
-                {partner: None}
-            )  # an environment may have one server where another has several
+            # An environment may have one server where another has several.
+            base = base.replace({partner: None})
     merged = merge(base, overlay)
-    if preview:
+    if files.preview:
         merged = _on_base_server(merged, base)
     section, own = merged.get("project"), overlay.get("project")
-    name = section.get("name") if isinstance(section, MappingNode) else None
+    given = section.get("name") if isinstance(section, MappingNode) else None
     has_own_name = isinstance(own, MappingNode) and own.get("name") is not None
-    if not isinstance(section, MappingNode) or not isinstance(name, ScalarNode) or has_own_name:
+    if not isinstance(section, MappingNode) or not isinstance(given, ScalarNode) or has_own_name:
         return merged
-    named = replace(name, text=f"{name.text}-{environment}")
+    named = replace(given, text=f"{given.text}-{files.environment}")
     return merged.replace({"project": section.replace({"name": named})})
 
 
@@ -235,12 +226,13 @@ def _on_base_server(merged: MappingNode, base: MappingNode) -> MappingNode:
     return merged.replace({"server": domain})
 
 
-def _base_name(path: Path, variables: Variables) -> str:
+def _base_name(files: ProjectFiles) -> str:
     """The project's name in ftl.yaml itself, the same for all its previews: FTL_ENV is not set in it."""
-    section = _parse(path, Problems()).get("project")
+    section = _parse(files.path, Problems()).get("project")
     name = section.get("name") if isinstance(section, MappingNode) else section
     if not isinstance(name, ScalarNode):
         return ""
+    variables = files.variables
     try:
         return interpolate(name.text, lambda key: None if key == "FTL_ENV" else variables.get(key)).text
     except InterpolationError:

@@ -16,7 +16,7 @@ from ftl.config.read.secret_values import SecretError, fetch_secrets
 from ftl.config.read.short_forms import SHORT_FORMS, secrets_of_project
 from ftl.config.variables.env_file import Variable
 from ftl.config.variables.interpolation import MASK
-from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ftl.config.variables.sources import Variables
     from ftl.config.yaml.marks import Mark
-    from ftl.config.yaml.tree import Node
 
 _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -83,7 +82,7 @@ class ProjectSecrets:
             items = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
             for item in items:
                 name = item.get("name") if isinstance(item, MappingNode) else None
-                for node in _scalars(item):
+                for node in scalars(item):
                     user = name.text if isinstance(name, ScalarNode) else section
                     names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
                     preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
@@ -91,15 +90,3 @@ class ProjectSecrets:
                         names |= {*preset.required, *preset.optional}
                         user = preset.name if node is item else user
                     yield from ((used, user) for used in names & self.declared.keys())
-
-
-def _scalars(node: Node) -> Iterator[ScalarNode]:
-    match node:
-        case ScalarNode():
-            yield node
-        case SequenceNode():
-            for item in node.items:
-                yield from _scalars(item)
-        case MappingNode():
-            for entry in node.entries.values():
-                yield from _scalars(entry.value)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.cli.address import parse, resolve
-from ftl.config import Project, Server, load, read_variables
+from ftl.config import Project, Server, read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.deploy.deploying import DeployResult
 from ftl.errors import UsageError
 from ftl.server.sandbox import SandboxAddress
@@ -30,7 +31,7 @@ def project(tmp_path: Path) -> Project:
         "project: {name: shop, domain: shop.example.com}\n"
         "services: [{name: web, build: ., port: 8000, routes: [/]}]\n"
     )
-    return load(file, variables=read_variables(tmp_path, {}))
+    return load(ProjectFiles(file, read_variables(tmp_path, {})))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config import Project, Server, load, read_variables
+from ftl.config import Project, Server, read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def refused(folder: Path) -> Refuse:
 
 def load_file(path: Path, environ: Mapping[str, str] | None = None, server: Server | None = None) -> Project:
     """Load a file as a command in this environment does."""
-    return load(path, variables=read_variables(path.resolve().parent, environ or {}), server=server)
+    return load(ProjectFiles(path, read_variables(path.resolve().parent, environ or {})), server=server)
 
 
 def written(folder: Path, text: str | bytes) -> Path:

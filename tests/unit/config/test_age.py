@@ -11,10 +11,11 @@ import pytest
 
 pyrage = pytest.importorskip("pyrage")
 
-from ftl.config import load, read_variables  # noqa: E402
+from ftl.config import read_variables  # noqa: E402
 from ftl.config.age.age_file import AgeFile  # noqa: E402
 from ftl.config.age.cipher import recipient_types  # noqa: E402
 from ftl.config.age.secret_map import parse_map, with_value  # noqa: E402
+from ftl.config.loading import ProjectFiles, load  # noqa: E402
 from ftl.errors import ConfigError, FtlError, UsageError  # noqa: E402
 
 from .conftest import written  # noqa: E402
@@ -106,7 +107,7 @@ def test_the_values_are_those_of_the_secrets_that_name_the_file(home: Path) -> N
     ssh_key(home / ".ssh" / "id_ed25519")
     age_file(home).write("STRIPE: 0123\nMAIL_KEY: |\n  first\n  second\nOTHER: 'x'\n")
     folder = home / "shop"
-    made = load(written(folder, PROJECT), variables=read_variables(folder, {}))
+    made = load(ProjectFiles(written(folder, PROJECT), read_variables(folder, {})))
     assert made.services[0].env == {"STRIPE": "0123", "MAIL": "first\nsecond"}
     assert made.secret_values == made.services[0].env
 
@@ -114,7 +115,7 @@ def test_the_values_are_those_of_the_secrets_that_name_the_file(home: Path) -> N
 def test_validation_opens_no_age_file(home: Path) -> None:
     """It needs neither the file nor a key."""
     folder = home / "shop"
-    made = load(written(folder, PROJECT), variables=read_variables(folder, {}), fetch=False)
+    made = load(ProjectFiles(written(folder, PROJECT), read_variables(folder, {})), fetch=False)
     assert set(made.services[0].env) == {"STRIPE", "MAIL"}
 
 
@@ -150,7 +151,7 @@ def test_a_file_that_no_key_opens_names_the_recipients_and_the_keys(home: Path) 
     others = [pyrage.x25519.Identity.generate().to_public() for _ in range(2)]
     (home / "shop" / FILE).write_bytes(pyrage.encrypt(b"A: b", others))
     with pytest.raises(ConfigError) as caught:
-        load(written(home / "shop", PROJECT), variables=read_variables(home / "shop", {}))
+        load(ProjectFiles(written(home / "shop", PROJECT), read_variables(home / "shop", {})))
     message = caught.value.message
     assert "is encrypted for 2 recipients, and none of your keys opens it" in message
     assert "tried: ~/.ssh/id_ed25519; ~/.ssh/id_rsa, which has a passphrase" in message

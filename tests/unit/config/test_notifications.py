@@ -8,7 +8,7 @@ import pytest
 
 from ftl.config import Server, read_variables
 from ftl.config.dump import dump, sensitive_values
-from ftl.config.loading import load_notifications
+from ftl.config.loading import ProjectFiles, load_notifications
 from ftl.config.models.notification import EVENTS
 from ftl.errors import ConfigError
 
@@ -160,7 +160,7 @@ def test_a_secret_that_is_not_fetched_stands_for_a_url(folder: Path) -> None:
         f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\n"
         "notify: [{url: '${HOOK}', events: [certificate]}]\n",
     )
-    project = load(path, variables=read_variables(folder, {}), fetch=False)
+    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
     assert project.notify[0].url == "********"
 
 
@@ -171,7 +171,7 @@ def test_notify_alone_is_read_whatever_else_is_wrong(folder: Path) -> None:
         folder,
         f"{HEAD}{SERVICE}    env: {{A: '${{NOT_SET}}', B: '${{OTHER}}'}}\n{secrets}notify: ['${{HOOK}}']\n",
     )
-    (one,) = load_notifications(path, variables=read_variables(folder, {}))
+    (one,) = load_notifications(ProjectFiles(path, read_variables(folder, {})))
     assert one.url == HOOK
 
 
@@ -179,5 +179,5 @@ def test_a_secret_of_notify_that_cannot_be_fetched_is_a_problem(folder: Path) ->
     """With the name of the secret."""
     path = written(folder, f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\nnotify: ['${{HOOK}}']\n")
     with pytest.raises(ConfigError) as caught:
-        load_notifications(path, variables=read_variables(folder, {}))
+        load_notifications(ProjectFiles(path, read_variables(folder, {})))
     assert "the secret HOOK" in caught.value.problems[0].message

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Project, env_files, load, read_variables
+from ftl.config import Project, env_files, read_variables
 from ftl.config.dump import origins
+from ftl.config.loading import ProjectFiles, load
 from ftl.errors import ConfigError
 
 from .conftest import HEAD, SERVICE, Load, Refuse, written
@@ -66,7 +67,7 @@ def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) ->
         "services:\n  - name: web\n    port: none\n    replicas: 3\nproject: {email: nobody}\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load(path, environment="production", variables=read_variables(folder, {}))
+        load(ProjectFiles(path, read_variables(folder, {}), "production"))
     assert places(caught.value.problems) == [("ftl.production.yaml", 3), ("ftl.production.yaml", 5)]
     assert caught.value.problems[0].source == "    port: none"
 
@@ -75,7 +76,7 @@ def test_an_overlay_changes_what_it_names_alone(folder: Path) -> None:
     """The project is that of both files, and its marks tell which value is of which."""
     path = written(folder, BASE)
     (folder / "ftl.production.yaml").write_text("services:\n  - name: web\n    replicas: 3\n")
-    project = load(path, environment="production", variables=read_variables(folder, {}))
+    project = load(ProjectFiles(path, read_variables(folder, {}), "production"))
     assert (project.services[0].port, project.services[0].replicas) == (8000, 3)
     assert project.marks.nearest("services", 0, "port").file.name == "ftl.yaml"
     assert project.marks.nearest("services", 0, "replicas").file.name == "ftl.production.yaml"
@@ -85,7 +86,7 @@ def staging(folder: Path, overlay: str) -> Project:
     """The project in the environment `staging` with this overlay."""
     path = written(folder, BASE)
     (folder / "ftl.staging.yaml").write_text(overlay)
-    return load(path, environment="staging", variables=read_variables(folder, {}))
+    return load(ProjectFiles(path, read_variables(folder, {}), "staging"))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_the_origin_of_each_value_is_known(folder: Path) -> None:
     path = written(folder, BASE + "    env: {TOKEN: '${TOKEN}'}\n")
     (folder / "ftl.staging.yaml").write_text("services:\n  - name: web\n    replicas: 3\n")
     variables = read_variables(folder, {}, env_files("staging"))
-    project = load(path, environment="staging", variables=variables)
+    project = load(ProjectFiles(path, variables, "staging"))
     places = origins(project)
     assert project.services[0].env == {"TOKEN": "y"}
     assert places["services.0.name"].startswith("ftl.yaml:")

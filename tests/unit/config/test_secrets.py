@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import load, read_variables
+from ftl.config import read_variables
 from ftl.config.dump import dump
+from ftl.config.loading import ProjectFiles, load
 
 from .conftest import written
 
@@ -53,7 +54,7 @@ def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
 def test_validation_fetches_nothing(folder: Path) -> None:
     """It runs in editors and in CI, where there is no vault."""
     path = written(folder, project("  A: {command: [/nowhere]}\n", "    secrets: [A]\n"))
-    made = load(path, variables=read_variables(folder, {}), fetch=False)
+    made = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
     assert set(made.services[0].env) == {"A"}
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import ClusterServer, Project, Server, load, read_variables
+from ftl.config import ClusterServer, Project, Server, read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.errors import UsageError
 from ftl.ssh.target import target_of
 
@@ -83,7 +84,7 @@ def test_the_servers_of_a_sandbox_take_the_places_of_those_in_the_file(folder: P
     def on(servers: list[ClusterServer]) -> Project:
         variables = read_variables(folder, {})
         first = Server(host="127.0.0.1", port=2222, known_hosts=known_hosts)
-        return load(path, variables=variables, server=first, stand_ins=servers)
+        return load(ProjectFiles(path, variables), server=first, stand_ins=servers)
 
     project = on(sandbox)
     assert [(each.host, each.roles, each.port) for each in project.servers] == [
@@ -104,7 +105,7 @@ def test_an_environment_may_have_one_server(folder: Path) -> None:
     """`server` in an overlay takes the place of the `servers` of the file."""
     path = written(folder, FILE.split("services:")[0] + "services: [{name: web, build: .}]\n")
     (folder / "ftl.staging.yaml").write_text("server: staging.example.com\n")
-    project = load(path, environment="staging", variables=read_variables(folder, {}))
+    project = load(ProjectFiles(path, read_variables(folder, {}), "staging"))
     assert (project.is_cluster, project.server.host) == (False, "staging.example.com")
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config import load, read_variables
+from ftl.config import read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.onboarding.starter import Answers, make_start, write
 
 if TYPE_CHECKING:
@@ -40,6 +41,6 @@ def begin(tmp_path: Path) -> Begin:
         folder = put_files(tmp_path / "shop", files)
         start = make_start(folder, answers or Answers())
         write(folder, start.files, file="ftl.yaml")
-        return start, load(folder / "ftl.yaml", variables=read_variables(folder, {}))
+        return start, load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})))
 
     return run

@@ -280,15 +280,15 @@ def _other_environments(options: Options) -> dict[str, Project]:
 
 def _readable(path: Path, environment: str) -> Project | None:
     """The project of an environment; of one with variables that are not set here, its name and domain."""
-    from ftl.config import load, load_address
+    from ftl.config.loading import load, load_address
 
-    variables = SelectedEnvironment(environment).variables(path.resolve().parent)
+    files = SelectedEnvironment(environment).files(path)
     try:
-        return load(path, environment=environment, variables=variables, fetch=False)
+        return load(files, fetch=False)
     except ConfigError:
         pass
     try:
-        return load_address(path, environment=environment, variables=variables)
+        return load_address(files)
     except (ConfigError, UsageError):
         return None
 

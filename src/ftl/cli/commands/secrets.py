@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import load_project, load_project_secrets
+from ftl.cli.project import find_project_files, load_project
 from ftl.cli.running.run import pass_options, run_sync
 from ftl.errors import FtlError, UsageError
 
@@ -64,11 +64,13 @@ def get_secret(options: Options, name: str) -> None:
     """Fetch a secret from its source, and print its value."""
 
     def work() -> tuple[Fields, str]:
+        from ftl.config.loading import load_secrets
         from ftl.config.read.secret_values import SecretError, fetch_secrets
 
-        secrets, folder, variables = load_project_secrets(options)
+        files = find_project_files(options)
+        secrets = load_secrets(files)
         secret = secrets.declared.get(name) or _unknown(name, secrets)
-        value = fetch_secrets([secret], folder, variables)[name]
+        value = fetch_secrets([secret], files.folder, files.variables)[name]
         if isinstance(value, SecretError):
             raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
         return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value
@@ -89,10 +91,12 @@ def set_secret(options: Options, name: str) -> None:
     """Set a secret in the age file of the project. The value is read from stdin, or asked for."""
     from ftl.config.age.age_file import AgeFile
     from ftl.config.age.secret_map import with_value
+    from ftl.config.loading import load_secrets
 
-    secrets, folder, variables = load_project_secrets(options)
+    files = find_project_files(options)
+    secrets = load_secrets(files)
     file, key = _place(name, secrets)
-    age_file = AgeFile(folder / file, variables)
+    age_file = AgeFile(files.folder / file, files.variables)
     value = _asked_for(options, name)
 
     def work() -> bool:
@@ -119,10 +123,12 @@ def edit_secrets(options: Options, age_file: str | None) -> None:
     It is encrypted anew for the public keys in FILE.recipients, also if no value was changed.
     """
     from ftl.config.age.age_file import AgeFile
+    from ftl.config.loading import load_secrets
 
-    secrets, folder, variables = load_project_secrets(options)
+    files = find_project_files(options)
+    secrets = load_secrets(files)
     name = age_file or _only_file(secrets)
-    file = AgeFile(folder / name, variables)
+    file = AgeFile(files.folder / name, files.variables)
     new = run_sync(options, "secrets edit", lambda: _edit(file, name), lambda _: {"file": name})
     if not options.json and not options.quiet:
         put(f"{name} is encrypted anew")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,6 +32,15 @@ class Problems:
     def add_unset(self, variable: str, mark: Mark, message: str, hint: str | None) -> None:
         """Add a use of a variable that is not set; all uses of it become one problem."""
         self._unset.setdefault(variable, {}).setdefault(mark, (message, hint))
+
+    def raise_found(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            ConfigError: With all problems, if there are any.
+        """
+        if problems := self.sorted():
+            raise ConfigError(problems)
 
     def sorted(self) -> list[Problem]:
         """All problems: file by file, in the order of their lines."""

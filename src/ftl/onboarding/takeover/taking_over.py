@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
-from ftl.config import load, read_variables
+from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
@@ -111,7 +112,7 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
         ) as file:
             file.write(text)
             file.flush()
-            load(Path(file.name), variables=read_variables(folder, environment), fetch=False)
+            load(ProjectFiles(Path(file.name), read_variables(folder, environment)), fetch=False)
     except ConfigError as error:
         for problem in error.problems:
             if not problem.message.endswith(made):

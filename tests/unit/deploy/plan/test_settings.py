@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config import load, read_variables
+from ftl.config import read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
@@ -57,7 +58,7 @@ def project(folder: Path, key: str = "x-none", value: str = "1") -> Project:
         f"{HEAD}services:\n  - name: web\n    image: web:1\n{lines}"
         f"dependencies:\n  - name: redis\n    image: redis:7\n{lines}"
     )
-    return load(folder / "ftl.yaml", variables=read_variables(folder, {}))
+    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})))
 
 
 def field(request: Any, path: str) -> object:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ftl.config import load, read_variables
+from ftl.config import read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.errors import ConfigError, FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
@@ -53,7 +54,7 @@ def taken(
     result = take_over(files, folder, environment or {})
     put_files(folder, result.files)
     variables = read_variables(folder, environment or {})
-    return load(folder / "ftl.yaml", variables=variables, fetch=False), result.report
+    return load(ProjectFiles(folder / "ftl.yaml", variables), fetch=False), result.report
 
 
 def service(project: Project, name: str = "web") -> Service:

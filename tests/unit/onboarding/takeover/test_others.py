@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import load, read_variables
+from ftl.config import read_variables
+from ftl.config.loading import ProjectFiles, load
 from ftl.errors import FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
@@ -67,7 +68,7 @@ def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, T
     put_files(folder, {"Dockerfile": "FROM x\n", "Dockerfile.prod": "FROM x\n", **files})
     result = take_over([folder / name], folder, {})
     put_files(folder, result.files)
-    return load(folder / "ftl.yaml", variables=read_variables(folder, {}), fetch=False), result.report
+    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})), fetch=False), result.report
 
 
 def verdicts(report: TakeoverReport) -> dict[str, Verdict]:
