@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from tools import manual, reference_yaml
+from tools import manual, packages_picture, reference_yaml
 from tools.command_help import sections
 
 from ftl import events
@@ -56,6 +56,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "events.md": "".join(_events()),
         FOLDER / "ftl-yaml.md": reference_yaml.page(),
         manual.FILE: manual.page(),
+        packages_picture.FILE: packages_picture.page(),
     }
 
 
