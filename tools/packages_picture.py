@@ -1,4 +1,4 @@
-"""Generator of docs/architecture.svg: the packages of src/ftl, by the layers that the linter checks."""
+"""Generator of docs/architecture.svg: the packages of src/ftl, by the linter's layers."""
 
 from __future__ import annotations
 
