@@ -1,6 +1,6 @@
 """Session with an engine: short calls, aiodocker, the API version, mapped errors.
 
-Reads and other short calls go over `ftl.engine.transport.http`. aiodocker, and aiohttp below it, are loaded with the
+All that is no stream goes over `ftl.engine.transport.http`. aiodocker, and aiohttp below it, are loaded with the
 first other call.
 """
 
@@ -133,7 +133,7 @@ class Client:
         Args:
             action: The call, for messages: "the engine on NAME could not ACTION".
             path: Without the API's version; names in it must be `checked`.
-            query: Its query. Mappings are written as JSON, and what is None is left out.
+            query: Its query. Mappings are written as JSON, a list as several values, and what is None is left out.
             is_fresh: Whether it must be sent now: an answer to what was sent before the call would prove nothing.
         """
         target = f"/{path}{_query(query or {})}"
@@ -186,16 +186,18 @@ class Client:
         *,
         body: Mapping[str, object] | None = None,
         is_repeatable: bool = False,
+        seconds: float = CALL_SECONDS,
     ) -> object:
-        """JSON of the answer to a short call that changes something; see `get`.
+        """JSON of the answer to a call that changes something, or that is slow; see `get`.
 
         Args:
             action: As for `get`.
-            method: "POST" or "DELETE".
+            method: "POST", "DELETE" or "GET".
             path: As for `get`.
             query: As for `get`.
             body: JSON to send.
-            is_repeatable: Whether the call may be made twice, where the engine closed its connection meanwhile.
+            is_repeatable: Whether a POST may be made twice, where the engine closed its connection meanwhile.
+            seconds: Time limit; EngineUnavailable is raised after it.
 
         Returns:
             None where the answer has no body.
@@ -203,9 +205,10 @@ class Client:
         info = await self.info()
         content = b"" if body is None else json.dumps(body).encode()
         target = f"/v{info.api}/{path}{_query(query or {})}"
-        request = http.Request(target, method, content, is_repeatable=is_repeatable)
-        async with self._mapping(action, CALL_SECONDS):
-            answer = (await self._send(request)).body
+        repeatable = is_repeatable or method != "POST"
+        request = http.Request(target, method, content, is_repeatable=repeatable, is_fresh=True)
+        async with self._mapping(action, seconds):
+            answer = (await self._send(request, seconds)).body
             return _json(answer) if answer else None
 
     async def progress(
@@ -249,11 +252,11 @@ class Client:
     async def _get(self, target: str, *, is_fresh: bool = False) -> http.Answer:
         return await self._send(http.Request(target, is_fresh=is_fresh))
 
-    async def _send(self, request: http.Request) -> http.Answer:
+    async def _send(self, request: http.Request, seconds: float = CALL_SECONDS) -> http.Answer:
         if not self._is_open:
             raise RuntimeError("the engine is used outside its context")
         began = time.monotonic()
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(seconds):
             answer = await http.send(self._sockets, request)
         self.fastest_answer = min(self.fastest_answer, time.monotonic() - began)
         if answer.status >= 400:
@@ -291,11 +294,10 @@ class Client:
         body: Mapping[str, object] | None = None,
         data: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A call for which aiodocker has no method, over its public session. Not bounded.
+        """A stream for which aiodocker has no method, over its public session. Not bounded.
 
-        These are: a changed restart policy, saving several images in one
-        archive, an exec whose stdin can be ended, the engine's disk usage, a registry's digest, and an import from a
-        tar. The connection is closed afterwards, as such a stream has no other end.
+        These are: saving several images in one archive, an exec whose stdin can be ended, and an import from a tar. The
+        connection is closed afterwards, as such a stream has no other end.
 
         Raises:
             DockerError: As aiodocker does, to be mapped with the rest.
@@ -328,11 +330,11 @@ class Client:
 
 def _query(values: Mapping[str, object]) -> str:
     texts = {
-        name: json.dumps(value) if isinstance(value, dict) else str(value)
+        name: json.dumps(value) if isinstance(value, dict) else value
         for name, value in values.items()
         if value is not None
     }
-    return f"?{urlencode(texts)}" if texts else ""
+    return f"?{urlencode(texts, doseq=True)}" if texts else ""
 
 
 def _progress(line: bytes) -> object:

@@ -47,20 +47,13 @@ class SwarmConfigs:
         """Create one; its ID. An engine takes 500 kB at most (20.10)."""
         content = base64.b64encode(data).decode()
         spec = {"Name": checked(name), "Labels": dict(labels), "Data": content}
-        async with (
-            self._client.call(f"create the config {name}") as docker,
-            self._client.raw(docker, "POST", "configs/create", body=spec) as response,
-        ):
-            return as_str(as_object(await response.json()).get("ID"))
+        answer = await self._client.send(f"create the config {name}", "POST", "configs/create", body=spec)
+        return as_str(as_object(answer).get("ID"))
 
     async def remove(self, config: str) -> None:
         """Remove one by its ID; a missing one is no error."""
         with ignoring(404):
-            async with (
-                self._client.call(f"remove the config {config}") as docker,
-                self._client.raw(docker, "DELETE", f"configs/{checked(config)}") as response,
-            ):
-                await response.read()
+            await self._client.send(f"remove the config {config}", "DELETE", f"configs/{checked(config)}")
 
 
 def _config(item: Json) -> SwarmConfig:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_int, as_object, as_objects, as_str
 from ftl.engine import convert
-from ftl.engine.calls import body, networks, streams
-from ftl.engine.client import Client, bounded, checked, unbounded
+from ftl.engine.calls import body, streams
+from ftl.engine.calls.networks import NetworkCalls
+from ftl.engine.client import checked, unbounded
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, UsageError
@@ -33,119 +34,179 @@ _STOP_GRACE = 30.0
 _RFC3339 = r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)"
 
 
-async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Container]:
-    """`GET /containers/json`, including stopped ones."""
-    query = {"all": 1, "filters": body.labelled(labels)}
-    items = as_objects(await client.get_json("list its containers", "containers/json", query))
-    return [convert.listed_container(item) for item in items]
+class ContainerCalls(NetworkCalls):
+    """Calls about containers, which are named by name or ID."""
 
+    async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:
+        """All containers with these labels, including stopped ones."""
+        query = {"all": 1, "filters": body.labelled(labels)}
+        items = as_objects(await self._client.get_json("list its containers", "containers/json", query))
+        return [convert.listed_container(item) for item in items]
 
-async def inspect(client: Client, name: str) -> ContainerState | None:
-    """`GET /containers/{name}/json`."""
+    async def container(self, name: str) -> ContainerState | None:
+        """State of one container with all fields; None where it does not exist."""
+        path = f"containers/{checked(name)}/json"
+        record = await none_if_missing(self._client.get_json(f"inspect {name}", path))
+        return None if record is None else convert.inspected_container(as_object(record))
 
-    async def work() -> ContainerState:
-        record = await client.get_json(f"inspect {name}", f"containers/{checked(name)}/json")
-        return convert.inspected_container(as_object(record))
+    async def create(self, name: str, spec: ContainerSpec) -> str:
+        """Create a container in all of its networks, and return its ID.
 
-    return await none_if_missing(work())
+        One round trip, and one more for each network after the first. A container that cannot be connected to
+        all of them is removed again.
+        """
+        await self._client.info()  # which also tells the log driver
+        created = await self.create_raw(name, body.container(spec, log_driver=self._client.log_driver))
+        try:
+            for network, aliases in body.further_networks(spec):
+                await self.connect(network, created, aliases)
+            if spec.files:
+                await self.put_archive(created, "/", body.file_archive(spec.files))
+        except BaseException:
+            await self.remove(created, force=True)
+            raise
+        return created
 
+    async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
+        """Create a container from a body of the API, for options that ContainerSpec lacks; its ID."""
+        query = {"name": checked(name)}
+        answer = await self._client.send(f"create {name}", "POST", "containers/create", query, body=config)
+        return as_str(as_object(answer).get("Id"))
 
-async def create(client: Client, name: str, spec: ContainerSpec) -> str:
-    """`POST /containers/create`, its further networks and its files; all or nothing."""
-    await client.info()  # which also tells the log driver
-    created = await create_raw(client, name, body.container(spec, log_driver=client.log_driver))
-    try:
-        for network, aliases in body.further_networks(spec):
-            await networks.connect(client, network, created, aliases, address=None)
-        if spec.files:
-            await put_archive(client, created, "/", body.file_archive(spec.files))
-    except BaseException:
-        await remove(client, created, force=True)
-        raise
-    return created
+    async def start(self, container: str) -> None:
+        """Start a container; a running one is no error."""
+        await self._client.send(f"start {container}", "POST", f"containers/{checked(container)}/start")
 
+    async def stop(self, container: str, *, timeout: float) -> None:
+        """Send the stop signal, and SIGKILL after `timeout` seconds; a stopped one is no error."""
+        path, seconds = f"containers/{checked(container)}/stop", timeout + _STOP_GRACE
+        query = {"t": math.ceil(timeout)}
+        await self._client.send(f"stop {container}", "POST", path, query, seconds=seconds)
 
-async def create_raw(client: Client, name: str, config: Mapping[str, object]) -> str:
-    """`POST /containers/create` with a body as the API defines it."""
-    query = {"name": checked(name)}
-    answer = await client.send(f"create {name}", "POST", "containers/create", query, body=config)
-    return as_str(as_object(answer).get("Id"))
+    async def unpause(self, container: str) -> None:
+        """Resume a paused container."""
+        await self._client.send(f"unpause {container}", "POST", f"containers/{checked(container)}/unpause")
 
+    async def remove(self, container: str, *, force: bool = False) -> None:
+        """Remove a container and its anonymous volumes; a missing one is no error.
 
-async def start(client: Client, container: str) -> None:
-    """`POST /containers/{id}/start`."""
-    async with client.call(f"start {container}") as docker:
-        await docker.containers.container(checked(container)).start()
+        Args:
+            container: By name or ID.
+            force: Kill it first if it runs.
+        """
+        path, query = f"containers/{checked(container)}", {"force": int(force), "v": 1}
+        with ignoring(404):
+            await self._client.send(f"remove {container}", "DELETE", path, query)
 
+    async def rename(self, container: str, name: str) -> None:
+        """Rename a container."""
+        path, query = f"containers/{checked(container)}/rename", {"name": checked(name)}
+        await self._client.send(f"rename {container}", "POST", path, query)
 
-async def stop(client: Client, container: str, grace: float) -> None:
-    """`POST /containers/{id}/stop`, bounded by the stop timeout and a little more."""
-    seconds = grace + _STOP_GRACE
-    async with client.call(f"stop {container}", seconds=seconds) as docker:
-        target = docker.containers.container(checked(container))
-        await target.stop(t=math.ceil(grace), timeout=bounded(seconds))
+    async def set_restart_policy(self, container: str, policy: str) -> None:
+        """Change a container's restart policy; a running container is not restarted."""
+        path = f"containers/{checked(container)}/update"
+        change = {"RestartPolicy": body.restart_policy(policy)}
+        await self._client.send(f"set the restart policy of {container}", "POST", path, body=change)
 
+    async def wait(self, container: str) -> int:
+        """Wait until a container is not running, and return its exit status. Not bounded."""
+        async with self._client.call(f"wait for {container}") as docker:
+            answer = await docker.containers.container(checked(container)).wait(timeout=unbounded())
+        return as_int(as_object(answer).get("StatusCode"))
 
-async def unpause(client: Client, container: str) -> None:
-    """`POST /containers/{id}/unpause`."""
-    async with client.call(f"unpause {container}") as docker:
-        await docker.containers.container(checked(container)).unpause()
+    async def execute(
+        self, container: str, argv: Sequence[str], *, stdin: bytes | None = None, seconds: float = 60.0
+    ) -> ExecResult:
+        """Run a command in a running container and wait for it: three round trips.
 
+        Args:
+            container: By name or ID.
+            argv: The program and its arguments; no shell parses them.
+            stdin: Its input, up to end of file. None: no stdin.
+            seconds: Time limit; EngineUnavailable is raised after it. Docker has no way to end the command.
+        """
+        async with self._client.call(f"run `{argv[0]}` in {container}", seconds=seconds) as docker:
+            target = docker.containers.container(checked(container))
+            command = await target.exec(list(argv), stdin=stdin is not None)
+            path, mode = f"exec/{command.id}/start", {"Detach": False, "Tty": False}
+            async with (
+                asyncio.timeout(seconds),
+                self._client.raw(docker, "POST", path, body=mode) as response,
+            ):
+                if stdin is not None:
+                    _send(response, stdin)
+                outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}
+                async for stream, content in streams.frames(response.content.iter_any()):
+                    outputs[stream].append(content)
+            status = as_int(as_object(await command.inspect()).get("ExitCode"))
+        return ExecResult(status, b"".join(outputs["stdout"]), b"".join(outputs["stderr"]))
 
-async def remove(client: Client, container: str, *, force: bool) -> None:
-    """`DELETE /containers/{id}`, anonymous volumes included."""
-    with ignoring(404):
-        query = {"force": int(force), "v": 1}
-        path = f"containers/{checked(container)}"
-        await client.send(f"remove {container}", "DELETE", path, query, is_repeatable=True)
+    async def logs(
+        self,
+        container: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: str | None = None,
+        until: str | None = None,
+        timestamps: bool = True,
+    ) -> AsyncGenerator[LogLine]:
+        """Log of a container by whole lines, both streams in the order of writing.
 
+        Args:
+            container: By name or ID.
+            tail: Only the last lines, this number of them.
+            follow: Continue until the container stops.
+            since: Only later lines: RFC 3339, as `LogLine.time` has it.
+            until: Only earlier lines, likewise.
+            timestamps: Fill in `LogLine.time`.
+        """
+        query = {
+            "stdout": 1,
+            "stderr": 1,
+            "timestamps": f"{timestamps:d}",
+            "follow": f"{follow:d}",
+            "tail": tail,
+            "since": None if since is None else unix_time(since),
+            "until": None if until is None else unix_time(until),
+        }
+        path = f"containers/{checked(container)}/logs"
+        async with self._client.stream(f"read the log of {container}", path, query) as pieces:
+            async for line in streams.log_lines(streams.frames(pieces), timestamps=timestamps):
+                yield line
 
-async def rename(client: Client, container: str, name: str) -> None:
-    """`POST /containers/{id}/rename`."""
-    async with client.call(f"rename {container}") as docker:
-        await docker.containers.container(checked(container)).rename(checked(name))
+    async def stats(self, container: str) -> ContainerStats | None:
+        """Use of processor and memory; None where the container is missing or does not run.
 
+        One sample: without `one-shot` the engine waits a second for another.
+        """
+        path, query = f"containers/{checked(container)}/stats", {"stream": 0, "one-shot": 1}
+        record = await none_if_missing(self._client.send(f"measure {container}", "GET", path, query))
+        return convert.container_stats(as_object(record))
 
-async def set_restart_policy(client: Client, container: str, policy: str) -> None:
-    """`POST /containers/{id}/update`: aiodocker has no method for it."""
-    path = f"containers/{checked(container)}/update"
-    async with (
-        client.call(f"set the restart policy of {container}") as docker,
-        client.raw(docker, "POST", path, body={"RestartPolicy": body.restart_policy(policy)}) as response,
-    ):
-        await response.read()
+    async def put_archive(self, container: str, path: str, archive: bytes) -> None:
+        """Unpack a tar archive in a folder of a container, running or not."""
+        async with self._client.call(f"write to {path} in {container}") as docker:
+            await docker.containers.container(checked(container)).put_archive(path, archive)
 
+    async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
+        """Read the files at or below a path in a container, running or not.
 
-async def wait(client: Client, container: str) -> int:
-    """`POST /containers/{id}/wait`."""
-    async with client.call(f"wait for {container}") as docker:
-        answer = await docker.containers.container(checked(container)).wait(timeout=unbounded())
-    return as_int(as_object(answer).get("StatusCode"))
+        For small files: all are kept in memory.
 
+        Returns:
+            Path in the archive -> content; paths begin with the last part of `path`, as in `docker cp`. None where
+            the container or the path does not exist.
+        """
 
-async def execute(
-    client: Client, container: str, argv: Sequence[str], *, stdin: bytes | None, seconds: float
-) -> ExecResult:
-    """Exec create, start and inspect: three round trips."""
-    action = f"run `{argv[0]}` in {container}"
-    async with client.call(action, seconds=seconds) as docker:
-        target = docker.containers.container(checked(container))
-        command = await target.exec(list(argv), stdin=stdin is not None)
-        async with (
-            asyncio.timeout(seconds),
-            client.raw(
-                docker, "POST", f"exec/{command.id}/start", body={"Detach": False, "Tty": False}
-            ) as response,
-        ):
-            if stdin is not None:
-                _send(response, stdin)
-            outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}
-            async for stream, content in streams.frames(response.content.iter_any()):
-                outputs[stream].append(content)
-        status = as_object(await command.inspect()).get("ExitCode")
-    return ExecResult(
-        exit_code=as_int(status), stdout=b"".join(outputs["stdout"]), stderr=b"".join(outputs["stderr"])
-    )
+        async def work() -> dict[str, bytes]:
+            action = f"read {path} in {container}"
+            data = await self._client.get(action, f"containers/{checked(container)}/archive", {"path": path})
+            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+                return dict(_files(archive))
+
+        return await none_if_missing(work())
 
 
 def _send(response: ClientResponse, stdin: bytes) -> None:
@@ -162,32 +223,6 @@ def _send(response: ClientResponse, stdin: bytes) -> None:
     transport.write_eof()
 
 
-async def logs(
-    client: Client,
-    container: str,
-    *,
-    tail: int | None,
-    follow: bool,
-    since: str | None,
-    until: str | None,
-    timestamps: bool,
-) -> AsyncGenerator[LogLine]:
-    """`GET /containers/{id}/logs`: aiodocker's reader does not tell the two streams apart."""
-    query = {
-        "stdout": 1,
-        "stderr": 1,
-        "timestamps": f"{timestamps:d}",
-        "follow": f"{follow:d}",
-        "tail": tail,
-        "since": None if since is None else unix_time(since),
-        "until": None if until is None else unix_time(until),
-    }
-    path = f"containers/{checked(container)}/logs"
-    async with client.stream(f"read the log of {container}", path, query) as pieces:
-        async for line in streams.log_lines(streams.frames(pieces), timestamps=timestamps):
-            yield line
-
-
 def unix_time(stamp: str) -> str:
     """Convert "2026-01-02T03:04:05.000000006Z" to "1767323045.000000006", without rounding.
 
@@ -200,41 +235,6 @@ def unix_time(stamp: str) -> str:
     whole, fraction, zone = match.groups()
     seconds = int(datetime.fromisoformat(whole + zone).timestamp())
     return f"{seconds}.{(fraction or '').ljust(9, '0')}"
-
-
-async def stats(client: Client, container: str) -> ContainerStats | None:
-    """`GET /containers/{id}/stats`, one sample.
-
-    Without `one-shot` the engine waits a second for another.
-    """
-    path = f"containers/{checked(container)}/stats"
-
-    async def work() -> ContainerStats | None:
-        async with (
-            client.call(f"measure {container}") as docker,
-            client.raw(docker, "GET", path, query=[("stream", "0"), ("one-shot", "1")]) as response,
-        ):
-            return convert.container_stats(as_object(await response.json()))
-
-    return await none_if_missing(work())
-
-
-async def put_archive(client: Client, container: str, path: str, archive: bytes) -> None:
-    """`PUT /containers/{id}/archive`."""
-    async with client.call(f"write to {path} in {container}") as docker:
-        await docker.containers.container(checked(container)).put_archive(path, archive)
-
-
-async def get_archive(client: Client, container: str, path: str) -> dict[str, bytes] | None:
-    """`GET /containers/{id}/archive`."""
-
-    async def work() -> dict[str, bytes]:
-        action = f"read {path} in {container}"
-        data = await client.get(action, f"containers/{checked(container)}/archive", {"path": path})
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            return dict(_files(archive))
-
-    return await none_if_missing(work())
 
 
 def _files(archive: tarfile.TarFile) -> Iterable[tuple[str, bytes]]:

@@ -1,12 +1,7 @@
-"""API calls about images; load, save, pull and push are streams of bounded memory."""
+"""API calls about the engine's images; load and save are streams of bounded memory."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import json
-import re
-from contextlib import aclosing
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -16,99 +11,158 @@ from ftl.engine import convert
 from ftl.engine.calls import body
 from ftl.engine.client import Client, checked, unbounded
 from ftl.engine.errors import ignoring, none_if_missing
-from ftl.engine.values import PushUpdate
 from ftl.errors import EngineError, FtlError
-
-_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
-    from ftl.common.json_fields import Json
     from ftl.engine.values import DiskUsage, Image
 
 
-async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Image]:
-    """`GET /images/json`."""
-    query = {"filters": body.labelled(labels)}
-    items = as_objects(await client.get_json("list its images", "images/json", query))
-    return [convert.listed_image(item) for item in items]
+class ImageCalls:
+    """Calls about the engine's images, and its build cache."""
 
+    _client: Client
 
-async def inspect(client: Client, reference: str) -> Image | None:
-    """`GET /images/{name}/json`."""
+    async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
+        """All images with these labels; layers and platform are left out, see `image`."""
+        query = {"filters": body.labelled(labels)}
+        items = as_objects(await self._client.get_json("list its images", "images/json", query))
+        return [convert.listed_image(item) for item in items]
 
-    async def work() -> Image:
-        record = await client.get_json(f"inspect {reference}", f"images/{checked(reference)}/json")
-        return convert.inspected_image(as_object(record))
+    async def image(self, reference: str) -> Image | None:
+        """One image with all fields, by tag, digest or ID; None where it does not exist."""
+        path = f"images/{checked(reference)}/json"
+        record = await none_if_missing(self._client.get_json(f"inspect {reference}", path))
+        return None if record is None else convert.inspected_image(as_object(record))
 
-    return await none_if_missing(work())
+    async def layer_sizes(self, reference: str) -> list[int]:
+        """Unpacked sizes of an image's layers, lowest first; 0 for steps without a layer."""
+        action = f"read the history of {reference}"
+        steps = as_objects(await self._client.get_json(action, f"images/{checked(reference)}/history"))
+        return [as_int(step.get("Size")) for step in reversed(steps)]
 
+    async def usage(self, *, seconds: float) -> DiskUsage:
+        """Disk space of unused images and build cache; takes the engine seconds to minutes.
 
-async def layer_sizes(client: Client, reference: str) -> list[int]:
-    """`GET /images/{name}/history`, which lists the last step first."""
-    action = f"read the history of {reference}"
-    steps = as_objects(await client.get_json(action, f"images/{checked(reference)}/history"))
-    return [as_int(step.get("Size")) for step in reversed(steps)]
+        From API 1.42 on (Docker 23) it can be limited to some types: volumes are slow to count and not needed.
 
+        Args:
+            seconds: Time limit; EngineUnavailable is raised after it.
+        """
+        query = {"type": ["image", "build-cache"]}
+        answer = await self._client.send("sum up its disk usage", "GET", "system/df", query, seconds=seconds)
+        return convert.usage(as_object(answer))
 
-async def usage(client: Client, seconds: float) -> DiskUsage:
-    """`GET /system/df`; from API 1.42 on (Docker 23) it can be limited to some types.
+    async def prune_build_cache(self, *, seconds: float) -> None:
+        """Remove the build cache that no build is using; EngineUnavailable after a time limit.
 
-    Volumes are slow to count and not needed.
-    """
-    kinds = [("type", "image"), ("type", "build-cache")]
-    async with (
-        client.call("sum up its disk usage", seconds=seconds) as docker,
-        asyncio.timeout(seconds),
-        client.raw(docker, "GET", "system/df", query=kinds) as response,
-    ):
-        return convert.usage(as_object(await response.json()))
+        All of it: also what a Dockerfile of today would use again.
+        """
+        action = "remove its build cache"
+        await self._client.send(action, "POST", "build/prune", {"all": 1}, seconds=seconds)
 
+    async def tag(self, reference: str, new: str) -> None:
+        """Tag an image as "NAME:TAG"; the tag moves if another image has it."""
+        name, label = references.split(checked(new))
+        path, query = f"images/{checked(reference)}/tag", {"repo": name, "tag": label}
+        await self._client.send(f"tag {reference} as {new}", "POST", path, query, is_repeatable=True)
 
-async def prune_build_cache(client: Client, seconds: float) -> None:
-    """`POST /build/prune` with `all`: also what a Dockerfile of today would use again."""
-    async with (
-        client.call("remove its build cache", seconds=seconds) as docker,
-        asyncio.timeout(seconds),
-        client.raw(docker, "POST", "build/prune", query=[("all", "1")]) as response,
-    ):
-        await response.read()
+    async def untag(self, reference: str) -> None:
+        """Remove a tag, and with the last one the image (`docker rmi`); a missing one is no error."""
+        with ignoring(404):
+            await self._client.send(f"remove {reference}", "DELETE", f"images/{checked(reference)}")
 
+    async def load(self, archive: AsyncIterator[bytes]) -> list[str]:
+        """Load images from a streamed archive.
 
-async def tag(client: Client, reference: str, new: str) -> None:
-    """`POST /images/{name}/tag`."""
-    name, label = references.split(checked(new))
-    query = {"repo": name, "tag": label}
-    path = f"images/{checked(reference)}/tag"
-    await client.send(f"tag {reference} as {new}", "POST", path, query, is_repeatable=True)
+        It is one of `docker save` or an OCI layout, plain or gzip. Memory stays bounded for any size. Errors of the
+        archive itself are raised unchanged.
 
+        Returns:
+            The engine's messages ("Loaded image: shop-web:r5"). One does not prove that the image is complete: the
+            containerd store prints it for an image whose layers are missing, too (from 27.2 on).
 
-async def untag(client: Client, reference: str) -> None:
-    """`DELETE /images/{name}`."""
-    with ignoring(404):
-        path = f"images/{checked(reference)}"
-        await client.send(f"remove {reference}", "DELETE", path, is_repeatable=True)
+        Raises:
+            EngineError: Also when the engine reports the error inside a stream that began with success.
+        """
+        source = _Source(archive)
+        messages: list[str] = []
+        try:
+            async with self._client.call("load an image") as docker:
+                async for item in docker.images.import_image(source, stream=True, timeout=unbounded()):
+                    message = as_str(as_object(item).get("stream")).strip()
+                    # The containerd store reports this as an ordinary line (seen on 28.5.2).
+                    if message.lower().startswith("error unpacking"):
+                        where = self._client.name
+                        raise EngineError(f"the engine on {where} could not unpack an image", cause=message)
+                    if message:
+                        messages.append(message)
+        except FtlError:
+            if source.error is not None:  # what went wrong here, not what the engine made of half an archive
+                raise source.error from None
+            raise
+        return messages
 
+    async def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
+        """One archive with these images, in chunks of at most a few hundred KiB.
 
-async def load(client: Client, archive: AsyncIterator[bytes]) -> list[str]:
-    """Send an archive to `POST /images/load`; the messages it answered with."""
-    source = _Source(archive)
-    messages: list[str] = []
-    try:
-        async with client.call("load an image") as docker:
-            async for item in docker.images.import_image(source, stream=True, timeout=unbounded()):
-                message = as_str(as_object(item).get("stream")).strip()
-                # The containerd store reports this as an ordinary line (seen on 28.5.2).
-                if message.lower().startswith("error unpacking"):
-                    raise EngineError(f"the engine on {client.name} could not unpack an image", cause=message)
+        aiodocker's export cannot ask for several.
+        """
+        query = [("names", checked(reference)) for reference in references]
+        async with (
+            self._client.call(f"save {', '.join(references)}") as docker,
+            self._client.raw(docker, "GET", "images/get", query=query) as response,
+        ):
+            async for chunk in response.content.iter_any():
+                yield chunk
+
+    async def build(
+        self,
+        tag: str,
+        context: bytes,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[str]:
+        """Build an image with the engine's builder, without BuildKit; yields its output by line.
+
+        BuildKit reports its progress in protobuf, and wants a session besides (`docker build` opens one); the builder
+        before it is in every engine from 20.10 to 28 and answers with text.
+
+        Args:
+            tag: The image's name.
+            context: A tar with the Dockerfile at its top.
+            arguments: Build arguments.
+            labels: Labels of the image.
+        """
+        async with self._client.call(f"build {tag}") as docker:
+            updates = docker.images.build(
+                fileobj=BytesIO(context),
+                encoding="identity",
+                tag=tag,
+                buildargs=dict(arguments or {}),
+                labels=dict(labels or {}),
+                forcerm=True,
+                stream=True,
+            )
+            async for item in updates:
+                for line in as_str(as_object(item).get("stream")).splitlines():
+                    yield line
+
+    async def import_archive(self, reference: str, archive: AsyncIterator[bytes]) -> None:
+        """Make an image of one layer from the tar of a file system (`docker import`)."""
+        name, label = references.split(checked(reference))
+        query = [("fromSrc", "-"), ("repo", name), ("tag", label)]
+        async with (
+            self._client.call(f"import {reference}") as docker,
+            self._client.raw(docker, "POST", "images/create", query=query, data=archive) as response,
+        ):
+            async for line in response.content:
+                message = as_str(as_object(parse_json(line)).get("error"))
                 if message:
-                    messages.append(message)
-    except FtlError:
-        if source.error is not None:  # what went wrong here, not what the engine made of half an archive
-            raise source.error from None
-        raise
-    return messages
+                    where = self._client.name
+                    raise EngineError(f"the engine on {where} could not import {reference}", cause=message)
 
 
 class _Source:
@@ -125,130 +179,3 @@ class _Source:
         except Exception as error:
             self.error = error
             raise
-
-
-async def save(client: Client, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
-    """`GET /images/get`: one archive of several images, which aiodocker's export cannot ask for."""
-    query = [("names", checked(reference)) for reference in references]
-    async with (
-        client.call(f"save {', '.join(references)}") as docker,
-        client.raw(docker, "GET", "images/get", query=query) as response,
-    ):
-        async for chunk in response.content.iter_any():
-            yield chunk
-
-
-async def pull(
-    client: Client, reference: str, *, platform: str | None, auth: Mapping[str, str] | None
-) -> AsyncIterator[str]:
-    """`POST /images/create`: the engine's own progress, a line each."""
-    name = checked(reference) if auth is None else _with_registry(reference)
-    async with client.call(f"pull {reference}") as docker:
-        credentials = dict(auth) if auth is not None else None
-        updates = docker.images.pull(name, auth=credentials, platform=platform, stream=True)
-        async for item in updates:
-            yield _progress(as_object(item))
-
-
-async def build(
-    client: Client,
-    tag: str,
-    context: bytes,
-    *,
-    arguments: Mapping[str, str],
-    labels: Mapping[str, str],
-) -> AsyncGenerator[str]:
-    """`POST /build` by the engine's own builder: its output, line by line.
-
-    BuildKit reports its progress in protobuf, and wants a session besides (`docker build` opens one); the builder
-    before it is in every engine from 20.10 to 28 and answers with text.
-    """
-    async with client.call(f"build {tag}") as docker:
-        updates = docker.images.build(
-            fileobj=BytesIO(context),
-            encoding="identity",
-            tag=tag,
-            buildargs=dict(arguments),
-            labels=dict(labels),
-            forcerm=True,
-            stream=True,
-        )
-        async for item in updates:
-            for line in as_str(as_object(item).get("stream")).splitlines():
-                yield line
-
-
-async def import_archive(client: Client, reference: str, archive: AsyncIterator[bytes]) -> None:
-    """`POST /images/create?fromSrc=-`: the file system as one layer. aiodocker lacks it."""
-    name, label = references.split(checked(reference))
-    query = [("fromSrc", "-"), ("repo", name), ("tag", label)]
-    async with (
-        client.call(f"import {reference}") as docker,
-        client.raw(docker, "POST", "images/create", query=query, data=archive) as response,
-    ):
-        async for line in response.content:
-            message = as_str(as_object(parse_json(line)).get("error"))
-            if message:
-                raise EngineError(f"the engine on {client.name} could not import {reference}", cause=message)
-
-
-async def at_registry(client: Client, reference: str, seconds: float) -> str:
-    """`GET /distribution/{name}/json`: the digest at the registry."""
-    path = f"distribution/{checked(reference)}/json"
-    async with (
-        client.call(f"look for {reference} at its registry", seconds=seconds) as docker,
-        asyncio.timeout(seconds),
-        client.raw(docker, "GET", path) as response,
-    ):
-        return as_str(as_object(as_object(await response.json()).get("Descriptor")).get("digest"))
-
-
-async def push(
-    client: Client, reference: str, *, auth: Mapping[str, str] | None
-) -> AsyncIterator[PushUpdate]:
-    """`POST /images/{name}/push`: the engine's progress, and at last the digest.
-
-    Engines with overlay2 report it in `aux`, those with the containerd store only in their last line (seen on 26.1).
-    """
-    name, label = references.split(_with_registry(reference))
-    headers = {"X-Registry-Auth": _registry_auth(name, auth)}
-    updates = client.progress(f"push {reference}", f"images/{name}/push", {"tag": label}, headers)
-    async with aclosing(updates):
-        async for item in updates:
-            line = _progress(as_object(item))
-            match = _DIGEST.search(line)
-            digest = as_str(as_object(as_object(item).get("aux")).get("Digest")) or (
-                match[1] if match else ""
-            )
-            if line or digest:
-                yield PushUpdate(line, digest)
-
-
-def _registry_auth(name: str, auth: Mapping[str, str] | None) -> str:
-    """The value of X-Registry-Auth, without which an engine does not push: anything, where there are no credentials."""
-    if auth is None:
-        return "placeholder"
-    server = {} if "identitytoken" in auth else {"serveraddress": name.partition("/")[0]}
-    return base64.urlsafe_b64encode(json.dumps({**auth, **server}).encode()).decode()
-
-
-def _with_registry(reference: str) -> str:
-    """Reference with its registry, which is sent as the credentials' `serveraddress`.
-
-    Docker Hub's must be `index.docker.io`: by `docker.io` the containerd store finds no credentials (moby,
-    `authorizationCredsFromAuthConfig`).
-    """
-    name = references.qualified(checked(reference))
-    return f"index.{name}" if name.startswith(f"{references.HUB}/") else name
-
-
-async def log_in(client: Client, auth: Mapping[str, str]) -> str:
-    """`POST /auth`: the engine asks the registry. Returns its identity token, if any."""
-    async with client.call(f"log in to {auth.get('serveraddress', 'the registry')}") as docker:
-        answer = as_object(await docker.auth(**auth))
-    return as_str(answer.get("IdentityToken"))
-
-
-def _progress(item: Json) -> str:
-    layer, status, progress = (as_str(item.get(key)) for key in ("id", "status", "progress"))
-    return f"{layer + ': ' if layer else ''}{status} {progress}".rstrip()

@@ -14,73 +14,80 @@ from ftl.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aiodocker import Docker
-    from aiodocker.networks import DockerNetwork
-
     from ftl.engine.values import Network
 
 
-async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Network]:
-    """`GET /networks`."""
-    query = {"filters": body.labelled(labels)}
-    items = as_objects(await client.get_json("list its networks", "networks", query))
-    return [convert.network(item) for item in items]
+class NetworkCalls:
+    """Calls about networks, and the containers in them."""
 
+    _client: Client
 
-async def create(
-    client: Client, name: str, labels: Mapping[str, str], subnet: str | None, bridge: str | None
-) -> Network:
-    """`POST /networks/create`; a conflict means that it exists. Then `GET /networks/{name}`."""
-    with ignoring(409):
-        async with client.call(f"create the network {name}") as docker:
-            await docker.networks.create(body.network(checked(name), labels, subnet, bridge))
-    record = await client.get_json(f"inspect the network {name}", f"networks/{checked(name)}")
-    return convert.network(as_object(record))
+    async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
+        """All networks with these labels."""
+        query = {"filters": body.labelled(labels)}
+        items = as_objects(await self._client.get_json("list its networks", "networks", query))
+        return [convert.network(item) for item in items]
 
+    async def create_network(
+        self, name: str, labels: Mapping[str, str], subnet: str | None = None, bridge: str | None = None
+    ) -> Network:
+        """Create a bridge network, or return the one that has this name: two round trips.
 
-async def gateway_addresses(client: Client) -> dict[str, str]:
-    """`GET /networks/docker_gwbridge`: how a node reaches its containers of overlays.
+        Args:
+            name: Its name.
+            labels: For a new one; an existing one keeps its labels.
+            subnet: "10.83.0.0/24"; None lets the engine choose.
+            bridge: Name of its interface on the server, at most 15 characters; None: "br-" and its ID.
+        """
+        made = body.network(checked(name), labels, subnet, bridge)
+        with ignoring(409):
+            await self._client.send(f"create the network {name}", "POST", "networks/create", body=made)
+        record = await self._client.get_json(f"inspect the network {name}", f"networks/{name}")
+        return convert.network(as_object(record))
 
-    They leave it by this bridge; their addresses in an overlay are not reachable from it.
-    Endpoints there are named after the container's sandbox.
-    """
-    record = as_object(await client.get_json("inspect docker_gwbridge", "networks/docker_gwbridge"))
-    endpoints = map(as_object, as_object(record.get("Containers")).values())
-    return {
-        as_str(endpoint.get("Name")).removeprefix("gateway_"): as_str(endpoint.get("IPv4Address")).partition(
-            "/"
-        )[0]
-        for endpoint in endpoints
-    }
+    async def remove_network(self, name: str) -> None:
+        """Remove a network; a missing one is no error."""
+        with ignoring(404):
+            await self._client.send(f"remove the network {name}", "DELETE", f"networks/{checked(name)}")
 
+    async def connect(
+        self, network: str, container: str, aliases: Sequence[str] = (), address: str | None = None
+    ) -> None:
+        """Connect a container to one more network.
 
-def _handle(docker: Docker, name: str) -> DockerNetwork:
-    from aiodocker.networks import DockerNetwork
+        Args:
+            network: By name or ID.
+            container: By name or ID.
+            aliases: Its DNS names there.
+            address: Its address there; needs a network that was created with a subnet. None: any.
+        """
+        action, path = f"connect {container} to the network {network}", f"networks/{checked(network)}/connect"
+        await self._client.send(action, "POST", path, body=body.endpoint(container, aliases, address))
 
-    return DockerNetwork(docker, checked(name))
+    async def disconnect(self, network: str, container: str) -> None:
+        """Disconnect a container from a network.
 
+        A container that is not connected, and a missing container or network, are no error.
+        """
+        action = f"disconnect {container} from the network {network}"
+        path = f"networks/{checked(network)}/disconnect"
+        try:
+            await self._client.send(action, "POST", path, body={"Container": container, "Force": True})
+        except EngineError as error:
+            # That it was not connected is reported as an internal error (500; seen on 20.10).
+            if error.status != 404 and "is not connected to" not in (error.cause or ""):
+                raise
 
-async def remove(client: Client, name: str) -> None:
-    """`DELETE /networks/{name}`."""
-    with ignoring(404):
-        async with client.call(f"remove the network {name}") as docker:
-            await _handle(docker, name).delete()
+    async def gateway_addresses(self) -> dict[str, str]:
+        """Addresses at which the machine reaches its containers of overlay networks.
 
+        They leave them by the bridge docker_gwbridge; their addresses in the overlay are not reachable from the machine.
 
-async def connect(
-    client: Client, network: str, container: str, aliases: Sequence[str], *, address: str | None
-) -> None:
-    """`POST /networks/{name}/connect`."""
-    async with client.call(f"connect {container} to the network {network}") as docker:
-        await _handle(docker, network).connect(body.endpoint(container, aliases, address))
-
-
-async def disconnect(client: Client, network: str, container: str) -> None:
-    """`POST /networks/{name}/disconnect`."""
-    try:
-        async with client.call(f"disconnect {container} from the network {network}") as docker:
-            await _handle(docker, network).disconnect({"Container": container, "Force": True})
-    except EngineError as error:
-        # That it was not connected is reported as an internal error (500; seen on 20.10).
-        if error.status != 404 and "is not connected to" not in (error.cause or ""):
-            raise
+        Returns:
+            Beginning of `ContainerState.sandbox` (12 characters), after which the endpoints are named -> address.
+        """
+        record = as_object(await self._client.get_json("inspect docker_gwbridge", "networks/docker_gwbridge"))
+        return {
+            as_str(end.get("Name")).removeprefix("gateway_"): as_str(end.get("IPv4Address")).partition("/")[0]
+            for end in map(as_object, as_object(record.get("Containers")).values())
+        }

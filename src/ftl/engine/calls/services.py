@@ -100,41 +100,51 @@ class SwarmTask:
     addresses: Mapping[str, str]
 
 
-async def listed(client: Client, labels: Mapping[str, str] | None) -> list[SwarmService]:
-    """`GET /services`."""
-    query = {"filters": body.labelled(labels)}
-    items = as_objects(await client.get_json("list its services", "services", query))
-    return [service_of(item) for item in items]
+class ServiceCalls:
+    """Calls about Swarm services; only managers answer them."""
+
+    _client: Client
+
+    async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
+        """All Swarm services with these labels."""
+        query = {"filters": body.labelled(labels)}
+        items = as_objects(await self._client.get_json("list its services", "services", query))
+        return [service_of(item) for item in items]
+
+    async def tasks(self, service: str | None = None) -> list[SwarmTask]:
+        """Tasks of a Swarm service, past ones too; without one, all tasks that shall run."""
+        filters = {"service": [service]} if service is not None else {"desired-state": ["running"]}
+        items = as_objects(await self._client.get_json("list its tasks", "tasks", {"filters": filters}))
+        return [task_of(item) for item in items]
+
+    async def create_service(self, spec: ServiceSpec) -> str:
+        """Create a Swarm service, and return its ID. Its tasks start after that."""
+        await self._client.info()  # which also tells the log driver
+        made = service_body(spec, log_driver=self._client.log_driver)
+        action = f"create the service {checked(spec.name)}"
+        answer = await self._client.send(action, "POST", "services/create", body=made)
+        return as_str(as_object(answer).get("ID"))
+
+    async def scale_service(self, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
+        """Change the number of replicas of a Swarm service, and its own labels; None removes one.
+
+        Tasks that stay are not touched: what they are made of does not change.
+        """
+
+        def change(spec: Json) -> body.Body:
+            return scaled(spec, replicas, labels)
+
+        what = f"the service {service}"
+        await update_spec(self._client, _path(service), change, what=what, verb="scale")
+
+    async def remove_service(self, service: str) -> None:
+        """Remove a Swarm service, which stops its tasks; a missing one is no error."""
+        with ignoring(404):
+            await self._client.send(f"remove the service {service}", "DELETE", _path(service))
 
 
-async def tasks(client: Client, service: str | None) -> list[SwarmTask]:
-    """`GET /tasks`: all of a service, or those of all services that shall run."""
-    filters = {"service": [service]} if service is not None else {"desired-state": ["running"]}
-    items = as_objects(await client.get_json("list its tasks", "tasks", {"filters": filters}))
-    return [task_of(item) for item in items]
-
-
-async def create(client: Client, spec: ServiceSpec) -> str:
-    """`POST /services/create`."""
-    checked(spec.name)
-    async with (
-        client.call(f"create the service {spec.name}") as docker,
-        client.raw(
-            docker, "POST", "services/create", body=service_body(spec, log_driver=client.log_driver)
-        ) as response,
-    ):
-        return as_str(as_object(await response.json()).get("ID"))
-
-
-async def scale(client: Client, service: str, replicas: int, labels: Mapping[str, str | None]) -> None:
-    """`POST /services/{id}/update`: another number of replicas, and other labels.
-
-    The labels are those of the service itself; None removes one.
-    Tasks that stay are not touched: what they are made of does not change.
-    """
-    path = f"services/{quote(checked(service), safe='')}"
-    what = f"the service {service}"
-    await update_spec(client, path, lambda spec: scaled(spec, replicas, labels), what=what, verb="scale")
+def _path(service: str) -> str:
+    return f"services/{quote(checked(service), safe='')}"
 
 
 def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.Body:
@@ -145,16 +155,6 @@ def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.
         "Labels": {name: value for name, value in kept.items() if value is not None},
         "Mode": {"Replicated": {"Replicas": replicas}},
     }
-
-
-async def remove(client: Client, service: str) -> None:
-    """`DELETE /services/{id}`."""
-    with ignoring(404):
-        async with (
-            client.call(f"remove the service {service}") as docker,
-            client.raw(docker, "DELETE", f"services/{quote(checked(service), safe='')}") as response,
-        ):
-            await response.read()
 
 
 def service_of(item: Json) -> SwarmService:

@@ -38,16 +38,11 @@ async def update_spec(
     for attempt in range(_ATTEMPTS):
         record = as_object(await client.get_json(f"inspect {what}", path))
         spec = change(as_object(record.get("Spec")))
-        version = str(as_int(as_object(record.get("Version")).get("Index")))
+        version = as_int(as_object(record.get("Version")).get("Index"))
         try:
-            async with (
-                client.call(f"{verb} {what}", seconds=_SECONDS) as docker,
-                asyncio.timeout(_SECONDS),
-                client.raw(
-                    docker, "POST", f"{path}/update", query=(("version", version),), body=spec
-                ) as response,
-            ):
-                await response.read()
+            await client.send(
+                f"{verb} {what}", "POST", f"{path}/update", {"version": version}, body=spec, seconds=_SECONDS
+            )
         except EngineError as error:
             if "update out of sequence" not in (error.cause or "") or attempt == _ATTEMPTS - 1:
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -138,8 +137,8 @@ class Swarm:
         """Replace the Swarm's own labels."""
         swarm = as_object(await self._client.get_json("inspect its swarm", "swarm"))
         spec = {**as_object(swarm.get("Spec")), "Labels": dict(labels)}
-        version = str(as_int(as_object(swarm.get("Version")).get("Index")))
-        await self._post("change its swarm", "swarm/update", spec, query=(("version", version),))
+        version = as_int(as_object(swarm.get("Version")).get("Index"))
+        await self._post("change its swarm", "swarm/update", spec, {"version": version})
 
     async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
         """Join a Swarm; the token decides whether as a manager or a worker."""
@@ -153,7 +152,7 @@ class Swarm:
     async def leave(self) -> None:
         """Leave the Swarm, also as a manager; outside of one nothing happens."""
         with ignoring(503):  # "This node is not part of a swarm"
-            await self._post("leave its swarm", "swarm/leave", None, query=(("force", "1"),))
+            await self._post("leave its swarm", "swarm/leave", None, {"force": 1})
 
     async def tokens(self) -> tuple[str, str]:
         """The secrets with which managers, and workers, join."""
@@ -186,9 +185,8 @@ class Swarm:
     async def remove_node(self, node: str) -> None:
         """Forget a node; one that is up goes on thinking that it is a member until it leaves."""
         with ignoring(404):
-            await self._send(
-                "DELETE", f"remove the node {node}", f"nodes/{checked(node)}", None, (("force", "1"),)
-            )
+            path, seconds = f"nodes/{checked(node)}", _CHANGE_SECONDS
+            await self._client.send(f"remove the node {node}", "DELETE", path, {"force": 1}, seconds=seconds)
 
     async def running_tasks(self, node: str) -> int:
         """Number of a node's tasks that run, or are about to stop."""
@@ -228,25 +226,9 @@ class Swarm:
         action: str,
         path: str,
         body: Mapping[str, object] | None,
-        *,
-        query: Sequence[tuple[str, str]] = (),
+        query: Mapping[str, object] | None = None,
     ) -> None:
-        await self._send("POST", action, path, body, query)
-
-    async def _send(
-        self,
-        method: str,
-        action: str,
-        path: str,
-        body: Mapping[str, object] | None,
-        query: Sequence[tuple[str, str]],
-    ) -> None:
-        async with (
-            self._client.call(action, seconds=_CHANGE_SECONDS) as docker,
-            asyncio.timeout(_CHANGE_SECONDS),
-            self._client.raw(docker, method, path, query=query, body=body) as response,
-        ):
-            await response.read()
+        await self._client.send(action, "POST", path, query, body=body, seconds=_CHANGE_SECONDS)
 
 
 def read_state(swarm: Json) -> SwarmState:

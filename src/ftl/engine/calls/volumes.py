@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from ftl.engine.values import Volume
 
 
-async def listed(client: Client, labels: Mapping[str, str] | None) -> list[Volume]:
-    """`GET /volumes`."""
-    query = {"filters": body.labelled(labels)}
-    answer = as_object(await client.get_json("list its volumes", "volumes", query))
-    return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
+class VolumeCalls:
+    """Calls about named volumes."""
 
+    _client: Client
 
-async def create(client: Client, name: str, labels: Mapping[str, str]) -> None:
-    """`POST /volumes/create`."""
-    async with client.call(f"create the volume {name}") as docker:
-        await docker.volumes.create({"Name": checked(name), "Labels": dict(labels)})
+    async def volumes(self, *, labels: Mapping[str, str] | None = None) -> list[Volume]:
+        """All volumes with these labels."""
+        query = {"filters": body.labelled(labels)}
+        answer = as_object(await self._client.get_json("list its volumes", "volumes", query))
+        return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
 
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a named volume; an existing one is kept unchanged."""
+        made = {"Name": checked(name), "Labels": dict(labels)}
+        await self._client.send(f"create the volume {name}", "POST", "volumes/create", body=made)
 
-async def remove(client: Client, name: str) -> None:
-    """`DELETE /volumes/{name}`."""
-    with ignoring(404):
-        async with client.call(f"remove the volume {name}") as docker:
-            from aiodocker.volumes import DockerVolume
-
-            await DockerVolume(docker, checked(name)).delete()
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume and its content; a missing one is no error."""
+        with ignoring(404):
+            await self._client.send(f"remove the volume {name}", "DELETE", f"volumes/{checked(name)}")
