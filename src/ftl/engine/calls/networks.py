@@ -81,7 +81,8 @@ class NetworkCalls:
     async def gateway_addresses(self) -> dict[str, str]:
         """Addresses at which the machine reaches its containers of overlay networks.
 
-        They leave them by the bridge docker_gwbridge; their addresses in the overlay are not reachable from the machine.
+        They leave those by the bridge docker_gwbridge; their addresses in an overlay are not reachable from the
+        machine.
 
         Returns:
             Beginning of `ContainerState.sandbox` (12 characters), after which the endpoints are named -> address.

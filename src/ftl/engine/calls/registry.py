@@ -48,8 +48,8 @@ class RegistryCalls:
     ) -> AsyncIterator[PushUpdate]:
         """Let the engine push an image to the registry in its name; yields its progress.
 
-        Engines with overlay2 report the digest in `aux`, those with the containerd store only in their last line (seen on
-        26.1).
+        Engines with overlay2 report the digest in `aux`, those with the containerd store only in their last line
+        (seen on 26.1).
 
         Args:
             reference: "registry.example.com/shop/web:1"; without a tag, `latest`.
