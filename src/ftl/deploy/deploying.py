@@ -17,7 +17,8 @@ from ftl.deploy.observe.cluster import platform_of
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
-from ftl.deploy.plan.steps import RunHook, WatchRelease
+from ftl.deploy.plan.steps.containers import RunHook
+from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.deploy.urls import urls
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError

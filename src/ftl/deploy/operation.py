@@ -16,7 +16,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, LocalResources, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
-from ftl.deploy.plan.steps import SendImages
+from ftl.deploy.plan.steps.images import SendImages
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab

@@ -13,7 +13,7 @@ from ftl.releases.store import read_watch
 from ftl.releases.watch import GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from ftl.deploy.plan.steps import WatchRelease
+    from ftl.deploy.plan.steps.watch import WatchRelease
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.releases.watch import ReleaseWatch, WatchOutcome

@@ -25,7 +25,7 @@ from tests.unit.deploy.world import INFO, SUBNET, project, record, service
 if TYPE_CHECKING:
     from ftl.config import Project
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
 
 HOSTS = ("a", "b", "c")
 

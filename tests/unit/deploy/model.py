@@ -25,7 +25,8 @@ from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.steps import SendImages, WaitHealthy
+from ftl.deploy.plan.steps.containers import WaitHealthy
+from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec

@@ -18,7 +18,8 @@ from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.steps import SendImages, WaitHealthy
+from ftl.deploy.plan.steps.containers import WaitHealthy
+from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.errors import EngineError, Unhealthy

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ftl.deploy.plan.steps import WatchRelease
+from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.deploy.watching import follow
 from ftl.engine.tarball import tar_archive
 from ftl.errors import ServerError, Unhealthy

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
 
 INFO = EngineInfo("28.5.2", "1.47", "linux/amd64", "overlay2", "/var/lib/docker")
 SUBNET = "172.30.0.0/16"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.config import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.steps import ContainerRef
+    from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
     from ftl.events import Emit

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.plan.model import Plan, Stage, Track
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
     from ftl.releases.record import KeptLine
 
 

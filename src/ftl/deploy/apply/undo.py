@@ -12,7 +12,7 @@ from ftl.events import Note, StepUndone
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
     from ftl.events import Emit
 
 UNDO_SECONDS = 90.0

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.server import WEB
 from ftl.deploy.plan.model import Stage
-from ftl.deploy.plan.steps import (
-    AnnounceLive,
-    ApplySite,
-    EndCatchUp,
-    HoldCatchUp,
-    PublishName,
-    RemoveRoutes,
-    RemoveSite,
-    RepairSwitch,
-    ShareCertificates,
-    Switch,
-)
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.proxy import ApplySite, PublishName, RemoveRoutes, RemoveSite, RepairSwitch, Switch
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
@@ -25,7 +15,7 @@ if TYPE_CHECKING:
 
     from ftl.config import ClusterServer
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
 
 _CHANGES_LIVE = (ApplySite, PublishName, RemoveRoutes, RemoveSite, Switch)
 _BEFORE_IT_IS_SAID = (ApplySite, PublishName, RepairSwitch, Switch)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps import Step
+from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,19 +20,10 @@ from ftl.deploy.plan.placement import refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.step_hosts import placed
-from ftl.deploy.plan.steps import (
-    ApplySite,
-    AwaitCertificates,
-    BringImage,
-    CheckCron,
-    Decide,
-    Record,
-    RemoveSite,
-    SetHold,
-    SetPreview,
-    Step,
-    Switch,
-)
+from ftl.deploy.plan.steps.images import BringImage
+from ftl.deploy.plan.steps.jobs import CheckCron
+from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch
+from ftl.deploy.plan.steps.records import Decide, Record, SetHold, SetPreview
 from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
@@ -52,6 +43,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.steps.base import Step
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine.values import Container
 

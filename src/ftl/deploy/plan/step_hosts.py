@@ -14,51 +14,43 @@ from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.placement import _place
-from ftl.deploy.plan.steps import (
-    AmendRecords,
-    ApplySite,
-    AwaitCertificates,
-    BringImage,
-    CheckCron,
-    CompactRecords,
-    ContainerRef,
-    CreateJob,
-    Drain,
-    DropTags,
+from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep
+from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
-    PruneBuildCache,
-    PublishName,
-    PushPull,
-    Record,
-    RemoveImages,
-    RemoveJobs,
-    RemoveNetworks,
-    RemoveRoutes,
-    RemoveServices,
-    RemoveSite,
     RemoveVolumes,
-    RepairSwitch,
     RestartContainers,
     RunHook,
-    SendImages,
-    ServiceStep,
-    SetHold,
-    SetPreview,
     SetRestartPolicy,
     StartContainers,
     StartDependency,
-    StartServices,
     StopAndRemove,
     StopContainers,
     StopOld,
-    StopServices,
-    Switch,
-    SwitchJobs,
-    TagPulled,
     WaitHealthy,
-    WaitTasks,
-    WriteCrontab,
 )
+from ftl.deploy.plan.steps.images import (
+    BringImage,
+    DropTags,
+    PruneBuildCache,
+    PushPull,
+    RemoveImages,
+    SendImages,
+    TagPulled,
+)
+from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.proxy import (
+    ApplySite,
+    AwaitCertificates,
+    Drain,
+    PublishName,
+    RemoveNetworks,
+    RemoveRoutes,
+    RemoveSite,
+    RepairSwitch,
+    Switch,
+)
+from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords, Record, SetHold, SetPreview
+from ftl.deploy.plan.steps.services import RemoveServices, StartServices, StopServices, WaitTasks
 from ftl.errors import ServerError
 
 if TYPE_CHECKING:
@@ -69,7 +61,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange
     from ftl.deploy.plan.model import Plan, Stage, Track
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
     from ftl.engine.values import Container
 
 _EVERYWHERE = (SendImages, PushPull, TagPulled, DropTags)

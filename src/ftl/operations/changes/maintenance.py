@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.steps import ApplySite
+from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import recorded_project
-from ftl.deploy.plan.steps import AmendRecords
+from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.rollback.target import find_release
 

@@ -9,14 +9,10 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps import (
-    AmendRecords,
-    DropTags,
-    PruneBuildCache,
-    RemoveImages,
-    RemoveNetworks,
-    StopAndRemove,
-)
+from ftl.deploy.plan.steps.containers import StopAndRemove
+from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
+from ftl.deploy.plan.steps.proxy import RemoveNetworks
+from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.deploy.plan.tracks.cleanup import refs
 from ftl.engine import labels
 from ftl.engine.local import local_url

@@ -13,19 +13,12 @@ from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.steps import (
-    AmendRecords,
-    DropTags,
-    RemoveImages,
-    RemoveNetworks,
-    RemoveSite,
-    RemoveVolumes,
-    SetHold,
-    SetNotifications,
-    SetPreview,
-    StopAndRemove,
-    WriteCrontab,
-)
+from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
+from ftl.deploy.plan.steps.images import DropTags, RemoveImages
+from ftl.deploy.plan.steps.jobs import WriteCrontab
+from ftl.deploy.plan.steps.notifications import SetNotifications
+from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
+from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.engine import labels
 from ftl.errors import UsageError

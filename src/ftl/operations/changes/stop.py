@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps import StopContainers, SwitchJobs
+from ftl.deploy.plan.steps.containers import StopContainers
+from ftl.deploy.plan.steps.jobs import SwitchJobs
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
 from ftl.deploy.plan.tracks.jobs import stop_track
 from ftl.operations.changes.live import select_units

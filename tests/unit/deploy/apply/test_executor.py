@@ -17,7 +17,7 @@ from ftl.deploy.apply.undo import UndoStack
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan import steps
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.steps import Step
+from ftl.deploy.plan.steps.base import Step
 from ftl.errors import EngineError, FtlError, HookFailed
 from ftl.events import Event, Note, StepFailed, StepFinished, StepUndone
 from ftl.host.fleet import Fleet

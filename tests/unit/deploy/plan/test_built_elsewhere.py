@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.steps import PushPull, SendImages
-from ftl.deploy.plan.steps.images import OutgoingImage
+from ftl.deploy.plan.steps.images import OutgoingImage, PushPull, SendImages
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from tests.unit.deploy.world import project, server, service
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks, Registry, Route
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import RunHook, StartDependency, StopAndRemove
+from ftl.deploy.plan.steps.proxy import PublishName, Switch
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord
@@ -129,8 +131,8 @@ def test_only_the_changed_service_is_touched() -> None:
     found = plan(project(service("web"), service("api", env={"A": "2"})), there)
     assert actions(found) == {"web": "unchanged", "api": "replaced"}
     assert {step.subject for step in found.steps} <= {None, "api"}
-    switch = first(found, s.Switch)
-    assert isinstance(switch, s.Switch)
+    switch = first(found, Switch)
+    assert isinstance(switch, Switch)
     assert set(switch.aliases) == {"api"}
 
 
@@ -174,11 +176,11 @@ def test_a_dependency_is_replaced_in_place_and_the_old_one_goes_last() -> None:
     found = plan(project(dependencies=(Dependency(name="db", image="postgres:17"),)), there)
     assert actions(found) == {"web": "unchanged", "db": "replaced"}
     last = found.steps[-1]
-    assert isinstance(last, s.StopAndRemove)
-    assert last.containers == (s.ContainerRef("id-db", "shop-db"),)
-    start = first(found, s.StartDependency)
-    assert isinstance(start, s.StartDependency)
-    assert (start.replaces, start.parked) == (s.ContainerRef("id-db", "shop-db"), "shop-db.old-id-db")
+    assert isinstance(last, StopAndRemove)
+    assert last.containers == (ContainerRef("id-db", "shop-db"),)
+    start = first(found, StartDependency)
+    assert isinstance(start, StartDependency)
+    assert (start.replaces, start.parked) == (ContainerRef("id-db", "shop-db"), "shop-db.old-id-db")
 
 
 def test_the_record_names_dependencies_and_where_they_came_from() -> None:
@@ -213,7 +215,7 @@ def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:
     """A service without routes that was never live opens its name at once, so that others can become healthy."""
     asked = project(service("web"), service("api", routes=()))
     found = plan(asked, server(asked, ready=False))
-    opened = [step.subject for step in found.steps if isinstance(step, s.PublishName)]
+    opened = [step.subject for step in found.steps if isinstance(step, PublishName)]
     assert opened == ["api"]
 
 
@@ -222,9 +224,7 @@ def test_a_hook_may_be_a_list_that_needs_no_shell() -> None:
     asked = project(
         service(hooks=Hooks(pre=Hook(remote=("/app", "migrate")), post=Hook(remote="warm", timeout=60.0)))
     )
-    pre, post = (
-        step for step in plan(asked, server(asked, ready=False)).steps if isinstance(step, s.RunHook)
-    )
+    pre, post = (step for step in plan(asked, server(asked, ready=False)).steps if isinstance(step, RunHook))
     assert (pre.spec.entrypoint, pre.spec.command) == (("/app",), ("migrate",))
     assert (post.spec.entrypoint, post.spec.command) == (("/bin/sh", "-c"), ("warm",))
     assert (pre.timeout, post.timeout) == (3600.0, 60.0)
@@ -238,7 +238,7 @@ def test_pre_hooks_run_before_the_new_containers_and_post_hooks_after_the_switch
     hooks = Hooks(pre=Hook(remote="migrate"), post=Hook(local="echo", remote="warm"))
     asked = project(service(hooks=hooks), dependencies=(Dependency(name="db", image="postgres:16"),))
     found = plan(asked, server(asked, ready=False))
-    ran = [(step.hook, step.where) for step in found.steps if isinstance(step, s.RunHook)]
+    ran = [(step.hook, step.where) for step in found.steps if isinstance(step, RunHook)]
     assert ran == [("pre", "remote"), ("post", "local"), ("post", "remote")]
     names = kinds(found)
     order = ["StartDependency", "WaitHealthy", "RunHook", "StartContainers", "Switch"]
@@ -265,7 +265,7 @@ def test_other_projects_containers_are_not_ours() -> None:
     foreign = replace(one, name="other-web-r1", labels={**one.labels, labels.PROJECT: "other"})
     found = plan(asked, server(asked, foreign, ready=False))
     assert actions(found) == {"web": "created"}
-    assert not any(isinstance(step, s.StopAndRemove) for step in found.steps)
+    assert not any(isinstance(step, StopAndRemove) for step in found.steps)
 
 
 def test_secrets_are_in_no_step_that_is_told() -> None:

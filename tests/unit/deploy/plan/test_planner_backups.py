@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.project import Dependency
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.jobs import CreateJob, WriteCrontab
 from ftl.engine import labels
 from ftl.engine.values import Container, Mount
 from ftl.host.crontab import CronLine
@@ -22,11 +22,11 @@ NIGHTLY = ScheduledBackup(dependency="db", schedule="15 3 * * *", keep=3)
 ASKED = project(dependencies=(POSTGRES,), backups=(NIGHTLY,))
 
 
-def created(**settings: object) -> s.CreateJob:
+def created(**settings: object) -> CreateJob:
     """The step that creates the backup's container, on a new server."""
     asked = replace(ASKED, backups=(replace(NIGHTLY, **settings),))  # type: ignore[arg-type]
-    step = first(plan(asked, server(asked, ready=False)), s.CreateJob)
-    assert isinstance(step, s.CreateJob)
+    step = first(plan(asked, server(asked, ready=False)), CreateJob)
+    assert isinstance(step, CreateJob)
     return step
 
 
@@ -48,7 +48,7 @@ def test_a_backup_enters_the_crontab_and_is_checked_like_a_job() -> None:
     """A server without cron is refused."""
     made = plan(ASKED, server(ASKED, ready=False))
     assert "CheckCron" in kinds(made)
-    writes = [step for step in made.steps if isinstance(step, s.WriteCrontab)]
+    writes = [step for step in made.steps if isinstance(step, WriteCrontab)]
     assert writes[-1].lines == (CronLine("shop.job.backup.db", "15 3 * * *", "UTC"),)
 
 
@@ -59,8 +59,8 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
     boxes = (*container(without, "web", "r1"), database)
     observed = server(without, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
     made = plan(ASKED, observed)
-    create = first(made, s.CreateJob)
-    assert isinstance(create, s.CreateJob)
+    create = first(made, CreateJob)
+    assert isinstance(create, CreateJob)
     assert (create.image, create.joins, made.release) == (database.image, True, "r2")
     assert "StartDependency" not in kinds(made)
     marks = {**create.spec.labels, labels.RELEASE: "r2"}

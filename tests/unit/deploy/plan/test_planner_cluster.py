@@ -8,8 +8,22 @@ import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.containers import EnsureVolume, StartContainers, StartDependency, WaitHealthy
+from ftl.deploy.plan.steps.images import BringImage, SendImages
+from ftl.deploy.plan.steps.proxy import (
+    ApplySite,
+    AwaitCertificates,
+    ConnectProxy,
+    Drain,
+    EnsureProxy,
+    RepairSwitch,
+    Switch,
+)
+from ftl.deploy.plan.steps.records import EnsureStore, Record
+from ftl.deploy.plan.steps.services import CreateService, RemoveServices
 from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
@@ -22,12 +36,12 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     """The image goes everywhere, routes to each proxy, records to each manager; the Swarm places the replicas."""
     asked = cluster(service(replicas=3))
     found = plan(asked, observed(asked, ready=False))
-    assert where(found, s.EnsureProxy) == [("a",), ("b",), ("c",)]
-    assert where(found, s.EnsureStore) == [("a",), ("b",), ("c",)]
-    assert where(found, s.SendImages) == [HOSTS]
-    assert where(found, s.Switch) == [HOSTS]
-    assert where(found, s.Record) == [HOSTS, HOSTS]
-    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    assert where(found, EnsureProxy) == [("a",), ("b",), ("c",)]
+    assert where(found, EnsureStore) == [("a",), ("b",), ("c",)]
+    assert where(found, SendImages) == [HOSTS]
+    assert where(found, Switch) == [HOSTS]
+    assert where(found, Record) == [HOSTS, HOSTS]
+    created = next(step for step in found.steps if isinstance(step, CreateService))
     assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, HOSTS)
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
@@ -41,9 +55,9 @@ def test_a_server_without_the_role_web_has_no_proxy() -> None:
     """It gets the image, and its services may run there."""
     asked = cluster(roles=("worker",))
     found = plan(asked, observed(asked, ready=False))
-    assert where(found, s.EnsureProxy) == [("a",), ("b",)]
-    assert where(found, s.Switch) == [("a", "b")]
-    assert where(found, s.SendImages) == [HOSTS]
+    assert where(found, EnsureProxy) == [("a",), ("b",)]
+    assert where(found, Switch) == [("a", "b")]
+    assert where(found, SendImages) == [HOSTS]
 
 
 def test_nothing_is_done_where_all_servers_are_as_they_should_be() -> None:
@@ -56,11 +70,11 @@ def test_a_new_image_makes_a_new_swarm_service_and_removes_the_old_one() -> None
     """All proxies together wait for the requests in flight."""
     asked = cluster(service(replicas=2))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert where(found, s.Drain) == [HOSTS]
-    drain = next(step for step in found.steps if isinstance(step, s.Drain))
+    assert where(found, Drain) == [HOSTS]
+    drain = next(step for step in found.steps if isinstance(step, Drain))
     assert drain.addresses == ("10.0.0.1", "10.0.0.2")
-    removed = next(step for step in found.steps if isinstance(step, s.RemoveServices))
-    assert removed.services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    removed = next(step for step in found.steps if isinstance(step, RemoveServices))
+    assert removed.services == (ContainerRef("sr1", "shop-web-r1"),)
     assert "StopAndRemove" not in kinds(found)
 
 
@@ -69,7 +83,7 @@ def test_another_number_of_replicas_makes_a_new_swarm_service() -> None:
     before, asked = cluster(service(replicas=2)), cluster(service(replicas=3))
     found = plan(asked, observed(asked, *tasks_of(before, "r1"), live="r1"))
     assert actions(found) == {"web": "replaced"}
-    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    created = next(step for step in found.steps if isinstance(step, CreateService))
     assert (created.name, created.replicas) == ("shop-web-r2", 3)
 
 
@@ -80,7 +94,7 @@ def test_a_proxy_that_was_away_is_pointed_at_the_live_release(stale: str) -> Non
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, stale, host="b")})
     found = plan(asked, seen)
     assert kinds(found) == ["RepairSwitch"]
-    assert where(found, s.RepairSwitch) == [("b",)]
+    assert where(found, RepairSwitch) == [("b",)]
     assert found.release == "r1"
 
 
@@ -97,10 +111,10 @@ def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_a
     hooks = Hooks(post=Hook(remote="notify"))
     asked = cluster(service(replicas=2, hooks=hooks))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert found.steps[0] == s.HoldCatchUp("shop", hosts=HOSTS)
-    said = s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS)
+    assert found.steps[0] == HoldCatchUp("shop", hosts=HOSTS)
+    said = AnnounceLive("shop", HOSTS, "a", hosts=HOSTS)
     order = kinds(found)
-    assert [step for step in found.steps if isinstance(step, s.AnnounceLive)] == [said]
+    assert [step for step in found.steps if isinstance(step, AnnounceLive)] == [said]
     # A deploy that is cut in its post hooks, or while old requests end, has said it.
     at = order.index("AnnounceLive")
     assert order.index("Switch") < at < order.index("RunHook")
@@ -118,7 +132,7 @@ def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
     assert plan(asked, seen).empty
     unsaid = replace(seen, announced=False)
     found = plan(asked, unsaid)
-    assert found.steps == (s.AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),)
+    assert found.steps == (AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),)
     assert placed_plan(found, unsaid, asked.servers).steps == found.steps
     assert plan(asked, unsaid, only=("web",)).empty
     # A proxy that was away is pointed at the live release before anything is said.
@@ -142,14 +156,14 @@ def test_a_service_that_goes_is_not_said_to_be_live() -> None:
     found = plan(asked, replace(seen, containers=(*seen.containers, *api)))
     order = kinds(found)
     assert order.index("AnnounceLive") < order.index("RemoveRoutes")
-    assert next(step for step in found.steps if isinstance(step, s.AnnounceLive)).gone == ("api",)
+    assert next(step for step in found.steps if isinstance(step, AnnounceLive)).gone == ("api",)
 
 
 def test_certificates_of_an_authority_are_shared_last() -> None:
     """When they have been waited for; other projects have none to share."""
     asked = cluster(service(replicas=2), proxy=Proxy(tls="auto"))
     found = plan(asked, observed(asked, ready=False))
-    assert found.steps[-1] == s.ShareCertificates("shop", "a", hosts=HOSTS)
+    assert found.steps[-1] == ShareCertificates("shop", "a", hosts=HOSTS)
     order = kinds(found)
     assert order.index("AnnounceLive") < order.index("AwaitCertificates")
     plain = cluster(service(replicas=2), proxy=Proxy(tls="off"))
@@ -160,16 +174,16 @@ def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() ->
     """The first that answers, a manager if there is one; the plan waits for certificates there alone."""
     asked = cluster(proxy=Proxy(tls="auto"))
     first = plan(asked, observed(asked, ready=False))
-    assert where(first, s.AwaitCertificates) == [("a",)]
+    assert where(first, AwaitCertificates) == [("a",)]
     # The others forward the authority's questions before it is asked for anything.
-    applied = where(first, s.ApplySite)
+    applied = where(first, ApplySite)
     assert applied[-2:] == [("b", "c"), ("a",)]
     assert applied[:-2] == [("b",), ("c",), ("a",)]
-    assert {step.issuer for step in first.steps if isinstance(step, s.ApplySite)} == {"a"}
-    connected = {step.hosts: step.aliases for step in first.steps if isinstance(step, s.ConnectProxy)}
+    assert {step.issuer for step in first.steps if isinstance(step, ApplySite)} == {"a"}
+    connected = {step.hosts: step.aliases for step in first.steps if isinstance(step, ConnectProxy)}
     assert connected == {(host,): ("web", proxy_alias("shop", host)) for host in HOSTS}
     down = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("a",)))
-    assert {(step.hosts, step.issuer) for step in down.steps if isinstance(step, s.ApplySite)} == {
+    assert {(step.hosts, step.issuer) for step in down.steps if isinstance(step, ApplySite)} == {
         (("b",), "b"),
         (("c",), "b"),
     }
@@ -183,8 +197,8 @@ def test_a_removed_project_has_nothing_to_follow() -> None:
     asked = cluster(service(replicas=2))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
     removal = placed_plan(plan_remove(seen, volumes=False), seen, asked.servers)
-    assert [step for step in removal.steps if isinstance(step, s.EndCatchUp)] == [
-        s.EndCatchUp("shop", hosts=HOSTS)
+    assert [step for step in removal.steps if isinstance(step, EndCatchUp)] == [
+        EndCatchUp("shop", hosts=HOSTS)
     ]
     order = kinds(removal)
     assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveServices")
@@ -210,11 +224,11 @@ def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
     """It says so, and the Swarm does not place a replica there: the server lacks the image."""
     asked = cluster(service(replicas=2))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("c",)), content="sha256:two")
-    created = next(step for step in found.steps if isinstance(step, s.CreateService))
+    created = next(step for step in found.steps if isinstance(step, CreateService))
     assert created.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in created.constraints
     assert any("c cannot be reached" in note for note in found.notes)
-    assert where(found, s.Switch) == [("a", "b")]
+    assert where(found, Switch) == [("a", "b")]
 
 
 def test_a_service_whose_only_server_is_down_is_refused() -> None:
@@ -228,9 +242,9 @@ def test_a_service_with_a_volume_stays_a_container_on_one_server() -> None:
     """A task that wakes up elsewhere would have an empty volume."""
     asked = cluster(service(volumes=("data:/data",)), volumes=("data",))
     found = plan(asked, observed(asked))
-    assert where(found, s.StartContainers) == [("a",)]
-    assert where(found, s.WaitHealthy) == [("a",)]
-    assert where(found, s.EnsureVolume) == [("a",)]
+    assert where(found, StartContainers) == [("a",)]
+    assert where(found, WaitHealthy) == [("a",)]
+    assert where(found, EnsureVolume) == [("a",)]
     assert "CreateService" not in kinds(found)
 
 
@@ -239,10 +253,10 @@ def test_a_dependency_runs_where_on_says() -> None:
     db = Dependency(name="db", image="postgres:16", volumes=("data:/data",), on="b")
     asked = cluster(dependencies=(db,), volumes=("data",))
     found = plan(asked, observed(asked))
-    bringing = [step for step in found.steps if isinstance(step, s.BringImage)]
+    bringing = [step for step in found.steps if isinstance(step, BringImage)]
     assert [step.hosts for step in bringing if step.reference == "postgres:16"] == [("b",)]
-    assert where(found, s.StartDependency) == [("b",)]
-    assert where(found, s.EnsureVolume) == [("b",)]
+    assert where(found, StartDependency) == [("b",)]
+    assert where(found, EnsureVolume) == [("b",)]
 
 
 def test_a_dependency_does_not_move_away_from_its_data() -> None:
@@ -262,7 +276,7 @@ def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
     found = plan(asked, seen)
     assert actions(found) == {"web": "replaced"}
     assert "StopAndRemove" not in kinds(found)
-    removed = next(step for step in found.steps if isinstance(step, s.RemoveServices))
-    assert (removed.services, removed.hosts) == ((s.ContainerRef("sr1", "shop-web-r1"),), ())
+    removed = next(step for step in found.steps if isinstance(step, RemoveServices))
+    assert (removed.services, removed.hosts) == ((ContainerRef("sr1", "shop-web-r1"),), ())
     order = kinds(found)
     assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveServices")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.containers import RunHook, StartContainers, StartDependency
+from ftl.deploy.plan.steps.images import BringImage, DropTags, PushPull, TagPulled
 from ftl.engine.values import Image
 from ftl.releases.record import DependencyRecord, ServiceRecord
 from tests.unit.deploy.world import (
@@ -30,8 +31,8 @@ def test_images_too_old_to_return_to_are_dropped() -> None:
     tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 9))
     old = replace(container(asked, "web", "r8")[0], id="x", name="x", image="shop-web:r2", labels={})
     there = server(asked, *container(asked, "web", "r8"), old, live={"web": "r8"}, images=tags)
-    dropped = first(plan(asked, there, "sha256:two"), s.DropTags)
-    assert isinstance(dropped, s.DropTags)
+    dropped = first(plan(asked, there, "sha256:two"), DropTags)
+    assert isinstance(dropped, DropTags)
     assert dropped.tags == ("shop-web:r1", "shop-web:r3", "shop-web:r4")
 
 
@@ -59,8 +60,8 @@ def test_a_tag_that_a_killed_clean_up_left_goes_with_a_deploy_without_changes() 
     there = server(asked, *running, *container(asked, "web", "r1"), live={"web": "r3"}, images=tags)
     found = plan(asked, there)
     assert kinds(found) == ["Drain", "StopAndRemove", "DropTags"]
-    dropped = first(found, s.DropTags)
-    assert isinstance(dropped, s.DropTags)
+    dropped = first(found, DropTags)
+    assert isinstance(dropped, DropTags)
     assert dropped.tags == ("shop-web:r1",)
     assert plan(asked, server(asked, *running, live={"web": "r3"}, images=tags[1:])).empty
 
@@ -71,8 +72,8 @@ def test_the_last_name_of_an_image_that_a_container_uses_stays() -> None:
     tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 4))
     own = replace(container(asked, "web", "r1")[0], id="x", name="x", image="i1", image_id="i1", labels={})
     there = server(asked, *container(asked, "web", "r3"), own, live={"web": "r3"}, images=tags)
-    dropped = first(plan(asked, there), s.DropTags)
-    assert isinstance(dropped, s.DropTags)
+    dropped = first(plan(asked, there), DropTags)
+    assert isinstance(dropped, DropTags)
     assert dropped.tags == ("shop-web:r2",)
 
 
@@ -82,8 +83,8 @@ def test_images_of_failed_releases_go_first() -> None:
     tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 7))
     failures = tuple(record(f"r{n}", "failed") for n in (3, 4, 5))
     there = server(asked, *container(asked, "web", "r6"), live={"web": "r6"}, images=tags, releases=failures)
-    dropped = first(plan(asked, there, "sha256:two"), s.DropTags)
-    assert isinstance(dropped, s.DropTags)
+    dropped = first(plan(asked, there, "sha256:two"), DropTags)
+    assert isinstance(dropped, DropTags)
     assert dropped.tags == ("shop-web:r3", "shop-web:r4", "shop-web:r5")
 
 
@@ -93,10 +94,10 @@ def test_an_image_through_a_registry_is_pushed_and_pulled() -> None:
         service("web", image="registry.example.com/web"), service("job", build=None, image="busybox")
     )
     found = plan(asked, server(asked, ready=False))
-    assert [step.reference for step in found.steps if isinstance(step, s.PushPull)] == [
+    assert [step.reference for step in found.steps if isinstance(step, PushPull)] == [
         "registry.example.com/web"
     ]
-    assert "busybox" in [step.reference for step in found.steps if isinstance(step, s.BringImage)]
+    assert "busybox" in [step.reference for step in found.steps if isinstance(step, BringImage)]
 
 
 DIGESTS = tuple(f"sha256:{digit * 64}" for digit in "01")
@@ -164,9 +165,7 @@ def test_a_new_configuration_changes_no_image_that_was_pulled(recorded: bool, ke
     )
     found = plan(asked, there)
     specs = [
-        step.image
-        for step in found.steps
-        if isinstance(step, s.StartContainers | s.StartDependency | s.RunHook)
+        step.image for step in found.steps if isinstance(step, StartContainers | StartDependency | RunHook)
     ]
     current = f"nginx:1.27@{DIGESTS[1]}"
     assert specs == ([db, web, web] if kept else [f"postgres:16@{DIGESTS[1]}", current, current])
@@ -177,7 +176,7 @@ def test_a_new_configuration_changes_no_image_that_was_pulled(recorded: bool, ke
     assert {one.image for one in found.changes} == {"nginx:1.27", "postgres:16"}
     newer = replace(asked, services=(replace(asked.services[0], image="nginx:1.28"),), dependencies=())
     assert "nginx:1.28" in [
-        step.reference for step in plan(newer, there).steps if isinstance(step, s.BringImage)
+        step.reference for step in plan(newer, there).steps if isinstance(step, BringImage)
     ]
 
 
@@ -209,6 +208,6 @@ def test_what_was_pushed_and_pulled_before_needs_no_registry(
         releases=(told,),
     )
     found = plan(replace(before, services=(replace(before.services[0], **changed),)), there, content)
-    assert [type(step) for step in found.steps if isinstance(step, s.PushPull | s.TagPulled)] == [
-        s.PushPull if asks else s.TagPulled
+    assert [type(step) for step in found.steps if isinstance(step, PushPull | TagPulled)] == [
+        PushPull if asks else TagPulled
     ]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Job
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.jobs import CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.host.crontab import CronLine
@@ -23,16 +24,16 @@ LINE = CronLine("shop.job.nightly", "15 3 * * *", "UTC")
 
 def made(asked: Project, *, state: str = "created", name: str = "", release: str = "r1") -> Container:
     """The container of the first job, as a deploy has made it."""
-    step = first(plan(asked, server(asked, ready=False)), s.CreateJob)
-    assert isinstance(step, s.CreateJob)
+    step = first(plan(asked, server(asked, ready=False)), CreateJob)
+    assert isinstance(step, CreateJob)
     marks = {**step.spec.labels, labels.RELEASE: release}
     called = name or f"shop.job.{step.job}"
     return Container(f"id-{called}", called, "shop-web:r1", "sha256:x", marks, state, "", 0)  # type: ignore[arg-type]
 
 
-def writes(found: Plan) -> list[s.WriteCrontab]:
+def writes(found: Plan) -> list[WriteCrontab]:
     """The steps that write the crontab."""
-    return [step for step in found.steps if isinstance(step, s.WriteCrontab)]
+    return [step for step in found.steps if isinstance(step, WriteCrontab)]
 
 
 def deployed(asked: Project, *jobs: Container) -> Observed:
@@ -62,8 +63,8 @@ def test_a_job_is_created_before_the_switch_and_gets_its_name_after_it() -> None
 def test_a_job_has_its_service_s_container_without_ports_and_aliases() -> None:
     """Env, volumes and network are the service's; a run is never restarted."""
     web = service(env={"A": "1"}, volumes=("media:/m",), forwards=("9000:9000",), entrypoint="/entry")
-    step = first(plan(project(web, jobs=(NIGHTLY,)), server(project(web), ready=False)), s.CreateJob)
-    assert isinstance(step, s.CreateJob)
+    step = first(plan(project(web, jobs=(NIGHTLY,)), server(project(web), ready=False)), CreateJob)
+    assert isinstance(step, CreateJob)
     spec = step.spec
     assert (spec.command, spec.entrypoint, spec.env) == (("cleanup", "--all"), ("/entry",), {"A": "1"})
     assert (spec.publish, spec.healthcheck, spec.restart) == ((), None, "no")
@@ -85,9 +86,9 @@ def test_a_changed_job_makes_a_release_of_the_live_image() -> None:
     before = project(jobs=(NIGHTLY,))
     asked = project(jobs=(replace(NIGHTLY, schedule="15 4 * * *"),))
     found = plan(asked, deployed(before, made(before, state="exited")))
-    create, switch = first(found, s.CreateJob), first(found, s.SwitchJobs)
-    assert isinstance(create, s.CreateJob)
-    assert isinstance(switch, s.SwitchJobs)
+    create, switch = first(found, CreateJob), first(found, SwitchJobs)
+    assert isinstance(create, CreateJob)
+    assert isinstance(switch, SwitchJobs)
     assert (found.release, create.joins, create.image) == ("r2", True, "shop-web:r1")
     assert "StartContainers" not in kinds(found)
     assert [(one.name, one.fresh, one.parked) for one in switch.switches] == [
@@ -100,11 +101,11 @@ def test_a_new_image_of_the_service_replaces_the_job() -> None:
     """A job runs in the live release."""
     asked = project(jobs=(NIGHTLY,))
     found = plan(asked, deployed(asked, made(asked)), "sha256:two")
-    create = first(found, s.CreateJob)
-    assert isinstance(create, s.CreateJob)
+    create = first(found, CreateJob)
+    assert isinstance(create, CreateJob)
     assert (create.joins, create.image, create.why) == (False, "shop-web:r2", "new image")
-    remove = first(found, s.RemoveJobs)
-    assert isinstance(remove, s.RemoveJobs)
+    remove = first(found, RemoveJobs)
+    assert isinstance(remove, RemoveJobs)
     assert [one.name for one in remove.containers] == ["shop.job.nightly"], "it never ran"
 
 
@@ -136,14 +137,14 @@ def test_a_deploy_brings_back_the_jobs_of_a_service_that_was_stopped() -> None:
     asked = project(jobs=(NIGHTLY,))
     stopped = made(asked, name="shop.job.nightly.stopped", state="exited")
     found = plan(asked, deployed(asked, stopped))
-    switch = first(found, s.SwitchJobs)
-    assert isinstance(switch, s.SwitchJobs)
+    switch = first(found, SwitchJobs)
+    assert isinstance(switch, SwitchJobs)
     (only,) = switch.switches
     assert (only.name, only.fresh) == ("shop.job.nightly", "shop.job.nightly.new-r1")
-    assert only.old == s.ContainerRef(stopped.id, stopped.name)
+    assert only.old == ContainerRef(stopped.id, stopped.name)
     assert [write.lines for write in writes(found)] == [(LINE,), (LINE,)]
-    create = first(found, s.CreateJob)
-    assert isinstance(create, s.CreateJob)
+    create = first(found, CreateJob)
+    assert isinstance(create, CreateJob)
     assert (create.why, create.joins, create.image) == ("it was stopped", True, "shop-web:r1")
     assert (found.record, "RemoveJobs" in kinds(found)) == (None, False), "its log stays"
 
@@ -161,7 +162,7 @@ def test_a_partial_deploy_leaves_the_jobs_of_other_services() -> None:
     )
     found = plan(asked, observed, only=("api",))
     assert [line.container for line in writes(found)[-1].lines] == ["shop.job.nightly", "shop.job.sync"]
-    assert [step.job for step in found.steps if isinstance(step, s.CreateJob)] == ["sync"]
+    assert [step.job for step in found.steps if isinstance(step, CreateJob)] == ["sync"]
 
 
 def test_what_an_interrupted_deploy_left_of_a_job_is_removed_first() -> None:
@@ -169,8 +170,8 @@ def test_what_an_interrupted_deploy_left_of_a_job_is_removed_first() -> None:
     asked = project(jobs=(NIGHTLY,))
     left = made(asked, name="shop.job.nightly.new-r2")
     found = plan(asked, deployed(asked, left))
-    remove = first(found, s.RemoveJobs)
-    assert isinstance(remove, s.RemoveJobs)
+    remove = first(found, RemoveJobs)
+    assert isinstance(remove, RemoveJobs)
     assert [one.name for one in remove.containers] == ["shop.job.nightly.new-r2"]
     assert kinds(found).index("RemoveJobs") < kinds(found).index("CreateJob")
 
@@ -180,8 +181,8 @@ def test_only_the_last_run_of_replaced_containers_is_kept() -> None:
     asked = project(jobs=(NIGHTLY,))
     parked = made(asked, name="shop.job.nightly.old-1", state="exited")
     found = plan(asked, deployed(asked, made(asked, state="exited"), parked), "sha256:two")
-    remove = first(found, s.RemoveJobs)
-    assert isinstance(remove, s.RemoveJobs)
+    remove = first(found, RemoveJobs)
+    assert isinstance(remove, RemoveJobs)
     assert [one.name for one in remove.containers] == ["shop.job.nightly.old-1"]
 
 
@@ -194,8 +195,8 @@ def test_what_a_deploy_left_that_was_cut_after_its_switch_goes_with_the_next_one
     )
     found = plan(asked, deployed(asked, made(asked), last, idle))
     assert kinds(found) == ["RemoveJobs"]
-    remove = first(found, s.RemoveJobs)
-    assert isinstance(remove, s.RemoveJobs)
+    remove = first(found, RemoveJobs)
+    assert isinstance(remove, RemoveJobs)
     assert [one.name for one in remove.containers] == ["shop.job.nightly.old-2"]
     running = made(asked, name="shop.job.nightly.old-2", state="running")
     for left in ((last,), (running,), (replace(last, created=1), running)):

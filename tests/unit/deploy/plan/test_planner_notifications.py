@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import Author, DeployRequest, RestoredRelease
 from ftl.operations.changes.remove import plan_remove
 from ftl.releases.store import parse_history
@@ -35,9 +35,9 @@ def live(asked: Project, notify: bytes = b"") -> Observed:
     return replace(observed, notify=notify)
 
 
-def told(found: Plan) -> list[s.SetNotifications]:
+def told(found: Plan) -> list[SetNotifications]:
     """The steps that tell the server where it sends messages."""
-    return [step for step in found.steps if isinstance(step, s.SetNotifications)]
+    return [step for step in found.steps if isinstance(step, SetNotifications)]
 
 
 def notifying(*urls: Notification, **settings: object) -> Project:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Route, Service
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
 from ftl.proxy.project_site import site_of
 from tests.unit.deploy.plan.data import DB, holding, volumes
@@ -44,7 +44,7 @@ def test_a_partial_deploy_sets_no_route_to_what_it_does_not_start() -> None:
     site = site_of(asked, services=("web",), subnets=("172.30.0.0/16",))
     there = replace(there, proxy=replace(there.proxy, sites={"shop": site}))
     found = plan(asked, there, only=("web",))
-    assert not any(isinstance(step, s.ApplySite) and len(step.site.routes) > 1 for step in found.steps)
+    assert not any(isinstance(step, ApplySite) and len(step.site.routes) > 1 for step in found.steps)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_partial_deploy_leaves_the_routes_of_other_services(changed: Service |
     sites = [
         step.site
         for step in plan(after, there, "sha256:two", only=("web",)).steps
-        if isinstance(step, s.ApplySite)
+        if isinstance(step, ApplySite)
     ]
     assert sites == []
 

@@ -8,7 +8,10 @@ import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.observe.look import settled
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove
+from ftl.deploy.plan.steps.proxy import RepairSwitch
+from ftl.deploy.plan.steps.records import Record
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.proxy.names import release_alias
@@ -53,8 +56,8 @@ def test_leftovers_that_never_were_live_go_first() -> None:
     there = server(asked, *container(asked, "web", "r1"), *container(asked, "web", "r2"), live={"web": "r1"})
     found = plan(asked, there)
     assert actions(found) == {"web": "unchanged"}
-    assert [step.containers for step in found.steps if isinstance(step, s.StopAndRemove)] == [
-        (s.ContainerRef("id-shop-web-r2", "shop-web-r2"),)
+    assert [step.containers for step in found.steps if isinstance(step, StopAndRemove)] == [
+        (ContainerRef("id-shop-web-r2", "shop-web-r2"),)
     ]
     assert plan(asked, there, "sha256:two").release == "r3"
 
@@ -77,7 +80,7 @@ def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> No
         releases=(record("r2", "started", web="r2"),),
     )
     found = plan(asked, there)
-    assert [step.record.outcome for step in found.steps if isinstance(step, s.Record)] == ["live"]
+    assert [step.record.outcome for step in found.steps if isinstance(step, Record)] == ["live"]
 
 
 @pytest.mark.parametrize(
@@ -114,10 +117,10 @@ def test_without_proxy_and_records_nothing_that_runs_is_removed_before_the_switc
     there = replace(server(asked, *container(asked, "web", "r4"), *container(asked, "job", "r3")), proxy=None)
     same = plan(asked, there)
     assert actions(same) == {"web": "unchanged", "job": "unchanged"}
-    assert [step.aliases for step in same.steps if isinstance(step, s.RepairSwitch)] == [
+    assert [step.aliases for step in same.steps if isinstance(step, RepairSwitch)] == [
         {"web": release_alias("shop", "web", "r4")}
     ]
-    assert not [step for step in same.steps if isinstance(step, s.StopAndRemove)]
+    assert not [step for step in same.steps if isinstance(step, StopAndRemove)]
     assert same.record is not None
     assert {name: one.release for name, one in same.record.services.items()} == {"web": "r4", "job": "r3"}
     found = kinds(plan(asked, there, "sha256:two"))
@@ -144,7 +147,7 @@ def test_a_proxy_that_forgot_what_is_live_is_told(lost: str) -> None:
     }
     proxy, told = proxies[lost]
     found = plan(asked, replace(there, proxy=proxy))
-    assert [step.aliases for step in found.steps if isinstance(step, s.RepairSwitch)] == [told]
+    assert [step.aliases for step in found.steps if isinstance(step, RepairSwitch)] == [told]
     assert actions(found) == {"web": "unchanged", "api": "unchanged"}
 
 
@@ -191,7 +194,7 @@ def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> No
     removed = {
         ref.name: step.timeout
         for step in found.steps
-        if isinstance(step, s.StopAndRemove)
+        if isinstance(step, StopAndRemove)
         for ref in step.containers
     }
     assert removed == {"shop-web-r2-pre": 45.0, "shop-web-r2-post": 0.0}
@@ -213,7 +216,7 @@ def test_a_release_that_was_cut_off_after_its_switch_is_the_live_one_for_every_p
     live = observed.live_record
     assert live is not None
     assert (live.release, live.services["web"].image_id) == ("r3", "sha256:x")
-    assert [step.record for step in plan(asked, observed).steps if isinstance(step, s.Record)] == [live]
+    assert [step.record for step in plan(asked, observed).steps if isinstance(step, Record)] == [live]
 
 
 def test_a_release_that_was_cut_off_before_its_switch_stays_undecided() -> None:
@@ -244,6 +247,6 @@ def test_after_a_killed_restart_without_a_port_the_proven_container_stays(
     )
     there = server(asked, first, again, releases=(record("r1", worker="r1"),))
     made = plan(asked, replace(there, policies={first.id: "always", again.id: "no"}))
-    gone = [ref.id for step in made.steps if isinstance(step, s.StopAndRemove) for ref in step.containers]
-    given = [ref.id for step in made.steps if isinstance(step, s.SetRestartPolicy) for ref in step.containers]
+    gone = [ref.id for step in made.steps if isinstance(step, StopAndRemove) for ref in step.containers]
+    given = [ref.id for step in made.steps if isinstance(step, SetRestartPolicy) for ref in step.containers]
     assert (gone, given) == (removed, policies)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Project
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import (
+    SetRestartPolicy,
+    StartContainers,
+    StartDependency,
+    StopAndRemove,
+    StopOld,
+)
+from ftl.deploy.plan.steps.images import DropTags
+from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes, Switch
+from ftl.deploy.plan.steps.records import CompactRecords, Record
 from ftl.engine import labels
 from ftl.engine.values import Container, Image, Mount, Volume
 from ftl.errors import UsageError
@@ -53,8 +63,8 @@ def test_a_service_that_gives_its_volume_to_a_dependency_stops_first() -> None:
     found = plan(asked, server(before, *running, live={"web": "r1"}))
     order = kinds(found)
     assert order.index("StopOld") < order.index("StartDependency")
-    stopped = first(found, s.StopOld)
-    assert isinstance(stopped, s.StopOld)
+    stopped = first(found, StopOld)
+    assert isinstance(stopped, StopOld)
     assert [ref.name for ref in stopped.containers] == ["shop-web-r1"]
 
 
@@ -69,7 +79,7 @@ def test_a_dependency_that_takes_over_anothers_volume_starts_after_it_was_replac
     )
     found = plan(asked, server(before, *running, live={"web": "r1"}))
     tracks = [track for stage in found.stages for track in stage.tracks]
-    started = [[one.service for one in track if isinstance(one, s.StartDependency)] for track in tracks]
+    started = [[one.service for one in track if isinstance(one, StartDependency)] for track in tracks]
     assert [names for names in started if names] == [["db", "cache"]]
 
 
@@ -170,17 +180,17 @@ def test_data_is_never_in_two_running_containers(kind: str) -> None:
     before, after, old = before_and_after(kind)
     there = server(before, *container(before, "web", "r1"), old, live={"web": "r1", "db": "r1"})
     found = plan(after, there)
-    ref = s.ContainerRef(old.id, old.name)
-    start = s.StartContainers if kind == "dependency becomes service" else s.StartDependency
-    stops = [step for step in found.steps if isinstance(step, s.StopOld)]
+    ref = ContainerRef(old.id, old.name)
+    start = StartContainers if kind == "dependency becomes service" else StartDependency
+    stops = [step for step in found.steps if isinstance(step, StopOld)]
     assert [step.containers for step in stops] == [(ref,)]
     assert found.steps.index(stops[0]) < found.steps.index(first(found, start))
-    removed = [step.containers for step in found.steps if isinstance(step, s.StopAndRemove)]
+    removed = [step.containers for step in found.steps if isinstance(step, StopAndRemove)]
     assert (ref,) in removed
     assert "stop" in stops[0].text
-    assert not any(
-        isinstance(step, s.RemoveRoutes) and "db" in step.services for step in found.steps[-2:]
-    ) or (kind != "dependency becomes service")
+    assert not any(isinstance(step, RemoveRoutes) and "db" in step.services for step in found.steps[-2:]) or (
+        kind != "dependency becomes service"
+    )
 
 
 def test_a_renamed_service_with_recreate_never_runs_twice() -> None:
@@ -195,8 +205,8 @@ def test_a_renamed_service_with_recreate_never_runs_twice() -> None:
         live={"web": "r1", "worker": "r1"},
         releases=(told,),
     )
-    stop = first(plan(after, there), s.StopOld)
-    assert isinstance(stop, s.StopOld)
+    stop = first(plan(after, there), StopOld)
+    assert isinstance(stop, StopOld)
     assert [one.name for one in stop.containers] == ["shop-worker-r1"]
 
 
@@ -220,8 +230,8 @@ def test_a_dependencys_nameless_volume_is_carried_over() -> None:
         replace(dependency(before, "q"), mounts=(NAMELESS, Mount("/etc/x", "/x"))),
         live={"web": "r1"},
     )
-    start = first(plan(after, there), s.StartDependency)
-    assert isinstance(start, s.StartDependency)
+    start = first(plan(after, there), StartDependency)
+    assert isinstance(start, StartDependency)
     assert start.carried == (NAMELESS,)
     assert "keeps its data at /data" in start.text
 
@@ -240,8 +250,8 @@ def test_dependencies_may_be_called_like_each_others_old_containers() -> None:
     )
     found = plan(after, there)
     assert actions(found) == {"web": "unchanged", "db": "replaced", "db-old": "unchanged"}
-    start = first(found, s.StartDependency)
-    assert isinstance(start, s.StartDependency)
+    start = first(found, StartDependency)
+    assert isinstance(start, StartDependency)
     assert start.parked == "shop-db.old-id-db"
     assert start.fresh == "shop-db.new-r2"
 
@@ -316,11 +326,11 @@ def test_a_service_without_a_port_is_not_said_to_get_requests() -> None:
         live={"web": "r1", "worker": "r1"},
     )
     found = plan(asked, there, "sha256:two")
-    switch = first(found, s.Switch)
-    assert isinstance(switch, s.Switch)
+    switch = first(found, Switch)
+    assert isinstance(switch, Switch)
     assert switch.with_port == ("web",)
     assert set(switch.aliases) == {"web", "worker"}
-    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == ["web"]
+    assert [step.service for step in found.steps if isinstance(step, Drain)] == ["web"]
 
 
 def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
@@ -332,11 +342,9 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
     running = (*container(asked, "web", "r5"), *started)
     there = server(asked, *running, live={"web": "r5"}, images=tags, releases=records)
     found = plan(asked, there, "sha256:two")
-    dropped = [step.tags for step in found.steps if isinstance(step, s.DropTags)]
+    dropped = [step.tags for step in found.steps if isinstance(step, DropTags)]
     assert dropped == [("shop-web:r1", *(f"shop-web:r{n}" for n in range(6, 11))), ("shop-web:r11",)]
-    outcomes = {
-        step.record.release: step.record.outcome for step in found.steps if isinstance(step, s.Record)
-    }
+    outcomes = {step.record.release: step.record.outcome for step in found.steps if isinstance(step, Record)}
     assert outcomes == {**{f"r{n}": "interrupted" for n in range(6, 12)}, "r12": "live"}
 
 
@@ -358,14 +366,14 @@ def test_the_restart_policy_of_containers_of_an_earlier_version_is_set_once() ->
     there = server(asked, *old, live={"web": "r1", "api": "r1", "off": "r1"})
     there = replace(there, policies={one.id: "unless-stopped" for one in old})
     changed = replace(asked, services=(service("web", env={"A": "1"}), *asked.services[1:]))
-    found = [step for step in plan(changed, there).steps if isinstance(step, s.SetRestartPolicy)]
+    found = [step for step in plan(changed, there).steps if isinstance(step, SetRestartPolicy)]
     assert [ref.name for step in found for ref in step.containers] == ["shop-api-r1", "shop-db", "ftl-proxy"]
     without_off = replace(asked, services=asked.services[:2])
     rest = server(without_off, *old[:2], *old[3:], live={"web": "r1", "api": "r1"})
     assert plan(without_off, replace(rest, policies={one.id: "always" for one in old})).empty
     assert kinds(plan(without_off, replace(rest, policies=there.policies))) == ["SetRestartPolicy"]
     new = server(asked, *running[:2], dependency(asked, "db"), live={"web": "r1", "api": "r1"})
-    assert s.SetRestartPolicy not in {type(step) for step in plan(changed, new).steps}
+    assert SetRestartPolicy not in {type(step) for step in plan(changed, new).steps}
 
 
 def test_records_of_old_releases_are_summed_up_once_there_are_many() -> None:
@@ -375,8 +383,8 @@ def test_records_of_old_releases_are_summed_up_once_there_are_many() -> None:
     records = tuple(record(f"r{number}", web=f"r{number}") for number in range(1, 401))
     kept = (replace(records[0], services={}), *records[300:])  # one is summed up already
     there = server(asked, *running, live={"web": "r400"}, releases=records)
-    step = first(plan(asked, there, "sha256:two"), s.CompactRecords)
-    assert isinstance(step, s.CompactRecords)
+    step = first(plan(asked, there, "sha256:two"), CompactRecords)
+    assert isinstance(step, CompactRecords)
     assert [one.release for one in step.records] == [f"r{number}" for number in range(1, 351)]
     few = plan(asked, replace(there, releases=kept), "sha256:two")
-    assert s.CompactRecords not in {type(one) for one in few.steps}
+    assert CompactRecords not in {type(one) for one in few.steps}

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Proxy, Route
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.containers import StartContainers
+from ftl.deploy.plan.steps.proxy import (
+    ApplySite,
+    AwaitCertificates,
+    ConnectProxy,
+    Drain,
+    PublishName,
+    Switch,
+    UpgradeProxy,
+)
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
 from ftl.proxy.project_site import site_of
@@ -49,7 +58,7 @@ def test_certificates_are_awaited_for_new_hosts_alone() -> None:
         routes=(Route(path="/"), Route(path="/", host="www.example.com"), Route(host="shop.test"))
     )
     found = plan(project(other), server(before, *container(before, "web", "r1"), live={"web": "r1"}))
-    assert [step.domains for step in found.steps if isinstance(step, s.AwaitCertificates)] == [
+    assert [step.domains for step in found.steps if isinstance(step, AwaitCertificates)] == [
         ("www.example.com",)
     ]
 
@@ -62,9 +71,7 @@ def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
     assert left.empty
     assert any("--upgrade-proxy" in note for note in left.notes)
     replaced = plan(asked, there, upgrade_proxy=True)
-    assert [step for step in replaced.steps if isinstance(step, s.UpgradeProxy)] == [
-        s.UpgradeProxy("caddy:3")
-    ]
+    assert [step for step in replaced.steps if isinstance(step, UpgradeProxy)] == [UpgradeProxy("caddy:3")]
     assert replaced.release == "r1", "no release is made for it"
     assert not replaced.notes
 
@@ -100,7 +107,7 @@ def test_a_configuration_that_an_older_ftl_wrote_is_brought_up_to_date() -> None
 
 def applied_sites(found: Plan) -> list[Site]:
     """The sites that a plan gives the proxy, in order."""
-    return [step.site for step in found.steps if isinstance(step, s.ApplySite)]
+    return [step.site for step in found.steps if isinstance(step, ApplySite)]
 
 
 def test_changed_routes_are_switched_with_the_release() -> None:
@@ -192,14 +199,14 @@ def test_a_tcp_service_is_reached_past_the_proxy() -> None:
     """Its containers have its name; it has no internal name in the proxy, no drain, and no early switch."""
     asked = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
     found = plan(asked, server(asked, ready=False))
-    started = {step.service: step for step in found.steps if isinstance(step, s.StartContainers)}
+    started = {step.service: step for step in found.steps if isinstance(step, StartContainers)}
     names: dict[str, set[str]] = {name: set(*step.spec.networks.values()) for name, step in started.items()}
     assert "cache" in names["cache"]
     assert "web" not in names["web"]
     assert [name.service for site in applied_sites(found) for name in site.all_internal] == ["web", "web"]
-    assert not any(isinstance(step, s.PublishName) for step in found.steps)
-    switch = first(found, s.Switch)
-    assert isinstance(switch, s.Switch)
+    assert not any(isinstance(step, PublishName) for step in found.steps)
+    switch = first(found, Switch)
+    assert isinstance(switch, Switch)
     assert switch.with_port == ("web",)
 
 
@@ -215,10 +222,10 @@ def test_a_service_that_becomes_tcp_loses_its_name_in_the_proxy() -> None:
     after = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
     found = plan(after, there)
     assert actions(found) == {"web": "unchanged", "cache": "replaced"}
-    connect = first(found, s.ConnectProxy)
-    assert isinstance(connect, s.ConnectProxy)
+    connect = first(found, ConnectProxy)
+    assert isinstance(connect, ConnectProxy)
     assert (connect.aliases, connect.without) == (("web",), ("cache",))
-    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == ["cache"]
+    assert [step.service for step in found.steps if isinstance(step, Drain)] == ["cache"]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +238,7 @@ def test_a_project_that_gives_up_its_last_port_leaves_the_proxy(after: Service, 
     before = project()
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
     found = plan(project(after), there)
-    assert [step.service for step in found.steps if isinstance(step, s.Drain)] == [drained]
+    assert [step.service for step in found.steps if isinstance(step, Drain)] == [drained]
     assert applied_sites(found)[-1].all_routes == ()
     assert kinds(found)[-1] == "RemoveSite"
 

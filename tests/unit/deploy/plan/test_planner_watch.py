@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Job, Route
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import StopContainers
+from ftl.deploy.plan.steps.jobs import CreateJob
+from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 from ftl.deploy.request import Author, DeployRequest, NewRelease
 from ftl.engine import labels
 from ftl.engine.values import Container
@@ -47,17 +50,17 @@ def test_old_containers_stay_and_the_watch_begins_before_the_switch() -> None:
     names = kinds(made)
     assert names.index("WaitHealthy") < names.index("WatchRelease") < names.index("Switch")
     assert not {"StopAndRemove", "Drain", "DropTags"} & set(names)
-    stop = first(made, s.StopContainers)
-    assert isinstance(stop, s.StopContainers)
+    stop = first(made, StopContainers)
+    assert isinstance(stop, StopContainers)
     assert [one.name for one in stop.containers] == ["shop-worker-r1"]
-    step = first(made, s.WatchRelease)
-    assert isinstance(step, s.WatchRelease)
+    step = first(made, WatchRelease)
+    assert isinstance(step, WatchRelease)
     assert (step.release, step.before, step.seconds, step.drain) == ("r2", "r1", 60.0, 30.0)
-    assert step.services[0] == s.WatchedService(
+    assert step.services[0] == WatchedService(
         "web",
         release_alias("shop", "web", "r1"),
         release_alias("shop", "web", "r2"),
-        (s.ContainerRef("id-shop-web-r1", "shop-web-r1"),),
+        (ContainerRef("id-shop-web-r1", "shop-web-r1"),),
         ("shop-web-r2",),
     )
     assert step.services[1].idle
@@ -118,14 +121,14 @@ def test_a_job_gets_its_old_container_back() -> None:
     asked = project(WEB, jobs=(JOB,))
     before = deployed(asked)
     made = make_plan(DeployRequest(asked, Path()), Inputs(Author("me@here"), images(asked)), before)
-    create = first(made, s.CreateJob)
-    assert isinstance(create, s.CreateJob)
+    create = first(made, CreateJob)
+    assert isinstance(create, CreateJob)
     marks = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
     old = Container("id-job", "shop.job.nightly", "shop-web:r1", "sha256:x", marks, "exited", "", 0)
     made = watched(asked, replace(before, containers=(*before.containers, old)))
-    step = first(made, s.WatchRelease)
-    assert isinstance(step, s.WatchRelease)
+    step = first(made, WatchRelease)
+    assert isinstance(step, WatchRelease)
     assert step.jobs == (
-        s.WatchedJob("shop.job.nightly", "shop.job.nightly.new-r2", s.ContainerRef("id-job", old.name)),
+        WatchedJob("shop.job.nightly", "shop.job.nightly.new-r2", ContainerRef("id-job", old.name)),
     )
     assert "RemoveJobs" not in kinds(made)

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.plan.steps import SetPreview
+from ftl.deploy.plan.steps.records import SetPreview
 from ftl.deploy.request import Author, DeployRequest, NewRelease, RestoredRelease
 from ftl.engine import labels
 from ftl.engine.values import Volume

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Route
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers
+from ftl.deploy.plan.steps.proxy import ApplySite, PublishName, Switch
 from tests.unit.deploy.world import container, plan, project, server, service
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def started(found: Plan) -> list[set[str]]:
     """Services that start together, in turn."""
     groups = [
-        {step.service for track in stage.tracks for step in track if isinstance(step, s.StartContainers)}
+        {step.service for track in stage.tracks for step in track if isinstance(step, StartContainers)}
         for stage in found.stages
     ]
     return [group for group in groups if group]
@@ -24,7 +25,7 @@ def started(found: Plan) -> list[set[str]]:
 
 def named(found: Plan) -> list[str]:
     """Services whose names answer before the switch."""
-    return [step.service for step in found.steps if isinstance(step, s.PublishName)]
+    return [step.service for step in found.steps if isinstance(step, PublishName)]
 
 
 CHAIN = project(
@@ -60,7 +61,7 @@ def test_stopped_services_start_again_in_order() -> None:
     ]
     live = dict.fromkeys(("web", "api", "auth", "other"), "r1")
     found = plan(CHAIN, server(CHAIN, *stopped, live=live))
-    again = [step.service for step in found.steps if isinstance(step, s.RestartContainers)]
+    again = [step.service for step in found.steps if isinstance(step, RestartContainers)]
     assert again.index("auth") < again.index("api") < again.index("web")
 
 
@@ -71,9 +72,9 @@ def test_a_name_that_answers_early_does_not_switch_the_routes() -> None:
     asked = replace(before, services=(*before.services, *new))
     found = plan(asked, server(before, *container(before, "web", "r1"), live={"web": "r1"}))
     assert named(found) == ["zoo"]
-    transitions = [step.site.transition for step in found.steps if isinstance(step, s.ApplySite)]
+    transitions = [step.site.transition for step in found.steps if isinstance(step, ApplySite)]
     assert [one.service for one in transitions if one is not None] == ["api"]
-    switch = next(step for step in found.steps if isinstance(step, s.Switch))
+    switch = next(step for step in found.steps if isinstance(step, Switch))
     assert list(switch.aliases) == ["zoo", "api"]
 
 

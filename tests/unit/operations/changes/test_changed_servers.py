@@ -11,8 +11,10 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.steps.catch_up import AnnounceLive
+from ftl.deploy.plan.steps.proxy import Switch
+from ftl.deploy.plan.steps.services import CreateService
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.change import ChangeRequest
@@ -63,15 +65,15 @@ def rolled_back(today: Project, before: Project) -> Plan:
 def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     """One that joined since is switched, too, and one that left is not asked for."""
     made = rolled_back(THREE, before)
-    assert where(made, s.Switch) == [HOSTS]
-    created = next(step for step in made.steps if isinstance(step, s.CreateService))
+    assert where(made, Switch) == [HOSTS]
+    created = next(step for step in made.steps if isinstance(step, CreateService))
     assert created.places == HOSTS
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
     )
-    assert where(made, s.AnnounceLive) == [HOSTS]
-    assert next(step for step in made.steps if isinstance(step, s.AnnounceLive)).proxies == HOSTS
+    assert where(made, AnnounceLive) == [HOSTS]
+    assert next(step for step in made.steps if isinstance(step, AnnounceLive)).proxies == HOSTS
     assert made.record is not None
     assert Project.from_dict(made.record.project).servers == THREE.servers
 
@@ -81,8 +83,8 @@ def test_a_restart_reaches_the_servers_of_today(before: Project) -> None:
     """The live release was deployed to others."""
     found = seen(THREE, before)
     made = placed_plan(plan_restart(change_of(THREE), Author("me@here"), found), found, THREE.servers)
-    assert where(made, s.Switch) == [HOSTS]
-    assert next(step for step in made.steps if isinstance(step, s.CreateService)).places == HOSTS
+    assert where(made, Switch) == [HOSTS]
+    assert next(step for step in made.steps if isinstance(step, CreateService)).places == HOSTS
 
 
 def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> None:
@@ -90,7 +92,7 @@ def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> N
     found = seen(THREE, TWO)
     views = tuple(replace(view, drained=view.host == "c") for view in found.views)
     made = plan_resume("c")(change_of(THREE), Author("me@here"), replace(found, views=views))
-    assert next(step for step in made.steps if isinstance(step, s.CreateService)).places == HOSTS
+    assert next(step for step in made.steps if isinstance(step, CreateService)).places == HOSTS
 
 
 @pytest.mark.parametrize(

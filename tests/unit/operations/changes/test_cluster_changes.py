@@ -10,8 +10,20 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.cluster import replicas
-from ftl.deploy.plan import steps as s
 from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.steps.base import ContainerRef, Step
+from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopContainers
+from ftl.deploy.plan.steps.images import RemoveImages
+from ftl.deploy.plan.steps.proxy import ApplySite, RemoveNetworks, RemoveSite, Switch
+from ftl.deploy.plan.steps.records import AmendRecords
+from ftl.deploy.plan.steps.services import (
+    CreateService,
+    RemoveServices,
+    SetDrained,
+    StartServices,
+    StopServices,
+    WaitTasks,
+)
 from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService
@@ -37,7 +49,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container
 
-T = TypeVar("T", bound=s.Step)
+T = TypeVar("T", bound=Step)
 
 
 def made(
@@ -68,17 +80,17 @@ def stopped() -> tuple[Container, ...]:
 def test_stop_takes_the_tasks_of_a_swarm_service_and_keeps_it() -> None:
     """A plain container is stopped on its server."""
     found = made(plan_stop, live(), "web", "db")
-    step = first(found, s.StopServices)
-    assert (step.services, step.replicas) == ((s.ContainerRef("sr1", "shop-web-r1"),), (2,))
-    assert where(found, s.StopContainers) == [("b",)]
+    step = first(found, StopServices)
+    assert (step.services, step.replicas) == ((ContainerRef("sr1", "shop-web-r1"),), (2,))
+    assert where(found, StopContainers) == [("b",)]
 
 
 def test_start_gives_a_stopped_service_its_replicas_again() -> None:
     """They are waited for; the same service, so no proxy is switched."""
     found = made(plan_start, live(ASKED, *stopped()))
-    step = first(found, s.StartServices)
-    assert (step.services, step.replicas) == ((s.ContainerRef("sr1", "shop-web-r1"),), (2,))
-    assert first(found, s.WaitTasks).replicas == 2
+    step = first(found, StartServices)
+    assert (step.services, step.replicas) == ((ContainerRef("sr1", "shop-web-r1"),), (2,))
+    assert first(found, WaitTasks).replicas == 2
     assert "CreateService" not in kinds(found)
     assert "Switch" not in kinds(found)
     assert made(plan_stop, live(ASKED, *stopped())).empty
@@ -87,14 +99,14 @@ def test_start_gives_a_stopped_service_its_replicas_again() -> None:
 def test_maintenance_is_told_to_every_proxy() -> None:
     """Visitors may come to any of them."""
     found = made(plan_maintenance(Maintenance()), live())
-    assert where(found, s.ApplySite) == [("b", "c"), ("a",)]
+    assert where(found, ApplySite) == [("b", "c"), ("a",)]
 
 
 def test_a_release_is_marked_on_every_manager() -> None:
     """The longest history counts, and any of them may have it."""
     seen = live()
     found = placed_plan(plan_mark(seen, "r1", "loses sessions"), seen, ASKED.servers)
-    assert where(found, s.AmendRecords) == [HOSTS]
+    assert where(found, AmendRecords) == [HOSTS]
 
 
 def test_remove_takes_everything_from_where_it_is() -> None:
@@ -118,29 +130,29 @@ def test_remove_takes_everything_from_where_it_is() -> None:
         networks=tuple(replace(network, labels=marks) for network in seen.networks),
     )
     found = placed_plan(plan_remove(seen, volumes=True), seen, ASKED.servers)
-    assert where(found, s.RemoveSite) == [HOSTS]
-    removed = first(found, s.RemoveServices)
-    assert removed.services == (s.ContainerRef("sr1", "shop-web-r1"),)
+    assert where(found, RemoveSite) == [HOSTS]
+    removed = first(found, RemoveServices)
+    assert removed.services == (ContainerRef("sr1", "shop-web-r1"),)
     assert removed.waits, "the network is removed after it"
-    assert where(found, s.StopAndRemove) == [("b",)]
-    assert where(found, s.RemoveVolumes) == [("b",)]
-    assert where(found, s.RemoveImages) == [("b",), ("c",)]
-    assert where(found, s.RemoveNetworks) == [("a",)]
-    assert where(found, s.AmendRecords) == [HOSTS]
+    assert where(found, StopAndRemove) == [("b",)]
+    assert where(found, RemoveVolumes) == [("b",)]
+    assert where(found, RemoveImages) == [("b",), ("c",)]
+    assert where(found, RemoveNetworks) == [("a",)]
+    assert where(found, AmendRecords) == [HOSTS]
 
 
 def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_them() -> None:
     """The node's label comes last: with it, Swarm would stop replicas there before it starts others."""
     found = made(plan_drain("c"), live())
     steps = [step.kind for step in found.steps]
-    create = first(found, s.CreateService)
+    create = first(found, CreateService)
     assert create.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in create.constraints
-    assert where(found, s.Switch) == [HOSTS]
+    assert where(found, Switch) == [HOSTS]
     order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
     assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
-    assert found.steps[-1] == s.SetDrained("c", value=True)
-    assert not first(found, s.RemoveServices).waits
+    assert found.steps[-1] == SetDrained("c", value=True)
+    assert not first(found, RemoveServices).waits
 
 
 def test_what_is_bound_to_a_drained_server_is_named() -> None:
@@ -180,7 +192,7 @@ def test_resume_brings_replicas_back() -> None:
     """The services that may run there are replaced, once the Swarm places tasks on it again."""
     found = made(plan_resume("c"), live(drained=("c",)))
     assert found.steps[0].text == "let replicas be placed on c again"
-    create = first(found, s.CreateService)
+    create = first(found, CreateService)
     assert (create.places, create.constraints) == (
         HOSTS,
         ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
@@ -191,7 +203,7 @@ def test_resume_brings_replicas_back() -> None:
 def test_a_deploy_places_nothing_on_a_drained_server() -> None:
     """Its proxy is switched as the others: requests may still come to it."""
     found = made(plan_drain("c"), live(drained=("b",)))
-    assert first(found, s.CreateService).places == ("a",)
+    assert first(found, CreateService).places == ("a",)
 
 
 def test_the_list_of_servers() -> None:
@@ -210,5 +222,5 @@ def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     seen = replace(seen, views=tuple(view for view in seen.views if view.host != "a"), down=("a",))
     found = made(plan_maintenance(Maintenance()), seen)
     assert found.notes == ("a cannot be reached: nothing changes there",)
-    assert where(found, s.ApplySite) == [("c",), ("b",)]
+    assert where(found, ApplySite) == [("c",), ("b",)]
     assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

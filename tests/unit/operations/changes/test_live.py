@@ -11,15 +11,9 @@ import pytest
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.desired.specs import replica_spec
-from ftl.deploy.plan.steps import (
-    Decide,
-    RepairSwitch,
-    RestartContainers,
-    StartContainers,
-    StopAndRemove,
-    StopOld,
-    Switch,
-)
+from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers, StopAndRemove, StopOld
+from ftl.deploy.plan.steps.proxy import RepairSwitch, Switch
+from ftl.deploy.plan.steps.records import Decide
 from ftl.deploy.replicas import MOST, alias_of, aliases, number_of, reached_by
 from ftl.deploy.request import Author
 from ftl.engine import labels

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.plan.steps import ApplySite
+from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.change import ChangeRequest

@@ -12,14 +12,10 @@ from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags, prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
-from ftl.deploy.plan.steps import (
-    AmendRecords,
-    DropTags,
-    PruneBuildCache,
-    RemoveNetworks,
-    RemoveVolumes,
-    StopAndRemove,
-)
+from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
+from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache
+from ftl.deploy.plan.steps.proxy import RemoveNetworks
+from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.engine import labels
 from ftl.engine.values import DiskUsage, Endpoint, Image, Network, Volume
 from ftl.errors import EngineError

@@ -13,7 +13,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.backend import Backend
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.steps import Step
+from ftl.deploy.plan.steps.base import Step
 from ftl.deploy.request import Author
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.config.models.project import Job
-from ftl.deploy.plan.steps import ContainerRef, StopContainers, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import StopContainers
+from ftl.deploy.plan.steps.jobs import SwitchJobs, WriteCrontab
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.host.crontab import CronLine

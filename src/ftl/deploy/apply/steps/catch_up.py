@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather
 from ftl.common.programs import program
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import ServerError
 from ftl.events import Note

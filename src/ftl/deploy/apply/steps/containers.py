@@ -13,7 +13,7 @@ from ftl.deploy.apply.steps.images import resolve
 from ftl.deploy.apply.steps.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.desired.specs import replica_spec
-from ftl.deploy.plan.steps import (
+from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
     RemoveVolumes,
     RestartContainers,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.deploy.apply.context import DeployContext
-    from ftl.deploy.plan.steps import ContainerRef
+    from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.specs import ContainerSpec
 
 RUNNERS = Runners()

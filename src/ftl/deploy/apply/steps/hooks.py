@@ -15,7 +15,7 @@ from ftl.config import env_files, read_variables
 from ftl.deploy.apply.kept_logs import LINES, note_hook
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
-from ftl.deploy.plan.steps import RunHook
+from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
 from ftl.errors import EngineError, HookFailed
 from ftl.events import HookOutput

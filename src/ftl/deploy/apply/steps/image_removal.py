@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import DropTags, PruneBuildCache, RemoveImages
+from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note

@@ -11,7 +11,7 @@ from ftl.common.references import repository
 from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
-from ftl.deploy.plan.steps import BringImage, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
 from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
 from ftl.image.registry.push_pull import pull, push

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
-from ftl.deploy.plan.steps import CheckCron, CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.engine.errors import ignoring
 from ftl.host import crontab
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
-    from ftl.deploy.plan.steps import JobSwitch
+    from ftl.deploy.plan.steps.jobs import JobSwitch
 
 RUNNERS = Runners()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import SetNotifications
+from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.host import crontab

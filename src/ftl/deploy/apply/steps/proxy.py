@@ -21,7 +21,7 @@ from ftl.deploy.apply.steps.settling import (
     restore,
     switch_back,
 )
-from ftl.deploy.plan.steps import (
+from ftl.deploy.plan.steps.proxy import (
     ApplySite,
     AwaitCertificates,
     ConnectProxy,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.runners import Decision, Runners
-from ftl.deploy.plan.steps import (
+from ftl.deploy.plan.steps.records import (
     AmendRecords,
     CompactRecords,
     Decide,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
-from ftl.deploy.plan.steps import (
+from ftl.deploy.plan.steps.services import (
     CreateService,
     RemoveServices,
     SetDrained,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
-    from ftl.deploy.plan.steps import ContainerRef
+    from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.calls.services import SwarmTask
     from ftl.host.session import Session
 

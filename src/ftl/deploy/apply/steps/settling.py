@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.deploy.apply.context import DeployContext
-    from ftl.deploy.plan.steps import Switch
+    from ftl.deploy.plan.steps.proxy import Switch
     from ftl.engine.values import Container
     from ftl.health.probe import ProbeResult
     from ftl.health.spec import HealthSpec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps import WatchRelease
+from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.errors import ServerError
 from ftl.host.lock import DeployLock
 from ftl.proxy.docker_script import NO_DOCKER, docker_script

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import network_of
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
-from ftl.deploy.plan.steps import (
-    AmendRecords,
-    CompactRecords,
-    ContainerRef,
-    Drain,
-    DropTags,
-    RemoveJobs,
-    RemoveRoutes,
-    SetRestartPolicy,
-    StopAndRemove,
-    StopContainers,
-)
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
+from ftl.deploy.plan.steps.images import DropTags
+from ftl.deploy.plan.steps.jobs import RemoveJobs
+from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes
+from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords
 from ftl.deploy.plan.tracks.watch import watched
 from ftl.engine import labels
 
@@ -28,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
     from ftl.engine.values import Container
 
 DRAIN_SECONDS = 30.0

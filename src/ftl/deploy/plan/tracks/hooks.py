@@ -6,9 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.deploy.plan.desired.specs import hook_command, release_task, release_variables
-from ftl.deploy.plan.steps import (
-    RunHook,
-)
+from ftl.deploy.plan.steps.containers import RunHook
 from ftl.engine import labels
 
 if TYPE_CHECKING:

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import is_live_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import ServiceChange
 from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, live_spec
-from ftl.deploy.plan.steps import (
-    CheckCron,
-    ContainerRef,
-    CreateJob,
-    JobSwitch,
-    RemoveJobs,
-    StopContainers,
-    SwitchJobs,
-    WriteCrontab,
-)
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import StopContainers
+from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.engine import labels
 from ftl.host.crontab import CronLine
 
@@ -25,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Track
-    from ftl.deploy.plan.steps import Step
+    from ftl.deploy.plan.steps.base import Step
     from ftl.engine.values import Container
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import SERVER_EVENTS
-from ftl.deploy.plan.steps import SetNotifications
+from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import NewRelease
 from ftl.proxy.tls.policy import secured_hosts
 

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import network_of, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
-from ftl.deploy.plan.steps import (
+from ftl.deploy.plan.steps.containers import EnsureVolume, StopAndRemove
+from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.proxy import (
     ApplySite,
-    BringImage,
     ConnectProxy,
     EnsureNetwork,
     EnsureProxy,
-    EnsureStore,
-    EnsureVolume,
-    OutgoingImage,
-    PushPull,
     RepairSwitch,
-    SendImages,
-    Step,
-    StopAndRemove,
-    TagPulled,
     UpgradeProxy,
 )
+from ftl.deploy.plan.steps.records import EnsureStore
 from ftl.deploy.plan.tracks.cleanup import refs, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.proxy.live_state import at_server
@@ -37,6 +31,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
+    from ftl.deploy.plan.steps.base import Step
 
 
 INTERRUPTED = "left by an interrupted deploy"

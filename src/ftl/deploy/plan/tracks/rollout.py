@@ -10,19 +10,16 @@ from ftl.deploy.names import fresh_name, parked_name, service_name
 from ftl.deploy.plan.desired.specs import release_spec
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.placement import constraints_of, is_spread, open_places_of
-from ftl.deploy.plan.steps import (
-    ContainerRef,
-    CreateService,
-    PublishName,
-    RepairSwitch,
+from ftl.deploy.plan.steps.base import ContainerRef, Step
+from ftl.deploy.plan.steps.containers import (
     RestartContainers,
     StartContainers,
     StartDependency,
-    Step,
     StopOld,
     WaitHealthy,
-    WaitTasks,
 )
+from ftl.deploy.plan.steps.proxy import PublishName, RepairSwitch
+from ftl.deploy.plan.steps.services import CreateService, WaitTasks
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health

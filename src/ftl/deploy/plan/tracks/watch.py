@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import is_live_job, job_name
 from ftl.deploy.plan.exclusive import stopped_before
-from ftl.deploy.plan.steps import ContainerRef, WatchedJob, WatchedService, WatchRelease
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 from ftl.deploy.plan.tracks.jobs import fresh_name
 from ftl.deploy.replicas import alias_of
 from ftl.engine import labels

@@ -12,8 +12,7 @@ from ftl.config import Build
 from ftl.config.models.project import Dependency, Project
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
-from ftl.deploy.plan.steps import BringImage, PushPull, SendImages
-from ftl.deploy.plan.steps.images import OutgoingImage
+from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages
 from ftl.errors import EngineUnavailable
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
-from ftl.deploy.plan.steps import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates, Step
+from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.errors import ServerError
 from ftl.events import Note
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from ftl.deploy.plan.steps.base import Step
     from ftl.engine.calls.configs import SwarmConfigs
     from ftl.events import Event
 

@@ -13,7 +13,7 @@ import pytest
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.kept_logs import LINES, last_lines
 from ftl.deploy.apply.steps import hooks
-from ftl.deploy.plan.steps import RunHook
+from ftl.deploy.plan.steps.containers import RunHook
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import LogLine
 from ftl.errors import HookFailed

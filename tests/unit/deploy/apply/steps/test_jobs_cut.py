@@ -11,7 +11,9 @@ import pytest
 
 from ftl.config.models.project import Job
 from ftl.deploy.apply.steps.jobs import RUNNERS
-from ftl.deploy.plan import steps as s
+from ftl.deploy.plan.steps.jobs import CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.proxy import Switch
+from ftl.deploy.plan.steps.records import Record
 from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.host.jobs import read_jobs
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.model import Plan
+    from ftl.deploy.plan.steps.base import Step
     from ftl.engine.api import Engine
 
 LAST = 8
@@ -63,8 +66,8 @@ class ServerWithJobs:
         context = deploy_context(self.engine)
         decided = False
         for step in made.steps:
-            decided |= isinstance(step, s.Switch) or (
-                isinstance(step, s.Record) and step.record.outcome == "live"
+            decided |= isinstance(step, Switch) or (
+                isinstance(step, Record) and step.record.outcome == "live"
             )
             for change in _changes(step):
                 if not changes:
@@ -73,11 +76,11 @@ class ServerWithJobs:
                 changes -= 1
         return True, True
 
-    async def step(self, context: DeployContext, step: s.Step) -> None:
+    async def step(self, context: DeployContext, step: Step) -> None:
         """Do a step, and keep the crontab."""
-        if isinstance(step, s.WriteCrontab):
+        if isinstance(step, WriteCrontab):
             self.crontab = {(line.container, line.schedule) for line in step.lines}
-        elif isinstance(step, s.CreateJob):
+        elif isinstance(step, CreateJob):
             spec = replace(step.spec, image=IMAGE)
             context.created[step.container] = await self.engine.create(step.container, spec)
         else:
@@ -103,11 +106,11 @@ class ServerWithJobs:
         }
 
 
-def _changes(step: s.Step) -> list[s.Step]:
+def _changes(step: Step) -> list[Step]:
     """The changes of the jobs on the server that a step makes."""
-    if isinstance(step, s.SwitchJobs):
-        return [s.SwitchJobs((switch,)) for switch in step.switches]
-    return [step] if isinstance(step, s.CreateJob | s.WriteCrontab | s.RemoveJobs) else []
+    if isinstance(step, SwitchJobs):
+        return [SwitchJobs((switch,)) for switch in step.switches]
+    return [step] if isinstance(step, CreateJob | WriteCrontab | RemoveJobs) else []
 
 
 @pytest.mark.parametrize("cut", range(LAST + 1))

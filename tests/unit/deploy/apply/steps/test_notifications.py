@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.steps.notifications import set_notifications
-from ftl.deploy.plan.steps import SetNotifications
+from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.events import Note
 from ftl.host.session import Session
 from ftl.releases.store import ensure_store, read_history

@@ -10,7 +10,8 @@ import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.containers import create_and_start, stop_old, wait
-from ftl.deploy.plan.steps import ContainerRef, StopOld, WaitHealthy
+from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.containers import StopOld, WaitHealthy
 from ftl.engine.specs import ContainerSpec
 from ftl.health.spec import HealthSpec
 from ftl.host.fleet import Fleet

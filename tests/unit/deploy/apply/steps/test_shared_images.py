@@ -11,8 +11,7 @@ from ftl.config.models.project import Dependency, Server
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags
 from ftl.deploy.apply.steps.images import bring_image, send_images
-from ftl.deploy.plan.steps import BringImage, DropTags, SendImages
-from ftl.deploy.plan.steps.images import OutgoingImage
+from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, SendImages
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.image.transfer import TransferQueue, TransferResult

@@ -11,14 +11,8 @@ import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.services import RUNNERS
-from ftl.deploy.plan.steps import (
-    ContainerRef,
-    RemoveServices,
-    SetDrained,
-    StartServices,
-    Step,
-    StopServices,
-)
+from ftl.deploy.plan.steps.base import ContainerRef, Step
+from ftl.deploy.plan.steps.services import RemoveServices, SetDrained, StartServices, StopServices
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode

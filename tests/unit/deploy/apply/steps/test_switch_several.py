@@ -8,7 +8,7 @@ import pytest
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.proxy import switch
-from ftl.deploy.plan.steps import Switch
+from ftl.deploy.plan.steps.proxy import Switch
 from ftl.errors import EngineError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

@@ -9,18 +9,10 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Redirect
 from ftl.deploy.plan.desired.sources import BuiltImage
-from ftl.deploy.plan.steps import (
-    DropTags,
-    PushPull,
-    RunHook,
-    SendImages,
-    SetHold,
-    StartContainers,
-    StartDependency,
-    Switch,
-    TagPulled,
-    WaitHealthy,
-)
+from ftl.deploy.plan.steps.containers import RunHook, StartContainers, StartDependency, WaitHealthy
+from ftl.deploy.plan.steps.images import DropTags, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.proxy import Switch
+from ftl.deploy.plan.steps.records import SetHold
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
