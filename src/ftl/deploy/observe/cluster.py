@@ -49,10 +49,10 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         seen = await observe(first.engine, first.info, project, first.name)
         return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
-    said = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
+    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
     looks, (((services, tasks), nodes), live) = await gather2(
         gather(look(one.engine, one.info, project, one.name) for one in fleet),
-        gather2(_swarm(first), _led(first.engine.configs.listed(said))),
+        gather2(_swarm(first), _led(first.engine.configs.list(marks))),
     )
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
@@ -60,7 +60,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
     merged = _merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
-    return settled(replace(merged, announced=len(live) == 1))
+    return settled(replace(merged, live_published=len(live) == 1))
 
 
 async def _with_services(manager: Session, observed: Observed) -> Observed:

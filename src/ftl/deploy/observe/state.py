@@ -78,7 +78,7 @@ class Observed:
         notify: Where the server sends messages by itself (`ftl.releases.store.write_notify`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
-        announced: Whether the Swarm says what is live to servers that come back, in a single config.
+        live_published: Whether the live state is in a single Swarm config, for servers that come back.
     """
 
     server: str
@@ -99,7 +99,7 @@ class Observed:
     notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
-    announced: bool = True
+    live_published: bool = True
 
     @property
     def is_cluster(self) -> bool:

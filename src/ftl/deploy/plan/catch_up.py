@@ -1,4 +1,4 @@
-"""Catch-up: what a plan for a cluster tells to servers that are away while it runs. Pure."""
+"""Catch-up: steps by which servers that are away while a plan runs follow it later. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.server import WEB
 from ftl.deploy.plan.model import Stage
-from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
-from ftl.deploy.plan.steps.proxy import ApplySite, PublishName, RemoveRoutes, RemoveSite, RepairSwitch, Switch
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
+from ftl.deploy.plan.steps.proxy import ApplySite, RemoveRoutes, RemoveSite
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
@@ -17,31 +17,28 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import Step
 
-_CHANGES_LIVE = (ApplySite, PublishName, RemoveRoutes, RemoveSite, Switch)
-_BEFORE_IT_IS_SAID = (ApplySite, PublishName, RepairSwitch, Switch)
-
 
 def published(
     stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, mends: bool = False
 ) -> tuple[Stage, ...]:
-    """Stages that also keep the Swarm's word of what is live true; with one server as they are.
+    """Stages that also keep the Swarm config of the live state; with one server as they are.
 
-    Nothing is said between the first change and the switch: a server that follows what was live before would undo it.
+    There is none between the first change and the switch: a server that follows what was live before would undo it.
     A plan that is killed in between leaves nothing to follow, and a server that comes back answers 503 until the next
-    one. What comes after the switch may take long (hooks, requests in flight), so all is said before.
+    one. What comes after the switch may take long (hooks, requests in flight), so it is published before.
 
     Args:
         stages: Stages whose steps name their servers.
         observed: The servers that answer.
         servers: Those of the project's cluster.
-        mends: Whether the stages leave all proxies as they should be, so that a word that is missing can be said.
+        mends: Whether the stages leave all proxies as they should be, so that a missing config can be published.
     """
     stages = tuple(stages)
     steps = tuple(_steps(stages))
-    if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, AnnounceLive)) for step in steps):
+    if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, PublishLiveState)) for step in steps):
         return stages
-    changes = any(isinstance(step, _CHANGES_LIVE) for step in steps)
-    missing = mends and not observed.announced and observed.site is not None
+    changes = any(step.live in ("changes", "removes") for step in steps)
+    missing = mends and not observed.live_published and observed.site is not None
     project = observed.project
     managers = tuple(view.host for view in observed.views if view.manager)
     if not managers or not (changes or missing):
@@ -55,16 +52,18 @@ def published(
     at = _switched(stages)
     gone = (step.services for step in _steps(stages[at:]) if isinstance(step, RemoveRoutes))
     gone_services = tuple(name for services in gone for name in services)
-    said = Stage("live release", ((AnnounceLive(project, web, observed.issuer, gone_services, hosts=up),),))
+    publishing = Stage(
+        "live release", ((PublishLiveState(project, web, observed.issuer, gone_services, hosts=up),),)
+    )
     site = next((step.site for step in reversed(steps) if isinstance(step, ApplySite)), observed.site)
     shared: tuple[Stage, ...] = ()
     if site is not None and by_acme([site]):
         shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, hosts=up),),)),)
-    return (*hold, *stages[:at], said, *stages[at:], *shared)
+    return (*hold, *stages[:at], publishing, *stages[at:], *shared)
 
 
 def end_of_catch_up(observed: Observed) -> Stage:
-    """The stage after which no server looks for what is live, and the Swarm has no keys."""
+    """The stage after which no server follows the live state, and the Swarm has no keys."""
     proxies = tuple(view.host for view in observed.proxies if view.manager)
     return Stage("end of catch-up", ((EndCatchUp(observed.project, hosts=proxies),),))
 
@@ -74,7 +73,7 @@ def _switched(stages: Sequence[Stage]) -> int:
     numbers = [
         number
         for number, stage in enumerate(stages, 1)
-        if stage.decides or any(isinstance(step, _BEFORE_IT_IS_SAID) for step in _steps([stage]))
+        if stage.decides or any(step.live in ("changes", "repairs") for step in _steps([stage]))
     ]
     return numbers[-1] if numbers else 0
 

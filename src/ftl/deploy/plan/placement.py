@@ -88,7 +88,7 @@ def refuse_moved_data(diff: Diff) -> None:
     for change in changes:
         if not isinstance(change, DependencyChange) and is_spread(diff.project, change):
             continue
-        wanted = _place(diff, change)
+        wanted = server_of(diff, change)
         current = (
             [one for one in (change.current,) if one is not None]
             if isinstance(change, DependencyChange)
@@ -108,7 +108,13 @@ def host_of(observed: Observed, container: Container) -> str:
     return next((view.host for view in observed.views if container in view.containers), "")
 
 
-def _place(diff: Diff, change: AnyChange) -> str:
+def server_of(diff: Diff, change: AnyChange) -> str:
+    """The server of a dependency, or of a service that is bound to one.
+
+    Raises:
+        ServerError: It cannot be reached.
+        UsageError: A recorded release placed it on a server that the project has no longer.
+    """
     if isinstance(change, DependencyChange):
         host = diff.project.place_of(change.dependency)
         if not host:

@@ -87,7 +87,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
         for stage in placed(_stages(diff, inputs.author), diff)
         if (tracks := tuple(filter(None, stage.tracks)))
     )
-    # With only some services others may be left behind, and the Swarm would be told so.
+    # With only some services others may be left behind: that state is not to be followed.
     stages = published(stages, observed, request.project.servers, mends=not request.services)
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):

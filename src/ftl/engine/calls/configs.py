@@ -37,7 +37,7 @@ class SwarmConfigs:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def listed(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
+    async def list(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
         """List those with all of these labels."""
         query = {"filters": body.labelled(labels)}
         items = as_objects(await self._client.get_json("list the configs of its swarm", "configs", query))

@@ -13,7 +13,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import host_of
-from ftl.deploy.plan.steps.base import ServiceStep
+from ftl.deploy.plan.steps.base import RunsOn, ServiceStep
 from ftl.events import Note
 from ftl.operations.databases.backup import back_up, dump_kind, project_folder
 from ftl.operations.selection import select_container
@@ -37,6 +37,7 @@ class BackUp(ServiceStep):
     """Back up a dependency into the user's own state folder, if it is a database."""
 
     kind: ClassVar[str] = "back_up"
+    runs_on: ClassVar[RunsOn] = "named"
 
     @property
     def text(self) -> str:

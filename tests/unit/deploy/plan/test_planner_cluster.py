@@ -10,7 +10,7 @@ from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.plan.steps.base import ContainerRef
-from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.deploy.plan.steps.containers import EnsureVolume, StartContainers, StartDependency, WaitHealthy
 from ftl.deploy.plan.steps.images import BringImage, SendImages
 from ftl.deploy.plan.steps.proxy import (
@@ -112,17 +112,17 @@ def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_a
     asked = cluster(service(replicas=2, hooks=hooks))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
     assert found.steps[0] == HoldCatchUp("shop", hosts=HOSTS)
-    said = AnnounceLive("shop", HOSTS, "a", hosts=HOSTS)
+    said = PublishLiveState("shop", HOSTS, "a", hosts=HOSTS)
     order = kinds(found)
-    assert [step for step in found.steps if isinstance(step, AnnounceLive)] == [said]
+    assert [step for step in found.steps if isinstance(step, PublishLiveState)] == [said]
     # A deploy that is cut in its post hooks, or while old requests end, has said it.
-    at = order.index("AnnounceLive")
+    at = order.index("PublishLiveState")
     assert order.index("Switch") < at < order.index("RunHook")
     assert at < order.index("Drain")
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, "r0", host="b")})
-    assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(plan(asked, seen))}
+    assert not {"HoldCatchUp", "PublishLiveState"} & {*kinds(plan(asked, seen))}
     alone = plan(project(service()), server(project(service())))
-    assert not {"HoldCatchUp", "AnnounceLive"} & {*kinds(alone)}
+    assert not {"HoldCatchUp", "PublishLiveState"} & {*kinds(alone)}
 
 
 def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
@@ -130,17 +130,19 @@ def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
     asked = cluster(service(replicas=2), proxy=Proxy(tls="off"))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
     assert plan(asked, seen).empty
-    unsaid = replace(seen, announced=False)
+    unsaid = replace(seen, live_published=False)
     found = plan(asked, unsaid)
-    assert found.steps == (AnnounceLive("shop", HOSTS, "a", hosts=HOSTS),)
+    assert found.steps == (PublishLiveState("shop", HOSTS, "a", hosts=HOSTS),)
     assert placed_plan(found, unsaid, asked.servers).steps == found.steps
     assert plan(asked, unsaid, only=("web",)).empty
     # A proxy that was away is pointed at the live release before anything is said.
     behind = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"a": proxy_of(asked, "r0", host="a")})
-    assert kinds(plan(asked, replace(behind, announced=False))) == ["RepairSwitch", "AnnounceLive"]
+    assert kinds(plan(asked, replace(behind, live_published=False))) == ["RepairSwitch", "PublishLiveState"]
     # Without a proxy there is nothing to say.
     alone = cluster(service(port=None, routes=()))
-    assert "AnnounceLive" not in kinds(plan(alone, replace(observed(alone, ready=False), announced=False)))
+    assert "PublishLiveState" not in kinds(
+        plan(alone, replace(observed(alone, ready=False), live_published=False))
+    )
 
 
 def test_a_service_that_goes_is_not_said_to_be_live() -> None:
@@ -155,8 +157,8 @@ def test_a_service_that_goes_is_not_said_to_be_live() -> None:
     )
     found = plan(asked, replace(seen, containers=(*seen.containers, *api)))
     order = kinds(found)
-    assert order.index("AnnounceLive") < order.index("RemoveRoutes")
-    assert next(step for step in found.steps if isinstance(step, AnnounceLive)).gone == ("api",)
+    assert order.index("PublishLiveState") < order.index("RemoveRoutes")
+    assert next(step for step in found.steps if isinstance(step, PublishLiveState)).gone == ("api",)
 
 
 def test_certificates_of_an_authority_are_shared_last() -> None:
@@ -165,7 +167,7 @@ def test_certificates_of_an_authority_are_shared_last() -> None:
     found = plan(asked, observed(asked, ready=False))
     assert found.steps[-1] == ShareCertificates("shop", "a", hosts=HOSTS)
     order = kinds(found)
-    assert order.index("AnnounceLive") < order.index("AwaitCertificates")
+    assert order.index("PublishLiveState") < order.index("AwaitCertificates")
     plain = cluster(service(replicas=2), proxy=Proxy(tls="off"))
     assert "ShareCertificates" not in kinds(plan(plain, observed(plain, ready=False)))
 

@@ -6,31 +6,22 @@ import ast
 import inspect
 from pathlib import Path
 
-from ftl.deploy.plan import catch_up, planner, step_hosts, steps
-
-FROM_THEIR_TRACKS = {"ConnectProxy", "EnsureNetwork", "EnsureProxy", "EnsureStore", "UpgradeProxy"}
-"""Planned for each server apart, which they name themselves."""
-
-AT_THE_FIRST_MANAGER = {"CreateService", "Decide", "SetDrained", "SetNotifications", "WatchRelease"}
-"""Done once, where the Swarm or the records are asked; the default, which is to be chosen knowingly."""
+from ftl.deploy.plan import planner
+from ftl.deploy.plan.steps.base import Step
+from tests.unit.deploy.step_classes import step_classes
 
 ARCHITECTURE = Path(__file__).parents[4] / "docs" / "explanation" / "architecture.md"
 
 
-def test_every_step_has_its_servers_in_a_cluster() -> None:
-    """A new class of steps is named where servers are chosen, or here."""
-    named = {
-        node.id
-        for module in (step_hosts, catch_up)
-        for node in ast.walk(ast.parse(inspect.getsource(module)))
-        if isinstance(node, ast.Name)
-    }
-    classes = {
-        name
-        for name in steps.__all__
-        if issubclass(getattr(steps, name), steps.Step) and "kind" in vars(getattr(steps, name))
-    }
-    assert classes - named == FROM_THEIR_TRACKS | AT_THE_FIRST_MANAGER
+def test_every_step_says_which_servers_of_a_cluster_it_runs_on() -> None:
+    """A class has to choose: there is no default, which would be the first manager for one that is forgotten."""
+    assert [each.__name__ for each in step_classes() if not hasattr(each, "runs_on")] == []
+
+
+def test_a_step_that_looks_for_its_servers_has_a_way_to_find_them() -> None:
+    """A class whose `at` would never be asked, or that has none, is a mistake."""
+    by_themselves = {each for each in step_classes() if each.at is not Step.at}
+    assert by_themselves == {each for each in step_classes() if each.runs_on == "sought"}
 
 
 def test_the_page_on_the_architecture_has_the_order_of_a_plan() -> None:

@@ -12,7 +12,7 @@ from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.step_hosts import placed_plan
-from ftl.deploy.plan.steps.catch_up import AnnounceLive
+from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.plan.steps.services import CreateService
 from ftl.deploy.request import Author
@@ -72,8 +72,8 @@ def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
     )
-    assert where(made, AnnounceLive) == [HOSTS]
-    assert next(step for step in made.steps if isinstance(step, AnnounceLive)).proxies == HOSTS
+    assert where(made, PublishLiveState) == [HOSTS]
+    assert next(step for step in made.steps if isinstance(step, PublishLiveState)).proxies == HOSTS
     assert made.record is not None
     assert Project.from_dict(made.record.project).servers == THREE.servers
 

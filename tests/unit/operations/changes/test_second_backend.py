@@ -13,7 +13,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.backend import Backend
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -49,6 +49,7 @@ class Submit(Step):
     """Hand something to an orchestrator, which does the rest."""
 
     kind: ClassVar[str] = "submit"
+    runs_on: ClassVar[RunsOn] = "named"
     what: str
 
     @property

@@ -1,4 +1,4 @@
-"""Runners that tell the Swarm what is live, for servers that are away meanwhile."""
+"""Runners that keep the live state in a Swarm config, for servers that are away meanwhile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather
 from ftl.common.programs import program
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import ServerError
 from ftl.events import Note
@@ -29,13 +29,13 @@ SHARE_SECONDS = 60.0
 
 @RUNNERS.runs(HoldCatchUp)
 async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
-    """Take what is live from the Swarm; undoing says it again."""
+    """Remove the config of the live state; undoing creates it again."""
     configs = context.fleet.first.engine.configs
-    before = await configs.listed(_marks(step.project))
+    before = await configs.list(_marks(step.project))
 
     async def undo() -> None:
-        # What the plan has said itself, if it came so far: of two configs none is followed.
-        await _remove(configs, await configs.listed(_marks(step.project)))
+        # The plan's own config, if it came so far: of two none is followed.
+        await _remove(configs, await configs.list(_marks(step.project)))
         if len(before) == 1:
             await _create(configs, step.project, before[0].data)
 
@@ -44,11 +44,11 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
     await gather(_await_end(at, step.project) for at in context.each(step.hosts))
 
 
-@RUNNERS.runs(AnnounceLive)
-async def publish_live(context: DeployContext, step: AnnounceLive) -> None:
-    """Say what the first proxy serves now; all of them serve the same."""
+@RUNNERS.runs(PublishLiveState)
+async def publish_live_state(context: DeployContext, step: PublishLiveState) -> None:
+    """Store what the first proxy serves now in a Swarm config; all of them serve the same."""
     configs = context.fleet.first.engine.configs
-    older = await configs.listed(_marks(step.project))
+    older = await configs.list(_marks(step.project))
     state = await context.at(step.issuer).proxy.observe()
     archive = None
     if state is not None:
@@ -78,7 +78,7 @@ async def share_certificates(
     arguments: list[str] = [action]
     if not context.info.is_manager:
         configs = context.fleet.first.engine.configs
-        shared = await configs.listed({labels.PROJECT: project, labels.ROLE: labels.ROLE_CERTIFICATES})
+        shared = await configs.list({labels.PROJECT: project, labels.ROLE: labels.ROLE_CERTIFICATES})
         if len(shared) != 1:
             return
         given, arguments = shared[0].data, ["take", shared[0].labels.get(labels.CONTENT, "")]
@@ -116,7 +116,7 @@ async def _await_end(context: DeployContext, project: str) -> None:
     context.emit(Note(text, "warning", hint="`ftl deploy` again brings its proxy to the live release"))
 
 
-async def _follow(context: DeployContext, step: AnnounceLive) -> None:
+async def _follow(context: DeployContext, step: PublishLiveState) -> None:
     script = crontab.following_script(adoption())
     try:
         await crontab.write_following(
@@ -129,14 +129,14 @@ async def _follow(context: DeployContext, step: AnnounceLive) -> None:
 
 @RUNNERS.runs(EndCatchUp)
 async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
-    """Remove what is live from the Swarm, and the lines from the crontabs."""
+    """Remove the configs of the project, and the lines from the crontabs."""
     configs, every = context.fleet.first.engine.configs, context.each(step.hosts)
-    await _remove(configs, await configs.listed(_marks(step.project)))
+    await _remove(configs, await configs.list(_marks(step.project)))
     await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)
     # One that has begun to give certificates would make the config anew.
     await gather(_await_end(at, step.project) for at in every)
     shared = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_CERTIFICATES}
-    await _remove(configs, await configs.listed(shared))
+    await _remove(configs, await configs.list(shared))
 
 
 def _marks(project: str) -> dict[str, str]:

@@ -209,7 +209,7 @@ async def switch_back(context: DeployContext, step: Switch, before: Before, end:
     Args:
         context: The deploy.
         step: The switch to take back.
-        before: What each proxy said.
+        before: Live files of each proxy.
         end: Why.
 
     Returns:
@@ -249,7 +249,7 @@ async def in_flight(context: DeployContext, hosts: Sequence[str]) -> dict[str, i
 
 
 async def restore(context: DeployContext, step: Switch, before: Before) -> None:
-    """Write to each proxy what it said before the switch.
+    """Write each proxy's live files as they were before the switch.
 
     Raises:
         FtlError: A proxy does not answer; the others are restored.

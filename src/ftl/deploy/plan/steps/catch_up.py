@@ -1,18 +1,19 @@
-"""Steps about servers of a cluster that were away: they follow what the Swarm says is live."""
+"""Steps about servers that were away: they follow the live state in a Swarm config."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import RunsOn, Step
 
 
 @dataclass(frozen=True, slots=True)
 class HoldCatchUp(Step):
-    """Take what is live from the Swarm: no server follows it while it is about to change."""
+    """Remove the config of the live state: no server follows it while it is about to change."""
 
     kind: ClassVar[str] = "hold_catch_up"
+    runs_on: ClassVar[RunsOn] = "named"
     together: ClassVar[bool] = True
     project: str
 
@@ -22,8 +23,10 @@ class HoldCatchUp(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class AnnounceLive(Step):
-    """Tell the Swarm what is live, and let the servers look for it each minute.
+class PublishLiveState(Step):
+    """Store the live state in a Swarm config, which servers follow by cron each minute.
+
+    The live state is the proxies' site, configuration and live files of the project.
 
     Attributes:
         proxies: All servers that have a proxy, also those that do not answer.
@@ -32,6 +35,7 @@ class AnnounceLive(Step):
     """
 
     kind: ClassVar[str] = "publish_live"
+    runs_on: ClassVar[RunsOn] = "named"
     together: ClassVar[bool] = True
     project: str
     proxies: tuple[str, ...] = ()
@@ -52,6 +56,7 @@ class ShareCertificates(Step):
     """
 
     kind: ClassVar[str] = "share_certificates"
+    runs_on: ClassVar[RunsOn] = "named"
     together: ClassVar[bool] = True
     project: str
     issuer: str
@@ -63,12 +68,13 @@ class ShareCertificates(Step):
 
 @dataclass(frozen=True, slots=True)
 class EndCatchUp(Step):
-    """Have the servers look no more: the project is removed."""
+    """Remove the config, and the cron entries that follow it: the project is removed."""
 
     kind: ClassVar[str] = "end_catch_up"
+    runs_on: ClassVar[RunsOn] = "named"
     together: ClassVar[bool] = True
     project: str
 
     @property
     def text(self) -> str:
-        return "servers look for what is live no more"
+        return "servers no longer follow what is live"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import RunsOn, ServiceStep, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from ftl.deploy.plan.steps.base import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class BringImage(Step):
     """
 
     kind: ClassVar[str] = "bring_image"
+    runs_on: ClassVar[RunsOn] = "sought"
     reference: str
     platform: str
     owners: tuple[str, ...] = ()
@@ -28,6 +31,9 @@ class BringImage(Step):
     @property
     def text(self) -> str:
         return f"bring image {self.reference}"
+
+    def at(self, cluster: Cluster) -> Iterable[Step]:
+        return (replace(self, hosts=cluster.lacking(self.reference, self.owners)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class SendImages(Step):
     """
 
     kind: ClassVar[str] = "send_images"
+    runs_on: ClassVar[RunsOn] = "up"
     images: tuple[OutgoingImage, ...]
     brought: Mapping[str, bool] = field(default_factory=dict)
     built_on: str = ""
@@ -84,6 +91,7 @@ class PushPull(ServiceStep):
     """
 
     kind: ClassVar[str] = "push_pull"
+    runs_on: ClassVar[RunsOn] = "up"
     local: str
     reference: str
     tag: str
@@ -104,6 +112,7 @@ class TagPulled(ServiceStep):
     """
 
     kind: ClassVar[str] = "tag_pulled"
+    runs_on: ClassVar[RunsOn] = "up"
     pulled: str
     tag: str
 
@@ -121,6 +130,7 @@ class DropTags(Step):
     """
 
     kind: ClassVar[str] = "drop_tags"
+    runs_on: ClassVar[RunsOn] = "sought"
     tags: tuple[str, ...]
     here: bool = False
 
@@ -128,12 +138,16 @@ class DropTags(Step):
     def text(self) -> str:
         return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
 
+    def at(self, cluster: Cluster) -> Iterable[Step]:
+        return (self if self.here else replace(self, hosts=cluster.up),)
+
 
 @dataclass(frozen=True, slots=True)
 class PruneBuildCache(Step):
     """Remove the build cache of this machine that no build is using."""
 
     kind: ClassVar[str] = "prune_build_cache"
+    runs_on: ClassVar[RunsOn] = "named"
 
     @property
     def text(self) -> str:
@@ -149,6 +163,7 @@ class RemoveImages(Step):
     """
 
     kind: ClassVar[str] = "remove_images"
+    runs_on: ClassVar[RunsOn] = "sought"
     images: tuple[str, ...]
     here: bool = False
 
@@ -156,3 +171,11 @@ class RemoveImages(Step):
     def text(self) -> str:
         number = len(self.images)
         return f"remove {number} unused image{'s' if number != 1 else ''}{' from this machine' if self.here else ''}"
+
+    def at(self, cluster: Cluster) -> Iterable[Step]:
+        if self.here:
+            yield self
+            return
+        for host, present in cluster.images.items():
+            if images := tuple(dict.fromkeys(image for image in self.images if image in present)):
+                yield replace(self, images=images, hosts=(host,))

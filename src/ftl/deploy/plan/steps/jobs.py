@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
+from ftl.deploy.plan.steps.base import ContainerRef, RunsOn, ServiceStep, Step, names
 
 if TYPE_CHECKING:
     from ftl.engine.specs import ContainerSpec
@@ -17,6 +17,7 @@ class CheckCron(Step):
     """Make sure that cron runs on the server, before anything is switched."""
 
     kind: ClassVar[str] = "check_cron"
+    runs_on: ClassVar[RunsOn] = "home"
     timezones: tuple[str, ...] = ()
 
     @property
@@ -37,6 +38,7 @@ class CreateJob(ServiceStep):
     """
 
     kind: ClassVar[str] = "create_job"
+    runs_on: ClassVar[RunsOn] = "home"
     job: str
     container: str
     spec: ContainerSpec
@@ -61,6 +63,7 @@ class WriteCrontab(Step):
     """
 
     kind: ClassVar[str] = "write_crontab"
+    runs_on: ClassVar[RunsOn] = "home"
     project: str
     lines: tuple[CronLine, ...]
     before: tuple[CronLine, ...] | None = None
@@ -96,6 +99,7 @@ class SwitchJobs(Step):
     """Give new containers of jobs the names that cron starts; old ones run to their end."""
 
     kind: ClassVar[str] = "switch_jobs"
+    runs_on: ClassVar[RunsOn] = "home"
     switches: tuple[JobSwitch, ...]
 
     @property
@@ -108,6 +112,7 @@ class RemoveJobs(Step):
     """Remove old containers of jobs; one that runs stays, and goes with a later deploy."""
 
     kind: ClassVar[str] = "remove_jobs"
+    runs_on: ClassVar[RunsOn] = "home"
     containers: tuple[ContainerRef, ...]
 
     @property

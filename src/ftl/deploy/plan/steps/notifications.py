@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import RunsOn, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class SetNotifications(Step):
     """
 
     kind: ClassVar[str] = "set_notifications"
+    runs_on: ClassVar[RunsOn] = "named"
     project: str
     lines: bytes = field(repr=False)
     certificates: bool = False

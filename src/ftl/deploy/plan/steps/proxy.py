@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import Live, RunsOn, ServiceStep, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from ftl.deploy.plan.steps.base import Cluster
     from ftl.proxy.project_site import UserCertificate
     from ftl.proxy.site import Site
 
@@ -19,6 +21,7 @@ class EnsureNetwork(Step):
     """Create the project's private network if it does not exist."""
 
     kind: ClassVar[str] = "ensure_network"
+    runs_on: ClassVar[RunsOn] = "named"
     project: str
     name: str
 
@@ -36,6 +39,7 @@ class EnsureProxy(Step):
     """
 
     kind: ClassVar[str] = "ensure_proxy"
+    runs_on: ClassVar[RunsOn] = "named"
     image: str
     interrupted: bool = False
 
@@ -55,6 +59,7 @@ class ConnectProxy(Step):
     """
 
     kind: ClassVar[str] = "attach"
+    runs_on: ClassVar[RunsOn] = "named"
     network: str
     aliases: tuple[str, ...]
     without: tuple[str, ...] = ()
@@ -73,6 +78,8 @@ class ApplySite(Step):
     """
 
     kind: ClassVar[str] = "apply_site"
+    runs_on: ClassVar[RunsOn] = "sought"
+    live: ClassVar[Live] = "changes"
     site: Site
     certificate: UserCertificate | None = None
     issuer: str = ""
@@ -83,12 +90,19 @@ class ApplySite(Step):
         stopped = " (in maintenance)" if self.site.maintenance is not None else ""
         return "set routes" + (f" of {', '.join(hosts)}" if hosts else "") + stopped
 
+    def at(self, cluster: Cluster) -> Iterable[Step]:
+        # The others forward first: the issuer asks for certificates at once, and the authority any server.
+        others, issuer = tuple(host for host in cluster.proxies if host != cluster.issuer), cluster.issuer
+        groups = (others, (issuer,)) if others else ((issuer,),)
+        return [replace(self, hosts=hosts, issuer=issuer) for hosts in groups]
+
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProxy(Step):
     """Replace the server's proxy if a newer image has this name; visitors wait a moment."""
 
     kind: ClassVar[str] = "upgrade_proxy"
+    runs_on: ClassVar[RunsOn] = "named"
     image: str
 
     @property
@@ -105,6 +119,7 @@ class AwaitCertificates(Step):
     """
 
     kind: ClassVar[str] = "await_certificates"
+    runs_on: ClassVar[RunsOn] = "issuer"
     files: Mapping[str, str]
 
     @property
@@ -122,6 +137,8 @@ class PublishName(ServiceStep):
     """Make the name of a service without routes answer before the release is decided."""
 
     kind: ClassVar[str] = "open_name"
+    runs_on: ClassVar[RunsOn] = "proxies"
+    live: ClassVar[Live] = "changes"
     project: str
     alias: str
 
@@ -135,6 +152,8 @@ class RepairSwitch(Step):
     """Write again which release is live, where the proxy says something else."""
 
     kind: ClassVar[str] = "point_again"
+    runs_on: ClassVar[RunsOn] = "proxies"
+    live: ClassVar[Live] = "repairs"
     project: str
     aliases: Mapping[str, str]
 
@@ -153,6 +172,8 @@ class Switch(Step):
     """
 
     kind: ClassVar[str] = "switch"
+    runs_on: ClassVar[RunsOn] = "proxies"
+    live: ClassVar[Live] = "changes"
     together: ClassVar[bool] = True
     project: str
     release: str
@@ -171,6 +192,7 @@ class Drain(ServiceStep):
     """Let old containers finish the requests in flight, for at most `timeout` seconds."""
 
     kind: ClassVar[str] = "drain"
+    runs_on: ClassVar[RunsOn] = "proxies"
     together: ClassVar[bool] = True
     addresses: tuple[str, ...]
     timeout: float
@@ -185,6 +207,8 @@ class RemoveRoutes(Step):
     """Remove services that are no longer in the project from the proxy."""
 
     kind: ClassVar[str] = "forget"
+    runs_on: ClassVar[RunsOn] = "proxies"
+    live: ClassVar[Live] = "removes"
     project: str
     services: tuple[str, ...]
 
@@ -198,6 +222,8 @@ class RemoveSite(Step):
     """Remove the project from the proxy: routes, names, and the connection to its network."""
 
     kind: ClassVar[str] = "remove_site"
+    runs_on: ClassVar[RunsOn] = "proxies"
+    live: ClassVar[Live] = "removes"
     project: str
 
     @property
@@ -210,6 +236,7 @@ class RemoveNetworks(Step):
     """Remove networks of the project."""
 
     kind: ClassVar[str] = "remove_networks"
+    runs_on: ClassVar[RunsOn] = "one manager"
     networks: tuple[str, ...]
 
     @property

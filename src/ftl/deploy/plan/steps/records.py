@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftl.common.figures import utc
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import RunsOn, Step
 
 if TYPE_CHECKING:
     from ftl.releases.preview import Preview
@@ -19,6 +19,7 @@ class EnsureStore(Step):
     """Create the place for release records if it does not exist."""
 
     kind: ClassVar[str] = "ensure_store"
+    runs_on: ClassVar[RunsOn] = "named"
     image: str
 
     @property
@@ -36,6 +37,7 @@ class Record(Step):
     """
 
     kind: ClassVar[str] = "record"
+    runs_on: ClassVar[RunsOn] = "managers"
     project: str
     record: ReleaseRecord
     decides: bool = False
@@ -50,6 +52,7 @@ class AmendRecords(Step):
     """Rewrite records of earlier releases: with a mark, or without what a rollback needs."""
 
     kind: ClassVar[str] = "amend_records"
+    runs_on: ClassVar[RunsOn] = "managers"
     project: str
     records: tuple[ReleaseRecord, ...]
     why: str
@@ -65,6 +68,7 @@ class CompactRecords(Step):
     """Sum up the records of old releases in one file."""
 
     kind: ClassVar[str] = "compact_records"
+    runs_on: ClassVar[RunsOn] = "managers"
     project: str
     records: tuple[ReleaseRecord, ...]
 
@@ -78,6 +82,7 @@ class SetHold(Step):
     """Put deploys of the project on hold, or let them go on."""
 
     kind: ClassVar[str] = "set_hold"
+    runs_on: ClassVar[RunsOn] = "managers"
     project: str
     hold: Hold | None
 
@@ -91,6 +96,7 @@ class SetPreview(Step):
     """Have the server remove the project at the end of its time, or do so no longer."""
 
     kind: ClassVar[str] = "set_preview"
+    runs_on: ClassVar[RunsOn] = "managers"
     project: str
     preview: Preview | None
 
@@ -106,6 +112,7 @@ class Decide(Step):
     """Decide a change without a switch or a release: nothing is undone after it."""
 
     kind: ClassVar[str] = "decide"
+    runs_on: ClassVar[RunsOn] = "named"
     project: str
 
     @property

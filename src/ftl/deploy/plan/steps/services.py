@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftl.common.figures import count
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import RunsOn, ServiceStep, Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
@@ -26,6 +26,7 @@ class CreateService(ServiceStep):
     """
 
     kind: ClassVar[str] = "create_service"
+    runs_on: ClassVar[RunsOn] = "named"
     name: str
     spec: ContainerSpec
     image: str
@@ -46,6 +47,7 @@ class WaitTasks(ServiceStep):
     """Wait until each task of a new Swarm service passes the health check."""
 
     kind: ClassVar[str] = "wait_tasks"
+    runs_on: ClassVar[RunsOn] = "named"
     name: str
     replicas: int
     check: HealthSpec
@@ -64,6 +66,7 @@ class RemoveServices(ServiceStep):
     """
 
     kind: ClassVar[str] = "remove_services"
+    runs_on: ClassVar[RunsOn] = "named"
     services: tuple[ContainerRef, ...]
     why: str = "replaced"
     waits: bool = False
@@ -83,6 +86,7 @@ class StopServices(ServiceStep):
     """
 
     kind: ClassVar[str] = "stop_services"
+    runs_on: ClassVar[RunsOn] = "named"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
     timeout: float
@@ -97,6 +101,7 @@ class StartServices(ServiceStep):
     """Start the tasks of Swarm services that were stopped."""
 
     kind: ClassVar[str] = "start_services"
+    runs_on: ClassVar[RunsOn] = "named"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
 
@@ -117,6 +122,7 @@ class SetDrained(Step):
     """
 
     kind: ClassVar[str] = "set_drained"
+    runs_on: ClassVar[RunsOn] = "named"
     server: str
     value: bool
 

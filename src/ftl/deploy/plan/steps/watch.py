@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import RunsOn, Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
@@ -60,6 +60,7 @@ class WatchRelease(Step):
     """
 
     kind: ClassVar[str] = "watch_release"
+    runs_on: ClassVar[RunsOn] = "named"
     project: str
     release: str
     before: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
-from ftl.deploy.plan.steps.catch_up import AnnounceLive, EndCatchUp, HoldCatchUp, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.errors import ServerError
 from ftl.events import Note
@@ -47,7 +47,7 @@ class Configs:
     def __init__(self) -> None:
         self.kept: dict[str, SwarmConfig] = {}
 
-    async def listed(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
+    async def list(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
         """Those with these labels."""
         return [one for one in self.kept.values() if labels.items() <= one.labels.items()]
 
@@ -128,7 +128,7 @@ def test_each_server_looks_for_what_is_live() -> None:
     """One without cron is named in a warning, and the others look all the same."""
     context, _, machines, events = two_servers()
     machines[1].answer("crontab", answer=Answer(3, b"cron is not installed\n"))
-    perform(context, AnnounceLive("shop", ("a", "b"), "a", hosts=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
     for machine in machines:
         (command,) = machine.commands
         assert command[4:6] == ("follow", "shop")
