@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.config import Server
+from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftl.config import ClusterServer, Project
+    from ftl.config.models.project import ClusterServer, Project
     from ftl.deploy.backend import Backend
     from ftl.deploy.deploying import DeployResult
     from ftl.server.sandbox import SandboxAddress

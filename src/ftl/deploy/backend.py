@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.common.figures import size
-from ftl.config import Server
+from ftl.config.models.project import Server
 from ftl.errors import BuildFailed, ServerError, at
 from ftl.image.building.parallel import build_images
 from ftl.image.building.place import ROOM, SERVER
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session

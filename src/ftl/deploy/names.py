@@ -8,7 +8,7 @@ from ftl.engine import labels
 from ftl.proxy.names import LONGEST_LABEL, overlay_network, project_network, release_alias
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.values import Container
 
 

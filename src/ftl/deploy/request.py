@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.releases.preview import Preview
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 
 def urls(project: Project) -> tuple[str, ...]:

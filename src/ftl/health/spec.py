@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from ftl.config import ContainerOptions, Dependency, Project, Service
+    from ftl.config.models.project import ContainerOptions, Dependency, Project, Service
     from ftl.engine.values import ContainerState
 
 SETTLE_SECONDS = 3.5

@@ -15,7 +15,7 @@ from ftl.errors import FtlError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.engine.values import Container
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session

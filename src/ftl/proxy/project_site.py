@@ -11,7 +11,7 @@ from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ftl.child import Completed
-    from ftl.config import Server
+    from ftl.config.models.project import Server
     from ftl.errors import FtlError
 
 

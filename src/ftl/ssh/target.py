@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftl.config import Server
+    from ftl.config.models.project import Server
 
 CONNECT_SECONDS = 10
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config import Project, Server, read_variables
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ftl.config.models.project import Project, Server
 
 HEAD = """\
 project:

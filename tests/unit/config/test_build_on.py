@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Build, Project
+from ftl.config.models.project import Build, Project
 
 from .conftest import HEAD
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftl.common.files import MAX_BYTES
-from ftl.config import Hook, Server
+from ftl.config.models.project import Hook, Server
 from ftl.errors import ConfigError, Problem
 
 from .conftest import HEAD, SERVICE, load_file, written

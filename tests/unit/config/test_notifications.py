@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Server, read_variables
 from ftl.config.dump import dump, sensitive_values
 from ftl.config.loading import ProjectFiles, load_notifications
 from ftl.config.models.notification import EVENTS
+from ftl.config.models.project import Server
+from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 
 from .conftest import HEAD, SERVICE, load_file, written
@@ -153,7 +154,7 @@ def test_a_sandbox_sends_nothing(folder: Path) -> None:
 
 def test_a_secret_that_is_not_fetched_stands_for_a_url(folder: Path) -> None:
     """`ftl validate` fetches none, and says nothing about it."""
-    from ftl.config import load
+    from ftl.config.loading import load
 
     path = written(
         folder,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Project, env_files, read_variables
 from ftl.config.dump import origins
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import env_files, read_variables
 from ftl.errors import ConfigError
 
 from .conftest import HEAD, SERVICE, Load, Refuse, written
@@ -16,6 +16,7 @@ from .conftest import HEAD, SERVICE, Load, Refuse, written
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ftl.config.models.project import Project
     from ftl.errors import Problem
 
 BASE = HEAD + SERVICE

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from ftl.config import Project, Service, VolumeMount
 from ftl.config.dump import dump
 from ftl.config.models import project
 from ftl.config.models.field_types import keys_of
+from ftl.config.models.project import Project, Service
+from ftl.config.values.bindings import VolumeMount
 
 from .conftest import HEAD, SERVICE, environ_of, load_file
 

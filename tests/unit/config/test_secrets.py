@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import read_variables
 from ftl.config.dump import dump
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 
 from .conftest import written
 

@@ -23,7 +23,7 @@ from ftl.proxy.state import ProxyState
 from tests.unit.deploy.world import INFO, SUBNET, project, record, service
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.steps.base import Step
 

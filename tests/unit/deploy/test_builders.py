@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Build, Dependency
+from ftl.config.models.project import Build, Dependency
 from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from ftl.config import Service
+    from ftl.config.models.project import Service
     from ftl.events import Event
 
 

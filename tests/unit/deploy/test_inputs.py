@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Build, Dependency
+from ftl.config.models.project import Build, Dependency
 from ftl.deploy.inputs import last_build, with_built_dependencies
 from ftl.deploy.plan.changes import dependency_change
 from ftl.deploy.plan.desired.sources import BuiltImage

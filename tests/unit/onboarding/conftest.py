@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config import read_variables
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 from ftl.onboarding.starter import Answers, make_start, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.onboarding.starter import Start
 
 

@@ -15,7 +15,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Dependency
+    from ftl.config.models.project import Dependency
     from ftl.events import Emit
     from ftl.operations.databases.backup import Backup
     from ftl.operations.databases.stored import StoredBackup

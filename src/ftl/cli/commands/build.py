@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.cli.output import Fields
     from ftl.cli.project import LoadedProject
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.deploying import DeployResult
     from ftl.deploy.request import NewRelease
     from ftl.events import Emit

@@ -19,7 +19,7 @@ from ftl.errors import FtlError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
-    from ftl.config import Project, Server
+    from ftl.config.models.project import Project, Server
     from ftl.events import Emit
     from ftl.server.doctor import DoctorRequest, Level, Report
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.session import Ahead, Session
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn

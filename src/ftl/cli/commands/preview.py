@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import Belongings, Removal

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.cli.options import Options
-    from ftl.config import Project, Secret
     from ftl.config.age.age_file import AgeFile
+    from ftl.config.models.project import Project, Secret
     from ftl.config.secrets import ProjectSecrets
 
 _TEMPLATE = """\

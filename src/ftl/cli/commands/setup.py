@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.server.cluster.setup import ClusterSetup
     from ftl.server.setup.plan.planner import SetupPlan

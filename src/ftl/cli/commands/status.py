@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session

@@ -13,7 +13,7 @@ from ftl.common.figures import count
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 
 @click.command()

@@ -19,7 +19,7 @@ from ftl.releases.record import release_number
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence, Set
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.engine.calls.services import SwarmService, SwarmTask
     from ftl.engine.calls.swarm import SwarmNode
     from ftl.host.fleet import Fleet

@@ -13,7 +13,7 @@ from ftl.proxy.tls.policy import by_acme
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import Step
 

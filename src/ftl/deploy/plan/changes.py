@@ -17,7 +17,7 @@ from ftl.releases.record import release_number
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.config import Dependency, Project, Service
+    from ftl.config.models.project import Dependency, Project, Service
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Action
     from ftl.engine.values import Container

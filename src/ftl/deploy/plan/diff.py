@@ -15,7 +15,7 @@ from ftl.proxy.configuration.caddy import only_site
 from ftl.proxy.names import release_alias
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import (
         DependencyChange,

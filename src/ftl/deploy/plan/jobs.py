@@ -26,8 +26,8 @@ from ftl.engine.values import Mount
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import Dependency, Project
     from ftl.config.models.backup import ScheduledBackup
+    from ftl.config.models.project import Dependency, Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Action
     from ftl.engine.values import Container

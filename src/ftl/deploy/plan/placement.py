@@ -13,7 +13,7 @@ from ftl.errors import ServerError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff

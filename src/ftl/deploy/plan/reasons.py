@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import Json, as_object, as_objects
-from ftl.config import Dependency, Service
+from ftl.config.models.project import Dependency, Service
 from ftl.databases import INITIALISED_BY
 
 if TYPE_CHECKING:

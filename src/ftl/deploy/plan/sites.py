@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.proxy.site import Site

@@ -21,7 +21,7 @@ from ftl.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Build, Service
+    from ftl.config.models.project import Build, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.image.building.docker_cli.builder import Builder

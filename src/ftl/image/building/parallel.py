@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
-from ftl.config import env_files, read_variables
+from ftl.config.variables.sources import env_files, read_variables
 from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.batch import Batch, equal_builds
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.engine.api import Engine
     from ftl.engine.values import Store
     from ftl.events import Emit

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ftl.config import Service
+    from ftl.config.models.project import Service
     from ftl.engine.values import Image
     from ftl.events import Note
     from ftl.image.building.inputs.dockerfile import Dockerfile

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Service
+    from ftl.config.models.project import Service
     from ftl.engine.api import Engine
     from ftl.image.building.service_build import BuildResult
     from ftl.image.explain.facts import Advice

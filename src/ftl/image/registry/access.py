@@ -13,7 +13,7 @@ from ftl.image.registry.names import registry_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
 
 _OFFICIAL_IMAGES = f"{references.HUB}/library/"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ftl.common.json_fields import Json
-    from ftl.config import Registry, Service
+    from ftl.config.models.project import Registry, Service
     from ftl.image.registry.credentials import Credentials
     from ftl.image.registry.keyring import Keyring
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config import Registry
+    from ftl.config.models.project import Registry
 
 COMMAND_SECONDS = 60.0
 """Limit for the command of a registry, which may ask a cloud, or a person for a fingerprint."""

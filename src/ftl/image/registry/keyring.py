@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Registry
+    from ftl.config.models.project import Registry
     from ftl.image.registry.credentials import Credentials
 
 

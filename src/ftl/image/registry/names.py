@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common import references
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 HUB = "https://index.docker.io/v1/"
 """Docker Hub's key in Docker's config file."""

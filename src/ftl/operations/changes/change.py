@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from ftl.config import ClusterServer, Project, Server
+    from ftl.config.models.project import ClusterServer, Project, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied

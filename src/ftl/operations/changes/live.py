@@ -21,7 +21,7 @@ from ftl.operations.changes.change import open_change
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.desired.sources import ImageSource

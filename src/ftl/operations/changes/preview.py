@@ -13,7 +13,7 @@ from ftl.server.doctor.checks.dns import look_up
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.config.values.bindings import VolumeMount
     from ftl.events import Emit
 

@@ -13,7 +13,7 @@ from ftl.operations.changes.live import plan_live, with_replicas
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author

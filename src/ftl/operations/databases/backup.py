@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet

@@ -14,7 +14,7 @@ from ftl.operations.databases.load import await_ready, count_contents, load_dump
 from ftl.operations.guard import guarded
 
 if TYPE_CHECKING:
-    from ftl.config import Dependency, Project
+    from ftl.config.models.project import Dependency, Project
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session

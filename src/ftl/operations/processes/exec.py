@@ -18,7 +18,7 @@ from ftl.operations.selection import select_container, short_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet

@@ -25,7 +25,7 @@ from ftl.operations.processes.exec import NOT_FOUND, SHELL, no_shell
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ftl.config import ClusterServer, Server
+    from ftl.config.models.project import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
     from ftl.engine.specs import ContainerSpec
     from ftl.events import Emit

@@ -17,7 +17,7 @@ from ftl.health.spec import HealthSpec, dependency_health, service_health
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.ssh.machine import Machine

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.operations.views.container_health import Answers

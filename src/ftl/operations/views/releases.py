@@ -14,7 +14,7 @@ from ftl.host.lock import DeployLock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config import ClusterServer, Server
+    from ftl.config.models.project import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine

@@ -12,7 +12,7 @@ from ftl.host.fleet import open_fleet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.ssh.machine import Machine
 

@@ -22,7 +22,7 @@ from ftl.releases.record import release_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, EngineInfo

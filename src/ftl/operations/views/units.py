@@ -14,7 +14,7 @@ from ftl.operations.views.container_health import health_spec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container
     from ftl.operations.views.container_health import ContainerHealth

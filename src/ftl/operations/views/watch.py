@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
     from ftl.host.session import Session

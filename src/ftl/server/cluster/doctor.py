@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Server
+    from ftl.config.models.project import Project, Server
     from ftl.engine.calls.swarm import SwarmNode, SwarmState
     from ftl.host.session import Session
 

@@ -33,7 +33,7 @@ from ftl.ssh.target import target_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ftl.config import ClusterServer, Project
+    from ftl.config.models.project import ClusterServer, Project
     from ftl.events import Event
     from ftl.host.session import Session
     from ftl.server.cluster.steps import ClusterStep

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import gather, gather2, task_group
-from ftl.config import Proxy
+from ftl.config.models.project import Proxy
 from ftl.dataclass import dataclass
 from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks import builders, certificates, dns, local, ports, registries, server, ssh
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ftl.config import Project, Server
+    from ftl.config.models.project import Project, Server
     from ftl.errors import ServerError
     from ftl.ssh.target import Target
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ftl.common.json_fields import parse_json
-from ftl.config import ClusterServer, Server
+from ftl.config.models.project import ClusterServer, Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 

@@ -20,7 +20,7 @@ from ftl.ssh.target import target_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.image.registry.credentials import Credentials
     from ftl.image.registry.keyring import Keyring, RegistryLogin

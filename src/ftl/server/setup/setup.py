@@ -19,7 +19,7 @@ from ftl.ssh.multiplexing.kept import retire_server
 from ftl.ssh.target import target_of
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.server.setup.request import SetupRequest
 
 

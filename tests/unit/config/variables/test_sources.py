@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Variables, read_variables
 from ftl.config.variables.env_file import Variable
+from ftl.config.variables.sources import Variables, read_variables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config import read_variables
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
+from ftl.config.variables.sources import read_variables
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
 from ftl.engine.calls import body
 from ftl.engine.specs import ContainerFile
@@ -18,7 +18,7 @@ from ftl.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 HEAD = "project: {name: shop}\nserver: local\n"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ftl.config import Build, BuildSecret, Service
+from ftl.config.models.project import Build, BuildSecret, Service
 from ftl.image.building.batch import equal_builds
 
 ROOT = Path("/app")

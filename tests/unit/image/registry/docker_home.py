@@ -13,7 +13,7 @@ from ftl.image.registry.keyring import Keyring, RegistryLogin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.config import Registry
+    from ftl.config.models.project import Registry
 
 
 class DockerHome:

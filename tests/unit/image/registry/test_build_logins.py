@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 
-from ftl.config import Build, Registry, Service
+from ftl.config.models.project import Build, Registry, Service
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 from tests.unit.image.registry.docker_home import DockerHome, auth_entry

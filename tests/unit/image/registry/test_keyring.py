@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftl.config import Registry
+from ftl.config.models.project import Registry
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER
 from ftl.image.registry.keyring import Keyring, RegistryLogin

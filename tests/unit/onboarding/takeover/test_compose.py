@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ftl.config import read_variables
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError, FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.onboarding.takeover.report import TakeoverReport
 
 BESIDE = {

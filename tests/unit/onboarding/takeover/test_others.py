@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import read_variables
 from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
 from ftl.errors import FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.onboarding.takeover.report import TakeoverReport
 
 KAMAL = """

@@ -44,7 +44,7 @@ from tests.unit.deploy.world import kinds, service
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container

@@ -39,7 +39,7 @@ from tests.unit.deploy.world import (
 from tests.unit.operations.changes.rollback.rollback_world import released
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container

@@ -34,7 +34,7 @@ from tests.unit.operations.changes.rollback.rollback_world import image, on_serv
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ftl.config import ClusterServer
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.planner import Inputs

@@ -20,7 +20,7 @@ from tests.unit.health.stage import OK
 from tests.unit.operations.stage import add
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.operations.views.units import Unit
 
 WEB = service("web", health_check=HealthCheck(path="/up"), replicas=2)

@@ -30,7 +30,7 @@ from tests.unit.operations.stage import add
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 WORKER = project(service("worker", port=None, routes=()))
 WEB = project(service("web"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.child import lines_of
 from ftl.common.figures import duration
-from ftl.config import env_files, read_variables
+from ftl.config.variables.sources import env_files, read_variables
 from ftl.deploy.apply.kept_logs import LINES, note_hook
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve

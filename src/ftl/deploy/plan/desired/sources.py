@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftl.config import Service
+    from ftl.config.models.project import Service
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from ftl.engine.values import Mount
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.config import ContainerOptions, Dependency, Project, Service, VolumeMount
+    from ftl.config.models.project import ContainerOptions, Dependency, Project, Service
+    from ftl.config.values.bindings import VolumeMount
 
 
 DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))

@@ -15,7 +15,7 @@ from ftl.errors import FtlError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config import ClusterServer, Server, Service
+    from ftl.config.models.project import ClusterServer, Server, Service
     from ftl.config.models.service import Hook, Hooks
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource

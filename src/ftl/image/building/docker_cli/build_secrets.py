@@ -18,7 +18,7 @@ from ftl.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config import BuildSecret
+    from ftl.config.models.project import BuildSecret
 
 
 MAX_BYTES = 500 * 1024

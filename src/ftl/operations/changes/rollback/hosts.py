@@ -12,7 +12,7 @@ from ftl.proxy.tls.x509 import read_pem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.api import Engine
     from ftl.proxy.tls.x509 import X509Certificate

@@ -17,7 +17,7 @@ from ftl.operations.changes.rollback.target import possible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord

@@ -17,7 +17,7 @@ from ftl.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from ftl.config import Project, Service
+    from ftl.config.models.project import Project, Service
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.events import Emit
 

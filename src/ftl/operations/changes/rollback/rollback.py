@@ -31,7 +31,7 @@ from ftl.operations.changes.rollback.target import choose, once_live
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ftl.config import Dependency, Project, Server, Service
+    from ftl.config.models.project import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.desired.sources import BuiltImage

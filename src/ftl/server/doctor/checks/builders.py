@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.common.figures import size
-from ftl.config import Server
+from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.host.session import open_session
@@ -17,7 +17,7 @@ from ftl.server.doctor.finding import Finding, error_text
 from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
 
 SECONDS = 20.0
 """Limit for a builder to let us in and to describe itself."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from ftl.config import Proxy
+    from ftl.config.models.project import Proxy
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.ssh.machine import Machine

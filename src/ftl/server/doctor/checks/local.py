@@ -14,7 +14,7 @@ from ftl.image.building.docker_cli.builder import Builder, find_builder
 from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.engine.values import EngineInfo
 
 SECONDS = 1.5

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.server.doctor.finding import Level
 
 SECONDS = 2.0

@@ -14,7 +14,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.config import Server
+    from ftl.config.models.project import Server
     from ftl.ssh.target import Resolved
 
 _SECONDS = 10.0

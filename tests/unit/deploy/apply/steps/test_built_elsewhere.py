@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Build
-from ftl.config.models.project import Dependency, Project
+from ftl.config.models.project import Build, Dependency, Project
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
 from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages

@@ -18,7 +18,7 @@ from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, server
 
 if TYPE_CHECKING:
-    from ftl.config import Project
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.releases.record import ReleaseOutcome

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config import Build, Server
+from ftl.config.models.project import Build, Server
 from ftl.errors import LoginRefused
 from ftl.image.building.place import ROOM
 from ftl.server.doctor.checks.builders import TIGHT, BuilderInspection, judge, places_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Proxy
+from ftl.config.models.project import Proxy
 from ftl.proxy.tls import x509
 from ftl.server.doctor.checks import certificates
 from ftl.server.doctor.checks.certificates import ServedCertificate

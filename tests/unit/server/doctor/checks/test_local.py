@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.config import Build
+from ftl.config.models.project import Build
 from ftl.engine.values import EngineInfo
 from ftl.errors import BuildFailed, EngineUnavailable
 from ftl.image.building.docker_cli.builder import Builder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config import Server
+from ftl.config.models.project import Server
 from ftl.errors import UsageError
 from ftl.server.setup.observe import public_keys
 from ftl.ssh.target import Resolved
