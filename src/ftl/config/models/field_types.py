@@ -126,6 +126,11 @@ def key_metadata(
     return {"key": Key(type, description, optional, False, sensitive, default_text)}
 
 
+def _choice(noun: str, words: tuple[str, ...], *more: object) -> Scalar:
+    """One of some words; an editor accepts more, which YAML makes of them."""
+    return Scalar(noun, scalars.one_of(*words), {"enum": [*words, *more]})
+
+
 TEXT = Scalar("text")
 PATH = Scalar("path", scalars.local_path)
 BOOLEAN = Scalar("true or false", scalars.boolean, {"type": "boolean"})
@@ -153,15 +158,13 @@ URL_PATH = Scalar("URL path", addresses.url_path, {"type": "string", "pattern": 
 PROBE_PATH = Scalar("URL path", addresses.probe_path, {"type": "string", "pattern": "^/"})
 NETWORK = Scalar("address range", addresses.network)
 ACME_URL = Scalar("URL", addresses.acme_url, {"type": "string", "format": "uri"})
-TLS = Scalar("`auto`, `internal` or `off`", scalars.tls, {"enum": ["auto", "internal", "off", False]})
-PROTOCOL = Scalar("`http`, `h2c` or `tcp`", scalars.protocol, {"enum": ["http", "h2c", "tcp"]})
-LIMIT_NAME = Scalar("name of a limit", scalars.limit_name, {"enum": list(scalars.LIMITS)})
+TLS = _choice("`auto`, `internal` or `off`", ("auto", "internal", "off"), False)
+PROTOCOL = _choice("`http`, `h2c` or `tcp`", ("http", "h2c", "tcp"))
+LIMIT_NAME = _choice("name of a limit", scalars.LIMITS)
 SCHEDULE = Scalar("cron schedule", scalars.schedule, {"type": "string", "pattern": r"^\s*(\S+\s+){4}\S+\s*$"})
 TIMEZONE = Scalar("time zone", scalars.timezone)
 VARIABLE = Scalar("name of a variable", scalars.variable_name)
-SECRET_FORMAT = Scalar(
-    "`text`, `dotenv` or `json`", scalars.secret_format, {"enum": ["text", "dotenv", "json"]}
-)
+SECRET_FORMAT = _choice("`text`, `dotenv` or `json`", ("text", "dotenv", "json"))
 CONTAINER_PATH = Scalar("path", container.absolute_path, {"type": "string", "pattern": "^/"})
 _SIZE_SCHEMA = {"type": "string", "pattern": "^[0-9.]+ ?[bkmgtBKMGT]?[iI]?[bB]?$"}
 SIZE = Scalar("size", container.size, _SIZE_SCHEMA)
@@ -174,10 +177,16 @@ RESTART = Scalar("restart policy", container.restart)
 MODE = Scalar("permissions", container.mode)
 OWNER = Scalar("user", container.owner)
 TMPFS = Scalar("path", container.tmpfs, {"type": "string", "pattern": "^/"})
-DEVICE = Scalar("device", container.device, {"type": "string", "pattern": "^/"})
+DEVICE = Scalar("device", scalars.checked(container.parse_device), {"type": "string", "pattern": "^/"})
 VOLUME_NAME = Scalar("volume name", scalars.volume_name)
-VOLUME = Scalar("volume", bindings.volume, {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"})
-FORWARD = Scalar("forward", bindings.forward, {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"})
+VOLUME = Scalar(
+    "volume", scalars.checked(bindings.parse_volume), {"type": "string", "pattern": "^[^:]+:/[^:]+(:r[ow])?$"}
+)
+FORWARD = Scalar(
+    "forward",
+    scalars.checked(bindings.parse_forward),
+    {"type": "string", "pattern": "^.*[0-9]+:[0-9]+(/(tcp|udp))?$"},
+)
 
 
 def keys_of(section: type[Any]) -> Mapping[str, Key]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ftl.config.values.scalars import HOST, InvalidValue
+from ftl.config.values.scalars import HOST, InvalidValue, matching
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -72,11 +72,8 @@ def build_host(value: str) -> str:
         raise InvalidValue("is not a host", hint) from None
 
 
-def place(value: str) -> str:
-    """A role or a host of `servers`; which are known is checked with the whole file."""
-    if not re.fullmatch(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", value):
-        raise InvalidValue("is not a role or a host")
-    return value
+place = matching(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\[\]-]*", "is not a role or a host")
+"""A role or a host of `servers`; which are known is checked with the whole file."""
 
 
 def ip_address(value: str) -> str:
@@ -92,11 +89,8 @@ def ip_address(value: str) -> str:
     return str(address)
 
 
-def ssh_user(value: str) -> str:
-    """A login name, and nothing that ssh would take for an option or a host."""
-    if not re.fullmatch(r"[A-Za-z0-9_][^\s:@/]*", value):
-        raise InvalidValue("is not a user name")
-    return value
+ssh_user = matching(r"[A-Za-z0-9_][^\s:@/]*", "is not a user name")
+"""A login name, and nothing that ssh would take for an option or a host."""
 
 
 def registry(value: str) -> str:
@@ -115,19 +109,19 @@ def registry(value: str) -> str:
 
 def url_path(value: str) -> str:
     """The path of a URL, without a query."""
-    if not value.startswith("/"):
-        raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
-    if re.search(r"[\s?#*]", value):
-        raise InvalidValue("is not a URL path prefix: remove *, ?, # and spaces")
-    return value
+    return _path(value, r"[\s?#*]", "is not a URL path prefix: remove *, ?, # and spaces")
 
 
 def probe_path(value: str) -> str:
     """Target of a health check: a URL path, optionally with a query."""
+    return _path(value, r"[\s#]", "is not a URL path: remove # and spaces")
+
+
+def _path(value: str, forbidden: str, message: str) -> str:
     if not value.startswith("/"):
         raise InvalidValue("must begin with /", f"write /{value.removeprefix('./')}")
-    if re.search(r"[\s#]", value):
-        raise InvalidValue("is not a URL path: remove # and spaces")
+    if re.search(forbidden, value):
+        raise InvalidValue(message)
     return value
 
 
@@ -148,8 +142,9 @@ def network(value: str) -> str:
     raise InvalidValue("is not an address range: bits are set behind its prefix", f"did you mean {whole}?")
 
 
-def acme_url(value: str) -> str:
-    """The directory URL of an ACME authority."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise InvalidValue("is not a URL", "write it like https://acme-v02.api.letsencrypt.org/directory")
-    return value
+acme_url = matching(
+    r"https?://[^\s/]+(/\S*)?",
+    "is not a URL",
+    "write it like https://acme-v02.api.letsencrypt.org/directory",
+)
+"""The directory URL of an ACME authority."""

@@ -90,15 +90,3 @@ def parse_forward(text: str) -> Forward:
     except InvalidValue as error:
         raise InvalidValue(f"contains a number that {error.message}") from None
     return Forward(*ports, address or "", "udp" if protocol == "udp" else "tcp")
-
-
-def volume(text: str) -> str:
-    """Validate a volume and keep its text."""
-    parse_volume(text)
-    return text
-
-
-def forward(text: str) -> str:
-    """Validate a forward and keep its text."""
-    parse_forward(text)
-    return text

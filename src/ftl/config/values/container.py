@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ftl.config.values.scalars import InvalidValue, text
+from ftl.config.values.scalars import InvalidValue, matching, text
 from ftl.dataclass import dataclass
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -14,7 +14,6 @@ _CAPABILITY = r"(?:CAP_)?[A-Z_]+"
 _HOST = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DEVICE = r"(/[^:]+)(?::(/[^:]+))?(?::([rwm]{1,3}))?"
 _RESTART = r"no|always|unless-stopped|on-failure(?::[0-9]{1,4})?"
-_TMPFS = r"(/[^:]*)(?::([A-Za-z0-9_=,.%-]+))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +91,18 @@ def restart(value: str) -> str:
     return policy
 
 
-def tmpfs(value: str) -> str:
-    """A path in the container for a file system in memory, also with options: `/run:size=64m`."""
-    if re.fullmatch(_TMPFS, value) is None:
-        raise InvalidValue("is not a path in the container", "write it like /run or /run:size=64m")
-    return value
+tmpfs = matching(
+    r"(/[^:]*)(?::([A-Za-z0-9_=,.%-]+))?",
+    "is not a path in the container",
+    "write it like /run or /run:size=64m",
+)
+"""A path in the container for a file system in memory, also with options: `/run:size=64m`."""
 
 
 def parse_tmpfs(value: str) -> tuple[str, str]:
     """Path and options of a tmpfs."""
     path, _, options = value.partition(":")
     return path, options
-
-
-def device(value: str) -> str:
-    """Validate a device and keep its text."""
-    parse_device(value)
-    return value
 
 
 def parse_device(value: str) -> Device:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST = 366 * 24 * 3600.0
@@ -25,7 +29,6 @@ _IMAGE = (
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 _PLATFORM = r"linux/[a-z0-9_]+(?:/v[0-9]+)?"
-_VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 LIMITS = (
     "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
@@ -41,6 +44,32 @@ class InvalidValue(ValueError):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def matching(pattern: str, message: str, hint: str | None = None) -> Callable[[str], str]:
+    """A parser of the texts that match a regular expression as a whole."""
+
+    def parse(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise InvalidValue(message, hint)
+        return value
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of some words."""
+    return matching("|".join(map(re.escape, words)), f"is not one of {', '.join(words)}")
+
+
+def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """A parser that keeps the text of what another one can parse."""
+
+    def keep(value: str) -> str:
+        parse(value)
+        return value
+
+    return keep
 
 
 def text(value: str) -> str:
@@ -159,44 +188,14 @@ def build_cache(value: str) -> str:
     return repository
 
 
-def tls(value: str) -> str:
-    """Source of the proxy's certificates."""
-    return _one_of(value, ("auto", "internal", "off"))
+variable_name = matching(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "letters, digits and _")
+"""The name of a variable, as `${...}` has it."""
 
 
-def protocol(value: str) -> str:
-    """Protocol that a service speaks on its port."""
-    return _one_of(value, ("http", "h2c", "tcp"))
-
-
-def variable_name(value: str) -> str:
-    """The name of a variable, as `${...}` has it."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise InvalidValue("is not the name of a variable", "letters, digits and _")
-    return value
-
-
-def secret_format(value: str) -> str:
-    """The form of a secret's source."""
-    return _one_of(value, ("text", "dotenv", "json"))
-
-
-def limit_name(value: str) -> str:
-    """The name of a ulimit."""
-    return _one_of(value, LIMITS)
-
-
-def _one_of(value: str, known: tuple[str, ...]) -> str:
-    if value in known:
-        return value
-    raise InvalidValue(f"is not one of {', '.join(known)}")
-
-
-def volume_name(value: str) -> str:
-    """The name of a Docker volume, by Docker's rule."""
-    if not re.fullmatch(_VOLUME, value):
-        raise InvalidValue("is not a volume name (letters, digits, and _ . - after the first)")
-    return value
+volume_name = matching(
+    r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", "is not a volume name (letters, digits, and _ . - after the first)"
+)
+"""The name of a Docker volume, by Docker's rule."""
 
 
 def shell_words(value: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftl.config.models import field_types
 from ftl.config.values import addresses, scalars
 from ftl.config.values.bindings import Forward, VolumeMount, parse_forward, parse_volume
 from ftl.config.values.scalars import InvalidValue
@@ -112,8 +113,8 @@ def test_a_fitting_text_becomes_its_value(parse: Parse, text: str, value: object
         (addresses.url_path, ["", "api", "./api", "/a b", "/a?b", "/a#b", "/api/*"]),
         (addresses.probe_path, ["up", "/a b", "/a#b"]),
         (addresses.acme_url, ["", "localhost/dir", "ftp://a/b", "https://", "https://a b"]),
-        (scalars.tls, ["", "on", "AUTO", "letsencrypt"]),
-        (scalars.limit_name, ["files", "NOFILE"]),
+        (field_types.TLS.parse, ["", "on", "AUTO", "letsencrypt"]),
+        (field_types.LIMIT_NAME.parse, ["files", "NOFILE"]),
         (scalars.volume_name, ["", ".hidden", "a/b", "a b"]),
         (scalars.shell_words, ["", "'open", 'a "b', "a\\"]),
     ],
