@@ -58,11 +58,9 @@ class Editor:
 
 @contextmanager
 def open_editor(name: str, environment: Mapping[str, str]) -> Iterator[Editor]:
-    """Make the private folder for an editor.
+    """Make the private folder for the editor of $VISUAL or $EDITOR.
 
-    Args:
-        name: Name of the file, whose ending tells the editor what it is.
-        environment: Has $VISUAL or $EDITOR, which may have arguments; default: vi.
+    The ending of the file's name tells it the format.
     """
     command = shlex.split(environment.get("VISUAL") or environment.get("EDITOR") or _DEFAULT)
     with private_folder("ftl-edit-") as folder, _removed_with_us(folder):

@@ -26,13 +26,9 @@ DOCTOR = "`ftl doctor` checks this machine, the server and the connection betwee
 def report_and_exit_code(
     error: BaseException, *, command: str | None = None, as_json: bool = False, verbose: bool = False
 ) -> int:
-    """Report an error to the user.
+    """Report an error on stderr, or as a JSON object, the last line of stdout.
 
-    Args:
-        error: The exception that ended the command.
-        command: Name of the command for the JSON result; for a usage error click knows it.
-        as_json: Write the result object to stdout, as its last line.
-        verbose: Print the traceback as well.
+    `command` is its name in that object; for a usage error click knows it.
 
     Returns:
         The exit code.

@@ -70,11 +70,8 @@ def put_table(
 ) -> None:
     """Print a table as wide as the terminal; a file or a pipe gets all of it.
 
-    Args:
-        header: The columns' names.
-        rows: Cells, as many as the header has.
-        optional: Columns that a narrow terminal does not show, the least important first.
-        sentences: Columns whose cells may go on in the next line, between words.
+    `optional` are columns that a narrow terminal does not show, the least important first; the cells of `sentences` may
+    go on in the next line.
     """
     from shutil import get_terminal_size
 

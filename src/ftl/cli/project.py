@@ -44,11 +44,8 @@ def load_project(
 ) -> LoadedProject:
     """Read the project's file and environment, with --server in place of its server.
 
-    Args:
-        options: The global options.
-        changes: The command changes the server: a protected environment must be given by -e.
-        fetch: The command needs the values of secrets.
-        show_secrets: The command prints them.
+    A command that `changes` the server needs a protected environment by -e; one that does not `fetch` the values of
+    secrets gets placeholders; and only one that prints them does not have them redacted.
 
     Raises:
         UsageError: There is no such file or environment, or --server is not an address.
@@ -87,11 +84,7 @@ def load_notifications(options: Options) -> tuple[Notification, ...]:
 
 
 def find_project_files(options: Options, *, previews: bool = False) -> ProjectFiles:
-    """Find the project's file, its environment and its variables.
-
-    Args:
-        options: The global options.
-        previews: All previews are meant, in place of the environment that the options name.
+    """Find the file of a project with its environment, or with all `previews` in place of it.
 
     Raises:
         UsageError: There is no such file or environment.
@@ -229,15 +222,10 @@ project_option = click.option(
 def load_target(
     options: Options, name: str | None, *, changes: bool = False, previews: bool = False
 ) -> DeployedProject:
-    """Find a deployed project by its file, or by --server and --project.
+    """Find a deployed project by its file, or by --server and --project (`name`).
 
-    Of the file only the project's name and its server are read.
-
-    Args:
-        options: The global options.
-        name: The value of --project.
-        changes: As for `load_project`.
-        previews: All previews are meant, in place of the environment that the options name.
+    Of the file only the project's name and its server are read. With `previews`, all previews are meant, in place of
+    the environment that the options name.
 
     Raises:
         UsageError: There is no such file or environment, --project without --server, or --server is not an address.

@@ -30,12 +30,7 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, reader: Reader) -> None:
-    """Report everything that is wrong with a project as a whole.
-
-    Args:
-        project: The project, as far as it could be read.
-        reader: Its reader: has the places and the sections of the files, and receives the problems.
-    """
+    """Report everything that is wrong with a project as a whole, as far as it was read."""
     checks = Checks(project, reader)
     names.names(checks)
     names.start_order(checks)

@@ -18,12 +18,9 @@ SSH_PORT = 22
 def dump(project: Project, *, show_secrets: bool) -> dict[str, Any]:
     """Convert a project to plain values with the keys of ftl.yaml.
 
-    Defaults are added, short forms expanded, and durations are numbers of seconds.
-
-    Args:
-        project: The result of `load`.
-        show_secrets: False masks every value of env, passwords, tokens, URLs of `notify`, and the values of variables
-            in other places that may contain a secret (commands, hooks, build arguments).
+    Defaults are added, short forms expanded, and durations are numbers of seconds. Without `show_secrets` every value
+    of env, passwords, tokens, URLs of `notify`, and the values of variables in other places that may contain a secret
+    (commands, hooks, build arguments) are masked.
     """
     plain = project.to_dict()
     for server in (plain["server"], *plain.get("servers", ())):

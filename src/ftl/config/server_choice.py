@@ -31,10 +31,7 @@ def with_server(project: Project, server: Server | None) -> Project:
 def narrowed(project: Project, server: Server | None, stand_ins: Sequence[ClusterServer] = ()) -> Project:
     """The project with one of its `servers` as its server, or with a sandbox for all of them.
 
-    Args:
-        project: The project.
-        server: The server that was asked for; of a sandbox the first.
-        stand_ins: The servers of a sandbox that has several.
+    Of a sandbox `server` is the first one, and `stand_ins` are all where it has several.
 
     Raises:
         UsageError: It is none of them, or the sandbox has too few servers.

@@ -29,13 +29,9 @@ SECONDS = 10.0
 async def send(
     message: Message, notifications: Sequence[Notification], *, emit: Emit, seconds: float = SECONDS
 ) -> None:
-    """Send a message to the places that get its event. Raises nothing, also if it is cancelled.
+    """Send a message to the places that get its event; a note names each that did not get it.
 
-    Args:
-        message: The message, without secrets.
-        notifications: `notify` of ftl.yaml.
-        emit: Receives a note for each place that did not get it.
-        seconds: Limit.
+    Raises nothing, also if it is cancelled.
     """
     wanted = [(index, one) for index, one in enumerate(notifications) if one.gets(message.event)]
     try:

@@ -31,10 +31,7 @@ class _NoRedirects(HTTPRedirectHandler):
 def post(url: str, fields: Mapping[str, object], *, seconds: float) -> None:
     """Post an object to a webhook.
 
-    Args:
-        url: With `http` or `https`; a user and a password in it become a header, as curl has it.
-        fields: The object.
-        seconds: Limit for each wait.
+    A user and a password in the URL become a header, as curl has it. `seconds` is the limit for each wait.
 
     Raises:
         NotSent: It did not answer, or not with 2xx.

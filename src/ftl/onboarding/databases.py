@@ -143,12 +143,7 @@ class Need:
 
 
 def needs(app: App, variables: Mapping[str, str]) -> Sequence[Need]:
-    """The databases of an app.
-
-    Args:
-        app: The app, with the names of its packages.
-        variables: Environment variables that the code reads, with the file that does.
-    """
+    """The databases of an app; its code reads the variables, each in a file that they name."""
     return tuple(_needs(app, variables))
 
 

@@ -34,12 +34,9 @@ def cmd(command: Command) -> str:
 
 
 def with_port(dockerfile: str, port: int, *, variable: bool) -> str:
-    """A Dockerfile whose program listens on a port.
+    """A Dockerfile of ours whose program listens on a port.
 
-    Args:
-        dockerfile: One of ours, with or without EXPOSE.
-        port: The port.
-        variable: The program learns it by PORT, which is set unless the Dockerfile does so already.
+    If the program learns it by the variable PORT, that is set unless the Dockerfile does so already.
     """
     set_port = f"ENV PORT={port}\n" if variable and not re.search(r"\bPORT=", dockerfile) else ""
     without = re.sub(r"^EXPOSE .*\n", "", dockerfile, flags=re.MULTILINE)

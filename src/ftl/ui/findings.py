@@ -37,12 +37,9 @@ _GLUE = "\x00"
 
 
 def draw(findings: Sequence[Finding], *, width: int, is_unicode: bool) -> list[tuple[Part, ...]]:
-    """Draw findings area by area, each with its mark and its fix.
+    """Draw findings, in the order of their areas, each with its mark and its fix.
 
-    Args:
-        findings: In the order of their areas.
-        width: Columns; commands are kept in one line even where they are wider.
-        is_unicode: Whether the stream can show a check mark.
+    Commands are kept in one line even where they are wider than the columns.
 
     Returns:
         The parts of each line.

@@ -15,16 +15,7 @@ COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 
 class LogLines:
-    """Writes log lines.
-
-    On a terminal, a line keeps its colours and loses what would move the cursor or reorder its text. In a file or a
-    pipe it stays exactly as it was written, for programs that read it.
-
-    Args:
-        stream: The stream to write to.
-        timestamps: Begin each line with its time.
-        prefix: Begin each line with its container.
-    """
+    """Writes log lines, each behind its time and its container if that is asked for."""
 
     def __init__(self, stream: TextIO, *, timestamps: bool, prefix: bool) -> None:
         self._stream = stream

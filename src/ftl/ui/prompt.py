@@ -14,11 +14,7 @@ from ftl.ui.style import Style
 
 
 async def ask(question: str, *, secret: bool = False) -> str | None:
-    """Ask for a line.
-
-    Args:
-        question: Text of the question, without the colon.
-        secret: Turn the echo off.
+    """Ask for a line, without echo if it is secret. The question has no colon.
 
     Returns:
         The line; None where there is no terminal, or its input ended.

@@ -42,12 +42,7 @@ def _escape(character: str) -> str:
 def printable(line: str, *, colour: bool = False) -> str:
     """Remove escape sequences and unsafe characters from a line of a program's output.
 
-    A build step or an app may move the cursor, set the window's title or clear the screen; here it may not.
-    Of a line that draws itself anew with carriage returns (a progress bar), the last state is kept.
-
-    Args:
-        line: The line, without its newline.
-        colour: Keep colours (SGR), and end them with the line.
+    Colours (SGR) may be kept; they end with the line.
     """
     text = redacted(line).rstrip("\r").rpartition("\r")[2]
     if not colour:

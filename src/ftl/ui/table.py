@@ -25,17 +25,10 @@ def table(
     optional: Sequence[str] = (),
     sentences: Sequence[str] = (),
 ) -> list[str]:
-    """Lines of a table, its header first.
+    """Lines of a table, its header first; without a width a row is one line.
 
-    A cell is never broken, but for sentences, between words: a name or a port in two pieces cannot be read or copied.
-    Where all this does not suffice, lines are longer than `width`.
-
-    Args:
-        header: The columns' names.
-        rows: Cells, as many as the header has.
-        width: Columns of the terminal; None where there is none: a row is one line then.
-        optional: Columns that are left out where the table is too wide, in this order, as few as possible.
-        sentences: Columns whose cells may go on in the next line, between words.
+    Of the `optional` columns as few as possible are left out, in this order, where the table is too wide. The cells of
+    `sentences` may go on in the next line, between words.
     """
     columns = [
         (name, [_one_line(cell) for cell in cells]) for name, *cells in zip(header, *rows, strict=True)

@@ -18,11 +18,7 @@ _MAX_BYTES = 1_000_000
 
 
 class NamedThings:
-    """Names of the things of a project.
-
-    Args:
-        file: Its ftl.yaml, which is read as far as it can be.
-    """
+    """Names of the things of a project, as far as its ftl.yaml can be read."""
 
     def __init__(self, file: str) -> None:
         self.file = file

@@ -56,14 +56,10 @@ async def _run_until_signal(
     *,
     shows_strays: bool,
 ) -> T:
-    """Run the work; the first signal cancels it.
+    """Run the work; the first signal cancels it, the second one calls `give_up`.
 
-    Args:
-        work: Takes the function that reports events.
-        reporter: Has that function.
-        give_up: Called by the second signal.
-        shows_strays: Whether an exception that nobody waited for is shown as a traceback. When a connection is lost,
-            several tasks fail, and the first failure is the one that is reported.
+    An exception that nobody waited for is shown as a traceback only with `shows_strays`: when a connection is lost,
+    several tasks fail, and the first failure is the one that is reported.
 
     Raises:
         Interrupted: A signal stopped the work; its cause is an error of the cleanup, if there was one.

@@ -64,10 +64,7 @@ class Notifier:
     async def watch(self, work: Awaitable[T], success: Callable[[T], Message | None], *, emit: Emit) -> T:
         """Do the work, and send a message about its outcome; that one fails is a note.
 
-        Args:
-            work: The work of the command.
-            success: The message about its result; None: it did nothing that anybody waits for.
-            emit: Receives the notes.
+        There is no message where `success` returns None: the work did nothing that anybody waits for.
 
         Raises:
             FtlError: As the work.

@@ -23,15 +23,9 @@ T = TypeVar("T")
 def run(
     options: Options, command: str, work: Callable[[Emit], Awaitable[T]], fields: Callable[[T], Fields]
 ) -> T:
-    """Run a command's asynchronous work with a reporter.
+    """Run a command's asynchronous work with a reporter; with --json, print its fields.
 
     Ctrl-C and SIGTERM cancel the work, which then cleans up; a second one does not wait for that.
-
-    Args:
-        options: With --json the result is the last line of stdout.
-        command: Its name in the JSON result.
-        work: Takes the function that reports events.
-        fields: The JSON result's fields, from what the work returned.
 
     Returns:
         What the work returned, for the command to print where it is not JSON.

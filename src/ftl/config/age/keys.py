@@ -59,9 +59,6 @@ class Keys:
 def find_keys(variables: Mapping[str, str]) -> Keys:
     """Find the private keys of the two variables, ~/.ssh/id_ed25519 and ~/.ssh/id_rsa.
 
-    Args:
-        variables: The environment and .env.
-
     Raises:
         FtlError: A variable has no key, or the path of a file that cannot be read or has none.
         UsageError: pyrage is not installed.

@@ -14,9 +14,7 @@ from ftl.errors import ConfigError
 def parse_map(text: str, file: str) -> dict[str, str]:
     """Read the map; each value is the text as it is written, without its quotes.
 
-    Args:
-        text: The YAML; without anything in it, the map is empty.
-        file: Name of the file, for problems, which do not quote its lines.
+    Problems name the file, and do not quote its lines.
 
     Raises:
         ConfigError: It is not a map of names to single values.

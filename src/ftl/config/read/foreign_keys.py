@@ -127,20 +127,13 @@ _HINTS: dict[str, dict[str, str]] = {
 def foreign_hint(key: str, section: str) -> str | None:
     """The hint for a key of another tool; None for a key that no tool has.
 
-    Args:
-        key: The key as it is written.
-        section: "services", "container.health_check", "" for the top.
+    A section is "services", "container.health_check", or "" for the top.
     """
     return _HINTS.get(section, {}).get(_normalized(key))
 
 
 def advice(key: str, known: Collection[str], section: str) -> tuple[str, str | None]:
-    """The hint for an unknown key.
-
-    Args:
-        key: The key as it is written.
-        known: The keys of the section.
-        section: As for `foreign_hint`.
+    """The hint for an unknown key of a section (see `foreign_hint`).
 
     Returns:
         The hint, and the known key of which it is a misspelling, if it is one.

@@ -42,12 +42,7 @@ class SecretError(Exception):
 def fetch_secrets(
     secrets: Sequence[Secret], folder: Path, variables: Mapping[str, str]
 ) -> dict[str, str | SecretError]:
-    """Fetch the values of secrets.
-
-    Args:
-        secrets: Those that are used.
-        folder: The folder of ftl.yaml, where commands run and relative paths start.
-        variables: The environment of the commands, and values of `env`.
+    """Fetch the values of secrets; commands run in `folder` with the variables.
 
     Returns:
         The value of each, or why it has none.

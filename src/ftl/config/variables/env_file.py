@@ -62,10 +62,8 @@ def parse_env_file(
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
-    Args:
-        source: The file.
-        environment: Variables that win over the file's in its `${...}`, and the values of NAMEs that stand alone.
-        overridden: Names whose values in the file are not used; nothing in them has to be set.
+    The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone. Values of
+    `overridden` names are not used, so nothing in them has to be set.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.

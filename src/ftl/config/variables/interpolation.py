@@ -70,11 +70,7 @@ class Interpolated:
 
 
 def interpolate(text: str, lookup: Callable[[str], str | None]) -> Interpolated:
-    """Replace the expressions of a text by their values.
-
-    Args:
-        text: The text.
-        lookup: Returns the value of a variable; None if it is not set.
+    """Replace the expressions of a text by their values; None stands for one that is not set.
 
     Raises:
         InterpolationError: A variable is unset, required and empty, or an expression is malformed.

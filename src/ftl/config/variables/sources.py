@@ -85,10 +85,7 @@ def read_variables(
 ) -> Variables:
     """Read the variables for an ftl.yaml in `folder`, and for its builds on this machine.
 
-    Args:
-        folder: The folder of ftl.yaml.
-        environment: The process environment; wins over the files.
-        files: Names of files in the folder, which may be missing; a later one wins over an earlier.
+    The environment wins over the files, which may be missing; a later file wins over an earlier.
     """
     sources: list[Source] = [{name: Variable(value) for name, value in environment.items()}]
     problems: list[Problem] = []

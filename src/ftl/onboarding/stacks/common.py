@@ -20,12 +20,7 @@ _START_PAGE = re.compile(
 
 
 def found_health(folder: AppFolder, *, start_page: bool = False) -> Health:
-    """Find a route that looks like a health check, else `/` where the code has such a page.
-
-    Args:
-        folder: The app.
-        start_page: The stack always has a page at `/`.
-    """
+    """Find a route that looks like a health check, else `/` if the code or the stack has it."""
     for name, text in folder.sources.items():
         if name.endswith((".yml", ".yaml", ".properties")):
             continue

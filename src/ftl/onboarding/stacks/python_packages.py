@@ -103,10 +103,7 @@ def python_version(folder: AppFolder) -> tuple[str, str]:
 def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
     """The installer by the lock files: uv, poetry, pipenv or pip.
 
-    Args:
-        folder: The app.
-        extra: Packages that the image needs and the app does not name.
-        assumed: Packages where no file names any.
+    `extra` are packages that the image needs and the app does not name, `assumed` those where no file names any.
     """
     pip_cache = "RUN --mount=type=cache,target=/root/.cache/pip"
     more = f"\n# {extra} is not among the dependencies: add it there, with a version.\n" if extra else ""

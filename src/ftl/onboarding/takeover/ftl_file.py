@@ -20,13 +20,7 @@ def is_ftl_file(root: MappingNode) -> bool:
 
 
 def take_over(file: Path, root: MappingNode, folder: Path) -> Draft:
-    """Take over the text as it is written, with the present names of keys.
-
-    Args:
-        file: The file.
-        root: Its tree.
-        folder: The folder of ftl.yaml.
-    """
+    """Take over the text as it is written, with the present names of keys."""
     draft = Draft(str(file), "")
     lines = root.mark.file.text.split("\n")
     for key, entry in root.entries.items():

@@ -42,13 +42,7 @@ class Takeover:
 def take_over(
     files: Sequence[Path], folder: Path, environment: Mapping[str, str], *, file: str = "ftl.yaml"
 ) -> Takeover:
-    """Convert files of another tool.
-
-    Args:
-        files: Compose files (later ones over earlier), or one file of another tool.
-        folder: The folder of ftl.yaml.
-        environment: The process environment.
-        file: Name of the file to write.
+    """Convert Compose files (later ones over earlier), or one file of another tool.
 
     Raises:
         ConfigError: A file cannot be parsed.

@@ -13,15 +13,7 @@ if TYPE_CHECKING:
 
 
 class Plain:
-    """Writes a line for each event that says something new.
-
-    When the stream fails (its reader closed it, its disk is full, its terminal is gone), it stops writing and the work
-    goes on.
-
-    Args:
-        stream: The stream to write to, normally stderr.
-        transcript: Turns events into lines; None: no lines (--quiet).
-    """
+    """Writes a line for each event that says something new; none without a transcript (--quiet)."""
 
     def __init__(self, stream: TextIO, transcript: Transcript | None) -> None:
         self._stream = stream

@@ -83,9 +83,7 @@ class Line:
 class Transcript:
     """Turns events into lines, each fact once and progress at a readable rate.
 
-    Args:
-        verbose: 0 shows changes; 1 also the output of builds, hooks and probes.
-        clock: Seconds, for the rate.
+    With `verbose`, also the output of builds, hooks and probes.
     """
 
     def __init__(self, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic) -> None:

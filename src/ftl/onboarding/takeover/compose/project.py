@@ -49,13 +49,9 @@ def is_version_1(root: MappingNode) -> bool:
 
 
 def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[str, str]) -> Draft:
-    """Convert Compose files.
+    """Convert Compose files, later ones over earlier.
 
-    Args:
-        files: The files, later ones over earlier.
-        base: The folder of ftl.yaml.
-        name: The name of the project if the file has none.
-        variables: The environment and .env, by which ports and the like are found now.
+    `name` is the project's where the files have none. By the variables, ports and the like are found now.
 
     Raises:
         ConfigError: A file cannot be parsed, is no Compose file, or extends itself.
