@@ -29,7 +29,6 @@ class Address:
     """A server that DNS leads to, or this machine; or those of a cluster.
 
     Attributes:
-        server: The server, or the one that is meant of several.
         servers: All of a cluster; empty for one server.
         stand_ins: The servers of a sandbox that has several, for the `servers` of a project.
         narrowed: --server named one of several servers: commands that read ask only that one.

@@ -29,7 +29,6 @@ class LoadedProject(NamedTuple):
     """A project and its surroundings.
 
     Attributes:
-        project: The resolved ftl.yaml.
         root: The folder of the file: what relative paths in it start from.
         address: The server of the project, or that of --server.
     """
@@ -99,7 +98,6 @@ class SelectedEnvironment(NamedTuple):
     """The environment of a command.
 
     Attributes:
-        name: Its name; empty: none.
         preview: Whether it is a preview, whose overlay is ftl.preview.yaml.
     """
 
@@ -198,11 +196,9 @@ class DeployedProject(NamedTuple):
     """A deployed project and its surroundings.
 
     Attributes:
-        project: Its name.
         root: The folder of ftl.yaml, or the current one.
         address: The server of the project, or that of --server.
         environment: Name of its environment; empty: none, or not known (--project).
-        has_file: Whether its ftl.yaml was read.
         preview_of: For a preview, the project's name in ftl.yaml itself; else empty.
     """
 

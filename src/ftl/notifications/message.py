@@ -26,7 +26,6 @@ class Message:
 
     Attributes:
         title: One line, with the project's name.
-        body: More; may be empty.
         server: The server as ftl.yaml names it.
         release: The release that is live; empty where it is not known.
     """

@@ -59,19 +59,14 @@ class App:
     """One app and what it needs.
 
     Attributes:
-        stack: "Django".
-        evidence: What showed the stack: "manage.py".
         port: The port that it listens on; None if it has no web process.
         dockerfile: The Dockerfile to write; None if the app has one.
-        files: More files to write, by name.
         packages: Names of its direct dependencies, by which databases are found.
         hook: Command before a release: migrations.
         env: Environment that the stack needs, with the reason as a comment.
         secrets: Variables with a value to put into .env.
         volumes: Named volumes, with the reason as a comment.
         ignored: Lines of .dockerignore that only this stack needs.
-        facts: What else was found.
-        todo: What only the user can do.
     """
 
     stack: str

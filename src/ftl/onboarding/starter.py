@@ -62,11 +62,9 @@ class Start:
     """The files for an app.
 
     Attributes:
-        app: The app.
         context: Its folder, relative to that of ftl.yaml.
         files: Text by file name; only files that do not exist.
         kept: Files that exist, and are not touched.
-        facts: Everything that was found, with the reason.
         todo: What only the user can do, a sentence each.
     """
 

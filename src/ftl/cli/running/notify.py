@@ -29,7 +29,6 @@ class Notifier:
 
     Attributes:
         command: "deploy" or "rollback".
-        project: The project's name.
         server: The server as ftl.yaml names it.
         load: Reads `notify`; called when there is a message, and may take as long as the secrets in it.
         secrets: Values to mask in the sentence of an error, beside those that are redacted everywhere.

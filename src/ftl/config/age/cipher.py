@@ -36,7 +36,6 @@ class Identity:
 
     Attributes:
         name: The place that it was read from, for messages.
-        key: The key, as pyrage has it.
         public: The public key; None where it has to be read from the file beside the private one.
     """
 

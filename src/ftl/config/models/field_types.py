@@ -63,7 +63,6 @@ class Nested:
     """A section inside another.
 
     Attributes:
-        section: The dataclass that declares it.
         shorthand: The key that a single value in place of the section sets.
     """
 
@@ -79,7 +78,6 @@ class Key:
     """A key of a section.
 
     Attributes:
-        description: Its meaning, for the reference and for editors.
         optional: May be missing although the model has no default for it: FTL finds the value elsewhere.
         required: Must be in the file. `keys_of` sets it for every key that has no default and is not optional.
         sensitive: May contain a secret: values of variables in it are masked where the project is shown.

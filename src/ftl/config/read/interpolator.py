@@ -24,7 +24,6 @@ class Text:
     """The text of a scalar after interpolation.
 
     Attributes:
-        text: With the values of its variables.
         masked: With each value of a variable masked.
         mark: The place that the text comes from: of the variable, if the text is its value and nothing else and if it
             was read from a file; else of the scalar.
@@ -38,12 +37,7 @@ class Text:
 
 
 class Interpolator:
-    """Reads the texts of scalar nodes.
-
-    Attributes:
-        variables: The values for `${...}`.
-        problems: Receives what is wrong.
-    """
+    """Reads the texts of scalar nodes."""
 
     def __init__(self, variables: Variables, problems: Problems) -> None:
         self.variables = variables

@@ -75,11 +75,9 @@ class Reader:
 
     Attributes:
         interpolator: Reads texts; has the variables and receives problems.
-        folder: Start of relative paths.
         marks: Places of all values that the files give, valid or not.
         sections: The sections that the files give as mappings: keys that these lack are really missing.
         masked: Masked texts of sensitive values that come from variables.
-        secrets: Names of the project's secrets.
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
     """
 

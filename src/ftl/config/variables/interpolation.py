@@ -54,7 +54,6 @@ class Interpolated:
     """A text after interpolation.
 
     Attributes:
-        text: With the values of its variables.
         masked: With `MASK` in place of each value that is not empty.
         variables: Names of the variables whose values are in the text.
     """

@@ -27,7 +27,6 @@ class SourceFile:
 
     Attributes:
         name: The file as the user would name it.
-        text: Its content.
         confidential: The content may hold secrets: problems do not quote its lines.
     """
 

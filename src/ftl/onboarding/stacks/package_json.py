@@ -19,11 +19,8 @@ class Manager:
     """A package manager.
 
     Attributes:
-        lock: Its lock file.
         install: Command that installs what the lock file says, and nothing else.
-        unlocked: Command without a lock file.
         cache: Folder of its downloads.
-        run: Command that runs a script.
         prune: Command that removes the packages of development.
         prepare: Lines before, for the image that lacks the manager.
     """

@@ -32,8 +32,6 @@ class Installer:
 
     Attributes:
         files: What the image's layer of packages depends on: the lock file first.
-        text: Lines of the build stage.
-        env: More environment of the build stage.
     """
 
     name: str

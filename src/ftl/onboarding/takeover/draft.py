@@ -26,7 +26,6 @@ class Draft:
         services: By name, the keys of each.
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
-        files: More files to write.
         written: The text of ftl.yaml, in place of all keys.
     """
 

@@ -26,8 +26,6 @@ class JobRequest:
     """A job to run.
 
     Attributes:
-        project: The project's name.
-        name: The job.
         root: Folder of ftl.yaml, or the current one.
         lock_wait: Seconds to wait for an operation on the project to end.
         host: The server of a cluster that jobs run on; empty with one server.

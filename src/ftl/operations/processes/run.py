@@ -42,8 +42,6 @@ class RunRequest:
     """A command to run.
 
     Attributes:
-        project: The project's name.
-        server: Its server.
         service: The service whose image, env and volumes it gets.
         command: The arguments of the image's entrypoint; empty: a shell in place of that.
         release: The release; None: the live one.
@@ -71,7 +69,6 @@ class RunResult:
     """A command that ran, or was started.
 
     Attributes:
-        container: The container's name.
         status: The exit status; 0 for a detached command that started.
     """
 

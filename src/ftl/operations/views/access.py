@@ -35,7 +35,6 @@ class Access:
 
     Attributes:
         time: Unix time at its end, in seconds, by the server's clock.
-        service: The service that it went to.
         client: Address that it came from: a visitor, a load balancer, or a container of the project.
         path: Without the query, which is not logged.
         status: 0 if the client went away before the answer.

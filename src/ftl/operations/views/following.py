@@ -273,7 +273,6 @@ class _Position:
     stream. So the last lines are kept to compare.
 
     Attributes:
-        time: Time of the last line.
         times: The same for each stream.
         recent: Hashes of the last lines.
     """

@@ -35,9 +35,7 @@ class LogEntry(NamedTuple):
     """A line of a container's log. A tuple, for the reason that `LogLine` is one.
 
     Attributes:
-        service: The service or dependency.
         name: The container without its project: "web-r5", "web-r5-2", "postgres". Tells replicas apart.
-        container: The container's ID.
         release: The release of a service's container; None for a dependency.
         time: RFC 3339 with nanoseconds, UTC, by the server's clock; of several servers, by that of the first one.
         server: The server; empty for a project's only one.
@@ -62,7 +60,6 @@ class LogQuery:
     """The lines to read.
 
     Attributes:
-        project: The project's name.
         names: Its services, dependencies and containers of `ftl run`; or its jobs.
         tail: Only this number of lines, the last of the merged log that match; None: all, with one line of each
             container in memory at a time.

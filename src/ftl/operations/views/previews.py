@@ -21,7 +21,6 @@ class DeployedPreview:
     """A preview on its server.
 
     Attributes:
-        project: Its project there.
         running: Number of its containers that run.
     """
 

@@ -27,7 +27,6 @@ class Release:
     """A release as `ftl releases` lists it.
 
     Attributes:
-        live: Whether it serves now.
         kept: Whether its images still exist, so that a rollback to it is possible.
     """
 

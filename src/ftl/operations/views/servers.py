@@ -23,7 +23,6 @@ class ServerStatus:
 
     Attributes:
         state: "down" if it does not answer, "drained" if the Swarm places nothing there.
-        manager: Whether it is a manager of the cluster.
         proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
         tasks: Number of the project's containers that run there.
     """

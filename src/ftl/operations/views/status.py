@@ -40,9 +40,7 @@ class LiveRelease:
 
     Attributes:
         time: When it went live: RFC 3339.
-        by: Who deployed it.
         commit: The full hash; "-dirty" at its end means uncommitted changes.
-        subject: First line of the commit's message.
     """
 
     release: str

@@ -35,14 +35,12 @@ class Unit:
         release: The release of its containers; None for a dependency and the proxy.
         live: Whether requests go to it. Containers of a release that is not live are left over, or a deploy
             is under way.
-        running: Number of its containers that run.
         wanted: Number of containers that ftl.yaml asks for; 0 where it is no longer in ftl.yaml.
         healthy: Whether all of its containers run and pass their probe; None where it has none.
         health: "healthy", or the reason why not: "500 Internal Server Error", "exited (1)".
         since: Start of the youngest of its running containers: RFC 3339, empty where none runs.
         ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
         restarts: How often the engine restarted its containers after an exit.
-        containers: IDs of its containers.
         server: The servers that they are on; empty for a project's only one.
     """
 

@@ -37,8 +37,6 @@ class Activity:
     """One activity in progress.
 
     Attributes:
-        subject: The service or image it is about.
-        text: The activity.
         started: Its start by the board's clock.
         detail: The latest news: a line of output, a probe's outcome.
         transfer: The progress of an image that is being sent.

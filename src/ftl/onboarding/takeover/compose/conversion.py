@@ -25,11 +25,8 @@ class ConversionContext:
     """State that the services of one file share.
 
     Attributes:
-        base: Folder of ftl.yaml.
         names: Name in Compose -> name in ftl.yaml.
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
-        secrets: The secrets at the top of the file.
-        configs: The configs there.
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
         marks: Place of `ports` of each candidate.
     """
@@ -51,7 +48,6 @@ class ComposeConversion:
     Attributes:
         source: The name in Compose.
         name: The name in ftl.yaml.
-        keys: Its keys in ftl.yaml.
         labelled: Routes and port by the labels of another proxy.
     """
 
