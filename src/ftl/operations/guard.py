@@ -53,14 +53,10 @@ def _now() -> float:
 async def guarded(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
     """End a command, or remove a container, when this block is left by an error, or we are gone.
 
-    Neither the guard's begin nor its end is awaited, which would cost round trips: its session is asked for first, and
-    without the last word it finds out by itself that the command has ended.
-
-    Args:
-        machine: The server; its engine's URL has been asked for.
-        kind: "exec" ends a command in a container, "run" removes a container.
-        container: The container.
-        limit: The token of an exec, or the seconds that a run may take.
+    A guard of kind "exec" ends a command in a container, by its token; "run" removes a container, at the latest after
+    `limit` seconds. Neither the guard's begin nor its end is awaited, which would cost round trips: its session is
+    asked for first, and without the last word it finds out by itself that the command has ended. The machine has been
+    asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.

@@ -35,12 +35,7 @@ async def select_container(
 ) -> Located:
     """A running container of a dependency or of the live release; usually one round trip.
 
-    Args:
-        fleet: The servers to look at.
-        project: The project's name.
-        name: One of its services and dependencies.
-        replica: From 1 on; None: the first that runs.
-        servers: Those of its cluster; empty with one server.
+    Replicas count from 1; without a number it is the first that runs. `servers` are those of a cluster.
 
     Raises:
         UsageError: There is no service or dependency of this name, or no such replica.

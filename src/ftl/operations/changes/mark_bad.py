@@ -25,14 +25,7 @@ _HINT = "`ftl releases` lists them"
 async def mark_bad(
     request: ChangeRequest, machines: Sequence[Machine], release: str, reason: str, *, emit: Emit
 ) -> None:
-    """Mark a release as bad.
-
-    Args:
-        request: The project.
-        machines: Its servers, not entered yet.
-        release: The release's name.
-        reason: Why nobody should go back to it; empty takes the mark away.
-        emit: Receives progress events.
+    """Mark a release as bad; an empty reason takes the mark away.
 
     Raises:
         UsageError: There is no such release.

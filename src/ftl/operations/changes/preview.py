@@ -25,9 +25,7 @@ _OWN_DOMAIN = (
 def refuse_shared_identity(preview: Project, others: Mapping[str, Project]) -> None:
     """Refuse a preview with the name or a host of another environment, or of any host.
 
-    Args:
-        preview: The preview.
-        others: The other environments by the name of their file.
+    The others are by the name of their file.
 
     Raises:
         UsageError: It would take their place, or their requests.

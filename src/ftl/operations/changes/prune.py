@@ -57,11 +57,7 @@ async def prune(
 ) -> Pruned:
     """Remove leftovers of a project; a dry run only lists them.
 
-    Args:
-        request: What is asked for.
-        machines: The project's servers, not entered yet.
-        build_cache: Remove this machine's build cache, too; it belongs to all projects.
-        emit: Receives progress events.
+    This machine's build cache belongs to all projects, and goes only if it is asked for.
 
     Raises:
         UsageError: Nothing is deployed.
@@ -119,13 +115,9 @@ def _sum(figures: Sequence[int | None]) -> int | None:
 
 
 def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_cache: bool = False) -> Plan:
-    """Plan the removal of leftovers. Pure.
+    """Plan the removal of leftovers, of images beyond those of `keep` live releases. Pure.
 
-    Args:
-        observed: The server.
-        here: The project's images on this machine.
-        keep: Number of live releases whose images stay.
-        build_cache: Remove this machine's build cache, too.
+    `here` are the project's images on this machine.
     """
     found = leftovers(observed, here, keep=keep)
     containers = (StopAndRemove("containers", refs(found.containers), 10.0, "left over"),)

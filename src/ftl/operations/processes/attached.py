@@ -33,15 +33,9 @@ async def attach(
 ) -> int:
     """Run a script of this package that attaches to a container; returns its exit status.
 
-    Args:
-        machine: The server; its engine's URL has been asked for.
-        script: Its file.
-        name: The name that process lists show.
-        arguments: The script's.
-        terminal: Whether it gets a terminal.
-        guard: The kind, container, and token or time to live for the guard.
-        emit: Receives a note where the guard has ended the command, since this machine slept.
-        prepare: Called under the guard, before the script.
+    The name is what process lists show. `guard` has the kind, container, and token or time to live for `guarded`;
+    `prepare` is called under the guard, before the script. A note says so where the guard has ended the command, since
+    this machine slept. The machine has been asked for its engine's URL.
     """
     async with guarded(machine, *guard) as heartbeats:
         if prepare is not None:

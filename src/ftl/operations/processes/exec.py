@@ -52,16 +52,8 @@ async def execute(
 ) -> int:
     """Run a command in a container of a service or dependency; returns its exit status.
 
-    Args:
-        fleet: The servers to choose among.
-        project: The project's name.
-        name: One of its services and dependencies.
-        command: The program and its arguments, which no shell parses; empty: a shell.
-        replica: See `select_container`.
-        terminal: Give it a terminal.
-        environment: Name of the project's environment, its FTL_ENV.
-        servers: Those of its cluster; empty with one server.
-        emit: Receives a note that names the server of several, and one when the container stopped meanwhile.
+    No shell parses the command; without one, a shell runs. `environment` is the name of the project's, its FTL_ENV.
+    Notes name the server of several, and say when the container stopped meanwhile.
 
     Raises:
         UsageError: There is no service or dependency of this name, or no such replica.

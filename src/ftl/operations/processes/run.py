@@ -79,12 +79,8 @@ class RunResult:
 async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResult:
     """Run a command in a fresh container, which is removed at its end.
 
-    Everything comes from the release's record on the server, and nothing from this machine.
-
-    Args:
-        request: The command.
-        fleet: The project's servers.
-        emit: Receives a note that names the server of several, and one when the time to live is over.
+    Everything comes from the release's record on the server, and nothing from this machine. Notes name the server of
+    several, and say when the time to live is over.
 
     Raises:
         UsageError: There is no such service or release, or its image is gone.

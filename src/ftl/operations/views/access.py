@@ -54,12 +54,7 @@ class Access:
 
 
 async def read_access(session: Session, query: LogQuery, show: Show) -> None:
-    """Show the requests that the proxy's log still has.
-
-    Args:
-        session: The server.
-        query: The lines to read; `names` are services.
-        show: Called with each line, in order.
+    """Show the requests that the proxy's log still has; the query's names are services.
 
     Raises:
         FtlError: There is no proxy.

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 async def audit(project: str, machines: Sequence[Machine]) -> tuple[AuditEntry, ...]:
     """All changes of a project, newest first; in a cluster by the first manager that answers.
 
-    Args:
-        project: The project's name.
-        machines: Its servers, not entered yet.
-
     Raises:
         ServerError, EngineError: No server answers.
     """

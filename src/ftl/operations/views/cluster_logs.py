@@ -100,16 +100,8 @@ async def follow_servers(
 ) -> None:
     """Follow the logs, or the requests, of several servers until cancelled.
 
-    Each server has its own connection, which is made again when it is lost.
-
-    Args:
-        servers: The servers, with the differences of their clocks. Their engines are not used.
-        connect: Makes a connection to a server.
-        query: The lines to follow.
-        show: Called with each line: those of the past in order, new ones as they come.
-        warn: Called with a sentence for each log that cannot be read.
-        emit: Receives a note when a connection is lost and when it is back.
-        requests: The requests that the proxies passed, in place of containers' logs.
+    Each server has its own connection, which is made again when it is lost; notes say both. Lines of the past are shown
+    in order, new ones as they come. The engines of `servers` are not used.
 
     Raises:
         FtlError: A first connection fails, or a server has no proxy.

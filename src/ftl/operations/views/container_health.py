@@ -107,15 +107,8 @@ async def check_containers(
 ) -> dict[str, ContainerHealth]:
     """Check all of a project's containers, and the proxy's, side by side; the results by ID.
 
-    Jobs are left out: they run when cron starts them.
-
-    Args:
-        project: The project.
-        engine: The server's engine.
-        machine: The server.
-        listed: The containers there.
-        overlay: They are in an overlay, whose addresses their own server does not reach.
-        early: Checks that have begun already.
+    Jobs are left out: they run when cron starts them. The addresses of an overlay are not reached by their own server.
+    `early` checks have begun already.
     """
 
     async def check(container: Container) -> ContainerHealth:

@@ -47,10 +47,7 @@ async def keep_following(
 ) -> None:
     """Follow logs until cancelled, also across lost connections and reboots of the server.
 
-    Args:
-        connect: Makes a connection to the server.
-        follower: The logs.
-        emit: Receives a note when the connection is lost and when it is back.
+    Notes say when the connection is lost and when it is back.
 
     Raises:
         FtlError: The first connection fails, or there is no log.
@@ -68,11 +65,7 @@ async def keep_connected(
 ) -> None:
     """Run work that ends only by errors; once it has begun, connect again after each.
 
-    Args:
-        connect: Makes a connection to the server.
-        work: The work, on a connection.
-        began: Whether it had a first success; an error before that is raised.
-        emit: Receives a note when the connection is lost and when it is back.
+    Notes say when the connection is lost and when it is back.
 
     Raises:
         FtlError: An error before the work had begun.

@@ -149,12 +149,8 @@ async def read_logs(
 ) -> None:
     """Show the containers' logs up to the present, merged by time.
 
-    Args:
-        servers: The project's servers; the first one has the release records.
-        query: The lines to read.
-        show: Called with each line, in order.
-        warn: Called with a sentence for each container whose log cannot be read.
-        containers: Those of `containers_of`, by server; None: they are listed.
+    The first server has the release records. `containers` are those of `containers_of`, by server, if they were listed
+    already. `warn` gets a sentence for each container whose log cannot be read.
 
     Raises:
         FtlError: There is no such container, and no log that was kept with the release's record.
@@ -188,10 +184,7 @@ async def show_merged(sources: Sequence[LogSource], query: LogQuery, show: Show,
 async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogEntry]:
     """The lines that a failed release's record has kept of its containers.
 
-    Args:
-        engine: That of a server with the release records.
-        query: The lines to read.
-        servers: The servers that were asked for containers, for the error.
+    The engine is that of a server with the records; the error names all servers that were asked.
 
     Raises:
         FtlError: There are none.

@@ -42,12 +42,7 @@ class DeployedPreview:
 
 
 async def read_previews(engine: Engine, of: str) -> tuple[DeployedPreview, ...]:
-    """The previews of a project, by name: two round trips.
-
-    Args:
-        engine: The server's.
-        of: The project's name in ftl.yaml.
-    """
+    """The previews of a project, by its name in ftl.yaml: two round trips."""
     listed = gather2(engine.containers(), engine.networks())
     (containers, networks), volumes = await gather2(listed, engine.volumes())
     running = Counter(

@@ -41,11 +41,7 @@ async def releases(
 ) -> tuple[Release, ...]:
     """All releases of a project, newest first.
 
-    Args:
-        project: The project's name.
-        server: Its server, or the first one.
-        machines: Its servers, not entered yet.
-        servers: Those of its cluster; empty to ask one server, without the others.
+    Without the `servers` of a cluster, one server is asked alone.
 
     Raises:
         ServerError, EngineError: The server does not answer.
@@ -60,13 +56,7 @@ async def releases(
 
 
 def listed(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[Release, ...]:
-    """The releases of an observed server, newest first. Pure.
-
-    Args:
-        observed: The server.
-        server: Its address.
-        under_way: Whether the newest release is being made now.
-    """
+    """The releases of an observed server, newest first; the newest may be under way. Pure."""
     live = observed.live_number
     newest = observed.releases[-1].number if observed.releases else 0
 

@@ -117,13 +117,7 @@ async def look(project: Project, engine: Engine, machine: Machine, info: EngineI
 
     Containers are checked as soon as they are listed, and before that where the last status saw them: engines need
     longer for the files of the release records and of the proxy (100 ms on Docker 20.10, which starts a program for
-    each; 15 ms on 26.1).
-
-    Args:
-        project: The project.
-        engine: The server's engine.
-        machine: The server.
-        info: The engine's info; None: it is asked for as well.
+    each; 15 ms on 26.1). The engine is asked for its info as well, unless it is given.
 
     Raises:
         ServerError, EngineError: The server does not answer.
@@ -173,12 +167,7 @@ def _is_own(project: Project, container: Container) -> bool:
 
 
 async def status(project: Project, session: Session, ahead: Look | None = None) -> Status:
-    """Describe the project from a look at its server.
-
-    Args:
-        project: The project.
-        session: Its server.
-        ahead: A look that was taken just now; None: it is taken.
+    """Describe the project from a look at its server; without one, it is taken.
 
     Raises:
         ServerError, EngineError: The server does not answer.

@@ -82,13 +82,7 @@ class _Members:
 def units_of(
     project: Project, observed: Observed, healths: Mapping[str, ContainerHealth]
 ) -> tuple[Unit, ...]:
-    """All units of a project, and the proxy.
-
-    Args:
-        project: The project.
-        observed: Its server.
-        healths: The health of each container, by ID.
-    """
+    """All units of a project, and the proxy; the health of containers is by ID."""
     every = (
         *_services(project, observed),
         *_dependencies(project, observed),

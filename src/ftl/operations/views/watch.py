@@ -73,11 +73,7 @@ async def watch(
 ) -> None:
     """Show the status until cancelled, also across lost connections.
 
-    Args:
-        project: The project.
-        connect: Makes a connection to the server.
-        show: Called with each look.
-        emit: Receives a note when the connection is lost and when it is back.
+    Notes say when the connection is lost and when it is back.
 
     Raises:
         FtlError: The first look fails.
@@ -123,11 +119,8 @@ def usage_of(
 ) -> Usage | None:
     """Use of the server by a unit, from two samples of its containers. Pure.
 
-    Args:
-        unit: The unit.
-        samples: Container -> the latest sample.
-        before: Container -> the one before.
-        machine: Bytes of the server's memory, which the engine calls the limit of a container that has none.
+    The samples are the latest and the ones before, by container. `machine` is the bytes of the server's memory, which
+    the engine calls the limit of a container that has none.
     """
     own = [(samples[name], before.get(name)) for name in unit.containers if name in samples]
     if not own:

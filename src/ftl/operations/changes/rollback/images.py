@@ -52,14 +52,6 @@ async def rebuilt(
 ) -> dict[str, BuiltImage]:
     """Build images that are gone from the release's commit.
 
-    Args:
-        project: The project of that release.
-        target: The release's record.
-        services: Those whose image is gone.
-        root: Folder of ftl.yaml.
-        platform: The server's: "linux/amd64".
-        emit: Receives progress events.
-
     Returns:
         Service -> image; empty where the release has no commit, or FTL did not build one of the images.
 

@@ -30,16 +30,9 @@ async def rebuilt_images(
 ) -> dict[str, BuiltImage]:
     """Build images of services from a commit, on this machine.
 
+    The project is the one that was deployed from it, `root` the folder of ftl.yaml in a checkout of the repository.
     `build.on` and `build.cache` of the record do not count: they name machines and folders that get files and secrets
     of this machine, and others who may use the server's engine can write it.
-
-    Args:
-        project: The project as it was deployed from that commit.
-        services: The services whose images are missing.
-        commit: The commit's ID.
-        root: Folder of ftl.yaml in a checkout of the repository.
-        platform: The server's: "linux/amd64".
-        emit: Receives progress events.
 
     Raises:
         BuildFailed: The checkout does not have the commit, a path of the build leads out of it, or an image could not
