@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
@@ -126,7 +127,7 @@ def as_record(error: FtlError) -> dict[str, object]:
         "hint": error.hint,
         "place": _place(error.place),
         "details": list(error.details),
-        "problems": [_problem_record(problem) for problem in problems],
+        "problems": [asdict(problem) for problem in problems],
     }
 
 
@@ -134,14 +135,3 @@ def _place(place: Place) -> dict[str, str] | None:
     parts = {"server": place.server, "service": place.service, "step": place.step}
     known = {name: value for name, value in parts.items() if value}
     return known or None
-
-
-def _problem_record(problem: Problem) -> dict[str, object]:
-    return {
-        "message": problem.message,
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "source": problem.source,
-        "hint": problem.hint,
-    }

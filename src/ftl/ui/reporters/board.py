@@ -6,26 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftl import events
 from ftl.common.figures import count, size
-from ftl.events import (
-    BackupProgress,
-    BuildFinished,
-    BuildOutput,
-    BuildStarted,
-    BuildStep,
-    Draining,
-    Event,
-    HookOutput,
-    Probed,
-    PullProgress,
-    PushProgress,
-    StepFailed,
-    StepFinished,
-    StepStarted,
-    TransferFinished,
-    TransferProgress,
-    TransferStarted,
-)
 from ftl.ui.sanitize import printable
 
 if TYPE_CHECKING:
@@ -47,7 +29,7 @@ class Activity:
     text: str
     started: float
     detail: str = ""
-    transfer: TransferProgress | None = None
+    transfer: events.TransferProgress | None = None
     number: int = 1
 
 
@@ -63,66 +45,70 @@ class Board:
         """Rows, oldest first."""
         return tuple(self._rows.values())
 
-    def update(self, event: Event) -> None:
+    def update(self, event: events.Event) -> None:
         """Update the rows by an event."""
         match event:
-            case BuildStarted() | BuildStep() | BuildOutput() | BuildFinished():
+            case events.BuildStarted() | events.BuildStep() | events.BuildOutput() | events.BuildFinished():
                 self._building(event)
-            case TransferStarted() | TransferProgress() | TransferFinished():
+            case events.TransferStarted() | events.TransferProgress() | events.TransferFinished():
                 self._sending(event)
-            case PullProgress() | PushProgress():
+            case events.PullProgress() | events.PushProgress():
                 self._by_registry(event)
-            case BackupProgress():
+            case events.BackupProgress():
                 key = (event.doing, event.name)
                 if key not in self._rows:
                     self._begin(key, event.name, event.doing)
                 self._rows[key].detail = size(event.bytes)
-            case StepStarted():
+            case events.StepStarted():
                 self._begin(("step", event.step, event.service), event.service or "", event.text)
-            case StepFinished() | StepFailed():
+            case events.StepFinished() | events.StepFailed():
                 self._end(("step", event.step, event.service))
-            case Probed():
+            case events.Probed():
                 self._detail("wait_healthy", event.service, event.outcome)
-            case HookOutput():
+            case events.HookOutput():
                 self._detail("run_hook", event.service, printable(event.line))
-            case Draining():
+            case events.Draining():
                 self._detail("drain", event.service, f"{count(event.in_flight, 'request')} in flight")
             case _:
                 pass
 
-    def _building(self, event: BuildStarted | BuildStep | BuildOutput | BuildFinished) -> None:
+    def _building(
+        self, event: events.BuildStarted | events.BuildStep | events.BuildOutput | events.BuildFinished
+    ) -> None:
         key = ("build", event.service)
         match event:
-            case BuildStarted():
+            case events.BuildStarted():
                 self._begin(key, event.service, "building")
-            case BuildStep(state="running") if row := self._rows.get(key):
+            case events.BuildStep(state="running") if row := self._rows.get(key):
                 row.text, row.detail = event.name, ""
-            case BuildStep(state="failed") | BuildFinished():
+            case events.BuildStep(state="failed") | events.BuildFinished():
                 self._end(key)
-            case BuildOutput() if row := self._rows.get(key):
+            case events.BuildOutput() if row := self._rows.get(key):
                 row.detail = printable(event.line)
             case _:
                 pass
 
-    def _sending(self, event: TransferStarted | TransferProgress | TransferFinished) -> None:
+    def _sending(
+        self, event: events.TransferStarted | events.TransferProgress | events.TransferFinished
+    ) -> None:
         key = ("send", event.image)
         match event:
-            case TransferStarted():
+            case events.TransferStarted():
                 missing = event.layers - event.layers_reused
                 if missing or event.layers_kept:
                     self._begin(key, event.image, "sending")
-                    self._rows[key].transfer = TransferProgress(
+                    self._rows[key].transfer = events.TransferProgress(
                         event.image, 0, event.bytes_total, 0, layers_total=missing
                     )
-            case TransferProgress():
+            case events.TransferProgress():
                 if row := self._rows.get(key):
                     row.transfer = event
-            case TransferFinished():
+            case events.TransferFinished():
                 self._end(key)
 
-    def _by_registry(self, event: PullProgress | PushProgress) -> None:
+    def _by_registry(self, event: events.PullProgress | events.PushProgress) -> None:
         """An image that is pulled or pushed, with Docker's status texts, of which some mark the end."""
-        pulling = isinstance(event, PullProgress)
+        pulling = isinstance(event, events.PullProgress)
         key = ("pull" if pulling else "push", event.image)
         if event.status.startswith("Status:") if pulling else ": digest: " in event.status:
             self._end(key)

@@ -8,34 +8,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal
 
+from ftl import events
 from ftl.common.figures import count, duration, size
 from ftl.dataclass import dataclass
-from ftl.events import (
-    BackupProgress,
-    BuildContext,
-    BuildFinished,
-    BuildOutput,
-    BuildStarted,
-    BuildStep,
-    Draining,
-    Event,
-    HookOutput,
-    LayerFinished,
-    Note,
-    Planned,
-    Probed,
-    PullProgress,
-    PushProgress,
-    SetupPlanned,
-    StepFailed,
-    StepFinished,
-    StepStarted,
-    StepUndone,
-    Switched,
-    TransferFinished,
-    TransferProgress,
-    TransferStarted,
-)
 from ftl.ui.reporters import transfers
 from ftl.ui.sanitize import printable, shortened
 
@@ -93,42 +68,53 @@ class Transcript:
         self._last: dict[tuple[str, str], float] = {}
         self._waits: dict[str, int] = {}
 
-    def lines(self, event: Event) -> list[Line]:
+    def lines(self, event: events.Event) -> list[Line]:
         """Lines of an event; often none."""
         return [line for line in self._lines(event) if line.text]
 
-    def _lines(self, event: Event) -> Iterable[Line]:
+    def _lines(self, event: events.Event) -> Iterable[Line]:
         match event:
-            case Note():
+            case events.Note():
                 yield from _note(event)
-            case BuildStarted() | BuildContext() | BuildStep() | BuildOutput() | BuildFinished():
+            case (
+                events.BuildStarted()
+                | events.BuildContext()
+                | events.BuildStep()
+                | events.BuildOutput()
+                | events.BuildFinished()
+            ):
                 yield from self._building(event)
-            case TransferStarted() | TransferProgress() | LayerFinished() | TransferFinished():
+            case (
+                events.TransferStarted()
+                | events.TransferProgress()
+                | events.LayerFinished()
+                | events.TransferFinished()
+            ):
                 yield from self._sending(event)
-            case PullProgress() | PushProgress():
-                doing = "pulling" if isinstance(event, PullProgress) else "pushing"
+            case events.PullProgress() | events.PushProgress():
+                doing = "pulling" if isinstance(event, events.PullProgress) else "pushing"
                 if self._due(doing, event.image):
                     yield Line("info", f"{doing}: {printable(event.status)}", event.image, lasting=False)
-            case BackupProgress():
+            case events.BackupProgress():
                 if self._due(event.doing, event.name):
                     yield Line("info", f"{event.doing}: {size(event.bytes)}", event.name, lasting=False)
-            case Planned():
+            case events.Planned():
                 yield Line("info", f"{event.release} on {event.server}: {count(len(event.steps), 'step')}")
                 if self._verbose:
                     yield from (Line("output", step) for step in event.steps)
-            case SetupPlanned():
+            case events.SetupPlanned():
                 changes = count(len(event.steps), "change") if event.steps else "nothing to change"
                 yield Line("info", f"{event.server} runs {event.system}: {changes}")
-            case StepStarted() | StepFinished() | StepFailed() | StepUndone():
+            case events.StepStarted() | events.StepFinished() | events.StepFailed() | events.StepUndone():
                 yield from self._step(event)
-            case Probed():
+            case events.Probed():
                 yield from self._probed(event)
-            case HookOutput():
+            case events.HookOutput():
                 if self._verbose:
                     yield Line("output", printable(event.line), f"{event.service} {event.hook} hook")
-            case Switched():
+            case events.Switched():
                 yield Line("done", f"new requests go to {event.release}", ", ".join(event.services))
-            case Draining():
+            case events.Draining():
                 if event.in_flight and self._due("drain", event.service):
                     text = f"{count(event.in_flight, 'request')} in flight on the old containers"
                     yield Line("info", text, event.service, lasting=False)
@@ -136,27 +122,32 @@ class Transcript:
                 pass
 
     def _building(
-        self, event: BuildStarted | BuildContext | BuildStep | BuildOutput | BuildFinished
+        self,
+        event: events.BuildStarted
+        | events.BuildContext
+        | events.BuildStep
+        | events.BuildOutput
+        | events.BuildFinished,
     ) -> Iterable[Line]:
         service = event.service
         match event:
-            case BuildStarted():
+            case events.BuildStarted():
                 target = f" for {event.platform}" if event.platform else ""
                 machine = f" on {event.on}" if event.on else ""
                 yield Line("started", f"building {event.image}{target}{machine}", service, lasting=False)
-            case BuildContext():
+            case events.BuildContext():
                 self._context[service] = event.bytes
                 if self._verbose:
                     yield Line("info", f"context {size(event.bytes)}", service)
-            case BuildStep():
+            case events.BuildStep():
                 yield from self._build_step(event)
-            case BuildOutput():
+            case events.BuildOutput():
                 if self._verbose:
                     yield Line("output", printable(event.line), service)
-            case BuildFinished():
+            case events.BuildFinished():
                 yield from self._built(event)
 
-    def _build_step(self, event: BuildStep) -> Iterable[Line]:
+    def _build_step(self, event: events.BuildStep) -> Iterable[Line]:
         service = event.service
         if event.state == "failed":
             yield Line("failed", f"failed: {event.name}", service)
@@ -167,7 +158,7 @@ class Transcript:
             text = event.name if event.state == "running" else f"{event.name} ({event.state})"
             yield Line("info", text, service, lasting=event.state != "running")
 
-    def _built(self, event: BuildFinished) -> Iterable[Line]:
+    def _built(self, event: events.BuildFinished) -> Iterable[Line]:
         if not event.built:
             yield Line("done", f"nothing to build, {event.image} is up to date", event.service)
             return
@@ -182,46 +173,52 @@ class Transcript:
             )
 
     def _sending(
-        self, event: TransferStarted | TransferProgress | LayerFinished | TransferFinished
+        self,
+        event: events.TransferStarted
+        | events.TransferProgress
+        | events.LayerFinished
+        | events.TransferFinished,
     ) -> Iterable[Line]:
         image = event.image
         match event:
-            case TransferStarted():
+            case events.TransferStarted():
                 self._due("transfer", image)
                 missing = event.layers - event.layers_reused
                 if missing:
                     layers = f"{missing} of {count(event.layers, 'layer')}"
                     text = f"sending {layers}, {size(event.bytes_total)} before compression"
                     yield Line("started", text, image, lasting=False)
-            case TransferProgress():
+            case events.TransferProgress():
                 if event.bytes_done < event.bytes_total and self._due("transfer", image):
                     yield Line("info", ", ".join(transfers.progress(event)), image, lasting=False)
-            case LayerFinished():
+            case events.LayerFinished():
                 if self._verbose:
                     yield Line("info", transfers.layer_result(event), image)
-            case TransferFinished():
+            case events.TransferFinished():
                 yield Line("done", transfers.summary(event), image)
 
-    def _step(self, event: StepStarted | StepFinished | StepFailed | StepUndone) -> Iterable[Line]:
+    def _step(
+        self, event: events.StepStarted | events.StepFinished | events.StepFailed | events.StepUndone
+    ) -> Iterable[Line]:
         match event:
-            case StepStarted():
+            case events.StepStarted():
                 # A hook may take as long as it likes, and says nothing here.
                 if event.step == "run_hook" or (self._verbose and event.step not in MINOR_STEPS):
                     yield Line("started", event.text, event.service, lasting=False)
-            case StepFinished(step="wait_healthy"):
+            case events.StepFinished(step="wait_healthy"):
                 after = f" after {duration(event.seconds)}" if event.seconds >= SHORT_STEP else ""
                 yield Line("done", f"healthy{after}", event.service)
-            case StepFinished() if self._verbose or event.step not in MINOR_STEPS:
+            case events.StepFinished() if self._verbose or event.step not in MINOR_STEPS:
                 took = f" ({duration(event.seconds)})" if event.seconds >= SHORT_STEP else ""
                 yield Line("done", event.text + took, event.service)
-            case StepFinished():
+            case events.StepFinished():
                 pass
-            case StepFailed():
+            case events.StepFailed():
                 yield Line("failed", f"failed: {event.text}", event.service)
-            case StepUndone():
+            case events.StepUndone():
                 yield Line("undone", f"undone: {event.text}", event.service)
 
-    def _probed(self, event: Probed) -> Iterable[Line]:
+    def _probed(self, event: events.Probed) -> Iterable[Line]:
         """With -v every probe; else a line now and then while a container is not healthy."""
         if self._verbose:
             mark: Mark = "done" if event.healthy else "info"
@@ -245,12 +242,12 @@ class Transcript:
         return True
 
 
-def _outcome(event: Probed) -> str:
+def _outcome(event: events.Probed) -> str:
     """The outcome on one line: an app may answer with a page."""
     return shortened(printable(" ".join(event.outcome.split())), LONGEST_OUTCOME)
 
 
-def _note(event: Note) -> Iterable[Line]:
+def _note(event: events.Note) -> Iterable[Line]:
     yield Line("warning" if event.level == "warning" else "info", event.text)
     if event.hint:
         yield Line("hint", event.hint)
