@@ -19,10 +19,8 @@ import pytest
 
 from ftl.image.transfer.delivery.script import link_speed
 from ftl.image.transfer.delta.base_layer import BaseLayer, ByteRange
-from ftl.image.transfer.delta.encoder import DeltaEncoder, DeltaFrame
+from ftl.image.transfer.delta.encoder import DeltaEncoder
 from ftl.image.transfer.delta.members import MemberScanner
-from ftl.image.transfer.remote.capabilities import parse_probe
-from ftl.image.transfer.remote.scripts import PROBE
 from tests.unit.image.transfer.delta.python_apply import apply_delta
 from tests.unit.image.transfer.server_home import PATIENCE, Home, name
 
@@ -30,66 +28,21 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
+from tests.unit.image.transfer.remote.layer_streams import (
+    LAYER,
+    OLD,
+    delta,
+    frame,
+    line,
+    literal,
+    raw,
+    tarball,
+    whole,
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed here")
-
-LAYER = random.Random(1).randbytes(300_000) + b"x" * 50_000
-OLD = random.Random(2).randbytes(200_000)
-
-
-def line(text: str) -> bytes:
-    """A line of the script's input."""
-    return f"{text}\n".encode()
-
-
-def raw(content: bytes) -> bytes:
-    """Bytes of the archive, unchanged."""
-    return line(f"raw {len(content)}") + content
-
-
-def whole(content: bytes, *, size: int = 100_000) -> bytes:
-    """A layer in frames of `size` bytes of content."""
-    frames = [zstd.compress(content[at : at + size]) for at in range(0, len(content), size)]
-    sent = b"".join(line(str(len(each))) + each for each in frames)
-    return line(f"whole {name(content)}") + sent + line("0")
-
-
-def delta(content: bytes, old: bytes, window: int = 100_000) -> bytes:
-    """A layer in windows, each compressed against two ranges of the base layer at other offsets."""
-    sent = b""
-    for at in range(0, len(content), window):
-        ranges = [ByteRange(at // 7, min(len(old) - at // 7, 120_000)), ByteRange(0, 10)] if at else []
-        sent += frame(literal(content[at : at + window]), old, ranges)
-    return line(f"delta {name(content)}") + sent + line("0")
-
-
-def frame(instructions: bytes, old: bytes, ranges: Sequence[ByteRange] = ()) -> bytes:
-    """Instructions in the form in which they are sent, compressed against ranges of the base layer."""
-    prefix = b"".join(old[part.offset : part.end] for part in ranges)
-    compressor = zstd.ZstdCompressor(
-        zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None
-    )
-    content = compressor.compress(instructions, zstd.ZstdCompressor.FLUSH_FRAME)
-    return DeltaFrame(ranges, content).encoded()
-
-
-def tarball(*files: tuple[str, bytes]) -> bytes:
-    """A layer of these files."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        for path, content in files:
-            info = tarfile.TarInfo(path)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
-
-
-def literal(content: bytes) -> bytes:
-    """The instruction to insert these bytes."""
-    return struct.pack("<cL", b"L", len(content)) + content
 
 
 @pytest.fixture
@@ -203,43 +156,6 @@ def test_invalid_instructions_are_an_error(home: Home, wrong: bytes) -> None:
     assert home.cached() == {name(OLD)}
 
 
-def test_the_cache_is_private(home: Home) -> None:
-    """Layers may contain what other users of the server must not read."""
-    home.run(whole(LAYER) + line("end"))
-    assert home.layers.stat().st_mode & 0o077 == 0
-    assert (home.layers / name(LAYER)).stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize(
-    "count", [0, 10, 100, 100_085, 150_000, 300_100], ids=lambda count: f"after-{count}-bytes"
-)
-def test_a_truncated_layer_is_not_cached(home: Home, count: int) -> None:
-    """Wherever the stream ends, also between two frames; the layer before it stays."""
-    sent = whole(OLD) + whole(LAYER)
-    assert count < len(whole(LAYER))
-    status, archive, errors = home.run(sent[: len(whole(OLD)) + count])
-    assert status == 0, "cat succeeds; docker load would fail without the documents at the end"
-    assert errors.splitlines()[-1].startswith("ftl: ")
-    assert archive.startswith(OLD)
-    assert home.cached() == {name(OLD)}
-
-
-def test_a_layer_without_its_end_mark_is_not_cached(home: Home) -> None:
-    """All frames have arrived, but more might have followed."""
-    _, _, errors = home.run(whole(LAYER)[: -len("0\n")])
-    assert f"ftl: layer {name(LAYER)} did not arrive whole" in errors
-    assert home.cached() == set()
-
-
-def test_a_truncated_delta_is_not_cached(home: Home) -> None:
-    """What was made of its first frames does not count as the layer."""
-    home.cache(OLD)
-    sent = line(f"base {name(OLD)}") + delta(OLD + LAYER, OLD)
-    _, _, errors = home.run(sent[:-200_000])
-    assert f"ftl: layer {name(OLD + LAYER)} could not be made of the old one" in errors
-    assert home.cached() == {name(OLD)}
-
-
 def test_bytes_that_are_no_frame_are_an_error(home: Home) -> None:
     """The layer is reported as damaged, and nothing of it is loaded."""
     sent = line(f"whole {name(LAYER)}") + line("5") + b"hello" + line("0") + raw(b"after") + line("end")
@@ -247,31 +163,6 @@ def test_bytes_that_are_no_frame_are_an_error(home: Home) -> None:
     assert f"ftl: layer {name(LAYER)} is damaged" in errors
     assert archive == b""
     assert home.cached() == set()
-
-
-@pytest.mark.parametrize("verb", ["cached", "base"])
-@pytest.mark.parametrize("damage", ["truncated", "garbage", "other", "gone"])
-def test_a_damaged_layer_is_removed_from_the_cache(home: Home, verb: str, damage: str) -> None:
-    """When the engine refuses the archive, layers that were used and do not have their digest are removed."""
-    path, unused = home.cache(OLD), home.cache(LAYER)
-    content = path.read_bytes()
-    damaged = {"truncated": content[:-1000], "garbage": b"garbage", "other": zstd.compress(LAYER)}
-    path.unlink() if damage == "gone" else path.write_bytes(damaged[damage])
-    sent = line(f"{verb} {name(OLD)}")
-    if verb == "base":
-        sent += delta(OLD + b"new", OLD)
-    status, _, _ = home.run(sent + line("end"), "sh", "-c", "cat >/dev/null; exit 1")
-    assert status == 1
-    assert home.cached() == {unused.name}
-
-
-def test_intact_layers_stay_cached_after_a_failure(home: Home) -> None:
-    """Both one that arrived and one that was used, when the engine fails for another reason."""
-    home.cache(OLD)
-    sent = whole(LAYER) + line(f"cached {name(OLD)}") + line("end")
-    status, _, errors = home.run(sent, "sh", "-c", "cat >/dev/null; echo no coffee >&2; exit 3")
-    assert (status, errors) == (3, "no coffee\n")
-    assert home.cached() == {name(LAYER), name(OLD)}
 
 
 def test_the_error_of_an_engine_that_stops_reading_is_reported(home: Home) -> None:
@@ -283,29 +174,6 @@ def test_the_error_of_an_engine_that_stops_reading_is_reported(home: Home) -> No
         )
         assert (status, errors) == (1, "full\n")
     assert name(LAYER * 4) in home.cached()
-
-
-def test_the_least_recently_used_layers_are_evicted(home: Home) -> None:
-    """A layer that alone exceeds the limit is removed, and no other with it."""
-    parts = [random.Random(seed).randbytes(100_000) for seed in range(4)]
-    for age, content in enumerate(parts):
-        home.cache(content, age=100 + age)
-    home.run(line(f"cached {name(parts[3])}") + line("end"), limit=250_000)
-    assert home.cached() == {name(parts[3]), name(parts[0])}
-    home.run(whole(LAYER) + raw(b"x") + line("end"), limit=250_000)
-    assert home.cached() == {name(parts[3]), name(parts[0])}
-
-
-def test_a_layer_over_the_limit_is_loaded_all_the_same(home: Home) -> None:
-    """It is only not cached, whole or as a delta; nor does its copy fill the disk meanwhile."""
-    home.cache(OLD)
-    new = OLD + LAYER
-    sent = whole(LAYER) + line(f"base {name(OLD)}") + delta(new, OLD) + line("end")
-    command = f"cat; ls -l {home.layers}/.run.one >&2"
-    status, archive, errors = home.run(sent, "sh", "-c", command, limit=201_000)
-    assert (status, archive) == (0, LAYER + new)
-    assert home.cached() == {name(OLD)}
-    assert "new" not in errors
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
@@ -324,16 +192,6 @@ def test_the_engine_does_not_wait_for_compression(home: Home, tmp_path: Path, cu
     assert (status, archive) == (0, new)
     assert name(new) not in errors
     assert home.cached() == {name(OLD), name(new)}
-
-
-def test_a_failed_transfer_caches_more_than_the_limit(home: Home) -> None:
-    """So that the next one need not send it again, which then evicts the rest."""
-    parts = [random.Random(seed).randbytes(100_000) for seed in range(3)]
-    sent = b"".join(whole(content) for content in parts)
-    home.run(sent, "sh", "-c", "cat >/dev/null; exit 1", limit=150_000)
-    assert home.cached() == {name(content) for content in parts}
-    home.run(line("end"), limit=150_000)
-    assert len(home.cached()) == 1
 
 
 def test_a_run_leaves_no_temporary_files(home: Home) -> None:
@@ -394,61 +252,6 @@ def test_two_transfers_at_once_do_not_interfere(home: Home) -> None:
     archive, errors = first.communicate(whole(LAYER)[50_000:] + line("end"), timeout=PATIENCE)
     assert (archive, errors) == (LAYER, b"")
     assert home.cached() == {name(LAYER)}
-
-
-def test_a_read_only_home_costs_only_the_cache(tmp_path: Path) -> None:
-    """The transfer succeeds without it."""
-    (tmp_path / ".cache").write_text("not a folder")
-    home = Home(tmp_path, {"TMPDIR": str(tmp_path)})
-    status, archive, errors = home.run(whole(LAYER) + raw(b"tail") + line("end"))
-    assert (status, archive, errors) == (0, LAYER + b"tail", "")
-    assert [path.name for path in tmp_path.iterdir()] == [".cache"]
-
-
-@pytest.fixture
-def full(tmp_path: Path) -> Iterator[Home]:
-    """A home folder on a disk of a few kilobytes."""
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount")
-    yield Home(tmp_path)
-    subprocess.run(["umount", str(tmp_path)], check=True)
-
-
-def test_a_full_disk_costs_only_the_cache(full: Home) -> None:
-    """A layer without space in the cache is loaded all the same, and its part is not cached."""
-    small = b"small" * 100
-    status, archive, errors = full.run(whole(LAYER) + whole(small) + raw(b"tail") + line("end"))
-    assert (status, archive, errors) == (0, LAYER + small + b"tail", "")
-    assert full.cached() == {name(small)}
-
-
-def test_a_delta_is_applied_without_space_for_its_result(full: Home) -> None:
-    """The layer is only not cached."""
-    old = b"o" * 90_000 + random.Random(5).randbytes(10_000)
-    new = old + random.Random(6).randbytes(90_000)
-    full.cache(old)
-    status, archive, _ = full.run(line(f"base {name(old)}") + delta(new, old) + line("end"))
-    assert (status, archive) == (0, new)
-    assert full.cached() == {name(old)}
-
-
-@pytest.mark.parametrize(
-    "environment", [{"TIME_STYLE": "long-iso"}, {"LC_ALL": "C.UTF-8"}, {"TIME_STYLE": "+%s"}]
-)
-def test_the_probe_finds_layers_in_any_environment(home: Home, environment: dict[str, str]) -> None:
-    """`ls` prints times as the user likes; size and name are parsed all the same, the newest layer first."""
-    home.cache(OLD, age=10)
-    home.cache(LAYER, age=5)
-    env = {"PATH": os.environ["PATH"], "HOME": str(home.folder), **environment}
-    done = subprocess.run(["sh", "-c", PROBE, "sh", "/"], env=env, capture_output=True, check=True)
-    capabilities = parse_probe(done.stdout.decode())
-    if capabilities.can_receive:
-        sizes = {layer.size: layer.compressed_size for layer in capabilities.cached.values()}
-        assert list(sizes) == [len(LAYER), len(OLD)]
-        assert sizes[len(OLD)] == (home.layers / name(OLD)).stat().st_size
 
 
 def _started(pid: int) -> int:
