@@ -23,10 +23,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.transfers import send
+
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.events import Note, TransferProgress
-from ftl.image.transfer import send
 from ftl.image.transfer.archive.archive import ArchivedImage, archive_documents, blob_path
 from ftl.image.transfer.archive.tar import END_OF_ARCHIVE, file_header, padding
 from ftl.image.transfer.delivery.compress import codec_for, compress_stream

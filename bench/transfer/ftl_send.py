@@ -46,7 +46,7 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
         reading = create_task(read_ahead(source, reference, stack))
         async with open_session(machine, streams=False) as session:
             ahead = await reading
-            from ftl.image.transfer import send_many
+            from lab.transfers import send_many
 
             await source.tag(reference, tag)  # like a deploy: the release has one tag on both sides
             results = await send_many(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.transfers import send, send_many
 from tests.e2e.support.transfer import OwnImages, TransferServers, left_behind, printed
 from tests.e2e.support.transfer_images import Ends, Form, Made, ends, engine_of, load, run
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
-from ftl.image.transfer import TransferResult, send, send_many
 from ftl.image.transfer.archive.archive import sha256_digest
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.servers import Server
 
     from ftl.engine.values import Store
+    from ftl.image.transfer import TransferResult
 
 pytestmark = pytest.mark.server
 

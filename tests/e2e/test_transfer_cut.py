@@ -86,7 +86,7 @@ import asyncio, json, sys
 from pathlib import Path
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
-from ftl.image.transfer import send
+from lab.transfers import send
 from ftl.ssh.target import Target
 from ftl.ssh.openssh import connect
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.transfers import send, send_many
 from tests.e2e.support.transfer import unchanged
 from tests.e2e.support.transfer_faults import Cut, Exchange, Fault, Reply, relay
 from tests.e2e.support.transfer_images import Ends, Made, engine_of, layer, load, run
@@ -19,7 +20,6 @@ from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import EngineUnavailable, TransferFailed
 from ftl.events import Event, Note, TransferProgress, ignore
-from ftl.image.transfer import TransferResult, send, send_many
 from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.staging import StagedImages
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import ServerFactory
 
     from ftl.events import Emit
+    from ftl.image.transfer import TransferResult
 
 pytestmark = pytest.mark.server
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import peers
+from lab.transfers import send_many
 from tests.e2e.support.transfer import (
     OwnImages,
     Reach,
@@ -26,7 +27,6 @@ from tests.e2e.support.transfer import (
 from tests.e2e.support.transfer_images import Made, load, run
 
 from ftl.events import LayerFinished
-from ftl.image.transfer import TransferResult, send_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lab.servers import Lab, Server
 
     from ftl.events import Event
+    from ftl.image.transfer import TransferResult
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("newcomer")]
 

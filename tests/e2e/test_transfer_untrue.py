@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.transfers import send
 from tests.e2e.support.transfer import OwnImages, bring, kept, packages, reach
 from tests.e2e.support.transfer_cuts import (
     digests,
@@ -21,7 +22,6 @@ from tests.e2e.support.transfer_images import Made, layer, load, run
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import TransferFailed
-from ftl.image.transfer import send
 
 if TYPE_CHECKING:
     from lab.servers import Server

@@ -13,7 +13,6 @@ from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from types import TracebackType
 
     from ftl.errors import FtlError
 
@@ -63,9 +62,7 @@ class RecordedEngine(Engine):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         return None
 
     def fail(

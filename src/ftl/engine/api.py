@@ -16,7 +16,6 @@ from ftl.engine.client import Client
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from socket import socket
-    from types import TracebackType
 
     from ftl.engine.errors import Explain
     from ftl.engine.values import EngineInfo
@@ -85,10 +84,8 @@ class Engine(ContainerCalls, ImageCalls, RegistryCalls, ServiceCalls, VolumeCall
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await self._client.__aexit__(*error)
 
     async def info(self) -> EngineInfo:
         """Version, platform and storage of the engine; cached after the first call."""

@@ -27,7 +27,6 @@ from ftl.errors import EngineError, EngineUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from socket import socket
-    from types import TracebackType
 
     import aiohttp
     from aiodocker import Docker
@@ -107,9 +106,7 @@ class Client:
         self._is_open = True
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._is_open = False
         self._sockets.close()
         if self._docker is not None:

@@ -12,7 +12,6 @@ from ftl.errors import FtlError, ServerError, UsageError
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
-    from types import TracebackType
 
 
 class Local:
@@ -28,9 +27,7 @@ class Local:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def run(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from ftl.child import Completed
     from ftl.ssh.facts import Facts
@@ -82,9 +81,7 @@ class OpenSSH:
         self.login_output = self._facts.noise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def run(

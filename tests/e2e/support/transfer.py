@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab.transfers import send
 from tests.e2e.support.transfer_images import Ends, Made, layer, load
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.events import ignore
-from ftl.image.transfer import send
 from ftl.image.transfer.link_speed import remember_speed
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target

@@ -3,7 +3,6 @@
 from ftl.image.transfer.examination import Recipient
 from ftl.image.transfer.progress.result import TransferResult
 from ftl.image.transfer.queue import TransferQueue, Urgency
-from ftl.image.transfer.send import send, send_many
 from ftl.image.transfer.sender import Sender
 from ftl.image.transfer.sources.local_engine import warm_blob_cache
 from ftl.image.transfer.sources.read_ahead import ReadAhead
@@ -15,7 +14,5 @@ __all__ = [
     "TransferQueue",
     "TransferResult",
     "Urgency",
-    "send",
-    "send_many",
     "warm_blob_cache",
 ]

@@ -109,7 +109,23 @@ async def examine(
     loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
 ) -> Examination:
-    """Find out what a server has, and tag the images that it has; see `send_many`."""
+    """Find out what a server has, and tag the images that it has, under any tag or none.
+
+    Two round trips, whatever the number of images (parallel requests count as one).
+
+    Args:
+        source: The local engine.
+        images: The tag to set on the server ("shop-web:r5") -> the local name.
+        recipient: The server.
+        emit: Receives progress events, image by image, under the tag on the server.
+        loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it, as far as that is known: an engine
+            does not report which blobs a containerd store has. For other images their labels and tags are used.
+        lock: The name of the server lock that the caller holds (a deploy: its project's); empty for none. Staging tags
+            of an earlier transfer under it that was killed are removed at once, not after a day.
+
+    Raises:
+        TransferFailed: An image does not exist here.
+    """
     began = time.monotonic()
     target, info = recipient.engine, recipient.info
     local = await _local_images(source, images)

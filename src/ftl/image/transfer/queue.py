@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Self
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ftl.image.transfer.progress.result import TransferResult
 
 
@@ -70,9 +68,7 @@ class Expectation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:
@@ -123,7 +119,7 @@ class TransferQueue:
         patience: float = 0.0,
         urgency: Urgency = Urgency.SERVICE,
     ) -> dict[str, TransferResult]:
-        """Send images; see `send_many`.
+        """Send images to a server.
 
         Args:
             images: The tag to set on the server -> the local name.

@@ -24,7 +24,6 @@ from ftl.image.transfer.staging import VerificationFailed, staging_tags
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from ftl.engine.values import Store
     from ftl.image.transfer.destination import Destination
@@ -78,9 +77,7 @@ class Relay:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._close()
 
     async def begin(self) -> Process:

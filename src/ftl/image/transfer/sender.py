@@ -39,7 +39,7 @@ Over any link that is sooner than servers reach each other."""
 
 
 class Sender:
-    """Sends images from an engine to servers: `send_many`, and from server to server.
+    """Sends images from an engine to servers, and from server to server.
 
     Args:
         source: The local engine.

@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
 _BUFFER = 256 << 10
 _REASONS = {
@@ -112,9 +111,7 @@ class HttpServer:
         self._server = await asyncio.start_server(self._serve, sock=self._listener, limit=_BUFFER)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
         for connection in self._connections:

@@ -20,7 +20,6 @@ from ftl.image.transfer.sources.source import SourceImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from types import TracebackType
 
     from ftl.engine.api import Engine
     from ftl.image.transfer.sources.push import PushSource
@@ -70,9 +69,7 @@ class ReadAhead:
         self._task = asyncio.create_task(self._begin())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._end()
 
     async def source(self, images: Sequence[SourceImage], needed: frozenset[str]) -> PushSource | None:

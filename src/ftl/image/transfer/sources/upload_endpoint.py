@@ -20,7 +20,6 @@ from ftl.image.transfer.sources.http_server import BodyInterrupted, HttpServer, 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
     from ftl.image.transfer.sources.http_server import Body, UploadRequest
 
@@ -82,10 +81,8 @@ class UploadEndpoint:
         await self._server.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._server.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await self._server.__aexit__(*error)
         self._socket.close()
 
     async def _answer(self, request: UploadRequest, body: Body) -> UploadAnswer:
