@@ -22,8 +22,8 @@ from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import ObserveQuery, RootLogin, log_in
 from ftl.server.setup.observe.public_keys import key_bodies, public_keys
 from ftl.server.setup.plan.firewall import peers
+from ftl.server.setup.plan.guarded import ApplyFirewall
 from ftl.server.setup.plan.planner import SetupPlan, make_plan
-from ftl.server.setup.plan.steps import ApplyFirewall
 from ftl.server.setup.setup import RootAccess, request_for
 from ftl.ssh.configuration import resolve
 from ftl.ssh.machine import machine_of

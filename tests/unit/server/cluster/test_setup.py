@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.server.cluster.setup import plans_of
 from ftl.server.setup.observe.state import InstalledFirewall, ObservedServer
 from ftl.server.setup.plan.firewall import firewall_conf, peers
-from ftl.server.setup.plan.steps import ApplyFirewall
+from ftl.server.setup.plan.guarded import ApplyFirewall
 from ftl.server.setup.ports import WEB
 from ftl.server.setup.request import SetupRequest
 from tests.unit.server.setup.world import KEY, READY

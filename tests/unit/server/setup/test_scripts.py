@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.server.setup import scripts
-from ftl.server.setup.plan import steps
+from ftl.server.setup.plan import guarded, steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def test_every_step_has_a_shell_function() -> None:
     """And every function a step; kinds are a public contract, whatever the classes are called."""
     classes = [
         value
-        for value in vars(steps).values()
+        for value in (vars(steps) | vars(guarded)).values()
         if isinstance(value, type) and issubclass(value, steps.SetupStep)
     ]
     kinds = {step.kind for step in classes if step is not steps.SetupStep}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
 from ftl.server.setup.apply.root_shell import RootShell
-from ftl.server.setup.plan.steps import HardenSsh, KeepChange, RevertChange
+from ftl.server.setup.plan.guarded import HardenSsh, KeepChange, RevertChange
 from ftl.ssh import openssh
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 2
 _PAUSE = 3.0
-"""Attempts of a new connection, and seconds between two: together well within GUARD_SECONDS of steps/guarded.py."""
+"""Attempts of a new connection, and seconds between two: together well within GUARD_SECONDS of plan/guarded.py."""
 
 PROVE = "prove"
 """Name of the final check in errors, as if it were a step."""

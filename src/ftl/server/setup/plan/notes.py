@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.server.setup.plan import daemon, ufw
-from ftl.server.setup.plan.steps import ApplyFirewall
+from ftl.server.setup.plan.guarded import ApplyFirewall
 from ftl.server.setup.ports import SWARM, format_ports
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from ftl.common.figures import binary, size
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
 from ftl.server.setup import scripts
-from ftl.server.setup.plan import daemon, firewall, systems, ufw
+from ftl.server.setup.plan import daemon, firewall, guarded, systems, ufw
 from ftl.server.setup.plan import steps as s
 from ftl.server.setup.plan.notes import plan_notes
 from ftl.server.setup.ports import SWARM, WEB
@@ -214,9 +214,9 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
     rules = observed.ufw_rules
     if rules is not None:
         if unknown := ufw.missing_peers(rules, request.peers):
-            yield s.AllowPeersInUfw(unknown)
+            yield guarded.AllowPeersInUfw(unknown)
         if missing := ufw.missing(rules, open_ports):
-            yield s.AllowInUfw(missing)
+            yield guarded.AllowInUfw(missing)
         opened = ufw.opened(rules, sorted(observed.foreign_ports))
         open_ports += tuple(port for port in opened if port not in left)
     installed = observed.firewall
@@ -228,7 +228,9 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
     starts_at_boot = not observed.systemd or (installed.unit == unit and installed.enabled)
     if not (is_current and starts_at_boot and installed.in_force):
         stay_open = (*firewall.left_alone(conf), *firewall.allowed(conf))
-        yield s.ApplyFirewall(conf, script, unit, stay_open, own_input=rules is None, peers=request.peers)
+        yield guarded.ApplyFirewall(
+            conf, script, unit, stay_open, own_input=rules is None, peers=request.peers
+        )
 
 
 def _left_alone(observed: ObservedServer) -> tuple[Port, ...]:
@@ -259,7 +261,7 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
         )
     if observed.account is None or not observed.account.sudoer:
         yield s.GrantSudo(observed.user)
-    yield s.HardenSsh(HARDENED)
+    yield guarded.HardenSsh(HARDENED)
 
 
 PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupStep]], ...] = (

@@ -12,7 +12,7 @@ from ftl.errors import FtlError, LoginRefused, ServerError
 from ftl.events import StepFailed, StepFinished, StepUndone
 from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import RootLogin
-from ftl.server.setup.plan import steps
+from ftl.server.setup.plan import guarded, steps
 from ftl.server.setup.plan.planner import SetupPlan
 from ftl.ssh.local import Local
 from ftl.ssh.target import Target
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 DEPLOYER = Target("shop", user="deploy")
 INSTALL = steps.InstallPackages(("zstd",))
-FIREWALL = steps.ApplyFirewall(b"conf", b"script", b"unit", ((80, "tcp"),), own_input=True)
-HARDEN = steps.HardenSsh(b"settings")
+FIREWALL = guarded.ApplyFirewall(b"conf", b"script", b"unit", ((80, "tcp"),), own_input=True)
+HARDEN = guarded.HardenSsh(b"settings")
 REFUSED = LoginRefused("shop does not let deploy in")
 BLOCKED = ServerError("shop does not answer on port 22")
 NO_DOCKER = ServerError("deploy may not use Docker on shop")

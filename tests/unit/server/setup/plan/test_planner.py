@@ -8,7 +8,7 @@ import pytest
 
 from ftl.errors import FtlError, UsageError
 from ftl.server.setup.observe.state import DeployAccount, ObservedServer, RunningEngine
-from ftl.server.setup.plan import firewall, steps
+from ftl.server.setup.plan import firewall, guarded, steps
 from ftl.server.setup.plan.planner import make_plan
 from ftl.server.setup.ports import SWARM, WEB
 from ftl.server.setup.request import SetupRequest
@@ -113,13 +113,13 @@ def test_a_swarm_s_engine_gets_no_live_restore() -> None:
 def test_a_swarm_s_ports_are_left_to_other_rules() -> None:
     """FTL's firewall leaves them alone; ufw gets no rule, and the plan a note."""
     swarm = replace(READY, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
-    applied = only_step(swarm, steps.ApplyFirewall)
-    assert isinstance(applied, steps.ApplyFirewall)
+    applied = only_step(swarm, guarded.ApplyFirewall)
+    assert isinstance(applied, guarded.ApplyFirewall)
     assert {(2377, "tcp"), (4789, "udp")} <= set(firewall.left_alone(applied.conf))
     plan = make_plan(REQUEST, replace(swarm, ufw_rules=("ufw allow 2377/tcp",)), server="shop")
-    (allows,) = (step for step in plan.steps if isinstance(step, steps.AllowInUfw))
+    (allows,) = (step for step in plan.steps if isinstance(step, guarded.AllowInUfw))
     assert set(allows.ports) == set(WEB)
-    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    (applied,) = (step for step in plan.steps if isinstance(step, guarded.ApplyFirewall))
     assert applied.text == "close the ports that containers publish, except 22, 80, 443 (tcp), 443 (udp)"
     assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
 
@@ -129,13 +129,13 @@ def test_ssh_is_not_opened_further(ufw: tuple[str, ...] | None) -> None:
     """Neither FTL's firewall nor ufw opens its ports, which may be restricted; `--allow` does it on request."""
     server = replace(BARE, ufw_rules=ufw, sshd=replace(BARE.sshd, ports=(22, 2222)))
     plan = make_plan(REQUEST, server, server="shop")
-    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    (applied,) = (step for step in plan.steps if isinstance(step, guarded.ApplyFirewall))
     assert firewall.left_alone(applied.conf) == ((22, "tcp"), (2222, "tcp"))
     assert firewall.allowed(applied.conf) == WEB
     assert {(22, "tcp"), (2222, "tcp")} <= set(applied.ports)
-    opened = [step.ports for step in plan.steps if isinstance(step, steps.AllowInUfw)]
+    opened = [step.ports for step in plan.steps if isinstance(step, guarded.AllowInUfw)]
     assert opened == ([] if ufw is None else [WEB])
-    asked = only_step(server, steps.ApplyFirewall, replace(REQUEST, allow=((2222, "tcp"),)))
+    asked = only_step(server, guarded.ApplyFirewall, replace(REQUEST, allow=((2222, "tcp"),)))
     assert (2222, "tcp") in firewall.allowed(getattr(asked, "conf", None))
 
 
@@ -194,7 +194,7 @@ def test_programs_whose_ports_will_be_closed_are_noted() -> None:
     ]
     kept = make_plan(replace(REQUEST, allow=((5432, "tcp"),)), busy, server="shop")
     assert any("programs listen on 8025 (tcp)" in note for note in kept.notes)
-    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    (applied,) = (step for step in plan.steps if isinstance(step, guarded.ApplyFirewall))
     assert firewall.left_alone(applied.conf) == ((22, "tcp"), vpn)
     assert "51820, 443 (udp)" in applied.text
 
@@ -204,7 +204,7 @@ def test_containers_whose_ports_will_be_closed_are_noted(ufw: tuple[str, ...] | 
     """With ufw as well, which does not restrict them; a port that it opens to everybody stays open."""
     busy = replace(BARE, ufw_rules=ufw, foreign_ports=frozenset({(8099, "tcp"), (5432, "tcp"), (80, "tcp")}))
     plan = make_plan(REQUEST, busy, server="shop")
-    (applied,) = (step for step in plan.steps if isinstance(step, steps.ApplyFirewall))
+    (applied,) = (step for step in plan.steps if isinstance(step, guarded.ApplyFirewall))
     assert ((8099, "tcp") in firewall.allowed(applied.conf)) is bool(ufw)
     (note,) = plan.notes
     assert note.startswith(f"containers publish ports on {'5432' if ufw else '5432, 8099'} (tcp), which")
@@ -305,9 +305,9 @@ def test_other_servers_are_let_through_ufw_once() -> None:
     other = firewall.firewall_conf(READY.firewall.conf, WEB, owner="ufw", peers=[("10.0.0.9", "blog")])
     with_ufw = replace(READY, ufw_rules=(), firewall=replace(READY.firewall, conf=other))
     made = make_plan(request, with_ufw, server="shop").steps
-    assert steps.AllowPeersInUfw(("10.0.0.2",)) in made
-    applied = next(step for step in made if isinstance(step, steps.ApplyFirewall))
+    assert guarded.AllowPeersInUfw(("10.0.0.2",)) in made
+    applied = next(step for step in made if isinstance(step, guarded.ApplyFirewall))
     assert firewall.peers(applied.conf) == (("10.0.0.2", "shop"), ("10.0.0.9", "blog"))
     rules = tuple(f"ufw allow from 10.0.0.2 to any port {port} proto {kind}" for port, kind in SWARM)
     made = make_plan(request, replace(with_ufw, ufw_rules=rules), server="shop").steps
-    assert not any(isinstance(step, steps.AllowPeersInUfw) for step in made)
+    assert not any(isinstance(step, guarded.AllowPeersInUfw) for step in made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.dataclass import dataclass
-from ftl.server.setup.plan.steps.base import SetupStep, encoded
+from ftl.server.setup.plan.steps import SetupStep, words
 from ftl.server.setup.ports import SWARM, Port, format_ports
 
 GUARD_SECONDS = 45
@@ -36,10 +36,6 @@ class AllowPeersInUfw(SetupStep):
     @property
     def text(self) -> str:
         return f"allow {format_ports(SWARM)} from {', '.join(self.peers)} in ufw"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return self.peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class ApplyFirewall(SetupStep):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return (str(GUARD_SECONDS), encoded(self.conf), encoded(self.script), encoded(self.unit))
+        return (str(GUARD_SECONDS), *(words(each)[0] for each in (self.conf, self.script, self.unit)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +78,13 @@ class HardenSsh(SetupStep):
     """Disable root login and password authentication."""
 
     kind = "harden_ssh"
+    sentence = "disable root login and password authentication"
     guarded = True
     settings: bytes
 
     @property
-    def text(self) -> str:
-        return "disable root login and password authentication"
-
-    @property
     def arguments(self) -> tuple[str, ...]:
-        return (str(GUARD_SECONDS), encoded(self.settings))
+        return (str(GUARD_SECONDS), *words(self.settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +92,7 @@ class KeepChange(SetupStep):
     """Keep the change of a guarded step."""
 
     kind = "keep"
-
-    @property
-    def text(self) -> str:
-        return "keep the change"
+    sentence = "keep the change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +100,4 @@ class RevertChange(SetupStep):
     """Revert the change of a guarded step."""
 
     kind = "revert"
-
-    @property
-    def text(self) -> str:
-        return "revert the change"
+    sentence = "revert the change"
