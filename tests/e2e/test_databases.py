@@ -155,7 +155,32 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert redis(app, "GET", "colour") == "blue"
-    app.run("remove", "--volumes", "--yes").ok()
+
+    # Without the jobs that made them, and without anything of the project.
+    kept = app.run("remove", "--volumes", "--yes", "--json").ok().result["kept"]
+    assert kept["backups"] == [
+        {
+            "path": f"/var/backups/ftl/{app.name}",
+            "files": 2,
+            "bytes": sum(one["bytes"] for one in stored),
+        }
+    ]
+    assert app.run("backup", "--list", "--json").ok().result["backups"] == stored
+    del app.config["backups"]
+    app.deploy().ok()
+    assert app.run("jobs", "--json").ok().result["jobs"] == []
+    events = app.run("restore", "db", "--from-server", "latest", "--yes", "--json").ok()
+    assert psql(app, "SELECT count(*) FROM orders") == "50000", events
+    app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
+    assert redis(app, "GET", "colour") == "blue"
+    gone = app.run("remove", "--volumes", "--backups", "--yes", "--json").ok().result
+    assert (gone["removed"]["backups"], gone["kept"]) == (
+        kept["backups"],
+        {"volumes": [], "backups": []},
+    )
+    assert app.name not in server.run("ls", "/var/backups/ftl").stdout.decode().split()
+    nothing = app.run("remove", "--backups", "--yes")
+    assert (nothing.exit_code, "there is nothing of" in nothing.stderr) == (2, True), nothing
 
 
 def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:

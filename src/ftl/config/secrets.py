@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.common.references import split
 from ftl.config.models.field_types import ListOf, Nested, key
 from ftl.config.models.secret import Secret
@@ -14,14 +17,16 @@ from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.secret_values import SecretError, fetch_secrets
 from ftl.config.read.short_forms import SHORT_FORMS, secrets_of_project
-from ftl.config.variables.env_file import Variable
-from ftl.config.variables.interpolation import MASK
+from ftl.config.values.scalars import InvalidValue, local_path
+from ftl.config.variables.env_file import Variable, parse_env_file
+from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
+from ftl.config.yaml.marks import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from ftl.config.variables.sources import Variables
@@ -90,3 +95,42 @@ class ProjectSecrets:
                         names |= {*preset.required, *preset.optional}
                         user = preset.name if node is item else user
                     yield from ((used, user) for used in names & self.declared.keys())
+                if isinstance(item, MappingNode) and isinstance(name, ScalarNode):
+                    yield from ((used, name.text) for used in self._in_env_files(item))
+
+    def _in_env_files(self, service: MappingNode) -> set[str]:
+        """Secrets that the env files of a service use; what is wrong with the files is reported when they are read."""
+        files = service.get("env_file")
+        asked = _Asked(self._variables, self.declared)
+        before: dict[str, Variable] = {}
+        for file in scalars(files) if files is not None else ():
+            with suppress(InterpolationError, InvalidValue, OSError):
+                path = local_path(interpolate(file.text, self._variables.get).text)
+                text = read_small_text(self._folder / path)
+                before |= parse_env_file(SourceFile(path, text, confidential=True), asked, before=before)[0]
+        return asked.secrets
+
+
+class _Asked(Mapping[str, str]):
+    """Variables with a placeholder for each secret.
+
+    Attributes:
+        secrets: Those whose values were asked for.
+    """
+
+    def __init__(self, variables: Variables, declared: Collection[str]) -> None:
+        self.secrets: set[str] = set()
+        self._variables = variables
+        self._declared = declared
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._declared:
+            self.secrets.add(name)
+            return MASK
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._variables, *self._declared})
+
+    def __len__(self) -> int:
+        return len({*self._variables, *self._declared})

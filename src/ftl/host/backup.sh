@@ -27,7 +27,29 @@ redis-cli) suffix=.rdb ;;
 *) suffix=.sql ;;
 esac
 file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
-sh -c "$dump" sh "$tool" "$name" >"$file.partial" || fail "$tool failed with status $?"
+sh -c "$dump" sh "$tool" "$name" >"$file.partial" &
+dumping=$!
+# Says how far it is, and ends it where it stands still for an hour, as one that waits for a lock does.
+watch() {
+    size=0 quiet=0
+    while sleep 10 >/dev/null 2>&1; do
+        now=$(wc -c <"$file.partial")
+        if [ "$now" != "$size" ]; then
+            echo "$file: $now bytes so far"
+            size=$now quiet=0
+        elif [ "$((quiet += 10))" -ge 3600 ]; then
+            echo "$tool has written nothing for an hour" >&2
+            kill "$dumping"
+            exit
+        fi
+    done
+}
+watch &
+watching=$!
+wait "$dumping"
+status=$?
+kill "$watching" 2>/dev/null
+[ "$status" = 0 ] || fail "$tool failed with status $status"
 [ -s "$file.partial" ] || fail "$tool wrote nothing"
 case $tool in
 pg_dump) pg_restore --list "$file.partial" >/dev/null || fail 'pg_restore cannot read the dump' ;;

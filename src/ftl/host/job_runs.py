@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.engine.api import Engine
 
 RUNS = 10
@@ -18,6 +21,9 @@ RUNS = 10
 STORE = "ftl-state"
 FOLDER = "/ftl"
 """Container of the release records and their folder in it (`ftl.releases.store`)."""
+
+
+SUFFIX = ".runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class JobRun:
 
 async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
     """The last runs of a job, also of containers that are gone; newest first. One API call."""
-    name = f"{job}.runs"
+    name = f"{job}{SUFFIX}"
     files = await engine.get_archive(STORE, f"{FOLDER}/{project}/{name}") or {}
     runs = []
     for line in files.get(name, b"").decode("utf-8", "replace").splitlines():
@@ -59,6 +65,12 @@ async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
             started, finished, code, oom = line.split()
             runs.append(JobRun.of(started, finished, int(code), oom == "true"))
     return runs
+
+
+async def forget_runs(engine: Engine, project: str, jobs: Sequence[str]) -> None:
+    """Forget the runs of jobs. Empty files say so: the engine's archive calls cannot remove one."""
+    files = {f"{project}/{job}{SUFFIX}": b"" for job in jobs}
+    await engine.put_archive(STORE, FOLDER, tar_archive(files, mode=0o600, folder_mode=0o700))
 
 
 def moment_of(timestamp: str) -> datetime:

@@ -45,6 +45,7 @@ ROOT = "/ftl"
 _HOLD = "hold.json"
 _NOTIFY = "notify"
 _SUMMARY = "history.jsonl"
+_RUNS = ".runs"
 
 SUMMARIES = 200
 """Old releases that are kept as a line each."""
@@ -78,6 +79,7 @@ class History:
         watches: Release -> its watch, of those that have or had one.
         notify: Where the server sends messages by itself, as `ftl.host`'s notify.sh reads it; secret.
         preview: Set where the project is a preview.
+        jobs: Those whose runs are stored (`ftl.host.job_runs`).
     """
 
     records: tuple[ReleaseRecord, ...] = ()
@@ -86,6 +88,7 @@ class History:
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
     notify: bytes = field(default=b"", repr=False)
     preview: Preview | None = None
+    jobs: tuple[str, ...] = ()
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -104,6 +107,9 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
         watches,
         files.get(f"{project}/{_NOTIFY}", b""),
         parse_preview(files.get(f"{project}/{preview.FILE}", b"")),
+        tuple(
+            sorted(PurePosixPath(name).stem for name, data in files.items() if data and name.endswith(_RUNS))
+        ),
     )
 
 

@@ -101,15 +101,25 @@ def test_settings_of_users_are_applied(testbed: EngineTestbed) -> None:
     run(work())
 
 
-def test_files_are_in_the_container_before_it_starts(testbed: EngineTestbed) -> None:
-    """With their owner and permissions, also below folders that the image does not have."""
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"HostConfig.ReadonlyRootfs": True},
+        {"HostConfig.Tmpfs": {"/run": "size=1m"}},
+        {"HostConfig.Tmpfs": {"/run": "size=1m"}, "HostConfig.ReadonlyRootfs": True},
+    ],
+    ids=["writable", "read-only", "tmpfs", "read-only-tmpfs"],
+)
+def test_files_are_in_the_container_before_it_starts(testbed: EngineTestbed, more: dict[str, object]) -> None:
+    """With their owner and permissions, also below folders that the image does not have, or that a tmpfs hides."""
     file = ContainerFile("/run/secrets/key", "hunter2\n", 0o400, 1234, 1234)
     script = "busybox ls -ln /run/secrets/key; busybox cat /run/secrets/key; busybox ls -ld /run/secrets"
 
     async def work() -> None:
         async with testbed.engine() as engine:
             name = await testbed.started(
-                engine, "files", "sh", "-c", script, files=(file,), settings={"User": "1234:1234"}
+                engine, "files", "sh", "-c", script, files=(file,), settings={"User": "1234:1234", **more}
             )
             assert await engine.wait(name) == 0
             first, content, folder = [line.text async for line in engine.logs(name)]

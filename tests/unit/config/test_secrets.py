@@ -45,6 +45,23 @@ def test_a_secret_comes_from_a_command_a_file_or_a_variable(folder: Path, loaded
     assert "of" not in str(dump(made, show_secrets=False)["services"][0]["env"])
 
 
+def test_a_secret_may_be_used_in_an_env_file_alone(folder: Path, loaded: Load) -> None:
+    """By an expression, or by its name on a line; one that only a comment or a single quote names is not fetched."""
+    (folder / "a.env").write_text("URL=x://${A}\nB\n# ${C}\nLITERAL='${C}'\nD=${NONE:-${D}}\n")
+    (folder / "b.env").write_text('BOTH="${URL}?${A}"\n')
+    lines = "".join(f"  {name}: {{env: V_{name}}}\n" for name in "ABC")
+    text = project(lines, "    env_file: ['${WHERE}.env', b.env]\n")
+    made = loaded(text, WHERE="a", V_A="1", V_B="2", D="4")
+    assert made.secret_values == {"A": "1", "B": "2"}
+    assert dict(made.services[0].env) == {
+        "URL": "x://1",
+        "B": "2",
+        "LITERAL": "${C}",
+        "D": "4",
+        "BOTH": "x://1?1",
+    }
+
+
 def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
     """A vault that is down must not stop what does not need it."""
     made = loaded(project("  A: {command: [/nowhere]}\n", ""))
@@ -142,6 +159,20 @@ def test_what_only_looks_like_a_shell_is_passed_on(loaded: Load) -> None:
             )
         )
         assert made.secret_values["A"] in ("a | b;", "a | b;x&y=1", "| ;")
+
+
+def test_a_command_that_fails_does_not_print_another_secret(refused: Refuse) -> None:
+    """Values that were fetched with it, credentials of the environment and tokens of the usual forms are masked."""
+    words = "fetched-value and login-value and ghp_0123456789abcdefghijABCD and short denied"
+    lines = (
+        "  A: {command: [echo, fetched-value]}\n"
+        "  C: {env: SHORT}\n"
+        f"  B: {{command: [sh, -c, 'echo \"{words}\" >&2; exit 1']}}\n"
+    )
+    text = project(lines, "    secrets: [A, B, C]\n")
+    (problem,) = refused(text, PATH="/usr/bin:/bin", VAULT_TOKEN="login-value", SHORT="short")
+    masks = " and ".join(["********"] * 3)
+    assert problem.message == f"the secret B: the command failed: {masks} and short denied"
 
 
 def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,12 @@ class Server:
         self.backups.mkdir()
         (home / "bin").mkdir()
         for name, text in {"pg_dump": DUMP, "pg_restore": LIST}.items():
-            (home / "bin" / name).write_text(text)
-            (home / "bin" / name).chmod(0o755)
+            self.add(name, text)
+
+    def add(self, name: str, text: str) -> None:
+        """Add a program."""
+        (self.home / "bin" / name).write_text(text)
+        (self.home / "bin" / name).chmod(0o755)
 
     def run(self, fault: str = "") -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
@@ -99,3 +104,35 @@ def test_only_the_newest_backups_of_the_dependency_stay(server: Server) -> None:
     assert server.run().returncode == 0
     (new,) = (name for name in server.files if name.startswith("db-2") and not name.startswith("db-2025"))
     assert server.files == sorted([*others, "db-20250103-031500.dump", new])
+
+
+SLOW = """#!/bin/sh
+[ -z "${STILL-}" ] || exec %s 60
+echo PGDMP
+%s 0.4
+echo more
+"""
+
+
+@pytest.fixture
+def hours(server: Server) -> Server:
+    """A server where ten seconds take a few milliseconds, and a tool that is slow."""
+    sleep = shutil.which("sleep")
+    server.add("sleep", f"#!/bin/sh\nexec {sleep} 0.01\n")
+    server.add("pg_dump", SLOW % (sleep, sleep))
+    return server
+
+
+def test_a_backup_says_how_far_it_is(hours: Server) -> None:
+    """Its log has a line whenever it grew."""
+    done = hours.run()
+    (name,) = hours.files
+    assert done.returncode == 0, done
+    assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
+
+
+def test_a_backup_that_stands_still_ends(hours: Server) -> None:
+    """After an hour, and nothing of it stays."""
+    done = hours.run("STILL")
+    assert (done.returncode, hours.files) == (1, [])
+    assert "pg_dump has written nothing for an hour\n" in done.stderr

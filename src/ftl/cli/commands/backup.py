@@ -15,10 +15,10 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.models.project import Dependency
+    from ftl.config.models.project import Dependency, Project
     from ftl.events import Emit
+    from ftl.host.backup_folders import StoredBackup
     from ftl.operations.databases.backup import Backup
-    from ftl.operations.databases.stored import StoredBackup
 
 
 @click.command()
@@ -38,7 +38,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     if name is not None:
         _known(project.dependencies, name)
     if lists:
-        _list(options, project.name, name, address)
+        _list(options, project, name, address)
         return
     if name is None:
         raise UsageError("name the dependency to back up", hint="`ftl backup --list` lists scheduled backups")
@@ -63,12 +63,12 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         put(f"{result.file}: {size(result.bytes)} of {name}, whole ({duration(result.seconds)})")
 
 
-def _list(options: Options, project: str, name: str | None, address: Address) -> None:
+def _list(options: Options, project: Project, name: str | None, address: Address) -> None:
     async def work(_: Emit) -> tuple[StoredBackup, ...]:
         from ftl.host.session import open_session
         from ftl.operations.databases.stored import stored_backups
 
-        async with open_session(address.machine(project=project)) as session:
+        async with open_session(address.machine(project=project.name)) as session:
             return await stored_backups(session, project, name)
 
     backups = run(

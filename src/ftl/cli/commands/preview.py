@@ -193,7 +193,13 @@ def down(
         from ftl.operations.changes.remove import remove
 
         return await remove(
-            request, machines, volumes=True, emit=emit, confirm=confirm, preview=(of, preview)
+            request,
+            machines,
+            volumes=True,
+            backups=True,
+            emit=emit,
+            confirm=confirm,
+            preview=(of, preview),
         )
 
     def fields(result: Removal) -> Fields:

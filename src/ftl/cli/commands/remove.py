@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.events import Emit
+    from ftl.host.backup_folders import StoredFolder
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import Belongings, Removal
     from ftl.ssh.machine import Machine
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--volumes", is_flag=True, help="Remove the named volumes with their data, too.")
+@click.option("--backups", is_flag=True, help="Remove the scheduled backups on the server, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @changes_project
-def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
+def command(change: ChangeCall, volumes: bool, backups: bool, yes: bool) -> None:
     """Remove the project from its server.
 
     Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of
-    databases stay, unless --volumes is given: then the project's name has to be typed. The proxy and other projects
-    are not touched.
+    databases stay, unless --volumes is given, and so do scheduled backups without --backups: with either, the
+    project's name has to be typed. The proxy and other projects are not touched.
     """
 
     async def confirm(belongings: Belongings) -> None:
@@ -38,12 +40,14 @@ def command(change: ChangeCall, volumes: bool, yes: bool) -> None:
     async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
         from ftl.operations.changes.remove import remove
 
-        return await remove(request, machines, volumes=volumes, emit=emit, confirm=confirm)
+        return await remove(request, machines, volumes=volumes, backups=backups, emit=emit, confirm=confirm)
 
     def show(result: Removal) -> None:
         put(f"{change.target.project} was removed from {result.plan.server}")
         if result.belongings.kept_volumes:
             put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
+        for stored in result.belongings.kept_backups:
+            put(f"its scheduled backups stay: {_described(stored)}; `ftl remove --backups` removes them")
 
     change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
 
@@ -58,10 +62,12 @@ async def _confirm(project: str, belongings: Belongings) -> None:
     from ftl.ui.prompt import ask
 
     names = [*belongings.containers, *(f"{name} with its data" for name in belongings.volumes)]
+    names += [f"the scheduled backups in {_described(stored)}" for stored in belongings.backups]
     rest = "images and the env in release records"
     what = f"this removes {', '.join(names) or ', '.join(belongings.networks) or rest}"
-    wanted = (project,) if belongings.volumes else ("y", "yes")
-    question = f"{what}. Type {project} to go on" if belongings.volumes else f"{what}. Go on? [y/N]"
+    loses_data = belongings.volumes or belongings.backups
+    wanted = (project,) if loses_data else ("y", "yes")
+    question = f"{what}. Type {project} to go on" if loses_data else f"{what}. Go on? [y/N]"
     answer = await ask(question)
     if answer is None:
         raise UsageError(
@@ -70,6 +76,21 @@ async def _confirm(project: str, belongings: Belongings) -> None:
         )
     if answer.strip().lower() not in wanted:
         raise Interrupted("nothing was removed")
+
+
+def _described(stored: StoredFolder) -> str:
+    from ftl.common.figures import count, size
+
+    size_text = size(sum(one.bytes for one in stored.backups))
+    return f"{stored.folder.path} ({count(len(stored.backups), 'file')}, {size_text})"
+
+
+def _folder_fields(stored: StoredFolder) -> Fields:
+    return {
+        "path": stored.folder.path,
+        "files": len(stored.backups),
+        "bytes": sum(one.bytes for one in stored.backups),
+    }
 
 
 def removal_fields(result: Removal) -> Fields:
@@ -82,5 +103,10 @@ def removal_fields(result: Removal) -> Fields:
             "networks": list(belongings.networks),
             "volumes": list(belongings.volumes),
             "routes": list(belongings.routes),
+            "backups": [_folder_fields(stored) for stored in belongings.backups],
+        },
+        "kept": {
+            "volumes": list(belongings.kept_volumes),
+            "backups": [_folder_fields(stored) for stored in belongings.kept_backups],
         },
     }

@@ -37,10 +37,6 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
 
 def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
     """Files can be seen, labels are not FTL's, and no soft limit is above its hard limit."""
-    if item.files and item.read_only:
-        hint = "remove read_only, or pass the values as variables"
-        message = "files cannot be written into a container that is read_only"
-        checks.report(checks.mark(*path, "files"), message, hint)
     _files_below_mounts(checks, item, path)
     for name in item.labels:
         if name.startswith("ftl."):
@@ -55,10 +51,11 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
 
 
 def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
-    """No file is written below a tmpfs or a volume.
+    """No file is written below a volume, and one below a tmpfs or in a container that is read only has a folder.
 
-    A tmpfs is mounted at the start, over the file. A volume is mounted already while the file is written
-    (measured: Docker 20.10): the release that still runs would see it, and it would outlive its release.
+    A volume is mounted already while the file is written (measured: Docker 20.10): the release that still runs would
+    see it, and it would outlive its release. A tmpfs is mounted at the start, over the file, and the engine writes
+    nothing into a container that is read only: there the file's folder is a mount (`ftl.engine.calls.body`).
     """
     mounts = {_as_folder(parse_tmpfs(text)[0]): ("tmpfs", index) for index, text in enumerate(item.tmpfs)}
     mounts |= {
@@ -66,18 +63,26 @@ def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPat
     }
     for index, file in enumerate(item.files):
         mark = checks.mark(*path, "files", index, "path")
-        above = [target for target in mounts if _as_folder(posixpath.normpath(file.path)).startswith(target)]
-        if not above:
-            continue
-        target = max(above, key=len)
-        place = checks.mark(*path, *mounts[target]).seen_from(mark)
-        if mounts[target][0] == "tmpfs":
-            message = f"the file {file.path} would be hidden by the tmpfs at {place}"
-        else:
+        full = posixpath.normpath(file.path)
+        above = [target for target in mounts if _as_folder(full).startswith(target)]
+        target = max(above, key=len, default="")
+        kind = mounts[target][0] if target else "read_only" if item.read_only else ""
+        place = checks.mark(*path, *(mounts[target] if target else ("read_only",))).seen_from(mark)
+        folder = posixpath.dirname(full)
+        if kind == "volumes":
             message = (
                 f"the file {file.path} would be written into the volume at {place}, and outlive its release"
             )
-        checks.report(mark, message, f"write it to a path outside of {target.rstrip('/') or '/'}")
+            checks.report(mark, message, f"write it to a path outside of {target.rstrip('/') or '/'}")
+        elif kind and (folder.count("/") < 2 or _as_folder(folder) == target):
+            message = (
+                f"the file {file.path} would be hidden by the tmpfs at {place}"
+                if kind == "tmpfs"
+                else f"the file {file.path} cannot be written into a container that is read_only"
+            )
+            below = "/run/secrets" if target in ("", "/", "/run/") else f"{target}ftl"
+            hint = f"its folder has to be a mount of its own: write it to {below}/{posixpath.basename(full)}"
+            checks.report(mark, message, hint)
 
 
 def _as_folder(path: str) -> str:

@@ -10,6 +10,12 @@ from ftl.config.models.section import Section
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
 
+DEFAULT_FOLDER = "/var/backups/ftl"
+"""Folder of the backups of all projects on a server, unless ftl.yaml names another."""
+
+JOB_PREFIX = "backup."
+"""Beginning of the names of the jobs that make backups; no job of ftl.yaml has a dot."""
+
 
 def _folder(text: str) -> str:
     """An absolute path on the server; the engine takes no colon in it.
@@ -40,10 +46,10 @@ class ScheduledBackup(Section):
     )
     keep: int = key(field_types.COUNT, "Number of backups that stay; older ones are removed.", 7)
     path: str = key(
-        SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", "/var/backups/ftl"
+        SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", DEFAULT_FOLDER
     )
 
     @property
     def job(self) -> str:
-        """Name of the job that makes it; no job of ftl.yaml has a dot."""
-        return f"backup.{self.dependency}"
+        """Name of the job that makes it."""
+        return f"{JOB_PREFIX}{self.dependency}"

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_text
 from ftl.common.json_fields import parse_json
 from ftl.config.variables.env_file import parse_env_file
+from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.marks import SourceFile
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ftl.child import Completed
@@ -28,6 +29,22 @@ _NAMES = "{names}"
 _MAX_OUTPUT = 4 << 20
 _FOR_SHELL = re.compile(r"(\|\|?|&&?)|([0-9]?[<>]+).*|.*(;)|(\$\().*|(`).*", re.DOTALL)
 """Words, outside of quotes, of a command that was written for a shell; each with its operator as the only group."""
+
+
+_SHORTEST = 6
+"""Shorter values are left in the words of a command that failed: they would be parts of other words."""
+
+_CREDENTIAL = re.compile(
+    r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|SESSION", re.I
+)
+"""Names of variables that a command may log in with."""
+
+_TOKEN = re.compile(
+    r"\b(?:gh[oprsu]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}|[rs]k_(?:live|test)_\w{10,}"
+    r"|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}(?:\.[\w-]+)+|hv[brs]\.[\w-]{16,}|ops_\w{20,}|dp\.\w{2,6}\.[\w.-]{16,}"
+    r"|AGE-SECRET-KEY-1\w+)"
+)
+"""Tokens of GitHub, GitLab, Slack, Stripe, AWS, Vault, 1Password, Doppler and age, and JSON web tokens."""
 
 
 class SecretError(Exception):
@@ -70,7 +87,19 @@ def fetch_secrets(
             values[secret.name] = _value(secret, text, many=many)
         except SecretError as error:
             values[secret.name] = error
+    credentials = [value for name, value in variables.items() if _CREDENTIAL.search(name)]
+    _mask(values.values(), credentials)
     return values
+
+
+def _mask(values: Collection[str | SecretError], credentials: Sequence[str]) -> None:
+    """Mask secrets in the words of commands that failed: values that others printed, credentials, and tokens."""
+    known = {value for value in (*values, *credentials) if isinstance(value, str) and len(value) >= _SHORTEST}
+    for error in values:
+        if isinstance(error, SecretError):
+            for value in sorted(known, key=len, reverse=True):
+                error.message = error.message.replace(value, MASK)
+            error.message = _TOKEN.sub(MASK, error.message)
 
 
 @dataclass(slots=True, eq=False)

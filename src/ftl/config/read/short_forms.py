@@ -33,6 +33,8 @@ from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import KeyPath, Mark
 
@@ -185,11 +187,11 @@ def _env_files(reader: Reader, files: Node) -> dict[str, Variable]:
             name = reader.interpolator.read(file, "env_file")
         except AlreadyReported:
             continue
-        variables |= _env_file(reader, name.text, name.mark)
+        variables |= _env_file(reader, name.text, name.mark, variables)
     return variables
 
 
-def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, Variable]:
+def _env_file(reader: Reader, name: str, mark: Mark, before: Mapping[str, Variable]) -> dict[str, Variable]:
     try:
         path = reader.folder / local_path(name)
         source = SourceFile(display_path(path), read_small_text(path), confidential=True)
@@ -200,7 +202,7 @@ def _env_file(reader: Reader, name: str, mark: Mark) -> dict[str, Variable]:
     except OSError as error:
         reader.report(mark, f"env_file: {quoted(name)} cannot be read: {error.strerror}")
     else:
-        variables, problems = parse_env_file(source, reader.interpolator.variables)
+        variables, problems = parse_env_file(source, reader.interpolator.variables, before=before)
         reader.interpolator.problems.extend(problems)
         return variables
     return {}

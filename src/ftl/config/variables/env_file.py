@@ -2,7 +2,8 @@ r"""Parser of `.env` and env files, with the rules of Compose.
 
 A statement is `NAME=VALUE` or `NAME: VALUE`, with `export` before it if the file is also sourced by a shell, or a NAME
 alone, which takes its value from the environment. In double quotes and without quotes, `${...}` is interpolated
-(`interpolation` has the grammar) from the environment and from the lines above; the environment wins. Double quotes
+(`interpolation` has the grammar) from the environment, from the lines above, and from the files before this one; an
+earlier one of these wins. Double quotes
 also have the escapes of Compose: `\$` is a dollar sign. Single quotes keep everything as it is, backslashes too; only
 `\'` is a quote. Quoted values may have several lines. Unquoted ones end at white space followed by `#`.
 (compose-go, dotenv/parser.go; bash agrees but for `$NAME` without braces, which is ordinary text here, and for `\'`.)
@@ -58,24 +59,33 @@ class Variable:
 
 
 def parse_env_file(
-    source: SourceFile, environment: Mapping[str, str], *, overridden: Collection[str] = ()
+    source: SourceFile,
+    environment: Mapping[str, str],
+    *,
+    overridden: Collection[str] = (),
+    before: Mapping[str, Variable] | None = None,
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
     The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone. Values of
-    `overridden` names are not used, so nothing in them has to be set.
+    `overridden` names are not used, so nothing in them has to be set. `before` has the variables of files that are
+    read before it, for its `${...}`, too.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.
     """
-    parser = _Parser(source, environment, overridden)
+    parser = _Parser(source, environment, overridden, before or {})
     parser.parse()
     return parser.variables, parser.problems
 
 
 class _Parser:
     def __init__(
-        self, source: SourceFile, environment: Mapping[str, str], overridden: Collection[str]
+        self,
+        source: SourceFile,
+        environment: Mapping[str, str],
+        overridden: Collection[str],
+        before: Mapping[str, Variable],
     ) -> None:
         self.variables: dict[str, Variable] = {}
         self.problems: list[Problem] = []
@@ -83,6 +93,7 @@ class _Parser:
         self._text = source.text.replace("\r\n", "\n").replace("\r", "\n")
         self._environment = environment
         self._overridden = overridden
+        self._before = before
         self._line, self._line_start = 1, 0
 
     def parse(self) -> None:
@@ -117,7 +128,7 @@ class _Parser:
         return end
 
     def _lookup(self, name: str) -> str | None:
-        earlier = self.variables.get(name)
+        earlier = self.variables.get(name) or self._before.get(name)
         return self._environment.get(name, earlier.value if earlier else None)
 
     def _value(self, start: int) -> tuple[str | None, int]:

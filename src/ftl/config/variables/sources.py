@@ -85,24 +85,28 @@ def read_variables(
 ) -> Variables:
     """Read the variables for an ftl.yaml in `folder`, and for its builds on this machine.
 
-    The environment wins over the files, which may be missing; a later file wins over an earlier.
+    The environment wins over the files, which may be missing; a later file wins over an earlier, and has its
+    values for `${...}`.
     """
-    sources: list[Source] = [{name: Variable(value) for name, value in environment.items()}]
+    sources: list[Source] = []
+    before: dict[str, Variable] = {}
     problems: list[Problem] = []
-    missing = 0
-    for name in reversed(files):
+    for name in files:
         try:
-            source, more = _read(folder / name, environment)
+            source, more = _read(folder / name, environment, before)
         except FileNotFoundError:
-            missing += 1
             continue
-        sources.append(source)
+        sources.insert(0, source)
+        before |= source
         problems += more
-    copy_example = missing == len(files) and (folder / EXAMPLE_FILE).is_file()
-    return Variables(*sources, problems=problems, how_to_set=_COPY_EXAMPLE if copy_example else _SET_IT)
+    copy_example = not sources and (folder / EXAMPLE_FILE).is_file()
+    given = {name: Variable(value) for name, value in environment.items()}
+    return Variables(
+        given, *sources, problems=problems, how_to_set=_COPY_EXAMPLE if copy_example else _SET_IT
+    )
 
 
-def _read(path: Path, environment: Mapping[str, str]) -> tuple[Source, list[Problem]]:
+def _read(path: Path, environment: Mapping[str, str], before: Source) -> tuple[Source, list[Problem]]:
     file = SourceFile(display_path(path), confidential=True)
     try:
         file = SourceFile(file.name, read_small_text(path), confidential=True)
@@ -110,4 +114,4 @@ def _read(path: Path, environment: Mapping[str, str]) -> tuple[Source, list[Prob
         raise
     except OSError as error:
         return {}, [Mark(file).problem(f"{file.name} cannot be read: {error.strerror}")]
-    return parse_env_file(file, environment, overridden=environment)
+    return parse_env_file(file, environment, overridden=environment, before=before)

@@ -74,6 +74,7 @@ async def look(
         watches=history.result().watches,
         notify=history.result().notify,
         preview=history.result().preview,
+        jobs=history.result().jobs,
     )
     policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
     return replace(observed, policies=policies)

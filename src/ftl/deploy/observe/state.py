@@ -72,6 +72,7 @@ class Observed:
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
         preview: Set where the project is a preview.
+        jobs: Jobs whose runs are stored.
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
@@ -93,6 +94,7 @@ class Observed:
     hold: Hold | None = None
     audit: tuple[AuditEntry, ...] = ()
     preview: Preview | None = None
+    jobs: tuple[str, ...] = ()
     unsettled: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)

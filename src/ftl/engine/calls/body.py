@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+import posixpath
 import tarfile
 from typing import TYPE_CHECKING
+
+from ftl.common.json_fields import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +99,10 @@ def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
 def _host(spec: ContainerSpec, log_driver: str) -> Body:
     host: Body = {
         "RestartPolicy": restart_policy(spec.restart),
-        "Mounts": [_volume(mount) for mount in spec.mounts if not _is_path(mount)],
+        "Mounts": [
+            *(_volume(mount) for mount in spec.mounts if not _is_path(mount)),
+            *({"Type": "volume", "Target": folder} for folder in file_folders(spec) if folder != "/"),
+        ],
         # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
         # as a mount it would be refused.
         "Binds": [_bind(mount) for mount in spec.mounts if _is_path(mount)],
@@ -130,13 +136,29 @@ def restart_policy(policy: str) -> Body:
     return {"Name": name, "MaximumRetryCount": int(count)} if count else {"Name": name}
 
 
-def file_archive(files: Iterable[ContainerFile]) -> bytes:
-    """Archive of files without folders: the engine creates those that the container lacks."""
+def file_folders(spec: ContainerSpec) -> dict[str, list[ContainerFile]]:
+    """The files of a container by the folder that they are unpacked in: mostly `/`.
+
+    A tmpfs is mounted over what was written before the start, and the engine writes nothing into a container that is
+    read only. There the folder of a file gets a volume of its own, which goes with the container: the engine mounts it
+    within the tmpfs, and writes to it while nothing runs (tried on 20.10).
+    """
+    tmpfs = [f"{path.rstrip('/')}/" for path in as_object(spec.settings.get("HostConfig.Tmpfs"))]
+    folders: dict[str, list[ContainerFile]] = {}
+    for file in spec.files:
+        path = posixpath.normpath(file.path)
+        is_hidden = spec.settings.get("HostConfig.ReadonlyRootfs") or path.startswith(tuple(tmpfs))
+        folders.setdefault(posixpath.dirname(path) if is_hidden else "/", []).append(file)
+    return folders
+
+
+def file_archive(files: Iterable[ContainerFile], folder: str = "/") -> bytes:
+    """Archive of files below a folder, without folders: the engine creates what is missing."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for file in files:
             content = file.content.encode(errors="surrogateescape")
-            info = tarfile.TarInfo(file.path.lstrip("/"))
+            info = tarfile.TarInfo(posixpath.relpath(file.path, folder))
             info.size, info.mode, info.uid, info.gid = len(content), file.mode, file.user, file.group
             tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()

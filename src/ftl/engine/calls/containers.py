@@ -60,8 +60,8 @@ class ContainerCalls(NetworkCalls):
         try:
             for network, aliases in body.further_networks(spec):
                 await self.connect(network, created, aliases)
-            if spec.files:
-                await self.put_archive(created, "/", body.file_archive(spec.files))
+            for folder, files in body.file_folders(spec).items():
+                await self.put_archive(created, folder, body.file_archive(files, folder))
         except BaseException:
             await self.remove(created, force=True)
             raise

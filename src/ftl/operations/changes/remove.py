@@ -15,13 +15,14 @@ from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
-from ftl.deploy.plan.steps.jobs import WriteCrontab
+from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups, WriteCrontab
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
 from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.engine import labels
-from ftl.errors import UsageError
+from ftl.errors import FtlError, UsageError
+from ftl.host.backup_folders import stored_folders
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.prune import images_here
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Track
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
+    from ftl.host.backup_folders import StoredFolder
+    from ftl.host.fleet import Fleet
     from ftl.operations.changes.change import ChangeRequest
     from ftl.ssh.machine import Machine
 
@@ -42,6 +45,8 @@ class Belongings:
 
     Attributes:
         kept_volumes: Volumes that stay, since it was not asked to remove them.
+        backups: Folders with scheduled backups.
+        kept_backups: Those that stay, likewise.
     """
 
     containers: tuple[str, ...] = ()
@@ -49,6 +54,8 @@ class Belongings:
     volumes: tuple[str, ...] = ()
     kept_volumes: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    backups: tuple[StoredFolder, ...] = ()
+    kept_backups: tuple[StoredFolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ async def remove(
     machines: Sequence[Machine],
     *,
     volumes: bool,
+    backups: bool,
     emit: Emit,
     confirm: Callable[[Belongings], Awaitable[None]],
     preview: tuple[str, str] | None = None,
@@ -74,6 +82,7 @@ async def remove(
         request: The project.
         machines: Its servers, not entered yet.
         volumes: Remove its named volumes, too.
+        backups: Remove its scheduled backups, too.
         emit: Receives progress events.
         confirm: Asks whether to go on; raises where it must not.
         preview: Identity of the preview that the project must be; where nothing is left of it, there is nothing to do.
@@ -86,13 +95,18 @@ async def remove(
         if preview is not None and not is_deployed(change.observed, preview):
             # Its time is over, and the server has removed it.
             return Removal(Plan(change.observed.server, request.project, "", ()), Belongings())
-        found = belongings(change.observed, volumes=volumes)
+        stored = await _stored(change.fleet, request, needed=backups)
+        going = stored if backups else ()
+        found = replace(
+            belongings(change.observed, volumes=volumes),
+            backups=going,
+            kept_backups=() if backups else stored,
+        )
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
-        if plan_remove(change.observed, volumes=volumes).empty:
+        if plan_remove(change.observed, backups=going, volumes=volumes).empty:
             raise UsageError(
-                f"there is nothing of {request.project} on {change.observed.server}"
-                + (f" but its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""),
-                hint="`--volumes` removes them with their data" if found.kept_volumes else None,
+                f"there is nothing of {request.project} on {change.observed.server}" + _but(found),
+                hint=_removes_it(found),
             )
         command = "remove" if preview is None else f"preview down {preview[1]}"
         here = await images_here(request.project)
@@ -105,7 +119,7 @@ async def remove(
             services=(),
         )
         applied = await change.run(
-            command, project, lambda server: plan_remove(server, here, volumes=volumes), emit=emit
+            command, project, lambda server: plan_remove(server, here, going, volumes=volumes), emit=emit
         )
     return Removal(applied.plan, found)
 
@@ -127,12 +141,15 @@ def belongings(observed: Observed, *, volumes: bool) -> Belongings:
     )
 
 
-def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool) -> Plan:
+def plan_remove(
+    observed: Observed, here: Sequence[Image] = (), backups: Sequence[StoredFolder] = (), *, volumes: bool
+) -> Plan:
     """Plan the removal of all that the project has. Pure.
 
     Args:
         observed: The server.
         here: The project's images on this machine.
+        backups: Folders of scheduled backups to remove.
         volumes: Remove its named volumes, too.
     """
     found = belongings(observed, volumes=volumes)
@@ -153,6 +170,8 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
     job_names = tuple(
         sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
     )
+    jobs_with_runs = tuple(sorted({*observed.jobs, *job_names}) if observed.jobs else ())
+    folders = tuple(each.folder for each in backups)
     ends_preview = observed.preview is not None and not found.kept_volumes
     stages: tuple[Stage, ...] = (
         Stage(
@@ -162,6 +181,8 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
         Stage("routes", ((RemoveSite(observed.project),) if proxied else (),)),
         Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
         Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),
+        # Their jobs make none any more, and the images that read them are still there.
+        Stage("backups", ((RemoveBackups(observed.project, folders),) if folders else (),)),
         Stage(
             "data",
             (
@@ -177,6 +198,7 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
             (
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
+                (ForgetRuns(observed.project, jobs_with_runs),) if jobs_with_runs else (),
                 (SetNotifications(observed.project, b""),) if observed.notify else (),
                 # What is deployed under this name later must not be removed at the preview's end, but volumes that
                 # stay must.
@@ -196,6 +218,35 @@ def plan_remove(observed: Observed, here: Sequence[Image] = (), *, volumes: bool
         tuple(_changes(observed)),
         stages,
     )
+
+
+async def _stored(fleet: Fleet, request: ChangeRequest, *, needed: bool) -> tuple[StoredFolder, ...]:
+    """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
+
+    Raises:
+        FtlError: That server does not answer, or has nothing that reads them, and they are needed.
+    """
+    try:
+        home = fleet.require(request.servers[0].host if request.servers else "")
+        return await stored_folders(home, request.project)
+    except FtlError:
+        if needed:
+            raise
+        return ()
+
+
+def _but(found: Belongings) -> str:
+    """What is left of a project that was removed."""
+    volumes = f"its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""
+    folders = ", ".join(each.folder.path for each in found.kept_backups)
+    left = [*filter(None, (volumes, f"the scheduled backups in {folders}" if folders else ""))]
+    return f" but {' and '.join(left)}" if left else ""
+
+
+def _removes_it(found: Belongings) -> str | None:
+    if found.kept_volumes:
+        return "`--volumes` removes them with their data"
+    return "`--backups` removes them" if found.kept_backups else None
 
 
 def _stop_timeouts(observed: Observed) -> dict[str, float]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ftl.common.figures import duration
+from ftl.common.figures import size as size_text
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
@@ -36,7 +38,13 @@ CHUNK = 256 * 1024
 PROGRESS_SECONDS = 0.5
 DETECT_SECONDS = 60.0
 END_SECONDS = 30.0
-_ERROR_BYTES = 8_000
+STALL_SECONDS = 3600.0
+"""Limit for a tool that writes nothing, and for a database that reads nothing.
+
+A lock of a client may be in the way, or an index of a large table.
+"""
+
+ERROR_BYTES = 8_000
 _STALE_SECONDS = 5.0
 
 STDOUT = "-"
@@ -214,12 +222,11 @@ async def _dump(
 ) -> Ends:
     """Write a dump to a file, as it comes."""
     process = await session.machine.start(docker_exec(session, container.id, "dump.sh", kind.tool))
-    assert process.stdout is not None
     errors = asyncio.create_task(read_errors(process))
     ends = Ends()
     tell = progress(name, "backup", emit)
     try:
-        while data := await process.stdout.read(CHUNK):
+        async for data in read_chunks(process, f"the backup of {name} failed"):
             await asyncio.to_thread(sink.write, data)
             ends.feed(data)
             tell(ends.size)
@@ -238,12 +245,33 @@ async def _dump(
     return ends
 
 
+async def read_chunks(process: Process, failure: str) -> AsyncIterator[bytes]:
+    """The stdout of a process, which may not stand still.
+
+    Raises:
+        FtlError: It wrote nothing for `STALL_SECONDS`; `failure` is its message.
+    """
+    assert process.stdout is not None
+    size = 0
+    while True:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                data = await process.stdout.read(CHUNK)
+        except TimeoutError:
+            cause = f"after {size_text(size)} nothing has come for {duration(STALL_SECONDS)}"
+            raise FtlError(failure, cause=cause) from None
+        if not data:
+            return
+        size += len(data)
+        yield data
+
+
 async def read_errors(process: Process) -> str:
     """The end of what a process writes to stderr."""
     assert process.stderr is not None
     text = b""
     while data := await process.stderr.read(CHUNK):
-        text = (text + data)[-_ERROR_BYTES:]
+        text = (text + data)[-ERROR_BYTES:]
     return text.decode("utf-8", "replace").strip()
 
 

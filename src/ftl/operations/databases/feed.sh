@@ -1,23 +1,38 @@
 # Gives a docker command a scheduled backup as its stdin. Follows ftl.proxy's docker.sh. Runs on the server.
 #
-# $1: name for the container that reads; $2: a container with the folder of backups; $3: the image that reads; $4: the
-# file; $5: base64 of bytes before it; $6: number of zero bytes after it. The rest is the command.
-# Our stdin stays open as long as FTL is there: when it ends, the reading ends, and the command as one whose stream is cut.
-reader=$1 folder=$2 image=$3 file=$4 head=$5 padding=$6
-shift 6
+# $1: name for the container that reads; $2: the project; $3: docker's --mount of the folder of backups; $4: the image that
+# reads; $5: the file; $6: base64 of bytes before it; $7: number of zero bytes after it. The rest is the command.
+# stderr also gets "ftl-read BYTES" each second, as far as the file is read.
+# Says "ready" when the container is there, and goes on when a line comes. Our stdin then stays open as long as FTL is
+# there: when it ends, the reading ends, and the command as one whose stream is cut.
+reader=$1 project=$2 folder=$3 image=$4 file=$5 head=$6 padding=$7
+shift 7
 exec 6<&0
+trap 'docker rm --force "$reader" >/dev/null 2>&1' EXIT
+# The shell and `cat` share the file's position.
+docker create --name "$reader" --label "ftl.project=$project" --label ftl.role=transfer --network none --log-driver none \
+    --user 0 --mount "$folder" --entrypoint sh "$image" -c '
+exec 3<"/backups/$1" || exit
+while sed -n "s/^pos:[^0-9]*/ftl-read /p" /proc/self/fdinfo/3; do sleep 1; done >&2 &
+cat <&3
+status=$?
+kill $!
+exit $status' sh "$file" >/dev/null </dev/null 6<&- || exit
+# Only now: a container that was still to come when FTL went would read to the end.
+echo ready
+read -r _ <&6 || exit
 (
     cat <&6
     docker rm --force "$reader"
 ) >/dev/null 2>&1 &
+watcher=$!
 read_file() {
     [ -z "$head" ] || printf %s "$head" | base64 -d || return
-    docker run --rm --name "$reader" --network none --log-driver none --volumes-from "$folder:ro" --entrypoint sh "$image" \
-        -c 'cat "/backups/$1"' sh "$file" </dev/null 6<&- || return
+    docker start --attach "$reader" </dev/null 6<&- || return
     [ "$padding" = 0 ] || head -c "$padding" /dev/zero
 }
 failed=$({ { read_file || echo reading >&3; } | docker "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)
-kill "$!" 2>/dev/null
+kill "$watcher" 2>/dev/null
 [ -z "$failed" ] && exit
 [ "$failed" != reading ] || echo "$file could not be read to its end" >&2 # a command that fails ends the reading, too
 exit 1

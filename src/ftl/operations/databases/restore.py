@@ -127,10 +127,10 @@ async def _stored_dump(
     request: RestoreRequest, storage: Session, session: Session, files: ExitStack, emit: Emit
 ) -> Dump:
     """A scheduled backup: read where it is, if the database runs on the same server, else brought here."""
-    folder, backup = await find_backup(storage, request.project.name, request.name, request.file)
+    folder, backup = await find_backup(storage, request.project, request.name, request.file)
     if storage is session:
         emit(Note(f"{backup.file} ({size(backup.bytes)}) is read on {session.name}"))
-        return StoredDump(backup.file, await read_ends(storage, folder, backup), folder)
+        return StoredDump(backup.file, await read_ends(storage, folder, backup), folder, request.project.name)
     sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed with `files`
     files.enter_context(sink)
     await fetch(storage, folder, backup, sink, emit)

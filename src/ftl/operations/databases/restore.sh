@@ -66,24 +66,28 @@ case "$action $tool" in
         echo 'the restored database is gone' >&2
         exit 1
     fi
+    # By number: the restored database gets the name, and its sessions stay.
+    number=$(echo "SELECT oid FROM pg_database WHERE datname = :'database'" | sql template1 -v database="$database")
+    end_sessions() { # several times a second for six seconds
+        for _ in $(seq 30); do
+            printf '%s\n' 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = :number \g /dev/null' \
+                'SELECT pg_sleep(0.2) \g /dev/null'
+        done | sql template1 -v number="$number"
+    }
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        # Nobody may connect between the end of the sessions and the change of the names, so this waits shortly for locks.
+        # A change of the name locks the database for new sessions, and waits five seconds until there is none (RenameDatabase
+        # in dbcommands.c): meanwhile they are ended. A server that goes down then has it as it was.
+        end_sessions >/dev/null 2>&1 &
         sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END' && exit 0
 SET lock_timeout = '5s';
-ALTER DATABASE :"database" ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'database' \g /dev/null
-SELECT pg_sleep(0.2) \g /dev/null
 BEGIN;
 ALTER DATABASE :"database" RENAME TO :"kept";
 ALTER DATABASE :"new" RENAME TO :"database";
 COMMIT;
-ALTER DATABASE :"kept" ALLOW_CONNECTIONS true;
 END
         # The names may have changed although the session ended badly.
-        if [ "$(restored)" = 0 ]; then
-            echo 'ALTER DATABASE :"kept" ALLOW_CONNECTIONS true' | sql template1 -v kept="$kept"
-            exit 0
-        fi
+        if [ "$(restored)" = 0 ]; then exit 0; fi
+        wait
     done
     # A transaction in any database may have the lock, and one that was prepared has no session.
     sql template1 -v database="$database" <<'END' >&2
@@ -93,10 +97,6 @@ SELECT 'it may be held up by the client ' || pid || ', ' || coalesce(usename, '?
     AND (datname = :'database' OR xact_start IS NOT NULL)
 UNION ALL SELECT 'it may be held up by the prepared transaction ' || gid FROM pg_prepared_xacts;
 END
-    # The lock may still be there: nobody could connect if it stayed so.
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        echo 'ALTER DATABASE :"database" ALLOW_CONNECTIONS true' | sql template1 -v database="$database" && break
-    done
     drop
     exit 1
     ;;

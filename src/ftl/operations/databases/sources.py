@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import secrets
 import sys
 import tempfile
@@ -16,21 +17,28 @@ from ftl.common.figures import size as size_text
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
-from ftl.operations.databases.backup import CHUNK, STDOUT, chunks, end, read_errors, script_text
+from ftl.operations.databases.backup import (
+    CHUNK,
+    ERROR_BYTES,
+    STALL_SECONDS,
+    STDOUT,
+    chunks,
+    end,
+    read_errors,
+    script_text,
+)
 from ftl.operations.databases.dumps import ENDS, Ends
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from ftl.engine.values import Container
+    from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
 
-STALL_SECONDS = 3600.0
-"""Limit for a database that reads nothing, since an index of a large table takes long."""
-
-RESTORE_SECONDS = 24 * 3600.0
-"""Limit for a restore from a file of the server, where nothing is heard until its end."""
+_READ = re.compile(rb"ftl-read ([0-9]+)")
+"""Line of feed.sh: how far a backup was read."""
 
 
 class Dump(Protocol):
@@ -112,12 +120,14 @@ class StoredDump:
     """A backup that lies on the server; its bytes do not leave it.
 
     Attributes:
-        folder: A container with the folder of backups.
+        folder: The folder of backups.
+        project: The project's name.
     """
 
     file: str
     ends: Ends
-    folder: Container
+    folder: BackupFolder
+    project: str
 
     async def feed(
         self,
@@ -129,34 +139,40 @@ class StoredDump:
         head: bytes = b"",
         padding: int = 0,
     ) -> None:
-        """See `Dump`; when we are gone, it ends as one whose stream is cut."""
-        reader = f"ftl-restore-{secrets.token_hex(8)}"
+        """See `Dump`; when we are gone, it ends as one whose stream is cut. Nor may it stand still."""
         given = (
-            reader,
-            self.folder.id,
-            self.folder.image_id,
+            f"ftl-restore-{secrets.token_hex(8)}",
+            self.project,
+            self.folder.mount,
+            self.folder.image,
             self.file,
             base64.b64encode(head).decode(),
             str(padding),
         )
         argv = docker_script(session.machine, program(__package__, "feed.sh"), "ftl-dump", *given, *words)
         process = await session.machine.start(argv)
+        assert process.stdin is not None
         assert process.stdout is not None
-        errors = asyncio.create_task(read_errors(process))
-        output = asyncio.create_task(_discard(process.stdout))
+        size, text = 0, b""
         try:
-            async with asyncio.timeout(RESTORE_SECONDS):
+            async with asyncio.timeout(STALL_SECONDS) as limit:
+                if await process.stdout.readline():
+                    with suppress(ConnectionError):  # it has ended, and its status says why
+                        process.stdin.write(b"go\n")
+                async for line in _lines(process):
+                    read = _READ.fullmatch(line)
+                    if read is None:
+                        text = (text + line + b"\n")[-ERROR_BYTES:]
+                    elif int(read[1]) > size:
+                        size = int(read[1])
+                        limit.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+                        tell(size)
                 status = await process.wait()
-                text = await errors
         except TimeoutError:
-            raise FtlError(
-                f"the restore of {name} failed", cause=f"it has not ended after {duration(RESTORE_SECONDS)}"
-            ) from None
+            raise _stalled(name, size) from None
         finally:
-            errors.cancel()
-            output.cancel()
             await end(process)
-        _check(status, text, name)
+        _check(status, text.decode("utf-8", "replace").strip(), name)
 
 
 def in_container(container: str, script: str, *arguments: str) -> tuple[str, ...]:
@@ -225,10 +241,7 @@ async def _feed(
             status = await process.wait()
             text = await errors
     except TimeoutError:
-        raise FtlError(
-            f"the restore of {name} failed",
-            cause=f"after {size_text(size)} it has read nothing for {duration(STALL_SECONDS)}, and has not ended",
-        ) from None
+        raise _stalled(name, size) from None
     finally:
         errors.cancel()
         output.cancel()
@@ -236,9 +249,29 @@ async def _feed(
     _check(status, text, name)
 
 
+def _stalled(name: str, size: int) -> FtlError:
+    return FtlError(
+        f"the restore of {name} failed",
+        cause=f"after {size_text(size)} it has read nothing for {duration(STALL_SECONDS)}, and has not ended",
+    )
+
+
 def _check(status: int, text: str, name: str) -> None:
     if status != 0:
         raise FtlError(f"the restore of {name} failed", cause=text or f"it ended with status {status}")
+
+
+async def _lines(process: Process) -> AsyncIterator[bytes]:
+    """The lines that a process writes to stderr."""
+    assert process.stderr is not None
+    rest = b""
+    while data := await process.stderr.read(CHUNK):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line
+        rest = rest[-ERROR_BYTES:]
+    if rest:
+        yield rest
 
 
 async def _discard(stream: asyncio.StreamReader) -> None:

@@ -1,98 +1,75 @@
 """Scheduled backups on the server: their list, and fetching one.
 
-Their folder is root's. A short container of the backup's own image reads it, with the folders of the job's container
-and none of its env.
+They are found without the job that made them: when that is gone, and after `ftl remove`.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, BinaryIO
 
-from ftl.aio import gather
 from ftl.common.figures import size as size_text
-from ftl.dataclass import dataclass
-from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
-from ftl.operations.databases.backup import CHUNK, end, progress, read_errors
+from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
+from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
 from ftl.operations.databases.dumps import ENDS, Ends
-from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ftl.engine.values import Container
+    from ftl.config.models.project import Project
     from ftl.events import Emit
+    from ftl.host.backup_folders import BackupFolder, StoredBackup
     from ftl.host.session import Session
 
 LATEST = "latest"
-LIST_SECONDS = 60.0
 
-_PREFIX = "backup."
-_READER = 'docker run --rm --network none --log-driver none --volumes-from "$1" --entrypoint sh "$2" -c "$3" sh "$4"'
-_LIST = 'cd /backups && for file in "$1"-*; do [ -f "$file" ] && echo "$file $(wc -c <"$file")"; done; true'
 _ENDS = f"""cd /backups && for end in head tail; do
     "$end" -c {ENDS} "$1" | od -An -v -tx1
     [ "$end" = tail ] || echo /
 done"""
-_NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBackup:
-    """A backup that the server has made.
-
-    Attributes:
-        time: RFC 3339.
-    """
-
-    dependency: str
-    file: str
-    time: str
-    bytes: int
-
-
-async def stored_backups(session: Session, project: str, name: str | None = None) -> tuple[StoredBackup, ...]:
+async def stored_backups(
+    session: Session, project: Project, name: str | None = None
+) -> tuple[StoredBackup, ...]:
     """List the scheduled backups of a project, or of one dependency: newest first.
 
     Raises:
-        FtlError: The folder of one cannot be read.
+        FtlError: A folder of them cannot be read.
     """
-    jobs = await _jobs(session, project)
-    lists = await gather(
-        _list(session, container) for key, container in sorted(jobs.items()) if name in (None, key)
-    )
-    return tuple(backup for stored in lists for backup in stored)
+    stored = await stored_folders(session, project.name, _paths(project))
+    backups = [one for each in stored for one in each.backups if name in (None, one.dependency)]
+    return tuple(sorted(newest_first(backups), key=lambda one: one.dependency))
 
 
-async def find_backup(session: Session, project: str, name: str, file: str) -> tuple[Container, StoredBackup]:
-    """Find a dependency's backup by name, or the `LATEST`, and a container with its folder.
+async def find_backup(
+    session: Session, project: Project, name: str, file: str
+) -> tuple[BackupFolder, StoredBackup]:
+    """Find a dependency's backup by name, or the `LATEST`, and its folder.
 
     Raises:
         UsageError: There is no such backup.
         FtlError: The folder cannot be read.
     """
-    container = (await _jobs(session, project)).get(name)
-    stored = await _list(session, container) if container is not None else ()
-    chosen = next((backup for backup in stored if file in (LATEST, backup.file)), None)
-    if container is None or chosen is None:
+    stored = await stored_folders(session, project.name, _paths(project))
+    folders = {one: each.folder for each in stored for one in each.backups if one.dependency == name}
+    chosen = next((one for one in newest_first(folders) if file in (LATEST, one.file)), None)
+    if chosen is None:
         what = f"no backup of {name}" if file == LATEST else f"no backup {file} of {name}"
         hint = (
             "`ftl backup --list` lists them"
-            if stored
+            if folders
             else "`backups` in ftl.yaml, then `ftl deploy`, makes some"
         )
         raise UsageError(f"there is {what} on {session.name}", hint=hint)
-    return container, chosen
+    return folders[chosen], chosen
 
 
-async def read_ends(session: Session, folder: Container, backup: StoredBackup) -> Ends:
+async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup) -> Ends:
     """The head, tail and size of a backup.
 
     Raises:
         FtlError: It cannot be read.
     """
-    done = await session.machine.run(_reader(session, folder, _ENDS, backup.file), timeout=LIST_SECONDS)
+    done = await session.machine.run(read_command(session, folder, _ENDS, backup.file), timeout=LIST_SECONDS)
     try:
         head, tail = done.stdout.decode("ascii").split("/")
         ends = Ends(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
@@ -105,19 +82,19 @@ async def read_ends(session: Session, folder: Container, backup: StoredBackup) -
 
 
 async def fetch(
-    session: Session, folder: Container, backup: StoredBackup, sink: BinaryIO, emit: Emit
+    session: Session, folder: BackupFolder, backup: StoredBackup, sink: BinaryIO, emit: Emit
 ) -> None:
     """Write a backup to a file here.
 
     Raises:
         FtlError: It cannot be read, or came in part.
     """
-    process = await session.machine.start(_reader(session, folder, 'cat "/backups/$1"', backup.file))
-    assert process.stdout is not None
+    process = await session.machine.start(read_command(session, folder, 'cat "/backups/$1"', backup.file))
+    failure = f"{backup.file} cannot be fetched from {session.name}"
     tell = progress(backup.dependency, "restore", emit)
     size = 0
     try:
-        while data := await process.stdout.read(CHUNK):
+        async for data in read_chunks(process, failure):
             sink.write(data)
             size += len(data)
             tell(size)
@@ -127,39 +104,8 @@ async def fetch(
         await end(process)
     if size != backup.bytes:
         came = f"{size_text(size)} of {size_text(backup.bytes)} came"
-        raise FtlError(f"{backup.file} cannot be fetched from {session.name}", cause=text or came)
+        raise FtlError(failure, cause=text or came)
 
 
-async def _jobs(session: Session, project: str) -> dict[str, Container]:
-    """Dependency -> a container that makes its backups, also one whose deploy or stop took its name."""
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_JOB}
-    listed = await session.engine.containers(labels=marks)
-    backups = (container for container in listed if container.labels[labels.JOB].startswith(_PREFIX))
-    by_age: Sequence[Container] = sorted(backups, key=lambda item: item.created)
-    return {container.labels[labels.JOB].removeprefix(_PREFIX): container for container in by_age}
-
-
-async def _list(session: Session, container: Container) -> tuple[StoredBackup, ...]:
-    name = container.labels[labels.JOB].removeprefix(_PREFIX)
-    done = await session.machine.run(_reader(session, container, _LIST, name), timeout=LIST_SECONDS)
-    if done.exit_code != 0:
-        cause = done.stderr.decode("utf-8", "replace").strip()
-        raise FtlError(f"the backups of {name} cannot be listed", cause=cause or None)
-    backups = []
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
-        file, _, number = line.rpartition(" ")
-        match = _NAME.fullmatch(file)
-        if match is not None and match["name"] == name and number.isdecimal():
-            backups.append(StoredBackup(name, file, _rfc3339(match["time"]), int(number)))
-    return tuple(sorted(backups, key=lambda item: item.time, reverse=True))
-
-
-def _rfc3339(time: str) -> str:
-    day, clock = time.split("-")
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}Z"
-
-
-def _reader(session: Session, container: Container, script: str, argument: str) -> list[str]:
-    return docker_script(
-        session.machine, _READER, "ftl-backups", container.id, container.image_id, script, argument
-    )
+def _paths(project: Project) -> tuple[str, ...]:
+    return tuple(backup.path for backup in project.backups)

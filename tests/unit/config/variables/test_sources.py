@@ -36,6 +36,14 @@ def test_later_files_win(tmp_path: Path) -> None:
     assert dict(read_variables(tmp_path, {}, files)) == {"A": "1", "B": "2"}
 
 
+def test_a_later_file_has_the_values_of_an_earlier_one(tmp_path: Path) -> None:
+    """For its expressions; its own lines above win over those, and the environment over all."""
+    (tmp_path / ".env").write_text("HOST=db\nUSER=me\nPORT=1\nURL=${HOST}\n")
+    (tmp_path / ".env.staging").write_text("USER=you\nDSN=${USER}@${HOST}:${PORT}\n")
+    found = dict(read_variables(tmp_path, {"PORT": "3"}, (".env", ".env.staging")))
+    assert (found["DSN"], found["URL"]) == ("you@db:3", "db")
+
+
 def test_a_misspelt_variable_is_recognised(tmp_path: Path) -> None:
     """The hint names a similar variable that is set, never its value."""
     advice = read_variables(tmp_path, {"SECRET_KEY": "s3cr3t", "PATH": "/bin"}).advice("SECRETKEY")

@@ -14,11 +14,13 @@ from ftl.deploy.apply.steps.image_removal import drop_tags, prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache
+from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups
 from ftl.deploy.plan.steps.proxy import RemoveNetworks
 from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.engine import labels
 from ftl.engine.values import DiskUsage, Endpoint, Image, Network, Volume
 from ftl.errors import EngineError
+from ftl.host.backup_folders import BackupFolder, StoredFolder
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
@@ -302,3 +304,26 @@ def test_remove_with_volumes_takes_those_of_the_project_by_label() -> None:
     drop = first(plan_remove(everything(), volumes=True), DropTags)
     assert isinstance(drop, DropTags)
     assert drop.tags == ("shop-web:r2",)
+
+
+def test_remove_leaves_scheduled_backups_unless_it_is_asked_to() -> None:
+    """They go when their jobs have gone, and before the image that reads them."""
+    folder = StoredFolder(BackupFolder("/var/backups/ftl/shop", "sha256:db"), ())
+    observed = everything()
+    assert "RemoveBackups" not in kinds(plan_remove(observed, volumes=True))
+    made = plan_remove(observed, (), (folder,), volumes=False)
+    assert kinds(made)[2:5] == ["StopAndRemove", "RemoveBackups", "RemoveNetworks"]
+    step = first(made, RemoveBackups)
+    assert isinstance(step, RemoveBackups)
+    assert step.text == "remove the scheduled backups in /var/backups/ftl/shop"
+    nothing = replace(observed, containers=(), networks=(), volumes=(), images=(), releases=(), proxy=None)
+    assert kinds(plan_remove(nothing, (), (folder,), volumes=False)) == ["RemoveBackups"]
+
+
+def test_remove_forgets_how_jobs_ended() -> None:
+    """Also those of jobs whose containers are gone: a project of this name that comes later has had no run."""
+    observed = replace(everything(), jobs=("backup.db", "old"))
+    step = first(plan_remove(observed, volumes=False), ForgetRuns)
+    assert isinstance(step, ForgetRuns)
+    assert step.jobs == ("backup.db", "old")
+    assert step.text == "forget the runs of backup.db, old"

@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 
 DOCKER = """#!/bin/sh
 [ "$1" != --host ] || shift 2
+echo "$*" | tr '\\n' ' ' >>"$HOME/calls"
+echo >>"$HOME/calls"
 case "$1" in
-run)
-    for file; do :; done
-    echo "$*" >>"$HOME/calls"
+create)
+    [ ! -e "$HOME/slow-create" ] || sleep 0.5
+    while [ "$1" != -c ]; do shift; done
+    printf '%s\\n' "$4" >"$HOME/file"
+    printf '%s\\n' "$2" | sed 's,/backups,$HOME,' >"$HOME/container"
+    echo 0123456789ab
+    ;;
+start)
+    [ -e "$HOME/container" ] || { echo 'No such container: reader' >&2; exit 1; }
     [ ! -e "$HOME/slow" ] || { echo $$ >"$HOME/reading"; exec sleep 60; }
-    exec cat "$HOME/$file"
+    exec sh "$HOME/container" "$(cat "$HOME/file")"
     ;;
 rm)
-    echo "$*" >>"$HOME/calls"
-    kill "$(cat "$HOME/reading")"
+    rm -f "$HOME/container"
+    [ ! -e "$HOME/reading" ] || kill "$(cat "$HOME/reading")"
     ;;
 exec)
     cat >"$HOME/restored"
@@ -35,6 +43,7 @@ exec)
     ;;
 esac
 """
+MOUNT = 'type=bind,"source=/var/backups/ftl/shop",target=/backups,readonly'
 
 
 class Server:
@@ -47,17 +56,26 @@ class Server:
         (home / "bin/docker").chmod(0o755)
         (home / "db.dump").write_bytes(b"PGDMP\0data")
 
-    def start(self, file: str = "db.dump", head: bytes = b"", padding: int = 0) -> subprocess.Popen[bytes]:
-        """Start the script; its stdin stays open."""
+    def start(
+        self, file: str = "db.dump", head: bytes = b"", padding: int = 0, *, client: bool = True
+    ) -> subprocess.Popen[bytes]:
+        """Start the script, and let it go on; its stdin stays open."""
         script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.operations.databases", "feed.sh")
-        given = ("reader", "folder", "image", file, base64.b64encode(head).decode(), str(padding))
-        return subprocess.Popen(
+        given = ("reader", "shop", MOUNT, "image", file, base64.b64encode(head).decode(), str(padding))
+        process = subprocess.Popen(
             ["sh", "-c", script, "ftl-dump", "/run/docker.sock", *given, "exec", "-i", "db"],
             env={"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        if client:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        return process
 
     @property
     def restored(self) -> bytes:
@@ -76,7 +94,8 @@ def ended(script: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     status = script.wait(60)
     assert script.stdout is not None
     assert script.stderr is not None
-    done = status, script.stdout.read(), script.stderr.read()
+    lines = [line for line in script.stderr.readlines() if not line.startswith(b"ftl-read ")]
+    done = status, script.stdout.read(), b"".join(lines)
     assert script.stdin is not None
     for stream in (script.stdin, script.stdout, script.stderr):
         stream.close()
@@ -87,8 +106,10 @@ def test_a_command_gets_the_backup_and_what_is_around_it(server: Server) -> None
     """Byte by byte; the reader cannot write to the folder."""
     assert ended(server.start()) == (0, b"", b"")
     assert server.restored == b"PGDMP\0data"
-    assert "--name reader" in (server.home / "calls").read_text()
-    assert "--volumes-from folder:ro" in (server.home / "calls").read_text()
+    calls = (server.home / "calls").read_text()
+    assert f"--mount {MOUNT}" in calls
+    assert "--label ftl.project=shop" in calls
+    assert calls.splitlines()[-1].strip() == "rm --force reader"
     assert ended(server.start(head=b"\0head", padding=3)) == (0, b"", b"")
     assert server.restored == b"\0headPGDMP\0data\0\0\0"
 
@@ -103,6 +124,51 @@ def test_a_command_that_fails_says_why(server: Server) -> None:
     """And nothing of the backup."""
     (server.home / "fails").touch()
     assert ended(server.start()) == (1, b"", b"pg_restore: not an archive\n")
+
+
+def test_it_says_how_far_the_backup_is_read(server: Server) -> None:
+    """By the position of the file, which is known at its end."""
+    (server.home / "db.dump").write_bytes(b"PGDMP" + bytes(100_000))
+    script = server.start()
+    assert script.stderr is not None
+    said = [line for line in script.stderr if line.startswith(b"ftl-read ")]
+    assert script.wait(60) == 0
+    assert said
+    assert all(int(line.split()[1]) <= 100_005 for line in said)
+    ended(script)
+
+
+def test_when_ftl_is_gone_before_the_reader_is_there_nothing_is_restored(server: Server) -> None:
+    """The reader is made, and removed again: it is started for a client that has seen that it is there."""
+    (server.home / "slow-create").touch()
+    script = server.start(client=False)
+    assert script.stdin is not None
+    script.stdin.close()
+    assert script.wait(60) == 1
+    calls = [line.split()[0] for line in (server.home / "calls").read_text().splitlines()]
+    assert calls == ["create", "rm"]
+    assert not (server.home / "restored").exists()
+    for stream in (script.stdout, script.stderr):
+        assert stream is not None
+        stream.close()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.02, 0.05])
+def test_whenever_ftl_goes_the_backup_is_restored_whole_or_the_script_fails(
+    server: Server, delay: float
+) -> None:
+    """And the reader is gone."""
+    script = server.start()
+    time.sleep(delay)
+    assert script.stdin is not None
+    script.stdin.close()
+    status = script.wait(60)
+    assert status in {0, 1}
+    assert status == 1 or server.restored == b"PGDMP\0data"
+    assert not (server.home / "container").exists()
+    for stream in (script.stdout, script.stderr):
+        assert stream is not None
+        stream.close()
 
 
 def test_when_ftl_is_gone_the_command_ends_as_one_whose_stream_is_cut(server: Server) -> None:

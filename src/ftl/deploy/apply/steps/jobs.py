@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
-from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.jobs import (
+    CheckCron,
+    CreateJob,
+    ForgetRuns,
+    RemoveBackups,
+    RemoveJobs,
+    SwitchJobs,
+    WriteCrontab,
+)
 from ftl.engine.errors import ignoring
-from ftl.host import crontab
+from ftl.host import backup_folders, crontab, job_runs
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -74,3 +82,16 @@ async def remove_jobs(context: DeployContext, step: RemoveJobs) -> None:
             await context.engine.remove(container)
 
     await gather(remove(container.id) for container in step.containers)
+
+
+@RUNNERS.runs(RemoveBackups)
+async def remove_backups(context: DeployContext, step: RemoveBackups) -> None:
+    """Remove scheduled backups."""
+    for folder in step.folders:
+        await backup_folders.remove_backups(context.engine, step.project, folder)
+
+
+@RUNNERS.runs(ForgetRuns)
+async def forget_runs(context: DeployContext, step: ForgetRuns) -> None:
+    """Forget runs of jobs."""
+    await job_runs.forget_runs(context.engine, step.project, step.jobs)

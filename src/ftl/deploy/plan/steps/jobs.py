@@ -9,6 +9,7 @@ from ftl.deploy.plan.steps.base import ContainerRef, RunsOn, ServiceStep, Step, 
 
 if TYPE_CHECKING:
     from ftl.engine.specs import ContainerSpec
+    from ftl.host.backup_folders import BackupFolder
     from ftl.host.crontab import CronLine
 
 
@@ -118,3 +119,31 @@ class RemoveJobs(Step):
     @property
     def text(self) -> str:
         return f"remove {names(self.containers)}, unless it still runs"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBackups(Step):
+    """Remove the scheduled backups of the project."""
+
+    kind: ClassVar[str] = "remove_backups"
+    runs_on: ClassVar[RunsOn] = "home"
+    project: str
+    folders: tuple[BackupFolder, ...]
+
+    @property
+    def text(self) -> str:
+        return f"remove the scheduled backups in {', '.join(folder.path for folder in self.folders)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRuns(Step):
+    """Forget how runs of jobs ended."""
+
+    kind: ClassVar[str] = "forget_runs"
+    runs_on: ClassVar[RunsOn] = "home"
+    project: str
+    jobs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"forget the runs of {', '.join(self.jobs)}"

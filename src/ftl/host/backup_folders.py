@@ -1,0 +1,197 @@
+"""Folders of scheduled backups on a server (backup.sh): places, content, removal.
+
+They are root's, and stay when the project is removed. A short container of an image that is there anyway reads one, as
+root and without any env: it needs nothing of the project, nor the job that made them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, shielded
+from ftl.common.programs import program
+from ftl.config.models.backup import DEFAULT_FOLDER, JOB_PREFIX
+from ftl.dataclass import dataclass
+from ftl.engine import labels
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Mount
+from ftl.errors import FtlError
+from ftl.proxy.docker_script import docker_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
+    from ftl.host.session import Session
+
+TARGET = "/backups"
+"""The folder of a project in the containers that write and read it."""
+
+LIST_SECONDS = 60.0
+
+_READER = (
+    'docker run --rm --network none --log-driver none --user 0 --mount "$1" '
+    '--entrypoint sh "$2" -c "$3" sh "$4"'
+)
+_LIST = """cd /backups && for file in *; do
+    [ ! -f "$file" ] || printf '%s %s\\n' "$file" "$(wc -c <"$file")"
+done"""
+_NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
+_MISSING = b"bind source path does not exist"
+"""What the engine says of a folder that is not there (20.10 to 29)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFolder:
+    """A folder of a project's scheduled backups.
+
+    Attributes:
+        path: On the server; its last part is the project's name.
+        image: ID of an image there that has a shell.
+    """
+
+    path: str
+    image: str
+
+    @property
+    def mount(self) -> str:
+        """The value of docker's --mount that has it at `TARGET`, and does not create it."""
+        source = self.path.replace('"', '""')
+        return f'type=bind,"source={source}",target={TARGET},readonly'
+
+
+def backup_folders(
+    containers: Sequence[Container], project: str, paths: Iterable[str] = ()
+) -> tuple[BackupFolder, ...]:
+    """The folders that a project's backups may be in. Pure.
+
+    Those of its jobs, those of `paths`, and the default one.
+
+    Args:
+        containers: All containers of the server.
+        project: The project's name.
+        paths: What `backups[].path` in ftl.yaml says.
+    """
+    own = [one for one in containers if one.labels.get(labels.PROJECT) == project]
+    jobs = [one for one in own if one.labels.get(labels.JOB, "").startswith(JOB_PREFIX)]
+    dependencies = [one for one in own if one.labels.get(labels.ROLE) == labels.ROLE_DEPENDENCY]
+    # Where there is none of them: the store of the release records, which has the image of some service.
+    shared = {one.labels[labels.ROLE]: one for one in containers if labels.ROLE in one.labels}
+    others = [shared[role] for role in (labels.ROLE_PROXY, labels.ROLE_STATE) if role in shared]
+    readers = [one.image_id for one in (*jobs, *dependencies, *others)]
+    if not readers:
+        return ()
+    found = {mount.source: one.image_id for one in jobs for mount in one.mounts if mount.target == TARGET}
+    for path in (*paths, DEFAULT_FOLDER):
+        found.setdefault(f"{path.rstrip('/')}/{project}", readers[0])
+    return tuple(BackupFolder(path, image) for path, image in found.items())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBackup:
+    """A backup that the server has made.
+
+    Attributes:
+        time: RFC 3339.
+        path: Its path on the server.
+    """
+
+    dependency: str
+    file: str
+    time: str
+    bytes: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFolder:
+    """A folder of backups, with those in it, newest first."""
+
+    folder: BackupFolder
+    backups: tuple[StoredBackup, ...]
+
+
+async def stored_folders(
+    session: Session, project: str, paths: Iterable[str] = ()
+) -> tuple[StoredFolder, ...]:
+    """List the folders of a project that have scheduled backups.
+
+    Args:
+        session: The server.
+        project: The project's name.
+        paths: What `backups[].path` in ftl.yaml says, where it is known.
+
+    Raises:
+        FtlError: One cannot be read.
+    """
+    folders = backup_folders(await session.engine.containers(), project, paths)
+    lists = await gather(_list(session, folder) for folder in folders)
+    return tuple(
+        StoredFolder(folder, backups) for folder, backups in zip(folders, lists, strict=True) if backups
+    )
+
+
+async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> None:
+    """Remove the backups in a folder; and it, if nothing else is in it.
+
+    Raises:
+        FtlError: One cannot be removed.
+    """
+    path = PurePosixPath(folder.path)
+    spec = ContainerSpec(
+        image=folder.image,
+        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "backups"},
+        entrypoint=("sh", "-c"),
+        command=(program(__package__, "remove_backups.sh"), "sh", path.name),
+        mounts=(Mount(str(path.parent), TARGET),),
+        restart="no",
+        settings={"User": "0"},
+    )
+    name = f"ftl-backups-{project}"
+    await engine.remove(name, force=True)  # of a command that was killed: its name would be taken for ever
+    container = await engine.create(name, spec)
+    try:
+        await engine.start(container)
+        if status := await engine.wait(container):
+            lines = [line.text async for line in engine.logs(container, tail=5)]
+            cause = "\n".join(lines) or f"it ended with status {status}"
+            raise FtlError(f"the backups in {folder.path} cannot be removed", cause=cause)
+    finally:
+        await shielded(engine.remove(container, force=True))
+
+
+def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
+    """Backups of any folders, the newest first."""
+    return sorted(backups, key=lambda one: one.time, reverse=True)
+
+
+def read_command(session: Session, folder: BackupFolder, script: str, argument: str) -> list[str]:
+    """Command line that runs a script in a container with a folder of backups, read only."""
+    return docker_script(
+        session.machine, _READER, "ftl-backups", folder.mount, folder.image, script, argument
+    )
+
+
+async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, ...]:
+    done = await session.machine.run(read_command(session, folder, _LIST, ""), timeout=LIST_SECONDS)
+    if done.exit_code != 0 and _MISSING in done.stderr:
+        return ()
+    if done.exit_code != 0:
+        cause = done.stderr.decode("utf-8", "replace").strip()
+        raise FtlError(f"the backups in {folder.path} cannot be listed", cause=cause or None)
+    backups = []
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        file, _, number = line.rpartition(" ")
+        match = _NAME.fullmatch(file)
+        if match is not None and number.isdecimal():
+            path = f"{folder.path}/{file}"
+            backups.append(StoredBackup(match["name"], file, _rfc3339(match["time"]), int(number), path))
+    return tuple(newest_first(backups))
+
+
+def _rfc3339(time: str) -> str:
+    day, clock = time.split("-")
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}Z"

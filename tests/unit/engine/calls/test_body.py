@@ -1,0 +1,49 @@
+"""Files of a container: where they are unpacked, and what is mounted for them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from ftl.engine.calls import body
+from ftl.engine.specs import ContainerFile, ContainerSpec
+
+READ_ONLY = {"HostConfig.ReadonlyRootfs": True}
+TMPFS = {"HostConfig.Tmpfs": {"/run": "size=1m", "/var/tmp/": ""}}
+
+
+def file(path: str) -> ContainerFile:
+    """A file."""
+    return ContainerFile(path, path, 0o400, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "folder"),
+    [
+        ({}, "/run/secrets/key", "/"),
+        (READ_ONLY, "/run/secrets/key", "/run/secrets"),
+        (READ_ONLY, "/etc/app/../app/a.conf", "/etc/app"),
+        (TMPFS, "/run/secrets/key", "/run/secrets"),
+        (TMPFS, "/var/tmp/a/key", "/var/tmp/a"),
+        (TMPFS, "/runner/key", "/"),
+        (TMPFS | READ_ONLY, "/srv/app/key", "/srv/app"),
+    ],
+)
+def test_a_file_that_would_be_hidden_or_refused_has_a_volume(
+    settings: dict[str, object], path: str, folder: str
+) -> None:
+    """Of its folder; the archive for it has the file's name alone."""
+    spec = ContainerSpec(image="i", labels={}, settings=settings, files=(file(path), file("/etc/other/a")))
+    folders = body.file_folders(spec)
+    assert folders[folder][0].path == path
+    host = body.container(spec, log_driver="")["HostConfig"]
+    assert isinstance(host, dict)
+    mounted = [mount["Target"] for mount in host["Mounts"]]
+    assert (folder in mounted) is (folder != "/")
+    assert "/" not in mounted
+    with tarfile.open(fileobj=io.BytesIO(body.file_archive([file(path)], folder))) as archive:
+        (member,) = archive
+    wanted = path.lstrip("/") if folder == "/" else path.rpartition("/")[2]
+    assert (member.name, member.mode, member.uid, member.gid) == (wanted, 0o400, 1, 2)
