@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 from ftl.errors import UsageError
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
 # sshd gives every command a session and process group of its own, so all that it started is reached.
 _END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
 
+
+# Below this, starting two programs there costs more than the bytes that are saved.
+_WORTH_COMPRESSING = 3000
+
+# zlib's `wbits` for the format of gzip(1).
+_GZIP = 31
 
 # `%` is for printf, the others are for login shells.
 _SPECIAL = frozenset("\\'!\n\r%")
@@ -55,7 +63,13 @@ def _line(script: str) -> str:
     For any login shell. csh and tcsh read `!` and newlines inside single quotes, fish reads backslashes there; so the
     login shell gets a text without any of them, which `printf` turns into the command that sh evaluates. `exec`, which
     all of them know, as some (dash) would stay between and lead the process group; `$$` stays the same over it.
+    A long script, which is most of what a command costs a slow link, is compressed; what runs is the same.
     """
+    if len(script) > _WORTH_COMPRESSING:
+        content = zlib.compress(script.encode(errors="surrogateescape"), 9, _GZIP)
+        packed = b2a_base64(content, newline=False).decode()
+        if len(packed) < len(script):
+            return f"exec sh -c 'eval \"$(printf %s \"$0\" | base64 -d | gzip -dc)\"' '{packed}'"
     return f"exec sh -c 'eval \"$(printf \"$0\")\"' '{_escaped(script)}'"
 
 

@@ -70,6 +70,20 @@ def test_any_login_shell_passes_the_arguments(shell: str) -> None:
     assert strip_noise(done.stdout, "mark") == "".join(f"{word}\0" for word in arguments).encode()
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash", "csh", "tcsh"])
+def test_a_long_script_is_compressed_and_runs_as_it_is(shell: str) -> None:
+    """It reads its own stdin, is the process that the line names, and has the same arguments."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    script = "cat\n" + "\n".join(f"printf '%s!\\n' \"$1\" {number}" for number in range(400))
+    line = framed_line(["sh", "-c", script, "sh", "it's é"], "mark")
+    assert len(line) < len(script) / 2
+    done = subprocess.run([shell, "-c", line], input=b"given\n", capture_output=True, check=True)
+    expected = "given\n" + "".join(f"it's é!\n{number}!\n" for number in range(400))
+    assert strip_noise(done.stdout, "mark") == expected.encode()
+    assert process_id(done.stderr, "mark") is not None
+
+
 @pytest.mark.parametrize("first", ["if", "A=b", "~", "a b", "while"])
 def test_the_first_word_is_a_program_and_nothing_of_the_shells(first: str) -> None:
     """Words that mean something to a shell at the beginning of a line are looked up as programs."""
