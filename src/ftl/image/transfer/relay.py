@@ -3,7 +3,8 @@
     this machine -> ssh -> the first server -> the network of the cluster's containers -> the others
 
 Each of them makes its archive of the same stream, with its own copies of cached layers, and verifies what its engine
-has loaded. One that does not reach the first, or does not get all, is left to the caller.
+has loaded. A server takes only what has the digests that this machine says over SSH: whatever else comes through that
+network ends its transfer. One that does not reach the first, or does not get all, is left to the caller.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ftl.aio import gather_all, shielded
 from ftl.errors import FtlError
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS
 from ftl.image.transfer.delivery.script import check_receipt, output_of, receive_arguments
+from ftl.image.transfer.delivery.witness import Witness
 from ftl.image.transfer.remote.scripts import RECEIVE, RELAY, RELAY_STREAM
 from ftl.image.transfer.staging import VerificationFailed, staging_tags
 
@@ -80,11 +82,15 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def begin(self) -> Process:
-        """The script on the first server, ready for the stream; nobody can join any more."""
+    async def begin(self) -> Witness:
+        """Let nobody join any more; the script on the first server is ready for the stream.
+
+        The others take only what has the digests that the witness says to them.
+        """
         process = self._processes[self._first.name]
         await _write(process, "go")
-        return process
+        others = (self._processes[server.name].stdin for server in self.joined)
+        return Witness(process, [stdin for stdin in others if stdin is not None])
 
     async def settle(
         self,
@@ -178,7 +184,8 @@ class Relay:
                 waiting -= done
                 if line in done:
                     verb, _, number = line.result().partition(" ")
-                    if verb != "joined":
+                    # The network may be anybody's: one who has read the token there can say any number.
+                    if verb != "joined" or not number.isdecimal() or int(number) not in started:
                         return
                     self.joined.append(started.pop(int(number)))
                     line = asyncio.create_task(_line(process))

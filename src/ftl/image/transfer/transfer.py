@@ -33,11 +33,11 @@ from ftl.image.transfer.sources.source import SourceUnusable
 from ftl.image.transfer.staging import StagedImages, VerificationFailed, is_temporary
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
+    from ftl.image.transfer.delivery.witness import Witness
     from ftl.image.transfer.delta.layer_index import LayerIndex
     from ftl.image.transfer.destination import Destination, PendingImage
     from ftl.image.transfer.progress.result import TransferResult
@@ -235,11 +235,11 @@ class Transfer:
         return meter.finish(time.monotonic() - self._began)
 
     def _delivery(
-        self, destination: Destination, bases: DeltaBases, meter: Meter, process: Process | None
+        self, destination: Destination, bases: DeltaBases, meter: Meter, witness: Witness | None
     ) -> Delivery:
         if destination.machine is not None and destination.makes_archive:
             limit = destination.capabilities.cache_limit
-            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter, process=process)
+            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter, witness=witness)
         return EngineApiDelivery(destination.engine, destination.info, meter)
 
     async def _image_progress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from ftl.errors import ServerError
@@ -57,18 +58,34 @@ def test_those_that_reach_the_first_get_the_stream() -> None:
             assert names(relay.joined) == ["c", "b"]
             assert relay.lost == {"d": "reset"}
             assert relay.stores == ("overlay2", "overlay2")
-            begun = await relay.begin()
-            assert begun is process(first)
+            witness = await relay.begin()
+            assert witness.process is process(first)
+            witness.sent(b"said")
+            witness.end()
         token = process(first).received.split(b"\n")[0]
         assert process(first).received == token + b"\ngo\n"
         assert len(token) == 32
-        assert process(others[0]).received == token + b" 1 10.93.0.2 40001\n"
-        assert process(others[1]).received == token + b" 2 10.93.0.2 40001\n"
+        said = f"4 {hashlib.sha256(b'said').hexdigest()}\n0\n".encode()
+        assert process(others[0]).received == token + b" 1 10.93.0.2 40001\n" + said
+        assert process(others[1]).received == token + b" 2 10.93.0.2 40001\n" + said
         for server in (first, *others):
             assert not any(token.decode() in word for command in machine(server).commands for word in command)
         assert all(process(server).returncode is not None for server in (first, *others[:2]))
 
     run(check())
+
+
+def test_a_stranger_who_says_that_another_has_joined_is_not_believed() -> None:
+    """Who has read the token can say the number of nobody, or of one who is there: the wait ends."""
+
+    async def check(number: bytes) -> None:
+        send = Answer(stdout=AT + b"ftl-relay joined 1\nftl-relay joined " + number + b"\n", stays=True)
+        async with Relay(NETWORK, servers(send, STAYS, STAYS), "shop") as relay:
+            assert names(relay.joined) == ["b"]
+            assert set(relay.lost) == {"c"}
+
+    for number in (b"1", b"9", b"x", "\u0663".encode()):
+        run(check(number))
 
 
 def test_one_that_does_not_reach_it_is_not_waited_for() -> None:

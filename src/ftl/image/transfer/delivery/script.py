@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from ftl.image.transfer.delta.bases import DeltaBase, DeltaBases
+    from ftl.image.transfer.delivery.witness import Witness
     from ftl.image.transfer.link_speed import Pace
     from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
@@ -61,7 +62,7 @@ class ScriptDelivery:
         bases: Chooses the base layers of deltas.
         pace: The speed of this transfer, and the compression level.
         meter: Counts the bytes.
-        process: The script, where it was started already: it passes the stream on to other servers.
+        witness: The script, where it was started already, as it passes the stream on to other servers.
     """
 
     def __init__(
@@ -72,9 +73,9 @@ class ScriptDelivery:
         pace: Pace,
         meter: Meter,
         *,
-        process: Process | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        self._process = process
+        self._witness = witness
         self._machine = machine
         self._cache_limit = cache_limit
         self._bases = bases
@@ -83,8 +84,9 @@ class ScriptDelivery:
 
     async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Send the archive part by part; see `Delivery`."""
-        process = self._process
-        if process is None:
+        if self._witness is not None:
+            process = self._witness.process
+        else:
             arguments = receive_arguments(self._machine, self._cache_limit)
             process = await self._machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
         output = output_of(process)
@@ -108,11 +110,13 @@ class ScriptDelivery:
         """Send all parts, and wait for the script to exit, which may happen before it has read everything."""
         assert process.stdin is not None
         async with asyncio.timeout(STALL_SECONDS) as limit:
-            script = _ScriptInput(process.stdin, self._meter, limit)
+            script = _ScriptInput(process.stdin, self._meter, limit, self._witness)
             with suppress(BrokenPipeError, ConnectionResetError):
                 async for part in parts:
                     await self._send_part(script, part)
                 await script.send_line("end")
+                if self._witness is not None:
+                    self._witness.end()
             process.stdin.close()
             texts = await asyncio.shield(output)
             await process.wait()
@@ -203,8 +207,11 @@ class _ScriptInput:
     Raw bytes are gathered: each write is a packet.
     """
 
-    def __init__(self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout) -> None:
+    def __init__(
+        self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout, witness: Witness | None
+    ) -> None:
         self._stdin = stdin
+        self._witness = witness
         self._meter = meter
         self._limit = limit
         self._raw = bytearray()
@@ -229,6 +236,8 @@ class _ScriptInput:
 
     def _write(self, chunk: bytes) -> None:
         self._stdin.write(chunk)
+        if self._witness is not None:
+            self._witness.sent(chunk)
         self._meter.bytes_sent(len(chunk))
 
 

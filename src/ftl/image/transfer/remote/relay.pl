@@ -3,16 +3,18 @@
 #
 # send: the first line of stdin is a token. Prints "ftl-relay at ADDRESS PORT", then "ftl-relay joined NUMBER" for each
 #       that connects and says "TOKEN NUMBER". A second line ends that; what follows goes to all who have joined.
-# take: a line "TOKEN NUMBER ADDRESS PORT" on stdin says where to connect; what comes from there is printed. Ends early
-#       when stdin does.
+# take: a line "TOKEN NUMBER ADDRESS PORT" on stdin says where to connect. Lines after it say what comes from there: a
+#       number of bytes and their SHA-256; "0" is the end. What has the digest is printed; anything else ends it, as the
+#       end of stdin does. The network may be anybody's, stdin is not.
 #
 # Memory is bounded: a chunk is read when all have taken the one before. Who takes nothing for half a minute is left out.
 # Only modules of perl-base.
 use strict;
 use warnings;
 use Socket;
+use IPC::Open2;
 use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
-use constant { CHUNK => 256 << 10, STALL => 30, REACH => 8, WAITING => 64 };
+use constant { CHUNK => 256 << 10, STALL => 30, REACH => 8, WAITING => 64, LARGEST => 1 << 20 };
 
 my ($mode, $address) = @ARGV;
 binmode STDIN;
@@ -137,11 +139,38 @@ until ($socket) {
   select(undef, undef, undef, 0.1);
 }
 say_to($socket, "$token $number\n");
+
+sub digest {
+  my $pid = open2(my $from, my $to, 'sha256sum');
+  binmode $to;
+  say_to($to, $_[0]);
+  close $to;
+  my $line = <$from> // '';
+  waitpid($pid, 0);
+  return substr($line, 0, 64);
+}
+
+my ($came, $told, $over) = ('', '', '');
 while (1) {
-  for my $handle (ready(0, undef, *STDIN, $socket)) {
-    my $count = sysread($handle, my $chunk, CHUNK);
+  for my $handle (ready(0, undef, *STDIN, $over || length $came >= LARGEST ? () : $socket)) {
+    my $text = $handle eq *STDIN ? \$told : \$came;
+    my $count = sysread($handle, $$text, CHUNK, length $$text);
     next if !defined $count and $!{EAGAIN};
-    exit($handle eq *STDIN ? 1 : 0) unless $count;
-    say_to(*STDOUT, $chunk) unless $handle eq *STDIN;
+    next if $count;
+    exit 1 if $handle eq *STDIN;
+    $over = 1;
+  }
+  while ($told =~ /^([^\n]*)\n/) {
+    my ($count, $digest) = $1 =~ /^(\d{1,7})(?: ([0-9a-f]{64}))?\z/ or exit 1;
+    exit 0 if $count == 0;
+    die "a part of the stream is too long\n" if $count > LARGEST;
+    if (length $came < $count) {
+      die "the stream from $host ended early\n" if $over;
+      last;
+    }
+    my $part = substr($came, 0, $count, '');
+    die "what came from $host is not what was sent there\n" if digest($part) ne $digest;
+    say_to(*STDOUT, $part);
+    $told =~ s/^[^\n]*\n//;
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 import socket
@@ -57,6 +58,13 @@ def taking(number: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
         yield taker
 
 
+def say(taker: subprocess.Popen[bytes], content: bytes, size: int = 1 << 20) -> None:
+    """Tell a receiver the digests of what it is to get, and that this is all."""
+    parts = [content[at : at + size] for at in range(0, len(content), size)]
+    lines = [f"{len(part)} {hashlib.sha256(part).hexdigest()}\n" for part in parts]
+    pipe(taker.stdin).write("".join([*lines, "0\n"]).encode())
+
+
 def joined(sender: subprocess.Popen[bytes]) -> int:
     """The next server that joins."""
     words = pipe(sender.stdout).readline().split()
@@ -84,6 +92,8 @@ def test_all_that_have_joined_get_the_stream_and_who_leaves_is_left_out() -> Non
             outputs = [reading.enter_context(Reading(taker)) for taker in takers[1:]]
             pipe(sender.stdin).write(STREAM)
             pipe(sender.stdin).close()
+            for taker in takers[1:]:
+                say(taker, STREAM)
             for output in outputs:
                 assert output.result() == STREAM
         assert [taker.wait(20) for taker in takers[1:]] == [0, 0]
@@ -119,7 +129,35 @@ def test_who_does_not_know_the_token_gets_nothing(greeting: str) -> None:
             assert joined(sender) == 7
             pipe(sender.stdin).write(b"go\nrest")
             pipe(sender.stdin).close()
+            say(taker, b"rest", 3)
             assert pipe(taker.stdout).read() == b"rest"
+            assert taker.wait(20) == 0
+
+
+@pytest.mark.parametrize("sent", [b"other bytes", b"said", b"said bytes and more", b""])
+def test_only_what_this_machine_has_said_is_taken(sent: bytes) -> None:
+    """Whoever answers in the network of the servers can end the transfer, and nothing else."""
+    said = b"said bytes"
+    with socket.create_server(("127.0.0.1", 0)) as stranger, taking(1, stranger.getsockname()[1]) as taker:
+        connection, _ = stranger.accept()
+        with connection:
+            connection.sendall(sent)
+        say(taker, said)
+        expected = said if sent.startswith(said) else b""
+        assert pipe(taker.stdout).read() == expected
+        assert (taker.wait(20) == 0) == bool(expected)
+
+
+@pytest.mark.parametrize("line", ["10", f"2000000 {'0' * 64}", "x y", "10 zz"])
+def test_a_line_that_is_no_digest_ends_the_receiver(line: str) -> None:
+    """It comes from this machine, but a receiver prints nothing that was not compared."""
+    with socket.create_server(("127.0.0.1", 0)) as server, taking(1, server.getsockname()[1]) as taker:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"said bytes")
+            pipe(taker.stdin).write(f"{line}\n".encode())
+            assert pipe(taker.stdout).read() == b""
+            assert taker.wait(20) != 0
 
 
 def test_who_comes_late_gets_nothing() -> None:
@@ -128,6 +166,7 @@ def test_who_comes_late_gets_nothing() -> None:
         assert joined(sender) == 1
         with socket.create_connection(("127.0.0.1", port), 20) as waiting:
             pipe(sender.stdin).write(b"go\nrest")
+            say(first, b"rest")
             assert pipe(first.stdout).read(4) == b"rest"
             assert is_closed(waiting)
         pipe(sender.stdin).close()

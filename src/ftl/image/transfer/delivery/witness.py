@@ -1,0 +1,57 @@
+"""Digests of a stream, said by this machine to servers that get it from another one."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import StreamWriter
+    from asyncio.subprocess import Process
+    from collections.abc import Sequence
+
+PART = 1 << 20
+"""Bytes for which there is a digest: a receiver holds that many back until it has compared them."""
+
+
+class Witness:
+    """Says the digests of what is sent to one server to those that it passes it on to.
+
+    Each line is a number of bytes and their SHA-256; one with 0 is the end. See `take` in relay.pl.
+
+    Args:
+        process: The script that gets the stream.
+        listeners: Stdin of the scripts on the others, over SSH.
+    """
+
+    def __init__(self, process: Process, listeners: Sequence[StreamWriter]) -> None:
+        self.process = process
+        self._listeners = listeners
+        self._hash = hashlib.sha256()
+        self._count = 0
+
+    def sent(self, chunk: bytes | bytearray) -> None:
+        """Count bytes of the stream."""
+        rest = memoryview(chunk)
+        while rest:
+            part, rest = rest[: PART - self._count], rest[PART - self._count :]
+            self._hash.update(part)
+            self._count += len(part)
+            if self._count == PART:
+                self._say_part()
+
+    def end(self) -> None:
+        """Nothing more is sent."""
+        if self._count:
+            self._say_part()
+        self._say("0")
+
+    def _say_part(self) -> None:
+        self._say(f"{self._count} {self._hash.hexdigest()}")
+        self._hash, self._count = hashlib.sha256(), 0
+
+    def _say(self, line: str) -> None:
+        for listener in self._listeners:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                listener.write(f"{line}\n".encode())
