@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-    from ftl.image.transfer.delta.bases import DeltaBase, DeltaBases
     from ftl.image.transfer.delivery.witness import Witness
+    from ftl.image.transfer.delta.bases import DeltaBase, DeltaBases
     from ftl.image.transfer.link_speed import Pace
     from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PART = 1 << 20
-"""Bytes for which there is a digest: a receiver holds that many back until it has compared them."""
+"""Bytes for which there is a digest; a receiver compares them before it passes them on."""
 
 
 class Witness:
