@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,9 @@ from tests.e2e.support.project import unique
 from tests.e2e.test_acme import Client
 
 if TYPE_CHECKING:
-    from lab.servers import Lab
+    from collections.abc import Callable
+
+    from lab.servers import Lab, Server
     from tests.e2e.support.three_servers import ClusterProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly, pytest.mark.timeout(600)]
@@ -49,3 +53,61 @@ def test_certificates_are_issued_once_and_are_the_same_everywhere(cluster: Clust
         third.docker("volume", "rm", "ftl-proxy-data", "ftl-proxy-config")
         cluster.deploy("one").ok()
         assert {host: clients[2].serial(host) for host in hosts} == before
+
+
+def test_renewals_reach_every_proxy_by_cron(cluster: ClusterProject, lab: Lab) -> None:
+    """Another manager reads them from the Swarm; to a worker, which cannot, a task of the Swarm brings them."""
+    first, _, third = cluster.servers
+    first.docker("node", "demote", third.docker("info", "--format", "{{.Swarm.NodeID}}").strip())
+    _wait(30, "a worker", lambda: "false" in third.docker("info", "--format", "{{.Swarm.ControlAvailable}}"))
+    with peers.authority(lab, f"{unique('acme')}.test", first.address, valid=900) as pebble:
+        cluster.project.write({"pebble.pem": pebble.authority})
+        cluster.config["proxy"] = {"tls": "auto", "acme_ca": pebble.directory, "acme_ca_root": "pebble.pem"}
+        done = cluster.deploy("one").ok()
+        assert [note for note in done.events("note") if "certificate" in note["text"]] == [], done
+        clients = [Client(server, pebble.root()) for server in cluster.servers]
+        before = clients[0].serial(cluster.domain)
+        assert {client.serial(cluster.domain) for client in clients} == {before}
+        for server in cluster.servers:
+            server.run("sh", "-c", "pgrep -x cron || cron")
+
+        _renew(first, early=True)
+        _wait(120, "a renewal", lambda: clients[0].serial(cluster.domain) != before)
+        _renew(first, early=False)
+        renewed = clients[0].serial(cluster.domain)
+        for client in clients[1:]:
+            _wait(240, "the renewal elsewhere", lambda: client.serial(cluster.domain) == renewed)  # noqa: B023
+        # The worker's cron removes what it has taken, and knows that it has it.
+        handed = f"ls -a /data/.ftl-handed-{cluster.name}"
+        _wait(
+            150,
+            "clean up",
+            lambda: not third.docker("exec", "ftl-proxy", "sh", "-c", f"{handed} 2>/dev/null || true"),
+        )
+        again = cluster.deploy("one").ok()
+        assert again.events("step_finished") == []
+        cluster.project.run("remove", "--yes", "--json").ok()
+        assert first.docker("service", "ls", "--quiet") == ""
+        assert first.docker("config", "ls", "--quiet") == ""
+        assert "ftl-follow" not in third.run("crontab", "-u", "ftl", "-l", check=False).stdout.decode()
+
+
+def _renew(server: Server, *, early: bool) -> None:
+    """Let a Caddy renew certificates that are a minute old, or as it does by itself, and look often."""
+    base = "http://127.0.0.1:2019/config/apps/tls/automation"
+
+    def call(*argv: str) -> str:
+        return server.docker("exec", "ftl-proxy", "wget", "-q", "-O", "-", *argv)
+
+    values: dict[str, object] = {"renew_interval": "3s"}
+    for number, _ in enumerate(json.loads(call(f"{base}/policies"))):
+        values[f"policies/{number}/renewal_window_ratio"] = 0.93 if early else 0.1
+    for path, value in values.items():
+        call("--header", "Content-Type: application/json", "--post-data", json.dumps(value), f"{base}/{path}")
+
+
+def _wait(seconds: float, what: str, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(1)

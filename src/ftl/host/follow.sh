@@ -5,7 +5,8 @@
 # $1: the project; $2: the proxy's container; $3: its admin API's address; $4: "boot": wait until the Swarm answers; "give" or "get":
 # only certificates, of this proxy or of another one; "take": those on stdin, whose digest is $5, on a server that is no manager.
 # What is live is a config of the Swarm, which FTL takes away before it changes anything, and makes anew afterwards: none
-# means that a deploy is under way, or was cut. Certificates are another. Only managers can read them.
+# means that a deploy is under way, or was cut. Certificates are another. Only managers can read them: to each worker with a proxy
+# a task of the Swarm brings the certificates, and its own cron lets its proxy use them.
 set -uf
 LC_ALL=C
 export LC_ALL
@@ -56,8 +57,12 @@ adopt() { # compare|adopt ID
     content "$2" | inside "$adopt" "$1" "$project" "$admin" "$reload" "$switch" "$host"
 }
 
-# The proxy that gets certificates gives them to the Swarm, those that are new.
+# The proxy that gets certificates gives them to the Swarm, those that are new, and from there to workers.
 give() { # ID of what is live
+    publish "$1" && hand_over "$1"
+}
+
+publish() { # ID of what is live
     digest=$(content "$1" | inside "$share" list "$project") && [ -n "$digest" ] || return 0
     older=$(docker config ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates)
     same=$(docker config ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates \
@@ -67,8 +72,45 @@ give() { # ID of what is live
         content "$1" | inside "$share" pack "$project" | docker config create --label "ftl.project=$project" \
             --label ftl.role=certificates --label "ftl.content=$digest" "ftl-certificates-$(date +%s)-$$" - >/dev/null || return
     fi
+    brought ! "$digest" # a config that a service has cannot be removed
     for id in $older; do
         [ "$id" = "$same" ] || docker config rm "$id" >/dev/null
+    done
+}
+
+# Removes the services that have brought other certificates than these, with "!"; else prints those for a worker.
+brought() { # !|NODE DIGEST
+    all=$(docker service ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates)
+    for id in $all; do
+        of=$(docker service inspect -f '{{index .Spec.Labels "ftl.node"}} {{index .Spec.Labels "ftl.content"}}' "$id") || continue
+        if [ "$1" != ! ]; then
+            [ "$of" != "$1 $2" ] || echo "$id"
+        elif [ "${of##* }" != "$2" ]; then
+            docker service rm "$id" >/dev/null
+        fi
+    done
+}
+
+# Swarm keeps the task for a worker that is away.
+hand_over() { # ID of what is live
+    workers=$(docker node ls -q --filter role=worker) && [ -n "$workers" ] || return 0
+    shared=$(config certificates) || return 0
+    digest=$(docker config inspect -f '{{index .Spec.Labels "ftl.content"}}' "$shared") && [ -n "$digest" ] || return 0
+    name=$(docker config inspect -f '{{.Spec.Name}}' "$shared") || return
+    image=$(docker inspect -f '{{.Config.Image}}' "$proxy") || return
+    sites=$(content "$1" | gzip -dc | tar -tf -) || return
+    for node in $workers; do
+        at=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}}" "$node") || continue
+        # Only a worker that has a proxy of the project.
+        printf '%s\n' "$sites" | grep -qxF "$at/site.json" || continue
+        [ -z "$(brought "$node" "$digest")" ] || continue
+        docker service create --detach --quiet --no-resolve-image --name "ftl-certificates-$(date +%s)-$$-$node" \
+            --label "ftl.project=$project" --label ftl.role=certificates --label "ftl.content=$digest" --label "ftl.node=$node" \
+            --mode replicated-job --constraint "node.id==$node" --restart-condition on-failure --restart-delay 10s \
+            --restart-max-attempts 5 --log-driver none --no-healthcheck \
+            --config "source=$name,target=/ftl-certificates,mode=0400" \
+            --mount "type=volume,source=$proxy-data,target=/data,volume-label=ftl.role=proxy" \
+            --user 0 --entrypoint sh "$image" -c "$share" ftl hand "$project" "$digest" >/dev/null || return
     done
 }
 
@@ -94,6 +136,10 @@ give)
     exit
     ;;
 esac
+if [ "$(docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null)" = 'active false' ]; then
+    inside "$share" handed "$project" - "$admin" </dev/null
+    exit
+fi
 tries=0
 until host=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}}" self 2>/dev/null); do
     tries=$((tries + 1))

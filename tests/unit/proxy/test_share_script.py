@@ -31,6 +31,17 @@ exec /bin/mv "$@"
 """
 
 
+def packed_certificate() -> bytes:
+    """An archive as "pack" makes it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for kind in ("crt", "key", "json"):
+            info = tarfile.TarInfo(f"{HOST}/shop.example.com.{kind}")
+            info.size = 4
+            tar.addfile(info, io.BytesIO(f"{kind}\n".encode()))
+    return packed.getvalue()
+
+
 class Proxy:
     """A folder with the volumes of a proxy."""
 
@@ -53,20 +64,29 @@ class Proxy:
 
     def take(self, *, fails: bool = False) -> int:
         """Take a certificate; Caddy may refuse it."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-            for kind in ("crt", "key", "json"):
-                info = tarfile.TarInfo(f"{HOST}/shop.example.com.{kind}")
-                info.size = 4
-                tar.addfile(info, io.BytesIO(f"{kind}\n".encode()))
         if fails:
             (self.root / "bin/caddy").write_text("#!/bin/sh\nexit 1\n")
         environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LOG": str(self.log)}
         argv = ["sh", "-c", self.script, "ftl", "take", "shop", "digest", "admin"]
         done = subprocess.run(
-            argv, input=packed.getvalue(), env=environment, capture_output=True, check=False
+            argv, input=packed_certificate(), env=environment, capture_output=True, check=False
         )
         return done.returncode
+
+    def bring(self, digest: str, content: bytes = b"") -> None:
+        """Have a task of the Swarm bring certificates; the archive of `take` by default."""
+        (self.root / "ftl-certificates").write_bytes(content or packed_certificate())
+        script = self.script.replace(" /ftl-certificates ", f" {self.root}/ftl-certificates ")
+        self._run(script, "hand", "shop", digest)
+
+    def look(self) -> int:
+        """Look for what was brought, as cron does."""
+        return self._run(self.script, "handed", "shop", "-", "admin")
+
+    def _run(self, script: str, *arguments: str) -> int:
+        environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LOG": str(self.log)}
+        argv = ["sh", "-c", script, "ftl", *arguments]
+        return subprocess.run(argv, input=b"", env=environment, capture_output=True, check=False).returncode
 
     def left(self) -> list[str]:
         """The files in its data, by path."""
@@ -121,3 +141,26 @@ def test_nothing_is_unpacked_where_caddy_would_load_it(proxy: Proxy) -> None:
     assert config.startswith(f"{proxy.root}/data/.ftl-taken-shop/")
     assert proxy.take(fails=True) == 1
     assert proxy.left() == TAKEN
+
+
+def test_what_a_task_of_the_swarm_has_brought_is_taken_once(proxy: Proxy) -> None:
+    """Then it goes: the keys lie in one place. Newer certificates replace what was brought and not taken."""
+    assert proxy.look() == 0
+    assert proxy.left() == []
+    proxy.bring("older", b"not an archive")
+    proxy.bring("digest")
+    assert proxy.left() == [".ftl-handed-shop/digest"]
+    assert proxy.look() == 0
+    assert (proxy.root / "data/ftl/shared/.shop").read_text() == "digest"
+    assert set(proxy.left()) == {*TAKEN, ".ftl-handed-shop/digest"}
+    reloads = proxy.log.read_text().count("caddy reload")
+    assert proxy.look() == 0
+    assert proxy.left() == TAKEN
+    assert proxy.log.read_text().count("caddy reload") == reloads == 1
+
+
+def test_a_server_without_a_proxy_keeps_no_keys(proxy: Proxy) -> None:
+    """The task ends without an error: Swarm need not try again."""
+    (proxy.root / "data/ftl").rmdir()
+    proxy.bring("digest")
+    assert proxy.left() == []

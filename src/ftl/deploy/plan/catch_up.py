@@ -64,7 +64,7 @@ def published(
 
 def end_of_catch_up(observed: Observed) -> Stage:
     """The stage after which no server follows the live state, and the Swarm has no keys."""
-    proxies = tuple(view.host for view in observed.proxies if view.manager)
+    proxies = tuple(view.host for view in observed.proxies)
     return Stage("end of catch-up", ((EndCatchUp(observed.project, hosts=proxies),),))
 
 

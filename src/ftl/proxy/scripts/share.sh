@@ -1,10 +1,12 @@
-# Shares the certificates of a project between the proxies of a cluster. Runs inside the proxy.
+# Shares the certificates of a project between the proxies of a cluster. Runs inside the proxy; "hand" in a container of the Swarm.
 #
 # "list PROJECT": stdin has the archive of live_state.py; prints the digest of the certificates that exist of those it names.
 # "pack PROJECT": likewise; prints them as a compressed tar archive.
 # "take PROJECT DIGEST ADMIN": stdin has such an archive; stores what it has, and lets Caddy use it. Exit status 1: Caddy refuses
 # it, and nothing changed.
 # "has PROJECT DIGEST": whether that was taken.
+# "hand PROJECT DIGEST": puts /ftl-certificates, such an archive, where "handed" finds it. Without a proxy there is nothing to do.
+# "handed PROJECT - ADMIN": takes what was put there, unless it was taken.
 umask 077
 action=$1 project=$2
 root=/data/caddy/certificates shared=/data/ftl/shared
@@ -12,6 +14,23 @@ case $action in
 has)
     [ "$(cat "$shared/.$project" 2>/dev/null)" = "$3" ]
     exit
+    ;;
+hand)
+    [ -d /data/ftl ] || exit 0
+    place=/data/.ftl-handed-$project
+    rm -rf "$place"
+    mkdir "$place" && cp /ftl-certificates "$place/.new" && sync "$place/.new" && mv "$place/.new" "$place/$3"
+    exit
+    ;;
+handed)
+    place=/data/.ftl-handed-$project
+    digest=$(ls "$place" 2>/dev/null) && [ -n "$digest" ] || exit 0
+    if [ "$(cat "$shared/.$project" 2>/dev/null)" = "$digest" ]; then
+        rm -rf "$place"
+        exit 0
+    fi
+    exec <"$place/$digest" || exit 2
+    set -- take "$project" "$digest" "$4"
     ;;
 list | pack)
     names=$(gzip -dc | tar -xOf - certificates) || exit 2

@@ -16,6 +16,7 @@ from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from ftl.proxy.live_state import live_archive
 from ftl.proxy.names import ADMIN, Installation
+from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -50,13 +51,16 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     configs = context.fleet.first.engine.configs
     older = await configs.list(_marks(step.project))
     state = await context.at(step.issuer).proxy.observe()
-    archive = None
+    archive, site = None, None
     if state is not None:
+        site = state.site(step.project)
         archive = live_archive(state, step.project, step.proxies, step.issuer, gone=step.gone)
     if archive is not None:
         await _create(configs, step.project, archive)
     await _remove(configs, older)
-    await gather(_follow(at, step) for at in context.each(step.hosts) if at.info.is_manager)
+    # A worker is told what is live by deploys alone, and certificates by tasks of the Swarm.
+    secured = site is not None and bool(by_acme([site]))
+    await gather(_follow(at, step) for at in context.each(step.hosts) if at.info.is_manager or secured)
 
 
 @RUNNERS.runs(ShareCertificates)
@@ -130,12 +134,15 @@ async def _follow(context: DeployContext, step: PublishLiveState) -> None:
 @RUNNERS.runs(EndCatchUp)
 async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     """Remove the configs of the project, and the lines from the crontabs."""
-    configs, every = context.fleet.first.engine.configs, context.each(step.hosts)
+    engine, every = context.fleet.first.engine, context.each(step.hosts)
+    configs = engine.configs
     await _remove(configs, await configs.list(_marks(step.project)))
     await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)
     # One that has begun to give certificates would make the config anew.
     await gather(_await_end(at, step.project) for at in every)
     shared = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_CERTIFICATES}
+    bringing = await engine.services(labels=shared)  # a config that a service has cannot be removed
+    await gather(engine.remove_service(service.id) for service in bringing)
     await _remove(configs, await configs.list(shared))
 
 

@@ -11,16 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from ftl.deploy.apply.context import DeployContext, LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
+from ftl.engine import labels
 from ftl.engine.calls.configs import SwarmConfig
+from ftl.engine.calls.services import SwarmService
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.tarball import tar_archive
+from ftl.engine.values import Mount
 from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.live_state import at_server, live_archive
+from ftl.proxy.names import Installation
 from ftl.proxy.site import Site, SiteRoute
 from ftl.proxy.state import ProxyState
 from tests.support.clock import run
@@ -32,11 +40,10 @@ from tests.unit.deploy.world import project, server
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pytest
-
     from ftl.deploy.plan.steps.base import Step
     from ftl.engine.calls.configs import SwarmConfigs
     from ftl.events import Event
+    from ftl.proxy.site import TlsMode
 
 SITE = Site("shop", ("10.0.0.0/24",), routes=(SiteRoute("shop.example.com", "/", False, "web", 8000),))
 
@@ -69,6 +76,16 @@ class Manager(FakeEngine):
     def __init__(self) -> None:
         super().__init__(name="a", images=["caddy:2"])
         self.kept = Configs()
+        self.bringing: list[SwarmService] = []
+
+    async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
+        """Its Swarm's services with these labels."""
+        return [one for one in self.bringing if (labels or {}).items() <= one.labels.items()]
+
+    async def remove_service(self, service: str) -> None:
+        """Forget one; configs can go only after those that have them."""
+        assert any(one.labels["ftl.role"] == "certificates" for one in self.kept.kept.values())
+        self.bringing = [one for one in self.bringing if one.id != service]
 
     @property
     def configs(self) -> SwarmConfigs:
@@ -144,13 +161,37 @@ def test_each_server_looks_for_what_is_live() -> None:
     )
 
 
+@pytest.mark.parametrize(("tls", "commands"), [("auto", 1), ("internal", 0), ("off", 0)])
+def test_a_worker_looks_for_certificates_where_there_are_any(tls: TlsMode, commands: int) -> None:
+    """It cannot read what is live, but tasks of the Swarm bring it what an authority has issued."""
+    context, manager, machines, _ = two_servers(worker="b")
+    site = replace(SITE, tls=tls)
+
+    async def proxy() -> None:
+        mounts = (Mount(Installation().config_volume, "/config"),)
+        spec = ContainerSpec("caddy:2", {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts)
+        await manager.create(Installation().container, spec)
+        files = tar_archive({"ftl/sites/shop.json": site.to_json().encode()})
+        await manager.put_archive(Installation().container, "/config", files)
+
+    run(proxy())
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    assert [len(machine.commands) for machine in machines] == [1, commands]
+
+
 def test_a_removed_project_is_followed_by_nobody() -> None:
     """Its configs go, that with keys last, when no server can make it anew; and its lines in the crontabs."""
     context, manager, machines, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
     run(manager.kept.create("two", b"keys", {"ftl.project": "shop", "ftl.role": "certificates"}))
+    marks = {"ftl.project": "shop", "ftl.role": "certificates"}
+    manager.bringing = [
+        SwarmService(name, name, {**marks, **more}, "caddy:2", 0, {})
+        for name, more in (("s1", {}), ("s2", {"ftl.project": "blog"}))
+    ]
     perform(context, EndCatchUp("shop", hosts=("a", "b")))
     assert manager.kept.kept == {}
+    assert [one.id for one in manager.bringing] == ["s2"]
     assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
     assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
 
