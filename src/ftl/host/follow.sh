@@ -72,23 +72,19 @@ publish() { # ID of what is live
         content "$1" | inside "$share" pack "$project" | docker config create --label "ftl.project=$project" \
             --label ftl.role=certificates --label "ftl.content=$digest" "ftl-certificates-$(date +%s)-$$" - >/dev/null || return
     fi
-    brought ! "$digest" # a config that a service has cannot be removed
+    # A config that a service has cannot be removed.
+    current=$(bringing --filter "label=ftl.content=$digest")
+    for id in $(bringing); do
+        printf '%s\n' "$current" | grep -qxF "$id" || docker service rm "$id" >/dev/null
+    done
     for id in $older; do
         [ "$id" = "$same" ] || docker config rm "$id" >/dev/null
     done
 }
 
-# Removes the services that have brought other certificates than these, with "!"; else prints those for a worker.
-brought() { # !|NODE DIGEST
-    all=$(docker service ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates)
-    for id in $all; do
-        of=$(docker service inspect -f '{{index .Spec.Labels "ftl.node"}} {{index .Spec.Labels "ftl.content"}}' "$id") || continue
-        if [ "$1" != ! ]; then
-            [ "$of" != "$1 $2" ] || echo "$id"
-        elif [ "${of##* }" != "$2" ]; then
-            docker service rm "$id" >/dev/null
-        fi
-    done
+# The services that bring certificates to workers.
+bringing() { # FILTER...
+    docker service ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates "$@"
 }
 
 # Swarm keeps the task for a worker that is away.
@@ -103,7 +99,7 @@ hand_over() { # ID of what is live
         at=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}}" "$node") || continue
         # Only a worker that has a proxy of the project.
         printf '%s\n' "$sites" | grep -qxF "$at/site.json" || continue
-        [ -z "$(brought "$node" "$digest")" ] || continue
+        [ -z "$(bringing --filter "label=ftl.content=$digest" --filter "label=ftl.node=$node")" ] || continue
         docker service create --detach --quiet --no-resolve-image --name "ftl-certificates-$(date +%s)-$$-$node" \
             --label "ftl.project=$project" --label ftl.role=certificates --label "ftl.content=$digest" --label "ftl.node=$node" \
             --mode replicated-job --constraint "node.id==$node" --restart-condition on-failure --restart-delay 10s \

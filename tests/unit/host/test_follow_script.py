@@ -36,6 +36,27 @@ esac
 """
 
 
+ISSUER = """#!/bin/sh
+shift 2
+echo "$*" >>"$HOME/log"
+case "$*" in
+*"node ls"*) printf 'n1\\nn2\\n' ;;
+*"node inspect"*n1) echo b ;;
+*"node inspect"*) echo ;;
+*"config ls"*) echo id ;;
+*"config inspect"*content*) echo digest ;;
+*"config inspect"*Name*) echo ftl-certificates-1 ;;
+*"config inspect"*) printf '"%s"' "$(cat "$HOME/live")" ;;
+*"service ls"*"label=ftl.node=n1"*) cat "$HOME/brought" 2>/dev/null ;;
+*"service create"*) echo s1 >"$HOME/brought" ;;
+*inspect*Config.Image*) echo caddy:2 ;;
+*inspect*) echo "true proxy" ;;
+*exec*) echo digest ;;
+esac
+"""
+"""Docker of a manager whose proxy has certificates that the Swarm has; workers are n1, with a proxy, and n2."""
+
+
 class Server:
     """A folder that stands for a server's account."""
 
@@ -113,3 +134,26 @@ def test_one_that_hangs_is_ended_and_gives_its_lock_back(server: Server) -> None
     assert server.log.read_text().splitlines()[-1].endswith("Z follow ended with status 143")
     lock = server.home / ".ftl/follow.shop.lock"
     assert subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0
+
+
+def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Server) -> None:
+    """It cannot read configs; another server of the Swarm, which is none of the project's, gets none."""
+    (server.home / "bin/docker").write_text(ISSUER)
+    packed = gzip.compress(tar_archive({"issuer": b"a\n", "b/site.json": b"{}"}, mode=0o600))
+    (server.home / "live").write_text(base64.b64encode(packed).decode())
+    script = crontab.following_script(adoption())
+    argv = ["sh", "-c", script, "ftl-follow", "/socket", "shop", "ftl-proxy", "127.0.0.1:2019", "give"]
+    for _ in range(2):
+        done = subprocess.run(argv, env=server.env, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    text = (server.home / "log").read_text()
+    assert text.count("service create") == 1
+    created = text[text.index("service create") :]
+    for option in (
+        "--mode replicated-job --constraint node.id==n1 ",
+        "--config source=ftl-certificates-1,target=/ftl-certificates,mode=0400 ",
+        "--mount type=volume,source=ftl-proxy-data,target=/data,",
+        "--entrypoint sh caddy:2 -c ",
+    ):
+        assert option in created
+    assert " ftl hand shop digest\n" in created
