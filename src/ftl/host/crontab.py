@@ -6,6 +6,7 @@ time zone but the server's. See docs/decisions/0023-jobs-by-the-servers-cron.md.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from typing import TYPE_CHECKING
 
@@ -104,11 +105,31 @@ async def write_following(machine: Machine, project: str, script: str, places: S
     Raises:
         ServerError: It has no cron, or the crontab cannot be read or written.
     """
+    argv, text = _following(machine, project, script, places)
+    await _write(machine, [*argv, _key(argv, text)], text)
+
+
+def await_following(project: str) -> list[str]:
+    """Command that waits until nothing follows what was live, and prints what the crontab has."""
+    return ["sh", "-c", program("ftl.host", "await_following.sh"), "ftl-hold", project]
+
+
+def following_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
+    """Output of `await_following` on a server where `write_following` has nothing to do."""
+    key = _key(*_following(machine, project, script, places))
+    return f"{key} {hashlib.sha256(script.encode()).hexdigest()} {len(FOLLOWING)}"
+
+
+def _following(machine: Machine, project: str, script: str, places: Sequence[str]) -> tuple[list[str], str]:
     argv = _command("follow", project, machine.engine_socket, script)
     arguments = " ".join((project, *places))
     each, boot = FOLLOWING
     lines = (f"{each}|{each}|{arguments}\n", f"{boot}|{boot}|{arguments} boot\n")
-    await _write(machine, argv, "".join(lines) if places else "")
+    return argv, "".join(lines) if places else ""
+
+
+def _key(argv: Sequence[str], text: str) -> str:
+    return hashlib.sha256("\0".join((*argv, text)).encode()).hexdigest()
 
 
 async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:

@@ -5,7 +5,7 @@
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
 # "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
-# without cron; stdin has lines:
+# without cron, and keeps $5, by which await_following.sh tells what it was given; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
 set -u
 LC_ALL=C
@@ -99,7 +99,8 @@ case $action in
 follow)
     mark="# ftl-follow $project" script=follow.sh
     # It has the lock that deploys wait for. It keeps its log short.
-    log=$HOME/.ftl/follow.$project.log limit='timeout -k 10 300 '
+    log=$HOME/.ftl/follow.$project.log limit='timeout -k 10 300 ' given=$HOME/.ftl/follow.$project.given
+    rm -f "$given"
     errors='>"$HOME/.ftl/follow.'$project'.log"'
     ;;
 expire) mark="# ftl-preview $project" script=expire.sh ;;
@@ -114,5 +115,10 @@ done)
 [ -z "$ours" ] || write_script "$script" "$2"
 replace_lines "$mark" "$ours"
 if [ "$action" = follow ]; then
-    if [ -z "$ours" ]; then rm -f "$log"; else runs || fail 'cron does not run'; fi
+    if [ -z "$ours" ]; then
+        rm -f "$log"
+    else
+        runs || fail 'cron does not run'
+        printf %s "$3" >"$given"
+    fi
 fi

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -157,3 +158,31 @@ def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Serve
     ):
         assert option in created
     assert " ftl hand shop digest\n" in created
+
+
+def test_a_deploy_learns_that_a_crontab_has_what_it_needs(server: Server) -> None:
+    """Whatever was changed meanwhile, or without cron, it is written again."""
+    places = ("ftl-proxy", "127.0.0.1:2019")
+    script = crontab.following_script(adoption())
+    expected = crontab.following_state(FakeMachine(), "shop", script, places)
+
+    def state() -> str:
+        argv = crontab.await_following("shop")
+        return subprocess.run(argv, env=server.env, capture_output=True, check=True).stdout.decode().strip()
+
+    shutil.copy(shutil.which("sleep") or "sleep", server.home / "cron")
+    with subprocess.Popen([server.home / "cron", "60"]) as cron:
+        try:
+            assert state() == ""
+            server.write(*places)
+            assert state() == expected
+            assert crontab.following_state(FakeMachine(), "shop", f"{script}\n", places) != expected
+            (server.home / "crontab").write_text("")
+            assert state() != expected
+            server.write(*places)
+            (server.home / ".ftl/follow.sh").write_text("of another FTL")
+            assert state() != expected
+            server.write()
+            assert state() == ""
+        finally:
+            cron.kill()

@@ -220,6 +220,7 @@ class DeployContext:
         undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
         moved: Server -> traffic of all images to it.
+        followed: Server -> what its crontab had when this run began, about following what is live.
         created: Name -> ID of the containers that this run created.
         hook_lines: The last lines of hooks' containers, which are removed at once.
         stopped: IDs of the containers that this run has stopped before others started.
@@ -240,6 +241,7 @@ class DeployContext:
     undo: UndoStack = field(default_factory=UndoStack)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     moved: dict[str, Traffic] = field(default_factory=dict)
+    followed: dict[str, str] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     hook_lines: list[KeptLine] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)

@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
-from ftl.common.programs import program
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
@@ -107,13 +106,13 @@ async def _await_end(context: DeployContext, project: str) -> None:
 
     One that hangs, or does not answer, is a warning: the other steps need the server, or go on without it.
     """
-    script = program("ftl.deploy", "apply/steps/await_follower.sh")
     try:
-        done = await context.machine.run(["sh", "-c", script, "ftl-hold", project], timeout=SHARE_SECONDS)
+        done = await context.machine.run(crontab.await_following(project), timeout=SHARE_SECONDS)
     except ServerError as error:
         cause = error.message
     else:
         if done.exit_code == 0:
+            context.followed[context.session.name] = done.stdout.decode("utf-8", "replace").strip()
             return
         cause = "it has done so for more than 30 s"
     text = f"{context.session.name} may still be following the release that was live before: {cause}"
@@ -121,11 +120,13 @@ async def _await_end(context: DeployContext, project: str) -> None:
 
 
 async def _follow(context: DeployContext, step: PublishLiveState) -> None:
-    script = crontab.following_script(adoption())
+    script, places = crontab.following_script(adoption()), (Installation().container, ADMIN)
+    machine = context.machine
+    state = crontab.following_state(machine, step.project, script, places)
+    if context.followed.get(context.session.name) == state:
+        return
     try:
-        await crontab.write_following(
-            context.machine, step.project, script, (Installation().container, ADMIN)
-        )
+        await crontab.write_following(machine, step.project, script, places)
     except ServerError as error:
         text = f"{context.session.name} cannot catch up by itself after it was away: {error.cause}"
         context.emit(Note(text, "warning", hint="`ftl setup` installs cron and starts it"))

@@ -24,8 +24,10 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
 from ftl.errors import ServerError
 from ftl.events import Note
+from ftl.host.crontab import following_script, following_state
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from ftl.proxy.commands import adoption
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.live_state import at_server, live_archive
 from ftl.proxy.names import Installation
@@ -159,6 +161,18 @@ def test_each_server_looks_for_what_is_live() -> None:
         "warning",
         "b cannot catch up by itself after it was away: cron is not installed",
     )
+
+
+def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
+    """Waiting for those that follow what was live has told so, on one of two servers."""
+    context, _, machines, _ = two_servers()
+    places = ("ftl-proxy", "127.0.0.1:2019")
+    state = following_state(machines[0], "shop", following_script(adoption()), places)
+    machines[0].answer("ftl-hold", answer=Answer(0, f"{state}\n".encode()))
+    machines[1].answer("ftl-hold", answer=Answer(0, b"other\n"))
+    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    assert [len(machine.commands) for machine in machines] == [1, 2]
 
 
 @pytest.mark.parametrize(("tls", "commands"), [("auto", 1), ("internal", 0), ("off", 0)])
