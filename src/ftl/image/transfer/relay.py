@@ -20,7 +20,7 @@ from ftl.errors import FtlError
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS
 from ftl.image.transfer.delivery.script import check_receipt, output_of, receive_arguments
 from ftl.image.transfer.delivery.witness import Witness
-from ftl.image.transfer.remote.scripts import RECEIVE, RELAY, RELAY_STREAM
+from ftl.image.transfer.remote.scripts import RECEIVE, RELAY, RELAY_SEND, RELAY_TAKE
 from ftl.image.transfer.staging import VerificationFailed, staging_tags
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ OPEN_SECONDS = 20.0
 On a busy machine of the lab a container in a new network takes 2 s."""
 
 JOIN_SECONDS = 12.0
-"""Limit for the others to reach it; relay.pl gives up earlier."""
+"""Limit for the others to reach it; relay_take.pl gives up earlier."""
 
 _PREFIX = "ftl-relay "
 
@@ -199,7 +199,8 @@ class Relay:
         assert machine is not None  # `can_relay`
         tag = staging_tags(1, server.info.now, self._lock)[0]
         receive = receive_arguments(machine, server.capabilities.cache_limit)
-        arguments = [mode, machine.engine_socket, self._network, tag, RELAY_STREAM, RECEIVE, *receive]
+        program = RELAY_SEND if mode == "send" else RELAY_TAKE
+        arguments = [mode, machine.engine_socket, self._network, tag, program, RECEIVE, *receive]
         try:
             self._processes[server.name] = await machine.start(["sh", "-c", RELAY, "sh", *arguments])
         except FtlError as error:

@@ -18,7 +18,7 @@ PART = 1 << 20
 class Witness:
     """Says the digests of what is sent to one server to those that it passes it on to.
 
-    Each line is a number of bytes and their SHA-256; one with 0 is the end. See `take` in relay.pl.
+    Each line is a number of bytes and their SHA-256; one with 0 is the end. See relay_take.pl.
 
     Args:
         process: The script that gets the stream.

@@ -1,10 +1,10 @@
 # Passes what comes in on stdin on to other servers ("send"), or takes it from another one ("take"), in the network that
 # the containers of all servers share; receive.sh makes the archive of it here. Follows prelude.sh.
-# Arguments: "send" or "take", the engine's socket, the network, a tag that names what is made here, relay.pl, receive.sh,
-# and its arguments.
+# Arguments: "send" or "take", the engine's socket, the network, a tag that names what is made here, relay_send.pl or
+# relay_take.pl after relay.pl, receive.sh, and its arguments.
 #
 # stdin of "send": a token; any line, once no more servers are waited for; then the stream, for receive.sh and all servers
-# that have joined. stdin of "take": see relay.pl; its end ends the taking.
+# that have joined. stdin of "take": see relay_take.pl; its end ends the taking.
 # A container of the network passes it on: in that of the proxy, if that is in it, since one that is new is known to the
 # other servers only after a while. It has nothing but this server's own programs, to be read.
 set -u
@@ -47,7 +47,7 @@ pass() {
   done
   engine run --rm --interactive --name "$name" --label ftl.role=transfer --log-driver none --network "$network" \
     --read-only --cap-drop ALL --user 65534:65534 --workdir / "$@" --entrypoint /usr/bin/perl "$image" \
-    -e "$relay" "$mode" "$address"
+    -e "$relay" "$address"
 }
 
 feed() {

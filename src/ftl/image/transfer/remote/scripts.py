@@ -35,10 +35,14 @@ Arguments: the transfer's name, the cache's limit in bytes, `APPLY_DELTA`, the c
 RELAY = _program("prelude.sh", "relay.sh")
 """Passes a stream on to other servers, or takes it from one; `RECEIVE` makes the archive.
 
-Arguments: "send" or "take", the engine's socket, the network, a tag, `RELAY_STREAM`, `RECEIVE`, and its arguments."""
+Arguments: "send" or "take", the engine's socket, the network, a tag, `RELAY_SEND` or `RELAY_TAKE`, `RECEIVE`, and
+its arguments."""
 
-RELAY_STREAM = _program("relay.pl")
-"""Passes the stream on from container to container, for `RELAY`."""
+RELAY_SEND = _program("relay.pl", "relay_send.pl")
+"""Passes the stream on from container to container, for `RELAY` with "send"."""
+
+RELAY_TAKE = _program("relay.pl", "relay_take.pl")
+"""Takes it there, for `RELAY` with "take"."""
 
 DESCRIBE = _program("prelude.sh", "describe.sh")
 """Prints the index of a cached layer.

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from ftl.image.transfer.remote.scripts import RELAY_STREAM
+from ftl.image.transfer.remote.scripts import RELAY_SEND, RELAY_TAKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,9 @@ TOKEN = "d0c5a1b2"
 
 
 @contextmanager
-def program(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, ended with the context."""
-    argv = ["perl", "-e", RELAY_STREAM, *arguments]
+def program(text: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, ended with the context."""
+    argv = ["perl", "-e", text, *arguments]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         try:
             yield process
@@ -43,7 +43,7 @@ def pipe(stream: IO[bytes] | None) -> IO[bytes]:
 @contextmanager
 def listening() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A sender, and the port on which it waits for others."""
-    with program("send", "127.0.0.1") as sender:
+    with program(RELAY_SEND, "127.0.0.1") as sender:
         pipe(sender.stdin).write(f"{TOKEN}\n".encode())
         words = pipe(sender.stdout).readline().split()
         assert words[:3] == [b"ftl-relay", b"at", b"127.0.0.1"]
@@ -53,7 +53,7 @@ def listening() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 @contextmanager
 def taking(number: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A receiver that connects."""
-    with program("take") as taker:
+    with program(RELAY_TAKE) as taker:
         pipe(taker.stdin).write(f"{TOKEN} {number} 127.0.0.1 {port}\n".encode())
         yield taker
 
