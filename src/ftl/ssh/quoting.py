@@ -17,7 +17,7 @@ _END = 'kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1"'
 
 
 # Below this, starting two programs there costs more than the bytes that are saved.
-_WORTH_COMPRESSING = 3000
+_WORTH_COMPRESSING = 1000
 
 # zlib's `wbits` for the format of gzip(1).
 _GZIP = 31
