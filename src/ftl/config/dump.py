@@ -56,7 +56,7 @@ def sensitive_values(project: Project) -> Iterator[str]:
 def origins(project: Project) -> dict[str, str]:
     """Places of the values that files give: `services.0.port` -> `ftl.yaml:7`."""
     return {
-        _dotted(path): f"{mark.file.name}:{mark.line}"
+        ".".join(map(str, path)): f"{mark.file.name}:{mark.line}"
         for path, mark in project.marks.by_path.items()
         if path and mark.line
     }
@@ -85,10 +85,6 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _one_line(value: object) -> str:
     text = value if isinstance(value, str) else dumps(value)
     return dumps(text, ensure_ascii=False) if isinstance(value, str) and not text.isprintable() else text
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(str(step) for step in path)
 
 
 def _shown(value: Any, path: KeyPath, masked: Mapping[KeyPath, str]) -> Any:

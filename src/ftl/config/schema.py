@@ -45,17 +45,13 @@ def _section(section: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
         properties[name]["default"] = value
     properties |= _extra(section, properties)
     result: dict[str, Any] = {
-        "description": _first_line(section),
+        "description": str(section.__doc__).partition("\n")[0].replace("`", ""),
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
     }
     required = [name for name, key in keys.items() if key.required]
     return {**result, "required": required} if required else result
-
-
-def _first_line(section: type[Any]) -> str:
-    return str(section.__doc__).partition("\n")[0].replace("`", "")
 
 
 def _defaults(section: type[Any]) -> dict[str, Any]:
@@ -119,12 +115,9 @@ def _nested(section: type[Any], shorthand: str | None, definitions: dict[str, An
     if shorthand is not None:
         return _any(_accepted(keys_of(section)[shorthand].type, definitions), long)
     if section in SHORT_FORMS and SHORT_FORMS[section].from_text is not None:
-        return _any({"type": "string", **_examples(section)}, long)
+        examples = {"examples": sorted(PRESETS)} if name == "Dependency" else {}
+        return _any({"type": "string", **examples}, long)
     return long
-
-
-def _examples(section: type[Any]) -> dict[str, Any]:
-    return {"examples": sorted(PRESETS)} if section.__name__ == "Dependency" else {}
 
 
 def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def table(
     `sentences` may go on in the next line, between words.
     """
     columns = [
-        (name, [_one_line(cell) for cell in cells]) for name, *cells in zip(header, *rows, strict=True)
+        (name, [escaped(" ".join(cell.split())) for cell in cells])
+        for name, *cells in zip(header, *rows, strict=True)
     ]
     if width is not None:
         columns = _without_optional(columns, width, optional, sentences)
@@ -93,10 +94,6 @@ def _wrapped(cell: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
-
-
-def _one_line(cell: str) -> str:
-    return escaped(" ".join(cell.split()))
 
 
 def display_width(text: str) -> int:

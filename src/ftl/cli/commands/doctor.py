@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import Fields, put, put_json
+from ftl.cli.output import put, put_json
 from ftl.cli.project import load_project
 from ftl.cli.project_file import find_file
 from ftl.cli.running.run import pass_options, run
@@ -52,15 +52,13 @@ def command(options: Options) -> None:
         _raise_if_bad(report)
         return report
 
-    report = run(options, "doctor", work, _fields)
+    report = run(
+        options, "doctor", work, lambda report: {"problems": 0, "warnings": _count(report, "warning")}
+    )
     if not options.json and not options.quiet:
         warnings = _count(report, "warning")
         suffix = f" ({count(warnings, 'warning')})" if warnings else ""
         put(f"\nready to deploy{suffix}")
-
-
-def _fields(report: Report) -> Fields:
-    return {"problems": 0, "warnings": _count(report, "warning")}
 
 
 def _request(options: Options) -> DoctorRequest:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import Fields, put, put_table
+from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
@@ -55,7 +55,9 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         servers = () if address.narrowed else address.servers
         return await releases(target.project, address.server, machines, servers)
 
-    found = run(options, "releases", work, lambda releases: _fields(releases[:number]))
+    found = run(
+        options, "releases", work, lambda releases: {"releases": list(map(_entry, releases[:number]))}
+    )
     _remember(target, found)
     if not options.json:
         _print(target, found[:number])
@@ -76,10 +78,6 @@ def _remember(target: DeployedProject, releases: Sequence[Release]) -> None:
     from ftl.cli.completion.seen import remember
 
     remember(target.project, target.address.server.host, [release.record.release for release in releases])
-
-
-def _fields(releases: Sequence[Release]) -> Fields:
-    return {"releases": [_entry(release) for release in releases]}
 
 
 def _entry(release: Release) -> dict[str, object]:

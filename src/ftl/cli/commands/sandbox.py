@@ -13,7 +13,7 @@ from ftl.cli.running.run import pass_options, run
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.server.sandbox import Sandbox, SandboxAddress
+    from ftl.server.sandbox import Sandbox
 
 _NAME = "ftl.sandbox.name"
 
@@ -115,12 +115,8 @@ def _status_fields(status: Sandbox) -> Fields:
 
 def _address_fields(sandbox: Sandbox) -> Fields:
     """The first server's address, and where there are several, those of all."""
-    fields = [_fields_of(address) for address in sandbox.addresses]
+    fields = [{**address.fields(), "urls": address.urls, "ssh": address.ssh} for address in sandbox.addresses]
     return {**(fields[0] if fields else {}), **({"servers": fields} if len(fields) > 1 else {})}
-
-
-def _fields_of(address: SandboxAddress) -> Fields:
-    return {**address.fields(), "urls": address.urls, "ssh": address.ssh}
 
 
 def _as_failure(state: str) -> Fields:

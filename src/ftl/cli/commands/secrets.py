@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config.age.age_file import AgeFile
-    from ftl.config.models.project import Project, Secret
+    from ftl.config.models.project import Secret
     from ftl.config.secrets import ProjectSecrets
 
 _TEMPLATE = """\
@@ -42,7 +42,7 @@ def list_secrets(options: Options) -> None:
 
     def work() -> list[Fields]:
         project = load_project(options, fetch=False).project
-        return [_row(secret, _users(project, secret.name)) for secret in project.secrets]
+        return [_row(secret, project.secret_users.get(secret.name, ())) for secret in project.secrets]
 
     rows = run_sync(options, "secrets list", work, lambda rows: {"secrets": rows})
     if options.json:
@@ -270,7 +270,7 @@ def _explain(age_file: AgeFile, *, new: bool) -> None:
         )
 
 
-def _row(secret: Secret, users: tuple[str, ...] | list[str]) -> Mapping[str, object]:
+def _row(secret: Secret, users: tuple[str, ...]) -> Mapping[str, object]:
     return {"name": secret.name, "source": _source(secret), "used_by": list(users)}
 
 
@@ -287,7 +287,3 @@ def _source(secret: Secret) -> str:
     if secret.age is not None and secret.file is None:
         return f"age: {secret.age}"
     return f"file: {secret.file}" if secret.file is not None else f"env: {secret.env or secret.name}"
-
-
-def _users(project: Project, name: str) -> list[str]:
-    return list(project.secret_users.get(name, ()))

@@ -55,7 +55,12 @@ def result_text(project: str, result: DeployResult, urls: Sequence[str]) -> str:
     """The summary of a deploy that succeeded."""
     outcome = "is live" if result.changed else "was already live, nothing changed"
     lines = [f"### {project}: {result.release} {outcome}", ""]
-    lines += [" · ".join([f"server {_code(result.server)}", duration(result.seconds), *_links(urls)]), ""]
+    lines += [
+        " · ".join(
+            [f"server {_code(result.server)}", duration(result.seconds), *(f"<{url}>" for url in urls)]
+        ),
+        "",
+    ]
     units = {**result.dependencies, **result.services}
     if units:
         lines += ["| | action | image | sent | on the server already |", "|---|---|---|---|---|"]
@@ -100,10 +105,6 @@ def _row(name: str, unit: ServiceResult) -> str:
         sent += f" instead of {size(unit.bytes_sent + unit.bytes_saved)}"
     reused = count(unit.layers_reused, "layer") if unit.layers_reused else "-"
     return f"| {_code(name)} | {unit.action} | {_code(unit.image)} | {sent} | {reused} |"
-
-
-def _links(urls: Sequence[str]) -> list[str]:
-    return [f"<{url}>" for url in urls]
 
 
 def _code(text: str) -> str:

@@ -79,7 +79,7 @@ def find_keys(variables: Mapping[str, str]) -> Keys:
             raise FtlError(message, hint=f"it is the value of {KEY_FILE}") from None
         except InvalidKey as error:
             raise FtlError(
-                f"the key file {_short(path)} {error}", hint=_passphrase_hint(path, error)
+                f"the key file {_short(path)} {error}", hint=Keys((), {_short(path): str(error)}).hint
             ) from None
     for path in (Path("~/.ssh").expanduser() / name for name in _SSH_KEYS):
         try:
@@ -152,10 +152,6 @@ def _beside(path: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return printed.stdout.decode(errors="replace").strip() or None
-
-
-def _passphrase_hint(path: Path, error: InvalidKey) -> str | None:
-    return Keys((), {_short(path): str(error)}).hint
 
 
 def _short(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ftl.config.checks.context import Checks
     from ftl.config.models.project import Dependency, Service
@@ -46,15 +46,15 @@ def start_order(checks: Checks) -> None:
                 message = f"depends_on: {name} is one of the dependencies"
                 checks.report(mark, message, "leave it out: dependencies are healthy before services start")
             elif name not in services:
-                checks.report(mark, f"depends_on: there is no service {name}", _services(services))
+                checks.report(
+                    mark,
+                    f"depends_on: there is no service {name}",
+                    f"the services: {', '.join(sorted(filter(None, services)))}",
+                )
             elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
                 circles.add(frozenset(circle))
                 message = f"depends_on: {' -> '.join(circle)} is a circle"
                 checks.report(mark, message, "leave one of them out")
-
-
-def _services(names: Iterable[str]) -> str:
-    return f"the services: {', '.join(sorted(filter(None, names)))}"
 
 
 def _way_back(services: Mapping[str, Service], start: str, first: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import tzinfo
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -107,15 +107,11 @@ class Schedule:
         fields = (self.minutes, self.hours, self.days, self.months)
         everything = (60, 24, 31, 12)
         listed = [
-            "*" if len(field) == size else _numbers(field)
+            "*" if len(field) == size else ",".join(f"{value:02}" for value in sorted(field))
             for field, size in zip(fields, everything, strict=True)
         ]
         weekdays = "*" if len(self.weekdays) == 7 else ",".join(map(str, sorted(self.weekdays)))
         return (*listed, weekdays, "either" if self.either else "both")
-
-
-def _numbers(values: Iterable[int]) -> str:
-    return ",".join(f"{value:02}" for value in sorted(values))
 
 
 def _field(word: str, noun: str, lowest: int, highest: int, names: list[str]) -> frozenset[int]:

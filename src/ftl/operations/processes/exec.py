@@ -109,13 +109,10 @@ async def _stop(session: Session, container: Container, began: float) -> str:
         return "was removed, and the command with it"
     if state.restarting or not state.running:
         return f"stopped ({state.exit_code}), and the command with it"
-    if state.started and _age(state.started, session.info.now) < session.info.now - began:
+    now = session.info.now
+    if state.started and seconds_since(state.started, datetime.fromtimestamp(now, UTC)) < now - began:
         return "stopped, and the command with it; it runs again"
     return ""
-
-
-def _age(started: str, now: float) -> float:
-    return seconds_since(started, datetime.fromtimestamp(now, UTC))
 
 
 def no_shell(name: str, call: str) -> FtlError:

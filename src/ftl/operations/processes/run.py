@@ -192,18 +192,15 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
     task = release_task(
         request.project, desired, labels.ROLE_RUN, release=record.release, variables=variables
     )
+    terminal = {"TERM": os.environ.get("TERM") or "xterm"} if request.kind == "terminal" else {}
     return replace(
         task,
         image=image,
         entrypoint=task.entrypoint if request.command else SHELL[:1],
         command=request.command or SHELL[1:],
-        env={**_terminal_type(request), **task.env},
+        env={**terminal, **task.env},
         once=request.kind,
     )
-
-
-def _terminal_type(request: RunRequest) -> dict[str, str]:
-    return {"TERM": os.environ.get("TERM") or "xterm"} if request.kind == "terminal" else {}
 
 
 def _record(request: RunRequest, observed: Observed) -> ReleaseRecord:
