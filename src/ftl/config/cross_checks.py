@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.checks import (
-    containers,
-    names,
-    notifications,
-    places,
-    registries,
-    routing,
-    schedules,
-    services,
-)
+from ftl.config.checks import containers, names, outside, places, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 
@@ -42,10 +33,10 @@ def check(project: Project, reader: Reader) -> None:
     places.dependencies(checks)
     routing.proxy(checks)
     routing.redirects(checks)
-    registries.registries(checks)
+    outside.registries(checks)
     schedules.jobs(checks)
     schedules.backups(checks)
-    notifications.notifications(checks)
+    outside.notifications(checks)
     for index, service in enumerate(project.services):
         path: KeyPath = ("services", index)
         services.service(checks, service, path)

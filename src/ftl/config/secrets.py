@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.common.references import split
-from ftl.config.models.field_types import ListOf, Nested, key
+from ftl.config.models.field_types import ListOf, Nested, Section, key
 from ftl.config.models.secret import Secret
-from ftl.config.models.section import Section
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader

@@ -19,7 +19,7 @@ from ftl.config.values.bindings import VolumeMount
 from .conftest import HEAD, SERVICE, environ_of, load_file
 
 if TYPE_CHECKING:
-    from ftl.config.models.section import Section
+    from ftl.config.models.field_types import Section
 
     from .conftest import Load
 

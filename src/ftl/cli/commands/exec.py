@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.attached import has_terminal, run_attached
-from ftl.cli.running.run import pass_options
+from ftl.cli.running.run import has_terminal, pass_options, run_attached
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftl.cli.options import time_option
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.times import time_option
 from ftl.cli.views.log_printer import log_printer
 from ftl.errors import UsageError
 

@@ -9,8 +9,7 @@ import click
 from ftl.cli.options import seconds
 from ftl.cli.output import put
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.attached import has_terminal, run_attached
-from ftl.cli.running.run import pass_options, run
+from ftl.cli.running.run import has_terminal, pass_options, run, run_attached
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

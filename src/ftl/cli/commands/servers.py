@@ -9,7 +9,7 @@ import click
 from ftl.cli.project import load_project
 from ftl.cli.running.change import ChangeCall, changes_project
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.views.server_table import put_servers
+from ftl.cli.views.tables import put_servers
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -134,13 +134,13 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         rows = [(*row, unit.server or "-") for row, unit in zip(rows, status.units, strict=True)]
     put_table(columns, rows, optional=OPTIONAL, sentences=("HEALTH",))
     if status.jobs:
-        from ftl.cli.views.job_table import put_jobs
+        from ftl.cli.views.tables import put_jobs
 
         put("")
         put_jobs(status.jobs)
         put("")
     if status.servers:
-        from ftl.cli.views.server_table import put_servers
+        from ftl.cli.views.tables import put_servers
 
         put("")
         put_servers(status.servers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -14,7 +15,9 @@ from ftl.cli.output import Fields, put_json, writing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ftl.cli.options import Options
     from ftl.events import Emit
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,3 +74,21 @@ def pass_options(function: Callable[Concatenate[Options, P], T]) -> Callable[P, 
             sys.exit(code)
 
     return update_wrapper(call, function)
+
+
+def run_attached(options: Options, command: str, work: Callable[[Emit], Awaitable[int]]) -> NoReturn:
+    """Run the work and exit with the code that it returns.
+
+    Stdout belongs to the command: nothing of ours goes there, --json or not, unless it fails. Nothing is drawn.
+    """
+    from ftl.cli.running.event_loop import run_async
+
+    plain = replace(options, json=False, verbose=0)
+    with writing():
+        code = run_async(plain, command, work)
+    sys.exit(code)
+
+
+def has_terminal() -> bool:
+    """Whether stdin and stdout are a terminal, so that a command in a container gets one."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Scalar, key, key_metadata
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
 

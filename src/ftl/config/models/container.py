@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import ListOf, Nested, Scalar, key, key_metadata, string_map
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import ListOf, Nested, Scalar, Section, key, key_metadata, string_map
 from ftl.dataclass import dataclass
 
 

@@ -7,8 +7,7 @@ from dataclasses import field
 from typing import Literal, get_args
 
 from ftl.common.suggestions import closest_match
-from ftl.config.models.field_types import ListOf, Nested, Scalar, key, key_metadata
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import ListOf, Nested, Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
 

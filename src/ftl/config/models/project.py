@@ -13,11 +13,10 @@ from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
-from ftl.config.models.field_types import ListOf, Nested, key, key_metadata
+from ftl.config.models.field_types import ListOf, Nested, Section, key, key_metadata
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret
-from ftl.config.models.section import Section
 from ftl.config.models.server import ClusterServer, Server
 from ftl.config.models.service import (
     Build,

@@ -6,8 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata
 from ftl.dataclass import dataclass
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import CommandLine, Section
 from ftl.dataclass import dataclass
 
 

@@ -6,8 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import ListOf, key, key_metadata
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import ListOf, Section, key, key_metadata
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:

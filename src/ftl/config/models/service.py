@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata, string_map
-from ftl.config.models.section import Section
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata, string_map
 from ftl.dataclass import dataclass
 
 

@@ -7,9 +7,8 @@ from typing import Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.container import ContainerSettings
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, key, key_metadata, string_map
+from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata, string_map
 from ftl.config.models.secret import ServiceSecret
-from ftl.config.models.section import Section
 from ftl.config.models.service import (
     Build,
     ContainerOptions,

@@ -22,7 +22,7 @@ from ftl.config.models.field_types import (
 )
 from ftl.config.read import foreign_keys
 from ftl.config.read.interpolator import AlreadyReported
-from ftl.config.read.labels import hint_section, quoted, section_label, value_label
+from ftl.config.read.problems import hint_section, quoted, section_label, value_label
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
 from ftl.config.variables.interpolation import MASK
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ftl.config.models.section import Section
+    from ftl.config.models.field_types import Section
     from ftl.config.read.interpolator import Interpolator, Text
     from ftl.config.variables.env_file import Variable
     from ftl.config.yaml.marks import KeyPath, Mark

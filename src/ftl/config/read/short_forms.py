@@ -24,7 +24,7 @@ from ftl.config.models.project import (
     Service,
 )
 from ftl.config.read.interpolator import AlreadyReported
-from ftl.config.read.labels import quoted
+from ftl.config.read.problems import quoted
 from ftl.config.read.reader import ShortForm
 from ftl.config.read.single_values import build_secret, dependency, host_addresses
 from ftl.config.values.scalars import InvalidValue, local_path

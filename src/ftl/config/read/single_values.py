@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.common.references import split
 from ftl.common.suggestions import closest_match
 from ftl.config.read.interpolator import AlreadyReported
-from ftl.config.read.labels import quoted
+from ftl.config.read.problems import quoted
 from ftl.config.values.scalars import InvalidValue, image
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, describe_kind
 from ftl.databases import PRESETS, Database, preset_environment

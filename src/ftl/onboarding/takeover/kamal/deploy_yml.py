@@ -10,9 +10,8 @@ from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
-from ftl.onboarding.takeover.kamal.beside import take_over_beside
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
-from ftl.onboarding.takeover.kamal.erb import parse_configuration
+from ftl.onboarding.takeover.kamal.files import parse_configuration, take_over_other_files
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -53,7 +52,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     root = parse_configuration(file)
     draft = Draft(str(file), project_name(text(root.get("service")) or base.resolve().name))
     _convert(KamalConversion(draft, root, base, variables))
-    take_over_beside(draft, file)
+    take_over_other_files(draft, file)
     return draft
 
 

@@ -1,4 +1,4 @@
-"""Table of jobs, as `ftl jobs` and `ftl status` print it."""
+"""Tables of jobs and of servers, as `ftl status` and their own commands print them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from ftl.cli.output import put_table
 from ftl.common.figures import age, ago, duration, seconds_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ftl.host.jobs import JobState
+    from ftl.operations.views.servers import ServerStatus
 
-HEADER = ("JOB", "SERVICE", "SCHEDULE", "NEXT", "LAST")
-OPTIONAL = ("SERVICE", "SCHEDULE")
+
+_JOBS = ("JOB", "SERVICE", "SCHEDULE", "NEXT", "LAST")
+_OPTIONAL = ("SERVICE", "SCHEDULE")
 
 
 def put_jobs(jobs: Iterable[JobState]) -> None:
     """Print jobs with their next and last run, and what is wrong with them."""
     now = datetime.now(UTC)
-    put_table(HEADER, [_row(job, now) for job in jobs], optional=OPTIONAL, sentences=("LAST",))
+    put_table(_JOBS, [_job(job, now) for job in jobs], optional=_OPTIONAL, sentences=("LAST",))
 
 
-def _row(job: JobState, now: datetime) -> tuple[str, ...]:
+def _job(job: JobState, now: datetime) -> tuple[str, ...]:
     last = "never ran"
     if job.running:
         last = f"running for {age(seconds_since(job.since, now))}"
@@ -34,3 +36,16 @@ def _row(job: JobState, now: datetime) -> tuple[str, ...]:
         last = f"ok, {ago(seconds_since(job.last.started, now))}, took {duration(job.last.seconds)}"
     zone = "" if job.timezone == "UTC" else f" {job.timezone}"
     return job.name, job.service, f"{job.schedule}{zone}", "stopped" if job.stopped else job.next or "-", last
+
+
+_SERVERS = ("SERVER", "STATE", "PROXY", "RUNNING", "MANAGER")
+
+
+def put_servers(servers: Sequence[ServerStatus]) -> None:
+    """Print the table."""
+    put_table(_SERVERS, [_server(server) for server in servers])
+
+
+def _server(server: ServerStatus) -> tuple[str, ...]:
+    proxy = "behind: `ftl deploy` mends it" if server.proxy == "behind" else server.proxy or "-"
+    return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"
