@@ -121,20 +121,9 @@ def make_release(
     before: Callable[[Emit], Awaitable[None]] | None = None,
     more: Fields | None = None,
 ) -> None:
-    """Deploy a project and print the result.
+    """Deploy a project and print the result, with `more` fields in its JSON.
 
-    Args:
-        options: The global options.
-        loaded: The project.
-        purpose: What the release is for.
-        command: Name of the command in the JSON result.
-        services: Only these; empty for all.
-        build: Build first.
-        lock_wait: Seconds to wait for another deploy.
-        backup: Back up the databases first.
-        summary: Append the result to this file.
-        before: Called first.
-        more: Further fields of the JSON result.
+    `command` is its name there. Without names of services all are deployed. `before` is called first.
     """
     from ftl.cli.completion.seen import remember
     from ftl.cli.views.summary import append, result_text

@@ -61,14 +61,7 @@ R = TypeVar("R", bound=_Planned)
 
 
 class ChangeCall(NamedTuple):
-    """Call of a command that changes a deployed project.
-
-    Attributes:
-        options: The global options.
-        target: The project and its server.
-        dry_run: Only show the plan.
-        lock_wait: Seconds to wait for the lock.
-    """
+    """Call of a command that changes a deployed project; `lock_wait` are seconds."""
 
     options: Options
     target: DeployedProject
@@ -82,14 +75,7 @@ class ChangeCall(NamedTuple):
         fields: Callable[[R], Fields],
         show: Callable[[R], None],
     ) -> None:
-        """Do the work and print its result: with --json its fields, with --dry-run its plan.
-
-        Args:
-            command: The command's name in the JSON result.
-            work: Changes the project.
-            fields: The JSON result's fields; with --dry-run, too.
-            show: Prints the result as text.
-        """
+        """Do the work and print its result: with --json its fields, with --dry-run its plan."""
         from ftl.operations.changes.change import ChangeRequest
 
         name, address = self.target.project, self.target.address
@@ -122,14 +108,7 @@ class ChangeCall(NamedTuple):
         *,
         done: str,
     ) -> None:
-        """Change containers of the live release, and print what became of each service.
-
-        Args:
-            command: The command's name.
-            make: Makes the plan.
-            services: The arguments.
-            done: Past participle for the last line: "was restarted".
-        """
+        """Change containers of the live release, and print what was `done` to each service."""
 
         async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
             from dataclasses import replace

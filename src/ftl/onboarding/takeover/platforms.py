@@ -69,41 +69,23 @@ def fly(file: Path, base: Path) -> Draft:
     web = draft.services[project_name(public)]
     if http or services:
         web |= {"port": port, "routes": [{"path": "/"}]}
-    check = next(
-        (
-            item
-            for item in (
-                *_list(http.get("checks")),
-                *(service for service in services for service in _list(service.get("http_checks"))),
-            )
-            if item.get("path")
-        ),
-        None,
-    )
-    if check:
-        web["health_check"] = {"path": check["path"]}
+    checks = [*_list(http.get("checks"))]
+    checks += [check for service in services for check in _list(service.get("http_checks"))]
+    if path := next((check["path"] for check in checks if check.get("path")), None):
+        web["health_check"] = {"path": path}
     _fly_rest(draft, data, web)
     report.add("app", Verdict.CHANGED, "project.name")
+    places = {"http_service": "port, routes, health_check", "services": "port and routes"}
     for key in ("http_service", "services", "env", "processes", "build"):
         if key in data:
-            report.add(
-                key,
-                Verdict.CHANGED,
-                {"http_service": "port, routes, health_check", "services": "port and routes"}.get(key, key),
-            )
+            report.add(key, Verdict.CHANGED, places.get(key, key))
     if build.get("builder") or build.get("buildpacks"):
         report.add("build.builder", Verdict.NEEDS_YOU, "FTL builds from a Dockerfile: `ftl init` writes one")
     if len(services) > 1:
-        report.add(
-            "services",
-            Verdict.NEEDS_YOU,
-            "only the first is taken over: write the ports of the others as `forwards`",
-        )
-    report.add(
-        "secrets",
-        Verdict.NEEDS_YOU,
-        "`fly secrets list` names them: write `NAME: ${NAME}` in `env`, and the values into .env",
-    )
+        todo = "only the first is taken over: write the ports of the others as `forwards`"
+        report.add("services", Verdict.NEEDS_YOU, todo)
+    todo = "`fly secrets list` names them: write `NAME: ${NAME}` in `env`, and the values into .env"
+    report.add("secrets", Verdict.NEEDS_YOU, todo)
     return draft
 
 
@@ -136,18 +118,8 @@ def _fly_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object]) 
         "swap_size_mb": (Verdict.LEFT_OUT, "the server decides"),
         "console_command": (Verdict.LEFT_OUT, "`ftl exec` opens a console"),
     }
-    done = {
-        "app",
-        "build",
-        "env",
-        "http_service",
-        "services",
-        "processes",
-        "deploy",
-        "mounts",
-        "mount",
-        "kill_timeout",
-    }
+    done = {"app", "build", "env", "http_service", "services", "processes"}
+    done |= {"deploy", "mounts", "mount", "kill_timeout"}
     for key in data:
         if key not in done:
             report.add(key, *known.get(key, (Verdict.NEEDS_YOU, "FTL has no such key")))
@@ -192,18 +164,12 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     )
     if release:
         web["hooks"] = {"pre": str(release)}
-        draft.report.add(
-            "release" if "release" in processes else "scripts",
-            Verdict.CHANGED,
-            "hooks.pre, before each release",
-        )
+        key = "release" if "release" in processes else "scripts"
+        draft.report.add(key, Verdict.CHANGED, "hooks.pre, before each release")
     _heroku_rest(draft, data, web)
     if not (base / "Dockerfile").is_file():
-        draft.report.add(
-            "buildpacks",
-            Verdict.NEEDS_YOU,
-            "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks",
-        )
+        todo = "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks"
+        draft.report.add("buildpacks", Verdict.NEEDS_YOU, todo)
     return draft
 
 
@@ -231,11 +197,8 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
         plan = str(addon.get("plan", "") if isinstance(addon, dict) else addon)
         known = next((database for part, database in _ADDONS.items() if part in plan), None)
         if known is None:
-            draft.report.add(
-                f"addons: {plan}",
-                Verdict.NEEDS_YOU,
-                "FTL has no such service: keep it, and write its URL in `env`",
-            )
+            todo = "FTL has no such service: keep it, and write its URL in `env`"
+            draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, todo)
             continue
         name = known.name
         keys: dict[str, object] = {"image": f"{known.image}:{known.tag}", "ports": [known.port]}
@@ -246,21 +209,14 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
         for variable in known.required:
             draft.note(name, f"set {variable} in .env, and its URL in `env` of the services")
         draft.dependencies[name] = keys
-        draft.report.add(
-            f"addons: {plan}",
-            Verdict.NEEDS_YOU,
-            f"the dependency {name}: set its password in .env, and its URL in `env` of the services",
-        )
+        todo = f"the dependency {name}: set its password in .env, and its URL in `env` of the services"
+        draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, todo)
     checks = _list(_table(data, "healthchecks").get("web"))
     if path := next((item["path"] for item in checks if item.get("path")), None):
         web["health_check"] = {"path": path}
         draft.report.add("healthchecks", Verdict.CHANGED, "health_check.path")
     if data.get("cron"):
-        draft.report.add(
-            "cron",
-            Verdict.NEEDS_YOU,
-            "write each command as one of the `jobs`",
-        )
+        draft.report.add("cron", Verdict.NEEDS_YOU, "write each command as one of the `jobs`")
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}
     for key in data:
         if key not in left:

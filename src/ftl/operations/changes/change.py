@@ -78,11 +78,8 @@ class PreparedChange:
     ) -> Applied:
         """Plan and apply; a dry run only plans.
 
-        Args:
-            command: The command line, without `ftl`.
-            project: The project as it shall be.
-            plan: Makes the plan. Pure; called again under the lock.
-            emit: Receives progress events.
+        The command is its line without `ftl`, the project as it shall be. `plan` is pure, and called again under the
+        lock.
 
         Raises:
             FtlError: As `ftl.deploy.operation.run`.
@@ -105,10 +102,6 @@ class PreparedChange:
 @asynccontextmanager
 async def open_change(request: ChangeRequest, machines: Sequence[Machine]) -> AsyncIterator[PreparedChange]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
-
-    Args:
-        request: What is asked for.
-        machines: The project's servers, not entered yet.
 
     Raises:
         ServerError, EngineError: The server does not answer.

@@ -41,14 +41,7 @@ async def change_live(
     *,
     emit: Emit,
 ) -> Applied:
-    """Run a change of the live release.
-
-    Args:
-        command: The command line, without `ftl`.
-        make: Makes the plan. Pure.
-        request: What is asked for.
-        machines: The project's servers, not entered yet.
-        emit: Receives progress events.
+    """Run a change of the live release; `command` is its line without `ftl`, and `make` is pure.
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
@@ -87,14 +80,9 @@ def plan_live(
 ) -> Plan:
     """Plan a change of the containers of the live release. Pure.
 
-    Args:
-        request: What is asked for; its names are those of services.
-        by: Who changes it.
-        observed: The server.
-        project: The live release's project, as it shall be, with all services: the proxy has routes of each.
-        dependencies: The dependencies to start if they are stopped; others are left alone. With these alone, and no
-            services in the request, no service is changed.
-        restart: Replace containers that are as they should be, too.
+    Names of the request are those of services. The project is the live release's as it shall be, with all services: the
+    proxy has routes of each. Dependencies are started if they are stopped; others are left alone. With these alone, and
+    no services in the request, no service is changed. `restart` replaces containers that are as they should be, too.
 
     Raises:
         UsageError: A service is unknown.

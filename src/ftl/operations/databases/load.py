@@ -38,16 +38,8 @@ async def load_dump(
     """Restore into a container; returns its number of tables or the like.
 
     PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
-    before that script, nothing has changed; the script goes on without us.
-
-    Args:
-        session: The server.
-        container: The database's container.
-        name: The dependency, for messages.
-        kind: The kind of the dump.
-        dump: The dump.
-        kept: What the replaced database of PostgreSQL is called afterwards; "drill" in a throwaway container.
-        emit: Receives progress events.
+    before that script, nothing has changed; the script goes on without us. `kept` is what the replaced database of
+    PostgreSQL is called afterwards; "drill" in a throwaway container.
 
     Raises:
         FtlError: It failed. The hint says what became of PostgreSQL's database.

@@ -90,15 +90,10 @@ async def keep_connected(
 class Follower:
     """Follows logs: shows them as `read_logs` does, then goes on with what comes.
 
-    A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from
-    their first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow`
-    is called again, and goes on where it was.
-
-    Args:
-        query: The lines to follow.
-        show: Called with each line.
-        warn: Called with a sentence for each container whose log cannot be read.
-        may_be_empty: The server need not have such a container yet: one of several.
+    A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from their
+    first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow` is
+    called again, and goes on where it was. With `may_be_empty`, the server need not have such a container yet: it is
+    one of several.
 
     Attributes:
         began: Whether the past was shown.

@@ -32,6 +32,8 @@ _LEFT_OUT = {
     "run_directory": "FTL keeps no files there",
     "secrets_path": "variables come from the environment and .env",
     "error_pages_path": "the proxy has pages of its own",
+    "image": "the built image goes to the server over SSH, without a registry",
+    "registry": "images go over SSH; for base images, credentials of `docker login` are used",
 }
 _NEEDS_YOU = {
     "aliases": "`ftl exec SERVICE -- COMMAND` runs them",
@@ -68,20 +70,6 @@ def _convert(kamal: KamalConversion) -> None:
         match key:
             case "service":
                 kamal.add(key, Verdict.CHANGED, "project.name", entry.value)
-            case "image":
-                kamal.add(
-                    key,
-                    Verdict.LEFT_OUT,
-                    "the built image goes to the server over SSH, without a registry",
-                    entry.value,
-                )
-            case "registry":
-                kamal.add(
-                    key,
-                    Verdict.LEFT_OUT,
-                    "images go over SSH; for base images, credentials of `docker login` are used",
-                    entry.value,
-                )
             case "volumes":
                 kamal.add(key, Verdict.TAKEN, node=entry.value)
             case "ssh":
@@ -91,9 +79,8 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.add(key, Verdict.CHANGED, "keep_releases", entry.value)
             case "require_destination":
                 kamal.draft.top["protected"] = kamal.text(entry.value) == "true"
-                kamal.add(
-                    key, Verdict.CHANGED, "protected: a deploy needs -e or its confirmation", entry.value
-                )
+                how = "protected: a deploy needs -e or its confirmation"
+                kamal.add(key, Verdict.CHANGED, how, entry.value)
             case "labels" | "logging":
                 for service in kamal.draft.services.values():
                     service.setdefault(key, kamal.plain(entry.value))
@@ -168,12 +155,8 @@ def _cache(kamal: KamalConversion, build: dict[str, object], name: str, node: No
         build["cache"] = "gha"
         kamal.add(name, Verdict.CHANGED, "build.cache", node)
     else:
-        kamal.add(
-            name,
-            Verdict.NEEDS_YOU,
-            "write the repository of the cache, with its registry, as `build.cache`",
-            node,
-        )
+        todo = "write the repository of the cache, with its registry, as `build.cache`"
+        kamal.add(name, Verdict.NEEDS_YOU, todo, node)
 
 
 def _servers(
@@ -208,13 +191,8 @@ def _servers(
     if hosts:
         kamal.draft.server["host"] = hosts[0]
     if len(hosts) > 1:
-        others = ", ".join(hosts[1:])
-        kamal.add(
-            "servers",
-            Verdict.NEEDS_YOU,
-            f"a project has one server: {hosts[0]}; {others}: deploy there with `--server`",
-            node,
-        )
+        others = f"{', '.join(hosts[1:])}: deploy there with `--server`"
+        kamal.add("servers", Verdict.NEEDS_YOU, f"a project has one server: {hosts[0]}; {others}", node)
 
 
 def _ssh(kamal: KamalConversion, node: Node) -> None:
@@ -228,12 +206,8 @@ def _ssh(kamal: KamalConversion, node: Node) -> None:
                 kamal.draft.server["ssh_key"] = kamal.text(items(value)[0]) if items(value) else ""
                 kamal.add("ssh.keys", Verdict.CHANGED, "server.ssh_key", value)
             case _:
-                kamal.add(
-                    f"ssh.{key}",
-                    Verdict.LEFT_OUT,
-                    "ssh's own configuration (~/.ssh/config) decides",
-                    value,
-                )
+                reason = "ssh's own configuration (~/.ssh/config) decides"
+                kamal.add(f"ssh.{key}", Verdict.LEFT_OUT, reason, value)
     if "host" not in kamal.draft.server:
         kamal.draft.server = {}
 
@@ -243,15 +217,11 @@ def _proxy(kamal: KamalConversion) -> None:
     web = next(iter(kamal.draft.services))
     keys = kamal.draft.services[web]
     port = kamal.text(options.get("app_port")) or "80"
-    hosts = (
-        [text(options.get("host"))]
-        if options.get("host")
-        else [text(item) for item in items(options.get("hosts"))]
-    )
+    named = items(options.get("host")) or items(options.get("hosts"))
     hosts = [
         host
-        for value in hosts
-        for host in kamal.texts.resolve(value).split(",")
+        for item in named
+        for host in kamal.texts.resolve(text(item)).split(",")
         if is_valid(addresses.route_host, host)
     ]
     keys["port"] = port
@@ -259,9 +229,7 @@ def _proxy(kamal: KamalConversion) -> None:
     prefix = text(options.get("path_prefix")) or "/"
     keys["routes"] = [
         {"path": prefix} | ({} if host == kamal.draft.domain else {"host": host}) for host in hosts
-    ]
-    if not hosts:
-        keys["routes"] = [{"path": prefix}]
+    ] or [{"path": prefix}]
     check = entries(options.get("healthcheck"))
     keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
     kamal.add("proxy", Verdict.CHANGED, f"port, routes and health_check of {web}", kamal.root.get("proxy"))
@@ -270,12 +238,8 @@ def _proxy(kamal: KamalConversion) -> None:
         kamal.add("proxy.ssl", Verdict.CHANGED, "proxy.tls: off", options.get("ssl"))
     for key, value in options.items():
         if key not in ("host", "hosts", "app_port", "ssl", "healthcheck", "path_prefix"):
-            hint = {
-                "forward_headers": "write `proxy.trusted_proxies`, the addresses of the load balancer in front"
-            }.get(key, "FTL's proxy decides")
-            kamal.add(
-                f"proxy.{key}",
-                Verdict.NEEDS_YOU if key == "forward_headers" else Verdict.LEFT_OUT,
-                hint,
-                value,
-            )
+            if key == "forward_headers":
+                todo = "write `proxy.trusted_proxies`, the addresses of the load balancer in front"
+                kamal.add(f"proxy.{key}", Verdict.NEEDS_YOU, todo, value)
+            else:
+                kamal.add(f"proxy.{key}", Verdict.LEFT_OUT, "FTL's proxy decides", value)

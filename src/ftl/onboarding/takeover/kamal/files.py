@@ -89,13 +89,7 @@ def take_over_other_files(draft: Draft, file: Path) -> None:
                 draft.report.add(f".kamal/hooks/{path.name}", Verdict.NEEDS_YOU, what)
     for path in sorted(file.parent.glob("deploy.*.yml")):
         name = path.name.removeprefix("deploy.").removesuffix(".yml")
-        draft.report.add(
-            path.name,
-            Verdict.NEEDS_YOU,
-            f"write what differs into ftl.{name}.yaml, and use it with `ftl -e {name}`",
-        )
-    draft.report.add(
-        "the server",
-        Verdict.NEEDS_YOU,
-        "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy",
-    )
+        todo = f"write what differs into ftl.{name}.yaml, and use it with `ftl -e {name}`"
+        draft.report.add(path.name, Verdict.NEEDS_YOU, todo)
+    todo = "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy"
+    draft.report.add("the server", Verdict.NEEDS_YOU, todo)

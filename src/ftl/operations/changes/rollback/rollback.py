@@ -135,13 +135,8 @@ def plan_rollback(
 ) -> Plan:
     """Plan a release that restores an earlier one. Pure.
 
-    Args:
-        request: What is asked for.
-        target: Record of the release to restore.
-        by: Who rolls back.
-        local: Images of it that this machine has and the server does not.
-        observed: The server.
-        certificate: The user's certificate that the proxy has, if it has one.
+    `local` are images of it that this machine has and the server does not; the certificate is the user's that the proxy
+    has.
 
     Raises:
         UsageError: An image is gone, or the certificate does not cover a host; nothing was touched.
