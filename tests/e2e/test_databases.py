@@ -155,29 +155,28 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert redis(app, "GET", "colour") == "blue"
+    app.run("remove", "--volumes", "--yes").ok()
 
-    # Without the jobs that made them, and without anything of the project.
+
+def test_backups_outlive_their_job_and_the_project(ftl: Callable[..., Project], server: Server) -> None:
+    """They are listed and restored without either, until `remove --backups`."""
+    images.ensure("redis")
+    app = databases(ftl, server, (REDIS,))
+    redis(app, "SET", "colour", "blue")
+    app.run("jobs", "run", "backup.cache").ok()
+    stored = app.run("backup", "--list", "--json").ok().result["backups"]
     kept = app.run("remove", "--volumes", "--yes", "--json").ok().result["kept"]
-    assert kept["backups"] == [
-        {
-            "path": f"/var/backups/ftl/{app.name}",
-            "files": 2,
-            "bytes": sum(one["bytes"] for one in stored),
-        }
-    ]
+    folder = f"/var/backups/ftl/{app.name}"
+    assert kept["backups"] == [{"path": folder, "files": 1, "bytes": stored[0]["bytes"]}]
     assert app.run("backup", "--list", "--json").ok().result["backups"] == stored
     del app.config["backups"]
     app.deploy().ok()
     assert app.run("jobs", "--json").ok().result["jobs"] == []
-    events = app.run("restore", "db", "--from-server", "latest", "--yes", "--json").ok()
-    assert psql(app, "SELECT count(*) FROM orders") == "50000", events
+    assert redis(app, "GET", "colour") == ""
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert redis(app, "GET", "colour") == "blue"
     gone = app.run("remove", "--volumes", "--backups", "--yes", "--json").ok().result
-    assert (gone["removed"]["backups"], gone["kept"]) == (
-        kept["backups"],
-        {"volumes": [], "backups": []},
-    )
+    assert (gone["removed"]["backups"], gone["kept"]) == (kept["backups"], {"volumes": [], "backups": []})
     assert app.name not in server.run("ls", "/var/backups/ftl").stdout.decode().split()
     nothing = app.run("remove", "--backups", "--yes")
     assert (nothing.exit_code, "there is nothing of" in nothing.stderr) == (2, True), nothing

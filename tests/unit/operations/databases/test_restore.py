@@ -70,8 +70,14 @@ class Container:
 
     def run(self, *arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
         """Run restore.sh."""
+        return self.run_script(script_text("restore.sh"), *arguments, stdin=stdin, **env)
+
+    def run_script(
+        self, script: str, *arguments: str, stdin: bytes = b"", **env: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a script with these variables."""
         path = f"{self.home}/bin:{os.environ['PATH']}"
-        argv = ["sh", "-c", script_text("restore.sh"), "sh", *arguments]
+        argv = ["sh", "-c", script, "sh", *arguments]
         return subprocess.run(
             argv,
             input=stdin,
