@@ -187,14 +187,8 @@ class Client:
     ) -> object:
         """JSON of the answer to a call that changes something, or that is slow; see `get`.
 
-        Args:
-            action: As for `get`.
-            method: "POST", "DELETE" or "GET".
-            path: As for `get`.
-            query: As for `get`.
-            body: JSON to send.
-            is_repeatable: Whether a POST may be made twice, where the engine closed its connection meanwhile.
-            seconds: Time limit; EngineUnavailable is raised after it.
+        A POST that is `is_repeatable` may be made twice, where the engine closed its connection meanwhile; other
+        methods are. After `seconds` EngineUnavailable is raised.
 
         Returns:
             None where the answer has no body.

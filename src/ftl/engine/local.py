@@ -36,9 +36,7 @@ def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None
     In the docker CLI's order: DOCKER_HOST, DOCKER_CONTEXT, the current context of its config.json, the
     default socket; then the sockets of rootless Docker and of the usual desktop products.
 
-    Args:
-        environ: Instead of the process's environment.
-        home: Instead of the user's home folder.
+    The arguments replace the process's environment and the user's home folder.
 
     Raises:
         UsageError: The configured engine cannot be used as this machine's: it is reached by SSH or with TLS, or its

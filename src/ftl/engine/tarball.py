@@ -20,11 +20,7 @@ def tar_archive(
 ) -> bytes:
     """Tar archive with these files and their parent folders, owned by root.
 
-    Args:
-        files: Relative path -> content.
-        folders: Further folders, empty ones for example.
-        mode: Permissions of the files.
-        folder_mode: Permissions of the folders.
+    `files` is relative path -> content; `folders` are further ones, empty ones for example.
     """
     needed = {*folders, *(name.rpartition("/")[0] for name in files)} - {""}
     all_folders = {

@@ -68,11 +68,7 @@ async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: H
     Docker's own health check must pass too where ftl.yaml sets one, and in a dependency also if its image does. Its
     first result may take half a minute: for a service, an image's own check is reported and holds up no deploy.
 
-    Args:
-        engine: The server's engine.
-        machine: The server.
-        state: The container, as the engine has just described it.
-        spec: The check.
+    `state` is the container as the engine has just described it.
     """
     blocked = docker_verdict(state, spec)
     if blocked is not None:
@@ -113,15 +109,7 @@ def _failed(state: ContainerState) -> str:
 async def probe_ports(
     engine: Engine, machine: Machine, container: str, endpoints: Sequence[Endpoint], spec: HealthSpec
 ) -> ProbeResult:
-    """Check the ports of a running container once.
-
-    Args:
-        engine: The server's engine.
-        machine: The server.
-        container: The container's ID.
-        endpoints: Its addresses.
-        spec: The check.
-    """
+    """Check the ports of a running container once."""
     if not spec.ports:
         return ProbeResult(True, "running")
     if not endpoints:

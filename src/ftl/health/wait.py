@@ -68,14 +68,8 @@ async def wait_healthy(
     One that exits within `check.start_period` is started again. Without that, a program that waits for its database by
     exiting could not be deployed.
 
-    Args:
-        engine: The server's engine.
-        machine: The server.
-        service: The container's service.
-        container: Its name or ID.
-        check: The check.
-        emit: Receives the result of each probe.
-        through_gateway: It is in an overlay, whose addresses its own node does not reach.
+    `emit` receives the result of each probe. `through_gateway`: it is in an overlay, whose addresses its own node does
+    not reach.
 
     Raises:
         Unhealthy: It exited, or the allowance is over; gives the reason of the first exit and its last log lines.

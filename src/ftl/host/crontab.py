@@ -80,10 +80,7 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
 async def write_expiry(machine: Machine, project: str, places: Sequence[str]) -> None:
     """Have the server remove a preview when its time is over, or do so no longer.
 
-    Args:
-        machine: The server.
-        project: The preview's project.
-        places: The proxy's container, the container of the release records and their folder in it; empty: no longer.
+    `places` are the proxy's container, the container of the release records and their folder in it; empty: no longer.
 
     Raises:
         ServerError: The crontab cannot be read or written.
@@ -96,11 +93,8 @@ async def write_expiry(machine: Machine, project: str, places: Sequence[str]) ->
 async def write_following(machine: Machine, project: str, script: str, places: Sequence[str]) -> None:
     """Have a server of a cluster bring its proxy to what is live, or do so no longer.
 
-    Args:
-        machine: The server, a manager.
-        project: The project.
-        script: The text of follow.sh, with what it follows.
-        places: The proxy's container and its admin API's address; empty: no longer.
+    The server is a manager. `script` is the text of follow.sh, with what it follows; `places` are the proxy's container
+    and its admin API's address; empty: no longer.
 
     Raises:
         ServerError: It has no cron, or the crontab cannot be read or written.
@@ -143,10 +137,7 @@ async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
 async def write_notifications(machine: Machine, project: str, *, certificates: bool) -> None:
     """Write the scripts that send a project's messages, and the line of the daily check.
 
-    Args:
-        machine: The server.
-        project: The project.
-        certificates: Check certificates each day; otherwise the line goes.
+    Without `certificates` the line goes.
 
     Raises:
         ServerError: The server cannot do it.
@@ -164,10 +155,6 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
 
 async def start(machine: Machine, container: str) -> str:
     """Start a job by hand, unless a run of it is under way. The server enforces its timeout.
-
-    Args:
-        machine: The server.
-        container: The container's name.
 
     Returns:
         The ID of the container; empty: a run of the job is under way.

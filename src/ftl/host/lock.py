@@ -70,10 +70,7 @@ class DeployLock:
     async def hold(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
         """Hold the lock; yields a task that ends, with ServerError, only if the lock is lost.
 
-        Args:
-            holder: Our name, shown to others who want the lock.
-            wait: Seconds to wait for another holder; 0 gives up at once.
-            emit: Receives a note when we wait.
+        `holder` is shown to others who want the lock; `wait` is in seconds, and 0 gives up at once.
 
         Raises:
             LockHeld: Another deploy holds it.

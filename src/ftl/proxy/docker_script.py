@@ -19,11 +19,8 @@ NO_DOCKER = 127
 def docker_script(machine: Machine, script: str, name: str, *arguments: str) -> list[str]:
     """Command line for a script in which `docker` speaks to the machine's engine.
 
-    Args:
-        machine: The server; its engine's URL has been asked for.
-        script: A constant.
-        name: The name that process lists show.
-        arguments: The script's $1 and so on.
+    The script is a constant, `arguments` its $1 and so on, `name` what process lists show. The engine's URL has been
+    asked for.
     """
     prelude = program("ftl.proxy", "scripts/docker.sh")
     return ["sh", "-c", prelude + script, name, machine.engine_socket, *arguments]

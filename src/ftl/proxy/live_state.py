@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 def at_server(site: Site, host: str, issuer: str) -> Site:
     """A project's site on one server of its cluster.
 
-    Args:
-        site: The site.
-        host: The server.
-        issuer: The server whose proxy gets certificates.
+    `issuer` is the server whose proxy gets certificates.
     """
     alias = proxy_alias(site.project, host)
     return replace(site, place=ProxyPlace(alias, proxy_alias(site.project, issuer)))
@@ -40,12 +37,8 @@ def live_archive(
     alone; the live files as lines FILE=ALIAS; the server whose proxy gets certificates, and the folders of these in
     Caddy's storage; below `data` the files that the configuration names.
 
-    Args:
-        state: A proxy that is up to date.
-        project: The project.
-        hosts: The servers that have a proxy, also those that are away.
-        issuer: The server whose proxy gets certificates.
-        gone: Services whose live files are about to go.
+    `hosts` are the servers that have a proxy, also those that are away; `gone` are services whose live files are about
+    to go.
     """
     site = state.site(project)
     if site is None:

@@ -25,11 +25,7 @@ _SECONDS = 60.0
 async def reconnect(machine: Machine, container: str, endpoint: Endpoint, aliases: Iterable[str]) -> bool:
     """Reconnect a container to a network at the same address under other aliases.
 
-    Args:
-        machine: The server.
-        container: Its ID.
-        endpoint: Its current endpoint.
-        aliases: All its aliases from now on.
+    `aliases` are all that it has from now on.
 
     Returns:
         False where the server's docker command failed, or there is none.

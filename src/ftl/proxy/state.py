@@ -82,12 +82,7 @@ def site_file(project: str) -> str:
 
 
 async def observe(engine: Engine, *, installation: Installation | None = None) -> ProxyState | None:
-    """The server's proxy; None where there is none. Two parallel calls.
-
-    Args:
-        engine: The server's engine.
-        installation: The proxy's names there.
-    """
+    """The server's proxy; None where there is none. Two parallel calls."""
     names = installation or Installation()
     proxies, files = await gather2(
         engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}),

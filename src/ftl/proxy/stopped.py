@@ -28,12 +28,7 @@ async def execute(
 ) -> ExecResult:
     """Run a command beside a stopped proxy; what it prints is stderr.
 
-    Args:
-        engine: The server's.
-        names: The proxy's names there.
-        image: The proxy's image.
-        project: Project that the command is for: `ftl remove` finds the container by it if this is killed.
-        argv: The command.
+    `project` is the one that the command is for: `ftl remove` finds the container by it if this is killed.
 
     Raises:
         TimeoutError: It takes more than a minute.

@@ -40,12 +40,7 @@ _TERMINAL = ("-tt", "-e", "none", "-o", "LogLevel=ERROR")
 
 
 class Commands:
-    """Runs the commands of a Machine over SSH; see there for the arguments.
-
-    Args:
-        name: The server's name in messages.
-        pool: Its connections.
-    """
+    """Runs the commands of a Machine over SSH; see there for the arguments."""
 
     def __init__(self, name: str, pool: Pool) -> None:
         self._name = name

@@ -42,10 +42,8 @@ _KEPT_SECONDS = 3.0
 class Connection:
     """A connection: open from `connect` to `close`, or until it is lost.
 
-    Args:
-        server: The server and its user.
-        interactive: Whether ssh may ask for a passphrase or confirmation on the terminal.
-        keep: How long the connection stays afterwards; one that an earlier command left is used.
+    `interactive`: ssh may ask for a passphrase or confirmation on the terminal. `keep` is how long it stays afterwards;
+    one that an earlier command left is used.
     """
 
     def __init__(self, server: Target, *, interactive: bool, keep: Keep) -> None:

@@ -130,10 +130,7 @@ def engine_silent(facts: Facts, name: str, log: str) -> ServerError | None:
     sshd refuses a forward and fails to connect to a socket with the same words ("open failed", seen on 9.2), so
     that only whether a program listens on the socket tells the two apart.
 
-    Args:
-        facts: The server's facts at this moment.
-        name: The server's name in messages.
-        log: What ssh wrote about the connection.
+    `log` is what ssh wrote about the connection.
     """
     if not facts.listening:
         return ServerError(

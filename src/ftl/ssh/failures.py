@@ -166,9 +166,7 @@ _NOISE = r"^(?:Warning: Permanently added|Pseudo-terminal will not|@+|\s*$)"
 def failure(attempt: Attempt, output: str) -> ServerError:
     """The error for an ssh that could not connect.
 
-    Args:
-        attempt: Whom it tried to reach.
-        output: What it printed on stderr.
+    `output` is what it printed on stderr.
     """
     if re.search(_CHANGED, output):
         return _changed(attempt, output)

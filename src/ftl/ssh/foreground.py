@@ -30,9 +30,7 @@ async def run_in_foreground(argv: Sequence[str], *, mark: str | None = None) -> 
 
     It stays in our process group, which alone may use the terminal. It ends with us, `kill -9` included.
 
-    Args:
-        argv: The program and its arguments.
-        mark: Its stdout begins after the line with this mark; None: it goes to ours directly.
+    Its stdout begins after the line with `mark`; None: it goes to ours directly.
 
     Raises:
         BrokenPipeError: The reader of our stdout has gone.

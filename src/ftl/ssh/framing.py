@@ -117,10 +117,7 @@ async def start(argv: Sequence[str], mark: str, *, group: int) -> FramedProcess:
 
     A stream without a mark is empty: the command was never started.
 
-    Args:
-        argv: The program and its arguments.
-        mark: The mark of the framed command.
-        group: The process group that it joins, to be ended with that.
+    It joins the process group, to be ended with that.
 
     Raises:
         OSError: It cannot be started.

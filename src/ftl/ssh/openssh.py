@@ -35,10 +35,8 @@ _FACTS_SECONDS = 15.0
 def connect(server: Target, *, keep: Keep = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
     """A server, not connected yet: `async with` does that.
 
-    Args:
-        server: The server and its user.
-        keep: How long the connection stays afterwards; one that an earlier command left is used.
-        interactive: Whether ssh may ask for a passphrase or confirmation on the terminal; None: if there is one.
+    A connection that an earlier command left is used. `interactive`: ssh may ask for a passphrase or confirmation on
+    the terminal; None: if there is one.
     """
     if interactive is None:
         interactive = sys.stdin.isatty() and sys.stderr.isatty()

@@ -168,13 +168,8 @@ def master(
     Host keys: a new server's is remembered, a changed one refused; a configuration that says `yes` (only known
     servers) is kept. Without a terminal nothing asks.
 
-    Args:
-        target: The server.
-        resolved: The same, with ssh's configuration applied.
-        socket: The control socket to listen on.
-        interactive: Whether ssh may ask for a passphrase or confirmation on the terminal.
-        persist: Seconds that the connection stays after its last client; not 0, which ssh takes for ever.
-        log: The file that gets its messages: in the background it has no stderr.
+    `interactive`: ssh may ask for a passphrase or confirmation. `persist` is the seconds that the connection stays
+    after its last client: not 0, which ssh takes for ever. `log` gets its messages: in the background it has no stderr.
     """
     return [
         *("-M", "-S", _literal(socket), "-o", f"ControlPersist={persist}", "-E", str(log)),

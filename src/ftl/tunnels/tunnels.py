@@ -131,12 +131,8 @@ async def keep_tunnels(
     The local ports stay open all the time. When a deploy replaces a dependency's container, new connections
     reach the new one. When the connection is lost, it is made again.
 
-    Args:
-        connect: Makes a connection to the server.
-        project: The project's name.
-        tunnels: What to open.
-        emit: Receives a note when the connection is lost and when it is back.
-        opened: Called once, with the server's name, when all tunnels lead somewhere.
+    `emit` receives a note when the connection is lost and when it is back; `opened` is called once, with the server's
+    name, when all tunnels lead somewhere.
 
     Raises:
         PortTaken: A local port is in use.

@@ -91,9 +91,7 @@ class ContainerCalls(NetworkCalls):
     async def remove(self, container: str, *, force: bool = False) -> None:
         """Remove a container and its anonymous volumes; a missing one is no error.
 
-        Args:
-            container: By name or ID.
-            force: Kill it first if it runs.
+        `force` kills it first if it runs.
         """
         path, query = f"containers/{checked(container)}", {"force": int(force), "v": 1}
         with ignoring(404):

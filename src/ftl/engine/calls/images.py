@@ -130,11 +130,7 @@ class ImageCalls:
         BuildKit reports its progress in protobuf, and wants a session besides (`docker build` opens one); the builder
         before it is in every engine from 20.10 to 28 and answers with text.
 
-        Args:
-            tag: The image's name.
-            context: A tar with the Dockerfile at its top.
-            arguments: Build arguments.
-            labels: Labels of the image.
+        `context` is a tar with the Dockerfile at its top.
         """
         async with self._client.call(f"build {tag}") as docker:
             updates = docker.images.build(

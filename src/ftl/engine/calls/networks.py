@@ -55,11 +55,7 @@ class NetworkCalls:
     ) -> None:
         """Connect a container to one more network.
 
-        Args:
-            network: By name or ID.
-            container: By name or ID.
-            aliases: Its DNS names there.
-            address: Its address there; needs a network that was created with a subnet. None: any.
+        An address needs a network that was created with a subnet; None: any.
         """
         action, path = f"connect {container} to the network {network}", f"networks/{checked(network)}/connect"
         await self._client.send(action, "POST", path, body=body.endpoint(container, aliases, address))

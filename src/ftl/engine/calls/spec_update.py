@@ -25,12 +25,7 @@ async def update_spec(
 ) -> None:
     """Change the spec of a service or node; once more where another change came between.
 
-    Args:
-        client: Session with a manager.
-        path: "services/ID" or "nodes/ID".
-        change: The new spec, made of the present one.
-        what: "the service shop-web", in errors.
-        verb: "scale", in errors.
+    `path` is "services/ID" or "nodes/ID"; errors name `what` ("the service shop-web") and `verb` ("scale").
 
     Raises:
         EngineError: The engine refused it, or the object changed each time.

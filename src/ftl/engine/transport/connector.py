@@ -40,9 +40,7 @@ class _UnixConnector(aiohttp.UnixConnector):
 def connector(url: str, sockets: Sockets | None = None) -> aiohttp.BaseConnector:
     """Connector of aiohttp for "unix:///path" or "tcp://host:port", with keep-alive.
 
-    Args:
-        url: The address.
-        sockets: Idle connections to a unix socket, of which it takes those that it needs.
+    `sockets` are idle connections to a unix socket, of which it takes those that it needs.
     """
     if url.startswith("unix://"):
         return _UnixConnector(url.removeprefix("unix://"), sockets)

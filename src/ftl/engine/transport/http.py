@@ -100,9 +100,7 @@ class _Head(NamedTuple):
 async def send(sockets: Sockets, request: Request) -> Answer:
     """Send a request, on a new connection if an idle one turned out to be closed.
 
-    Args:
-        sockets: Where connections come from, and go to when they can be used again.
-        request: The request.
+    Connections come from `sockets`, and go there when they can be used again.
 
     Raises:
         NotConnected: Nothing listens at the engine's address.
@@ -130,10 +128,7 @@ async def stream(sockets: Sockets, request: Request, *, seconds: float) -> Async
 
     The connection is closed afterwards: whoever stops reading leaves a part of the answer in it.
 
-    Args:
-        sockets: Where the connection comes from.
-        request: The request.
-        seconds: Time limit for the head of the answer.
+    `seconds` is the limit for the head of the answer.
 
     Raises:
         TimeoutError: Nothing was answered in time.

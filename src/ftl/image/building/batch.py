@@ -63,10 +63,7 @@ class Batch:
 def equal_builds(services: Sequence[Service], root: Path, platform: str | None = None) -> list[list[Service]]:
     """Group services with equal context, Dockerfile, target, args, secrets and platform.
 
-    Args:
-        services: Those to build.
-        root: Base of relative paths.
-        platform: Of builds that name none.
+    Relative paths start at `root`; `platform` is that of builds that name none.
     """
     groups: list[tuple[Build, list[Service]]] = []
     for service in services:

@@ -109,12 +109,7 @@ async def _cache_support(
 ) -> CacheSupport:
     """What the builder can do with `build.cache`; asked only where a service has one.
 
-    Args:
-        services: The services to build.
-        builder: The docker CLI.
-        env: Its environment.
-        store: The engine's image store.
-        emit: Receives a warning about a cache that cannot be used; None where the builder keeps its own.
+    `emit` receives a warning about a cache that cannot be used, and is None where the builder keeps its own.
     """
     caches = [cache for service in services if service.build is not None for cache in service.build.cache]
     if not caches:

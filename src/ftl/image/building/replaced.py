@@ -30,11 +30,7 @@ async def remove_replaced(engine: Engine, before: Iterable[Image], built: Image,
     BuildKit's cache, which has its own limit, keeps their layers. Images of the last hour stay: another deploy of the
     project may have built one, and be about to use it.
 
-    Args:
-        engine: The builder's.
-        before: The images that had the tags before the build.
-        built: The image that has them now.
-        tags: The tags.
+    The images `before` had the tags before the build, `built` has them now.
     """
     hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _RECENT_SECONDS))
     unused = {

@@ -52,11 +52,8 @@ async def explain(
 ) -> dict[str, Explanation]:
     """Explain the images that were just built.
 
-    Args:
-        services: Services in the order of the output; those without a result are skipped.
-        results: Build results by service.
-        root: The folder of ftl.yaml.
-        engines: Value of `build.on` -> the engine that has the images; empty for this machine's.
+    They come in the order of the services; those without a result are skipped. `engines` are by the value of
+    `build.on`: empty for this machine's.
     """
     docker = await asyncio.to_thread(find_cli, os.environ)
     built = [service for service in services if service.name in results]

@@ -34,13 +34,7 @@ class HistoryEntry:
 
 
 async def image_history(image_id: str, engine: Engine, docker: str) -> tuple[HistoryEntry, ...]:
-    """Return the history of an image, oldest entry first; empty if the docker CLI fails.
-
-    Args:
-        image_id: The image.
-        engine: The engine that has it.
-        docker: Path of the docker CLI.
-    """
+    """Return the history of an image, oldest entry first; empty if the docker CLI fails."""
     argv = [docker, "history", "--no-trunc", "--human=false", "--format", "{{json .}}", image_id]
     try:
         done = await complete(argv, seconds=_SECONDS, env=cli_environment(engine.url, os.environ))

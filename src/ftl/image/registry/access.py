@@ -38,10 +38,7 @@ def pulled_images(project: Project) -> Mapping[str, tuple[str, ...]]:
 async def needs_login(engine: Engine, images: Sequence[str], *, seconds: float) -> bool:
     """Whether a registry denies one of its images without a login, as an engine finds.
 
-    Args:
-        engine: The server's engine, which pulls.
-        images: Images of one registry.
-        seconds: Timeout. A registry that does not answer counts as one that requires no login.
+    A registry that does not answer within `seconds` counts as one that requires no login.
     """
     return any(await gather(_is_denied(engine, image, seconds) for image in images))
 

@@ -41,12 +41,7 @@ async def build_logins(
 ) -> AsyncIterator[Path | None]:
     """Provide a Docker configuration folder for builds; None if the user's own is enough.
 
-    Args:
-        services: The services that are built.
-        registries: The entries of ftl.yaml.
-        keyring: Has the credentials.
-        root: The folder of ftl.yaml.
-        environ: Determines the location of the user's own folder.
+    `environ` determines the location of the user's own.
 
     Raises:
         FtlError: The command that ftl.yaml lists for one of the registries failed.

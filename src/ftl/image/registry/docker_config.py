@@ -37,9 +37,7 @@ async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Crede
     They are read in Docker's own order: the registry's helper (`credHelpers`), else the store (`credsStore`); then
     the file itself (`auths`).
 
-    Args:
-        registry: Its key in the file.
-        environ: Determines the location of the file, and of programs.
+    `environ` determines the location of the file, and of programs.
 
     Raises:
         HelperFailed: The helper failed, and the file has no credentials either.

@@ -44,10 +44,8 @@ class Keyring:
     def __init__(self, registries: Sequence[Registry], *, root: Path, environ: Mapping[str, str]) -> None:
         """Prepare; nothing is looked up yet.
 
-        Args:
-            registries: The entries of ftl.yaml.
-            root: The folder of ftl.yaml, where their commands run.
-            environ: Environment of the commands; determines the location of Docker's config file.
+        Commands of ftl.yaml run in its folder, `root`, with `environ`, which also determines the location of Docker's
+        config file.
         """
         self._configured = {config_key(registry.server): registry for registry in registries}
         self._root = root

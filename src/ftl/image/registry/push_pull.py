@@ -27,11 +27,7 @@ async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) 
 
     The credentials are in the request to the engine, which does not store them.
 
-    Args:
-        engine: This machine's engine, which has the image under that name.
-        reference: The image's name.
-        keyring: Has the credentials.
-        emit: Receives the engine's progress.
+    This machine's engine pushes, which has the image under that name.
 
     Returns:
         The pushed image by digest: `registry.example.com/shop/web@sha256:...`.
@@ -70,13 +66,7 @@ async def pull(
 
     The credentials are in the request to the engine, which does not store them.
 
-    Args:
-        engine: The server's engine.
-        reference: An image by tag or digest.
-        keyring: Has the credentials.
-        platform: "linux/arm64".
-        emit: Receives the engine's progress.
-        start_seconds: Timeout for the first layer, if another than PULL_SECONDS.
+    `start_seconds` is the limit for the first layer, if another than PULL_SECONDS.
 
     Raises:
         TransferFailed: The registry refused it, could not be reached, or made no progress for PULL_SECONDS.

@@ -65,9 +65,7 @@ def space_estimate(needed: int, free: int) -> str:
 async def reclaimable_space(engine: Engine, cached: int) -> str:
     """Describe what could be freed on a server. Asked only once its disk is too small.
 
-    Args:
-        engine: The server's engine, which may fail to answer in time.
-        cached: Bytes of layers in FTL's cache there.
+    The engine may fail to answer in time; `cached` is the size of FTL's cache there.
     """
     try:
         usage = await engine.usage(seconds=_USAGE_SECONDS)

@@ -78,8 +78,7 @@ class Examination:
     async def finish(self, sent: Mapping[str, TransferResult]) -> dict[str, TransferResult]:
         """Set the other tags of images that were sent; tag -> result, for all of them.
 
-        Args:
-            sent: Tag -> result, for those of `distinct`.
+        `sent` has those of `distinct`.
         """
         engine = self.recipient.engine
         by_id = {each.image.id: each.tag for each in self.distinct}

@@ -24,8 +24,7 @@ _SLOW = 16e6
 class Pace:
     """Speed of the running transfer, and the compression level that it leaves time for.
 
-    Args:
-        speed: The link's speed in bytes a second, where it is known from an earlier transfer.
+    `speed` is the link's in bytes a second, where it is known from an earlier transfer.
 
     Attributes:
         level: The zstd level for the next block.

@@ -46,11 +46,7 @@ class VerificationFailed(Exception):
 class StagedImages:
     """Staging tags for images on one engine: their names include the time and the caller's lock.
 
-    Args:
-        engine: The server's engine.
-        count: The number of images.
-        now: Unix time by the server's clock: other machines, with other clocks, judge by it how old the tags are.
-        lock: The name of the server lock that the caller holds; empty for none.
+    `now` is Unix time by the server's clock: other machines, with other clocks, judge by it how old the tags are.
     """
 
     def __init__(self, engine: Engine, count: int, now: float, lock: str = "") -> None:
@@ -166,10 +162,7 @@ def stale_tags(images: Iterable[Image], lock: str, now: float) -> list[str]:
 
     After a day, no transfer is running any more. Under a lock that the caller holds none is, however young the tag.
 
-    Args:
-        images: The server's images.
-        lock: The name of the server lock that the caller holds; empty for none.
-        now: Unix time by the server's clock.
+    `now` is Unix time by the server's clock.
     """
     own = _lock_hash(lock) if lock else None
     matches = ((tag, _STAGING_TAG.fullmatch(tag)) for image in images for tag in image.tags)

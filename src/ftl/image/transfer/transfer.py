@@ -56,15 +56,7 @@ _SPEED_BYTES = 4 << 20
 class Transfer:
     """One transfer of images that a server does not have.
 
-    Args:
-        engine: The local engine.
-        destination: The server.
-        pending: The images.
-        emit: Receives progress events.
-        began: When the transfer began, by `time.monotonic`.
-        origin: Finds the sources of layers on this machine.
-        lock: The name of the server lock that the caller holds.
-        relay: Passes the first attempt's archive on to other servers.
+    `began` is by `time.monotonic`; the relay passes the first attempt's archive on to other servers.
     """
 
     def __init__(

@@ -47,11 +47,7 @@ _NOT_READY = 3
 async def upgrade(engine: Engine, machine: Machine, names: Installation, image: str) -> bool:
     """Replace the proxy if its image is not `image`, or its settings are not this FTL version's.
 
-    Args:
-        engine: The server's, which has the image.
-        machine: The server.
-        names: The proxy's names there.
-        image: A Caddy 2 image.
+    The image is a Caddy 2, and the server has it.
 
     Returns:
         Whether it was replaced.

@@ -119,11 +119,8 @@ def by_acme(sites: Sequence[Site]) -> list[SecuredHost]:
 def uses_acme(host: str, mode: TlsMode, *, user_certificate: bool, private_authority: bool) -> bool:
     """Whether a host's certificate comes from an ACME authority.
 
-    Args:
-        host: Its name.
-        mode: `proxy.tls`.
-        user_certificate: The user has one, which is used instead.
-        private_authority: The root of a private authority is set: it certifies names of any kind.
+    A certificate of the user's is used instead. `private_authority`: its root is set, and it certifies names of any
+    kind.
     """
     return mode == "auto" and not user_certificate and (private_authority or is_public(host))
 

@@ -78,10 +78,7 @@ NO_ENGINE = EngineState()
 async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFacts:
     """Ask a server for its facts: one command.
 
-    Args:
-        machine: The connected server.
-        root: Its engine's data root.
-        store: Its engine's image store: "overlay2", "containerd".
+    `root` and `store` are its engine's data root and image store.
 
     Raises:
         ServerError: It does not answer (any more).
@@ -94,10 +91,8 @@ async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFact
 def read(output: str, *, asked_at: float, answered: float) -> ServerFacts:
     """Read the script's output.
 
-    Args:
-        output: The output; missing or malformed facts are left out.
-        asked_at: Our time before, in seconds since 1970.
-        answered: Our time after.
+    Missing or malformed facts are left out. `asked_at` and `answered` are our time before and after, in seconds since
+    1970.
     """
     facts = FactLines(output)
     release = facts.os_release()

@@ -84,12 +84,8 @@ async def inspect_server(
 ) -> ServerInspection:
     """Connect and gather; errors are part of the result.
 
-    Args:
-        target: The server; None is this machine.
-        ssh: The inspection of ssh on this machine, still running; None for this machine.
-        hosts: The domains whose certificates are fetched, and whether a CA issues each.
-        logins: The logins to registries, to be tried by the server's engine.
-        project: The project whose jobs are looked at.
+    `target` and `ssh`, the inspection of ssh that is still running, are None for this machine; `hosts` are the domains
+    whose certificates are fetched, and whether a CA issues each.
     """
     machine = Local() if target is None else connect(target)
     try:

@@ -62,10 +62,7 @@ def local_engine() -> Engine:
 async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> Sandbox:
     """Start a sandbox; create it if there is none.
 
-    Args:
-        name: Its name.
-        emit: Receives notes about the progress.
-        servers: How many servers it has; None: as many as it has, or one.
+    `servers` None: as many as it has, or one.
 
     Returns:
         Its addresses. The host keys are in the known_hosts file that belongs to it.

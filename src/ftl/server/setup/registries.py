@@ -82,12 +82,7 @@ async def log_in_to_registries(
     verified by the server's engine: this machine may have no engine, and no access to them. Credentials that were
     typed are stored in this machine's docker configuration. A project that uses no registry of its own asks nothing.
 
-    Args:
-        project: The project whose registries are meant.
-        keyring: The known credentials.
-        ask: Asks for missing ones.
-        environ: Locates docker's config file.
-        emit: Receives the result for each registry.
+    `environ` locates docker's config file; `emit` receives the result for each registry.
 
     Returns:
         The accepted credentials.

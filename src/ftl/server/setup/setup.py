@@ -43,12 +43,8 @@ async def setup(
 ) -> SetupPlan:
     """Make a server ready for deploys.
 
-    Args:
-        project: Its server is set up; nothing is deployed.
-        request: The options; keys, forwards and insecure registries are filled in here.
-        access: How to log in and become root.
-        dry_run: Stop after planning.
-        emit: Receives the plan, its notes and the progress.
+    The request's keys, forwards and insecure registries are filled in here. Nothing is deployed; `dry_run` stops after
+    planning.
 
     Returns:
         The plan that was applied, or would be; without steps where nothing was missing.

@@ -59,10 +59,6 @@ class Control:
     async def open(cls, path: Path, *, seconds: float = SECONDS) -> Self:
         """Connect to a master.
 
-        Args:
-            path: Its control socket.
-            seconds: Time for it to answer.
-
         Raises:
             FileNotFoundError: There is no socket.
             ConnectionRefusedError: The master was killed, and left its socket behind.

@@ -60,12 +60,7 @@ _sent_early = _SentEarly()
 
 
 def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Send what the last command with these words asked, if its connection is kept.
-
-    Args:
-        words: The arguments of `ftl`.
-        environ: The environment.
-    """
+    """Send what the last command with these words asked, if its connection is kept."""
     try:
         parts = (os.getcwd(), environ.get("FTL_ENV", ""), *words)  # noqa: PTH109 - pathlib takes 5 ms to import
         _sent_early.name = f"{crc32(os.fsencode(chr(0).join(parts))):08x}{NOTES}"
@@ -112,11 +107,7 @@ def is_sent(url: str) -> bool:
 
 
 def take(url: str) -> list[Exchange]:
-    """Take the requests that were sent early through a forward, and close all others.
-
-    Args:
-        url: The forward: "unix:///path".
-    """
+    """Take the requests that were sent early through a forward, and close all others."""
     taken = []
     for request, connection in _sent_early.exchanges:
         if url == f"unix://{_sent_early.path}":
@@ -128,12 +119,7 @@ def take(url: str) -> list[Exchange]:
 
 
 def note(shared: Path, requests: Iterable[bytes]) -> None:
-    """Note what this command asked through the usual forward of a kept connection.
-
-    Args:
-        shared: The connection's folder.
-        requests: `GET` requests without a body.
-    """
+    """Note what this command asked through the usual forward of a kept connection."""
     if not _sent_early.name:
         return
     noted = dict.fromkeys(request for request in requests if request.find(_END) == len(request) - len(_END))

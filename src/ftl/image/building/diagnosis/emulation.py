@@ -29,13 +29,7 @@ def emulation_note(
 ) -> Note | None:
     """The note about the cost of an emulated build and the choices; None if nothing is emulated.
 
-    Args:
-        service: The service.
-        dockerfile: Its Dockerfile.
-        target: The requested stage.
-        platform: The image's platform; several with commas between them.
-        engine_platform: The builder's.
-        machine: The machine that builds; None for this one.
+    The image may have several platforms, with commas between them; `machine` is None for this one.
     """
     platform = ", ".join(each for each in platform.split(",") if not same_platform(each, engine_platform))
     if not platform:

@@ -74,13 +74,7 @@ def build_failure(
 ) -> BuildFailed:
     """Make the error for a build that ended with `status`.
 
-    Args:
-        progress: Everything that the builder printed.
-        dockerfile: The Dockerfile, for the line of the failing instruction.
-        context: The build context, to tell whether a missing file is ignored.
-        status: The builder's exit status.
-        target: The requested stage.
-        machine: The machine that builds.
+    The Dockerfile has the line of the failing instruction, the context tells whether a missing file is ignored.
     """
     step = _failed_step(progress.steps)
     message = _builder_message(step, progress.tail)

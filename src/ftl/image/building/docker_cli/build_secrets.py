@@ -61,10 +61,7 @@ def resolve_secrets(
 ) -> tuple[ResolvedSecret, ...]:
     """Resolve the secrets of a service, checking that each exists.
 
-    Args:
-        secrets: From ftl.yaml; one without a source is the variable of the same name.
-        root: Base of relative paths.
-        environ: The variables that are passed to the builder.
+    One without a source is the variable of the same name.
 
     Raises:
         BuildFailed: A variable is not set, a file does not exist, or the secret is too large.
@@ -77,10 +74,7 @@ def pass_secrets(
 ) -> tuple[tuple[ResolvedSecret, ...], dict[str, str]]:
     """Split the secrets into files and variables of the docker CLI's environment.
 
-    Args:
-        secrets: The resolved secrets.
-        variables: Values of those that come from a variable.
-        folder: Private folder; values that are too large for the environment are written to it.
+    Values that are too large for the environment are written to `folder`, which is private.
 
     Returns:
         The secrets as the CLI gets them, and the variables that it needs for them.

@@ -63,12 +63,7 @@ def cache_options(
 ) -> CacheOptions:
     """Return the options for the caches of a service. Each service has its own part of a cache.
 
-    Args:
-        caches: `build.cache`.
-        support: What the builder can do.
-        project: The project's name.
-        service: The service.
-        root: Folder of ftl.yaml, which folders are relative to.
+    Folders are relative to `root`, that of ftl.yaml.
     """
     if not support.reads:
         return NO_CACHE
@@ -97,11 +92,6 @@ def find_cache_support(builder: Builder, env: Mapping[str, str], store: Store) -
     """Find out what a builder can do with caches; blocking, for a tenth of a second in CI.
 
     The BuildKit inside an engine (driver `docker`) exports caches with the containerd store only.
-
-    Args:
-        builder: The docker CLI.
-        env: Its environment, with the engine's address.
-        store: The engine's image store.
     """
     reads = builder.kind == "buildx"
     in_ci = env.get("CI", "").lower() not in ("", "0", "false")
@@ -134,13 +124,7 @@ def cache_note(caches: Sequence[str], support: CacheSupport, env: Mapping[str, s
 
 
 def sent_cache_note(service: str, options: CacheOptions, context: Context) -> Note | None:
-    """A warning about a cache folder in the build context, which each build would change.
-
-    Args:
-        service: The service.
-        options: Its caches.
-        context: Its build context, as walked.
-    """
+    """A warning about a cache folder in the build context, which each build would change."""
     for folder in options.folders:
         if not folder.is_relative_to(context.root):
             continue

@@ -47,10 +47,7 @@ class BuildRequest:
 def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
     """Return the argument list. It never has a build arg's value: process lists are public.
 
-    Args:
-        builder: The CLI.
-        request: What to build.
-        id_file: Where the CLI writes the image's ID.
+    The CLI writes the image's ID to `id_file`.
     """
     argv = [builder.docker, *(["buildx", "build", "--load"] if builder.kind == "buildx" else ["build"])]
     argv += ["--progress", "plain", f"--file={request.dockerfile}"]
@@ -83,13 +80,7 @@ def build_environment(
 
     Attestations are off: they would turn the image into an index of manifests, and are of no use to a server.
 
-    Args:
-        builder: Decides how BuildKit is turned on.
-        request: Has the build args.
-        host: The engine's address.
-        environ: The environment that the CLI inherits.
-        secrets: Variables of the secrets, with their values.
-        remote: The engine is on another machine.
+    The CLI inherits `environ`; `remote`: the engine is on another machine.
     """
     env = cli_environment(host, environ, remote=remote)
     env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}

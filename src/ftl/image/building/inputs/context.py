@@ -101,10 +101,7 @@ def large_context_note(service: str, context: Context) -> Note | None:
 def walk_context(root: Path, dockerfile: Path, *, old_rules: bool = False) -> Context:
     """Walk a context as the builder does: with its ignore file; links are not followed.
 
-    Args:
-        root: The context.
-        dockerfile: Its Dockerfile, which may have an ignore file beside it.
-        old_rules: Match as CLIs before 23.0 do (`dockerignore` has the differences).
+    `old_rules`: match as CLIs before 23.0 do (`dockerignore` has the differences).
     """
     ignore = read_dockerignore(root, dockerfile, old_rules=old_rules)
     files: dict[str, ContextFile] = {}

@@ -41,11 +41,7 @@ async def map_in_threads(
 ) -> AsyncGenerator[U, None]:
     """Apply a blocking function to each item, in order of the items.
 
-    Args:
-        items: The items.
-        function: Called in several threads at a time.
-        threads: How many threads.
-        ahead: How many items to read ahead of the results.
+    The function is called in several threads at a time; `ahead` items are read ahead of the results.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
     loop = asyncio.get_running_loop()

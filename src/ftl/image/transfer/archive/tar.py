@@ -96,9 +96,7 @@ class TarReader:
 
     Understands what engines write: ustar, pax (`path`, `linkpath`, `size`) and GNU long names.
 
-    Args:
-        source: The tar, uncompressed.
-        name: What errors call it ("the archive of shop-web").
+    `name` is what errors call it ("the archive of shop-web").
 
     Raises from every method: TransferFailed when the archive ends early or is not a tar.
     """

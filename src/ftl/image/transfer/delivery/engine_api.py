@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 
 class EngineApiDelivery:
-    """Delivery to any engine; without a cache of layers, so all parts are sent from here.
-
-    Args:
-        engine: The server's engine.
-        info: Its version and store.
-        meter: Counts the bytes.
-    """
+    """Delivery to any engine; without a cache of layers, so all parts are sent from here."""
 
     def __init__(self, engine: Engine, info: EngineInfo, meter: Meter) -> None:
         self._engine = engine

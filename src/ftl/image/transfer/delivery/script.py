@@ -56,13 +56,8 @@ _RESUME_HINT = "run it again: the layers that have arrived are not sent again"
 class ScriptDelivery:
     """Delivery by the receiving script; see `Delivery`.
 
-    Args:
-        machine: The server.
-        cache_limit: How many bytes of layers may be cached there.
-        bases: Chooses the base layers of deltas.
-        pace: The speed of this transfer, and the compression level.
-        meter: Counts the bytes.
-        witness: The script, where it was started already, as it passes the stream on to other servers.
+    At most `cache_limit` bytes of layers are cached there. `witness` has the script where it was started already, as it
+    passes the stream on to other servers.
     """
 
     def __init__(

@@ -34,11 +34,7 @@ class ByteRange:
 class BaseLayer:
     """The tar of a base layer in a file, with the positions of its members.
 
-    Args:
-        file: The tar, to read from.
-        size: Its length in bytes.
-        members: Its members by name.
-        unknown: Ranges whose bytes are not known here, in order: nothing is compared with them.
+    The `unknown` ranges, in order, are those whose bytes are not known here: nothing is compared with them.
     """
 
     def __init__(

@@ -128,12 +128,8 @@ def delta_pays_off(
 ) -> bool:
     """Whether a layer should be sent as a delta.
 
-    Args:
-        size: The new layer's size, in bytes.
-        cached: The base layer.
-        speed: The link's speed, in bytes a second.
-        preparing: Seconds until the base layer's bytes are available locally.
-        round_trip: The link's round trip, in seconds.
+    `size` is in bytes, `speed` in bytes a second, `round_trip` in seconds; `preparing` is the time until the base
+    layer's bytes are available locally.
     """
     if size < MIN_SIZE:
         return False

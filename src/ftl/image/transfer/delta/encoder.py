@@ -109,11 +109,7 @@ class DeltaWindow:
 
 
 class DeltaEncoder:
-    """Incremental encoder: compares a new layer with a base layer; blocking, for a thread.
-
-    Args:
-        base: The base layer.
-    """
+    """Incremental encoder: compares a new layer with a base layer; blocking, for a thread."""
 
     def __init__(self, base: BaseLayer) -> None:
         self._base = base

@@ -65,10 +65,7 @@ class LayerIndex:
     def approximate(self, file: BinaryIO, new: BinaryIO, new_members: Iterable[MemberExtent]) -> BaseLayer:
         """Approximate the layer's tar by this index and the new layer's files; blocking.
 
-        Args:
-            file: The file to write the tar to.
-            new: The new layer's tar.
-            new_members: The new layer's members.
+        It is written to `file`.
         """
         file.truncate(self.size)
         content = memoryview(self.content)

@@ -102,10 +102,7 @@ class RemoteCapabilities:
 async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapabilities:
     """Find out a server's capabilities in one round trip. One that cannot answer has none.
 
-    Args:
-        machine: The server.
-        root: The root folder of its engine.
-        store: The engine's image store.
+    `root` is the root folder of its engine.
 
     Raises:
         ServerError: The server cannot be reached.
@@ -118,9 +115,7 @@ async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapab
 def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:
     """Parse the probe's output; other lines (a login shell's greeting) are ignored.
 
-    Args:
-        output: What it printed.
-        seconds: How long it took, with the network.
+    `seconds` is how long it took, with the network.
     """
     values: dict[str, str] = {}
     cached: dict[str, CachedLayer] = {}

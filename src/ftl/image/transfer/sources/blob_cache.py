@@ -42,9 +42,6 @@ class KnownBlob:
 class BlobCache:
     """A private file in the user's cache folder; the endpoint's name keeps other users out.
 
-    Args:
-        path: The file; None for the default.
-
     Attributes:
         blobs: Digest -> the layer in that blob.
         name: The secret part of the upload endpoint's repository.

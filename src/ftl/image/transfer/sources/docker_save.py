@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 class DockerSaveSource:
     """Source that reads the stream of `docker save`; may be read more than once.
 
-    Args:
-        engine: The engine.
-        references: Image ID -> what messages call the image. Saved by ID, because a tag may move to another image
-            meanwhile, when another build uses it.
-        images: The same images.
+    `references` is image ID -> what messages call it. It is saved by ID, because a tag may move to another image
+    meanwhile, when another build uses it.
     """
 
     name = "save"

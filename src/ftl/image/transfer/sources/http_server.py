@@ -96,9 +96,7 @@ Handler = Callable[[UploadRequest, Body], Awaitable[UploadAnswer]]
 class HttpServer:
     """Serves the connections of a socket: an async context manager, whose end cuts requests.
 
-    Args:
-        listener: The listening socket, which stays open.
-        handler: Answers the requests.
+    The socket stays open.
     """
 
     def __init__(self, listener: socket.socket, handler: Handler) -> None:

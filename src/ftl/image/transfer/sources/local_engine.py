@@ -27,10 +27,6 @@ async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
     Also the transfer of images based on them. Takes as long as the local engine needs to compress layers of unknown
     blobs; may be cancelled at any time, and never raises on account of an engine. For a time in which this machine
     only waits.
-
-    Args:
-        engine: The local engine.
-        references: Names or IDs of its images.
     """
     with suppress(EngineError):
         if (await engine.info()).store == "overlay2":
@@ -42,11 +38,8 @@ async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
 class LocalEngine:
     """The engine on this machine as the origin of a transfer.
 
-    Args:
-        engine: The engine.
-        platform: The server's platform, which decides where an image has several.
-        sources: The names of the sources to use; None for all.
-        ahead: Reads images before it is known which layers are needed.
+    Where an image has several platforms, the server's decides. `sources` are the names of those to use, None for all;
+    `ahead` reads images before it is known which layers are needed.
     """
 
     def __init__(

@@ -51,11 +51,6 @@ class ReadAhead:
 
     Its end removes what was not used. Nothing is read where the local engine cannot push, another source would be
     faster, or all blobs are known.
-
-    Args:
-        engine: The local engine.
-        references: Names or IDs of its images.
-        find_push: Finds a push of images, if it is possible and faster.
     """
 
     def __init__(self, engine: Engine, references: Iterable[str], find_push: FindPush = push_source) -> None:
@@ -77,10 +72,6 @@ class ReadAhead:
 
         It serves one transfer: to several servers, the first that asks. Where others are needed, the reading ends,
         unless a transfer uses it.
-
-        Args:
-            images: The images to send.
-            needed: The diffIDs of their layers to read.
         """
         task = self._task
         if task is None or self._is_used:

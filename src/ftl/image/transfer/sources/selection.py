@@ -46,11 +46,7 @@ async def choose_sources(
 ) -> list[LayerSource]:
     """The sources that can serve, in the order to try them.
 
-    Args:
-        engine: The local engine.
-        images: The images.
-        needed: The diffIDs of the layers to read.
-        fallback: The source that always works.
+    `needed` are the diffIDs of the layers to read; the fallback always works.
     """
     push = await push_source(engine, images, needed)
     return [fallback] if push is None else [push, fallback]
@@ -61,10 +57,6 @@ async def learn_blobs(engine: Engine, images: Sequence[SourceImage]) -> None:
 
     The engine compresses and uploads the layers of unknown blobs, with one thread a layer, so this is for the time
     in which a link is slow. It may be cancelled: each layer counts once it is complete. Never raises.
-
-    Args:
-        engine: The local engine.
-        images: Its images.
     """
     cache = await asyncio.to_thread(BlobCache)
     if not cache.unknown(layer for image in images for layer in image.layers):
@@ -81,10 +73,7 @@ async def push_source(
 ) -> PushSource | None:
     """A push source, if it is possible and faster.
 
-    Args:
-        engine: The local engine.
-        images: The images.
-        needed: The diffIDs of the layers to read.
+    `needed` are the diffIDs of the layers to read.
     """
     try:
         if not await _can_push(engine):

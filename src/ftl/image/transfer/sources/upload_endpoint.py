@@ -61,10 +61,7 @@ class _Upload:
 class UploadEndpoint:
     """HTTP server for one repository: an async context manager, whose end cuts uploads.
 
-    Args:
-        handler: Receives the uploads.
-        name: The whole name of the repository: a secret.
-        port: The port to listen on if it is free.
+    `name` is the whole name of the repository, a secret; it listens on `port` if that is free.
     """
 
     def __init__(self, handler: UploadHandler, name: str, port: int = 0) -> None:

@@ -96,11 +96,7 @@ async def with_ca_errors(
 ) -> list[ServedCertificate]:
     """Add the CA's messages for hosts without a certificate, from the proxy's log.
 
-    Args:
-        served: The results of the handshakes.
-        engine: The server's.
-        proxy: The proxy's container.
-        by_acme: The hosts whose certificate a CA issues.
+    `by_acme` are the hosts whose certificate a CA issues.
 
     Raises:
         EngineError: The proxy cannot be asked.
@@ -152,11 +148,7 @@ async def _handshake(url: str, host: str, context: ssl.SSLContext) -> bytes | st
 def judge_files(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> list[Finding]:
     """The certificate and key that ftl.yaml names, before they are deployed.
 
-    Args:
-        proxy: The `proxy` section; without a certificate there are no findings.
-        root: The folder of ftl.yaml.
-        hosts: The hosts that it must cover.
-        now: The time.
+    There are no findings where the section names none; `hosts` are those that it must cover.
     """
     if not proxy.certificate or not proxy.key:
         return []

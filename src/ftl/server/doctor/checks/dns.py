@@ -170,11 +170,8 @@ def judge(
 ) -> Finding:
     """The finding about a domain: whether it resolves to the server.
 
-    Args:
-        domain: The inspected domain.
-        server_addresses: The server's own, and those that ssh connects to. Empty where it was not reached.
-        by_acme: Whether a public CA must be able to reach it, or it gets no certificate.
-        location: The server's location.
+    The server's addresses are its own, and those that ssh connects to: none where it was not reached. `by_acme`: a
+    public CA must be able to reach the domain, or it gets no certificate.
     """
     if _is_localhost(domain.name):
         return _judge_localhost(domain.name, server_addresses, location)

@@ -114,11 +114,7 @@ async def inspect_agent(socket: str) -> SshAgent:
 def judge_keys(keys: Sequence[KeyFile], agent: SshAgent, login: str, *, configured: bool) -> list[Finding]:
     """Every key that ssh would offer.
 
-    Args:
-        keys: Those in files.
-        agent: Those in the agent.
-        login: The arguments of `ssh` and `ssh-copy-id` for this server.
-        configured: Whether ftl.yaml names the key.
+    `login` is the arguments of `ssh` and `ssh-copy-id` for this server; `configured`: ftl.yaml names the key.
     """
     if not keys and not agent.fingerprints:
         what = "there is no SSH key: none in ~/.ssh, and none in an agent"

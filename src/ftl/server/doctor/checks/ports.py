@@ -115,11 +115,7 @@ def judge(
 ) -> list[Finding]:
     """Unexpected open ports, and ports of the proxy that are blocked.
 
-    Args:
-        results: The ports that were tried.
-        containers: All of the server's.
-        ssh: The port of the SSH connection.
-        expected: The ports that the project's `forwards` and the server's firewall.conf open.
+    `expected` are the ports that the project's `forwards` and the server's firewall.conf open.
     """
     is_open = {result.port: result for result in reversed(results) if result.state == "open"}
     allowed = {ssh, *WEB, *expected}

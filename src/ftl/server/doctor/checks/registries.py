@@ -66,13 +66,7 @@ class Logins:
     """The registries that a project uses, and the credentials for them, each read once."""
 
     def __init__(self, project: Project | None, *, root: Path, environ: Mapping[str, str]) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            project: Without one there are none.
-            root: The folder of ftl.yaml.
-            environ: The process environment.
-        """
+        """Prepare; nothing is read yet."""
         self.pushed = push_registries(project) if project else ()
         self.used = used_registries(project) if project else ()
         self.pulled = pulled_images(project) if project else {}

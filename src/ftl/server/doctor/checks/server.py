@@ -53,10 +53,7 @@ def judge_error(error: FtlError, name: str = "connection") -> Finding:
 def judge_unreachable(error: ServerError, login: str, key: str | None) -> Finding:
     """The error why ssh cannot connect or log in.
 
-    Args:
-        error: ssh's.
-        login: The arguments of `ssh-copy-id` for this server.
-        key: The key's file that ftl.yaml names.
+    `login` is the arguments of `ssh-copy-id` for this server, `key` the file that ftl.yaml names.
     """
     finding = judge_error(error)
     if not isinstance(error, LoginRefused):

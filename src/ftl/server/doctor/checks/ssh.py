@@ -76,9 +76,7 @@ class SshInspection:
 async def inspect_ssh(target: Target | None, environ: Mapping[str, str]) -> SshInspection:
     """Inspect the client, the keys, the agent and known_hosts, without connecting.
 
-    Args:
-        target: The server; None: there is none, so only the client is inspected.
-        environ: The process environment.
+    Without a target there is no server: then only the client is inspected.
     """
     if target is None:
         return SshInspection(await output_of(["ssh", "-V"]))
@@ -135,10 +133,7 @@ async def _host_keys(name: str, file: Path) -> list[tuple[str, str]]:
 def judge(inspection: SshInspection, *, configured: bool, error: ServerError | None) -> list[Finding]:
     """The findings about ssh on this machine.
 
-    Args:
-        inspection: The gathered information.
-        configured: Whether ftl.yaml names the key.
-        error: Why the server could not be reached, if so.
+    `configured`: ftl.yaml names the key; `error`: why the server could not be reached, if so.
     """
     findings = [judge_client(inspection.client)]
     route = inspection.route

@@ -53,13 +53,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
 
 
 def step_failed(step: SetupStep, log: Sequence[str], *, server: str) -> FtlError:
-    """The error for a failed step, with the last lines of its output as details.
-
-    Args:
-        step: The step.
-        log: The output of its programs.
-        server: The server's name in messages.
-    """
+    """The error for a failed step, with the last lines of its output as details."""
     lines = [line.rstrip() for line in log if line.strip()]
     text = "\n".join(lines)
     message = f"{server} could not {step.text}"

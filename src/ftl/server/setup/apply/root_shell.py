@@ -35,11 +35,7 @@ def _busy(server: str) -> LockHeld:
 class RootShell:
     """A root shell; an async context manager. What it started ends with it.
 
-    Args:
-        machine: The connected server.
-        user: The login user, for messages.
-        password: For sudo; empty if none is needed.
-        emit: Receives notes while a step runs.
+    `password` is for sudo, and empty if none is needed; `emit` receives notes while a step runs.
     """
 
     def __init__(self, machine: Machine, *, user: str, password: str, emit: Emit) -> None:
@@ -141,8 +137,7 @@ class RootShell:
     async def _close(self, *, grace: float = child.GRACE_SECONDS) -> None:
         """End it by closing its stdin: the server then reverts an unconfirmed change.
 
-        Args:
-            grace: Seconds to wait for its end. ssh itself ignores SIGTERM while its session is open.
+        It has `grace` seconds for that: ssh itself ignores SIGTERM while its session is open.
         """
         process = self._process
         if process is None or process.stdin is None:

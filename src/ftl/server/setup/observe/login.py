@@ -62,13 +62,8 @@ async def log_in(
 ) -> AsyncIterator[RootLogin]:
     """Connect, become root and observe the server.
 
-    Args:
-        target: The server, as the deploy user reaches it.
-        query: What to observe.
-        login: Log in as this user only; None: as the deploy user, else as root.
-        password: For sudo, if it was given beforehand.
-        ask: Asks for it if it is needed.
-        emit: Receives a note where another user than expected logs in.
+    `login` is the only user to log in as; None: the deploy user, else root. `password` is for sudo, if it was given
+    beforehand; `ask` gets it if it is needed.
 
     Raises:
         ServerError: The server cannot be reached, accepts no login, or root access is not possible.

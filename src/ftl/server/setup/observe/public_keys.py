@@ -30,10 +30,7 @@ async def public_keys(
 ) -> tuple[str, ...]:
     """The keys: `server.ssh_key` only, or those of ssh's default files and then of the agent.
 
-    Args:
-        server: The server to log in to.
-        resolved: Its settings in ssh's own configuration.
-        environ: Names the agent's socket.
+    `environ` names the agent's socket.
 
     Raises:
         UsageError: The public key of `server.ssh_key` cannot be read.

@@ -48,11 +48,6 @@ class SetupPlan:
 def make_plan(request: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
     """Plan what is missing.
 
-    Args:
-        request: The options.
-        observed: The server's state.
-        server: Its name in messages.
-
     Raises:
         FtlError: The server cannot be set up: its system is not supported, its disk is full, or one of its files
             cannot be read.

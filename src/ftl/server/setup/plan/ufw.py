@@ -30,9 +30,7 @@ def missing(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
 
     A port that a rule mentions, whatever it says, is left alone: allowing it from one network only is a decision.
 
-    Args:
-        rules: The lines of `ufw show added`.
-        ports: Ports that should be open.
+    `rules` are the lines of `ufw show added`.
     """
     incoming = tuple(_incoming(rules))
     return tuple(port for port in ports if not any(_mentions(rule, port) for rule in incoming))
@@ -41,9 +39,7 @@ def missing(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
 def missing_peers(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]:
     """The servers for which a rule of `ftl setup` is missing.
 
-    Args:
-        rules: The lines of `ufw show added`.
-        peers: Addresses of other servers of a cluster.
+    `rules` are the lines of `ufw show added`, `peers` the addresses of other servers of a cluster.
     """
     return tuple(
         peer
@@ -63,9 +59,7 @@ def _is_peer_rule(rule: str, peer: str, port: Port) -> bool:
 def opened(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
     """The ports that ufw opens to everybody, by a rule without any restriction.
 
-    Args:
-        rules: The lines of `ufw show added`.
-        ports: The ports to look for.
+    `rules` are the lines of `ufw show added`.
     """
     grants = [match.groups() for match in map(_OPEN.fullmatch, _incoming(rules)) if match is not None]
     return tuple(
