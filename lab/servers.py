@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from ftl.errors import EngineError
 from ftl.server.sandbox import container
-from ftl.server.sandbox.container import HTTP, HTTPS, INIT_SCRIPT, SSH, USER, ServerSpec
+from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec, init_script
 from ftl.server.sandbox.image import Recipe, ensure_image
 from ftl.server.sandbox.lifecycle import local_engine, make_key
 from lab import images
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+
+INIT_SCRIPT = init_script().decode()
 
 __all__ = ["INIT_SCRIPT", "PUT_INIT_SCRIPT", "Lab", "Server", "Store"]
 

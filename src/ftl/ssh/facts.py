@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import ServerError
+from ftl.ssh import quoting
 
 _MARK = "ftl-facts"
 
 USUAL = "/var/run/docker.sock"
 """The engine's socket, unless the login names another or the engine is rootless."""
 
-# No single quote, newline or exclamation mark: it has to pass any login shell as one quoted word. The sockets are
-# tried in this order: the system's engine, the one that the login's DOCKER_HOST names, a rootless one; where there is
-# none of them, the one that the docker command's context names. An engine elsewhere (tcp, ssh) is only reported.
-_SCRIPT = (
-    f's=; for c in {USUAL} "${{DOCKER_HOST#unix://}}" '
-    '"${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; '
-    'do if [ -S "$c" ] && [ -w "$c" ]; then s=$c; break; fi; done; '
-    f"d=; if [ -S {USUAL} ]; then d=socket; fi; "
-    "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin; "
-    'h=; if [ -z "$s" ]; then h=${DOCKER_HOST:-$(docker context inspect -f "{{.Endpoints.docker.Host}}" 2>/dev/null)}; '
-    'c=${h#unix://}; if [ -S "$c" ] && [ -w "$c" ]; then s=$c; fi; fi; '
-    "e=; if command -v dockerd >/dev/null 2>&1 || command -v docker >/dev/null 2>&1; then e=engine; fi; "
-    'l=; if grep -q " 00010000 .*docker.sock$" /proc/net/unix 2>/dev/null; then l=listening; fi; '
-    f'printf "\\n{_MARK}\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n" "$(id -un)" "$s" "$d" "$e" "$l" "$h"'
-)
 
-ARGV = ("sh", "-c", _SCRIPT)
-"""The command that prints them."""
+@cache
+def script() -> str:
+    """The program that prints them, for `sh -c`."""
+    return program("ftl.ssh", "facts.sh")
 
-COMMAND = f"exec sh -c '{_SCRIPT}'"
-"""Command line of a connection's first command, which prints them, too."""
+
+def command() -> str:
+    """Command line of a connection's first command, which prints them, too."""
+    return quoting.line(script())
+
 
 # A socket's path becomes part of ssh's -L argument, where a colon separates.
 _PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")

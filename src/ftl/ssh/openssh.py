@@ -185,7 +185,7 @@ class OpenSSH:
 
     async def _ask(self) -> Facts:
         """Ask for the facts again: Docker may have been installed or stopped in between."""
-        done = await self.run(facts.ARGV, timeout=_FACTS_SECONDS)
+        done = await self.run(["sh", "-c", facts.script()], timeout=_FACTS_SECONDS)
         found = facts.find(done.stdout.decode(errors="replace"))
         if found is None:
             raise failures.runs_nothing(self.name, done.stderr or done.stdout)

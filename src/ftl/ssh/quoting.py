@@ -44,20 +44,20 @@ def command_line(argv: Sequence[str]) -> str:
 
 def framed_line(argv: Sequence[str], mark: str) -> str:
     """The command line of a command whose outputs begin after a mark: see `ftl.ssh.framing`."""
-    return _line(f"{preamble(mark)}; exec {command_line(argv)}")
+    return line(f"{preamble(mark)}; exec {command_line(argv)}")
 
 
 def marked_line(argv: Sequence[str], mark: str) -> str:
     """The command line of a command whose stdout alone begins after a mark."""
-    return _line(f'printf "\\n%s\\n" {mark}; exec {command_line(argv)}')
+    return line(f'printf "\\n%s\\n" {mark}; exec {command_line(argv)}')
 
 
 def plain_line(argv: Sequence[str]) -> str:
     """The command line of a command."""
-    return _line(f"exec {command_line(argv)}")
+    return line(f"exec {command_line(argv)}")
 
 
-def _line(script: str) -> str:
+def line(script: str) -> str:
     """The command line that has sh evaluate a script.
 
     For any login shell. csh and tcsh read `!` and newlines inside single quotes, fish reads backslashes there; so the

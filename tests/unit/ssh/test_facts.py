@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.ssh.facts import COMMAND, Facts, engine_missing, engine_silent, find, read
+from ftl.ssh.facts import Facts, command, engine_missing, engine_silent, find, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def test_the_facts_are_found_among_other_lines(line: str, expected: Facts | None
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_any_login_shell_runs_the_command(shell: str) -> None:
     """It is one word for the login shell, and ends with its line."""
-    done = subprocess.run([shell, "-c", COMMAND], capture_output=True, text=True, check=True)
+    done = subprocess.run([shell, "-c", command()], capture_output=True, text=True, check=True)
     found = find(done.stdout)
     assert found is not None
     assert (
@@ -52,7 +52,7 @@ def test_any_login_shell_runs_the_command(shell: str) -> None:
 def test_a_rootless_engines_socket_is_found_where_the_login_names_it(tmp_path: Path) -> None:
     """DOCKER_HOST of the login is looked at after the system's own socket."""
     path = tmp_path / "rootless.sock"
-    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    script = command().replace("/var/run/docker.sock", "/nonexistent/docker.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         done = subprocess.run(
@@ -110,7 +110,7 @@ def test_what_login_scripts_print_before_the_facts_is_noise() -> None:
 @pytest.mark.parametrize("host", ["tcp://10.0.0.9:2375", "ssh://docker@other"])
 def test_an_engine_elsewhere_is_named(tmp_path: Path, host: str) -> None:
     """By DOCKER_HOST or the docker command's context: nothing here needs to be started."""
-    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    script = command().replace("/var/run/docker.sock", "/nonexistent/docker.sock")
     docker = tmp_path / "docker"
     docker.write_text(f"#!/bin/sh\necho {host}\n")
     docker.chmod(0o755)
@@ -127,7 +127,7 @@ def test_an_engine_elsewhere_is_named(tmp_path: Path, host: str) -> None:
 
 def test_the_socket_of_the_docker_commands_context_is_used(tmp_path: Path) -> None:
     """Where neither the usual one nor a rootless one is there."""
-    script = COMMAND.replace("/var/run/docker.sock", "/nonexistent/docker.sock")
+    script = command().replace("/var/run/docker.sock", "/nonexistent/docker.sock")
     path, docker = tmp_path / "engine.sock", tmp_path / "docker"
     docker.write_text(f"#!/bin/sh\necho unix://{path}\n")
     docker.chmod(0o755)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.common.json_fields import as_object, parse_json
+from ftl.common.programs import program
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.image.building.docker_cli.builder import find_cli
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
 LOGIN_SECONDS = 60.0
 _TYPED_ORIGIN = "what was entered"
 
-# The file is written next to its place first: a cut connection leaves the old one. A symbolic link stays one.
-_WRITE = """
-set -e
-umask 077
-mkdir -p "$HOME/.docker"
-target=$(readlink -f "$HOME/.docker/config.json")
-cat > "$target.ftl"
-mv -f "$target.ftl" "$target"
-"""
 _READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
 
 
@@ -104,7 +96,9 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
                 message, cause=cause, hint=f"log in on the server: `docker login {credential.registry}`"
             )
     text = json.dumps(with_credentials(config, credentials), indent=2)
-    written = await machine.run(["sh", "-c", _WRITE], stdin=text.encode())
+    written = await machine.run(
+        ["sh", "-c", program("ftl.image.registry", "write_config.sh")], stdin=text.encode()
+    )
     if written.exit_code != 0:
         raise FtlError(message, cause=written.stderr.decode(errors="replace").strip() or None)
 

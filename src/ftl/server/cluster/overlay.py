@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.tarball import tar_archive
@@ -24,11 +23,6 @@ SECONDS = 12
 
 _IMAGE = "ftl-trial:latest"
 _PERL = "/usr/bin/perl"
-
-
-@cache
-def _script() -> str:
-    return (files("ftl.server.cluster") / "overlay.pl").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,7 @@ async def _serve(session: Session, name: str, network: str, project: str) -> Non
         name,
         {
             "Image": _IMAGE,
-            "Cmd": [_PERL, "-e", _script(), "serve"],
+            "Cmd": [_PERL, "-e", program("ftl.server.cluster", "overlay.pl"), "serve"],
             "Labels": {labels.PROJECT: project, labels.ROLE: labels.ROLE_CLUSTER},
             "HostConfig": {
                 "NetworkMode": network,
@@ -131,7 +125,7 @@ async def _empty_image() -> AsyncIterator[bytes]:
 
 
 async def _try(session: Session, name: str, others: Sequence[str], seconds: int) -> str:
-    argv = (_PERL, "-e", _script(), "try", str(seconds), *others)
+    argv = (_PERL, "-e", program("ftl.server.cluster", "overlay.pl"), "try", str(seconds), *others)
     done = await session.engine.execute(name, argv, seconds=seconds + 30.0)
     if done.exit_code:
         raise FtlError(

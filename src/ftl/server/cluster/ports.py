@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, ServerError
 from ftl.server.setup.ports import SWARM
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS = 8
 _START_SECONDS = 30.0
-
-
-@cache
-def _script() -> str:
-    return (files("ftl.server.cluster") / "ports.pl").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ class _Trial:
         self._machine = machine
         others = [f"{other}={each.address}" for other, each in enumerate(members) if other != number]
         arguments = (str(number), members[number].address, str(SECONDS), *others)
-        self._argv = ("perl", "-e", _script(), *arguments)
+        self._argv = ("perl", "-e", program("ftl.server.cluster", "ports.pl"), *arguments)
         self._process: Process | None = None
         self._lines: list[str] = []
 

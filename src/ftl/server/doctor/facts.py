@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.image.transfer.remote.scripts import IMAGES_FOLDER
@@ -28,10 +27,9 @@ SECONDS = 10.0
 _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|ftl-|veth")
 
 
-@cache
 def script() -> str:
     """The script that prints the facts, given the engine's data root and image store."""
-    return IMAGES_FOLDER + facts_script() + (files("ftl.server.doctor") / "facts.sh").read_text()
+    return IMAGES_FOLDER + facts_script() + program("ftl.server.doctor", "facts.sh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ftl.common.proc_net import ListeningSocket, parse_local_address
+from ftl.common.programs import program
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@cache
 def facts_script() -> str:
     """The shell functions of facts.sh, to be followed by the script that calls them."""
-    return (files("ftl.server.facts") / "facts.sh").read_text(encoding="utf-8")
+    return program("ftl.server.facts", "facts.sh")
 
 
 @dataclass(frozen=True, slots=True)

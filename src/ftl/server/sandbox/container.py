@@ -9,6 +9,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,6 @@ USER = "ftl"
 SSH, HTTP, HTTPS = 22, 80, 443
 BRIDGE = "bridge"  # Docker's default network, which has no aliases
 READY_SECONDS = 60.0
-
-INIT_SCRIPT = """\
-#!/bin/sh
-case "$1" in
-restart) engine stop; engine start ;;
-*) engine "$1" ;;
-esac
-"""
-"""Init script in place of that of Docker's package, which a container may not run."""
 
 _DATA = ("/var/lib/docker", "/var/lib/containerd")
 
@@ -140,9 +132,14 @@ async def _create(engine: Engine, spec: ServerSpec, host: Mapping[str, object]) 
         files.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
     await engine.put_archive(spec.name, "/", pack(files))
     if spec.has_init_script:
-        script = pack([("etc/init.d/docker", INIT_SCRIPT.encode())], mode=0o755)
+        script = pack([("etc/init.d/docker", init_script())], mode=0o755)
         await engine.put_archive(spec.name, "/", script)
     await engine.start(spec.name)
+
+
+def init_script() -> bytes:
+    """The init script of the engine inside, in place of its package's."""
+    return (files("ftl.server.sandbox") / "docker_init.sh").read_bytes()
 
 
 def host_config(spec: ServerSpec, rights: Mapping[str, object]) -> dict[str, object]:

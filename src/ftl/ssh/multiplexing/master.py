@@ -156,7 +156,7 @@ class Master:
         """Start the first command, unless it has been started; a new master begins with it."""
         async with self._opening:
             if self._first is None:
-                command = ["ssh", *target.client(self.files.socket), "--", "ftl", facts.COMMAND]
+                command = ["ssh", *target.client(self.files.socket), "--", "ftl", facts.command()]
                 self._first, _ = await _first_command(self.files, command, self.group)
             return self._first
 
@@ -257,7 +257,7 @@ async def start(files: ConnectionFiles, server: Target, resolved: Resolved, *, i
     options = target.master(
         server, resolved, files.socket, interactive=interactive, persist=files.persist, log=files.log
     )
-    command = ["sh", "-c", _IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.COMMAND]
+    command = ["sh", "-c", _IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.command()]
     reaper_process = await reaper.start(files)
     try:
         # One that may ask has to be in the terminal's process group.

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.child import finish
+from ftl.common.programs import program
 from ftl.spawn import start_process
 
 if TYPE_CHECKING:
@@ -23,30 +24,20 @@ if TYPE_CHECKING:
 FORWARDS = "forwards"
 """File name in our folder: the forwards, on each line an argument of `ssh -L`."""
 
-# $1: the control socket, $2: our folder, $3: `kept` or `own`.
-_SCRIPT = """
-trap "" INT HUP TERM
-cat >/dev/null
-socket=$1 folder=$2 kind=$3
-if [ -d "$folder" ]; then
-    set --
-    if [ "$kind" = own ]; then
-        ssh -F /dev/null -S "$socket" -O exit -- ftl
-    elif [ -e "$folder/forwards" ]; then
-        while read -r forward; do set -- "$@" -L "$forward"; done <"$folder/forwards"
-        ssh -F /dev/null -S "$socket" -O cancel "$@" -- ftl
-    fi
-    rm -rf -- "$folder"
-fi
-kill -s KILL -- "-$$"
-"""
-
 
 async def start(files: ConnectionFiles) -> Process:
     """Start the reaper of a connection, as the leader of a new process group."""
     kind = "kept" if files.shared else "own"
     return await start_process(
-        ("sh", "-c", _SCRIPT, "ftl-reaper", str(files.socket), str(files.folder), kind),
+        (
+            "sh",
+            "-c",
+            program("ftl.ssh.multiplexing", "reaper.sh"),
+            "ftl-reaper",
+            str(files.socket),
+            str(files.folder),
+            kind,
+        ),
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,

@@ -8,49 +8,44 @@ Layers that arrive are cached, compressed, in the user's cache folder up to a li
 there, and the next release's layers are sent as deltas to them.
 """
 
-from importlib.resources import files
+from ftl.common.programs import program
 
+_HERE = "ftl.image.transfer.remote"
 
-def _program(*names: str) -> str:
-    """Join files to one program, without the lines that are comments: they need not travel."""
-    text = "".join(files(__package__).joinpath(name).read_text("utf-8") for name in names)
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
-
-
-IMAGES_FOLDER = _program("images_folder.sh")
+IMAGES_FOLDER = program(_HERE, "images_folder.sh")
 """Sets `$images`, the folder of an engine's images.
 
 Arguments: the engine's root folder and store."""
 
-PROBE = _program("prelude.sh", "images_folder.sh", "probe.sh")
+PROBE = program(_HERE, "prelude.sh", "images_folder.sh", "probe.sh")
 """Prints the server's capabilities and cached layers.
 
 Arguments: the engine's root folder and store."""
 
-RECEIVE = _program("prelude.sh", "receive.sh")
+RECEIVE = program(_HERE, "prelude.sh", "receive.sh")
 """Makes the archive of parts on stdin and feeds it to a command.
 
 Arguments: the transfer's name, the cache's limit in bytes, `APPLY_DELTA`, the command."""
 
-RELAY = _program("prelude.sh", "relay.sh")
+RELAY = program(_HERE, "prelude.sh", "relay.sh")
 """Passes a stream on to other servers, or takes it from one; `RECEIVE` makes the archive.
 
 Arguments: "send" or "take", the engine's socket, the network, a tag, `RELAY_SEND` or `RELAY_TAKE`, `RECEIVE`, and
 its arguments."""
 
-RELAY_SEND = _program("relay.pl", "relay_send.pl")
+RELAY_SEND = program(_HERE, "relay.pl", "relay_send.pl")
 """Passes the stream on from container to container, for `RELAY` with "send"."""
 
-RELAY_TAKE = _program("relay.pl", "relay_take.pl")
+RELAY_TAKE = program(_HERE, "relay.pl", "relay_take.pl")
 """Takes it there, for `RELAY` with "take"."""
 
-DESCRIBE = _program("prelude.sh", "describe.sh")
+DESCRIBE = program(_HERE, "prelude.sh", "describe.sh")
 """Prints the index of a cached layer.
 
 Arguments: its name in the cache, `INDEX_TAR`."""
 
-APPLY_DELTA = _program("apply_delta.pl")
+APPLY_DELTA = program(_HERE, "apply_delta.pl")
 """Makes a layer of instructions and the base layer."""
 
-INDEX_TAR = _program("index_tar.pl")
+INDEX_TAR = program(_HERE, "index_tar.pl")
 """Prints the index of a tar, for `DESCRIBE`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.resources import files
 
+from ftl.common.programs import program
 from ftl.server.facts.reader import facts_script
 
 _OBSERVE = ("keys_file.sh", "engine_pid.sh", "sudo_rules.sh", "observe.sh")
@@ -21,35 +21,26 @@ _ROOT_SHELL = (
 )
 
 
-@cache
 def as_root() -> str:
     """Becomes root and runs another script."""
-    return _read("as_root.sh")
+    return program(__name__, "as_root.sh")
 
 
-@cache
 def observe() -> str:
     """Prints facts about the server, as root."""
-    return facts_script() + "".join(map(_read, _OBSERVE))
+    return facts_script() + program(__name__, *_OBSERVE)
 
 
-@cache
 def root_shell() -> str:
     """Runs the steps that it reads from stdin."""
-    return "".join(map(_read, _ROOT_SHELL))
+    return program(__name__, *_ROOT_SHELL)
 
 
-@cache
 def firewall() -> bytes:
     """The program that is installed as /usr/local/sbin/ftl-firewall."""
-    return _read("firewall.sh").encode()
+    return (files(__name__) / "firewall.sh").read_bytes()
 
 
-@cache
 def firewall_unit() -> bytes:
     """The systemd unit that runs ftl-firewall at boot."""
-    return _read("ftl-firewall.service").encode()
-
-
-def _read(name: str) -> str:
-    return (files(__name__) / name).read_text(encoding="utf-8")
+    return (files(__name__) / "ftl-firewall.service").read_bytes()
