@@ -19,7 +19,7 @@ from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.engine import convert
 from ftl.engine.errors import EngineCall, Explain, mapped
 from ftl.engine.transport import http
-from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.library import CALL_SECONDS, Library
 from ftl.engine.transport.reader import BadAnswer
 from ftl.engine.transport.sockets import Sockets
 from ftl.errors import EngineError, EngineUnavailable
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from socket import socket
 
-    import aiohttp
     from aiodocker import Docker
 
     from ftl.engine.values import EngineInfo
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
 # The newest API version that this package was tested with (Docker 28).
 OUR_API = (1, 51)
 
-# Seconds for a call that is not a stream. Creating a container on a busy machine with a slow disk may take a
-# minute; an engine that needs longer than this is stuck.
-CALL_SECONDS = 120.0
-CONNECT_SECONDS = 10.0
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -49,20 +44,6 @@ _QUOTED = 300
 # Names go into the path of a URL. This is what Docker allows in names, references and digests; "..", "?" and
 # "#" would make it another path.
 _NAME = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9_.:/@+-]*")
-
-
-def bounded(seconds: float = CALL_SECONDS) -> aiohttp.ClientTimeout:
-    """A bound on a whole call of aiodocker's."""
-    import aiohttp
-
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-
-
-def unbounded() -> aiohttp.ClientTimeout:
-    """No bound, for streams: they end when the engine ends them, or the connection does."""
-    import aiohttp
-
-    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 
 def checked(name: str) -> str:
@@ -89,13 +70,10 @@ class Client:
         sent: Sequence[tuple[bytes, socket]] = (),
     ) -> None:
         self.name = name
-        self._url = url
         self._sockets = Sockets(url, ready, sent)
         self._explain = explain
         self._is_open = False
-        self._docker: Docker | None = None
-        self._connector: aiohttp.BaseConnector | None = None
-        self._loading = asyncio.Lock()
+        self._library = Library(url, self._sockets)
         self._info_lock = asyncio.Lock()
         self._info: EngineInfo | None = None
         self._is_newer = False
@@ -109,10 +87,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
         self._sockets.close()
-        if self._docker is not None:
-            await self._docker.close()
-        if self._connector is not None:
-            await self._connector.close()
+        await self._library.close()
 
     @property
     def asked(self) -> Sequence[bytes]:
@@ -220,8 +195,8 @@ class Client:
         """Aiodocker for one call: its errors are mapped to ours, its API version is negotiated."""
         info = await self.info()
         async with self._mapping(action, seconds):
-            docker = await self._aiodocker(info.api)
-            yield docker
+            self._require_open()
+            yield await self._library.docker(info.api)
 
     async def info(self) -> EngineInfo:
         """Information about the engine, requested once: it also settles the API version."""
@@ -243,9 +218,12 @@ class Client:
     async def _get(self, target: str, *, is_fresh: bool = False) -> http.Answer:
         return await self._send(http.Request(target, is_fresh=is_fresh))
 
-    async def _send(self, request: http.Request, seconds: float = CALL_SECONDS) -> http.Answer:
+    def _require_open(self) -> None:
         if not self._is_open:
             raise RuntimeError("the engine is used outside its context")
+
+    async def _send(self, request: http.Request, seconds: float = CALL_SECONDS) -> http.Answer:
+        self._require_open()
         began = time.monotonic()
         async with asyncio.timeout(seconds):
             answer = await http.send(self._sockets, request)
@@ -253,58 +231,6 @@ class Client:
         if answer.status >= 400:
             raise http.HttpError(answer.status, _message(answer.body))
         return answer
-
-    async def _aiodocker(self, api: str) -> Docker:
-        """Aiodocker's session, begun with the first call that needs it."""
-        if not self._is_open:
-            raise RuntimeError("the engine is used outside its context")
-        async with self._loading:
-            if self._docker is None:
-                await asyncio.to_thread(load_aiohttp)
-                from aiodocker import Docker
-
-                from ftl.engine.transport.connector import connector
-
-                self._connector = connector(self._url, self._sockets)
-                # With an explicit connector, aiodocker uses the URL only to compose requests: any host will do. Without
-                # a version it would ask for the engine's, and use that even if it is newer than OUR_API.
-                url = "unix://localhost" if self._url.startswith("unix://") else self._url
-                self._docker = Docker(
-                    url, connector=self._connector, timeout=bounded(), api_version=f"v{api}"
-                )
-        return self._docker
-
-    @asynccontextmanager
-    async def raw(
-        self,
-        docker: Docker,
-        method: str,
-        path: str,
-        *,
-        query: Sequence[tuple[str, str]] = (),
-        body: Mapping[str, object] | None = None,
-        data: AsyncIterator[bytes] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A stream for which aiodocker has no method, over its public session. Not bounded.
-
-        These are: saving several images in one archive, an exec whose stdin can be ended, and an import from a tar. The
-        connection is closed afterwards, as such a stream has no other end.
-
-        Raises:
-            DockerError: As aiodocker does, to be mapped with the rest.
-        """
-        from aiodocker import DockerError
-        from yarl import URL
-
-        url = URL(f"{docker.docker_host}/{docker.api_version}/{path}").with_query(list(query))
-        async with docker.session.request(method, url, json=body, data=data, timeout=unbounded()) as response:
-            try:
-                if response.status >= 400:
-                    answer = as_object(await response.json())
-                    raise DockerError(response.status, as_str(answer.get("message")))
-                yield response
-            finally:
-                response.close()
 
     @asynccontextmanager
     async def _mapping(self, action: str, seconds: float) -> AsyncIterator[None]:

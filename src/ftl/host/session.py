@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ftl.dataclass import dataclass
-from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.library import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
 from ftl.ssh.multiplexing import early
 from ftl.ssh.streams import open_sockets

@@ -15,8 +15,9 @@ from ftl.common.json_fields import as_int, as_object, as_objects, as_str
 from ftl.engine import convert
 from ftl.engine.calls import body, streams
 from ftl.engine.calls.networks import NetworkCalls
-from ftl.engine.client import checked, unbounded
+from ftl.engine.client import checked
 from ftl.engine.errors import ignoring, none_if_missing
+from ftl.engine.transport.library import raw, unbounded
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, UsageError
 
@@ -131,7 +132,7 @@ class ContainerCalls(NetworkCalls):
             path, mode = f"exec/{command.id}/start", {"Detach": False, "Tty": False}
             async with (
                 asyncio.timeout(seconds),
-                self._client.raw(docker, "POST", path, body=mode) as response,
+                raw(docker, "POST", path, body=mode) as response,
             ):
                 if stdin is not None:
                     _send(response, stdin)

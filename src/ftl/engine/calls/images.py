@@ -9,8 +9,9 @@ from ftl.common import references
 from ftl.common.json_fields import as_int, as_object, as_objects, as_str, parse_json
 from ftl.engine import convert
 from ftl.engine.calls import body
-from ftl.engine.client import Client, checked, unbounded
+from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
+from ftl.engine.transport.library import raw, unbounded
 from ftl.errors import EngineError, FtlError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class ImageCalls:
         query = [("names", checked(reference)) for reference in references]
         async with (
             self._client.call(f"save {', '.join(references)}") as docker,
-            self._client.raw(docker, "GET", "images/get", query=query) as response,
+            raw(docker, "GET", "images/get", query=query) as response,
         ):
             async for chunk in response.content.iter_any():
                 yield chunk
@@ -152,7 +153,7 @@ class ImageCalls:
         query = [("fromSrc", "-"), ("repo", name), ("tag", label)]
         async with (
             self._client.call(f"import {reference}") as docker,
-            self._client.raw(docker, "POST", "images/create", query=query, data=archive) as response,
+            raw(docker, "POST", "images/create", query=query, data=archive) as response,
         ):
             async for line in response.content:
                 message = as_str(as_object(parse_json(line)).get("error"))

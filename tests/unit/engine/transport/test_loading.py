@@ -13,7 +13,7 @@ import ssl
 made = []
 create = ssl.create_default_context
 ssl.create_default_context = lambda: made.append(1) or create()
-from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.library import load_aiohttp
 load_aiohttp()
 assert not made
 import ssl as again
@@ -27,7 +27,7 @@ def test_several_sessions_load_it_side_by_side() -> None:
     """A thread that loads it while another does sees a Python with TLS, and a complete module."""
     program = """
 from concurrent.futures import ThreadPoolExecutor
-from ftl.engine.transport.loading import load_aiohttp
+from ftl.engine.transport.library import load_aiohttp
 def load(_):
     load_aiohttp()
     import ssl
