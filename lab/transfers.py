@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from ftl.image.transfer.examination import Recipient, examine
-from ftl.image.transfer.send import send_examined
+from ftl.image.transfer.inventory import TargetServer, take_inventory
+from ftl.image.transfer.send import send_missing
 from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def send_many(
     lock: str = "",
     ahead: ReadAhead | None = None,
 ) -> dict[str, TransferResult]:
-    """Send images to a server; see `examine` and `send_examined`.
+    """Send images to a server; see `take_inventory` and `send_missing`.
 
     Args:
         source: The local engine.
@@ -89,6 +89,8 @@ async def send_many(
     async with AsyncExitStack() as stack:
         if ahead is None and (sources is None or "push" in sources):
             ahead = await stack.enter_async_context(ReadAhead(source, images.values()))
-        recipient = Recipient(target, info, machine, free_bytes)
-        found = await examine(source, images, recipient, emit=emit, loaded_by_ftl=loaded_by_ftl, lock=lock)
-        return await send_examined(source, found, sources=sources, ahead=ahead)
+        server = TargetServer(target, info, machine, free_bytes)
+        found = await take_inventory(
+            source, images, server, emit=emit, loaded_by_ftl=loaded_by_ftl, lock=lock
+        )
+        return await send_missing(source, found, sources=sources, ahead=ahead)

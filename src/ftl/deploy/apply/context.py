@@ -175,10 +175,10 @@ class LocalResources:
             self._senders[key] = Sender(engine, emit, lock=project.name, network=network, ahead=ahead)
             self._transfers[key] = TransferQueue(self._senders[key].send, self._sending)
         if key in self._senders:
-            from ftl.image.transfer import Recipient
+            from ftl.image.transfer import TargetServer
 
-            recipient = Recipient(session.engine, session.info, session.machine)
-            self._senders[key].add(session.name, recipient)
+            target = TargetServer(session.engine, session.info, session.machine)
+            self._senders[key].add(session.name, target)
         return self._transfers[key]
 
     def background(self, work: Coroutine[None, None, None]) -> None:

@@ -1,6 +1,6 @@
 """Transfer of images to a server: missing layers alone, verified before they are tagged."""
 
-from ftl.image.transfer.examination import Recipient
+from ftl.image.transfer.inventory import TargetServer
 from ftl.image.transfer.progress.result import TransferResult
 from ftl.image.transfer.queue import TransferQueue, Urgency
 from ftl.image.transfer.sender import Sender
@@ -9,8 +9,8 @@ from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 __all__ = [
     "ReadAhead",
-    "Recipient",
     "Sender",
+    "TargetServer",
     "TransferQueue",
     "TransferResult",
     "Urgency",

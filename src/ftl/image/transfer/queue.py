@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Consignment:
+class ServerImages:
     """Images for one server.
 
     Attributes:
@@ -31,9 +31,9 @@ class Consignment:
 
 
 Outcome = Mapping[str, "TransferResult"] | FtlError
-"""Outcome of a consignment: tag -> result, or why it failed."""
+"""Outcome of a batch: tag -> result, or why it failed."""
 
-Send = Callable[[Sequence[Consignment]], Awaitable[Mapping[str, Outcome]]]
+Send = Callable[[Sequence[ServerImages]], Awaitable[Mapping[str, Outcome]]]
 """Function that sends images to servers in one transfer: server -> outcome."""
 
 
@@ -155,7 +155,7 @@ class TransferQueue:
         servers = dict.fromkeys(request.server for request in batch)
         outcomes: Mapping[str, Outcome] = {}
         try:
-            outcomes = await self._send([_consignment(server, batch) for server in servers])
+            outcomes = await self._send([_images_for(server, batch) for server in servers])
         except FtlError as failure:
             outcomes = dict.fromkeys(servers, failure)
         for request in batch:
@@ -169,10 +169,10 @@ class TransferQueue:
                 self._waiting.remove(request)
 
 
-def _consignment(server: str, batch: Sequence[_Request]) -> Consignment:
+def _images_for(server: str, batch: Sequence[_Request]) -> ServerImages:
     """What several requests want on one server, the most urgent first."""
     own = sorted((each for each in batch if each.server == server), key=lambda request: request.urgency)
-    return Consignment(
+    return ServerImages(
         server,
         {tag: reference for request in own for tag, reference in request.images.items()},
         {image: ours for request in own for image, ours in request.loaded_by_ftl.items()},

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ftl.engine.api import Engine
-    from ftl.image.transfer.examination import Examination
+    from ftl.image.transfer.inventory import Inventory
     from ftl.image.transfer.progress.result import TransferResult
     from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 
-async def send_examined(
+async def send_missing(
     source: Engine,
-    found: Examination,
+    found: Inventory,
     *,
     sources: Collection[str] | None = None,
     ahead: ReadAhead | None = None,
@@ -51,7 +51,7 @@ async def send_examined(
     sent: dict[str, TransferResult] = {}
     try:
         if found.pending:
-            origin = LocalEngine(source, found.recipient.info.platform, sources, ahead)
+            origin = LocalEngine(source, found.target.info.platform, sources, ahead)
             sent = await Transfer(
                 source,
                 found.destination,

@@ -14,11 +14,11 @@ from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.events import Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer.destination import together
-from ftl.image.transfer.examination import Recipient, examine
+from ftl.image.transfer.inventory import TargetServer, take_inventory
 from ftl.image.transfer.presence import estimated_sizes
 from ftl.image.transfer.progress.result import TransferResult, report_finished
 from ftl.image.transfer.relay import Relay
-from ftl.image.transfer.send import send_examined
+from ftl.image.transfer.send import send_missing
 from ftl.image.transfer.sources.local_engine import LocalEngine
 from ftl.image.transfer.transfer import Transfer
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit, Event
     from ftl.image.transfer.destination import Destination, PendingImage
-    from ftl.image.transfer.examination import Examination
-    from ftl.image.transfer.queue import Consignment, Outcome
+    from ftl.image.transfer.inventory import Inventory
+    from ftl.image.transfer.queue import Outcome, ServerImages
     from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 SMALL = 64 << 10
@@ -57,50 +57,50 @@ class Sender:
         self._lock = lock
         self._network = network
         self._ahead = ahead
-        self._recipients: dict[str, Recipient] = {}
+        self._targets: dict[str, TargetServer] = {}
         self._loaded: dict[str, dict[str, bool]] = defaultdict(dict)
 
-    def add(self, server: str, recipient: Recipient) -> None:
+    def add(self, server: str, target: TargetServer) -> None:
         """Have a server that images may be sent to."""
-        self._recipients[server] = recipient
+        self._targets[server] = target
 
-    async def send(self, consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
+    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
         """Send images to servers: server -> tag -> result, or its error.
 
         Remembers which images are on a server by that.
 
         An engine with a containerd store does not say which blobs it has.
         """
-        known = [*self._recipients]
-        consignments = sorted(consignments, key=lambda each: known.index(each.server))
+        known = [*self._targets]
+        batches = sorted(batches, key=lambda each: known.index(each.server))
         sending = _Sending(self._source, self._lock, self._network, self._ahead)
         outcomes = dict(
             zip(
-                (each.server for each in consignments),
-                await sending.run([self._addressed(each) for each in consignments]),
+                (each.server for each in batches),
+                await sending.run([self._addressed(each) for each in batches]),
                 strict=True,
             )
         )
         await gather_all(self._remember(server, outcome) for server, outcome in outcomes.items())
         return outcomes
 
-    def _addressed(self, consignment: Consignment) -> _Addressed:
-        server = consignment.server
-        loaded = {**consignment.loaded_by_ftl, **self._loaded[server]}
+    def _addressed(self, batch: ServerImages) -> _Addressed:
+        server = batch.server
+        loaded = {**batch.loaded_by_ftl, **self._loaded[server]}
         emit = self._emit
         return _Addressed(
-            self._recipients[server],
-            consignment.images,
+            self._targets[server],
+            batch.images,
             loaded,
             _named(emit, server) if self._network else emit,
         )
 
     async def _remember(self, server: str, outcome: Outcome) -> None:
-        recipient = self._recipients[server]
-        if recipient.info.store != "containerd" or isinstance(outcome, FtlError):
+        target = self._targets[server]
+        if target.info.store != "containerd" or isinstance(outcome, FtlError):
             return
         tags = [tag for tag, result in outcome.items() if result.loaded]
-        for image in await gather_all(recipient.engine.image(tag) for tag in tags):
+        for image in await gather_all(target.engine.image(tag) for tag in tags):
             if image is not None:
                 self._loaded[server][image.id] = True
 
@@ -126,19 +126,19 @@ class _Addressed:
     """
 
     def __init__(
-        self, recipient: Recipient, images: Mapping[str, str], loaded: Mapping[str, bool], emit: Emit
+        self, target: TargetServer, images: Mapping[str, str], loaded: Mapping[str, bool], emit: Emit
     ) -> None:
-        self.recipient = recipient
+        self.target = target
         self.images = images
         self.loaded = loaded
         self.emit = emit
-        self.found: Examination | None = None
+        self.found: Inventory | None = None
         self.results: dict[str, TransferResult] = {}
         self.error: FtlError | None = None
 
     @property
     def name(self) -> str:
-        return self.recipient.engine.name
+        return self.target.engine.name
 
 
 class _Sending:
@@ -152,23 +152,23 @@ class _Sending:
 
     async def run(self, addressed: Sequence[_Addressed]) -> list[Outcome]:
         """Send to all; for each server the results, or its error."""
-        await gather_all(self._examine(each) for each in addressed)
+        await gather_all(self._take_inventory(each) for each in addressed)
         if self._network:
             for servers, images in _shared(addressed):
                 await self._fan_out(servers, images)
         return await gather_all(self._send_rest(each) for each in addressed)
 
-    async def _examine(self, each: _Addressed) -> None:
+    async def _take_inventory(self, each: _Addressed) -> None:
         try:
             each.found = await self._look(each, each.images)
         except FtlError as error:
             each.error = error
 
-    async def _look(self, each: _Addressed, images: Mapping[str, str]) -> Examination:
-        return await examine(
+    async def _look(self, each: _Addressed, images: Mapping[str, str]) -> Inventory:
+        return await take_inventory(
             self._source,
             images,
-            each.recipient,
+            each.target,
             emit=each.emit,
             loaded_by_ftl=each.loaded,
             lock=self._lock,
@@ -181,12 +181,12 @@ class _Sending:
             return each.error or {}
         try:
             if not each.results:
-                return await send_examined(self._source, found, ahead=self._ahead)
+                return await send_missing(self._source, found, ahead=self._ahead)
             rest = {image.tag: image.reference for image in found.distinct if image.tag not in each.results}
             try:
                 if rest:  # it has more than before
                     again = await self._look(each, rest)
-                    each.results |= await send_examined(self._source, again, ahead=self._ahead)
+                    each.results |= await send_missing(self._source, again, ahead=self._ahead)
                 return await found.finish(each.results)
             finally:
                 await found.clean()
@@ -223,7 +223,7 @@ class _Sending:
             images,
             emit=first.emit,
             began=first.found.began,
-            origin=LocalEngine(self._source, first.recipient.info.platform, None, self._ahead),
+            origin=LocalEngine(self._source, first.target.info.platform, None, self._ahead),
             lock=self._lock,
             relay=relay,
         )

@@ -14,7 +14,7 @@ from tests.support.clock import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.image.transfer.queue import Consignment, Outcome
+    from ftl.image.transfer.queue import Outcome, ServerImages
 
 
 class Link:
@@ -35,18 +35,18 @@ class Link:
         self.error: TransferFailed | None = None
         self.errors: dict[str, TransferFailed] = {}
 
-    async def send(self, consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
+    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
         """Take images, one transfer at a time."""
-        self.transfers.append({tag for each in consignments for tag in each.images})
-        self.order += [tag for each in consignments for tag in each.images]
-        self.servers.append([each.server for each in consignments])
+        self.transfers.append({tag for each in batches for tag in each.images})
+        self.order += [tag for each in batches for tag in each.images]
+        self.servers.append([each.server for each in batches])
         await self.passes.acquire()
         if self.error is not None:
             raise self.error
         return {
             each.server: self.errors.get(each.server)
             or {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in each.images}
-            for each in consignments
+            for each in batches
         }
 
 

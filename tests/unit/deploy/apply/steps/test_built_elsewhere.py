@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.runners import Decision
     from ftl.engine.api import Engine
-    from ftl.image.transfer.queue import Consignment, Outcome, Send
+    from ftl.image.transfer.queue import Outcome, Send, ServerImages
 
 
 class NoEngineHere(LocalResources):
@@ -70,14 +70,14 @@ class ThreeMachines:
         )
 
     def _send(self, source: str) -> Send:
-        async def send(consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
-            for each in consignments:
+        async def send(batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+            for each in batches:
                 self.sent.append((source, list(each.images)))
                 for tag in each.images:
                     self.engines[each.server].add_image(tag)
             return {
                 each.server: {tag: TransferResult(tag, 1, 0, 100, 0.1) for tag in each.images}
-                for each in consignments
+                for each in batches
             }
 
         return send

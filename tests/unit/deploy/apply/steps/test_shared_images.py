@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.events import Event
-    from ftl.image.transfer.queue import Consignment, Outcome
+    from ftl.image.transfer.queue import Outcome, ServerImages
 
 SERVICES = [f"s{number}" for number in range(30)]
 
@@ -99,8 +99,8 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
         remote, local = FakeEngine(), FakeEngine(images=["caddy:2", "postgres:16", "built"])
         sent: list[list[str]] = []
 
-        async def send(consignments: Sequence[Consignment]) -> Mapping[str, Outcome]:
-            (one,) = consignments
+        async def send(batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+            (one,) = batches
             sent.append(list(one.images))
             for tag in one.images:
                 remote.add_image(tag)

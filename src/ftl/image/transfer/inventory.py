@@ -1,4 +1,4 @@
-"""Examination of a server before images are sent to it: which it has, and what it can do."""
+"""Inventory of a server before images are sent to it: which it has, and what it can do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class TargetServer:
     """A server that images are sent to, as the caller knows it.
 
     Attributes:
@@ -45,11 +45,11 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class Inventory:
     """Result of an examination: the images that a server has, and those that it lacks.
 
     Attributes:
-        recipient: The server.
+        target: The server.
         local: The tag to set there -> the image on this machine.
         results: Tag -> result, of images that it had: they have their tags.
         pending: The images that it lacks.
@@ -60,7 +60,7 @@ class Examination:
         began: When the transfer began, by `time.monotonic`.
     """
 
-    recipient: Recipient
+    target: TargetServer
     local: Mapping[str, Image]
     results: Mapping[str, TransferResult]
     pending: Sequence[PendingImage]
@@ -80,7 +80,7 @@ class Examination:
 
         `sent` has those of `distinct`.
         """
-        engine = self.recipient.engine
+        engine = self.target.engine
         by_id = {each.image.id: each.tag for each in self.distinct}
         same = [each for each in self.pending if each.tag not in sent]
         await gather_all(engine.tag(by_id[each.image.id], each.tag) for each in same)
@@ -95,19 +95,19 @@ class Examination:
 
         Not before a transfer, which may reuse their layers.
         """
-        info = self.recipient.info
-        await remove_stale(self.recipient.engine, stale_tags(self.listed, self.lock, info.now))
+        info = self.target.info
+        await remove_stale(self.target.engine, stale_tags(self.listed, self.lock, info.now))
 
 
-async def examine(
+async def take_inventory(
     source: Engine,
     images: Mapping[str, str],
-    recipient: Recipient,
+    target: TargetServer,
     *,
     emit: Emit,
     loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
-) -> Examination:
+) -> Inventory:
     """Find out what a server has, and tag the images that it has, under any tag or none.
 
     Two round trips, whatever the number of images (parallel requests count as one).
@@ -115,7 +115,7 @@ async def examine(
     Args:
         source: The local engine.
         images: The tag to set on the server ("shop-web:r5") -> the local name.
-        recipient: The server.
+        target: The server.
         emit: Receives progress events, image by image, under the tag on the server.
         loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it, as far as that is known: an engine
             does not report which blobs a containerd store has. For other images their labels and tags are used.
@@ -126,13 +126,13 @@ async def examine(
         TransferFailed: An image does not exist here.
     """
     began = time.monotonic()
-    target, info = recipient.engine, recipient.info
+    engine, info = target.engine, target.info
     local = await _local_images(source, images)
     # Where IDs of both stores mean the same, an image that is there can be tagged at once, in the same round trip.
     is_comparable = (await source.info()).store == info.store
     remote, tagged = await gather2(
-        _remote_images(target, () if is_comparable else images),
-        _tag_present(target, local if is_comparable else {}),
+        _remote_images(engine, () if is_comparable else images),
+        _tag_present(engine, local if is_comparable else {}),
     )
     if info.store == "containerd":  # it tags images that are incomplete, too, but does not list them
         tagged = {tag: image for tag, image in tagged.items() if image.id in remote.ids}
@@ -141,12 +141,12 @@ async def examine(
     present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
     if len(present) < len(local):
         inspected, capabilities = await gather2(
-            inspect_images(target, rank_by_likelihood(remote.listed, map(repository, local))),
-            _capabilities(recipient),
+            inspect_images(engine, rank_by_likelihood(remote.listed, map(repository, local))),
+            _capabilities(target),
         )
         present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
     await gather_all(
-        target.tag(image.id, tag)
+        engine.tag(image.id, tag)
         for tag, image in present.items()
         if tag not in tagged and tag not in image.tags
     )
@@ -158,12 +158,12 @@ async def examine(
         cached=capabilities.cached,
         repositories={repository(tag) for tag in images},
     )
-    return Examination(
-        recipient,
+    return Inventory(
+        target,
         local,
         results,
         [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present],
-        Destination(target, info, recipient.machine, capabilities, layers, inspected),
+        Destination(engine, info, target.machine, capabilities, layers, inspected),
         remote.listed,
         lock,
         emit,
@@ -224,10 +224,10 @@ async def _tag_present(target: Engine, images: Mapping[str, Image]) -> dict[str,
     return {tag: image for (tag, image), present in zip(images.items(), is_present, strict=True) if present}
 
 
-async def _capabilities(recipient: Recipient) -> RemoteCapabilities:
-    if recipient.machine is not None:
-        return await probe_server(recipient.machine, recipient.info.root, recipient.info.store)
-    return RemoteCapabilities(free_for_images=recipient.free_bytes)
+async def _capabilities(target: TargetServer) -> RemoteCapabilities:
+    if target.machine is not None:
+        return await probe_server(target.machine, target.info.root, target.info.store)
+    return RemoteCapabilities(free_for_images=target.free_bytes)
 
 
 def _present(local: Mapping[str, Image], remote: _RemoteImages) -> dict[str, Image]:
