@@ -46,7 +46,7 @@ class TargetServer:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Result of an examination: the images that a server has, and those that it lacks.
+    """The images that a server has, of those to send, and those that it lacks.
 
     Attributes:
         target: The server.
