@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_str_map
+from ftl.engine.tarball import tar_archive
 from ftl.errors import EngineError, FtlError
-from ftl.server.sandbox.image import bootstrap, build, pack, pull
+from ftl.server.sandbox.image import bootstrap, build, pull
 from ftl.server.sandbox.lifecycle import local_engine
 from lab import prepare
 from lab.place import LABEL, ROOT, STATE, LabError, exclusive, say
@@ -230,7 +231,7 @@ class _Recipe:
         await build(
             shelf.engine,
             self.reference,
-            pack([*self._files, *extra], mode=mode),
+            tar_archive(dict([*self._files, *extra]), mode=mode, parents=False),
             arguments=arguments,
             labels={RECIPE_LABEL: self._hash, LABEL: "images"},
         )

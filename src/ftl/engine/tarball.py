@@ -17,12 +17,13 @@ def tar_archive(
     folders: tuple[str, ...] = (),
     mode: int = 0o644,
     folder_mode: int = 0o755,
+    parents: bool = True,
 ) -> bytes:
-    """Tar archive with these files and their parent folders, owned by root.
+    """Tar archive of files, owned by root, with their parent folders unless `parents` is false.
 
     `files` is relative path -> content; `folders` are further ones, empty ones for example.
     """
-    needed = {*folders, *(name.rpartition("/")[0] for name in files)} - {""}
+    needed = {*folders, *(name.rpartition("/")[0] for name in files if parents)} - {""}
     all_folders = {
         str(path) for name in needed for path in (PurePosixPath(name), *PurePosixPath(name).parents)
     } - {"."}

@@ -4,7 +4,7 @@ Docker gives a port of the machine to one container at a time, and takes it back
 there is a moment in which nothing listens; everything that can be done before or after it is. In order: the new
 container is created, in the same networks at the same addresses; its Caddy reads the configuration; the old one tells
 its clients to close their connections, finishes requests, ends; the new one starts. New connections wait meanwhile
-where the server allows it (`pause_connections`). The server does all of that by itself, in one script that FTL starts
+where the server allows it (`pause_arguments`). The server does all of that by itself, in one script that FTL starts
 and that goes on if FTL is interrupted.
 """
 
@@ -21,7 +21,7 @@ from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
-from ftl.proxy.lifecycle import pause_connections, start
+from ftl.proxy.lifecycle import start
 from ftl.proxy.lifecycle.interrupted import SUFFIXES, finish_upgrade
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
@@ -38,6 +38,7 @@ Its clients have one second before that to close their connections.
 """
 
 _DELAY_SECONDS = 1  # handover's: listeners are open, and answers say `Connection: close`
+PAUSE_SECONDS = 15
 _SCRIPT_SECONDS = 90.0
 _VALIDATE_SECONDS = 60.0
 _NOT_READY = 3
@@ -125,7 +126,7 @@ async def _create_successor(engine: Engine, names: Installation, spec: Container
 
 async def _replace(engine: Engine, machine: Machine, names: Installation, old: Container, new: str) -> None:
     """Let the new container take over; the old one runs again if the new one does not get ready."""
-    pause = pause_connections.pause_arguments(
+    pause = pause_arguments(
         _with_suffix(names, "hold"),
         old.image_id,
         _DELAY_SECONDS / 2,
@@ -181,6 +182,25 @@ async def _remove_leftovers(engine: Engine, names: Installation) -> None:
     for container in await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
         if container.name in leftovers and container.state != "running":
             await engine.remove(container.id, force=True)
+
+
+def pause_arguments(name: str, image: str, delay: float, ports: str) -> list[str]:
+    """`docker` arguments of a container that pauses new connections to ports ("80,443").
+
+    A SYN that is dropped is sent again after one second, then after two more (RFC 6298, 2.1 and 5.5): the visitor
+    waits. One that meets no listener is refused: the visitor sees an error. So a container in the machine's network
+    namespace drops them, by a rule that the kernel itself ends after PAUSE_SECONDS (xt_time), whatever happens to FTL,
+    the container or the engine. Where that is impossible (no iptables, a rootless engine), nothing is changed and
+    connections are refused.
+
+    It begins after `delay` seconds, and ends PAUSE_SECONDS later or when it is stopped. The image has `chroot`.
+    """
+    options = ["--detach", "--rm", "--name", name, "--network", "host", "--volume", "/:/host"]
+    options += ["--label", f"{labels.ROLE}={labels.ROLE_HOLD}"]
+    capabilities = ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW"]
+    script = program("ftl.proxy", "scripts/pause.sh")
+    command = ["/host", "sh", "-c", script, "ftl-hold", f"{delay:g}", str(PAUSE_SECONDS), ports]
+    return ["run", *options, *capabilities, "--entrypoint", "chroot", image, *command]
 
 
 def _with_suffix(names: Installation, suffix: str) -> str:

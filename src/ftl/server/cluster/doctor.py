@@ -50,12 +50,12 @@ async def check_cluster(project: Project, root: Path) -> Report:
 def merged(reports: Mapping[str, Sequence[Finding]]) -> list[Finding]:
     """Findings of all servers, by host; each once, and with its server where they differ."""
     every = [(host, finding) for host, findings in reports.items() for finding in findings]
-    told: dict[tuple[str, str], set[Finding]] = {}
+    reported: dict[tuple[str, str], set[Finding]] = {}
     for _, finding in every:
-        told.setdefault((finding.area, finding.name), set()).add(finding)
+        reported.setdefault((finding.area, finding.name), set()).add(finding)
     result: dict[Finding, None] = {}
     for host, finding in every:
-        same = told[finding.area, finding.name]
+        same = reported[finding.area, finding.name]
         differs = finding.area == "certificates" and len(same) > 1
         named = replace(finding, name=f"{host}: {finding.name}")
         if differs and finding.level != "ok" and any(one.level == "ok" for one in same):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.engine.tarball import tar_archive
 from ftl.errors import EngineError, EngineUnavailable, FtlError
-from ftl.server.sandbox.image import pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,12 +127,12 @@ async def _create(engine: Engine, spec: ServerSpec, host: Mapping[str, object]) 
         "NetworkingConfig": {"EndpointsConfig": networks},
     }
     await engine.create_raw(spec.name, config)
-    files = [(f"etc/ssh/authorized_keys/{user}", key.encode() + b"\n") for user, key in spec.keys.items()]
+    files = {f"etc/ssh/authorized_keys/{user}": key.encode() + b"\n" for user, key in spec.keys.items()}
     if spec.daemon is not None:
-        files.append(("etc/docker/daemon.json", json.dumps(spec.daemon).encode()))
-    await engine.put_archive(spec.name, "/", pack(files))
+        files["etc/docker/daemon.json"] = json.dumps(spec.daemon).encode()
+    await engine.put_archive(spec.name, "/", tar_archive(files, parents=False))
     if spec.has_init_script:
-        script = pack([("etc/init.d/docker", init_script())], mode=0o755)
+        script = tar_archive({"etc/init.d/docker": init_script()}, mode=0o755, parents=False)
         await engine.put_archive(spec.name, "/", script)
     await engine.start(spec.name)
 

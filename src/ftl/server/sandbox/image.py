@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import os
 import shutil
-import tarfile
 import tempfile
 from contextlib import aclosing
 from importlib.resources import files
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from ftl.child import lines_of
 from ftl.common.json_fields import as_object, as_str
 from ftl.dataclass import dataclass
+from ftl.engine.tarball import tar_archive
 from ftl.errors import BuildFailed, EngineError, EngineUnavailable, UsageError
 from ftl.events import Emit, Note
 from ftl.image.registry.docker_config import read_config
@@ -100,7 +99,7 @@ async def ensure_image(engine: Engine, recipe: Recipe, emit: Emit) -> str:
     await build(
         engine,
         reference,
-        pack(_template()),
+        tar_archive(dict(_template()), parents=False),
         arguments={"BASE": base, "PACKAGES": " ".join(recipe.packages)},
         labels={LABEL: recipe.suite},
     )
@@ -223,17 +222,6 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := await asyncio.to_thread(file.read, _CHUNK):
             yield chunk
-
-
-def pack(members: list[tuple[str, bytes]], *, mode: int = 0o644) -> bytes:
-    """A tar of files owned by root, the same bytes for the same files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in members:
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), mode
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def _template() -> list[tuple[str, bytes]]:
