@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from ftl.dataclass import dataclass
 from ftl.events import Emit, TransferFinished
 
@@ -39,18 +41,6 @@ class TransferResult:
 
 def report_finished(result: TransferResult, emit: Emit) -> TransferResult:
     """Emit that an image is on the server; returns its result."""
-    emit(
-        TransferFinished(
-            image=result.image,
-            layers_sent=result.layers_sent,
-            layers_reused=result.layers_reused,
-            bytes_sent=result.bytes_sent,
-            seconds=result.seconds,
-            bytes_saved=result.bytes_saved,
-            layers_delta=result.layers_delta,
-            layers_kept=result.layers_kept,
-            link_speed=result.link_speed,
-            bytes_fanned_out=result.bytes_fanned_out,
-        )
-    )
+    reported = {each.name: getattr(result, each.name) for each in fields(result) if each.name != "loaded"}
+    emit(TransferFinished(**reported))
     return result

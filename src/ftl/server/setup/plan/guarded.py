@@ -9,6 +9,13 @@ from ftl.server.setup.ports import SWARM, Port, format_ports
 GUARD_SECONDS = 45
 """Time after which the server reverts an unconfirmed change."""
 
+HARDENED = b"""\
+# Written by `ftl setup --harden`, after the deploy user logged in by key.
+PermitRootLogin no
+PasswordAuthentication no
+ChallengeResponseAuthentication no
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class AllowInUfw(SetupStep):
@@ -80,7 +87,7 @@ class HardenSsh(SetupStep):
     kind = "harden_ssh"
     sentence = "disable root login and password authentication"
     guarded = True
-    settings: bytes
+    settings: bytes = HARDENED
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -26,13 +26,6 @@ _PACKAGES_BYTES = 200_000_000
 
 _CA_CERTIFICATES = "ca-certificates"
 
-HARDENED = b"""\
-# Written by `ftl setup --harden`, after the deploy user logged in by key.
-PermitRootLogin no
-PasswordAuthentication no
-ChallengeResponseAuthentication no
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
@@ -256,7 +249,7 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
         )
     if observed.account is None or not observed.account.sudoer:
         yield s.GrantSudo(observed.user)
-    yield guarded.HardenSsh(HARDENED)
+    yield guarded.HardenSsh()
 
 
 PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupStep]], ...] = (
