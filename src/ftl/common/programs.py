@@ -12,9 +12,7 @@ def program(package: str, *paths: str) -> str:
 
     Their comment lines are left out: they need not travel.
 
-    Args:
-        package: The importing module's `__package__`.
-        paths: Below the package's folder; each file follows the one before.
+    `package` is the importing module's `__package__`; each file follows the one before.
     """
     folder = files(package)
     text = "".join(folder.joinpath(path).read_text("utf-8") for path in paths)

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 def closest_match(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
     """The known name most similar to `name`; None if none is similar.
 
-    Args:
-        name: The name as it was typed.
-        known: The names to compare it with.
-        cutoff: Similarity below which a name is not suggested, from 0 to 1 (`difflib`).
+    Below the similarity `cutoff` (0 to 1, as in `difflib`) none is suggested.
     """
     import difflib
 
@@ -27,10 +24,7 @@ def closest_match(name: str, known: Collection[str], cutoff: float = 0.6) -> str
 def select_names(given: Sequence[str], known: Sequence[str], *, kind: str) -> tuple[str, ...]:
     """The given names in the order of `known`, each once; all known names if none is given.
 
-    Args:
-        given: The names that the user typed.
-        known: The names to select from.
-        kind: Noun that messages use for one of them ("service").
+    `kind` is the noun that messages use for one of them ("service").
 
     Raises:
         UsageError: A name is unknown; the hint suggests a similar one.

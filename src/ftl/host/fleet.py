@@ -65,8 +65,7 @@ class Fleet:
 async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
     """Connect to servers and their engines, side by side; everything is closed at the end.
 
-    Args:
-        machines: The servers, not entered yet. Of several, one that does not answer is left out.
+    Of several servers, one that does not answer is left out.
 
     Raises:
         ServerError: The only one, or none, can be reached, or no engine answers there.

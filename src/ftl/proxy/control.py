@@ -62,9 +62,6 @@ class ProxyControl:
         New connections wait for a second or two, or are refused where the server does not allow FTL to pause them
         (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and addresses stay.
 
-        Args:
-            image: An image that the server has.
-
         Returns:
             Whether it was replaced.
 
@@ -152,9 +149,7 @@ class ProxyControl:
 
         A proxy that is stopped stays so.
 
-        Args:
-            project: The services' project.
-            services: None: all of them, and the project's site.
+        `services` None: all of them, and the project's site.
         """
         state = await self.observe()
         if state is None:
@@ -193,9 +188,7 @@ class ProxyControl:
     async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
         """Wait until an authority has issued or refused each host's certificate.
 
-        Args:
-            files: By host, from `hosts_to_certify`.
-            seconds: Limit of the wait.
+        `files` are by host, from `hosts_to_certify`.
         """
         return await issuance.wait_for_certificates(
             self._engine, self._names.container, files, seconds=seconds

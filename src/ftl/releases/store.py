@@ -153,10 +153,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
 
     Only once the summary is stored is anything removed. Where the image of the store has no `rm`, the files stay.
 
-    Args:
-        engine: The server's.
-        project: Their project.
-        old: All records to sum up, summaries among them, oldest first.
+    `old` are all records to sum up, summaries among them, oldest first.
     """
     kept = [
         replace(record, project={}, services={}, dependencies={}, origin={}, logs=())

@@ -73,11 +73,7 @@ async def wait_for_certificates(
 ) -> Issuance:
     """Wait until each host has its certificate or was refused one.
 
-    Args:
-        engine: The server's.
-        container: The proxy.
-        files: By host, its certificate's file: one from another issuer does not count.
-        seconds: Limit of the wait.
+    `files` are certificates' files by host: one from another issuer does not count.
 
     Raises:
         EngineError: The proxy does not answer.

@@ -42,8 +42,7 @@ class DeltaBase:
     async def prepare(self, layer: LayerStream) -> tuple[BaseLayer | None, LayerStream]:
         """Read the base layer, or an approximation.
 
-        Args:
-            layer: The new layer, which may be read for that.
+        The new layer may be read for that.
 
         Returns:
             The base layer, None where it turns out not to be available; and the new layer, unread.

@@ -25,10 +25,7 @@ async def read_oci_index(
 ) -> list[SourceImage]:
     """Find the images in what the engine saves.
 
-    Args:
-        stream: The engine's response, which is read to its end.
-        images: Reference -> image ID (the digest of its manifest or index).
-        platform: The server's platform ("linux/arm64/v8").
+    `images` is reference -> image ID, the digest of its manifest or index. The stream is read to its end.
 
     Raises:
         TransferFailed: An image is not there for that platform, or incomplete.

@@ -31,11 +31,8 @@ if TYPE_CHECKING:
 class SavedArchive:
     """The images in a stream of `docker save`.
 
-    Args:
-        stream: The engine's response, as it arrives.
-        images: The images that were saved.
-        needed: The diffIDs of the layers to yield; the others are skipped.
-        measure_all: Find out the uncompressed size of the others too, where it takes decompressing them.
+    Layers other than the needed are skipped; `measure_all` finds out the uncompressed size of these too, where it takes
+    decompressing them.
 
     Attributes:
         configs: Config digest -> document; complete at the end of `layers`.

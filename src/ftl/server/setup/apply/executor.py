@@ -114,9 +114,8 @@ class _DeployerCheck:
     async def connect(self, *, accept_refusal: bool) -> None:
         """Make a new connection.
 
-        Args:
-            accept_refusal: Whether an SSH server that answers and refuses the user is good enough: then no firewall
-                is in between.
+        With `accept_refusal` an SSH server that answers and refuses the user is good enough: then no firewall is in
+        between.
 
         Raises:
             ServerError: No connection; after two attempts, for a server that limits the rate of connections.
