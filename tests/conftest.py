@@ -32,7 +32,7 @@ settings.load_profile("ftl")
 def no_secrets_of_other_tests() -> Iterator[None]:
     """Values that one test redacts are words that another one prints."""
     yield
-    if (redact := sys.modules.get("ftl.ui.redact")) is not None:
+    if (redact := sys.modules.get("ftl.common.redact")) is not None:
         redact.forget()
 
 

@@ -158,8 +158,10 @@ def test_a_failing_hook_keeps_the_old_release(ftl: Callable[..., Project], serve
 def test_local_hooks_run_here(ftl: Callable[..., Project], server: Server) -> None:
     """A local hook runs in the folder of ftl.yaml and is told the release; where it fails last, nothing is left."""
     app = lab_project(ftl, server)
-    app.service()["hooks"] = {"post": {"local": 'echo "$FTL_RELEASE of $FTL_PROJECT" > told'}}
+    app.service()["hooks"] = {"post": {"local": 'echo "$FTL_RELEASE of $FTL_PROJECT" | tee told'}}
     app.deploy().ok()
+    told = app.run("logs", "--hooks", "--no-prefix").ok().stdout
+    assert told == f"r1 of {app.name}\n"
     assert (app.project.folder / "told").read_text() == f"r1 of {app.name}\n"
 
     app.version("two")

@@ -96,6 +96,7 @@ LABELS = {
     "COMMIT": "ftl.commit",
     "REPLICA": "ftl.replica",
     "GENERATION": "ftl.generation",
+    "JOINED": "ftl.joined",
     "ADDED": "ftl.added",
     "DRILL": "ftl.drill",
     "STOPPED": "ftl.stopped",
@@ -248,7 +249,7 @@ RECORD_FIELDS = {
 
 LATER_RECORD_FIELDS = {
     ReleaseRecord: (
-        "origin", "subject", "bytes_sent", "switched", "rollback_of", "bad", "environment", "hooks", "logs",
+        "origin", "subject", "bytes_sent", "switched", "rollback_of", "bad", "environment", "hooks", "logs", "secrets",
     ),
     ServiceRecord: (),
     DependencyRecord: (),

@@ -56,7 +56,7 @@ def put(*parts: Part) -> None:
 
 def put_json(record: Fields) -> None:
     """Write one JSON object as a line of stdout; tuples become lists, other values strings."""
-    from ftl.ui.redact import redacted_json
+    from ftl.common.redact import redacted_json
 
     _write(redacted_json(record))
 

@@ -62,7 +62,7 @@ def load_project(
         fetch=fetch,
     )
     if not show_secrets and (project.secret_values or project.notify):
-        from ftl.ui.redact import redact
+        from ftl.common.redact import redact
 
         redact([*project.secret_values.values(), *(one.url for one in project.notify)])
     if changes:

@@ -231,7 +231,9 @@ def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note 
             f"{plan.release} is live, but the {operation.verb} did not finish",
             "warning",
             hint=f"`ftl {operation.command}` again finishes what is left: routes, old containers; "
-            "hooks do not run again",
+            "hooks do not run again"
+            if plan.record is not None
+            else f"`ftl {operation.command}` again does all of it",
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")

@@ -4,7 +4,8 @@ The live file of a service holds one alias, and its containers are those that ha
 added and removed with one write of that file, as in a deploy, a container has an alias for each size of the set that it
 belongs to: number 2 has `r5-2-...`, `r5-3-...` and so on, but not `r5-1-...`. One that is added later does not have
 `r5-...` itself: requests would reach it before it is healthy. `ftl restart` replaces containers of a release by those
-of its next generation, `r5g2-...`.
+of its next generation, `r5g2-...`, one after the other: the new number 3 also has the aliases of the smaller sets of
+the generation before, `r5-2-...` and `r5-1-...`, so that the former leads to the old numbers 1 and 2 and to the new 3.
 
 Containers of FTL 0.1.0 have `r5-...` only, and no labels for this. An alias cannot be added to a container that runs
 without cutting its connections, so they are never given one.
@@ -27,6 +28,7 @@ MOST = 32
 """Number of replicas that containers have aliases for; a change beyond it replaces them all."""
 
 _NUMBERED = re.compile(r"-([0-9]+)")
+_JOINED = re.compile(r"([0-9]{1,6}):([0-9]{1,2})")
 
 
 def generation_name(release: str, generation: int) -> str:
@@ -66,7 +68,54 @@ def aliases(marks: Mapping[str, str]) -> tuple[str, ...]:
     own = () if labels.ADDED in marks else (release_alias(project, service, name),)
     number = marks.get(labels.REPLICA, "")
     sizes = range(int(number), MOST + 1) if number.isdigit() else ()
-    return (*own, *(release_alias(project, service, f"{name}-{size}") for size in sizes))
+    names = [f"{name}-{size}" for size in sizes]
+    if joined := _JOINED.fullmatch(marks.get(labels.JOINED, "")):
+        before = generation_name(marks[labels.RELEASE], int(joined[1]))
+        names += [f"{before}-{size}" for size in range(1, int(joined[2]) + 1)]
+    return (*own, *(release_alias(project, service, name) for name in names))
+
+
+def joined_mark(generation: int, size: int) -> str:
+    """Label of a container that belongs to the sets of an earlier generation, up to a size."""
+    return f"{generation}:{size}"
+
+
+def joined_generation(container: Container) -> int:
+    """The earlier generation to whose sets a container belongs, too; 0 without one."""
+    joined = _JOINED.fullmatch(container.labels.get(labels.JOINED, ""))
+    return int(joined[1]) if joined else 0
+
+
+def replaced_in_turn(live: Sequence[Container]) -> tuple[Container, ...]:
+    """Live containers of a service that can be replaced one after the other, in this order.
+
+    The others, at least one, are replaced together, after them: for each turn there has to be an alias that leads to
+    the containers that stay, and to those that were replaced before, which get it. Containers of FTL 0.1.0 have none.
+    """
+    base = min(map(generation_of, live), default=1)
+    numbered = {
+        number_of(container): container
+        for container in live
+        if generation_of(container) == base and is_numbered(container)
+    }
+    staying = {container.id for container in live}
+    turns: list[Container] = []
+    for number in range(len(numbered), 1, -1):
+        if number not in numbered:
+            break
+        staying.discard(numbered[number].id)
+        reached = reached_by(smaller_set(numbered[number]), live)
+        if {container.id for container in reached} != staying:
+            break
+        turns.append(numbered[number])
+    return tuple(turns)
+
+
+def smaller_set(container: Container) -> str:
+    """Alias of the replicas of its generation with a smaller number than a container."""
+    marks = container.labels
+    name = generation_name(marks[labels.RELEASE], generation_of(container))
+    return release_alias(marks[labels.PROJECT], marks[labels.SERVICE], f"{name}-{number_of(container) - 1}")
 
 
 def reached_by(alias: str, containers: Iterable[Container]) -> tuple[Container, ...]:

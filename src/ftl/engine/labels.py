@@ -10,6 +10,7 @@ COMMIT = "ftl.commit"
 REPLICA = "ftl.replica"  # its number in the release, from 1
 GENERATION = "ftl.generation"  # how often the release's containers were replaced by a restart, from 2
 ADDED = "ftl.added"  # it joined when its release was live already
+JOINED = "ftl.joined"  # GENERATION:SIZE, sets of replicas of an earlier generation that it belongs to
 JOB = "ftl.job"  # its name
 SCHEDULE = "ftl.schedule"  # five fields
 WHEN = "ftl.when"  # schedule, time zone and timeout in seconds, for the script that cron runs

@@ -77,6 +77,7 @@ class KeptLine:
     Attributes:
         container: The container's name without its project.
         time: RFC 3339 with nanoseconds, UTC.
+        hook: "pre" or "post" for the output of a hook; empty for a container's log.
     """
 
     service: str
@@ -84,6 +85,7 @@ class KeptLine:
     stream: Literal["stdout", "stderr"]
     time: str
     text: str
+    hook: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ class ReleaseRecord:
         bytes_sent: Bytes of images that went to the server for it.
         switched: When it went live, Unix time in seconds; 0 where it did not.
         rollback_of: The release that it restored.
-        logs: The last lines of the containers of a failed release, by time.
+        logs: The last lines of its hooks, and of the containers of a failed release, by time.
+        secrets: The values of secrets that its deploy fetched, to be masked in what later commands print.
         environment: Name of the environment that it was deployed in (`ftl -e staging`); empty: none.
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
         hooks: Whether the hooks of the services that it started ran: not after `ftl deploy --no-hooks`, and not after a
@@ -127,6 +130,7 @@ class ReleaseRecord:
     environment: str = ""
     hooks: bool = True
     logs: tuple[KeptLine, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def dirty(self) -> bool:
@@ -189,6 +193,7 @@ class ReleaseRecord:
             # A rollback of a version that did not record it ran none, as a rule.
             hooks=as_bool(stored.get("hooks", stored.get("rollback_of") is None)),
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
+            secrets=as_strs(stored.get("secrets")),
         )
 
 
@@ -230,6 +235,7 @@ def _kept_line(stored: Json) -> KeptLine:
         stream="stderr" if stored.get("stream") == "stderr" else "stdout",
         time=as_str(stored.get("time")),
         text=as_str(stored.get("text")),
+        hook=as_str(stored.get("hook")),
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.common.json_fields import as_float, as_object, as_str, parse_json
+from ftl.common.redact import redact
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
@@ -92,8 +93,13 @@ class History:
 
 
 async def read_history(engine: Engine, project: str) -> History:
-    """All files of a project; empty before the first deploy. One API call."""
-    return parse_history(project, await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+    """All files of a project; empty before the first deploy. One API call.
+
+    The values of secrets in its records are redacted from then on in all that is printed.
+    """
+    history = parse_history(project, await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+    redact(value for record in history.records for value in record.secrets)
+    return history
 
 
 def parse_history(project: str, files: Mapping[str, bytes]) -> History:
@@ -114,7 +120,7 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
 
 
 async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
-    """All records of a project, oldest first; empty before the first deploy. One API call."""
+    """All records of a project, oldest first; empty before the first deploy: see `read_history`."""
     return (await read_history(engine, project)).records
 
 
@@ -156,7 +162,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     `old` are all records to sum up, summaries among them, oldest first.
     """
     kept = [
-        replace(record, project={}, services={}, dependencies={}, origin={}, logs=())
+        replace(record, project={}, services={}, dependencies={}, origin={}, logs=(), secrets=())
         for record in old[-SUMMARIES:]
     ]
     lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.ui.redact import redacted
+from ftl.common.redact import redacted
 from ftl.ui.sanitize import printable
 from ftl.ui.style import Span, Style, dim
 

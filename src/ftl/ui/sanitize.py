@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ftl.ui.redact import redacted
+from ftl.common.redact import redacted
 
 # Unicode's Cc without tab and newline; then Bidi_Control, zero-width and other invisible format characters, and the
 # two separators at which terminals and `str.splitlines` begin a line. U+00AD and emoji's variation selectors stay.

@@ -10,8 +10,8 @@ import pytest
 
 from ftl.cli.commands.jobs import _show
 from ftl.cli.options import Options
+from ftl.common import redact
 from ftl.engine.values import LogLine
-from ftl.ui import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

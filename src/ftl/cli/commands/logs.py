@@ -54,6 +54,7 @@ SILENCE = 2.0
 @click.option(
     "--proxy", is_flag=True, help="Requests that the proxy passed to the services, in place of their logs."
 )
+@click.option("--hooks", is_flag=True, help="What the hooks of the releases printed, in place of logs.")
 @click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
@@ -68,6 +69,7 @@ def command(
     grep: str | None,
     jobs: tuple[str, ...],
     proxy: bool,
+    hooks: bool,
     release: str | None,
     timestamps: bool,
     no_prefix: bool,
@@ -77,8 +79,9 @@ def command(
     Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
     releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
     when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
-    With --proxy, one line for each request: client, method, address, status, duration and size. The logs of several
-    servers are merged; the server is named behind the container, and --server chooses one.
+    With --proxy, one line for each request: client, method, address, status, duration and size. With --hooks, the last
+    lines of the hooks of all releases that are kept. The logs of several servers are merged; the server is named behind
+    the container, and --server chooses one.
     """
     project, _, address = load_project(options, fetch=False)
     start = time_option("--since", since)
@@ -86,6 +89,11 @@ def command(
         raise UsageError("-f follows without an end, so --until means nothing with it")
     if jobs and names:
         raise UsageError("--job prints jobs in place of services", hint="leave out the one or the other")
+    if hooks and (jobs or proxy or follow):
+        raise UsageError(
+            "--hooks prints what hooks have printed, without jobs, requests and -f",
+            hint="`ftl deploy -v` shows the output of hooks while they run",
+        )
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy prints requests, which belong to no job and no release")
     chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
@@ -116,7 +124,13 @@ def command(
             server = next((each for each in address.servers if each.host == host), address.server)
             return open_session(machine_of(server, project=project.name), ahead=ahead)
 
-        if project.is_cluster and not address.narrowed:
+        if hooks:
+            from ftl.host.fleet import open_fleet
+            from ftl.operations.views.hook_logs import read_hooks
+
+            async with open_fleet(address.machines(project=project.name)) as fleet:
+                await read_hooks(fleet.first.engine, query, show)
+        elif project.is_cluster and not address.narrowed:
             await _of_several(project, query, connect, show, warn, emit, follow=follow, requests=proxy)
         elif follow and proxy:
             from ftl.operations.views.access import AccessFollower
@@ -137,9 +151,9 @@ def command(
                 await read_access(session, query, show)
         else:
             from ftl.host.session import Ahead
-            from ftl.operations.views.logs import LogServer, containers_of, read_logs
+            from ftl.operations.views.logs import LogServer, listed, read_logs
 
-            ahead = Ahead(lambda engine: containers_of(engine, query))
+            ahead = Ahead(lambda engine: listed(engine, query))
             async with connect(ahead=ahead) as session:
                 containers = [await ahead.result(session.engine)]
                 await read_logs([LogServer(session.engine)], query, show, warn, containers=containers)
@@ -165,6 +179,7 @@ async def _of_several(
     from ftl.host.fleet import open_fleet
     from ftl.operations.views.cluster_logs import follow_servers, log_servers, read_requests
     from ftl.operations.views.logs import read_logs
+    from ftl.releases.store import read_records
     from ftl.ssh.machine import machine_of
 
     asked = [server for server in project.servers if WEB in server.roles or not requests]
@@ -174,6 +189,8 @@ async def _of_several(
             await read_requests(fleet, servers, query, show)
         elif not follow:
             await read_logs(servers, query, show, warn)
+        else:  # its secrets are redacted
+            await read_records(fleet.first.engine, project.name)
     if follow:
         with _noting_silence(show, query.names, emit):
             await follow_servers(servers, connect, query, show, warn, emit, requests=requests)

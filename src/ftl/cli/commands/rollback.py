@@ -11,7 +11,7 @@ from ftl.cli.running.change import ChangeCall, changes_project, plan_fields
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from ftl.cli.output import Fields
     from ftl.events import Emit
@@ -57,15 +57,19 @@ def command(
             "--hold and -m go together", hint="`ftl rollback --hold -m 'the migration locks the table'`"
         )
     fresh: dict[str, dict[str, str]] = {}
+    values: Mapping[str, str] = {}
     if fresh_secrets:
         if not change.target.has_file:
             raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
-        fresh = {service.name: service.env for service in load_project(change.options).project.services}
+        today = load_project(change.options).project
+        fresh, values = {service.name: service.env for service in today.services}, today.secret_values
 
     async def work(asked: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Rollback:
         from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 
-        request = RollbackRequest(asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh)
+        request = RollbackRequest(
+            asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh, fresh_secrets=values
+        )
         rolling_back = rollback(request, machines, emit=emit)
         if change.dry_run or not change.target.has_file or change.target.address.server.is_sandbox:
             return await rolling_back

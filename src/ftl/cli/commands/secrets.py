@@ -200,7 +200,7 @@ def _asked_for(options: Options, name: str) -> str:
         raise UsageError(
             "the value is empty", hint=f"pipe it in: `pass show {name} | ftl secrets set {name}`"
         )
-    from ftl.ui.redact import redact
+    from ftl.common.redact import redact
 
     redact([value])
     return value
@@ -208,9 +208,9 @@ def _asked_for(options: Options, name: str) -> str:
 
 def _text(age_file: AgeFile) -> str:
     """The decrypted text of a file that exists; its values are redacted from now on."""
+    from ftl.common.redact import redact
     from ftl.config.age.secret_map import parse_map
     from ftl.errors import ConfigError
-    from ftl.ui.redact import redact
 
     text = age_file.read().text
     with suppress(ConfigError):  # to be mended in the editor

@@ -42,8 +42,8 @@ class Notifier:
 
     def message(self, event: HereEvent, title: str, body: Sequence[str], release: str = "") -> Message:
         """A message in which secrets are redacted."""
+        from ftl.common.redact import redacted
         from ftl.notifications.message import Message
-        from ftl.ui.redact import redacted
 
         text = redacted("\n".join([f"{self.project}: {title}", *body]))
         first, _, rest = text.partition("\n")
@@ -82,9 +82,9 @@ class Notifier:
     async def _send(self, message: Message, emit: Emit) -> None:
         import asyncio
 
+        from ftl.common.redact import redact
         from ftl.events import Note
         from ftl.notifications.send import in_thread, send
-        from ftl.ui.redact import redact
 
         try:
             notifications = await in_thread(self.load, LOAD_SECONDS)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.transfer import ReadAhead, Sender, TransferQueue, TransferResult
-    from ftl.releases.record import KeptLine
+    from ftl.releases.record import KeptLine, ReleaseRecord
     from ftl.ssh.machine import Machine
 
 
@@ -222,7 +222,8 @@ class DeployContext:
         moved: Server -> traffic of all images to it.
         followed: Server -> what its crontab had when this run began, about following what is live.
         created: Name -> ID of the containers that this run created.
-        hook_lines: The last lines of hooks' containers, which are removed at once.
+        hook_lines: The last lines of hooks, whose containers are removed at once.
+        recorded: Release -> its record, as it was written when it went live.
         stopped: IDs of the containers that this run has stopped before others started.
         restarts: ID -> how often the engine had restarted a container when it became healthy.
         settled_at: ID -> when a container has run for long enough, by the event loop's clock.
@@ -244,6 +245,7 @@ class DeployContext:
     followed: dict[str, str] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     hook_lines: list[KeptLine] = field(default_factory=list)
+    recorded: dict[str, ReleaseRecord] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)

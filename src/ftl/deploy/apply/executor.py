@@ -22,7 +22,8 @@ class Executor:
     """One run of a plan.
 
     Attributes:
-        committed: The release is decided; nothing is undone any more. Set by the decisions of the deciding stage alone.
+        committed: The release is decided, or a part of the plan; that is never undone. Set by the decisions of the
+            deciding stages alone.
         last_lines: After a failure, the last lines of the containers that were removed.
         incomplete: Something after that was not done, and is left for the next deploy.
     """
@@ -35,6 +36,7 @@ class Executor:
         self._runners = runners
         self._context = context
         self._late_error: FtlError | None = None
+        self._decided = False  # the part of the plan that runs: nothing of it is undone any more
 
     @property
     def switched_back(self) -> bool:
@@ -44,27 +46,38 @@ class Executor:
     async def run(self) -> None:
         """Execute all steps; a failure before the decision undoes everything.
 
-        After it the plan goes on to its end, and the first error is raised then.
+        After it the plan goes on to its end, and the first error is raised then. Of a plan in several parts
+        (`Stage.renews`), a failure undoes the part that is not decided, and none of the next ones is begun.
 
         Raises:
             FtlError: Of the first step that failed.
         """
         try:
             for stage in self._plan.stages:
+                if stage.renews:
+                    self._renew()
                 try:
                     running = self._run_stage(stage)
                     await (shielded(running) if stage.decides else running)
                 except FtlError as error:
-                    if not self.committed:
+                    if not self._decided:
                         raise
                     self._remember(error)
         except BaseException as error:
-            if not self.committed:
+            if not self._decided:
                 await shielded(self._undo(error))
             self.incomplete = self.committed
             raise
         if self._late_error is not None:
             raise self._late_error
+
+    def _renew(self) -> None:
+        """Begin another part of the plan, unless something of the last one is not done."""
+        if self._late_error is not None:
+            raise self._late_error
+        self._decided = False
+        self._context.created.clear()  # those of the parts before are live
+        self._context.undo.renew()
 
     async def _undo(self, error: BaseException) -> None:
         """Keep the last lines of what failed, and take everything back.
@@ -112,6 +125,6 @@ class Executor:
                     raise decision.error
 
     def _commit(self, committed: bool) -> None:
-        if committed and not self.committed:
-            self.committed = True
+        if committed and not self._decided:
+            self.committed = self._decided = True
             self._context.undo.close()

@@ -1,4 +1,4 @@
-"""The last lines of a failed release's containers, read before they are removed.
+"""The last lines of a release's hooks, and of a failed one's containers, for its record.
 
 A hook's container is removed when it ends, so the runner of hooks notes its lines as they come (`note_hook`).
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.redact import redacted
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.releases.record import KeptLine
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.plan.steps.containers import RunHook
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, LogLine
 
@@ -30,6 +33,9 @@ CHARACTERS = 500
 
 TOTAL = 400
 """Lines that are kept of all containers, the last ones: records are read at each command."""
+
+HOOKS = 200
+"""Lines that are kept of all hooks of a release that went live, the last ones."""
 
 SECONDS = 10.0
 
@@ -56,10 +62,16 @@ async def last_lines(context: DeployContext) -> tuple[KeptLine, ...]:
     return tuple(sorted(lines, key=lambda line: line.time)[-TOTAL:])
 
 
-def note_hook(context: DeployContext, service: str, container: str, lines: Iterable[LogLine]) -> None:
-    """Keep the last lines of a hook's container, which is about to be removed."""
-    name = container.removeprefix(f"{context.project.name}-")
-    context.hook_lines += [_kept(service, name, line) for line in deque(lines, maxlen=LINES)]
+def note_hook(context: DeployContext, step: RunHook, lines: Iterable[LogLine]) -> None:
+    """Keep the last lines of a hook that has ended; its container is about to be removed."""
+    name = step.container.removeprefix(f"{context.project.name}-")
+    kept = (_kept(step.service, name, line) for line in deque(lines, maxlen=LINES))
+    context.hook_lines += [replace(line, hook=step.hook) for line in kept]
+
+
+def hook_lines(context: DeployContext) -> tuple[KeptLine, ...]:
+    """The last lines of the hooks so far, by time."""
+    return tuple(sorted(context.hook_lines, key=lambda line: line.time)[-HOOKS:])
 
 
 async def _lines_of(engine: Engine, project: str, container: Container) -> list[KeptLine]:
@@ -74,4 +86,4 @@ async def _lines_of(engine: Engine, project: str, container: Container) -> list[
 
 
 def _kept(service: str, container: str, line: LogLine) -> KeptLine:
-    return KeptLine(service, container, line.stream, line.time, line.text[:CHARACTERS])
+    return KeptLine(service, container, line.stream, line.time, redacted(line.text)[:CHARACTERS])

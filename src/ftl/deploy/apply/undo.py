@@ -49,6 +49,10 @@ class UndoStack:
         self.open = False
         self._actions.clear()
 
+    def renew(self) -> None:
+        """Remember again, from here on: another part of the plan is to be decided."""
+        self.open = True
+
     async def run(self, emit: Emit) -> None:
         """Undo everything, last first; failures are warnings and do not stop the others."""
         try:

@@ -10,7 +10,7 @@ from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
 from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
-from ftl.deploy.replicas import MOST, generation_of, is_numbered, number_of
+from ftl.deploy.replicas import MOST, generation_of, is_numbered, joined_generation, number_of
 from ftl.engine import labels
 from ftl.releases.record import release_number
 
@@ -73,12 +73,21 @@ class ServiceChange:
     @property
     def never_live(self) -> tuple[Container, ...]:
         """Leftovers newer than the live release or generation: they never got a request."""
-        return tuple(container for container in self.leftovers if _age(container) > self._live_age)
+        return tuple(container for container in self.leftovers if self._never_live(container))
 
     @property
     def once_live(self) -> tuple[Container, ...]:
         """Leftovers that were live once: they may still be finishing requests."""
-        return tuple(container for container in self.leftovers if _age(container) <= self._live_age)
+        return tuple(container for container in self.leftovers if not self._never_live(container))
+
+    def _never_live(self, leftover: Container) -> bool:
+        """Whether a leftover never got a request.
+
+        Also one of a restart that ended half way, which would get requests by the next smaller set.
+        """
+        oldest = min(map(generation_of, self.current), default=1)
+        joins = release_of(leftover) == release_number(self.live or "") and joined_generation(leftover)
+        return _age(leftover) > self._live_age or joins == oldest
 
     @property
     def _live_age(self) -> tuple[int, int]:
@@ -184,10 +193,10 @@ def service_change(
         why = new_image(_commit_of(observed, live), commit)
     if action in ("unchanged", "restarted", "scaled") and _outside_network(observed, current):
         action, why = "replaced", NOT_IN_NETWORK
-    if action == "scaled" and any(map(service_id, current)):
-        action = (
-            "replaced"  # an update of the Swarm service would send requests to tasks before they are healthy
-        )
+    if action == "scaled" and (any(map(service_id, current)) or len(set(map(generation_of, current))) > 1):
+        # An update of a Swarm service would send requests to tasks before they are healthy. A restart that ended
+        # half way left containers of two generations, for which there are no aliases of other sets.
+        action = "replaced"
     if restart and current:
         action, why = "replaced", RESTART
     return ServiceChange(service, desired, source, action, why, live, current, leftovers)

@@ -25,12 +25,14 @@ from ftl.deploy.plan.steps.jobs import CheckCron
 from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch
 from ftl.deploy.plan.steps.records import Decide, Record, SetHold, SetPreview
 from ftl.deploy.plan.tracks import jobs
-from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, tags_track
+from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_replicas, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track
 from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_tracks
-from ftl.deploy.plan.tracks.rollout import dependency_track, service_track
+from ftl.deploy.plan.tracks.rollout import dependency_track, service_track, turn_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
+from ftl.deploy.plan.turns import rounds
+from ftl.deploy.replicas import number_of, smaller_set
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.project_site import TlsFiles
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.steps.base import Step
+    from ftl.deploy.plan.turns import Turn
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine.values import Container
 
@@ -127,8 +130,12 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("dependencies", (*proxy_tracks(diff, issuer=True), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
-    for level in start_levels(diff.services):
-        yield Stage("services", tuple(service_track(diff, change) for change in level))
+    turns = rounds(diff)
+    for number, turn in enumerate(turns):
+        yield from _round(diff, turn, renews=number > 0)
+    for number, level in enumerate(start_levels(diff.services)):
+        tracks = tuple(service_track(diff, change) for change in level)
+        yield Stage("services", tracks, renews=bool(turns) and not number)
     references = {change.name: diff.service_image(change) for change in diff.starting}
     references |= {
         change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
@@ -149,6 +156,20 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
     # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
+
+
+def _round(diff: Diff, turn: tuple[Turn, ...], *, renews: bool) -> Iterator[Stage]:
+    """Replace one container of each of these services; the others of them get requests meanwhile."""
+    yield Stage("services", tuple(turn_track(diff, change, old) for change, old in turn), renews=renews)
+    switch = Switch(
+        diff.project.name,
+        diff.release,
+        {change.name: smaller_set(old) for change, old in turn},
+        tuple(sorted(change.name for change, _ in turn if change.service.proxied_port)),
+        {diff.new_containers(change)[number_of(old) - 1]: old.name for change, old in turn},
+    )
+    yield Stage("switch", ((switch,),), decides=True)
+    yield Stage("clean up", tuple(retire_replicas(diff, change, [old], change.why) for change, old in turn))
 
 
 def _repaired_records(diff: Diff) -> Track:

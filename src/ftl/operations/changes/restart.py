@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 
 def plan_restart(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
-    """Plan to replace containers by new ones of the same release, image and settings. Pure."""
+    """Plan new containers of the same release, image and settings, one after the other. Pure."""
     return plan_live(request, by, observed, running_project(request, observed), restart=True)

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.common.figures import size
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.common.programs import program
@@ -13,6 +14,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs import LogEntry
 from ftl.proxy.names import ACCESS_LOG, Installation
+from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +61,11 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> None:
     Raises:
         FtlError: There is no proxy.
     """
-    lines = [line_of(entry) for entry in await _entries(session, query, PAST)]
+    entries, _ = await gather2(
+        _entries(session, query, PAST),
+        read_records(session.engine, query.project),  # its secrets are redacted
+    )
+    lines = [line_of(entry) for entry in entries]
     lines = [line for line in lines if _is_wanted(query, line)]
     for line in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
         show(line)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import task_group
 from ftl.common.figures import seconds_since
+from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
 from ftl.operations.views.logs import (
@@ -19,9 +20,11 @@ from ftl.operations.views.logs import (
     entry_of,
     is_ended,
     kept_lines,
+    listed,
     show_merged,
     unreadable,
 )
+from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -109,6 +112,7 @@ class Follower:
         self._reading: set[str] = set()
         self._done: set[str] = set()
         self._unreadable: set[str] = set()
+        self._releases: set[str] = set()
 
     async def follow(self, engine: Engine) -> None:
         """Follow until cancelled.
@@ -123,7 +127,12 @@ class Follower:
         self._reading.clear()
         async with task_group() as group:
             while True:
-                for container in await containers_of(engine, self._query):
+                containers = await containers_of(engine, self._query)
+                releases = {container.labels.get(labels.RELEASE, "") for container in containers}
+                if releases - self._releases:  # a deploy may have brought other secrets
+                    await read_records(engine, self._query.project)
+                    self._releases |= releases
+                for container in containers:
                     self._join(group, engine, container)
                 await asyncio.sleep(POLL_SECONDS)
 
@@ -140,7 +149,8 @@ class Follower:
             if not hidden and query.accepts(entry):
                 self._show(entry)
 
-        containers = await containers_of(engine, query)
+        containers = await listed(engine, query)
+        self._releases = {container.labels.get(labels.RELEASE, "") for container in containers}
         sources = [(LogServer(engine), container) for container in containers]
         if not containers:
             if self._may_be_empty:

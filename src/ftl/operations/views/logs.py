@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -91,6 +91,10 @@ class LogQuery:
             and self.release in (None, marks.get(labels.RELEASE))
         )
 
+    def spans(self, time: str) -> bool:
+        """Whether the time of a line is asked for."""
+        return (self.since or "") <= time and (self.until is None or time <= self.until)
+
     def accepts(self, entry: LogEntry) -> bool:
         """Whether a line's text is asked for."""
         return self.matches is None or bool(self.matches(entry.text))
@@ -149,7 +153,7 @@ async def read_logs(
 ) -> None:
     """Show the containers' logs up to the present, merged by time.
 
-    The first server has the release records. `containers` are those of `containers_of`, by server, if they were listed
+    The first server has the release records. `containers` are those of `listed`, by server, if they were listed
     already. `warn` gets a sentence for each container whose log cannot be read.
 
     Raises:
@@ -157,8 +161,10 @@ async def read_logs(
     """
     lists = containers
     if lists is None:
-        lists = await gather(containers_of(server.engine, query) for server in servers)
-    sources = [(server, one) for server, listed in zip(servers, lists, strict=True) for one in listed]
+        listing = gather(containers_of(server.engine, query) for server in servers)
+        # Its secrets are redacted.
+        lists = (await gather2(listing, read_records(servers[0].engine, query.project)))[0]
+    sources = [(server, one) for server, own in zip(servers, lists, strict=True) for one in own]
     if not sources:
         names = ", ".join(server.engine.name for server in servers)
         lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
@@ -195,9 +201,7 @@ async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogE
         kept = [
             LogEntry(line.service, line.container, "", query.release, line.stream, line.time, line.text)
             for line in records[query.release].logs
-            if line.service in query.names
-            and (query.since or "") <= line.time
-            and (query.until is None or line.time <= query.until)
+            if line.service in query.names and query.spans(line.time)
         ]
         if kept:
             return kept
@@ -225,6 +229,12 @@ async def containers_of(engine: Engine, query: LogQuery) -> list[Container]:
     """The containers whose logs are asked for, by name."""
     containers = await engine.containers(labels={labels.PROJECT: query.project})
     return sorted(filter(query.selects, containers), key=lambda container: container.name)
+
+
+async def listed(engine: Engine, query: LogQuery) -> list[Container]:
+    """The containers whose logs are asked for; the project's secrets are redacted from then on."""
+    containers, _ = await gather2(containers_of(engine, query), read_records(engine, query.project))
+    return containers
 
 
 async def _merged(containers: Sequence[LogSource], query: LogQuery, warn: Warn) -> AsyncGenerator[LogEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
-from ftl.ui.redact import redacted_json
+from ftl.common.redact import redacted_json
 from ftl.ui.stream import silence
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from ftl.cli.options import Options
 from ftl.cli.project import load_notifications, load_project, load_target
 from ftl.cli.running.change import ChangeCall
 from ftl.cli.running.notify import Notifier
+from ftl.common import redact
 from ftl.config.models.notification import Notification
 from ftl.deploy.deploying import DeployResult
 from ftl.deploy.operation import Applied
@@ -30,7 +31,6 @@ from ftl.errors import (
 )
 from ftl.events import Note, ignore
 from ftl.operations.changes.rollback.rollback import Rollback
-from ftl.ui import redact
 from tests.support.webhook_receiver import webhook_receiver
 from tests.unit.deploy.world import plan, project, server
 

@@ -168,16 +168,23 @@ def test_very_many_replicas_are_started_anew() -> None:
 
 
 def test_a_restart_replaces_containers_within_their_release() -> None:
-    """New ones of the next generation start beside the old ones, with the image that those run."""
+    """One of the next generation starts beside the old ones, with the image that those run; then the next."""
     asked = project()
-    made = plan_restart(REQUEST, ME, live(asked, *replicas(asked, 2)))
-    assert kinds(made) == ["StartContainers", "WaitHealthy", "Switch", "Drain", "StopAndRemove"]
-    start, switch = first(made, StartContainers), first(made, Switch)
-    assert isinstance(start, StartContainers)
-    assert isinstance(switch, Switch)
-    assert (start.containers, start.image) == (("shop-web-r1g2-1", "shop-web-r1g2-2"), "shop-web:r1")
-    assert start.spec.labels[labels.RELEASE] == "r1"
+    boxes = replicas(asked, 2)
+    made = plan_restart(REQUEST, ME, live(asked, *boxes))
+    assert kinds(made) == ["StartContainers", "WaitHealthy", "Switch", "Drain", "StopAndRemove"] * 2
+    second, last = (step for step in made.steps if isinstance(step, StartContainers))
+    between, switch = (step for step in made.steps if isinstance(step, Switch))
+    assert (second.containers, second.image) == (("shop-web-r1g2-2",), "shop-web:r1")
+    assert (last.containers, last.numbers) == (("shop-web-r1g2-1",), (1,))
+    assert second.spec.labels[labels.RELEASE] == "r1"
+    alias = between.aliases["web"]
+    assert [box.name for box in reached_by(alias, boxes)] == ["shop-web-r1-1"]
+    assert alias in aliases(replica_spec(second.spec, 2).labels), "requests go to the old 1 and the new 2"
+    assert release_alias("shop", "web", "r1") not in aliases(replica_spec(second.spec, 2).labels)
     assert switch.aliases == {"web": release_alias("shop", "web", "r1g2")}
+    gone = [[ref.name for ref in step.containers] for step in made.steps if isinstance(step, StopAndRemove)]
+    assert gone == [["shop-web-r1-2"], ["shop-web-r1-1"]]
     assert (made.release, made.record) == ("r1", None)
 
 

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import shielded
+from ftl.aio import gather_all, shielded
 from ftl.child import lines_of
-from ftl.common.figures import duration
+from ftl.common.figures import duration, utc
 from ftl.config.variables.sources import env_files, read_variables
-from ftl.deploy.apply.kept_logs import LINES, note_hook
+from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.images import resolve
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
-from ftl.errors import EngineError, HookFailed
+from ftl.engine.values import LogLine
+from ftl.errors import EngineError, FtlError, HookFailed
 from ftl.events import HookOutput
+from ftl.releases.store import write_record
 from ftl.tunnels.tunnels import dependency_tunnels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.deploy.apply.context import DeployContext
-    from ftl.engine.values import LogLine
+    from ftl.releases.record import ReleaseRecord
 
 RUNNERS = Runners()
 
@@ -49,10 +53,18 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
     Raises:
         HookFailed: It ended with a status other than 0, could not start, or took longer than its timeout.
     """
-    if step.where == "local":
-        await _run_local(context, step)
-    else:
-        await _run_remote(context, step)
+    try:
+        await (_run_local(context, step) if step.where == "local" else _run_remote(context, step))
+    finally:
+        if record := context.recorded.get(context.release):  # a post hook's lines come after the record
+            await _keep_lines(context, replace(record, logs=hook_lines(context)))
+
+
+async def _keep_lines(context: DeployContext, record: ReleaseRecord) -> None:
+    """Write the record of the live release again, with the last lines of its hooks; they are worth no error."""
+    managers = [context.fleet.at(view.host).engine for view in context.observed.servers if view.manager]
+    with suppress(FtlError):
+        await shielded(gather_all(write_record(engine, context.project.name, record) for engine in managers))
 
 
 async def _run_remote(context: DeployContext, step: RunHook) -> None:
@@ -78,7 +90,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
     except TimeoutError:
         raise _late(step, [line.text for line in lines]) from None
     finally:
-        note_hook(context, step.service, step.container, lines)
+        note_hook(context, step, lines)
         await shielded(_remove(context, step))
     if status != 0:
         raise _failed(step, f"it ended with status {status}", [line.text for line in lines], status=status)
@@ -117,6 +129,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     FTL_POSTGRES_PORT (the name in capitals) holds the port, which is the usual one unless something here has it.
     """
     lines: list[str] = []
+    kept: deque[LogLine] = deque(maxlen=LINES)
     argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
     variables = read_variables(context.root, os.environ, env_files(context.project.overlay))
     async with dependency_tunnels(context.machine, context.engine, context.project) as ports:
@@ -128,14 +141,23 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
             ):
                 async for line in output:
                     lines.append(line)
+                    kept.append(LogLine("stdout", _now(), line))
                     context.emit(HookOutput(step.service, step.hook, line))
                 status = await process.wait()
         except TimeoutError:
             raise _late(step, lines) from None
         except OSError as error:
             raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", lines) from error
+        finally:
+            note_hook(context, step, kept)
     if status != 0:
         raise _failed(step, f"it ended with status {status}", lines, status=status)
+
+
+def _now() -> str:
+    """This machine's time as the engine writes it."""
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{utc(seconds).removesuffix('Z')}.{rest:09}Z"
 
 
 def _environment(context: DeployContext, step: RunHook, ports: Mapping[str, int]) -> dict[str, str]:

@@ -162,7 +162,7 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         except FtlError as error:
             return Decision(committed=not await _taken_back(context, step, before), error=error)
         context.switch.time = time.time()
-        if step.with_port:
+        if step.with_port and not step.turns:
             context.emit(Switched(step.release, step.with_port))
         try:
             failure = await watch.exit() or await find_failure(context.checks, unsettled)

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.deploy.apply.kept_logs import hook_lines
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.plan.steps.records import (
     AmendRecords,
@@ -36,7 +37,10 @@ async def ensure_store(context: DeployContext, step: EnsureStore) -> None:
 @RUNNERS.runs(Record)
 async def write_record(context: DeployContext, step: Record) -> Decision:
     """Write a release record; that of the live release decides where nothing is switched."""
-    record = _completed(step.record, context) if step.decides else step.record
+    record = step.record
+    if step.decides:
+        record = _completed(record, context)
+        context.recorded[record.release] = record
     await store.write_record(context.engine, step.project, record)
     return Decision(committed=step.decides)
 
@@ -97,6 +101,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         seconds=max(0.0, now - record.started),
         switched=context.switch.time or now,
         bytes_sent=sum(image.traffic.bytes_sent for image in images.values()),
+        logs=hook_lines(context),
     )
 
 

@@ -111,6 +111,7 @@ def release_spec(
     content: str,
     generation: int = 1,
     added: bool = False,
+    joined: str = "",
 ) -> ContainerSpec:
     """A service's container as one release starts it: its labels, its alias in the network.
 
@@ -121,6 +122,7 @@ def release_spec(
         content: Content ID of its image.
         generation: How often the release's containers are started, from 1.
         added: It joins others that are live already.
+        joined: It belongs to sets of an earlier generation, too (`joined_mark`).
     """
     marks = {
         **desired.spec.labels,
@@ -132,6 +134,7 @@ def release_spec(
         labels.CONTENT: content,
         **({labels.GENERATION: str(generation)} if generation > 1 else {}),
         **({labels.ADDED: "true"} if added else {}),
+        **({labels.JOINED: joined} if joined else {}),
     }
     own = desired.spec.networks.get(desired.network, ())
     return replace(desired.spec, labels=marks, networks={desired.network: (*own, *aliases(marks))})

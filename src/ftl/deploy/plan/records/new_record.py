@@ -13,7 +13,7 @@ from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.request import Author
@@ -59,7 +59,16 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
         environment=diff.project.environment,
         hooks=diff.request.hooks,
+        secrets=_secrets(diff, live),
     )
+
+
+def _secrets(diff: Diff, live: Sequence[ReleaseRecord]) -> tuple[str, ...]:
+    """Values of secrets; also those of services that a partial deploy left alone."""
+    values = set(diff.project.secret_values.values())
+    if diff.request.services and live:
+        values.update(live[-1].secrets)
+    return tuple(sorted(values))
 
 
 def _recorded_project(diff: Diff) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
             registries=(),
             notify=(),
             secrets=(),
+            secret_values={
+                f"{record.release}.{number}": value for number, value in enumerate(record.secrets)
+            },
             environment=record.environment,
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:

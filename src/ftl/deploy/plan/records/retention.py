@@ -91,11 +91,12 @@ def old_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
 def outdated_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
     """Records of releases that no rollback goes back to any more, without project and env.
 
-    One that made containers of a kept release stays whole: pins are looked up in it.
+    And without the output of their hooks. One that made containers of a kept release stays whole: pins are looked up
+    in it.
     """
     needed = _needed(observed, keep=keep)
     return tuple(
-        replace(record, project={})
+        replace(record, project={}, secrets=(), logs=() if record.outcome == "live" else record.logs)
         for record in observed.releases
         if record.project and record.outcome != "started" and record.release not in needed
     )

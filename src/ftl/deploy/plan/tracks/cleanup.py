@@ -14,6 +14,7 @@ from ftl.deploy.plan.steps.jobs import RemoveJobs
 from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords
 from ftl.deploy.plan.tracks.watch import watched
+from ftl.deploy.plan.turns import turns_of
 from ftl.engine import labels
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
             if not change.service.proxied_port:
                 yield (StopContainers(change.name, refs(change.current), change.service.stop_timeout),)
         else:
-            old += change.current if change.starts else change.leaving
+            gone = {container.id for container in turns_of(diff, change)}
+            leaving = change.current if change.starts else change.leaving
+            old += [container for container in leaving if container.id not in gone]
         if old:
             yield retire_replicas(
                 diff, change, old, "replaced" if change.starts else change.why or "replaced"

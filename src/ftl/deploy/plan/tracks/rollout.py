@@ -21,6 +21,8 @@ from ftl.deploy.plan.steps.containers import (
 from ftl.deploy.plan.steps.proxy import PublishName, RepairSwitch
 from ftl.deploy.plan.steps.services import CreateService, WaitTasks
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.turns import turns_of
+from ftl.deploy.replicas import generation_of, joined_mark, number_of
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.engine.specs import ContainerSpec
-    from ftl.engine.values import Mount
+    from ftl.engine.values import Container, Mount
     from ftl.health.spec import HealthSpec
 
 
@@ -107,21 +109,39 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         content=change.source.content,
         generation=diff.generation(change),
     )
-    numbers = tuple(range(1, service.replicas + 1))
     steps += _stop_first(diff, change)
     if is_spread(diff.project, change):
         return (*steps, *_swarm_service(diff, change, spec))
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
-    steps.append(
-        StartContainers(
-            name, diff.new_containers(change), spec, diff.service_image(change), change.why, numbers
-        )
-    )
-    steps.append(_healthy(diff, change))
+    before = {number_of(container) for container in turns_of(diff, change)}
+    names = {
+        number: container
+        for number, container in enumerate(diff.new_containers(change), 1)
+        if number not in before
+    }
+    image = diff.service_image(change)
+    steps.append(StartContainers(name, tuple(names.values()), spec, image, change.why, tuple(names)))
+    steps.append(WaitHealthy(name, tuple(ContainerRef("", each) for each in names.values()), check))
     if name in diff.named_early:
         steps.append(PublishName(name, project, diff.alias(change)))
     return tuple(steps)
+
+
+def turn_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
+    """Start one new container beside those that are live, to take the place of one of them."""
+    number = number_of(old)
+    spec = release_spec(
+        diff.project.name,
+        change.desired,
+        release=diff.release_of(change),
+        content=change.source.content,
+        generation=diff.generation(change),
+        joined=joined_mark(generation_of(old), number - 1),
+    )
+    new = diff.new_containers(change)[number - 1]
+    start = StartContainers(change.name, (new,), spec, diff.service_image(change), change.why, (number,))
+    return (start, WaitHealthy(change.name, (ContainerRef("", new),), _check(diff, change)))
 
 
 def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> Iterator[Step]:

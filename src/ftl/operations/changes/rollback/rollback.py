@@ -55,6 +55,7 @@ class RollbackRequest:
         hold: Why deploys stop afterwards; empty: they do not.
         rebuild: Build images that are gone again, from that release's commit.
         fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
+        fresh_secrets: The values of secrets that were fetched for it, by name.
     """
 
     change: ChangeRequest
@@ -63,6 +64,7 @@ class RollbackRequest:
     hold: str = ""
     rebuild: bool = False
     fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fresh_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
         proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
         keep_releases=live.keep_releases,
         volumes=tuple(sorted({*project.volumes, *live.volumes})),
+        secret_values={**project.secret_values, **live.secret_values, **request.fresh_secrets},
     )
 
 

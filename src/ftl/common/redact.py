@@ -1,8 +1,9 @@
 """Redact the values of secrets in everything that FTL prints.
 
 A value also appears in other forms: quoted in a URL, a shell or HTML, escaped in JSON, as base64. Programs differ in
-which characters they escape, so a pattern accepts each of them in any way. `sanitize` and the writers of JSON call
-`redacted`, so that no other code has to think of it.
+which characters they escape, so a pattern accepts each of them in any way. `ftl.ui` calls `redacted` wherever
+it writes, so that no other code has to think of it. The values are those that were fetched for ftl.yaml, and those in
+the release records that are read (`ftl.releases.store`).
 """
 
 from __future__ import annotations
@@ -27,24 +28,35 @@ LONGEST = 2000
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 """Characters that nobody escapes."""
 
+_NOTHING = "(?!)"
+"""A pattern that matches nowhere."""
+
 _NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 
-_known: set[str] = set()
+_values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
 
 def redact(values: Iterable[str]) -> None:
     """Redact these values from now on, in each of their forms."""
     global _pattern
-    _known.update(form for value in values for form in _forms(value))
-    if _known:
-        _pattern = re.compile("|".join(map(_any_way, sorted(_known, key=len, reverse=True))))
+    new = set(values) - _values
+    if new:
+        _values.update(new)
+        _pattern = None  # it is made when a text is written next
 
 
 def redacted(text: str) -> str:
     """Replace known values by a mask."""
-    return _pattern.sub(MASK, text) if _pattern is not None else text
+    global _pattern
+    if not _values:
+        return text
+    if _pattern is None:
+        forms = {form for value in _values for form in _forms(value)}
+        ways = map(_any_way, sorted(forms, key=len, reverse=True))
+        _pattern = re.compile("|".join(ways) if forms else _NOTHING)
+    return _pattern.sub(MASK, text)
 
 
 def redacted_json(record: object) -> str:
@@ -71,7 +83,7 @@ def _redacted_texts(value: object) -> object:
 def forget() -> None:
     """Forget all values."""
     global _pattern
-    _known.clear()
+    _values.clear()
     _pattern = None
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from ftl.ui import redact
+from ftl.common import redact
 from ftl.ui.sanitize import escaped, printable
 
 if TYPE_CHECKING:

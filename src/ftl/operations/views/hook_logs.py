@@ -1,0 +1,39 @@
+"""Output of hooks, which the release records keep: their containers are gone. Read-only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.common.suggestions import select_names
+from ftl.operations.views.logs import LogEntry
+from ftl.releases.store import read_records
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
+    from ftl.operations.views.logs import LogQuery, Show
+
+
+async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
+    """Show the last lines of the hooks of all kept releases, by time, or those of one.
+
+    Args:
+        engine: That of a server with the release records.
+        query: The lines to read; `names` are services.
+        show: Called with each line, in order.
+
+    Raises:
+        UsageError: There is no such release.
+    """
+    records = await read_records(engine, query.project)
+    if query.release is not None:
+        select_names([query.release], [record.release for record in records], kind="release")
+    entries = [
+        LogEntry(line.service, line.container, "", record.release, line.stream, line.time, line.text)
+        for record in records
+        if query.release in (None, record.release)
+        for line in record.logs
+        if line.hook and line.service in query.names and query.spans(line.time)
+    ]
+    lines = sorted(filter(query.accepts, entries), key=lambda entry: entry.time)
+    for entry in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+        show(entry)

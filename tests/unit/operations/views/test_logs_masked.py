@@ -1,0 +1,73 @@
+"""Secrets in logs: their values are in the records of the releases, not on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from ftl.common.redact import redacted
+from ftl.operations.views.following import Follower
+from ftl.operations.views.logs import LogEntry, LogQuery, LogServer, read_logs
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import compact, ensure_store, read_records, write_record
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.unit.operations.stage import PROJECT, add, log
+
+R1 = ReleaseRecord("r1", "live", 1.0, secrets=("s3cret-one/+",))
+R2 = ReleaseRecord("r2", "live", 2.0, secrets=("s3cret-two",))
+
+
+async def shop() -> FakeEngine:
+    """A service at r1 that logs its secret, as a URL has it."""
+    engine = FakeEngine()
+    await add(engine, "shop-web-r1", "web")
+    await ensure_store(engine, "shop-web:r1")
+    await write_record(engine, PROJECT, R1)
+    log(engine, "shop-web-r1", 1, "db://u:s3cret-one%2F%2B@db")
+    return engine
+
+
+def test_values_of_the_releases_are_masked_in_logs() -> None:
+    """`ftl logs` fetches no secret; it reads the records beside the list of containers."""
+    engine = run(shop())
+    shown: list[str] = []
+    query = LogQuery(PROJECT, ("web",))
+    run(read_logs([LogServer(engine)], query, lambda entry: shown.append(redacted(entry.text)), print))
+    assert shown == ["db://u:********@db"]
+
+
+def test_values_of_a_release_that_is_deployed_meanwhile_are_masked() -> None:
+    """Following goes on across a deploy, which may bring another value."""
+
+    async def follow() -> list[str]:
+        engine = await shop()
+        shown: list[str] = []
+
+        def show(entry: LogEntry) -> None:
+            shown.append(redacted(entry.text))
+
+        task = asyncio.ensure_future(Follower(LogQuery(PROJECT, ("web",)), show, print).follow(engine))
+        await asyncio.sleep(0.5)
+        await write_record(engine, PROJECT, R2)
+        await add(engine, "shop-web-r2", "web", release="r2")
+        log(engine, "shop-web-r2", 5, "it is s3cret-two")
+        await asyncio.sleep(3)
+        task.cancel()
+        await asyncio.wait({task})
+        return shown
+
+    assert run(follow())[-1] == "it is ********"
+
+
+def test_values_are_not_kept_longer_than_the_env_of_a_release() -> None:
+    """A release that nobody goes back to has no secrets in its summary."""
+
+    async def summed_up() -> tuple[ReleaseRecord, ...]:
+        engine = await shop()
+        await compact(engine, PROJECT, [replace(R1, project={"name": "shop"})])
+        return await read_records(engine, PROJECT)
+
+    records = run(summed_up())
+    assert [record.release for record in records] == ["r1"]
+    assert "s3cret" not in repr(records)
