@@ -3,9 +3,8 @@
 Clients keep their connections alive and never retry: 16 send GET and POST while one command after the other changes the
 live release. A request has failed if its connection broke or its status was not 200. `rollback_ratio` is the time of a
 rollback, divided by that of the deploy that it undoes: a build and a changed layer of 20 MB. `disk_growth` compares the
-bytes on the server and of the project's images here after all deploys with those after a third of them.
-`build_cache_bytes` are the layers that only the build cache of this machine has by then: Docker bounds it, since 23.0
-without being asked, and FTL does not touch it.
+bytes on the server, of the project's images here and of the build cache that they leave after all deploys with those
+after a third of them. `build_cache_bytes` are the layers that only the build cache of this machine has by then.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ class Changes:
 
     def _bytes(self) -> int:
         there = self._server.run("du", "-sxb", "/var/lib/docker").stdout.split()[0]
-        return int(there) + _image_bytes(self._name)
+        return int(there) + _image_bytes(self._name) + asyncio.run(_cache_bytes())
 
 
 def _image_bytes(project: str) -> int:

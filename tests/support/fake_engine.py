@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from ftl.engine.specs import ContainerSpec
-    from ftl.engine.values import EngineInfo
+    from ftl.engine.values import CacheRecord, EngineInfo
 
 Files = dict[str, bytes | None]
 """Path -> content; None for a folder."""
@@ -116,6 +116,7 @@ class FakeEngine(FakeImages):
         self.on_execute: Callable[[str, Sequence[str]], ExecResult] = lambda _name, _argv: ExecResult(
             0, b"", b""
         )
+        self.cache: list[CacheRecord] = []
         self._networks: dict[str, Network] = {}
         self._volumes: dict[str, Volume] = {}
         self._volume_files: dict[str, Files] = {}
@@ -264,9 +265,13 @@ class FakeEngine(FakeImages):
                     files, name = self._place(target, f"{path.rstrip('/')}/{member.name}")
                     files[name] = file.read() if file is not None else None
 
-    async def prune_build_cache(self, *, seconds: float) -> None:
-        async with self._call("prune_build_cache"):
-            pass
+    async def build_cache(self, *, seconds: float) -> tuple[CacheRecord, ...]:
+        async with self._call("build_cache", reads=True):
+            return tuple(self.cache)
+
+    async def prune_build_cache(self, record: str = "", *, seconds: float) -> None:
+        async with self._call("prune_build_cache", *([record] if record else [])):
+            self.cache = [one for one in self.cache if record not in ("", one.id)]
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
         async with self._call("get_archive", container, path, reads=True):

@@ -43,6 +43,10 @@ class FakeImages(RecordedEngine):
         self._name(kept.id, reference)
         return self._images[kept.id]
 
+    def clock_ahead(self, seconds: float) -> None:
+        """Set the engine's clock, by ours."""
+        self._engine_info = replace(self._engine_info, clock_ahead=seconds)
+
     async def info(self) -> EngineInfo:
         async with self._call("info", reads=True):
             return self._engine_info

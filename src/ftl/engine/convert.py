@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from ftl.common.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
 from ftl.engine.values import (
+    CacheRecord,
     Container,
     ContainerState,
     ContainerStats,
@@ -99,6 +100,29 @@ def usage(answer: Json) -> DiskUsage:
         build_cache=sum(max(0, as_int(item.get("Size"))) for item in cache),
         layers=max(0, as_int(answer.get("LayersSize"))),
     )
+
+
+def build_cache(answer: Json) -> tuple[CacheRecord, ...]:
+    """`GET /system/df`: the records of the build cache that no build is using."""
+    return tuple(
+        CacheRecord(
+            as_str(item.get("ID")),
+            as_str(item.get("Type")),
+            unix_seconds(as_str(item.get("CreatedAt"))),
+            as_bool(item.get("Shared")),
+        )
+        for item in as_objects(answer.get("BuildCache"))
+        if not as_bool(item.get("InUse"))
+    )
+
+
+def unix_seconds(timestamp: str) -> float:
+    """An engine's time, which has nanoseconds, as Unix time; 0 where it is none."""
+    head, _, fraction = timestamp.removesuffix("Z").partition(".")
+    try:
+        return datetime.fromisoformat(f"{head[:19]}.{fraction[:6]:0<6}").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _unshared(image: Json) -> int:

@@ -105,6 +105,22 @@ class DiskUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRecord:
+    """A record of an engine's build cache.
+
+    Attributes:
+        kind: "regular" for the result of a step.
+        created: Unix time.
+        shared: Whether it is a layer of an image.
+    """
+
+    id: str
+    kind: str
+    created: float
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PushUpdate:
     """A line of a push's progress; `digest` is that of the image, once it is known."""
 

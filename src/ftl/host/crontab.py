@@ -207,8 +207,12 @@ def following_script(parts: Mapping[str, str]) -> str:
 
 def expiry_script() -> str:
     """The script that cron starts for each preview."""
+    removal = f"removal={shlex.quote(program('ftl.host', 'remove_backups.sh'))}\n"
     return (
-        _PATH + program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "expire.sh")
+        _PATH
+        + program("ftl.proxy", "scripts/docker.sh")
+        + removal
+        + program("ftl.host", "lock_file.sh", "expire.sh")
     )
 
 

@@ -1,5 +1,6 @@
-# Removes a preview whose time is over: what `ftl remove --volumes` of its project removes, by the project's label.
-# Follows ftl.proxy's docker.sh, which sets `socket`, and lock_file.sh. Runs on the server, by cron.
+# Removes a preview whose time is over: what `ftl remove --volumes --backups` of its project removes, by the project's
+# label. Follows ftl.proxy's docker.sh, which sets `socket`, and lock_file.sh. `$removal` is the text of remove_backups.sh.
+# Runs on the server, by cron.
 #
 # $1: the project; $2: the proxy's container; $3: the container of the release records; $4: their folder in it.
 # The first value of preview.json says when the preview ends: who deploys it again moves that, perhaps as another user,
@@ -90,6 +91,21 @@ remove_containers() {
     docker rm --force --volumes $ids >/dev/null
 }
 
+# The images and folders of the jobs that make backups, which are known as long as the jobs are there.
+backup_folders() {
+    for id in $(docker ps -aq --no-trunc --filter "$mine" --filter label=ftl.role=job); do
+        docker inspect -f '{{.Image}} {{range .Mounts}}{{if eq .Destination "/backups"}}{{.Source}}{{end}}{{end}}' "$id"
+    done | sort -u
+}
+
+remove_backups() {
+    printf '%s\n' "$1" | while read -r image folder; do
+        [ "${folder##*/}" = "$project" ] || continue
+        docker run --rm --network none --user 0 --label ftl.role=transfer -v "${folder%/*}:/backups" \
+            --entrypoint sh "$image" -c "$removal" sh "$project" </dev/null >/dev/null 2>&1
+    done
+}
+
 # Tags that FTL gave: others are the user's, or those of an image that was built from one of ours and has its label.
 # shellcheck disable=SC2086
 remove_images() {
@@ -132,8 +148,10 @@ look && [ -n "$until" ] && [ "$(date +%s)" -ge "$until" ] || exit 0
 forget "# ftl $project"
 forget "# ftl-certificates $project"
 remove_routes || exit
+folders=$(backup_folders)
 remove_containers 10 --filter label=ftl.role=service || exit
 remove_containers 30 || exit
+remove_backups "$folders"
 for network in $(docker network ls -q --no-trunc --filter "$mine"); do
     docker network rm "$network" >/dev/null || exit
 done

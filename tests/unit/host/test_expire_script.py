@@ -33,6 +33,7 @@ info*)
 "inspect --type container ftl-state") [ -e "$HOME/store" ]; exit ;;
 "inspect --type container"* | "volume inspect"*) exit ;;
 "inspect -f {{.State.Running}}"*) cat "$HOME/running"; exit ;;
+"inspect -f {{.Image}} {{range"*) echo "sha256:db $HOME/backups/shop-pr-7"; exit ;;
 "inspect -f"*) echo caddy; exit ;;
 "cp ftl-state:/ftl/"*)
     file=$HOME${2#*:}
@@ -40,6 +41,7 @@ info*)
     exit
     ;;
 "cp - "*) echo "records" >>"$HOME/calls"; tar -xf - -C "$HOME/ftl"; exit ;;
+"ps "*role=job*) cat "$HOME/jobs"; exit ;;
 "ps "*role=service*) cat "$HOME/services"; exit ;;
 "ps "*) cat "$HOME/others"; exit ;;
 "network ls"*) echo n1; exit ;;
@@ -57,6 +59,10 @@ case "$*" in
 *"--volumes-from ftl-state"*)
     while [ "$1" != -c ]; do shift; done
     sh -c "$2" ftl "$HOME/ftl" "$5"
+    ;;
+*:/backups*)
+    while [ "$1" != -c ]; do shift; done
+    sh -c "$(echo "$2" | sed "s#/backups#$HOME/backups#g")" sh "$4"
     ;;
 "volume rm"*) [ ! -e "$HOME/busy" ] ;;
 esac
@@ -97,6 +103,7 @@ class Server:
             running="true\n",
             services="web1\nhook2\n",
             others="db3\n",
+            jobs="",
             volumes="data\n",
             calls="",
         )
@@ -152,6 +159,21 @@ def test_nothing_happens_before_the_end(server: Server) -> None:
     before = server.crontab
     server.wake()
     assert (server.calls, server.crontab) == ([], before)
+
+
+def test_at_the_end_its_scheduled_backups_go(server: Server) -> None:
+    """After the jobs that make them, with an image that is still there; those of other projects stay."""
+    for project in (PROJECT, "shop"):
+        (server.home / "backups" / project).mkdir(parents=True)
+        (server.home / "backups" / project / "db-20260101-031500.dump").touch()
+    server.set(jobs="job4\n")
+    server.ends(-1)
+    server.wake()
+    assert [path.name for path in (server.home / "backups").iterdir()] == ["shop"]
+    assert [*(server.home / "backups" / "shop").iterdir()]
+    calls = [call.partition(" -v ")[0] for call in server.calls]
+    removed = calls.index("run --rm --network none --user 0 --label ftl.role=transfer")
+    assert calls[removed - 1] == "rm --force --volumes db3"
 
 
 def test_at_the_end_all_goes_routes_first(server: Server) -> None:

@@ -17,7 +17,7 @@ from ftl.errors import EngineError, FtlError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
-    from ftl.engine.values import DiskUsage, Image
+    from ftl.engine.values import CacheRecord, DiskUsage, Image
 
 
 class ImageCalls:
@@ -55,13 +55,22 @@ class ImageCalls:
         answer = await self._client.send("sum up its disk usage", "GET", "system/df", query, seconds=seconds)
         return convert.usage(as_object(answer))
 
-    async def prune_build_cache(self, *, seconds: float) -> None:
+    async def build_cache(self, *, seconds: float) -> tuple[CacheRecord, ...]:
+        """Records of the build cache that no build uses; EngineUnavailable after a time limit."""
+        query = {"type": "build-cache"}
+        answer = await self._client.send("list its build cache", "GET", "system/df", query, seconds=seconds)
+        return convert.build_cache(as_object(answer))
+
+    async def prune_build_cache(self, record: str = "", *, seconds: float) -> None:
         """Remove the build cache that no build is using; EngineUnavailable after a time limit.
 
-        All of it: also what a Dockerfile of today would use again.
+        Args:
+            record: Only this record of it, which stays if another builds on it. Else all: also what a Dockerfile of
+                today would use again.
+            seconds: Time limit.
         """
-        action = "remove its build cache"
-        await self._client.send(action, "POST", "build/prune", {"all": 1}, seconds=seconds)
+        query = {"all": 1, **({"filters": {"id": {record: True}}} if record else {})}
+        await self._client.send("remove its build cache", "POST", "build/prune", query, seconds=seconds)
 
     async def tag(self, reference: str, new: str) -> None:
         """Tag an image as "NAME:TAG"; the tag moves if another image has it."""

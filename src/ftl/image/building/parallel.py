@@ -15,6 +15,7 @@ from ftl.image.building.diagnosis.failures import StepNotReported
 from ftl.image.building.docker_cli.builder import find_builder
 from ftl.image.building.docker_cli.cache import CacheSupport, cache_note, find_cache_support
 from ftl.image.building.docker_cli.command import cli_environment
+from ftl.image.building.dropped import note_build
 from ftl.image.building.service_build import build_image
 from ftl.image.identity import git_commit
 
@@ -95,7 +96,10 @@ async def build_images(
         caches=caches,
     )
     groups = equal_builds(buildable, root, platform or batch.engine_platform)
+    began = info.result().now
     results = await gather((_build(batch, group) for group in groups), limit=MAX_PARALLEL)
+    if not remote and any(result.changed for group in results for result in group):
+        await note_build(engine, project.name, began)
     by_service = {result.service: result for group in results for result in group}
     return {service.name: by_service[service.name] for service in buildable}
 

@@ -11,6 +11,7 @@ from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note
+from ftl.image.building.dropped import look_first, remove_dropped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -28,14 +29,20 @@ CACHE_SECONDS = 600.0
 @RUNNERS.runs(DropTags)
 async def drop_tags(context: DeployContext, step: DropTags) -> None:
     """Untag old releases' images on both machines; a failure costs only disk space."""
+    project = context.project.name
+    with suppress(EngineUnavailable):
+        await look_first(await context.resources.local_engine(), project)
     if not step.here:
         images = await gather(_known_image(context, tag) for tag in step.tags)
         await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
     if step.here or not context.project.server.is_local:
         with suppress(EngineUnavailable):  # no engine here, and no images
             local = await context.resources.local_engine()
-            own = await _own_tags(local, context.project.name)
+            own = await _own_tags(local, project)
             await _drop(context, local, {tag: own[tag] for tag in step.tags if tag in own}, digests=False)
+    with suppress(EngineUnavailable):
+        local = await context.resources.local_engine()
+        await remove_dropped(local, project, keep=context.project.keep_releases)
 
 
 async def _known_image(context: DeployContext, tag: str) -> Image | None:

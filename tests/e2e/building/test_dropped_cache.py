@@ -1,0 +1,71 @@
+"""Layers of dropped images in the build cache of a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from tests.e2e.building.support import built, docker
+
+from ftl.engine.api import Engine
+from ftl.engine.local import local_url
+from ftl.image.building.dropped import look_first, remove_dropped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.harness import Project
+
+pytestmark = pytest.mark.engine
+
+KEPT = 2
+BUILDS = 8
+DOCKERFILE = """\
+FROM ftl-lab-busybox AS other
+COPY data /data
+RUN wc -c /data > /length
+FROM ftl-lab-busybox
+COPY --from=other /length /length
+COPY data /data
+"""
+
+
+def test_the_cache_keeps_no_layer_of_an_image_that_was_dropped(
+    project: Callable[..., Project], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what no image ever had stays: the steps of another stage."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = project({"Dockerfile": DOCKERFILE, ".dockerignore": "*\n!data\n"})
+
+    async def drop(number: int) -> None:
+        async with Engine(local_url(), name="this machine") as engine:
+            await look_first(engine, name)
+            if number > KEPT:
+                docker("rmi", f"{name}-web:r{number - KEPT}")
+            await remove_dropped(engine, name, keep=KEPT)
+
+    size = 1_000_000 + os.getpid() % 100_000  # by which the records are known
+    for number in range(1, BUILDS + 1):
+        (made.folder / "data").write_bytes(os.urandom(size))
+        built(made, env={"XDG_STATE_HOME": str(tmp_path / "state")})
+        docker("tag", f"{name}-web", f"{name}-web:r{number}")
+        asyncio.run(drop(number))
+    shared = asyncio.run(records(size))
+    assert shared.count(True) == KEPT
+    # Those of the other stage, and at most those of images that were dropped since the last look.
+    assert BUILDS <= shared.count(False) <= BUILDS + KEPT
+
+
+async def records(size: int) -> list[bool]:
+    """Whether each record of this size is a layer of an image."""
+    connector = aiohttp.UnixConnector(local_url().removeprefix("unix://"))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://docker/system/df") as response,
+    ):
+        cache: list[dict[str, Any]] = (await response.json())["BuildCache"] or []
+    return [one["Shared"] for one in cache if one["Type"] == "regular" and one["Size"] == size]
