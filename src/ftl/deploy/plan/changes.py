@@ -8,7 +8,12 @@ from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.observe.state import Observed, release_of
-from ftl.deploy.plan.desired.specs import DesiredContainer, dependency_container, service_container
+from ftl.deploy.plan.desired.specs import (
+    DesiredContainer,
+    changes_network_only,
+    dependency_container,
+    service_container,
+)
 from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, joined_generation, number_of
 from ftl.engine import labels
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
 
 
+ANOTHER_NETWORK = "one server and several have different networks"
 NOT_IN_NETWORK = "it is not in the project's network any more"
 NEW_IMAGE = "new image"
 NEW_CONFIGURATION = "new configuration"
@@ -259,6 +265,8 @@ def dependency_change(
     if current.labels.get(labels.CONFIG) != desired.config:
         before = recorded_section(observed, "dependencies", dependency.name)
         why = changed_dependency(before, dependency.to_dict())
+        if changes_network_only(project, dependency, current.labels.get(labels.CONFIG, "")):
+            why = ANOTHER_NETWORK
         return DependencyChange(dependency, desired, "replaced", why, current)
     if _outside_network(observed, [current]):
         return DependencyChange(dependency, desired, "replaced", NOT_IN_NETWORK, current)

@@ -8,7 +8,7 @@ from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.placement import is_spread
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
-from ftl.deploy.plan.tracks.cleanup import running_hooks, stop_timeout
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
         yield f"{change.name} is stopped, and stays so: `ftl start {change.name}` starts it"
     if change.action != "replaced":
         return
-    yield f"{change.name} stops and starts again ({change.why}): open connections to it are cut"
+    yield (
+        f"{change.name} stops and starts again ({change.why}): open connections to it are cut, and new ones refused "
+        f"until it has ended, which may take {DEPENDENCY_STOP:g} s, and started"
+    )
     before = recorded_section(diff.observed, "dependencies", change.name)
     ignored = read_only_at_first(before, change.dependency.to_dict())
     if ignored:

@@ -8,6 +8,7 @@ import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
+from ftl.deploy.plan.changes import ANOTHER_NETWORK, NEW_CONFIGURATION
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
@@ -259,6 +260,24 @@ def test_a_dependency_runs_where_on_says() -> None:
     assert [step.hosts for step in bringing if step.reference == "postgres:16"] == [("b",)]
     assert where(found, StartDependency) == [("b",)]
     assert where(found, EnsureVolume) == [("b",)]
+
+
+def test_a_dependency_that_only_changes_its_network_says_so() -> None:
+    """From one server to several: the plan names what restarts, why, and for how long; data stay."""
+    db = Dependency(name="db", image="postgres:16", volumes=("data:/data",))
+    alone = project(dependencies=(db,), volumes=("data",))
+    for asked, why in (
+        (cluster(dependencies=(db,), volumes=("data",)), ANOTHER_NETWORK),
+        (
+            cluster(dependencies=(replace(db, command="postgres -c x=1"),), volumes=("data",)),
+            NEW_CONFIGURATION,
+        ),
+    ):
+        seen = observed(asked, on={"a": (dependency_on(alone, "db"),)})
+        found = plan(asked, seen)
+        (change,) = (change for change in found.changes if change.name == "db")
+        assert (change.action, change.why) == ("replaced", why)
+        assert any("may take 30 s, and started" in note for note in found.notes)
 
 
 def test_a_dependency_does_not_move_away_from_its_data() -> None:

@@ -16,6 +16,7 @@ from ftl.deploy.replicas import aliases
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec, Healthcheck, Publish, Ulimit
 from ftl.engine.values import Mount
+from ftl.proxy.names import networks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,9 +71,22 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
     return DesiredContainer(service.name, spec, fingerprint(spec, port=service.port), network)
 
 
-def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
-    """Desired container of a dependency; its ports are published on loopback only."""
-    spec = ContainerSpec(
+def changes_network_only(project: Project, dependency: Dependency, config: str) -> bool:
+    """Whether a dependency's container differs from the desired one by the network alone.
+
+    One server has another than several.
+
+    Args:
+        project: The desired project.
+        dependency: One of its dependencies.
+        config: The container's hash.
+    """
+    others = set(networks_of(project.name)) - {network_of(project)}
+    return any(fingerprint(_dependency_spec(project, dependency, network)) == config for network in others)
+
+
+def _dependency_spec(project: Project, dependency: Dependency, network: str) -> ContainerSpec:
+    return ContainerSpec(
         image=dependency.image,
         labels=dict(dependency.labels),
         env=dict(dependency.env),
@@ -85,8 +99,13 @@ def dependency_container(project: Project, dependency: Dependency) -> DesiredCon
         restart=dependency.restart,
         settings=engine_settings(dependency),
         files=container_files(dependency),
-        networks={network_of(project): (dependency.name,)},
+        networks={network: (dependency.name,)},
     )
+
+
+def dependency_container(project: Project, dependency: Dependency) -> DesiredContainer:
+    """Desired container of a dependency; its ports are published on loopback only."""
+    spec = _dependency_spec(project, dependency, network_of(project))
     config = fingerprint(spec)
     database = official(dependency.image)
     if database is not None:  # after the fingerprint: it replaces no container that was started without it
