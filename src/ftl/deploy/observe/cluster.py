@@ -76,7 +76,9 @@ async def _with_services(manager: Session, observed: Observed) -> Observed:
         for one in observed.containers
     )
     try:
-        (services, tasks), _ = await _swarm(manager)
+        ((services, tasks), _), configs = await gather2(
+            _swarm(manager), manager.engine.configs.list({labels.PROJECT: observed.project})
+        )
     except (EngineError, ServerError):
         if has_tasks:
             raise
@@ -84,7 +86,8 @@ async def _with_services(manager: Session, observed: Observed) -> Observed:
     own = [service for service in services if service.labels.get(labels.PROJECT) == observed.project]
     names = {network.id: network.name for network in observed.networks}
     plain = tuple(one for one in observed.containers if one.labels.get(labels.SWARM_SERVICE) not in _ids(own))
-    return replace(observed, containers=(*plain, *replicas(own, tasks, names)))
+    containers = (*plain, *replicas(own, tasks, names))
+    return replace(observed, containers=containers, left_configs=bool(configs))
 
 
 def _ids(services: Iterable[SwarmService]) -> Set[str]:

@@ -79,6 +79,7 @@ class Observed:
         notify: Where the server sends messages by itself (`ftl.releases.store.write_notify`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
+        left_configs: Whether the Swarm has configs of the project from when it had several servers.
         live_published: Whether the live state is in a single Swarm config, for servers that come back.
     """
 
@@ -102,6 +103,7 @@ class Observed:
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
     live_published: bool = True
+    left_configs: bool = False
 
     @property
     def is_cluster(self) -> bool:

@@ -23,6 +23,8 @@ def published(
 ) -> tuple[Stage, ...]:
     """Stages that also keep the Swarm config of the live state; with one server as they are.
 
+    Where that server follows the state of a cluster that the project has left, they end this.
+
     There is none between the first change and the switch: a server that follows what was live before would undo it.
     A plan that is killed in between leaves nothing to follow, and a server that comes back answers 503 until the next
     one. What comes after the switch may take long (hooks, requests in flight), so it is published before.
@@ -35,6 +37,8 @@ def published(
     """
     stages = tuple(stages)
     steps = tuple(_steps(stages))
+    if observed.left_configs and not observed.is_cluster:
+        return _left(stages, observed, mends=mends)
     if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, PublishLiveState)) for step in steps):
         return stages
     changes = any(step.live in ("changes", "removes") for step in steps)
@@ -60,6 +64,15 @@ def published(
     if site is not None and by_acme([site]):
         shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, hosts=up),),)),)
     return (*hold, *stages[:at], publishing, *stages[at:], *shared)
+
+
+def _left(stages: tuple[Stage, ...], observed: Observed, *, mends: bool) -> tuple[Stage, ...]:
+    """Stages of a project that has come back to one server, which would follow what was live in the cluster."""
+    changes = any(step.live in ("changes", "removes") for step in _steps(stages))
+    if not (changes or mends):
+        return stages
+    hold = (Stage("catch-up", ((HoldCatchUp(observed.project),),)),) if changes else ()
+    return (*hold, *stages, Stage("end of catch-up", ((EndCatchUp(observed.project),),)))
 
 
 def end_of_catch_up(observed: Observed) -> Stage:

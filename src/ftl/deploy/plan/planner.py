@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
-from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names
+from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names, refuse_worker
 from ftl.deploy.plan.checks.previews import refuse_not_preview
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
@@ -77,6 +77,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
             under this project's name; a database would start on the data of another major version, or something on
             the data of what stays.
     """
+    refuse_worker(observed)
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_not_preview(diff)
     refuse_other_repository(diff, inputs.author.origin)

@@ -30,7 +30,7 @@ from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.names import proxy_alias
 from tests.unit.deploy.cluster import HOSTS, cluster, dependency_on, observed, proxy_of, tasks_of, where
-from tests.unit.deploy.world import actions, kinds, plan, project, record, server, service
+from tests.unit.deploy.world import actions, container, kinds, plan, project, record, server, service
 
 
 def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None:
@@ -301,3 +301,30 @@ def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
     assert (removed.services, removed.hosts) == ((ContainerRef("sr1", "shop-web-r1"),), ())
     order = kinds(found)
     assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveServices")
+    assert not {"HoldCatchUp", "EndCatchUp"} & set(order)
+
+
+def test_back_on_one_server_nothing_follows_what_was_live_in_the_cluster() -> None:
+    """Its cron would bring the proxy back to it; keys of certificates do not stay in the Swarm either."""
+    before, asked = cluster(service(replicas=2)), project(service(replicas=2))
+    seen = server(asked, *tasks_of(before, "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),))
+    networks = tuple(replace(network, id="p") for network in seen.networks)
+    order = kinds(plan(asked, replace(seen, networks=networks, left_configs=True)))
+    assert (order[0], order[-1]) == ("HoldCatchUp", "EndCatchUp")
+    # A deploy that was killed, or one of an earlier FTL, may have left them.
+    there = server(
+        asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),)
+    )
+    assert kinds(plan(asked, replace(there, left_configs=True))) == ["EndCatchUp"]
+
+
+def test_one_server_that_is_a_worker_of_a_cluster_is_refused() -> None:
+    """The Swarm would start again what is removed there."""
+    asked = project(service())
+    (task,) = container(asked, "web", "r1")
+    task = replace(task, labels={**task.labels, labels.SWARM_TASK: "t1"})
+    seen = server(asked, task, live={"web": "r1"})
+    with pytest.raises(
+        UsageError, match="runs shop as a worker of a cluster, which only managers can change"
+    ):
+        plan(asked, seen)

@@ -18,6 +18,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container
 
@@ -58,6 +59,23 @@ def _names_nothing_that_runs(diff: Diff) -> bool:
     named = {service.name for service in diff.project.services}
     named |= {dependency.name for dependency in diff.project.dependencies}
     return len(running) > 1 and not running & named
+
+
+def refuse_worker(observed: Observed) -> None:
+    """Refuse one server that runs the project's tasks and is no manager of their Swarm.
+
+    Raises:
+        UsageError: Containers that are removed there are started again, here or on another server.
+    """
+    tasks = [one for one in observed.containers if labels.SWARM_TASK in one.labels]
+    if any(one.labels.get(labels.PROJECT) == observed.project for one in tasks) and not (
+        observed.is_cluster or observed.info.is_manager
+    ):
+        raise UsageError(
+            f"{observed.server} runs {observed.project} as a worker of a cluster, which only managers can change",
+            hint="write `servers` with a manager first and run `ftl setup`, or `ftl servers drain` for this server: "
+            "docs/how-to/several-servers.md tells the way back to one",
+        )
 
 
 def refuse_taken_names(diff: Diff) -> None:
