@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
+from ftl.common.figures import size
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ftl.engine.calls.configs import SwarmConfig, SwarmConfigs
 
 RUNNERS = Runners()
+
+CONFIG_LIMIT = 500 << 10
+"""Bytes of a config that an engine takes (20.10)."""
 
 SHARE_SECONDS = 60.0
 """Limit for one server's proxy to give or take certificates."""
@@ -54,6 +58,13 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     if state is not None:
         site = state.site(step.project)
         archive = live_archive(state, step.project, step.proxies, step.issuer, gone=step.gone)
+    if archive is not None and len(archive) >= CONFIG_LIMIT:
+        text = f"what is live takes {size(len(archive))}, more than a config of the cluster may have"
+        hint = (
+            "servers that come back answer 503 until the next deploy; a shorter page of `maintenance` helps"
+        )
+        context.emit(Note(text, "warning", hint=hint))
+        archive = None
     if archive is not None:
         await _create(configs, step.project, archive)
     await _remove(configs, older)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import io
+import random
 import subprocess
 import tarfile
 from dataclasses import replace
@@ -31,7 +32,7 @@ from ftl.proxy.commands import adoption
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.live_state import at_server, live_archive
 from ftl.proxy.names import Installation
-from ftl.proxy.site import Site, SiteRoute
+from ftl.proxy.site import Maintenance, Site, SiteRoute
 from ftl.proxy.state import ProxyState
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -112,6 +113,15 @@ def two_servers(worker: str = "") -> tuple[DeployContext, Manager, list[FakeMach
     return context, engines[0], machines, events
 
 
+async def put_site(manager: Manager, site: Site) -> None:
+    """Have a proxy with a site."""
+    mounts = (Mount(Installation().config_volume, "/config"),)
+    spec = ContainerSpec("caddy:2", {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts)
+    await manager.create(Installation().container, spec)
+    files = tar_archive({"ftl/sites/shop.json": site.to_json().encode()})
+    await manager.put_archive(Installation().container, "/config", files)
+
+
 def perform(context: DeployContext, step: Step) -> None:
     """Execute a step."""
 
@@ -181,16 +191,22 @@ def test_a_worker_looks_for_certificates_where_there_are_any(tls: TlsMode, comma
     context, manager, machines, _ = two_servers(worker="b")
     site = replace(SITE, tls=tls)
 
-    async def proxy() -> None:
-        mounts = (Mount(Installation().config_volume, "/config"),)
-        spec = ContainerSpec("caddy:2", {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts)
-        await manager.create(Installation().container, spec)
-        files = tar_archive({"ftl/sites/shop.json": site.to_json().encode()})
-        await manager.put_archive(Installation().container, "/config", files)
-
-    run(proxy())
+    run(put_site(manager, site))
     perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
     assert [len(machine.commands) for machine in machines] == [1, commands]
+
+
+def test_what_does_not_fit_a_config_is_a_warning() -> None:
+    """A long page of maintenance is in it for each server; the deploy is done, and servers that come back wait."""
+    context, manager, _, events = two_servers()
+    page = random.Random(3).randbytes(150_000).hex()
+    run(put_site(manager, replace(SITE, maintenance=Maintenance(page=page))))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    assert manager.kept.kept == {}
+    (note,) = events
+    assert isinstance(note, Note)
+    assert note.level == "warning"
+    assert "more than a config of the cluster may have" in note.text
 
 
 def test_a_removed_project_is_followed_by_nobody() -> None:
