@@ -57,5 +57,28 @@ def test_a_removed_project_leaves_nothing_to_follow(cluster: ClusterProject) -> 
         assert not [line for line in _crontab(server) if cluster.name in line]
 
 
+def test_what_was_published_and_is_gone_is_published_again(cluster: ClusterProject) -> None:
+    """By a deploy that changes nothing else; the one after it has nothing to do."""
+    cluster.deploy("one").ok()
+    first = cluster.servers[0]
+    first.docker("config", "rm", *first.docker("config", "ls", "-q").split())
+    mended = cluster.deploy("one").ok()
+    assert [event["step"] for event in mended.events("step_finished")] == ["publish_live"]
+    assert len(first.docker("config", "ls", "-q").split()) == 1
+    assert cluster.deploy("one").ok().events("step_finished") == []
+
+
+def test_back_on_one_server_nothing_is_followed(cluster: ClusterProject) -> None:
+    """The cron of that server would bring the proxy back to what was live in the cluster."""
+    cluster.deploy("one").ok()
+    first = cluster.servers[0]
+    cluster.config["server"] = cluster.config.pop("servers")[0]
+    cluster.deploy("two").ok()
+    assert (first.docker("config", "ls", "-q"), first.docker("service", "ls", "-q")) == ("", "")
+    assert [line for line in _crontab(first) if "ftl-follow" in line] == []
+    assert cluster.get(first) == (200, "two")
+    assert cluster.deploy("two").ok().events("step_finished") == []
+
+
 def _crontab(server: Server) -> list[str]:
     return server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()
