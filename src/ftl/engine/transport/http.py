@@ -57,7 +57,7 @@ class Request(NamedTuple):
 
     def encoded(self) -> bytes:
         """Its bytes."""
-        headers = {"Host": "localhost", "User-Agent": "ftl", "Accept": "*/*", **self.headers}
+        headers = {"Host": "localhost", **self.headers}  # each byte goes to each server with every call
         if self.method != "GET":
             headers["Content-Length"] = str(len(self.body))
         if self.body:
