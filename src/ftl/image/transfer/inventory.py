@@ -54,7 +54,7 @@ class Inventory:
         results: Tag -> result, of images that it had: they have their tags.
         pending: The images that it lacks.
         destination: The server, for a transfer.
-        listed: All of its images, without details.
+        images: All of its images, without details.
         lock: The name of the server lock that the caller holds.
         emit: Receives progress events.
         began: When the transfer began, by `time.monotonic`.
@@ -65,7 +65,7 @@ class Inventory:
     results: Mapping[str, TransferResult]
     pending: Sequence[PendingImage]
     destination: Destination
-    listed: Sequence[Image]
+    images: Sequence[Image]
     lock: str
     emit: Emit
     began: float
@@ -96,7 +96,7 @@ class Inventory:
         Not before a transfer, which may reuse their layers.
         """
         info = self.target.info
-        await remove_stale(self.target.engine, stale_tags(self.listed, self.lock, info.now))
+        await remove_stale(self.target.engine, stale_tags(self.images, self.lock, info.now))
 
 
 async def take_inventory(
@@ -141,7 +141,7 @@ async def take_inventory(
     present = tagged | _present({tag: image for tag, image in local.items() if tag not in tagged}, remote)
     if len(present) < len(local):
         inspected, capabilities = await gather2(
-            inspect_images(engine, rank_by_likelihood(remote.listed, map(repository, local))),
+            inspect_images(engine, rank_by_likelihood(remote.images, map(repository, local))),
             _capabilities(target),
         )
         present |= _same_images({tag: image for tag, image in local.items() if tag not in present}, inspected)
@@ -164,7 +164,7 @@ async def take_inventory(
         results,
         [PendingImage(tag, images[tag], image) for tag, image in local.items() if tag not in present],
         Destination(engine, info, target.machine, capabilities, layers, inspected),
-        remote.listed,
+        remote.images,
         lock,
         emit,
         began,
@@ -176,16 +176,16 @@ class _RemoteImages:
     """The images of a server.
 
     Attributes:
-        listed: All images, without details.
+        images: All images, without details.
         tagged: The images under the tags to set, inspected.
     """
 
-    listed: list[Image]
+    images: list[Image]
     tagged: Mapping[str, Image | None]
 
     @property
     def ids(self) -> set[str]:
-        return {image.id for image in self.listed}
+        return {image.id for image in self.images}
 
 
 async def _local_images(source: Engine, images: Mapping[str, str]) -> dict[str, Image]:
@@ -232,7 +232,7 @@ async def _capabilities(target: TargetServer) -> RemoteCapabilities:
 
 def _present(local: Mapping[str, Image], remote: _RemoteImages) -> dict[str, Image]:
     """Images that the server certainly has, by the first round trip: tag -> the image there."""
-    by_id = {image.id: image for image in remote.listed}
+    by_id = {image.id: image for image in remote.images}
     present: dict[str, Image] = {}
     for tag, image in local.items():
         tagged = remote.tagged.get(tag)

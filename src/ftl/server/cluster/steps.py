@@ -77,12 +77,12 @@ class LabelNode(ClusterStep):
     """Set the project's labels of a node: its host and its roles."""
 
     kind = "label_node"
-    sentence = "note that {0.host} has {0.listed}"
+    sentence = "note that {0.host} has {0.roles_text}"
     labels: Mapping[str, str | None]
     roles: tuple[str, ...]
 
     @property
-    def listed(self) -> str:
+    def roles_text(self) -> str:
         """The roles, for people."""
         return f"the roles {', '.join(self.roles)}" if self.roles else "no role"
 

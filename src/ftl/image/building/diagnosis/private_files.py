@@ -56,8 +56,10 @@ def repository_files_note(
     names, line = repository_files(context, dockerfile.image_instructions(target))
     if not names:
         return None
-    text = f"{service}: {dockerfile.path}:{line} copies {listed(names)} into the image: {why_no_copy(names)}"
-    return Note(text, "warning", hint=f"add {listed(names)} to {ignore_file(context)}")
+    text = (
+        f"{service}: {dockerfile.path}:{line} copies {names_text(names)} into the image: {why_no_copy(names)}"
+    )
+    return Note(text, "warning", hint=f"add {names_text(names)} to {ignore_file(context)}")
 
 
 def why_no_copy(names: Sequence[str]) -> str:
@@ -68,7 +70,7 @@ def why_no_copy(names: Sequence[str]) -> str:
     return f"{' and '.join(changes)} {effect}, for which all its containers are replaced"
 
 
-def listed(names: Sequence[str]) -> str:
+def names_text(names: Sequence[str]) -> str:
     """Join names: `a, b and c`."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
