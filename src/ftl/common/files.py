@@ -44,14 +44,14 @@ def read_small_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         os.close(descriptor)
 
 
-def read_small_text(path: Path, limit: int = MAX_BYTES) -> str:
-    """Read a regular file of at most `limit` bytes as UTF-8 text, without its byte order mark.
+def read_small_text(path: Path) -> str:
+    """Read a regular file of at most MAX_BYTES as UTF-8 text, without its byte order mark.
 
     Raises:
         OSError: As `read_small_file`, or the file is not UTF-8 text.
     """
     try:
-        return read_small_file(path, limit).decode("utf-8-sig")
+        return read_small_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
 

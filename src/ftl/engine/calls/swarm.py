@@ -72,7 +72,6 @@ class SwarmNode:
         availability: "active", "pause" or "drain".
         state: "ready", "down", "unknown" or "disconnected".
         address: Where it was seen.
-        is_leader: Whether it leads the managers.
         is_reachable: Whether this manager is reachable by the leader; false for workers.
         version: Of the node's record, for updates.
     """
@@ -84,7 +83,6 @@ class SwarmNode:
     availability: str
     state: str
     address: str
-    is_leader: bool
     is_reachable: bool
     version: int
 
@@ -274,7 +272,6 @@ def _node(record: Json) -> SwarmNode:
         availability=as_str(spec.get("Availability")),
         state=as_str(status.get("State")),
         address=as_str(status.get("Addr")),
-        is_leader=as_bool(manager.get("Leader")),
         is_reachable=as_str(manager.get("Reachability")) == "reachable",
         version=as_int(as_object(record.get("Version")).get("Index")),
     )

@@ -230,10 +230,10 @@ async def host_key(engine: Engine, name: str) -> str:
     return " ".join(done.stdout.decode().split()[:2])
 
 
-async def log_tail(engine: Engine, name: str, lines: int = 15) -> tuple[str, ...]:
+async def log_tail(engine: Engine, name: str) -> tuple[str, ...]:
     """The last lines of the server's log; empty where the engine does not have it."""
     with suppress(EngineError):
-        return tuple([line.text async for line in engine.logs(name, tail=lines)])
+        return tuple([line.text async for line in engine.logs(name, tail=15)])
     return ()
 
 

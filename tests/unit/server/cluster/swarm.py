@@ -45,7 +45,7 @@ class Cluster:
         """Add a node."""
         state = "down" if host in self.slow else "ready"
         self.nodes[f"node-{host}"] = SwarmNode(
-            f"node-{host}", host, {}, role, "active", state, address, False, role == "manager", 1
+            f"node-{host}", host, {}, role, "active", state, address, role == "manager", 1
         )
 
 

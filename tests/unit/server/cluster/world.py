@@ -64,7 +64,6 @@ def node(member: Member, role: str, *, more: dict[str, str] | None = None) -> Sw
         availability="active",
         state="ready",
         address=member.address,
-        is_leader=member.host == "a",
         is_reachable=role == "manager",
         version=1,
     )

@@ -77,9 +77,9 @@ class Context:
         return tuple((path, size) for path, size in self.folders if path.rpartition("/")[2] in DISPENSABLE)
 
 
-def folders_text(folders: Sequence[tuple[str, int]], count: int = 3) -> str:
-    """Format the largest folders with their sizes."""
-    return ", ".join(f"{path} {figures.size(size)}" for path, size in folders[:count])
+def folders_text(folders: Sequence[tuple[str, int]]) -> str:
+    """Format the three largest folders with their sizes."""
+    return ", ".join(f"{path} {figures.size(size)}" for path, size in folders[:3])
 
 
 def large_context_note(service: str, context: Context) -> Note | None:

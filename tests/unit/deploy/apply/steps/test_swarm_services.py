@@ -46,9 +46,7 @@ class Nodes:
     async def nodes(self) -> list[SwarmNode]:
         """All nodes."""
         return [
-            SwarmNode(
-                node, node, dict(self.labels[node]), "manager", value, "ready", "", node == "n-a", True, 1
-            )
+            SwarmNode(node, node, dict(self.labels[node]), "manager", value, "ready", "", True, 1)
             for node, value in self.availability.items()
         ]
 
