@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, gather_all
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import DeployContext, LocalResources, Traffic
+from ftl.deploy.apply.context import DeployContext, Traffic
 from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.errors import FtlError, ServerError

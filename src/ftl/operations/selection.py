@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.common.suggestions import select_names
 from ftl.deploy.names import is_parked
-from ftl.deploy.observe.cluster import located_container, observe_fleet
+from ftl.deploy.observe.cluster import observe_fleet
+from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.replicas import generation_of, number_of
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from contextlib import AsyncExitStack
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import shielded
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.undo import UndoStack
-from ftl.engine.local import local_url
-from ftl.image.registry.keyring import Keyring
+from ftl.engine import labels
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.names import overlay_network
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ftl.config.models.project import Project
+    from ftl.deploy.apply.resources import LocalResources
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.api import Engine
-    from ftl.engine.values import EngineInfo
+    from ftl.engine.specs import ContainerSpec
+    from ftl.engine.values import EngineInfo, Mount
     from ftl.events import Emit
     from ftl.health.spec import HealthSpec
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.image.transfer import ReadAhead, Sender, TransferQueue, TransferResult
+    from ftl.image.transfer import TransferResult
     from ftl.releases.record import KeptLine, ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -83,117 +81,23 @@ class ResolvedImage:
     declared_volumes: tuple[str, ...] = ()
     traffic: Traffic = Traffic()
 
-
-@dataclass(slots=True)
-class LocalResources:
-    """Engines with built images, and registry credentials, of a run.
-
-    Those of this machine are opened when first needed.
-
-    Attributes:
-        builders: Machines that built images: value of `build.on` -> their session.
-    """
-
-    project: Project
-    root: Path
-    _engine: Engine | None = None
-    _keyring: Keyring | None = None
-    _transfers: dict[str, TransferQueue] = field(default_factory=dict)
-    _senders: dict[str, Sender] = field(default_factory=dict)
-    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    builders: Mapping[str, Session] = field(default_factory=dict)
-    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _ahead: ReadAhead | None = None
-
-    @property
-    def keyring(self) -> Keyring:
-        """Credentials for registries; each is looked up once in a deploy."""
-        if self._keyring is None:
-            self._keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
-        return self._keyring
-
-    async def local_engine(self) -> Engine:
-        """This machine's engine.
-
-        Raises:
-            EngineUnavailable: None answers.
-        """
-        if self._engine is None:
-            from ftl.engine.api import Engine  # loaded while ssh connects
-
-            engine = Engine(local_url(), name="this machine")
-            self._engine = await self._closing.enter_async_context(engine)
-        return self._engine
-
-    async def engine_of(self, place: str) -> Engine:
-        """The engine that built images.
+    def container(self, spec: ContainerSpec, mounts: Sequence[Mount] = ()) -> ContainerSpec:
+        """The planned settings of a container of this image, with what only the image tells.
 
         Args:
-            place: A value of `build.on`; empty for this machine.
-
-        Raises:
-            EngineUnavailable: None answers on this machine.
+            spec: The settings, as the plan has them.
+            mounts: Volumes at paths that it declares, or that a container before it had there.
         """
-        return self.builders[place].engine if place else await self.local_engine()
+        return replace(spec, image=self.reference, mounts=(*spec.mounts, *mounts))
 
-    async def read_ahead(self, images: Iterable[str]) -> None:
-        """Begin to read images that will likely be sent.
-
-        The engine reads them while the lock is taken and the server is observed again.
+    def task(self, spec: ContainerSpec, image: str) -> ContainerSpec:
+        """The planned settings of a Swarm's tasks of this image, which is named otherwise there.
 
         Args:
-            images: Their IDs on this machine.
+            spec: The settings, as the plan has them.
+            image: Its name for all nodes; a label keeps the reference.
         """
-        references = [] if self.project.server.is_local else list(images)
-        if references:
-            from ftl.image.transfer import ReadAhead  # loaded while ssh connects
-
-            ahead = ReadAhead(await self.local_engine(), references)
-            self._ahead = await self._closing.enter_async_context(ahead)
-
-    async def transfers(self, session: Session, emit: Emit, source: Engine | None = None) -> TransferQueue:
-        """The queue of images that are sent to the servers; a request names its server.
-
-        Those from several machines take turns: a transfer removes the staging tags of others under its lock.
-
-        Args:
-            session: A server that images are about to be sent to.
-            emit: Receives progress events.
-            source: The engine that has them; None for this machine's.
-
-        Raises:
-            EngineUnavailable: No engine answers on this machine.
-        """
-        engine = source or await self.local_engine()
-        key = "" if engine is self._engine else engine.name
-        if key not in self._transfers:
-            from ftl.image.transfer import Sender, TransferQueue  # loaded while ssh connects
-
-            project = self.project
-            network = overlay_network(project.name) if project.is_cluster else ""
-            ahead = self._ahead if engine is self._engine else None
-            self._senders[key] = Sender(engine, emit, lock=project.name, network=network, ahead=ahead)
-            self._transfers[key] = TransferQueue(self._senders[key].send, self._sending)
-        if key in self._senders:
-            from ftl.image.transfer import TargetServer
-
-            target = TargetServer(session.engine, session.info, session.machine)
-            self._senders[key].add(session.name, target)
-        return self._transfers[key]
-
-    def background(self, work: Coroutine[None, None, None]) -> None:
-        """Run something while the deploy goes on; cancelled when the deploy ends."""
-        task = asyncio.create_task(work)
-
-        async def end() -> None:
-            task.cancel()
-            await asyncio.wait([task])
-
-        self._closing.push_async_callback(end)
-
-    async def close(self) -> None:
-        """Close what was opened."""
-        await self._closing.aclose()
+        return replace(spec, image=image, labels={**spec.labels, labels.IMAGE: self.reference})
 
 
 @dataclass(slots=True)
@@ -290,3 +194,26 @@ class DeployContext:
     def id_of(self, container: ContainerRef) -> str:
         """The ID of a container, whether it was observed or created by this run."""
         return container.id or self.created[container.name]
+
+    async def create(self, name: str, spec: ContainerSpec, called: str = "") -> str:
+        """Create a container, and note its ID: only what this run created is ever undone.
+
+        The call is not given up half way: the engine would go on with it, and make a container that nobody removes.
+
+        Args:
+            name: Its name.
+            spec: Its settings.
+            called: The name that it has until it takes that one.
+        """
+
+        async def create() -> str:
+            self.created[name] = await self.engine.create(called or name, spec)
+            return self.created[name]
+
+        return await shielded(create())
+
+    async def remove_created(self, *names: str) -> None:
+        """Remove those of these containers that this run created."""
+        for name in names:
+            if name in self.created:
+                await self.engine.remove(self.created[name], force=True)

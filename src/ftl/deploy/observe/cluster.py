@@ -9,19 +9,20 @@ from ftl.aio import gather, gather2
 from ftl.config.models.server import WEB
 from ftl.deploy.observe.look import look, observe, settled
 from ftl.deploy.observe.state import Observed, ServerView
+from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.replicas import reached_by
 from ftl.engine import labels
-from ftl.engine.values import Container, Endpoint
 from ftl.errors import EngineError, ServerError
 from ftl.proxy.names import overlay_network
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Coroutine, Iterable, Sequence, Set
 
     from ftl.config.models.project import ClusterServer
     from ftl.engine.calls.services import SwarmService, SwarmTask
     from ftl.engine.calls.swarm import SwarmNode
+    from ftl.engine.values import Container
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.proxy.state import ProxyState
@@ -146,76 +147,6 @@ async def _led(answer: Coroutine[Any, Any, T]) -> T:
             cause=error.cause,
             hint="what runs goes on; start the servers that are down again",
         ) from error
-
-
-def replicas(
-    services: Iterable[SwarmService], tasks: Iterable[SwarmTask], networks: Mapping[str, str]
-) -> Iterator[Container]:
-    """One container for each replica that a Swarm service shall have: what a plan compares.
-
-    Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere. A service that
-    `ftl stop` has stopped has no tasks; its label tells how many replicas it had.
-
-    Args:
-        services: The project's services.
-        tasks: Tasks that shall run.
-        networks: ID -> name.
-    """
-    by_slot = {(task.service, task.slot): task for task in tasks if task.wanted == "running"}
-    for service in services:
-        stopped = number_stopped(service)
-        for slot in range(1, (stopped or service.replicas) + 1):
-            task = by_slot.get((service.id, slot))
-            addresses = task.addresses if task is not None else {}
-            yield Container(
-                id=f"{service.id}.{slot}",
-                name=f"{service.name}.{slot}",
-                image=service.labels.get(labels.IMAGE, service.image),
-                image_id=service.image if service.image.startswith("sha256:") else "",
-                labels={**service.labels, labels.REPLICA: str(slot)},
-                state="exited" if stopped else "running",
-                status="stopped" if stopped else task.state if task is not None else "pending",
-                created=0,
-                endpoints=tuple(
-                    Endpoint(networks.get(network, network), addresses.get(network, ""), aliases, network)
-                    for network, aliases in service.networks.items()
-                ),
-            )
-
-
-def number_stopped(service: SwarmService) -> int:
-    """Number of replicas that a stopped service had; 0 for one that runs."""
-    text = service.labels.get(labels.STOPPED, "")
-    return int(text) if text.isdigit() and not service.replicas else 0
-
-
-def service_id(container: Container) -> str:
-    """ID of the Swarm service that an observed replica is of; empty for a plain container."""
-    identity, dot, slot = container.id.partition(".")
-    return identity if dot and slot.isdigit() else ""
-
-
-def located_container(observed: Observed, container: Container) -> tuple[str, Container] | None:
-    """The server of an observed container, and the container; of a replica that of its task.
-
-    None where no server that answers has one.
-    """
-    if not observed.is_cluster:
-        return "", container
-    service, slot = service_id(container), container.labels.get(labels.REPLICA, "")
-    for view in observed.views:
-        for one in view.containers:
-            if one.id == container.id:
-                return view.host, one
-            if service and one.state == "running" and _is_task(one, service, slot):
-                return view.host, one
-    return None
-
-
-def _is_task(container: Container, service: str, slot: str) -> bool:
-    """Whether a container is the task of a replica: its name there is SERVICE.SLOT.TASK."""
-    name = container.labels.get(labels.SWARM_TASK_NAME, "").split(".")
-    return container.labels.get(labels.SWARM_SERVICE) == service and name[-2:-1] == [slot]
 
 
 def _merged(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import service_id
 from ftl.deploy.observe.state import Observed, release_of
+from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.desired.specs import (
     DesiredContainer,
     changes_network_only,

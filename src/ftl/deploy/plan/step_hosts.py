@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.observe.cluster import service_id
+from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.placement import server_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.observe.cluster import located_container, service_id
+from ftl.deploy.observe.swarm import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.placement import host_of
 from ftl.deploy.plan.records.recorded import live_project, on_servers

@@ -38,11 +38,7 @@ class BackUp(ServiceStep):
 
     kind: ClassVar[str] = "back_up"
     runs_on: ClassVar[RunsOn] = "named"
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        return f"back up {self.service}, if it is a database"
+    sentence = "back up {0.service}, if it is a database"
 
 
 def with_backups(backend: Backend) -> Backend:

@@ -12,7 +12,8 @@ from ftl.aio import shielded
 from ftl.common.figures import duration
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import located_container, observe_fleet
+from ftl.deploy.observe.cluster import observe_fleet
+from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
 from ftl.deploy.plan.records.recorded import not_deployed, recorded_images, recorded_project

@@ -8,8 +8,9 @@ from ftl.aio import gather, task_group
 from ftl.common.figures import utc
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import located_container, observe_fleet
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.host.jobs import job_states

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import located_container
+from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.pins import configured_reference
 from ftl.engine import labels
 from ftl.operations.views.container_health import health_spec

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.undo import UndoStack
 from ftl.deploy.backend import DOCKER

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import CHARACTERS, LINES, last_lines
+from ftl.deploy.apply.resources import LocalResources
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError
 from ftl.host.fleet import Fleet

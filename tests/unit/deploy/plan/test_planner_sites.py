@@ -200,7 +200,9 @@ def test_a_tcp_service_is_reached_past_the_proxy() -> None:
     asked = project(service(), service("cache", port=6379, protocol="tcp", routes=()))
     found = plan(asked, server(asked, ready=False))
     started = {step.service: step for step in found.steps if isinstance(step, StartContainers)}
-    names: dict[str, set[str]] = {name: set(*step.spec.networks.values()) for name, step in started.items()}
+    names: dict[str, set[str]] = {
+        name: set(*step.specs[0].networks.values()) for name, step in started.items()
+    }
     assert "cache" in names["cache"]
     assert "web" not in names["web"]
     assert [name.service for site in applied_sites(found) for name in site.all_internal] == ["web", "web"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+from dataclasses import fields
 from pathlib import Path
+from string import Formatter
+
+import pytest
 
 from ftl.deploy.plan import planner
 from ftl.deploy.plan.steps.base import Step
@@ -22,6 +26,14 @@ def test_a_step_that_looks_for_its_servers_has_a_way_to_find_them() -> None:
     """A class whose `at` would never be asked, or that has none, is a mistake."""
     by_themselves = {each for each in step_classes() if each.at is not Step.at}
     assert by_themselves == {each for each in step_classes() if each.runs_on == "sought"}
+
+
+@pytest.mark.parametrize("step", sorted(step_classes(), key=str))
+def test_a_sentence_names_fields_of_its_step(step: type[Step]) -> None:
+    """A step has a sentence or a text of its own, and no plan fails because a sentence asks for what is not there."""
+    asked = [name for _, name, _, _ in Formatter().parse(step.sentence) if name is not None]
+    assert {name.split(".")[1] for name in asked} <= {each.name for each in fields(step)}
+    assert bool(step.sentence) != ("text" in vars(step))
 
 
 def test_the_page_on_the_architecture_has_the_order_of_a_plan() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.observe.cluster import replicas
+from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopContainers

@@ -87,7 +87,7 @@ def test_more_replicas_join_and_get_requests_together() -> None:
     assert isinstance(switch, Switch)
     assert (start.containers, start.image) == (("shop-web-r1-2", "shop-web-r1-3"), "shop-web:r1")
     alias = switch.aliases["web"]
-    new = [replica_spec(start.spec, number) for number in start.numbers]
+    new = start.specs
     assert [alias in aliases(spec.labels) for spec in new] == [True, True]
     assert len(reached_by(alias, replicas(asked, 1))) == 1
     unhealthy_alias = release_alias("shop", "web", "r1")
@@ -137,7 +137,7 @@ def test_containers_of_0_1_0_are_not_replaced_by_a_changed_number(count: int) ->
     assert kinds(several) == ["StartContainers", "WaitHealthy", "Decide"]
     start = first(made, StartContainers)
     assert isinstance(start, StartContainers)
-    assert release_alias("shop", "web", "r1") in aliases(start.spec.labels)
+    assert release_alias("shop", "web", "r1") in aliases(start.specs[0].labels)
     fewer = scaled(live(asked, *replicas(asked, 3, old=True)), 1)
     switch = first(fewer, Switch)
     assert isinstance(switch, Switch)
@@ -176,12 +176,13 @@ def test_a_restart_replaces_containers_within_their_release() -> None:
     second, last = (step for step in made.steps if isinstance(step, StartContainers))
     between, switch = (step for step in made.steps if isinstance(step, Switch))
     assert (second.containers, second.image) == (("shop-web-r1g2-2",), "shop-web:r1")
-    assert (last.containers, last.numbers) == (("shop-web-r1g2-1",), (1,))
-    assert second.spec.labels[labels.RELEASE] == "r1"
+    assert last.containers == ("shop-web-r1g2-1",)
+    assert [spec.labels[labels.REPLICA] for spec in (*second.specs, *last.specs)] == ["2", "1"]
+    assert second.specs[0].labels[labels.RELEASE] == "r1"
     alias = between.aliases["web"]
     assert [box.name for box in reached_by(alias, boxes)] == ["shop-web-r1-1"]
-    assert alias in aliases(replica_spec(second.spec, 2).labels), "requests go to the old 1 and the new 2"
-    assert release_alias("shop", "web", "r1") not in aliases(replica_spec(second.spec, 2).labels)
+    assert alias in aliases(second.specs[0].labels), "requests go to the old 1 and the new 2"
+    assert release_alias("shop", "web", "r1") not in aliases(second.specs[0].labels)
     assert switch.aliases == {"web": release_alias("shop", "web", "r1g2")}
     gone = [[ref.name for ref in step.containers] for step in made.steps if isinstance(step, StopAndRemove)]
     assert gone == [["shop-web-r1-2"], ["shop-web-r1-1"]]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags, prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove

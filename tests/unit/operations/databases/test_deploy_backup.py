@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Hook
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from ftl.common.redact import redact
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import HOOKS
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.hooks import run_hook
 from ftl.deploy.apply.steps.records import write_record
 from ftl.deploy.plan.steps.containers import RunHook

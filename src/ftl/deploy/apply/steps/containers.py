@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.apply.steps.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
-from ftl.deploy.plan.desired.specs import replica_spec
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
     RemoveVolumes,
@@ -54,14 +52,13 @@ async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
 async def start_dependency(context: DeployContext, step: StartDependency) -> None:
     """Swap a dependency for a new container; the old one is parked until the decision."""
     image = await resolve(context, step.service, step.image)
-    spec = replace(step.spec, image=image.reference)
-    spec = replace(spec, mounts=await _data_mounts(context, step, image.declared_volumes))
-    context.undo.add(step, lambda: _remove_created(context, [step.container]))
+    spec = image.container(step.spec, await _data_mounts(context, step, image.declared_volumes))
+    context.undo.add(step, lambda: context.remove_created(step.container))
     old = step.replaces
     if old is None:
         await create_and_start(context, step.container, spec)
         return
-    new = await shielded(_create(context, step.container, spec, called=step.fresh))
+    new = await context.create(step.container, spec, called=step.fresh)
 
     async def swap_back() -> None:
         state = await context.engine.container(new)
@@ -75,14 +72,13 @@ async def start_dependency(context: DeployContext, step: StartDependency) -> Non
 async def _data_mounts(
     context: DeployContext, step: StartDependency, declared: Iterable[str]
 ) -> tuple[Mount, ...]:
-    """Mounts of a dependency, so that its data outlives its container.
+    """Further mounts of a dependency, by which its data outlives its container.
 
     Paths that its image declares as VOLUME get a named volume, where ftl.yaml mounts nothing there; nameless volumes of
     the container that it replaces are used again.
     """
-    carried = {mount.target: mount for mount in step.carried}
-    mounts = [mount for mount in step.spec.mounts if mount.target not in carried]
-    taken = {mount.target.rstrip("/") for mount in mounts} | carried.keys()
+    mounts = list(step.carried)
+    taken = {mount.target.rstrip("/") for mount in (*step.spec.mounts, *mounts)}
     for path in declared:
         if path.rstrip("/") in taken:
             continue
@@ -93,63 +89,26 @@ async def _data_mounts(
         )
         context.emit(Note(f"{step.service} keeps {path} in the volume {name}: its image declares it"))
         mounts.append(Mount(name, path))
-    return (*mounts, *carried.values())
+    return tuple(mounts)
 
 
 @RUNNERS.runs(StartContainers)
 async def start_containers(context: DeployContext, step: StartContainers) -> None:
     """Create and start the containers of a new release, side by side.
 
-    They get their restart policy once they are healthy (`wait`): until then an exit keeps its code and its log, and
-    nothing that never was live comes back after a crash of the engine. Those that join a live release have it at once.
+    They get their restart policy once they are healthy (`wait`).
     """
-    image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
-    spec = replace(step.spec, image=image)
-    context.undo.add(step, lambda: _remove_created(context, step.containers))
+    image = await resolve(context, step.service, step.image, joins=step.joins)
+    context.undo.add(step, lambda: context.remove_created(*step.containers))
     await gather(
-        create_and_start(
-            context, name, replica_spec(spec, number), restart=spec.restart if step.joins else "no"
-        )
-        for name, number in zip(step.containers, step.numbers, strict=True)
+        create_and_start(context, name, image.container(spec))
+        for name, spec in zip(step.containers, step.specs, strict=True)
     )
 
 
-async def create_and_start(
-    context: DeployContext, name: str, spec: ContainerSpec, *, restart: str | None = None
-) -> None:
-    """Create and start a container, and note its ID: only what this run created is ever undone.
-
-    Neither call is given up half way: the engine would go on with it, and make a container that nobody removes.
-
-    Args:
-        context: The server.
-        name: Name of the container.
-        spec: Its settings.
-        restart: The restart policy that it has until it is healthy; None: that of its settings.
-    """
-    await shielded(_create(context, name, spec, restart=restart))
-    await shielded(context.engine.start(context.created[name]))
-
-
-async def _create(
-    context: DeployContext,
-    name: str,
-    spec: ContainerSpec,
-    called: str = "",
-    restart: str | None = None,
-) -> str:
-    """Create a container, and note its ID under `name`; its ID. `called` is its name until it takes that one."""
-    marked = replace(
-        spec, labels={**spec.labels, labels.RESTART: spec.restart}, restart=restart or spec.restart
-    )
-    context.created[name] = await context.engine.create(called or name, marked)
-    return context.created[name]
-
-
-async def _remove_created(context: DeployContext, names: Iterable[str]) -> None:
-    for name in names:
-        if name in context.created:
-            await context.engine.remove(context.created[name], force=True)
+async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:
+    """Create and start a container; neither call is given up half way."""
+    await shielded(context.engine.start(await context.create(name, spec)))
 
 
 @RUNNERS.runs(RestartContainers)

@@ -16,7 +16,7 @@ from ftl.common.figures import duration, utc
 from ftl.config.variables.sources import env_files, read_variables
 from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
 from ftl.engine.values import LogLine
@@ -74,7 +74,7 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
     try:
         async with asyncio.timeout(step.timeout):
             image = await resolve(context, step.service, step.image)
-            container = await _create(context, step, image.reference)
+            container = await context.create(step.container, image.container(step.spec))
             try:
                 await shielded(context.engine.start(container))
             except EngineError as error:
@@ -94,18 +94,6 @@ async def _run_remote(context: DeployContext, step: RunHook) -> None:
         await shielded(_remove(context, step))
     if status != 0:
         raise _failed(step, f"it ended with status {status}", [line.text for line in lines], status=status)
-
-
-async def _create(context: DeployContext, step: RunHook, image: str) -> str:
-    """Create the hook's container; its ID is noted even when this is cancelled meanwhile."""
-
-    async def create() -> str:
-        context.created[step.container] = await context.engine.create(
-            step.container, replace(step.spec, image=image)
-        )
-        return context.created[step.container]
-
-    return await shielded(create())
 
 
 async def _remove(context: DeployContext, step: RunHook) -> None:

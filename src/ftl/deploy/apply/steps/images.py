@@ -10,7 +10,8 @@ from ftl.aio import gather
 from ftl.common.references import repository
 from ftl.deploy.apply.context import ResolvedImage, Traffic
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.plan.pins import digest_of, origin_digest, with_digest
+from ftl.deploy.apply.steps.resolve import external_image, image_on_server
+from ftl.deploy.plan.pins import digest_of
 from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
 from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
@@ -21,8 +22,7 @@ from ftl.releases.record import loaded_by_ftl, pull_references
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
-    from ftl.engine.values import Image
-    from ftl.events import Event
+    from ftl.events import Emit, Event
     from ftl.image.transfer import TransferQueue, TransferResult
 
 RUNNERS = Runners()
@@ -36,47 +36,6 @@ GATHER_SECONDS = 1.0
 Images whose pulls fail travel together with those that must be sent. A registry that answers within this time, and a
 server that finds none, decide it earlier.
 """
-
-
-async def resolve(context: DeployContext, owner: str, reference: str) -> ResolvedImage:
-    """The image that containers of a service or dependency are created from.
-
-    The steps that bring an image have resolved it; one that the server had is looked up once, when its first container
-    is created.
-
-    Args:
-        context: Keeps the result, for later steps and the release record.
-        owner: The service or dependency.
-        reference: Its image as the plan names it.
-
-    Raises:
-        TransferFailed: The image is not there (any more).
-    """
-    if owner not in context.images:
-        image = await _image(context, reference)
-        recorded = pull_references(context.observed.releases).get(image.id)
-        context.images[owner] = _external(context, reference, image, recorded)
-    return context.images[owner]
-
-
-async def _image(context: DeployContext, reference: str) -> Image:
-    image = await context.engine.image(reference)
-    if image is None:
-        raise TransferFailed(f"{reference} is not on the server after it was brought there")
-    return image
-
-
-def _external(context: DeployContext, reference: str, image: Image, recorded: str | None) -> ResolvedImage:
-    """An image of a registry: pinned to the digest by which it was pulled, if it was."""
-    digest = origin_digest(reference, image, context.info.store, recorded)
-    if not digest:
-        return ResolvedImage(reference, image.id, declared_volumes=image.declared_volumes)
-    return ResolvedImage(
-        with_digest(reference, digest),
-        image.id,
-        pulled=f"{repository(reference)}@{digest}",
-        declared_volumes=image.declared_volumes,
-    )
 
 
 @RUNNERS.runs(SendImages)
@@ -107,7 +66,7 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
                 warm_blob_cache(source, list(dict.fromkeys(image.local for image in step.images)))
             )
     tags = {image.local: image.tag for image in step.images}  # services with equal builds share an image
-    found = dict(zip(tags, await gather(_image(context, tag) for tag in tags.values()), strict=True))
+    found = dict(zip(tags, await gather(image_on_server(context, tag) for tag in tags.values()), strict=True))
     for image in step.images:
         remote = found[image.local]
         result = results.get(image.tag)
@@ -132,11 +91,10 @@ async def push_pull(context: DeployContext, step: PushPull) -> None:
     """Push a built image to the user's registry; have the server pull what was pushed."""
     source = await context.resources.engine_of(step.built_on)
     await source.tag(step.local, step.reference)
-    keyring = context.resources.keyring
-    pushed = await push(source, step.reference, keyring, emit=context.emit)
-    await pull(context.engine, pushed, keyring, platform=step.platform, emit=context.emit)
+    pushed = await push(source, step.reference, context.resources.keyring, emit=context.emit)
+    await _pull(context, pushed, step.platform)
     await context.engine.tag(pushed, step.tag)
-    image = await _image(context, step.tag)
+    image = await image_on_server(context, step.tag)
     context.images[step.service] = ResolvedImage(step.tag, image.id, pulled=pushed)
 
 
@@ -144,7 +102,7 @@ async def push_pull(context: DeployContext, step: PushPull) -> None:
 async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
     """Give an image of an earlier release the tag of the new one."""
     await context.engine.tag(step.pulled, step.tag)
-    image = await _image(context, step.tag)
+    image = await image_on_server(context, step.tag)
     releases = context.observed.releases
     pulled = step.pulled if "@" in step.pulled else pull_references(releases).get(image.id, "")
     layers = image.layers if loaded_by_ftl(releases).get(image.id) else ()
@@ -157,9 +115,9 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
     result = await _bring(context, step.reference, step.platform, _urgency(context, step))
     if not step.owners:
         return
-    image = await _image(context, step.reference)
+    image = await image_on_server(context, step.reference)
     if result is None:
-        resolved = _external(context, step.reference, image, recorded=None)
+        resolved = external_image(context, step.reference, image, recorded=None)
     else:
         layers = image.layers if result.loaded else ()
         resolved = ResolvedImage(
@@ -194,11 +152,7 @@ async def _bring(
     source = await _source_of_built(context, reference)
     if source is not None:
         queue = await context.resources.transfers(context.session, context.emit, source)
-        results = await queue.send(
-            {reference: reference}, server=context.session.name, patience=GATHER_SECONDS, urgency=urgency
-        )
-        context.count(results.values())
-        return results[reference]
+        return await _send(context, queue, reference, urgency)
     transfers = await _transfers(context)
     with transfers.expect() if transfers is not None else nullcontext() as expected:
 
@@ -209,14 +163,7 @@ async def _bring(
 
         local = await _engine_with(context, reference)
         try:
-            await pull(
-                context.engine,
-                reference,
-                context.resources.keyring,
-                platform=platform,
-                emit=report,
-                start_seconds=PULL_START_SECONDS if local else None,
-            )
+            await _pull(context, reference, platform, report, PULL_START_SECONDS if local else None)
         except FtlError as error:
             if local is None or transfers is None or expected is None:
                 raise TransferFailed(
@@ -227,14 +174,34 @@ async def _bring(
                 ) from error
             context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
             expected.end()  # in this moment it joins the others that wait
-            results = await transfers.send(
-                {reference: reference}, server=context.session.name, patience=GATHER_SECONDS, urgency=urgency
-            )
-            context.count(results.values())
-            return results[reference]
+            return await _send(context, transfers, reference, urgency)
     if context.info.store == "containerd":
         await _name_by_digest(context, reference, platform)
     return None
+
+
+async def _pull(
+    context: DeployContext,
+    reference: str,
+    platform: str,
+    emit: Emit | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Have the server pull an image; the registry has to answer within some seconds, if any are given."""
+    keyring, report = context.resources.keyring, emit or context.emit
+    await pull(context.engine, reference, keyring, platform=platform, emit=report, start_seconds=seconds)
+
+
+async def _send(
+    context: DeployContext, queue: TransferQueue, reference: str, urgency: Urgency
+) -> TransferResult:
+    """Send an image from the engine of a queue, under its own name."""
+    server = context.session.name
+    results = await queue.send(
+        {reference: reference}, server=server, patience=GATHER_SECONDS, urgency=urgency
+    )
+    context.count(results.values())
+    return results[reference]
 
 
 async def _source_of_built(context: DeployContext, reference: str) -> Engine | None:
@@ -269,9 +236,7 @@ async def _name_by_digest(context: DeployContext, reference: str, platform: str)
     if digest:
         pinned = f"{repository(reference)}@{digest}"
         with suppress(TransferFailed):  # the image is there; it is only not kept
-            await pull(
-                context.engine, pinned, context.resources.keyring, platform=platform, emit=context.emit
-            )
+            await _pull(context, pinned, platform)
 
 
 async def newest_image(context: DeployContext, reference: str) -> None:
@@ -280,14 +245,7 @@ async def newest_image(context: DeployContext, reference: str) -> None:
         await _bring(context, reference, context.info.platform, Urgency.PROXY)
         return
     try:
-        await pull(
-            context.engine,
-            reference,
-            context.resources.keyring,
-            platform=context.info.platform,
-            emit=context.emit,
-            start_seconds=PULL_START_SECONDS,
-        )
+        await _pull(context, reference, context.info.platform, seconds=PULL_START_SECONDS)
     except TransferFailed as error:
         text = f"the server cannot pull {reference}, and uses the image that it has"
         context.emit(Note(f"{text}: {error.cause or error.message}"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.jobs import (
     CheckCron,
     CreateJob,
@@ -36,18 +35,9 @@ async def check_cron(context: DeployContext, step: CheckCron) -> None:
 @RUNNERS.runs(CreateJob)
 async def create_job(context: DeployContext, step: CreateJob) -> None:
     """Create a job's container; cron starts it."""
-    image = step.image if step.joins else (await resolve(context, step.service, step.image)).reference
-    spec = replace(step.spec, image=image)
-
-    async def create() -> None:
-        context.created[step.container] = await context.engine.create(step.container, spec)
-
-    async def undo() -> None:
-        if step.container in context.created:
-            await context.engine.remove(context.created[step.container], force=True)
-
-    context.undo.add(step, undo)
-    await shielded(create())
+    image = await resolve(context, step.service, step.image, joins=step.joins)
+    context.undo.add(step, lambda: context.remove_created(step.container))
+    await context.create(step.container, image.container(step.spec))
 
 
 @RUNNERS.runs(WriteCrontab)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.images import resolve
+from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.services import (
     CreateService,
     RemoveServices,
@@ -52,11 +51,7 @@ _REMOVED_SECONDS = 60.0
 async def create_service(context: DeployContext, step: CreateService) -> None:
     """Create the service of a release; undoing removes it, and with it all its tasks."""
     image = await resolve(context, step.service, step.image)
-    spec = replace(
-        step.spec,
-        image=await _common_id(context, image.reference),
-        labels={**step.spec.labels, labels.IMAGE: image.reference},
-    )
+    spec = image.task(step.spec, await _common_id(context, image.reference))
 
     async def create() -> None:
         service = ServiceSpec(step.name, spec, step.replicas, step.constraints)

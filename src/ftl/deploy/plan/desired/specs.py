@@ -170,6 +170,20 @@ def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
     return replace(spec, labels=marks, networks=networks)
 
 
+def created_spec(spec: ContainerSpec, *, proven: bool = False) -> ContainerSpec:
+    """A container as it is created: its restart policy is that of ftl.yaml once it is healthy.
+
+    Until then an exit keeps its code and its log, and nothing that never was live comes back after a crash of the
+    engine.
+
+    Args:
+        spec: Its settings.
+        proven: It has the policy at once: others like it are live, or nothing waits for its health.
+    """
+    marks = {**spec.labels, labels.RESTART: spec.restart}
+    return replace(spec, labels=marks, restart=spec.restart if proven else "no")
+
+
 def release_variables(service: str, *, release: str, commit: str | None, environment: str) -> dict[str, str]:
     """Variables about the release, for hooks and for commands of `ftl run`."""
     return {

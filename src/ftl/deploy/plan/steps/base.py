@@ -49,6 +49,7 @@ class Step:
     Attributes:
         kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
         runs_on: The servers of a cluster that it runs on.
+        sentence: Its `text`, where `{0}` is the step; one that is put together otherwise has a `text` of its own.
         live: Its effect on what the proxies serve.
         together: Run once for all its servers, and not on each of them.
         hosts: Servers it runs on, by their names in the fleet; empty: the project's only server.
@@ -56,6 +57,7 @@ class Step:
 
     kind: ClassVar[str]
     runs_on: ClassVar[RunsOn]
+    sentence: ClassVar[str] = ""
     live: ClassVar[Live] = ""
     together: ClassVar[bool] = False
     hosts: tuple[str, ...] = field(default=(), kw_only=True)
@@ -63,7 +65,7 @@ class Step:
     @property
     def text(self) -> str:
         """Description for people, in the imperative."""
-        raise NotImplementedError
+        return self.sentence.format(self)
 
     @property
     def located_text(self) -> str:

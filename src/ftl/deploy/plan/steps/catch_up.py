@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, Step
+from ftl.deploy.plan.steps.base import Step
 
 
 @dataclass(frozen=True, slots=True)
 class HoldCatchUp(Step):
     """Remove the config of the live state: no server follows it while it is about to change."""
 
-    kind: ClassVar[str] = "hold_catch_up"
-    runs_on: ClassVar[RunsOn] = "named"
-    together: ClassVar[bool] = True
+    kind = "hold_catch_up"
+    runs_on = "named"
+    together = True
+    sentence = "servers that come back wait until the release is decided"
     project: str
-
-    @property
-    def text(self) -> str:
-        return "servers that come back wait until the release is decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +29,14 @@ class PublishLiveState(Step):
         gone: Services that the proxies forget later in the plan.
     """
 
-    kind: ClassVar[str] = "publish_live"
-    runs_on: ClassVar[RunsOn] = "named"
-    together: ClassVar[bool] = True
+    kind = "publish_live"
+    runs_on = "named"
+    together = True
+    sentence = "publish what is live, for servers that come back"
     project: str
     proxies: tuple[str, ...] = ()
     issuer: str = ""
     gone: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return "publish what is live, for servers that come back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +47,20 @@ class ShareCertificates(Step):
         issuer: The server whose proxy gets them.
     """
 
-    kind: ClassVar[str] = "share_certificates"
-    runs_on: ClassVar[RunsOn] = "named"
-    together: ClassVar[bool] = True
+    kind = "share_certificates"
+    runs_on = "named"
+    together = True
+    sentence = "share certificates between the proxies"
     project: str
     issuer: str
-
-    @property
-    def text(self) -> str:
-        return "share certificates between the proxies"
 
 
 @dataclass(frozen=True, slots=True)
 class EndCatchUp(Step):
     """Remove the config, and the cron entries that follow it: the project is removed."""
 
-    kind: ClassVar[str] = "end_catch_up"
-    runs_on: ClassVar[RunsOn] = "named"
-    together: ClassVar[bool] = True
+    kind = "end_catch_up"
+    runs_on = "named"
+    together = True
+    sentence = "servers no longer follow what is live"
     project: str
-
-    @property
-    def text(self) -> str:
-        return "servers no longer follow what is live"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep, RunsOn, ServiceStep, Step, names
+from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep, ServiceStep, Step, names
 from ftl.deploy.plan.steps.services import RemoveServices, StartServices, StopServices, WaitTasks
 
 if TYPE_CHECKING:
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
 class EnsureVolume(Step):
     """Create a named volume if it does not exist; its data is never touched."""
 
-    kind: ClassVar[str] = "ensure_volume"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "ensure_volume"
+    runs_on = "sought"
+    sentence = "create volume {0.name}"
     project: str
     name: str
-
-    @property
-    def text(self) -> str:
-        return f"create volume {self.name}"
 
     def at(self, cluster: Cluster) -> Iterable[Step]:
         return (replace(self, hosts=cluster.using(self.name)),)
@@ -48,8 +45,8 @@ class StartDependency(ServiceStep):
         carried: Nameless volumes of the replaced container, which the new one goes on with.
     """
 
-    kind: ClassVar[str] = "start_dependency"
-    runs_on: ClassVar[RunsOn] = "placement"
+    kind = "start_dependency"
+    runs_on = "placement"
     container: str
     spec: ContainerSpec
     image: str
@@ -72,19 +69,17 @@ class StartContainers(ServiceStep):
 
     Attributes:
         containers: Names of the new containers.
-        numbers: Their numbers in the release.
+        specs: The settings of each, without the image.
         joins: They join the live containers of a release, whose image they run.
-        spec: Their settings, without the image.
         image: Reference of their image; with a digest where one is known.
     """
 
-    kind: ClassVar[str] = "start_containers"
-    runs_on: ClassVar[RunsOn] = "placement"
+    kind = "start_containers"
+    runs_on = "placement"
     containers: tuple[str, ...]
-    spec: ContainerSpec
+    specs: tuple[ContainerSpec, ...]
     image: str
     why: str
-    numbers: tuple[int, ...] = ()
     joins: bool = False
 
     @property
@@ -96,7 +91,7 @@ class StartContainers(ServiceStep):
 class RestartContainers(ContainersStep):
     """Start containers that are as they should be, but stopped."""
 
-    kind: ClassVar[str] = "start_again"
+    kind = "start_again"
 
     @property
     def text(self) -> str:
@@ -110,7 +105,7 @@ class RestartContainers(ContainersStep):
 class WaitHealthy(ContainersStep):
     """Wait until each of the containers passes the health check."""
 
-    kind: ClassVar[str] = "wait_healthy"
+    kind = "wait_healthy"
     check: HealthSpec
 
     @property
@@ -125,7 +120,7 @@ class WaitHealthy(ContainersStep):
 class StopOld(ContainersStep):
     """Stop containers before others start, where only one may use a port or data."""
 
-    kind: ClassVar[str] = "stop_old"
+    kind = "stop_old"
     timeout: float
     why: str = ""
 
@@ -144,8 +139,8 @@ class SetRestartPolicy(Step):
     Containers that FTL 0.1.0 created have `unless-stopped`, and would stay down after a crash of the engine.
     """
 
-    kind: ClassVar[str] = "set_restart_policy"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "set_restart_policy"
+    runs_on = "sought"
     containers: tuple[ContainerRef, ...]
 
     @property
@@ -165,8 +160,8 @@ class RunHook(ServiceStep):
         timeout: Seconds that it may take.
     """
 
-    kind: ClassVar[str] = "run_hook"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "run_hook"
+    runs_on = "home"
     hook: Literal["pre", "post"]
     where: Literal["remote", "local"]
     command: str | tuple[str, ...]
@@ -187,7 +182,7 @@ class RunHook(ServiceStep):
 class StopAndRemove(ContainersStep):
     """Send containers their stop signal, give them `timeout` seconds to end, and remove them."""
 
-    kind: ClassVar[str] = "stop_and_remove"
+    kind = "stop_and_remove"
     timeout: float
     why: str = "replaced"
 
@@ -203,7 +198,7 @@ class StopAndRemove(ContainersStep):
 class StopContainers(ContainersStep):
     """Stop containers and keep them, until `ftl start` or a deploy starts them again."""
 
-    kind: ClassVar[str] = "stop"
+    kind = "stop"
     timeout: float
 
     @property
@@ -218,8 +213,8 @@ class StopContainers(ContainersStep):
 class RemoveVolumes(Step):
     """Remove named volumes of the project, with their data."""
 
-    kind: ClassVar[str] = "remove_volumes"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "remove_volumes"
+    runs_on = "sought"
     volumes: tuple[str, ...]
 
     @property

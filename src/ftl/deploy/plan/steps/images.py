@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, ServiceStep, Step
+from ftl.deploy.plan.steps.base import ServiceStep, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,15 +22,12 @@ class BringImage(Step):
         owners: Services and dependencies that run it.
     """
 
-    kind: ClassVar[str] = "bring_image"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "bring_image"
+    runs_on = "sought"
+    sentence = "bring image {0.reference}"
     reference: str
     platform: str
     owners: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return f"bring image {self.reference}"
 
     def at(self, cluster: Cluster) -> Iterable[Step]:
         return (replace(self, hosts=cluster.lacking(self.reference, self.owners)),)
@@ -55,8 +52,8 @@ class SendImages(Step):
         built_on: The machine that has them, a value of `build.on`; empty for this one.
     """
 
-    kind: ClassVar[str] = "send_images"
-    runs_on: ClassVar[RunsOn] = "up"
+    kind = "send_images"
+    runs_on = "up"
     images: tuple[OutgoingImage, ...]
     brought: Mapping[str, bool] = field(default_factory=dict)
     built_on: str = ""
@@ -90,17 +87,14 @@ class PushPull(ServiceStep):
         built_on: That machine, a value of `build.on`; empty for this one.
     """
 
-    kind: ClassVar[str] = "push_pull"
-    runs_on: ClassVar[RunsOn] = "up"
+    kind = "push_pull"
+    runs_on = "up"
+    sentence = "push {0.reference}, pull it on the server"
     local: str
     reference: str
     tag: str
     platform: str
     built_on: str = ""
-
-    @property
-    def text(self) -> str:
-        return f"push {self.reference}, pull it on the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +105,8 @@ class TagPulled(ServiceStep):
         pulled: `NAME@sha256:...`, or that release's tag.
     """
 
-    kind: ClassVar[str] = "tag_pulled"
-    runs_on: ClassVar[RunsOn] = "up"
+    kind = "tag_pulled"
+    runs_on = "up"
     pulled: str
     tag: str
 
@@ -129,8 +123,8 @@ class DropTags(Step):
         here: On this machine, not on the server; otherwise on the server, and here those that are the project's.
     """
 
-    kind: ClassVar[str] = "drop_tags"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "drop_tags"
+    runs_on = "sought"
     tags: tuple[str, ...]
     here: bool = False
 
@@ -146,12 +140,9 @@ class DropTags(Step):
 class PruneBuildCache(Step):
     """Remove the build cache of this machine that no build is using."""
 
-    kind: ClassVar[str] = "prune_build_cache"
-    runs_on: ClassVar[RunsOn] = "named"
-
-    @property
-    def text(self) -> str:
-        return "remove the build cache on this machine that no build is using, also that of other projects"
+    kind = "prune_build_cache"
+    runs_on = "named"
+    sentence = "remove the build cache on this machine that no build is using, also that of other projects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +153,8 @@ class RemoveImages(Step):
         here: On this machine, not on the server.
     """
 
-    kind: ClassVar[str] = "remove_images"
-    runs_on: ClassVar[RunsOn] = "sought"
+    kind = "remove_images"
+    runs_on = "sought"
     images: tuple[str, ...]
     here: bool = False
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ContainerRef, RunsOn, ServiceStep, Step, names
+from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
 if TYPE_CHECKING:
     from ftl.engine.specs import ContainerSpec
@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 class CheckCron(Step):
     """Make sure that cron runs on the server, before anything is switched."""
 
-    kind: ClassVar[str] = "check_cron"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "check_cron"
+    runs_on = "home"
+    sentence = "check that cron runs on the server"
     timezones: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return "check that cron runs on the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +35,15 @@ class CreateJob(ServiceStep):
         joins: It runs the image of the service's live containers, which the deploy does not change.
     """
 
-    kind: ClassVar[str] = "create_job"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "create_job"
+    runs_on = "home"
+    sentence = "create the job {0.job} ({0.why})"
     job: str
     container: str
     spec: ContainerSpec
     image: str
     why: str
     joins: bool = False
-
-    @property
-    def text(self) -> str:
-        return f"create the job {self.job} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +57,8 @@ class WriteCrontab(Step):
         removed: Jobs that lose their line with it.
     """
 
-    kind: ClassVar[str] = "write_crontab"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "write_crontab"
+    runs_on = "home"
     project: str
     lines: tuple[CronLine, ...]
     before: tuple[CronLine, ...] | None = None
@@ -99,8 +93,8 @@ class JobSwitch:
 class SwitchJobs(Step):
     """Give new containers of jobs the names that cron starts; old ones run to their end."""
 
-    kind: ClassVar[str] = "switch_jobs"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "switch_jobs"
+    runs_on = "home"
     switches: tuple[JobSwitch, ...]
 
     @property
@@ -112,8 +106,8 @@ class SwitchJobs(Step):
 class RemoveJobs(Step):
     """Remove old containers of jobs; one that runs stays, and goes with a later deploy."""
 
-    kind: ClassVar[str] = "remove_jobs"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "remove_jobs"
+    runs_on = "home"
     containers: tuple[ContainerRef, ...]
 
     @property
@@ -125,8 +119,8 @@ class RemoveJobs(Step):
 class RemoveBackups(Step):
     """Remove the scheduled backups of the project."""
 
-    kind: ClassVar[str] = "remove_backups"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "remove_backups"
+    runs_on = "home"
     project: str
     folders: tuple[BackupFolder, ...]
 
@@ -139,8 +133,8 @@ class RemoveBackups(Step):
 class ForgetRuns(Step):
     """Forget how runs of jobs ended."""
 
-    kind: ClassVar[str] = "forget_runs"
-    runs_on: ClassVar[RunsOn] = "home"
+    kind = "forget_runs"
+    runs_on = "home"
     project: str
     jobs: tuple[str, ...]
 

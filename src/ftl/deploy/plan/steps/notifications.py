@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import ClassVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, Step
+from ftl.deploy.plan.steps.base import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +17,8 @@ class SetNotifications(Step):
         certificates: Whether it checks certificates for that.
     """
 
-    kind: ClassVar[str] = "set_notifications"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "set_notifications"
+    runs_on = "named"
     project: str
     lines: bytes = field(repr=False)
     certificates: bool = False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Live, RunsOn, ServiceStep, Step
+from ftl.deploy.plan.steps.base import ServiceStep, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 class EnsureNetwork(Step):
     """Create the project's private network if it does not exist."""
 
-    kind: ClassVar[str] = "ensure_network"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "ensure_network"
+    runs_on = "named"
+    sentence = "create network {0.name}"
     project: str
     name: str
-
-    @property
-    def text(self) -> str:
-        return f"create network {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,8 @@ class EnsureProxy(Step):
         interrupted: It runs, but a replacement of it was not finished, or is under way.
     """
 
-    kind: ClassVar[str] = "ensure_proxy"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "ensure_proxy"
+    runs_on = "named"
     image: str
     interrupted: bool = False
 
@@ -58,15 +55,12 @@ class ConnectProxy(Step):
         without: Names of services that lead to their containers and not to the proxy.
     """
 
-    kind: ClassVar[str] = "attach"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "attach"
+    runs_on = "named"
+    sentence = "connect the proxy to {0.network}"
     network: str
     aliases: tuple[str, ...]
     without: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return f"connect the proxy to {self.network}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +71,9 @@ class ApplySite(Step):
         issuer: The server whose proxy gets certificates, in a cluster.
     """
 
-    kind: ClassVar[str] = "apply_site"
-    runs_on: ClassVar[RunsOn] = "sought"
-    live: ClassVar[Live] = "changes"
+    kind = "apply_site"
+    runs_on = "sought"
+    live = "changes"
     site: Site
     certificate: UserCertificate | None = None
     issuer: str = ""
@@ -101,13 +95,10 @@ class ApplySite(Step):
 class UpgradeProxy(Step):
     """Replace the server's proxy if a newer image has this name; visitors wait a moment."""
 
-    kind: ClassVar[str] = "upgrade_proxy"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "upgrade_proxy"
+    runs_on = "named"
+    sentence = "upgrade the proxy to the current {0.image}"
     image: str
-
-    @property
-    def text(self) -> str:
-        return f"upgrade the proxy to the current {self.image}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +109,8 @@ class AwaitCertificates(Step):
         files: Host -> path of the file that its certificate will be.
     """
 
-    kind: ClassVar[str] = "await_certificates"
-    runs_on: ClassVar[RunsOn] = "issuer"
+    kind = "await_certificates"
+    runs_on = "issuer"
     files: Mapping[str, str]
 
     @property
@@ -136,24 +127,21 @@ class AwaitCertificates(Step):
 class PublishName(ServiceStep):
     """Make the name of a service without routes answer before the release is decided."""
 
-    kind: ClassVar[str] = "open_name"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    live: ClassVar[Live] = "changes"
+    kind = "open_name"
+    runs_on = "proxies"
+    live = "changes"
+    sentence = "make {0.service} reachable by its name in the project"
     project: str
     alias: str
-
-    @property
-    def text(self) -> str:
-        return f"make {self.service} reachable by its name in the project"
 
 
 @dataclass(frozen=True, slots=True)
 class RepairSwitch(Step):
     """Write again which release is live, where the proxy says something else."""
 
-    kind: ClassVar[str] = "point_again"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    live: ClassVar[Live] = "repairs"
+    kind = "point_again"
+    runs_on = "proxies"
+    live = "repairs"
     project: str
     aliases: Mapping[str, str]
 
@@ -173,10 +161,10 @@ class Switch(Step):
             all of a release are switched to.
     """
 
-    kind: ClassVar[str] = "switch"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    live: ClassVar[Live] = "changes"
-    together: ClassVar[bool] = True
+    kind = "switch"
+    runs_on = "proxies"
+    live = "changes"
+    together = True
     project: str
     release: str
     aliases: Mapping[str, str]
@@ -196,24 +184,21 @@ class Switch(Step):
 class Drain(ServiceStep):
     """Let old containers finish the requests in flight, for at most `timeout` seconds."""
 
-    kind: ClassVar[str] = "drain"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    together: ClassVar[bool] = True
+    kind = "drain"
+    runs_on = "proxies"
+    together = True
+    sentence = "let the old {0.service} finish its requests (up to {0.timeout:g} s)"
     addresses: tuple[str, ...]
     timeout: float
-
-    @property
-    def text(self) -> str:
-        return f"let the old {self.service} finish its requests (up to {self.timeout:g} s)"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveRoutes(Step):
     """Remove services that are no longer in the project from the proxy."""
 
-    kind: ClassVar[str] = "forget"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    live: ClassVar[Live] = "removes"
+    kind = "forget"
+    runs_on = "proxies"
+    live = "removes"
     project: str
     services: tuple[str, ...]
 
@@ -226,22 +211,19 @@ class RemoveRoutes(Step):
 class RemoveSite(Step):
     """Remove the project from the proxy: routes, names, and the connection to its network."""
 
-    kind: ClassVar[str] = "remove_site"
-    runs_on: ClassVar[RunsOn] = "proxies"
-    live: ClassVar[Live] = "removes"
+    kind = "remove_site"
+    runs_on = "proxies"
+    live = "removes"
+    sentence = "remove the routes of {0.project} from the proxy"
     project: str
-
-    @property
-    def text(self) -> str:
-        return f"remove the routes of {self.project} from the proxy"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveNetworks(Step):
     """Remove networks of the project."""
 
-    kind: ClassVar[str] = "remove_networks"
-    runs_on: ClassVar[RunsOn] = "one manager"
+    kind = "remove_networks"
+    runs_on = "one manager"
     networks: tuple[str, ...]
 
     @property

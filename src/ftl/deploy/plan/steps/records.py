@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.common.figures import utc
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, Step
+from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:
     from ftl.releases.preview import Preview
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
 class EnsureStore(Step):
     """Create the place for release records if it does not exist."""
 
-    kind: ClassVar[str] = "ensure_store"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "ensure_store"
+    runs_on = "named"
+    sentence = "create the store of release records"
     image: str
-
-    @property
-    def text(self) -> str:
-        return "create the store of release records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +33,20 @@ class Record(Step):
             that release is live: containers that the plan starts beside it may still fail, and are undone then.
     """
 
-    kind: ClassVar[str] = "record"
-    runs_on: ClassVar[RunsOn] = "managers"
+    kind = "record"
+    runs_on = "managers"
+    sentence = "record {0.record.release} as {0.record.outcome}"
     project: str
     record: ReleaseRecord
     decides: bool = False
-
-    @property
-    def text(self) -> str:
-        return f"record {self.record.release} as {self.record.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
 class AmendRecords(Step):
     """Rewrite records of earlier releases: with a mark, or without what a rollback needs."""
 
-    kind: ClassVar[str] = "amend_records"
-    runs_on: ClassVar[RunsOn] = "managers"
+    kind = "amend_records"
+    runs_on = "managers"
     project: str
     records: tuple[ReleaseRecord, ...]
     why: str
@@ -67,8 +61,8 @@ class AmendRecords(Step):
 class CompactRecords(Step):
     """Sum up the records of old releases in one file."""
 
-    kind: ClassVar[str] = "compact_records"
-    runs_on: ClassVar[RunsOn] = "managers"
+    kind = "compact_records"
+    runs_on = "managers"
     project: str
     records: tuple[ReleaseRecord, ...]
 
@@ -81,8 +75,8 @@ class CompactRecords(Step):
 class SetHold(Step):
     """Put deploys of the project on hold, or let them go on."""
 
-    kind: ClassVar[str] = "set_hold"
-    runs_on: ClassVar[RunsOn] = "managers"
+    kind = "set_hold"
+    runs_on = "managers"
     project: str
     hold: Hold | None
 
@@ -95,8 +89,8 @@ class SetHold(Step):
 class SetPreview(Step):
     """Have the server remove the project at the end of its time, or do so no longer."""
 
-    kind: ClassVar[str] = "set_preview"
-    runs_on: ClassVar[RunsOn] = "managers"
+    kind = "set_preview"
+    runs_on = "managers"
     project: str
     preview: Preview | None
 
@@ -111,10 +105,7 @@ class SetPreview(Step):
 class Decide(Step):
     """Decide a change without a switch or a release: nothing is undone after it."""
 
-    kind: ClassVar[str] = "decide"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "decide"
+    runs_on = "named"
+    sentence = "keep the new containers"
     project: str
-
-    @property
-    def text(self) -> str:
-        return "keep the new containers"

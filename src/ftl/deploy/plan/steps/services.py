@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, ServiceStep, Step
+from ftl.deploy.plan.steps.base import ServiceStep, Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
@@ -25,8 +25,8 @@ class CreateService(ServiceStep):
         places: Servers that may run them, for people; `constraints` say so to the Swarm.
     """
 
-    kind: ClassVar[str] = "create_service"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "create_service"
+    runs_on = "named"
     name: str
     spec: ContainerSpec
     image: str
@@ -46,15 +46,12 @@ class CreateService(ServiceStep):
 class WaitTasks(ServiceStep):
     """Wait until each task of a new Swarm service passes the health check."""
 
-    kind: ClassVar[str] = "wait_tasks"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "wait_tasks"
+    runs_on = "named"
+    sentence = "wait until {0.service} is healthy ({0.check})"
     name: str
     replicas: int
     check: HealthSpec
-
-    @property
-    def text(self) -> str:
-        return f"wait until {self.service} is healthy ({self.check})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,8 @@ class RemoveServices(ServiceStep):
         waits: Whether their tasks have to end before the next step, which removes networks or images.
     """
 
-    kind: ClassVar[str] = "remove_services"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "remove_services"
+    runs_on = "named"
     services: tuple[ContainerRef, ...]
     why: str = "replaced"
     waits: bool = False
@@ -85,8 +82,8 @@ class StopServices(ServiceStep):
         timeout: Seconds that a task gets to end.
     """
 
-    kind: ClassVar[str] = "stop_services"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "stop_services"
+    runs_on = "named"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
     timeout: float
@@ -100,8 +97,8 @@ class StopServices(ServiceStep):
 class StartServices(ServiceStep):
     """Start the tasks of Swarm services that were stopped."""
 
-    kind: ClassVar[str] = "start_services"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "start_services"
+    runs_on = "named"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
 
@@ -121,8 +118,8 @@ class SetDrained(Step):
         value: Whether none are.
     """
 
-    kind: ClassVar[str] = "set_drained"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "set_drained"
+    runs_on = "named"
     server: str
     value: bool
 

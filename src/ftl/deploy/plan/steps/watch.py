@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import RunsOn, Step
+from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
@@ -59,8 +59,9 @@ class WatchRelease(Step):
         jobs: The jobs that get new containers.
     """
 
-    kind: ClassVar[str] = "watch_release"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "watch_release"
+    runs_on = "named"
+    sentence = "watch {0.release} for {0.seconds:g} s, with the containers of {0.before} beside it"
     project: str
     release: str
     before: str
@@ -70,7 +71,3 @@ class WatchRelease(Step):
     stop: float
     drain: float
     jobs: tuple[WatchedJob, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return f"watch {self.release} for {self.seconds:g} s, with the containers of {self.before} beside it"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import fresh_name, parked_name, service_name
-from ftl.deploy.plan.desired.specs import release_spec
+from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_spec
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.placement import constraints_of, is_spread, open_places_of
 from ftl.deploy.plan.steps.base import ContainerRef, Step
@@ -47,16 +47,19 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
     if not change.starts:
         return ()
     container = f"{diff.project.name}-{name}"
+    carried = _carried(diff, change)
+    taken = {mount.target for mount in carried}
+    mounts = tuple(mount for mount in change.desired.spec.mounts if mount.target not in taken)
     start = StartDependency(
         name,
         container,
-        change.desired.spec,
+        created_spec(replace(change.desired.spec, mounts=mounts), proven=True),
         diff.dependency_image(change),
         replaces=ContainerRef(current.id, current.name) if current else None,
         why=change.why,
         parked=parked_name(current) if current else "",
         fresh=fresh_name(container, diff.release),
-        carried=_carried(diff, change),
+        carried=carried,
     )
     return (*_stop_first(diff, change), start, WaitHealthy(name, (ContainerRef("", container),), check))
 
@@ -120,8 +123,9 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         for number, container in enumerate(diff.new_containers(change), 1)
         if number not in before
     }
+    specs = tuple(created_spec(replica_spec(spec, number)) for number in names)
     image = diff.service_image(change)
-    steps.append(StartContainers(name, tuple(names.values()), spec, image, change.why, tuple(names)))
+    steps.append(StartContainers(name, tuple(names.values()), specs, image, change.why))
     steps.append(WaitHealthy(name, tuple(ContainerRef("", each) for each in names.values()), check))
     if name in diff.named_early:
         steps.append(PublishName(name, project, diff.alias(change)))
@@ -140,7 +144,8 @@ def turn_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
         joined=joined_mark(generation_of(old), number - 1),
     )
     new = diff.new_containers(change)[number - 1]
-    start = StartContainers(change.name, (new,), spec, diff.service_image(change), change.why, (number,))
+    specs = (created_spec(replica_spec(spec, number)),)
+    start = StartContainers(change.name, (new,), specs, diff.service_image(change), change.why)
     return (start, WaitHealthy(change.name, (ContainerRef("", new),), _check(diff, change)))
 
 
@@ -192,5 +197,6 @@ def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
         generation=diff.generation(change),
         added=not change.joins_at_once,
     )
+    specs = tuple(created_spec(replica_spec(spec, number), proven=True) for number in change.added)
     names = diff.new_containers(change)
-    return StartContainers(change.name, names, spec, like.image, change.why, change.added, joins=True)
+    return StartContainers(change.name, names, specs, like.image, change.why, joins=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Build, Dependency, Project
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
 from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages
 from ftl.errors import EngineUnavailable

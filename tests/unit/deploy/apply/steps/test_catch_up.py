@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import LINES, last_lines
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps import hooks
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.engine.specs import ContainerSpec

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.containers import create_and_start, stop_old, wait
+from ftl.deploy.plan.desired.specs import created_spec
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import StopOld, WaitHealthy
 from ftl.engine.specs import ContainerSpec
@@ -80,7 +82,7 @@ def test_a_healthy_container_has_the_restart_policy_of_ftl_yaml(policy: str) -> 
         engine = FakeEngine(images=[IMAGE])
         context = deploy_context(engine)
         spec = ContainerSpec(image=IMAGE, labels={}, networks={}, restart=policy)
-        await create_and_start(context, NAME, spec, restart="no")
+        await create_and_start(context, NAME, created_spec(spec))
         assert engine.by_name[NAME].spec.restart == "no"
         await wait(context, WaitHealthy("web", (ContainerRef("", NAME),), HealthSpec()))
         assert engine.by_name[NAME].spec.restart == policy

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Server
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags
 from ftl.deploy.apply.steps.images import bring_image, send_images
 from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, SendImages

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.services import RUNNERS
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.services import RemoveServices, SetDrained, StartServices, StopServices

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ftl.deploy.apply.context import DeployContext, LocalResources
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.proxy import switch
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.errors import EngineError

@@ -47,7 +47,7 @@ def test_it_restores_image_and_env_as_recorded_in_a_new_release() -> None:
     assert isinstance(tag, TagPulled)
     assert isinstance(start, StartContainers)
     assert (tag.pulled, tag.tag) == ("shop-web:r1", "shop-web:r3")
-    assert (start.spec.env, start.image) == ({"A": "1"}, "shop-web:r3")
+    assert (start.specs[0].env, start.image) == ({"A": "1"}, "shop-web:r3")
     assert "SendImages" not in kinds(made)
     assert isinstance(first(made, Switch), Switch)
 
@@ -118,7 +118,7 @@ def test_fresh_values_replace_recorded_ones_of_the_same_name() -> None:
     observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"),))
     start = first(rolled_back(observed, fresh={"web": {"DB": "new", "B": "2"}}), StartContainers)
     assert isinstance(start, StartContainers)
-    assert start.spec.env == {"DB": "new", "A": "1"}
+    assert start.specs[0].env == {"DB": "new", "A": "1"}
 
 
 def test_an_image_that_this_machine_still_has_is_sent() -> None:

@@ -1,0 +1,64 @@
+"""Containers are created as the plan has them: no runner changes planned settings."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
+from ftl.deploy.observe.look import observe
+from ftl.deploy.operation import Operation, run
+from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.steps.containers import StartContainers, StartDependency
+from ftl.deploy.request import Author, DeployRequest
+from ftl.engine import labels
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.fake_images import INFO
+from tests.unit.deploy.model import BACKEND
+from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+
+if TYPE_CHECKING:
+    from ftl.engine.specs import ContainerSpec
+
+PROJECT = Project(
+    project=ProjectInfo(name="shop"),
+    server=Server(host="server"),
+    services=(Service(name="web", image="app:1", port=8000, env={"A": "1"}, replicas=2),),
+    dependencies=(Dependency(name="cache", image="app:2", env={"B": "2"}),),
+)
+
+
+def test_containers_have_the_settings_that_the_plan_says() -> None:
+    """All but their image's digest; and their restart policy once they are healthy, which the plan has as a label."""
+    engine, planned = ModelEngine(), {}
+
+    async def work() -> None:
+        inputs = Inputs(Author("me"), {})
+        session = Session("server", ModelMachine(engine), engine, INFO)
+        observed = await observe(engine, INFO, "shop", "server")
+        operation = Operation(
+            "deploy",
+            PROJECT,
+            Path(),
+            "me",
+            lambda seen: make_plan(DeployRequest(PROJECT, Path()), inputs, seen),
+            BACKEND,
+        )
+        applied = await run(operation, Fleet([session]), observed, emit=lambda _: None)
+        for step in applied.plan.steps:
+            if isinstance(step, StartContainers):
+                planned.update(dict(zip(step.containers, step.specs, strict=True)))
+            if isinstance(step, StartDependency):
+                planned[step.container] = step.spec
+
+    asyncio.run(work())
+    assert set(planned) == {"shop-web-r1-1", "shop-web-r1-2", "shop-cache"}
+
+    def healthy(spec: ContainerSpec, image: str) -> ContainerSpec:
+        return replace(spec, image=image, restart=spec.labels[labels.RESTART])
+
+    created = {name: engine.by_name[name].spec for name in planned}
+    assert created == {name: healthy(spec, created[name].image) for name, spec in planned.items()}
