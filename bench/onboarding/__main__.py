@@ -1,11 +1,12 @@
 """Generated apps, from `ftl init` to their first answer on a sandbox.
 
-    python -m bench.onboarding [--only django,go] [--rounds 2]
+    python -m bench.onboarding [--only django,spring] [--rounds 2]
 
 Each app is made by its framework's own generator, without any file for Docker. A round is `ftl init` without a
 terminal, a domain in place of the placeholder, `ftl validate`, `ftl deploy --server sandbox`, and a request for the
-first page. The rounds after the first have warm caches; `minutes_worst` is the slowest of those. The last line is one
-JSON object; the exit status is 1 if an app did not get there.
+first page. The rounds after the first have warm caches; `minutes_worst` is the slowest of those. Then the Compose files
+of the tests are taken over and checked, and a key press of completion and `ftl init` are timed. The last line is one
+JSON object; the exit status is 1 if an app or a Compose file did not get there, or a limit is missed.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ from tools.calls import FTL, DemoError, ftl
 
 from bench.onboarding.apps import APPS, App
 from bench.onboarding.bases import stand_ins
+from bench.onboarding.compose import compose_figures
 
 QUIET = 15
 """Runs of a command whose time is given in milliseconds; their median counts."""
 
 KEY_PRESSES = ("ftl dep", "ftl logs ", "ftl rollback ", "ftl -e ")
 """Lines that are completed: a command, names from ftl.yaml, names that were seen, an option; the slowest counts."""
+
+COMPOSE_FILES = 30
+"""The least number of them."""
 
 LIMITS = {"minutes_worst": 2.0, "questions": 0.0, "completion_ms": 100.0, "init_ms": 300.0}
 
@@ -97,20 +102,24 @@ class Onboarding:
         warm = [times[-1] for times in seconds.values() if len(times) == rounds]
         presses = [self._milliseconds("completion", line) for line in KEY_PRESSES]
         init = self._milliseconds("init")
-        figures = {
+        figures: dict[str, float] = {
             "minutes_worst": round(max(warm, default=0.0) / 60, 2),
             "questions": self._questions,
             "completion_ms": max(wall for wall, _ in presses),
             "completion_cpu_ms": max(cpu for _, cpu in presses),
             "init_ms": init[0],
             "init_cpu_ms": init[1],
+            **compose_figures(self._folder, self.environment),
         }
+        missed = [name for name, limit in LIMITS.items() if figures[name] > limit]
+        if figures["compose_valid"] < max(figures["compose_files"], COMPOSE_FILES):
+            missed.append("compose_valid")
         return {
             "type": "result",
             "apps": len(apps),
             "apps_deployed": len(warm),
             **figures,
-            "missed": [name for name, limit in LIMITS.items() if figures[name] > limit],
+            "missed": missed,
         }
 
     def _try(self, app: App, folder: Path, port: int) -> float | None:

@@ -130,6 +130,63 @@ class Handler(BaseHTTPRequestHandler):
 HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+POM = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+	xsi:schemaLocation="http://maven.apache.org/POM/4.0.0 https://maven.apache.org/xsd/maven-4.0.0.xsd">
+	<modelVersion>4.0.0</modelVersion>
+	<parent>
+		<groupId>org.springframework.boot</groupId>
+		<artifactId>spring-boot-starter-parent</artifactId>
+		<version>3.5.7</version>
+		<relativePath/> <!-- lookup parent from repository -->
+	</parent>
+	<groupId>com.example</groupId>
+	<artifactId>shop</artifactId>
+	<version>0.0.1-SNAPSHOT</version>
+	<properties>
+		<java.version>21</java.version>
+	</properties>
+	<dependencies>
+		<dependency>
+			<groupId>org.springframework.boot</groupId>
+			<artifactId>spring-boot-starter-web</artifactId>
+		</dependency>
+	</dependencies>
+	<build>
+		<plugins>
+			<plugin>
+				<groupId>org.springframework.boot</groupId>
+				<artifactId>spring-boot-maven-plugin</artifactId>
+			</plugin>
+		</plugins>
+	</build>
+</project>
+"""
+SPRING = """\
+package com.example.shop;
+
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+@SpringBootApplication
+@RestController
+public class ShopApplication {
+
+	public static void main(String[] args) {
+		SpringApplication.run(ShopApplication.class, args);
+	}
+
+	@GetMapping("/")
+	String index() {
+		return "made by hand";
+	}
+}
+"""
+"""The files that start.spring.io makes, which is a service and no program, with a page."""
+
 LAYOUT = """\
 export default function RootLayout({ children }: { children: React.ReactNode }) {
   return (
@@ -206,6 +263,12 @@ APPS = (
         "<html",
     ),
     App("go", (("go", "mod", "init", "example.com/shop"),), {"main.go": GO}, "made by hand"),
+    App(
+        "spring",
+        (),
+        {"pom.xml": POM, "src/main/java/com/example/shop/ShopApplication.java": SPRING},
+        "made by hand",
+    ),
     App("static", (), {"index.html": "<!doctype html><title>made by hand</title>\n"}, "made by hand"),
     App(
         "procfile",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+JAVA_CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")
 MIRRORS = (
     "PIP_INDEX_URL",
     "UV_INDEX_URL",
@@ -49,6 +50,12 @@ FROM python-base
 COPY tools/go /usr/local/go
 ENV PATH=/usr/local/go/bin:$PATH GOPATH=/go GOTOOLCHAIN=local
 """
+JAVA = """\
+FROM python-base
+RUN apt-get update && mkdir -p /usr/share/man/man1 \\
+    && apt-get install -y --no-install-recommends openjdk-VERSION-KIND-headless && rm -rf /var/lib/apt/lists/*
+COPY tools/cacerts /etc/ssl/certs/java/cacerts
+"""
 STATIC = """\
 FROM scratch
 USER 65532:65532
@@ -58,7 +65,10 @@ USER 65532:65532
 
 def recipe(reference: str) -> str | None:
     """Dockerfile of the stand-in for an image; None where there is none."""
-    name = reference.partition(":")[0]
+    name, _, tag = reference.partition(":")
+    if name == "eclipse-temurin":
+        version, _, kind = tag.partition("-")
+        return JAVA.replace("VERSION", version).replace("KIND", kind)
     recipes = {"python": PYTHON, "node": NODE, "golang": GO, "gcr.io/distroless/static-debian12": STATIC}
     return recipes.get(name)
 
@@ -101,11 +111,14 @@ def _build(reference: str, dockerfile: str) -> None:
 
 
 def _copy_tools(dockerfile: str, folder: Path) -> None:
-    """Copy Node and npm, or Go, as this machine has them."""
+    """Copy Node and npm, Go, or the certificates that Java trusts, as this machine has them."""
     if "tools/node" in dockerfile:
         folder.mkdir()
         shutil.copy(_program("node"), folder / "node")
         shutil.copytree(_program("npm").parent.parent, folder / "npm", symlinks=True)
+    if "tools/cacerts" in dockerfile:
+        folder.mkdir()
+        shutil.copy(JAVA_CERTIFICATES, folder / "cacerts")
     if "tools/go" in dockerfile:
         shutil.copytree(_program("go").parent.parent, folder / "go", symlinks=True)
 

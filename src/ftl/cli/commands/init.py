@@ -154,9 +154,7 @@ def _print_result(start: Start) -> None:
     put(f"wrote {_listed(list(start.files))}" + (f"; kept {_listed(start.kept)}" if start.kept else ""))
     for text in start.todo:
         put(f"to do: {text}")
-    put(
-        "next: `ftl validate`; to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`"
-    )
+    put(f"next: {_NEXT}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -167,6 +165,8 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
     """Write ftl.yaml from another tool's files, and print the report."""
     import os
     from pathlib import Path
+
+    from ftl.onboarding.takeover.report import Verdict
 
     def work() -> Takeover:
         from ftl.onboarding.starter import write
@@ -187,7 +187,8 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
     _print_report(takeover)
     if not dry_run:
         put(f"wrote {_listed(list(takeover.files))}")
-        put("next: look at the lines with TO DO, then `ftl validate`")
+        needed = "look at what needs you, then " if takeover.report.count(Verdict.NEEDS_YOU) else ""
+        put(f"next: {needed}{_NEXT}")
 
 
 def _takeover_fields(path: Path, takeover: Takeover, *, dry_run: bool) -> Fields:
@@ -201,7 +202,12 @@ def _takeover_fields(path: Path, takeover: Takeover, *, dry_run: bool) -> Fields
     }
 
 
+_NEXT = "`ftl validate`; to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`"
+_TEXT = "AS WHAT, WHY, OR WHAT TO DO"
+
+
 def _print_report(takeover: Takeover) -> None:
+    """Print the rows by line; those that need the user are the last, next to the prompt."""
     from ftl.cli.output import put_table
     from ftl.onboarding.takeover.report import Verdict
 
@@ -210,14 +216,15 @@ def _print_report(takeover: Takeover) -> None:
         (
             f"{row.file}:{row.line}" if several and row.line else str(row.line or "-"),
             row.key,
-            f"{row.verdict} {row.text}" if row.verdict is Verdict.CHANGED else row.verdict.value,
-            row.text if row.verdict is not Verdict.CHANGED else "",
+            row.verdict.value,
+            row.text,
         )
-        for row in sorted(takeover.report.rows, key=lambda row: (row.line == 0, row.file, row.line))
+        for row in sorted(
+            takeover.report.rows,
+            key=lambda row: (row.verdict is Verdict.NEEDS_YOU, row.line == 0, row.file, row.line),
+        )
     ]
-    put_table(
-        ("LINE", "KEY", "VERDICT", "WHY, OR WHAT TO DO"), rows, sentences=("VERDICT", "WHY, OR WHAT TO DO")
-    )
+    put_table(("LINE", "KEY", "VERDICT", _TEXT), rows, sentences=(_TEXT,))
     same = takeover.report.count(Verdict.TAKEN) + takeover.report.count(Verdict.CHANGED)
     sums = [
         f"{same} taken over",

@@ -27,6 +27,9 @@ class ComposeKey:
 
 _ONE_NETWORK = "leave it out: each project has one private network"
 _LINKS = "leave it out: the name of a service is its host name in the project's network"
+_OTHER_PROJECT = (
+    "FTL has none: reach another project by its domain, or by a port that it publishes on the server"
+)
 _LIMITS = "write `resources: {memory: 512m, cpus: 0.5, pids: 200}`"
 _CPU_SHARE = "FTL has limits only: write `resources: {cpus: 0.5}`"
 _MEMORY = "FTL has limits only: write `resources: {memory: 512m}`"
@@ -85,7 +88,7 @@ SERVICE: dict[str, ComposeKey] = {
     "environment": ComposeKey("write `env`", (LIST, MAP)),
     "expose": ComposeKey("write `port`", (LIST,)),
     "extends": ComposeKey("write what is shared under an `x-...` key, with an anchor (`&name`, `<<: *name`)"),
-    "external_links": ComposeKey(_LINKS),
+    "external_links": ComposeKey(_OTHER_PROJECT),
     "extra_hosts": ComposeKey(),
     "gpus": ComposeKey("FTL has none: `devices` passes a device file of the server"),
     "group_add": ComposeKey("write `user: USER:GROUP`"),

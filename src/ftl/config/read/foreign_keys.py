@@ -19,6 +19,7 @@ _HINTS: dict[str, dict[str, str]] = {
         "nodes": "write `servers`, a list",
         "service": "write `services`, a list; the project's name is `name` below `project`",
         "networks": "leave it out: each project has one private network",
+        "models": "FTL has none: run the model as one of the `dependencies`",
         "accessories": "write `dependencies`",
         "databases": "write `dependencies`",
         "env": "write `env` below each service; put what they share under an `x-...` key with an anchor",

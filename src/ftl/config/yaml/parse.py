@@ -18,6 +18,8 @@ from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, Se
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from ftl.errors import Problem
 
 MAX_DEPTH = 40
@@ -32,8 +34,20 @@ _NOT_YAML = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\U0010ffff]"
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def parse(source: SourceFile, *, may_be_empty: bool = False) -> tuple[Node, list[Problem]]:
+def parse(
+    source: SourceFile,
+    *,
+    may_be_empty: bool = False,
+    tags: Container[str] = (),
+    tagged: dict[int, str] | None = None,
+) -> tuple[Node, list[Problem]]:
     """Parse one YAML document; an empty one that may be empty is a mapping without keys.
+
+    Args:
+        source: The file.
+        may_be_empty: Whether an empty file is none of the errors.
+        tags: Tags beside those of YAML that values may have.
+        tagged: Gets the tag of each such value, by its offset in the file.
 
     Returns:
         The tree, and problems that leave it readable (duplicate keys, tags).
@@ -41,7 +55,7 @@ def parse(source: SourceFile, *, may_be_empty: bool = False) -> tuple[Node, list
     Raises:
         ConfigError: Not YAML, empty, more than one document, nested too deep or too large.
     """
-    builder = _Builder(source)
+    builder = _Builder(source, tags, {} if tagged is None else tagged)
     try:
         for event in yaml.parse(source.text, Loader=_Loader):
             builder.add_event(event)
@@ -71,7 +85,9 @@ class _Open:
 class _Builder:
     """Builds the tree from events, without recursion."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, tags: Container[str], tagged: dict[int, str]) -> None:
+        self._tags = tags
+        self._tagged = tagged
         self.root: Node | None = None
         self.problems: list[Problem] = []
         self._source = source
@@ -129,7 +145,9 @@ class _Builder:
         self._add(node, None, size)
 
     def _check_tag(self, tag: str | None, mark: Mark) -> None:
-        if tag not in (None, "!") and tag not in _CORE_TAGS:
+        if tag is not None and tag in self._tags:
+            self._tagged[mark.offset] = tag
+        elif tag not in (None, "!") and tag not in _CORE_TAGS:
             self._report(mark, f"the YAML tag {tag} is not supported", "remove the tag")
 
     def _mapping(self, opened: _Open) -> MappingNode:

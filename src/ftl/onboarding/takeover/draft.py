@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.names import domain_label
 from ftl.onboarding.takeover.report import TakeoverReport
 from ftl.onboarding.yaml_text import CommentLine, lines
 
@@ -55,7 +56,7 @@ def text_of(draft: Draft) -> str:
     project: dict[str, object] = {"name": draft.name}
     has_routes = any("routes" in service for service in draft.services.values())
     if draft.domain or has_routes:
-        project["domain"] = draft.domain or f"{draft.name}.example.com"
+        project["domain"] = draft.domain or f"{domain_label(draft.name)}.example.com"
     if draft.email:
         project["email"] = draft.email
     out = [f"# Taken over from {draft.source} by `ftl init --from`. `ftl validate` checks this file."]
@@ -63,7 +64,7 @@ def text_of(draft: Draft) -> str:
     out += lines({"project": project})
     server = dict(draft.server)
     if not server and "domain" not in project:
-        server = {"host": f"{draft.name}.example.com"}
+        server = {"host": f"{domain_label(draft.name)}.example.com"}
     if server:
         out += ["", *lines({"server": server})]
     for key, items in (("services", draft.services), ("dependencies", draft.dependencies)):

@@ -20,6 +20,13 @@ REPLACED: dict[str, str] = {
 """Last part of an image's name -> why FTL does not need it."""
 
 
+TOOLS = frozenset({
+    "adminer", "phpmyadmin", "pgadmin4", "mongo-express", "redis-commander", "redisinsight", "dozzle", "portainer-ce",
+    "mailpit", "mailhog", "mailcatcher", "flower", "cadvisor", "node-exporter", "prometheus", "alertmanager", "grafana",
+})  # fmt: skip
+"""Images that look at an app: the project has another host as its domain."""
+
+
 def kind(reference: str) -> str:
     """Last part of an image's name, by which the tables know it."""
     return repository(reference).rpartition("/")[2].removesuffix("-alpine").removesuffix("-slim")

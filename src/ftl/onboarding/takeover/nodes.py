@@ -22,11 +22,11 @@ class Texts:
 
     Attributes:
         variables: The environment and .env.
-        unset: Variables that have no value, and no default where they are used.
+        unset: Variables that have no value, and no default where they are used, with what Compose says of them.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.unset: dict[str, None] = {}
+        self.unset: dict[str, str] = {}
         self.variables = variables
 
     def convert(self, text: str) -> str:
@@ -60,10 +60,13 @@ class Texts:
         value = self.variables.get(name)
         if not resolve:
             if not operator and value is None:
-                self.unset[name] = None
+                self.unset.setdefault(name, "it is not set, and so empty, as in Compose: set it in .env")
                 return f"${{{name}:-}}"
             if operator in ("?", ":?") and not value:
-                self.unset[name] = None
+                reason = f" ({word.strip()})" if word.strip() else ""
+                self.unset[name] = (
+                    f"Compose does not start without it{reason}: set it in .env; here it is empty"
+                )
                 return f"${{{name}:-}}"
             return f"${{{name}{operator}{self.convert(word)}}}"
         missing = not value if operator.startswith(":") else value is None
@@ -117,3 +120,15 @@ def is_valid(parse: Callable[[str], object], written: str) -> bool:
     except InvalidValue:
         return False
     return True
+
+
+def table(data: Mapping[str, object], key: str) -> dict[str, object]:
+    """A mapping of TOML or JSON; empty if there is none."""
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def table_list(value: object) -> list[dict[str, object]]:
+    """A list of mappings; a single one counts as a list of one."""
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, dict)]

@@ -14,8 +14,7 @@ from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
-from ftl.onboarding.names import project_name
-from ftl.onboarding.takeover import ftl_file, platforms
+from ftl.onboarding.takeover import fly, ftl_file, platforms
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
@@ -60,9 +59,9 @@ def take_over(
 def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Draft:
     first = files[0]
     if len(files) > 1:
-        return compose.take_over(files, folder, project_name(first.resolve().parent.name), variables)
+        return compose.take_over(files, folder, variables)
     if first.suffix == ".toml":
-        return platforms.fly(first, folder)
+        return fly.fly(first, folder)
     if first.name == "app.json" or first.name.startswith("Procfile"):
         return platforms.heroku(first, folder, variables)
     if first.suffix in (".yml", ".yaml"):
@@ -80,10 +79,10 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
         written = read_small_text(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be read", cause=error.strerror) from error
+    if "<%" in written:
+        return kamal.take_over(file, folder, variables)
     root, problems = parse(SourceFile(display_path(file), written))
-    if "<%" in written or (
-        isinstance(root, MappingNode) and root.get("service") is not None and root.get("services") is None
-    ):
+    if isinstance(root, MappingNode) and root.get("service") is not None and root.get("services") is None:
         return kamal.take_over(file, folder, variables)
     if isinstance(root, MappingNode) and ftl_file.is_ftl_file(root):
         if problems:
@@ -94,7 +93,7 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
         if compose.is_version_1(root):
             hint = "in the first version of Compose the services had no section: write `services:` above them"
         raise UsageError(f"`{file}` is not a Compose file: it has no services", hint=hint)
-    return compose.take_over([file], folder, project_name(file.resolve().parent.name), variables)
+    return compose.take_over([file], folder, variables)
 
 
 def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]) -> None:

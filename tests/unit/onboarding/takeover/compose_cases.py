@@ -4,6 +4,21 @@
 
 from __future__ import annotations
 
+BESIDE = {
+    "Dockerfile": "FROM scratch\nEXPOSE 7000\n",
+    "a/Dockerfile": "FROM scratch\n",
+    "b/docker/Dockerfile.prod": "FROM scratch AS run\n",
+    "frontend/Dockerfile": "FROM scratch\n",
+    "backend/Dockerfile": "FROM scratch\n",
+    ".env": "POSTGRES_PASSWORD=secret\nPOSTGRES_USER=u\n",
+    "web.env": "W=1\n",
+    "db.env": "POSTGRES_DB=x\nPOSTGRES_PASSWORD=y\n",
+    "conf.ini": "",
+    "cert.pem": "",
+    "folder/x": "",
+}
+"""Files beside each Compose file."""
+
 COMPOSE: dict[str, str] = {
     "web and postgres": """
 services:
@@ -560,5 +575,188 @@ services:
   ftl-web: {build: ., expose: [3000]}
   _x_: {build: ., expose: ["3000/tcp"]}
 volumes: {certs: }
+""",
+    "photos with machine learning on a gpu": """
+name: photos
+services:
+  photos-server:
+    container_name: photos_server
+    image: ghcr.io/acme/photos-server:${PHOTOS_VERSION:-release}
+    volumes: ["${UPLOADS:-./library}:/data", "/etc/localtime:/etc/localtime:ro"]
+    env_file: [.env]
+    ports: ["2283:2283"]
+    depends_on: [redis, database]
+    restart: always
+    healthcheck: {disable: false}
+  photos-learning:
+    image: ghcr.io/acme/photos-learning:release
+    volumes: [model-cache:/cache]
+    deploy: {resources: {reservations: {devices: [{driver: nvidia, count: 1, capabilities: [gpu]}]}}}
+  redis: {image: docker.io/valkey/valkey:8, healthcheck: {test: redis-cli ping || exit 1}}
+  database:
+    image: ghcr.io/acme/postgres:14-vectors
+    environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}", POSTGRES_INITDB_ARGS: --data-checksums}
+    command: >-
+      postgres
+      -c shared_preload_libraries=vectors.so
+      -c 'search_path="$$user", public, vectors'
+    volumes: ["./postgres:/var/lib/postgresql/data"]
+    shm_size: 128mb
+volumes:
+  model-cache:
+""",
+    "a social network with search": """
+services:
+  db: {image: "postgres:14-alpine", shm_size: 256mb, networks: [inside], volumes: ["./postgres14:/var/lib/postgresql/data"], environment: [POSTGRES_HOST_AUTH_METHOD=trust]}
+  es:
+    image: docker.elastic.co/elasticsearch/elasticsearch:7.17.29
+    environment: ["ES_JAVA_OPTS=-Xms512m -Xmx512m", discovery.type=single-node]
+    networks: [outside, inside]
+    healthcheck: {test: ["CMD-SHELL", "curl --silent --fail localhost:9200/_cluster/health || exit 1"]}
+    ulimits: {memlock: {soft: -1, hard: -1}, nofile: {soft: 65536, hard: 65536}}
+    ports: ["127.0.0.1:9200:9200"]
+  web:
+    image: ghcr.io/acme/social:v4
+    env_file: web.env
+    command: bundle exec puma -C config/puma.rb
+    networks: [outside, inside]
+    healthcheck: {test: ["CMD-SHELL", "curl -s --noproxy localhost localhost:3000/health | grep -q 'OK' || exit 1"]}
+    ports: ["127.0.0.1:3000:3000"]
+    volumes: ["./public/system:/social/public/system"]
+  streaming: {image: "ghcr.io/acme/social-streaming:v4", env_file: web.env, ports: ["127.0.0.1:4000:4000"]}
+  jobs: {image: "ghcr.io/acme/social:v4", command: bundle exec sidekiq, volumes: ["./public/system:/social/public/system"], healthcheck: {test: ["CMD-SHELL", "ps aux | grep '[s]idekiq 7' || false"]}}
+networks:
+  outside:
+  inside: {internal: true}
+""",
+    "a platform with a gateway, functions and a pooler": """
+name: platform
+services:
+  gateway:
+    container_name: platform-gateway
+    image: kong:2.8.1
+    ports: ["${GATEWAY_PORT:-8000}:8000/tcp", "${GATEWAY_TLS:-8443}:8443/tcp"]
+    volumes: ["./conf.ini:/home/kong/temp.yml:ro,z"]
+    entrypoint: bash -c 'eval "echo \\"$$(cat ~/temp.yml)\\"" > ~/kong.yml && exec kong docker-start'
+  studio:
+    image: acme/studio:2025.06
+    healthcheck: {test: ["CMD", "node", "-e", "fetch('http://studio:3000/api').then((r) => {if (r.status !== 200) throw new Error(r.status)})"], interval: 5s}
+    depends_on: {functions: {condition: service_started, required: false}}
+  functions: {image: acme/edge:1, volumes: ["./volumes/functions:/home/deno/functions:Z"], command: [start, --main-service, /home/deno/functions/main]}
+  pooler: {image: acme/pooler:2, ports: ["5432:5432", "6543:6543"], command: ["/bin/sh", "-c", "/app/migrate && /app/server"]}
+  vector: {image: "timberio/vector:0.28", volumes: ["${SOCKET:-/var/run/docker.sock}:/var/run/docker.sock:ro,z"], security_opt: ["label=disable"]}
+""",
+    "errors with many consumers": """
+x-restart: &restart {restart: unless-stopped, pull_policy: never}
+x-check: &check {interval: "${CHECK_INTERVAL:-30s}", timeout: 1m30s, retries: "${CHECK_RETRIES:-10}", start_period: 10s}
+x-app: &app
+  <<: *restart
+  image: errors-self-hosted-local
+  platform: ${DOCKER_PLATFORM:-}
+  build: {context: ./a, args: [ERRORS_IMAGE]}
+  depends_on: {redis: {condition: service_healthy}, smtp: {condition: service_started, required: false}}
+  environment: {CA: &ca "/etc/ssl/certs/ca-certificates.crt", REQUESTS_CA_BUNDLE: *ca, MAIL_HOST: , RETENTION: }
+  volumes: ["errors-data:/data", "./a:/etc/errors", "./folder:/geoip:ro"]
+services:
+  smtp: {<<: *restart, image: acme/smtp, hostname: "${MAIL_HOST:-}", volumes: ["errors-smtp:/var/spool/exim4"]}
+  redis:
+    <<: *restart
+    image: "redis:6.2-alpine"
+    healthcheck: {<<: *check, test: redis-cli ping | grep PONG}
+    volumes: [{type: bind, read_only: true, source: ./conf.ini, target: /usr/local/etc/redis/redis.conf}]
+    command: ["redis-server", "/usr/local/etc/redis/redis.conf"]
+  kafka: {<<: *restart, image: "confluentinc/cp-kafka:7.6.6", ulimits: {nofile: {soft: 4096, hard: 4096}}, volumes: ["errors-kafka:/var/lib/kafka/data"], healthcheck: {<<: *check, test: ["CMD-SHELL", "nc -z localhost 9092"], retries: 30}}
+  web: {<<: *app, healthcheck: {<<: *check, test: ["CMD", "/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9000 && grep ok -s -m 1 <&3"]}}
+  cleanup: {<<: *app, entrypoint: /entrypoint.sh, command: '"0 0 * * * errors cleanup --days $RETENTION"'}
+  nginx: {<<: *restart, ports: ["${BIND:-9000}:80/tcp"], image: "nginx:1.29-alpine", volumes: [{type: bind, read_only: true, source: ./conf.ini, target: /etc/nginx/nginx.conf}], depends_on: [web]}
+volumes: {errors-data: {external: true}, errors-kafka: {external: true}, errors-smtp: }
+""",
+    "workflows with a common environment": """
+x-common: &common
+  image: ${WORKFLOW_IMAGE:-acme/workflows:3}
+  environment: &env {EXECUTOR: Celery, FERNET: '', PAUSED: 'true', MORE: "${MORE:-}"}
+  volumes: ["${PROJECT_DIR:-.}/dags:/opt/workflows/dags", "${PROJECT_DIR:-.}/logs:/opt/workflows/logs"]
+  user: "${UID:-50000}:0"
+  depends_on: &needs {redis: {condition: service_healthy}}
+services:
+  redis: {image: "redis:7.2", expose: [6379], healthcheck: {test: ["CMD", "redis-cli", "ping"], interval: 10s}}
+  apiserver:
+    <<: *common
+    command: api-server
+    ports: ["8080:8080"]
+    healthcheck: {test: ["CMD", "curl", "--fail", "http://localhost:8080/api/v2/version"], interval: 30s}
+    depends_on: {<<: *needs, prepare: {condition: service_completed_successfully}}
+  worker:
+    <<: *common
+    command: celery worker
+    healthcheck: {test: ["CMD-SHELL", 'celery inspect ping -d "celery@$${HOSTNAME}" || exit 1']}
+    environment: {<<: *env, DUMB_INIT_SETSID: "0"}
+  prepare:
+    <<: *common
+    entrypoint: /bin/bash
+    command: [-c, 'if [[ -z "${UID}" ]]; then echo "no uid"; fi; exec /entrypoint version']
+    user: "0:0"
+  cli: {<<: *common, profiles: [debug], command: [bash, -c, workflows]}
+""",
+    "a development environment of a framework": """
+services:
+    shop.test:
+        build: {context: ./a, dockerfile: Dockerfile, args: {WWWGROUP: '${WWWGROUP:-1000}'}}
+        image: 'dev-8.4/app'
+        extra_hosts: ['host.docker.internal:host-gateway']
+        ports: ['${APP_PORT:-80}:80', '${VITE_PORT:-5173}:${VITE_PORT:-5173}']
+        environment: {DEV: 1, DB_HOST: mysql}
+        volumes: ['.:/var/www/html']
+        networks: [dev]
+        depends_on: [mysql, mailpit]
+    mysql:
+        image: 'mysql/mysql-server:8.0'
+        ports: ['${FORWARD_DB_PORT:-3306}:3306']
+        environment: {MYSQL_ROOT_HOST: '%', MYSQL_ALLOW_EMPTY_PASSWORD: 1}
+        volumes: ['dev-mysql:/var/lib/mysql', './conf.ini:/docker-entrypoint-initdb.d/10-create.sh']
+        healthcheck: {test: [CMD, mysqladmin, ping, '-p${POSTGRES_PASSWORD}'], retries: 3, timeout: 5s}
+    mailpit: {image: 'axllent/mailpit:latest', ports: ['1025:1025', '8025:8025']}
+networks: {dev: {driver: bridge}}
+volumes: {dev-mysql: {driver: local}}
+""",
+    "the home": """
+services:
+  home: {image: "ghcr.io/acme/home:stable", privileged: true, network_mode: host, volumes: [/srv/home:/config, /run/dbus:/run/dbus:ro]}
+  zigbee: {image: acme/zigbee, devices: ["/dev/serial/by-id/usb-x-if00:/dev/ttyACM0"], group_add: [dialout], user: "1000:1000", volumes: ["./z2m:/app/data"], ports: ["8080:8080"]}
+  tunnel: {image: acme/tunnel, cap_add: [NET_ADMIN], devices: ["/dev/net/tun:/dev/net/tun"], ports: ["8888:8888/tcp", "8388:8388/udp"], sysctls: {net.ipv4.conf.all.src_valid_mark: 1}}
+  inside: {image: acme/torrent, network_mode: "service:tunnel"}
+""",
+    "all keys that FTL has not": """
+services:
+  web:
+    image: acme/web:3
+    ports: ["80:3000"]
+    volumes_from: ["other:ro"]
+    links: ["other:db"]
+    external_links: [mail_1]
+    dns_search: example.com
+    domainname: example.com
+    mac_address: 02:42:ac:11:65:43
+    cgroup_parent: m-executor
+    cpu_quota: 50000
+    cpuset: "0,1"
+    oom_kill_disable: true
+    ipc: shareable
+    uts: host
+    blkio_config: {weight: 300}
+    device_cgroup_rules: ['c 1:3 mr']
+    runtime: runc
+    gpus: all
+    models: [llm]
+    provider: {type: cloud}
+    use_api_socket: true
+    label_file: ./labels
+    mem_reservation: 512m
+    cpu_shares: 512
+    memswap_limit: -1
+    entrypoint: []
+  other: {image: acme/other, networks: {n: {ipv4_address: 172.28.0.9, aliases: [o]}}}
+models: {llm: {model: ai/x}}
+networks: {n: {ipam: {config: [{subnet: 172.28.0.0/16}]}}, theirs: {external: true}}
 """,
 }

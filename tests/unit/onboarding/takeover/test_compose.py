@@ -16,7 +16,7 @@ from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
 from ..conftest import put_files
-from .compose_cases import COMPOSE
+from .compose_cases import BESIDE, COMPOSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project, Service
     from ftl.onboarding.takeover.report import TakeoverReport
-
-BESIDE = {
-    "Dockerfile": "FROM scratch\nEXPOSE 7000\n",
-    "a/Dockerfile": "FROM scratch\n",
-    "b/docker/Dockerfile.prod": "FROM scratch AS run\n",
-    "frontend/Dockerfile": "FROM scratch\n",
-    "backend/Dockerfile": "FROM scratch\n",
-    ".env": "POSTGRES_PASSWORD=secret\nPOSTGRES_USER=u\n",
-    "web.env": "W=1\n",
-    "db.env": "POSTGRES_DB=x\nPOSTGRES_PASSWORD=y\n",
-    "conf.ini": "",
-    "cert.pem": "",
-    "folder/x": "",
-}
 
 
 def taken(
@@ -309,7 +295,7 @@ def test_replicas_on_one_volume_stay(tmp_path: Path) -> None:
         ("services:\n  a:\n\timage: x", "a tab cannot indent"),
         ("services: {a: &a {image: x, b: *a}}", r"the alias \*a is inside"),
         ("", "the file is empty"),
-        ("services: {a: {image: x, ports: !reset []}}", "tag !reset is not supported"),
+        ("services: {a: {image: x, ports: !other []}}", "tag !other is not supported"),
         ("services: [", "not valid YAML"),
         ("include: [compose.yaml]\nservices: {a: {image: x}}", "includes itself"),
     ],

@@ -42,7 +42,7 @@ proxy:
 registry: {server: ghcr.io, username: acme, password: [KAMAL_REGISTRY_PASSWORD]}
 env:
   clear: {RAILS_LOG_LEVEL: info, DB_HOST: "<%= ENV['DB_HOST'] %>"}
-  secret: [RAILS_MASTER_KEY]
+  secret: [RAILS_MASTER_KEY, VAULT]
 ssh: {user: deploy, port: 2222, proxy: bastion}
 builder: {arch: amd64, dockerfile: Dockerfile.prod, args: {A: "1"}, cache: {type: gha}, remote: ssh://x}
 volumes: ["storage:/rails/storage"]
@@ -101,7 +101,7 @@ def test_kamal(tmp_path: Path) -> None:
         [None, "www.example.org"],
     )
     assert (job.name, job.command) == ("job", "bin/jobs")
-    assert set(web.env) == {"RAILS_LOG_LEVEL", "DB_HOST", "RAILS_MASTER_KEY"}
+    assert set(web.env) == {"RAILS_LOG_LEVEL", "DB_HOST", "RAILS_MASTER_KEY", "VAULT"}
     assert [dependency.name for dependency in project.dependencies] == ["db", "redis"]
     assert project.dependencies[0].volumes == ("db_data:/var/lib/postgresql/data",)
     assert project.keep_releases == 3
@@ -122,7 +122,7 @@ def test_kamal(tmp_path: Path) -> None:
     ]
     assert (database.command, cache.command) == (None, "redis-server")
     assert found[".kamal/hooks/pre-deploy"] is Verdict.NEEDS_YOU
-    assert found["deploy.staging.yml"] is Verdict.NEEDS_YOU
+    assert found["deploy.staging.yml"] is Verdict.CHANGED
     assert ".kamal/hooks/pre-build.sample" not in found
     assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
 
@@ -215,6 +215,62 @@ def test_fly(tmp_path: Path) -> None:
     assert verdicts(report)["secrets"] is Verdict.NEEDS_YOU
 
 
+def test_ports_of_fly_that_are_not_http(tmp_path: Path) -> None:
+    """A service of Fly without a handler for HTTP is published, and has no route."""
+    text = """
+app = "dns"
+kill_signal = "SIGINT"
+[env]
+DEBUG = true
+[processes]
+server = "bin/dns"
+worker = "bin/worker"
+[[services]]
+internal_port = 5353
+protocol = "udp"
+processes = ["server"]
+[[services.ports]]
+port = 53
+[[services]]
+internal_port = 5432
+[[services.ports]]
+port = 5432
+handlers = ["pg_tls"]
+[[mounts]]
+source = "zones"
+destination = "/zones"
+processes = ["server"]
+[[files]]
+guest_path = "/etc/dns.conf"
+local_path = "dns.conf"
+[[files]]
+guest_path = "/etc/key"
+secret_name = "KEY"
+"""
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": text, "dns.conf": "x"})
+    server, worker = project.services
+    assert (server.forwards, server.routes, server.stop_signal) == (
+        ("53:5353/udp", "5432:5432"),
+        (),
+        "SIGINT",
+    )
+    assert (server.volumes, worker.volumes) == (("zones:/zones",), ())
+    assert (worker.env, [file.path for file in worker.files]) == ({"DEBUG": "true"}, ["/etc/dns.conf"])
+    found = verdicts(report)
+    assert (found["services[0]"], found["services[1]"]) == (Verdict.CHANGED, Verdict.NEEDS_YOU)
+    assert found["files[1]"] is Verdict.NEEDS_YOU
+
+
+def test_a_process_that_app_json_does_not_start_is_left_out(tmp_path: Path) -> None:
+    """`quantity: 0` is no service; a secret that the platform made is to be made here."""
+    app = '{"formation": {"worker": {"quantity": 0}}, "env": {"K": {"generator": "secret"}, "O": {"required": false}}}'
+    project, report = taken(tmp_path, "Procfile", {"Procfile": "web: a\nworker: b\n", "app.json": app})
+    assert [service.name for service in project.services] == ["web"]
+    found = verdicts(report)
+    assert (found["Procfile: worker"], found["env.O"]) == (Verdict.LEFT_OUT, Verdict.CHANGED)
+    assert "openssl rand" in next(row.text for row in report.rows if row.key == "env.K")
+
+
 def test_procfile_and_app_json(tmp_path: Path) -> None:
     """Processes, release command, addons, formation and variables are taken over."""
     app = """{"name": "shop", "env": {"A": "1", "SECRET": {"generator": "secret"}}, "addons": ["heroku-postgresql:mini", "heroku-redis",
@@ -229,7 +285,13 @@ def test_procfile_and_app_json(tmp_path: Path) -> None:
     )
     assert web.hooks.pre is not None
     assert web.hooks.pre.remote == "python migrate.py"
-    assert web.env == {"PORT": "8000", "A": "1", "SECRET": ""}
+    assert web.env == {
+        "PORT": "8000",
+        "A": "1",
+        "SECRET": "",
+        "DATABASE_URL": "postgresql://postgres:@postgres:5432/postgres",
+        "REDIS_URL": "redis://redis:6379/0",
+    }
     assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
     found = verdicts(report)
     assert [found[key] for key in ("addons: papertrail", "cron", "env.SECRET")] == [Verdict.NEEDS_YOU] * 3

@@ -29,6 +29,8 @@ class ConversionContext:
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
         marks: Place of `ports` of each candidate.
+        places: Place of each service.
+        folders: Folder of this machine -> the volume in its place.
     """
 
     draft: Draft
@@ -40,6 +42,9 @@ class ConversionContext:
     configs: Mapping[str, Node]
     candidates: dict[str, Port] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
+    places: Mapping[str, Mark] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, Node] = field(default_factory=dict)
 
 
 class ComposeConversion:

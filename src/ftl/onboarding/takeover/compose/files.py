@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
+from ftl.onboarding.takeover.compose.merging import RESET_TAGS, Merging
 from ftl.onboarding.takeover.nodes import entries, items, text
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.marks import Mark
 
-_REPLACED = frozenset({"command", "entrypoint", "test"})
-_BY_NAME = frozenset(
-    {"environment", "labels", "args", "annotations", "sysctls", "depends_on", "networks", "extra_hosts"}
-)
 _MAX_FILES = 50
 
 
@@ -30,6 +27,7 @@ class ComposeFiles:
 
     Attributes:
         extended: Services that extend another one, with the place that says so.
+        env_files: Places that name files with variables for included files.
     """
 
     def __init__(self, folder: Path, base: Path, resolve: Callable[[str], str]) -> None:
@@ -38,7 +36,9 @@ class ComposeFiles:
         self._resolve = resolve
         self._parsed: dict[Path, MappingNode] = {}
         self._including: list[Path] = []
+        self._merging = Merging()
         self.extended: dict[str, Mark] = {}
+        self.env_files: list[Mark] = []
 
     def load(self, files: Sequence[Path]) -> MappingNode:
         """Read and merge files; later ones win.
@@ -49,11 +49,12 @@ class ComposeFiles:
         merged: MappingNode | None = None
         for file in files:
             root = self._rebased(self._read(file), self._folder)
-            merged = root if merged is None else merge(merged, root)
+            merged = root if merged is None else self._merging.merge(merged, root)
         assert merged is not None
         merged = self._with_includes(merged)
         services = {
-            name: self._extended(name, merged, files[0], ()) for name in entries(merged.get("services"))
+            name: self._merging.without_reset(self._extended(name, merged, files[0], ()))
+            for name in entries(merged.get("services"))
         }
         node = merged.get("services")
         mark = node.mark if node is not None else merged.mark
@@ -71,7 +72,8 @@ class ComposeFiles:
                 source = SourceFile(source.name, read_small_text(file))
             except OSError as error:
                 raise UsageError(f"{source.name} cannot be read", cause=error.strerror) from error
-            root, problems = parse(source)
+            tags = self._merging.tags.setdefault(source.name, {})
+            root, problems = parse(source, tags=RESET_TAGS, tagged=tags)
             if problems:
                 raise ConfigError(problems)
             if not isinstance(root, MappingNode):
@@ -106,13 +108,16 @@ class ComposeFiles:
                     [item.mark.problem(f"include: {text(paths[0])} includes itself", "remove one")]
                 )
             self._including.append(named[0].resolve())
+            if isinstance(item, MappingNode) and (variables := item.get("env_file")) is not None:
+                self.env_files.append(variables.mark)
             folder = text(item.get("project_directory")) if isinstance(item, MappingNode) else ""
             inner = ComposeFiles(
                 self._folder / folder if folder else named[0].parent, self._base, self._resolve
             )
             inner._including = self._including
-            root = merge(inner.load(named), root.replace({"include": None}))
+            root = self._merging.merge(inner.load(named), root.replace({"include": None}))
             self.extended |= inner.extended
+            self.env_files += inner.env_files
         return root
 
     def _extended(self, name: str, root: MappingNode, file: Path, seen: tuple[tuple[Path, str], ...]) -> Node:
@@ -147,7 +152,7 @@ class ComposeFiles:
         base = self._extended(target, source, source_file, (*seen, here))
         self.extended[name] = extends.mark
         own = node.replace({"extends": None})
-        return merge(base, own) if isinstance(base, MappingNode) else own
+        return self._merging.merge(base, own) if isinstance(base, MappingNode) else own
 
 
 def _refuse_missing(file: Path, key: str, mark: Mark) -> None:
@@ -165,54 +170,6 @@ def _entries(root: MappingNode, services: dict[str, Node]) -> dict[str, MappingE
     node = root.get("services")
     keys = node.entries if isinstance(node, MappingNode) else {}
     return {name: MappingEntry(keys[name].key, service) for name, service in services.items()}
-
-
-def merge(base: MappingNode, over: MappingNode) -> MappingNode:
-    """Merge two mappings as Compose does: maps by key, lists appended, single values replaced."""
-    merged = dict(base.entries)
-    for key, entry in over.entries.items():
-        before = merged.get(key)
-        value = entry.value
-        if before is not None and not is_null(value):
-            value = _merged(key, before.value, value)
-        merged[key] = MappingEntry(entry.key, value)
-    return MappingNode(merged, over.mark)
-
-
-def _merged(key: str, base: Node, over: Node) -> Node:
-    if key in _REPLACED:
-        return over
-    if key in _BY_NAME and isinstance(base, SequenceNode) != isinstance(over, SequenceNode):
-        base, over = _as_map(base), _as_map(over)
-    if isinstance(base, MappingNode) and isinstance(over, MappingNode):
-        return merge(base, over)
-    if isinstance(base, SequenceNode) and isinstance(over, SequenceNode):
-        taken = {_identity(key, item) for item in over.items}
-        return SequenceNode(
-            (*(item for item in base.items if _identity(key, item) not in taken), *over.items), over.mark
-        )
-    return over
-
-
-def _as_map(node: Node) -> Node:
-    if not isinstance(node, SequenceNode):
-        return node
-    found: dict[str, MappingEntry] = {}
-    for item in node.items:
-        name, _, value = text(item).partition("=")
-        found[name] = MappingEntry(item.mark, ScalarNode(value, item.mark))
-    return MappingNode(found, node.mark)
-
-
-def _identity(key: str, item: Node) -> object:
-    """The part of a list's item by which a later file replaces it."""
-    if isinstance(item, MappingNode):
-        return text(item.get("target")) or text(item.get("source")) or id(item)
-    value = text(item)
-    if key in ("volumes", "devices"):
-        parts = value.split(":")
-        return parts[1] if len(parts) > 1 else parts[0]
-    return value.partition("=")[0] if key in _BY_NAME else value
 
 
 def rebase(node: Node, prefix: str) -> Node:

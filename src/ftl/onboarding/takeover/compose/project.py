@@ -10,11 +10,14 @@ from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
-from ftl.onboarding.names import project_name
+from ftl.onboarding.names import compose_project_name, service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
-from ftl.onboarding.takeover.compose.public import choose_public
+from ftl.onboarding.takeover.compose.hosts import write_hosts
+from ftl.onboarding.takeover.compose.networks import report_networks
+from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
+from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import Texts, entries, is_valid, items, text
@@ -48,10 +51,8 @@ def is_version_1(root: MappingNode) -> bool:
     )
 
 
-def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[str, str]) -> Draft:
-    """Convert Compose files, later ones over earlier.
-
-    `name` is the project's where the files have none. By the variables, ports and the like are found now.
+def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -> Draft:
+    """Convert Compose files, later ones over earlier; variables have the values of now.
 
     Raises:
         ConfigError: A file cannot be parsed, is no Compose file, or extends itself.
@@ -65,15 +66,16 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
     if not services:
         problem = root.mark.problem("there are no services in this file", "a Compose file has `services:`")
         raise ConfigError([problem])
-    draft = Draft(
-        " and ".join(str(file) for file in files), project_name(texts.resolve(text(root.get("name"))) or name)
-    )
+    name = texts.resolve(text(root.get("name")))
+    given = variables.get("COMPOSE_PROJECT_NAME") or name or files[0].resolve().parent.name
+    draft = Draft(" and ".join(str(file) for file in files), compose_project_name(given))
     _top(draft, root)
+    _beside(draft, files, reader)
     for key, node in entries(root.get("services")).items():
         if key not in services:
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
-    names = {key: _unique(project_name(key), index, services) for index, key in enumerate(services)}
+    names = {key: _unique(service_name(key), index, services) for index, key in enumerate(services)}
     context = ConversionContext(
         draft,
         texts,
@@ -82,26 +84,30 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
         {key: kind.name for key, kind in kinds.items()},
         entries(root.get("secrets")),
         entries(root.get("configs")),
+        volumes=entries(root.get("volumes")),
+        places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
+    draft.domain = main_host(context, services)
     for key, node in services.items():
         kind = kinds[key]
         if kind.name in ("service", "dependency"):
             convert(context, key, node)
-        else:
-            draft.report.add(f"services.{key}", Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU,
-                             kind.reason, _key_mark(root, key))  # fmt: skip
+        elif kind.name != "one-off":
+            verdict = Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU
+            draft.report.add(f"services.{key}", verdict, kind.reason, _key_mark(root, key))
+    for key, kind in kinds.items():
+        if kind.name == "one-off":
+            convert_one_off(context, key, services)
+    write_hosts(context, services)
+    report_networks(context, root, services)
     choose_public(context)
     _secrets(draft, root)
     _named_volumes(draft, root, texts)
     for key, mark in reader.extended.items():
         if key in services:
             draft.report.add(f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", mark)
-    for variable in texts.unset:
-        draft.report.add(
-            f"${{{variable}}}",
-            Verdict.NEEDS_YOU,
-            "it is not set, and so empty, as in Compose: set it in .env",
-        )
+    for variable, todo in texts.unset.items():
+        draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo)
     if not draft.services:
         problem = root.mark.problem(
             "none of its services is an app: there are only databases and helpers",
@@ -112,7 +118,7 @@ def take_over(files: Sequence[Path], base: Path, name: str, variables: Mapping[s
 
 
 def _unique(name: str, index: int, services: Mapping[str, Node]) -> str:
-    others = [project_name(key) for key in list(services)[:index]]
+    others = [service_name(key) for key in list(services)[:index]]
     return f"{name}-{index}" if name in others else name
 
 
@@ -159,8 +165,8 @@ def _kind(
             return _Kind("lost", f"`{image}` is not an image reference: a variable in it is not set")
     if scale_of(node) == 0:
         return _Kind("none", "it has 0 replicas")
-    if _is_one_off(key, services):
-        return _Kind("one-off", _one_off_reason(key, services))
+    if users(key, services):
+        return _Kind("one-off")
     if node.get("build") is None and images.kind(image) in IMAGE_PORTS:
         return _Kind("dependency")
     return _Kind("service")
@@ -172,22 +178,20 @@ def scale_of(node: MappingNode) -> int | None:
     return int(written) if written.isdecimal() else None
 
 
-def _is_one_off(key: str, services: Mapping[str, MappingNode]) -> bool:
-    return any(
-        text(entries(wanted).get("condition")) == "service_completed_successfully"
-        for node in services.values()
-        for name, wanted in entries(node.get("depends_on")).items()
-        if name == key
-    )
-
-
-def _one_off_reason(key: str, services: Mapping[str, MappingNode]) -> str:
-    users = [
-        name for name, node in services.items()
-        if text(entries(entries(node.get("depends_on")).get(key)).get("condition")) == "service_completed_successfully"
-    ]  # fmt: skip
-    todo = "write its command as `hooks: {pre: ...}` there, if the image is the same"
-    return f"it runs once before {', '.join(users)}: {todo}"
+def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
+    """Report files that `docker compose` reads without being told, and those with variables of included files."""
+    first = files[0]
+    if len(files) == 1 and first.stem in ("compose", "docker-compose"):
+        for other in (
+            first.with_stem(f"{first.stem}.override").with_suffix(end) for end in (".yaml", ".yml")
+        ):
+            if other.is_file():
+                both = f"`--from {first.name} --from {other.name}`"
+                reason = f"`docker compose` merges it, most often for development: {both} takes it over, too"
+                draft.report.add(other.name, Verdict.LEFT_OUT, reason)
+    for mark in reader.env_files:
+        todo = "copy its variables to .env: they were for the included file"
+        draft.report.add("include.env_file", Verdict.NEEDS_YOU, todo, mark)
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:
@@ -215,7 +219,9 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: Texts) -> None:
             continue
         named = texts.resolve(text(options.get("name")))
         external = text(options.get("external")) == "true"
-        others = [option for option in options if option not in ("name", "external", "labels")]
+        is_local = text(options.get("driver")) in ("", "local") and not entries(options.get("driver_opts"))
+        usual = ("name", "external", "labels", *(("driver", "driver_opts") if is_local else ()))
+        others = [option for option in options if option not in usual]
         if named or external:
             todo = f"FTL's volume is {draft.name}_{key}: copy the data of {named or key} into it"
             draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)

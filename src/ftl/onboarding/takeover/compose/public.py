@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.values import addresses
+from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.ports import HTTP
+from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
+from ftl.onboarding.takeover.nodes import entries, is_valid, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config.yaml.tree import MappingNode
     from ftl.onboarding.takeover.compose.conversion import ConversionContext
 
 _NAMES = ("web", "app", "frontend", "nginx", "proxy", "site", "server", "www", "client", "ui")
+
+
+def main_host(context: ConversionContext, services: Mapping[str, MappingNode]) -> str | None:
+    """The project's domain: the shortest host in labels, a tool's only if there is no other."""
+    hosts: list[tuple[bool, int, int, int, str]] = []
+    for key, node in services.items():
+        if context.kinds[key] != "service":
+            continue
+        image = images.kind(context.texts.resolve(text(node.get("image"))))
+        rank = _NAMES.index(key) if key in _NAMES else len(_NAMES)
+        labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
+        labelled = labelled_routes(labels, pairs(node.get("environment")), context.texts.resolve)
+        hosts += [
+            (image in images.TOOLS, host.count("."), rank, len(hosts), host)
+            for host, _ in labelled.routes
+            if is_valid(addresses.route_host, host)
+        ]
+    return min(hosts, default=(False, 0, 0, 0, None))[-1]
 
 
 def choose_public(context: ConversionContext) -> None:

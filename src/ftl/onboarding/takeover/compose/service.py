@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ftl.config.yaml.tree import MappingNode, Node
     from ftl.onboarding.takeover.compose.conversion import ConversionContext
 
-_LATE = ("healthcheck", "deploy", "platform", "configs", "secrets")
-"""Keys that depend on others: the port, the forwards, the build, the mounts."""
+_LATE = ("entrypoint", "healthcheck", "deploy", "platform", "configs", "secrets")
+"""Keys that depend on others: the command, the port, the forwards, the build, the mounts."""
 
 _ONE_OR_MORE = ("tmpfs", "extra_hosts", "cap_add", "cap_drop")
 

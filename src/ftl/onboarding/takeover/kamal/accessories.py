@@ -1,14 +1,16 @@
-"""Kamal's accessories: databases and other containers, as dependencies."""
+"""Kamal's accessories as dependencies; those that the proxy serves as services."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from ftl.config.yaml.tree import MappingNode
 from ftl.databases import IMAGE_PORTS
-from ftl.onboarding.names import project_name
+from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import is_text
+from ftl.onboarding.takeover.kamal.proxy import convert_proxy
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -16,54 +18,74 @@ if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 
+_LEFT_OUT = {
+    "service": "its name here is its host name",
+    "network": "each project has one private network",
+    "registry": "the server pulls it with credentials of `docker login`, or of `registries`",
+    **dict.fromkeys(("host", "hosts", "role", "roles", "tag", "tags"), "it runs on the project's server"),
+}
+
 
 def accessories(kamal: KamalConversion) -> None:
     """Convert all accessories."""
     for key, node in entries(kamal.root.get("accessories")).items():
-        name = project_name(key)
-        options = entries(node)
-        image = kamal.text(options.get("image"))
-        keys: dict[str, object] = {"image": image}
-        if env := kamal.env(options.get("env"), f"accessories.{key}.env"):
-            keys["env"] = env
+        _accessory(kamal, key, node)
+
+
+def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
+    name, options = service_name(key), entries(node)
+    image = kamal.text(options.get("image"))
+    proxy = options.get("proxy")
+    keys: dict[str, object] = {"image": image}
+    if env := kamal.env(options.get("env"), f"accessories.{key}.env"):
+        keys["env"] = env
+    if volumes := _volumes(kamal, key, options):
+        keys["volumes"] = volumes
+    if isinstance(proxy, MappingNode):
+        kamal.draft.services[name] = keys
+        convert_proxy(kamal, keys, entries(proxy), f"accessories.{key}.proxy")
+        kamal.add(f"accessories.{key}.proxy", Verdict.CHANGED, "port, routes and health_check", proxy)
+    else:
+        kamal.draft.dependencies[name] = keys
         port = re.search(r"(\d+)$", kamal.texts.resolve(text(options.get("port"))))
         known = int(port[1]) if port else IMAGE_PORTS.get(images.kind(image))
-        keys["ports"] = [known] if known else []
-        volumes = [kamal.text(item) for item in items(options.get("volumes"))]
-        for item in items(options.get("directories")):
-            source, _, target = kamal.text(item).partition(":")
-            volumes.append(
-                f"{source}:{target}"
-                if source.startswith("/")
-                else f"{name}_{re.sub(r'[^a-z0-9]+', '_', source)}:{target}"
-            )
-            if not source.startswith("/"):
-                path = f"~/{kamal.draft.name}-{key}/{source}"
-                todo = f"Kamal keeps it in {path} on the server: copy it into the volume, or mount that path"
-                kamal.add(f"accessories.{key}.directories", Verdict.NEEDS_YOU, todo, item)
-                kamal.draft.note(name, f"directories: {todo}")
-        if volumes:
-            keys["volumes"] = volumes
-        for option, value in options.items():
-            if option == "cmd":
-                keys["command"] = kamal.text(value)
-                kamal.add(f"accessories.{key}.cmd", Verdict.CHANGED, "command", value)
-            elif option == "files":
-                _files(kamal, keys, name, f"accessories.{key}.files", value)
-            elif option in ("options", "labels"):
+        keys |= {"ports": [known]} if known else {}
+    for option, value in options.items():
+        place = f"accessories.{key}.{option}"
+        match option:
+            case "image" | "env" | "volumes" | "directories" | "proxy" | "port":
+                continue
+            case "cmd":
+                keys["command"] = kamal.command(value)
+                kamal.add(place, Verdict.CHANGED, "command", value)
+            case "files":
+                _files(kamal, keys, name, place, value)
+            case "options" | "labels":
                 kamal.option(keys, f"accessories.{key}", option, value)
-            elif option in ("host", "hosts", "role", "roles", "tag", "tags"):
-                kamal.add(
-                    f"accessories.{key}.{option}",
-                    Verdict.LEFT_OUT,
-                    "it runs on the project's server",
-                    value,
-                )
-        if not keys["ports"]:
-            del keys["ports"]
-        kamal.draft.dependencies[name] = keys
-        todo = f"Kamal names its container {kamal.draft.name}-{key}: the app must reach it as {name}"
-        kamal.add(f"accessories.{key}", Verdict.CHANGED, f"the dependency {name}. {todo}", node)
+            case _ if option in _LEFT_OUT:
+                kamal.add(place, Verdict.LEFT_OUT, _LEFT_OUT[option], value)
+            case _:
+                kamal.add(place, Verdict.NEEDS_YOU, "FTL has no such key", value)
+
+
+def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list[str]:
+    """Volumes, and in place of the folders that Kamal makes beside the user's home, volumes."""
+    name = service_name(key)
+    volumes = [kamal.text(item) for item in items(options.get("volumes"))]
+    for item in items(options.get("directories")):
+        long = entries(item)
+        source, _, target = kamal.text(item).partition(":")
+        source, target = kamal.text(long.get("local")) or source, kamal.text(long.get("remote")) or target
+        target = target.partition(":")[0]
+        if source.startswith("/"):
+            volumes.append(f"{source}:{target}")
+            continue
+        volumes.append(f"{name}_{re.sub(r'[^a-z0-9]+', '_', source).strip('_')}:{target}")
+        path = f"~/{kamal.draft.name}-{key}/{source}"
+        todo = f"Kamal keeps it in {path} on the server: copy it into the volume, or mount that path"
+        kamal.add(f"accessories.{key}.directories", Verdict.NEEDS_YOU, todo, item)
+        kamal.draft.note(name, f"directories: {todo}")
+    return volumes
 
 
 def _files(kamal: KamalConversion, keys: dict[str, object], name: str, path: str, node: Node) -> None:
@@ -75,11 +97,16 @@ def _files(kamal: KamalConversion, keys: dict[str, object], name: str, path: str
         local = kamal.text(long.get("local")) or local
         remote = (kamal.text(long.get("remote")) or remote).partition(":")[0]
         if local.endswith(".erb") or not remote or not is_text(kamal.base / local):
-            todo = f"write {local or 'it'} as one of the `files` of the dependency, without ERB"
+            todo = f"write {local or 'it'} as one of the `files` of {name}, without ERB"
             kamal.add(path, Verdict.NEEDS_YOU, todo, item)
             kamal.draft.note(name, f"files: {todo}")
-        else:
-            files.append({"path": remote, "source": local})
-            kamal.add(path, Verdict.CHANGED, "files", item)
+            continue
+        mode, owner = text(long.get("mode")), text(long.get("owner"))
+        how = {"mode": mode} if re.fullmatch(r"0?[0-7]{3}", mode) else {}
+        how |= {"owner": owner} if re.fullmatch(r"\d+:\d+", owner) else {}
+        files.append({"path": remote, "source": local, **how})
+        named = owner and "owner" not in how
+        todo = f"files: write the numbers of {owner} as `owner`"
+        kamal.add(path, Verdict.NEEDS_YOU if named else Verdict.CHANGED, todo if named else "files", item)
     if files:
         keys["files"] = files

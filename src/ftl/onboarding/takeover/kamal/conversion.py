@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.tree import MappingNode
+from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.onboarding.takeover.nodes import Texts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -21,6 +21,19 @@ _SAME_OPTIONS = {
     "workdir": "working_dir",
     "shm-size": "shm_size",
     "stop-signal": "stop_signal",
+    "stop-timeout": "stop_timeout",
+    "restart": "restart",
+    "init": "init",
+    "read-only": "read_only",
+}
+
+
+_LISTS = {
+    "add-host": "extra_hosts",
+    "cap-add": "cap_add",
+    "cap-drop": "cap_drop",
+    "device": "devices",
+    "tmpfs": "tmpfs",
 }
 
 
@@ -40,6 +53,12 @@ class KamalConversion:
     def text(self, node: Node | None) -> str:
         """A single value for ftl.yaml."""
         return self.texts.convert(text(node))
+
+    def command(self, node: Node) -> str | tuple[str, ...]:
+        """A command: a text, or a list of words."""
+        if isinstance(node, SequenceNode):
+            return tuple(self.text(item) for item in node.items)
+        return self.text(node)
 
     def plain(self, node: Node) -> dict[str, object]:
         """A mapping for ftl.yaml."""
@@ -71,9 +90,9 @@ class KamalConversion:
             case "labels" | "logging":
                 keys[name] = self.plain(node)
                 self.add(f"{path}.{name}", Verdict.TAKEN, node=node)
-            case "stop_timeout":
-                keys[name] = self.text(node)
-                self.add(f"{path}.{name}", Verdict.TAKEN, node=node)
+            case "stop_timeout" | "stop_wait_time":
+                keys["stop_timeout"] = self.text(node)
+                self.add(f"{path}.{name}", Verdict.CHANGED, "stop_timeout", node)
             case "options":
                 self.docker_options(keys, f"{path}.{name}", node)
             case _:
@@ -92,6 +111,9 @@ class KamalConversion:
             elif name in _SAME_OPTIONS:
                 keys[_SAME_OPTIONS[name]] = self.text(value)
                 self.add(f"{path}.{name}", Verdict.CHANGED, _SAME_OPTIONS[name], value)
+            elif name in _LISTS:
+                keys[_LISTS[name]] = [self.text(item) for item in items(value)]
+                self.add(f"{path}.{name}", Verdict.CHANGED, _LISTS[name], value)
             else:
                 todo = "write the key of the service for `docker run --{name}`, where FTL has one"
                 self.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo.format(name=name), value)

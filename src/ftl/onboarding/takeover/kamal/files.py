@@ -1,32 +1,46 @@
-"""Kamal's files: config/deploy.yml, of whose ERB only variables are understood, and others."""
+"""Files of Kamal: its configuration, of whose ERB only variables are understood; secrets, hooks."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
-from ftl.config.yaml.tree import MappingNode
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover.draft import text_of
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from ftl.onboarding.takeover.draft import Draft
 
-
 _ERB = re.compile(r"<%=?-?\s*(.*?)\s*-?%>", re.DOTALL)
+_OF_DOTENV = re.compile(r"(?:require\s+[\"']dotenv[\"']\s*;?\s*)?(?:Dotenv\.load\b[^;]*)?")
+"""Code that reads .env, which FTL does, too."""
+
+_MARK = "ftl-erb-variable-"
+
 _ERB_VARIABLE = re.compile(
     r"ENV(?:\.fetch\(|\[)\s*[\"']([A-Za-z_][A-Za-z0-9_]*)[\"']\s*(?:,\s*[\"']([^\"']*)[\"']\s*)?[)\]]"
+    r"(?:\s*(?:\|\|\s*|\{\s*)[\"']([^\"']*)[\"']\s*\}?)?"
 )
 
+_SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
+"""A command that needs no shell, and none of Kamal's own."""
 
-def parse_configuration(file: Path) -> MappingNode:
-    """Read Kamal's configuration.
+_FILES = (".kamal/secrets-common", ".kamal/secrets")
+"""Files with the secrets of all destinations; the later one wins."""
+
+
+def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
+    """Read Kamal's configuration; the file of a destination is not whole, and may be empty.
 
     Raises:
         ConfigError: It cannot be parsed, or has ERB that is more than a variable.
@@ -38,58 +52,106 @@ def parse_configuration(file: Path) -> MappingNode:
     except OSError as error:
         raise UsageError(f"{name} cannot be read", cause=error.strerror) from error
     source = SourceFile(name, written)
+    found: list[str] = []
 
     def variable(match: re.Match[str]) -> str:
-        known = _ERB_VARIABLE.fullmatch(match[1])
+        if match[0].startswith("<%#") or (not match[0].startswith("<%=") and _OF_DOTENV.fullmatch(match[1])):
+            return ""
+        known = _ERB_VARIABLE.fullmatch(match[1]) if match[0].startswith("<%=") else None
         if known is None:
             line = written.count("\n", 0, match.start()) + 1
             hint = 'write the value, or a variable: only <%= ENV["NAME"] %> is taken over'
             raise ConfigError([Mark(source, line, 1).problem("this ERB is not evaluated", hint)])
-        return f"${{{known[1]}:-{known[2]}}}" if known[2] else f"${{{known[1]}}}"
+        default = known[2] or known[3]
+        found.append(f"${{{known[1]}:-{default}}}" if default else f"${{{known[1]}}}")
+        # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
+        return f"{_MARK}{len(found) - 1}."
 
     converted = SourceFile(name, _ERB.sub(variable, written))
-    root, problems = parse(converted)
+    root, problems = parse(converted, may_be_empty=not is_whole)
     if problems:
         raise ConfigError(problems)
-    if not isinstance(root, MappingNode) or root.get("service") is None:
+    if not isinstance(root, MappingNode) or (is_whole and root.get("service") is None):
         raise ConfigError([root.mark.problem("this is no configuration of Kamal", "it must have `service:`")])
-    return root
+    filled = _filled(root, found)
+    assert isinstance(filled, MappingNode)
+    return filled
 
 
-_SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
-"""A command that needs no shell, and none of Kamal's own."""
+def _filled(node: Node, found: list[str]) -> Node:
+    """The tree with the variables in place of their marks."""
+    match node:
+        case ScalarNode():
+            return replace(
+                node, text=re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], node.text)
+            )
+        case SequenceNode():
+            return replace(node, items=tuple(_filled(item, found) for item in node.items))
+    entries = {key: replace(entry, value=_filled(entry.value, found)) for key, entry in node.entries.items()}
+    return replace(node, entries=entries)
 
 
-def take_over_other_files(draft: Draft, file: Path) -> None:
-    """Files of Kamal beside the configuration: secrets, hooks, destinations."""
-    top = file.resolve().parent.parent if file.resolve().parent.name == "config" else file.resolve().parent
-    folder = AppFolder(top)
-    secrets: dict[str, object] = {}
-    for line in folder.read(".kamal/secrets").splitlines():
-        if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
-            name, value = match[1], match[2].strip()
-            row = f".kamal/secrets: {name}"
-            command = _SIMPLE_COMMAND.fullmatch(value)
-            if command is not None:
-                file_name = re.fullmatch(r"cat (\S+)", command[1])
-                secrets[name] = {"file": file_name[1]} if file_name else {"command": command[1]}
-                draft.report.add(row, Verdict.CHANGED, f"secrets.{name}")
-            elif "$(" in value:
-                how = f"set it before a deploy: `export {name}={value}`, or write a command in `secrets`"
-                draft.report.add(row, Verdict.NEEDS_YOU, how)
-            else:
-                draft.report.add(row, Verdict.CHANGED, "`${NAME}` takes it from the environment or .env")
-    if secrets:
-        draft.top["secrets"] = secrets
-    hooks = top / ".kamal" / "hooks"
-    if hooks.is_dir():
-        for path in sorted(hooks.iterdir()):
-            if not path.name.endswith(".sample"):
-                what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
-                draft.report.add(f".kamal/hooks/{path.name}", Verdict.NEEDS_YOU, what)
-    for path in sorted(file.parent.glob("deploy.*.yml")):
-        name = path.name.removeprefix("deploy.").removesuffix(".yml")
-        todo = f"write what differs into ftl.{name}.yaml, and use it with `ftl -e {name}`"
-        draft.report.add(path.name, Verdict.NEEDS_YOU, todo)
+def declared_secrets(file: Path) -> dict[str, object]:
+    """Secrets by files and simple commands, as `secrets` of ftl.yaml has them."""
+    found: dict[str, object] = {}
+    for _, name, value in _lines(file):
+        if command := _SIMPLE_COMMAND.fullmatch(value):
+            read = re.fullmatch(r"cat (\S+)", command[1])
+            found[name] = {"file": read[1]} if read else {"command": command[1]}
+    return found
+
+
+def values_in_env(file: Path) -> dict[str, str]:
+    """Names and values in an env file; none if there is no such file."""
+    written = AppFolder(file.parent).read(file.name)
+    return dict(re.findall(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))
+
+
+def take_over_other_files(draft: Draft, file: Path, variables: Mapping[str, str]) -> None:
+    """Report secrets and hooks."""
+    declared, used = declared_secrets(file), text_of(draft)
+    for place, name, value in _lines(file):
+        row = f"{place}: {name}"
+        passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
+        if f"${{{name}" not in used and name not in declared:
+            draft.report.add(row, Verdict.LEFT_OUT, "nothing in ftl.yaml uses it")
+        elif name in declared:
+            draft.report.add(row, Verdict.CHANGED, f"secrets.{name}")
+        elif "$(" in value:
+            how = f"set it before a deploy: `export {name}={value}`, or write a command in `secrets`"
+            draft.report.add(row, Verdict.NEEDS_YOU, how)
+        elif name in variables:
+            draft.report.add(row, Verdict.CHANGED, "`${NAME}` takes it from the environment or .env")
+        elif passed_on and passed_on[1] == name:
+            what = "`${NAME}` takes it from the environment or .env, as here; it is not set now"
+            draft.report.add(row, Verdict.CHANGED, what)
+        else:
+            draft.report.add(
+                row, Verdict.NEEDS_YOU, f"copy the line to .env, from where `${{{name}}}` takes it"
+            )
+    folder = _top(file)
+    for path in sorted((folder / ".kamal").glob("secrets.*")):
+        todo = f"write its lines into .env.{path.suffix[1:]}, or its commands as `secrets`"
+        draft.report.add(f".kamal/{path.name}", Verdict.NEEDS_YOU, todo)
+    hooks = folder / ".kamal" / "hooks"
+    for path in sorted(hooks.iterdir()) if hooks.is_dir() else ():
+        if not path.name.endswith(".sample"):
+            what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
+            draft.report.add(f".kamal/hooks/{path.name}", Verdict.NEEDS_YOU, what)
     todo = "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy"
     draft.report.add("the server", Verdict.NEEDS_YOU, todo)
+
+
+def _lines(file: Path) -> Iterator[tuple[str, str, str]]:
+    """File, name and value of each secret."""
+    folder = AppFolder(_top(file))
+    for name in _FILES:
+        for line in folder.read(name).splitlines():
+            if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+                yield name, match[1], match[2].strip()
+
+
+def _top(file: Path) -> Path:
+    """The folder of the app."""
+    folder = file.resolve().parent
+    return folder.parent if folder.name == "config" else folder

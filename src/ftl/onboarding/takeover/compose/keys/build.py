@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The image of a service that is not built."""
-    if conversion.node.get("build") is None:
+    if conversion.node.get("build") is None or _is_elsewhere(conversion, conversion.node.get("build")):
         conversion.keys["image"] = conversion.text(node)
         conversion.add(key, Verdict.TAKEN)
     else:
@@ -34,11 +34,21 @@ def build(conversion: ComposeConversion, key: str, node: Node) -> None:
         folder = _folder(conversion.resolve(text(node)))
         conversion.keys["build"] = folder
         conversion.add(key, Verdict.TAKEN)
-    if "://" in folder or folder.startswith("git@"):
-        conversion.add(key, Verdict.NEEDS_YOU, f"clone {folder} and write its folder as `context`")
+    if _is_elsewhere(conversion, node):
+        todo = f"clone {folder} and write its folder as `context`"
         conversion.keys["build"] = "."
+        if pulled := conversion.text(conversion.node.get("image")):
+            del conversion.keys["build"]
+            todo = f"{pulled} is pulled in its place; to build it, {todo}"
+        conversion.add(key, Verdict.NEEDS_YOU, todo)
     elif not (conversion.context.base / folder).is_dir():
         conversion.add(key, Verdict.NEEDS_YOU, f"there is no folder {folder}")
+
+
+def _is_elsewhere(conversion: ComposeConversion, node: Node | None) -> bool:
+    """Whether the files of a build are those of a repository elsewhere."""
+    context = conversion.resolve(text(node) or text(entries(node).get("context")))
+    return "://" in context or context.startswith("git@")
 
 
 def _folder(path: str) -> str:

@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.tree import SequenceNode
+from ftl.config.yaml.tree import ScalarNode, SequenceNode
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
@@ -23,9 +23,29 @@ def command(conversion: ComposeConversion, key: str, node: Node) -> None:
     if isinstance(node, SequenceNode):
         if node.items:
             conversion.keys[key] = tuple(conversion.text(item) for item in node.items)
+        elif key == "entrypoint":
+            _no_entrypoint(conversion)
+            return
     elif written := conversion.text(node).strip():
         conversion.keys[key] = " ".join(written.split("\n")) if _has_no_quotes(written) else written
     conversion.add(key, Verdict.TAKEN)
+
+
+def _no_entrypoint(conversion: ComposeConversion) -> None:
+    """An empty entrypoint: in Compose the image's is not used, and the command is the program."""
+    node = conversion.node.get("command")
+    words = [conversion.text(item) for item in items(node)]
+    if isinstance(node, ScalarNode):
+        words = shlex.split(conversion.text(node)) if _has_no_quotes(conversion.text(node)) else []
+    if words:
+        conversion.keys["entrypoint"] = (words[0],)
+        conversion.add("entrypoint", Verdict.CHANGED, "entrypoint: the first word of the command")
+        conversion.keys.pop("command", None)
+        if len(words) > 1:
+            conversion.keys["command"] = tuple(words[1:])
+    else:
+        todo = "the image's entrypoint is not used in Compose: write the program to run as `entrypoint`"
+        conversion.add("entrypoint", Verdict.NEEDS_YOU, todo)
 
 
 def _has_no_quotes(written: str) -> bool:
@@ -62,7 +82,9 @@ def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
             kept.append(path)
     if kept:
         conversion.keys["env_file"] = kept[0] if len(kept) == 1 else kept
-        conversion.add(key, Verdict.TAKEN)
+        raw = any(text(entries(item).get("format")) == "raw" for item in items(node))
+        quotes = "by Compose's rules, not raw: put values with `#`, quotes or `${` into single quotes"
+        conversion.add(key, Verdict.NEEDS_YOU if raw else Verdict.TAKEN, quotes if raw else "")
 
 
 def _inline(conversion: ComposeConversion, key: str, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.read.compose_keys import DEPLOY_HINTS
+from ftl.config.read.compose_keys import DEPLOY_HINTS, SERVICE
 from ftl.onboarding.takeover.compose.keys.labels import labels
 from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.report import Verdict
@@ -47,9 +47,11 @@ def scale(conversion: ComposeConversion, key: str, node: Node) -> None:
 
 
 def _resources(conversion: ComposeConversion, node: Node) -> None:
-    for group in entries(node):
+    for group, value in entries(node).items():
         if group != "limits":
-            conversion.add(f"deploy.resources.{group}", Verdict.LEFT_OUT, "FTL has limits only", node)
+            conversion.add(f"deploy.resources.{group}", Verdict.LEFT_OUT, "FTL has limits only", value)
+        if devices := entries(value).get("devices"):
+            conversion.add_hint(f"deploy.resources.{group}.devices", SERVICE["gpus"].hint, devices)
     limits = entries(entries(node).get("limits"))
     names = [name for name in _LIMITS.values() if name in limits]
     if names:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
 """Ports by which the public service is found, most likely first."""
 
-_NOT_HTTP = frozenset({21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 8883, 51820}) | NOT_HTTP_PORTS
+_NOT_HTTP = NOT_HTTP_PORTS | {
+    21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 1025, 2222, 2525, 6432, 6543, 8883, 51820
+}  # fmt: skip
+"""Files, shells, mail (1025 and 2525 in tests), names, poolers of connections, queues, tunnels."""
 
 
 def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -37,6 +40,9 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     if main is not None:
         conversion.keys["port"] = main.target
     forwards = _forwards(conversion, key, parsed, main)
+    if main is not None and main.target != 443 and any(port.published == 443 for port in parsed):
+        todo = f"FTL's proxy has the certificate: port {main.target} gets plain requests, and must not redirect them"
+        conversion.add(f"{key}: 443", Verdict.NEEDS_YOU, todo, node)
     if forwards:
         conversion.keys["forwards"] = forwards
     if main is None or main.published is None:
@@ -124,12 +130,11 @@ def find_port(conversion: ComposeConversion) -> None:
 
 
 def _routes(conversion: ComposeConversion) -> None:
-    """Routes by labels; the first host of the file is the project's domain."""
+    """Routes by labels; those of the project's domain need no host."""
     valid = [
         (host, path) for host, path in conversion.labelled.routes if is_valid(addresses.route_host, host)
     ]
     draft = conversion.draft
-    draft.domain = draft.domain or next((host for host, _ in valid), None)
     conversion.keys["routes"] = [
         {"path": path} | ({} if host == draft.domain else {"host": host}) for host, path in valid
     ] or [{"path": "/"}]

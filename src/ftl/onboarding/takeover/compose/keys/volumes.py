@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
+from ftl.onboarding.takeover.compose.keys import folders
 from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
@@ -73,6 +74,7 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Mounts; of several at one path the last one counts."""
     by_target: dict[str, str] = {}
     bound: dict[str, tuple[ComposeMount, Node]] = {}
+    settings: dict[str, tuple[ComposeMount, Node, list[str]]] = {}
     for index, item in enumerate(items(node)):
         mount = parse_mount(item, conversion.resolve)
         verdict, what = _verdict(conversion, mount)
@@ -80,9 +82,16 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
         if _is_text_file(conversion, mount):
             bound[place] = (mount, item)
             continue
+        if mount.kind == "bind" and (texts := folders.texts_of(conversion, mount.source, mount.target)):
+            settings[place] = (mount, item, texts)
+            continue
         conversion.add(place, verdict, what, item)
         if verdict is Verdict.TAKEN:
             by_target[mount.target.rstrip("/")] = mount.item
+        elif what == "volumes":
+            by_target[mount.target.rstrip("/")] = folders.as_volume(
+                conversion, place, mount.source, mount.target, item
+            )
         elif verdict is Verdict.CHANGED:
             tmpfs = conversion.keys.get("tmpfs")
             conversion.keys["tmpfs"] = [
@@ -96,6 +105,8 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
         mode = {"mode": "0755"} if path.stat().st_mode & stat.S_IXUSR else {}
         how = {"source": mount.source.removeprefix("./"), **mode}
         add_file(conversion, place, mount.target, how, item)
+    for place, (mount, item, texts) in settings.items():
+        folders.add_texts(conversion, place, mount.source, mount.target, texts, item)
 
 
 def _is_text_file(conversion: ComposeConversion, mount: ComposeMount) -> bool:
@@ -131,10 +142,17 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
 def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
     """A file or folder of the project, which is not on the server."""
     path = conversion.context.base / mount.source
-    if conversion.node.get("build") is not None and path.is_dir():
+    if folders.is_source(conversion, mount.source):
         return Verdict.LEFT_OUT, f"for development: the image has the files of {mount.source}"
+    if path.resolve() == conversion.context.base.resolve():
+        todo = "build it into an image (`build: .`; `ftl init` without --from writes a Dockerfile)"
+        return Verdict.NEEDS_YOU, f"the container runs the files of this folder: {todo}"
+    if not path.exists() and path.suffix and not path.name.startswith(".") and not mount.target.endswith("/"):
+        return (
+            Verdict.NEEDS_YOU,
+            f"there is no file {mount.source}: write it, and `files: {{{mount.target}: ...}}`",
+        )
     if path.is_file() or mount.read_only:
         copied = f"build {mount.source} into an image (`COPY {mount.source} {mount.target}`)"
         return Verdict.NEEDS_YOU, f"{copied}, or copy it to the server and mount it from there"
-    todo = f"use a volume (`NAME:{mount.target}`), and copy the data"
-    return Verdict.NEEDS_YOU, f"{mount.source} is a folder of this machine: {todo}"
+    return Verdict.CHANGED, "volumes"

@@ -1,0 +1,100 @@
+"""Folders of this machine that a Compose service mounts: source, settings or data."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
+from ftl.onboarding.takeover.nodes import entries, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+
+_OF_SETTINGS = re.compile(r"^/etc/|/docker-entrypoint-initdb\.d\b|conf|provision|setting", re.IGNORECASE)
+"""Paths in a container below which there are settings."""
+
+_OF_DATA = re.compile(
+    r"(^|[/._-])(data|uploads?|media|storage|logs?|backups?|cache|volumes?)([/._-]|$)", re.IGNORECASE
+)
+"""Folders that are data although the app is built from the folder above."""
+
+_MOST_FILES = 20
+"""Files of a folder that are written one by one."""
+
+
+def is_source(conversion: ComposeConversion, source: str) -> bool:
+    """Whether a mounted folder is what the service is built from, and so in its image."""
+    build = conversion.node.get("build")
+    if build is None:
+        return False
+    base = conversion.context.base
+    context = conversion.resolve(text(build) or text(entries(build).get("context"))) or "."
+    if "://" in context:
+        return True
+    folder, mounted = (base / context).resolve(), (base / source).resolve()
+    if folder.is_relative_to(mounted):
+        return True
+    return mounted.is_relative_to(folder) and mounted.is_dir() and not _OF_DATA.search(source)
+
+
+def texts_of(conversion: ComposeConversion, source: str, target: str) -> list[str]:
+    """Paths of the files in a folder of settings, all of them texts; none for other folders."""
+    folder = conversion.context.base / source
+    if not source.startswith(".") or not _OF_SETTINGS.search(target) or is_source(conversion, source):
+        return []
+    found = _files(folder)
+    return found if len(found) <= _MOST_FILES and all(is_text(folder / name) for name in found) else []
+
+
+def _files(folder: Path) -> list[str]:
+    """Paths of the files in a folder, a few more than `_MOST_FILES` at most."""
+    found: list[str] = []
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        found += [os.path.relpath(os.path.join(where, name), folder) for name in sorted(names)]  # noqa: PTH118
+        if len(found) > _MOST_FILES:
+            break
+    return found
+
+
+def add_texts(
+    conversion: ComposeConversion, place: str, source: str, target: str, names: list[str], item: Node
+) -> None:
+    """Write the files of a folder of settings as `files`."""
+    folder = source.removeprefix("./").rstrip("/")
+    for name in names:
+        mode = (conversion.context.base / source / name).stat().st_mode
+        how = {"source": f"{folder}/{name}", **({"mode": "0755"} if mode & stat.S_IXUSR else {})}
+        add_file(conversion, place, f"{target.rstrip('/')}/{name}", how, item)
+
+
+def as_volume(conversion: ComposeConversion, place: str, source: str, target: str, item: Node) -> str:
+    """A volume in place of a folder with data; services that mount one folder share it."""
+    context = conversion.context
+    path = os.path.normpath(source)
+    if path not in context.folders:
+        taken = {*context.volumes, *context.folders.values()}
+        name = re.sub(r"[^a-zA-Z0-9_.-]+", "-", path).strip("-.") or "data"
+        context.folders[path] = name if name not in taken else f"{name}-folder"
+    volume = context.folders[path]
+    folder = context.base / source
+    if folder.is_dir() and any(folder.iterdir()):
+        todo = (
+            f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts"
+        )
+        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+    else:
+        conversion.add(
+            place,
+            Verdict.CHANGED,
+            f"the volume {volume}; data that a server has in {source} stays there",
+            item,
+        )
+    return f"{volume}:{target}"

@@ -1,0 +1,186 @@
+"""fly.toml as a draft of ftl.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.names import project_name
+from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.nodes import table, table_list
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_SETTINGS = {"kill_timeout": "stop_timeout", "kill_signal": "stop_signal"}
+_OTHERS = {
+    "primary_region": (Verdict.LEFT_OUT, "your server is where it is"),
+    "vm": (Verdict.LEFT_OUT, "a container may use all that the server has; `resources` limits it"),
+    "statics": (Verdict.NEEDS_YOU, "let the app serve its files"),
+    "metrics": (Verdict.LEFT_OUT, "FTL collects no metrics"),
+    "restart": (Verdict.LEFT_OUT, "containers are always started again; `restart` says otherwise"),
+    "experimental": (Verdict.LEFT_OUT, "it is Fly's"),
+    "swap_size_mb": (Verdict.LEFT_OUT, "the server decides"),
+    "console_command": (Verdict.LEFT_OUT, "`ftl exec` opens a console"),
+}
+_DONE = frozenset({"app", "build", "env", "http_service", "services", "processes", "deploy", "mounts", "mount", "files",
+                   "checks", *_SETTINGS})  # fmt: skip
+
+
+def fly(file: Path, base: Path) -> Draft:
+    """Convert a fly.toml.
+
+    Raises:
+        UsageError: It is not TOML.
+    """
+    data = AppFolder(file.parent).read_toml(file.name)
+    draft = Draft(str(file), project_name(str(data.get("app", base.resolve().name))))
+    report = draft.report
+    processes = {name: _text(line) for name, line in table(data, "processes").items()} or {"app": ""}
+    env = {name: _text(value) for name, value in table(data, "env").items()}
+    built = _build(draft, table(data, "build"))
+    for name, line in processes.items():
+        keys = {**built, **({"command": line} if line else {}), **({"env": env} if env else {})}
+        draft.services[project_name(name)] = keys
+    web = _services(draft, data, processes)
+    _settings(draft, data)
+    _mounts(draft, data)
+    deploy = table(data, "deploy")
+    if deploy.get("release_command"):
+        web["hooks"] = {"pre": str(deploy["release_command"])}
+        report.add("deploy.release_command", Verdict.CHANGED, "hooks.pre")
+    for key in deploy:
+        if key != "release_command":
+            report.add(f"deploy.{key}", Verdict.LEFT_OUT, "new containers are healthy before old ones stop")
+    report.add("app", Verdict.CHANGED, "project.name")
+    for key in ("env", "processes"):
+        if key in data:
+            report.add(key, Verdict.CHANGED, "the services" if key == "processes" else key)
+    for key in data:
+        if key not in _DONE:
+            report.add(key, *_OTHERS.get(key, (Verdict.NEEDS_YOU, "FTL has no such key")))
+    todo = "`fly secrets list` names them: write `NAME: ${NAME}` in `env`, and the values into .env"
+    report.add("secrets", Verdict.NEEDS_YOU, todo)
+    return draft
+
+
+def _text(value: object) -> str:
+    """A value of TOML as Fly writes it into a variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
+    """Image, or build with its Dockerfile, arguments and stage."""
+    report = draft.report
+    if build.get("builder") or build.get("buildpacks"):
+        report.add("build.builder", Verdict.NEEDS_YOU, "FTL builds from a Dockerfile: `ftl init` writes one")
+    if build:
+        report.add("build", Verdict.CHANGED, "image" if build.get("image") else "build")
+    if image := build.get("image"):
+        return {"image": image}
+    options: dict[str, object] = {"context": "."}
+    for key, own in (("dockerfile", "dockerfile"), ("args", "args"), ("build-target", "target")):
+        if build.get(key):
+            options[own] = build[key]
+    return {"build": options if len(options) > 1 else "."}
+
+
+def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, str]) -> dict[str, object]:
+    """Ports: one for HTTP gets the proxy's requests, the others are published. Returns the public service."""
+    http = table(data, "http_service")
+    services = table_list(data.get("services"))
+    public = http or next((item for item in services if _is_http(item)), {})
+    named = public.get("processes")
+    first = named[0] if isinstance(named, list) and named else None
+    usual = "app" if "app" in processes else "web" if "web" in processes else next(iter(processes))
+    web = draft.services[project_name(str(first if first in processes else usual))]
+    if public:
+        web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
+        key = "http_service" if public is http else "services"
+        draft.report.add(key, Verdict.CHANGED, "port, routes and health_check")
+    checks = (
+        *table_list(public.get("checks")),
+        *table_list(public.get("http_checks")),
+        *(
+            check
+            for check in table(data, "checks").values()
+            if isinstance(check, dict) and check.get("type") == "http"
+        ),
+    )
+    if path := next((check["path"] for check in checks if check.get("path")), None):
+        web["health_check"] = {"path": path}
+    if "checks" in data:
+        verdict = Verdict.CHANGED if path else Verdict.NEEDS_YOU
+        draft.report.add("checks", verdict, "health_check" if path else "write `health_check` of the service")
+    for number, item in enumerate(services):
+        if item is not public:
+            _published(draft, f"services[{number}]", item, web)
+    return web
+
+
+def _is_http(service: Mapping[str, object]) -> bool:
+    may_be = "http" in _handlers(service) or not table_list(service.get("ports"))
+    return may_be and service.get("protocol", "tcp") == "tcp"
+
+
+def _handlers(service: Mapping[str, object]) -> list[str]:
+    return [handler for port in table_list(service.get("ports")) for handler in _names(port.get("handlers"))]
+
+
+def _names(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[str, object]) -> None:
+    """Ports of a service that is not for HTTP: `forwards` of its process."""
+    inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
+    suffix = "" if protocol == "tcp" else f"/{protocol}"
+    named = _names(service.get("processes"))
+    keys = draft.services.get(project_name(named[0])) if named else None
+    keys = web if keys is None else keys
+    ports = [port.get("port") for port in table_list(service.get("ports"))]
+    given = keys.get("forwards")
+    own = [f"{port}:{inner}{suffix}" for port in ports if port not in (None, 80, 443)]
+    if inner is None or not own:
+        draft.report.add(key, Verdict.NEEDS_YOU, "write its ports as `forwards`")
+        return
+    keys["forwards"] = [*(given if isinstance(given, list) else []), *own]
+    todo = "forwards; TLS of Fly's handlers is the app's own now"
+    has_tls = any("tls" in handler for handler in _handlers(service))
+    draft.report.add(key, Verdict.NEEDS_YOU if has_tls else Verdict.CHANGED, todo if has_tls else "forwards")
+
+
+def _settings(draft: Draft, data: Mapping[str, object]) -> None:
+    """Time and signal of a stop, and files, of every service."""
+    for key, own in _SETTINGS.items():
+        if data.get(key):
+            for keys in draft.services.values():
+                keys[own] = str(data[key])
+            draft.report.add(key, Verdict.CHANGED, own)
+    files: list[dict[str, object]] = []
+    for number, item in enumerate(table_list(data.get("files"))):
+        target, source, text = item.get("guest_path"), item.get("local_path"), item.get("raw_value")
+        if target and source:
+            files.append({"path": target, "source": source})
+            draft.report.add(f"files[{number}]", Verdict.CHANGED, "files")
+        else:
+            how = "its text is in base64" if text else "its text is a secret"
+            draft.report.add(f"files[{number}]", Verdict.NEEDS_YOU, f"write it as one of the `files`: {how}")
+    for keys in draft.services.values() if files else ():
+        keys["files"] = files
+
+
+def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
+    """Volumes of the processes that a mount names, or of all."""
+    mounts = table_list(data.get("mounts") or data.get("mount"))
+    for item in mounts:
+        named = {project_name(name) for name in _names(item.get("processes"))}
+        for name, keys in draft.services.items():
+            if not named or name in named:
+                given = keys.get("volumes")
+                own = f"{item.get('source', 'data')}:{item.get('destination', '/data')}"
+                keys["volumes"] = [*(given if isinstance(given, list) else []), own]
+    if mounts:
+        draft.report.add("mounts", Verdict.CHANGED, "volumes; copy the data with `fly ssh sftp get`")

@@ -1,0 +1,112 @@
+"""Kamal's proxy: port, routes and health check of a role or an accessory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.values import addresses
+from ftl.config.yaml.tree import MappingNode
+from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
+from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.kamal.conversion import KamalConversion
+
+_KNOWN = (
+    "host",
+    "hosts",
+    "app_port",
+    "ssl",
+    "healthcheck",
+    "path_prefix",
+    "path_prefixes",
+    "strip_path_prefix",
+)
+_NEEDS_YOU = {
+    "forward_headers": "write `proxy.trusted_proxies`, the addresses of the load balancer in front",
+}
+
+
+def primary_proxy(kamal: KamalConversion, role: str) -> None:
+    """Convert the proxy of the whole file, which is the primary role's; its own keys win."""
+    keys = kamal.draft.services[role]
+    root = kamal.root
+    options = {
+        **entries(root.get("proxy")),
+        **entries(entries(entries(root.get("servers")).get(role)).get("proxy")),
+    }
+    if not options and (root.get("traefik") is not None or root.get("healthcheck") is not None):
+        _of_version_1(kamal, role, keys)
+        return
+    convert_proxy(kamal, keys, options, "proxy")
+    kamal.add("proxy", Verdict.CHANGED, f"port, routes and health_check of {role}", root.get("proxy"))
+    ssl = options.get("ssl")
+    if isinstance(ssl, MappingNode):
+        todo = "write its files as `certificate` and `key` of `proxy`; without them FTL gets one from an authority"
+        kamal.add("proxy.ssl", Verdict.NEEDS_YOU, todo, ssl)
+    elif text(ssl) != "true" and options:
+        kamal.draft.top["proxy"] = {"tls": "off"}
+        kamal.add("proxy.ssl", Verdict.CHANGED, "proxy.tls: off", ssl)
+
+
+def convert_proxy(
+    kamal: KamalConversion, keys: dict[str, object], options: dict[str, Node], path: str
+) -> None:
+    """Write port, routes and health check into a service; the first host is the domain."""
+    given = [text(item) for item in items(options.get("hosts"))] or [text(options.get("host"))]
+    hosts = [
+        host.strip()
+        for value in given
+        for host in kamal.texts.resolve(value).split(",")
+        if is_valid(addresses.route_host, host.strip())
+    ]
+    keys["port"] = kamal.text(options.get("app_port")) or "80"
+    main = kamal.draft.domain = kamal.draft.domain or (hosts[0] if hosts else None)
+    prefixes = [
+        prefix.strip()
+        for value in (options.get("path_prefix"), *items(options.get("path_prefixes")))
+        for prefix in text(value).split(",")
+        if prefix.strip()
+    ]
+    # kamal-proxy strips the prefix unless it is told not to
+    strip = {"strip_prefix": True} if prefixes and text(options.get("strip_path_prefix")) != "false" else {}
+    hosts_or_none: list[str | None] = [*hosts] or [main]
+    keys["routes"] = [
+        {"path": prefix, **strip, **({} if host == main else {"host": host})}
+        for host in hosts_or_none
+        for prefix in (prefixes or ["/"])
+    ]
+    check = entries(options.get("healthcheck"))
+    keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
+    for key, value in options.items():
+        if key not in _KNOWN:
+            verdict = Verdict.NEEDS_YOU if key in _NEEDS_YOU else Verdict.LEFT_OUT
+            kamal.add(f"{path}.{key}", verdict, _NEEDS_YOU.get(key, "FTL's proxy decides"), value)
+
+
+def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) -> None:
+    """Port and health check of Kamal 1, which had Traefik, and routes by its labels."""
+    check = entries(kamal.root.get("healthcheck"))
+    labels = pairs(kamal.root.get("labels")) | pairs(
+        entries(entries(kamal.root.get("servers")).get(role)).get("labels")
+    )
+    labelled = labelled_routes(labels, {}, kamal.texts.resolve)
+    routes = [(host, path) for host, path in labelled.routes if is_valid(addresses.route_host, host)]
+    kamal.draft.domain = routes[0][0] if routes else None
+    keys["port"] = kamal.text(check.get("port")) or str(labelled.port or 3000)
+    keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
+    keys["routes"] = [
+        {"path": path} | ({} if host == kamal.draft.domain else {"host": host}) for host, path in routes
+    ] or [{"path": "/"}]
+    if check:
+        kamal.add(
+            "healthcheck", Verdict.CHANGED, f"port and health_check of {role}", kamal.root.get("healthcheck")
+        )
+    for owner in (*kamal.draft.services.values(), kamal.draft.top):
+        own = owner.get("labels")
+        if isinstance(own, dict):
+            owner["labels"] = {name: value for name, value in own.items() if not name.startswith("traefik.")}
+            if not owner["labels"]:
+                del owner["labels"]

@@ -1,0 +1,66 @@
+"""Kamal's servers: a service for each role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.yaml.tree import MappingNode, SequenceNode
+from ftl.onboarding.names import service_name
+from ftl.onboarding.takeover.kamal.proxy import convert_proxy, primary_proxy
+from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.kamal.conversion import KamalConversion
+
+_OWN = ("hosts", "cmd", "env", "proxy")
+
+
+def convert_roles(
+    kamal: KamalConversion, build: dict[str, object], env: dict[str, object], volumes: list[str]
+) -> None:
+    """Convert the roles; the primary one has the proxy of the whole file."""
+    node = kamal.root.get("servers")
+    roles: dict[str, Node] = entries(node) or {"web": kamal.root}
+    if isinstance(node, SequenceNode):
+        roles = {"web": node}
+    hosts: list[str] = []
+    for role, value in roles.items():
+        options = entries(value) if value is not kamal.root else {}
+        listed = options.get("hosts") if options else value
+        hosts += [text(item) or next(iter(entries(item)), "") for item in items(listed)]
+        keys: dict[str, object] = {"build": build if len(build) > 1 else build["context"]}
+        if options.get("cmd") is not None:
+            keys["command"] = kamal.command(options["cmd"])
+        own = options.get("env")
+        together = {**env, **kamal.env(own, f"servers.{role}.env")} if own is not None else env
+        if together:
+            keys["env"] = together
+        if volumes:
+            keys["volumes"] = volumes
+        kamal.draft.services[service_name(role)] = keys
+        kamal.add(f"servers.{role}", Verdict.CHANGED, f"the service {service_name(role)}", value)
+        for name in options:
+            if name not in _OWN:
+                kamal.option(keys, f"servers.{role}", name, options[name])
+    _hosts(kamal, [kamal.texts.convert(host) for host in dict.fromkeys(hosts) if host], node)
+    named = text(kamal.root.get("primary_role"))
+    primary = named if named in roles else "web" if "web" in roles else next(iter(roles))
+    primary_proxy(kamal, service_name(primary))
+    for role, value in roles.items():
+        proxy = entries(value).get("proxy")
+        if role != primary and isinstance(proxy, MappingNode):
+            convert_proxy(
+                kamal, kamal.draft.services[service_name(role)], entries(proxy), f"servers.{role}.proxy"
+            )
+            kamal.add(f"servers.{role}.proxy", Verdict.CHANGED, "port, routes and health_check", proxy)
+
+
+def _hosts(kamal: KamalConversion, hosts: list[str], node: Node | None) -> None:
+    if hosts:
+        kamal.draft.server["host"] = hosts[0]
+    if len(hosts) > 1:
+        servers = ", ".join(f"{{host: {host}, roles: [...]}}" for host in hosts)
+        todo = f"only {hosts[0]} is written: for all, write `servers: [{servers}]` and `on: ROLE` of the services"
+        kamal.add("servers", Verdict.NEEDS_YOU, todo, node)

@@ -1,0 +1,287 @@
+"""`ftl init --from` with Compose files like those of well-known projects."""
+
+# ruff: noqa: E501 -- Compose files, one a line
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.loading import ProjectFiles, load
+from ftl.config.variables.sources import read_variables
+from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.taking_over import take_over
+
+from ..conftest import put_files
+from .test_compose import service, taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.onboarding.takeover.report import TakeoverReport
+
+
+def words(report: TakeoverReport, key: str) -> str:
+    """Text of a key's row."""
+    return next(row.text for row in report.rows if row.key == key)
+
+
+def test_names_with_underscores_stay_host_names(tmp_path: Path) -> None:
+    """`app_db` is a name in ftl.yaml, too: an address in a variable still leads to it."""
+    text = """
+services:
+  app_web: {image: "acme/app:1", ports: ["80:80"], environment: {DATABASE_URL: "postgres://u:p@app_db:5432/app_db"}}
+  app_db: {image: "postgres:16"}
+"""
+    project, report = taken(tmp_path, text)
+    assert [item.name for item in project.services] + [item.name for item in project.dependencies] == [
+        "app_web",
+        "app_db",
+    ]
+    assert not [row for row in report.rows if "host name" in row.text]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "written"),
+    [
+        ("DATABASE_URL", "postgres://u:p@shop.db:5432/shop.db", "postgres://u:p@shop-db:5432/shop.db"),
+        ("DB_HOST", "shop.db", "shop-db"),
+        ("DB_NAME", "shop.db", "shop.db"),
+        ("CACHE_NODES", "cache-1:6379,shop_cache", "cache:6379,cache"),
+        ("REDIS", "redis://cache-1", "redis://cache"),
+        ("QUEUE", "store:6379", "cache:6379"),
+        ("BROKER", "graph.internal:6379", "cache:6379"),
+        ("GREETING", "hello cache-1 and shop.db", "hello cache-1 and shop.db"),
+        ("OTHER_HOST", "my-cache-1.example.com", "my-cache-1.example.com"),
+    ],
+)
+def test_other_host_names_are_written_as_those_that_ftl_has(
+    tmp_path: Path, name: str, value: str, written: str
+) -> None:
+    """Names by `container_name`, `hostname`, aliases and links lead nowhere in FTL; where they are no hosts they stay."""
+    text = f"""
+services:
+  web: {{image: "acme/app:1", links: ["cache:store"], environment: {{{name}: "{value}"}}}}
+  shop.db: {{image: "postgres:16"}}
+  cache: {{image: "redis:7", container_name: cache-1, hostname: shop_cache, networks: {{default: {{aliases: [graph.internal]}}}}}}
+"""
+    project, _ = taken(tmp_path, text)
+    assert service(project).env == {name: written}
+
+
+def test_an_env_file_that_names_another_host_needs_the_user(tmp_path: Path) -> None:
+    """Env files are not changed: which line is wrong is said."""
+    text = (
+        "services: {web: {image: x, env_file: app.env}, db: {image: 'postgres:16', container_name: shop-db}}"
+    )
+    _, report = taken(tmp_path, text, more={"app.env": "# shop-db:1\nDB_HOST=shop-db\n"})
+    assert words(report, "services.web: shop-db") == "app.env names the host shop-db: write db"
+
+
+def test_folders_with_data_become_volumes(tmp_path: Path) -> None:
+    """A database keeps its data from the first deploy on, and services that share a folder share the volume."""
+    text = """
+services:
+  web: {image: "acme/app:1", volumes: ["./public/system:/app/system", "./run:/app/run:ro", "./settings.toml:/s.toml"]}
+  jobs: {image: "acme/app:1", volumes: ["./public/system/:/app/system"]}
+  db: {image: "postgres:16", volumes: ["./data/pg:/var/lib/postgresql/data"]}
+"""
+    project, report = taken(tmp_path, text, more={"public/system/logo.png": "x"})
+    assert [service(project, name).volumes for name in ("web", "jobs")] == [
+        ("public-system:/app/system",)
+    ] * 2
+    assert project.dependencies[0].volumes == ("data-pg:/var/lib/postgresql/data",)
+    found = verdicts(report)
+    assert (found["services.web.volumes[0]"], found["services.db.volumes[0]"]) == (
+        Verdict.NEEDS_YOU,
+        Verdict.CHANGED,
+    )
+    assert "copy the files of ./public/system into it" in words(report, "services.web.volumes[0]")
+    assert words(report, "services.web.volumes[2]").startswith("there is no file ./settings.toml")
+
+
+def test_a_volume_for_a_folder_is_not_the_one_of_that_name(tmp_path: Path) -> None:
+    """A folder `./data` beside a volume `data` gets a name of its own."""
+    text = "services: {web: {image: x, volumes: ['data:/a', './data:/b']}}\nvolumes: {data: }"
+    project, _ = taken(tmp_path, text)
+    assert service(project).volumes == ("data:/a", "data-folder:/b")
+
+
+def test_folders_of_settings_become_files(tmp_path: Path) -> None:
+    """A folder of texts below /etc is written file by file; one with a program, or with many files, is not."""
+    text = "services: {web: {image: x, volumes: ['./conf:/etc/app', './bin:/etc/bin', './many:/etc/many']}}"
+    more = {
+        "conf/a.yml": "a",
+        "conf/sub/b.yml": "b",
+        "bin/tool": "\x7fELF\x00",
+        **{f"many/{number}": "" for number in range(30)},
+    }
+    project, report = taken(tmp_path, text, more=more)
+    assert [file.path for file in service(project).files] == ["/etc/app/a.yml", "/etc/app/sub/b.yml"]
+    assert service(project).volumes == ("bin:/etc/bin", "many:/etc/many")
+    assert verdicts(report)["services.web.volumes[0]"] is Verdict.CHANGED
+
+
+def test_mounts_of_source_and_of_data_are_told_apart(tmp_path: Path) -> None:
+    """What an image is built from is in it; uploads below the same folder are not, nor are files beside the context."""
+    text = """
+services:
+  web: {build: ./a, volumes: ["./a:/app", "./a/src:/app/src", "./a/uploads:/app/uploads", "./shared:/shared"]}
+  node: {image: "node:22", working_dir: /app, volumes: [".:/app"]}
+"""
+    project, report = taken(tmp_path, text, more={"a/src/x": "", "a/uploads/y": "", "shared/z": ""})
+    assert service(project).volumes == ("a-uploads:/app/uploads", "shared:/shared")
+    assert [verdicts(report)[f"services.web.volumes[{index}]"] for index in (0, 1)] == [Verdict.LEFT_OUT] * 2
+    assert "the container runs the files of this folder" in words(report, "services.node.volumes[0]")
+
+
+def test_a_service_that_runs_once_becomes_a_hook(tmp_path: Path) -> None:
+    """The migration of the same build runs before each release; what a hook does differently is said."""
+    text = """
+x-app: &app {build: ., environment: {A: "1"}}
+services:
+  migrate: {<<: *app, command: [./manage.py, migrate]}
+  seed: {<<: *app, command: ./seed.sh, user: root}
+  web: {<<: *app, depends_on: {migrate: {condition: service_completed_successfully}, seed: {condition: service_completed_successfully}}}
+  setup: {image: "acme/api:1", command: db prepare, environment: [B=2]}
+  api: {image: "acme/api:1", depends_on: {setup: {condition: service_completed_successfully}}}
+"""
+    project, report = taken(tmp_path, text)
+    hook, other = service(project).hooks.pre, service(project, "api").hooks.pre
+    assert hook is not None
+    assert other is not None
+    assert (hook.remote, other.remote) == (("./manage.py", "migrate"), "db prepare")
+    assert words(report, "services.migrate") == "hooks.pre of web"
+    assert "it needs B in `env`; a hook does not run the image's entrypoint" in words(
+        report, "services.setup"
+    )
+    assert words(report, "services.seed").startswith("it runs once before web: write its command")
+
+
+def test_reset_and_override(tmp_path: Path) -> None:
+    """`!reset` takes a key away, `!override` replaces the earlier file's, as in Compose."""
+    first = "services: {web: {build: ., ports: ['80:80'], environment: {A: '1', B: '2'}, restart: 'no', command: x}}"
+    second = """
+services:
+  web:
+    image: acme/web:1
+    build: !reset null
+    ports: !override ["8080:8000"]
+    environment: {A: !reset null, C: "3"}
+    restart: !reset null
+    command: !reset null
+"""
+    project, _ = taken(tmp_path, first, second)
+    web = service(project)
+    assert (web.image, web.build, web.port, web.env, web.command, web.restart) == (
+        "acme/web:1", None, 8000, {"B": "2", "C": "3"}, None, "always",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "environment", "name"),
+    [
+        ("my.shop", "", {}, "myshop"),
+        ("My_Shop", "", {}, "my_shop"),
+        ("shop", "name: other\n", {}, "other"),
+        ("shop", "name: other\n", {"COMPOSE_PROJECT_NAME": "third"}, "third"),
+    ],
+)
+def test_the_project_has_the_name_that_its_volumes_have(
+    tmp_path: Path, folder: str, text: str, environment: dict[str, str], name: str
+) -> None:
+    """The name is Compose's for the same folder, key and variable; the domain has no `_`."""
+    below = tmp_path / folder
+    put_files(below, {"compose.yaml": f"{text}services: {{web: {{image: x, ports: ['80:80']}}}}"})
+    result = take_over([below / "compose.yaml"], below, environment)
+    put_files(below, result.files)
+    project = load(ProjectFiles(below / "ftl.yaml", read_variables(below, environment)), fetch=False)
+    assert (project.name, project.project.domain) == (name, f"{name.replace('_', '-')}.example.com")
+
+
+REPORTS = {
+    "a gpu by its reservation": (
+        "services: {web: {image: x, deploy: {resources: {reservations: {devices: [{driver: nvidia, capabilities: [gpu]}]}}}}}",
+        "services.web.deploy.resources.reservations.devices",
+        Verdict.NEEDS_YOU,
+    ),
+    "a volume with the default driver in full": (
+        "services: {web: {image: x, volumes: ['v:/v']}}\nvolumes: {v: {driver: local}}",
+        "volumes.v",
+        Verdict.TAKEN,
+    ),
+    "a volume of NFS": (
+        "services: {web: {image: x, volumes: ['v:/v']}}\nvolumes: {v: {driver: local, driver_opts: {type: nfs}}}",
+        "volumes.v",
+        Verdict.NEEDS_YOU,
+    ),
+    "models": ("models: {llm: {model: ai/x}}\nservices: {web: {image: x}}", "models", Verdict.NEEDS_YOU),
+    "links to other projects": (
+        "services: {web: {image: x, external_links: [other]}}", "services.web.external_links", Verdict.NEEDS_YOU,
+    ),
+    "a network of another project": (
+        "services: {web: {image: x}}\nnetworks: {data: {external: true}}", "networks.data", Verdict.NEEDS_YOU,
+    ),
+    "a proxy's network": (
+        "services: {web: {image: x}}\nnetworks: {web: {external: true, name: traefik}}", "networks.web", Verdict.LEFT_OUT,
+    ),
+    "a network without a way out": (
+        "services: {web: {image: x}}\nnetworks: {in: {internal: true}}", "networks.in", Verdict.LEFT_OUT,
+    ),
+    "a fixed address": (
+        "services: {web: {image: x, networks: {n: {ipv4_address: 172.20.0.9}}}}", "services.web.networks.n", Verdict.NEEDS_YOU,
+    ),
+    "an empty entrypoint": ("services: {web: {image: x, entrypoint: []}}", "services.web.entrypoint", Verdict.NEEDS_YOU),
+    "an env file that is raw": (
+        "services: {web: {image: x, env_file: [{path: web.env, format: raw}]}}", "services.web.env_file", Verdict.NEEDS_YOU,
+    ),
+    "variables of an included file": (
+        "include: [{path: other.yaml, env_file: web.env}]\nservices: {web: {image: x}}", "include.env_file", Verdict.NEEDS_YOU,
+    ),
+    "its own TLS": (
+        "services: {web: {image: 'nginx:1', ports: ['80:80', '443:443']}}", "services.web.ports: 443", Verdict.NEEDS_YOU,
+    ),
+    "a file that Compose merges by itself": ("services: {web: {image: x}}", "compose.override.yml", Verdict.LEFT_OUT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "key", "verdict"), REPORTS.values(), ids=list(REPORTS))
+def test_what_is_lost_is_said(tmp_path: Path, text: str, key: str, verdict: Verdict) -> None:
+    """Each key whose effect FTL does not have is in the report, and what is the default needs nobody."""
+    more = {"other.yaml": "services: {db: {image: 'redis:7'}}", "compose.override.yml": "services: {}"}
+    _, report = taken(tmp_path, text, more=more)
+    assert verdicts(report)[key] is verdict
+
+
+def test_an_empty_entrypoint_runs_the_command(tmp_path: Path) -> None:
+    """The command's first word is the program."""
+    project, _ = taken(tmp_path, "services: {web: {image: x, entrypoint: [], command: serve --all}}")
+    assert (service(project).entrypoint, service(project).command) == (("serve",), ("--all",))
+
+
+def test_a_build_from_a_repository_is_pulled_where_an_image_is_named(tmp_path: Path) -> None:
+    """Nothing is built from files that are not here."""
+    text = "services: {web: {build: 'https://github.com/acme/web.git', image: 'acme/web:1'}}"
+    project, report = taken(tmp_path, text)
+    assert (service(project).image, service(project).build) == ("acme/web:1", None)
+    assert verdicts(report)["services.web.build"] is Verdict.NEEDS_YOU
+
+
+def test_a_variable_that_compose_demands_is_named_with_its_reason(tmp_path: Path) -> None:
+    """It is empty here until it is set, which Compose would refuse."""
+    _, report = taken(tmp_path, "services: {web: {image: x, environment: {K: '${KEY:?create one}'}}}")
+    assert words(report, "${KEY}").startswith("Compose does not start without it (create one)")
+
+
+def test_the_domain_is_not_that_of_a_tool(tmp_path: Path) -> None:
+    """Of hosts in labels, the shortest is the project's domain; an admin's page is not."""
+    text = """
+services:
+  adminer: {image: adminer, labels: ["traefik.http.routers.a.rule=Host(`db.example.org`)"]}
+  api: {build: ., labels: ["traefik.http.routers.b.rule=Host(`api.example.org`)"]}
+  frontend: {build: ., labels: ["traefik.http.routers.c.rule=Host(`shop.example.org`)"]}
+"""
+    project, _ = taken(tmp_path, text)
+    assert project.project.domain == "shop.example.org"
+    assert [route.host for route in service(project, "api").routes] == ["api.example.org"]
