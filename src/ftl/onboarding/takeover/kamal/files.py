@@ -1,4 +1,4 @@
-"""Files of Kamal: its configuration, of whose ERB only variables are understood; secrets, hooks."""
+"""Kamal's files: config/deploy.yml, of whose ERB only variables are understood, and others."""
 
 from __future__ import annotations
 
