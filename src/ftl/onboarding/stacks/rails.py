@@ -37,16 +37,20 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
             *(["nodejs npm"] if node else []),
         ]
     )
-    assets = "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"
+    is_api = "config.api_only = true" in folder.read("config/application.rb")
+    assets = "" if is_api else "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"
     if node:
         assets = "RUN --mount=type=cache,target=/root/.npm npm install\n" + assets
+    locked = folder.has("Gemfile.lock") is not None
     text = render(
         "rails.dockerfile",
         {
             "version": version,
             "system_run": apt_install(" ".join(["libjemalloc2", *(run for _, run in needs)])),
             "system_build": apt_install(built),
-            "locked": "Gemfile Gemfile.lock" if folder.has("Gemfile.lock") else "Gemfile",
+            "locked": "Gemfile Gemfile.lock" if locked else "Gemfile",
+            # Without a lock file bundler refuses to install for a deployment
+            "deployment": "BUNDLE_DEPLOYMENT=1 " if locked else "",
             "assets": assets,
             "port": "3000",
             "cmd": cmd(("bundle", "exec", "puma", "-C", "config/puma.rb", "-b", "tcp://0.0.0.0:3000")),
@@ -83,6 +87,9 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         if folder.has_folder("storage") or "sqlite3" in gems
         else {},
         ignored=("log/*", "tmp/*", "storage/*", "node_modules", "config/master.key", "public/assets"),
+        todo=()
+        if locked
+        else ("run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems",),
         facts=(Fact("Ruby", version, reason, sure="default" not in reason),),
     )
 

@@ -1,5 +1,5 @@
 FROM ruby:@version@-slim AS base
-ENV RAILS_ENV=production BUNDLE_DEPLOYMENT=1 BUNDLE_PATH=/bundle BUNDLE_WITHOUT=development:test
+ENV RAILS_ENV=production @deployment@BUNDLE_PATH=/bundle BUNDLE_WITHOUT=development:test
 WORKDIR /rails
 @system_run@
 

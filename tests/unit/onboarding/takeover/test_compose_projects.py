@@ -239,6 +239,13 @@ REPORTS = {
     "variables of an included file": (
         "include: [{path: other.yaml, env_file: web.env}]\nservices: {web: {image: x}}", "include.env_file", Verdict.NEEDS_YOU,
     ),
+    "a service that runs once": (
+        "services: {web: {image: x, restart: 'no'}}", "services.web.restart", Verdict.NEEDS_YOU,
+    ),
+    "a check that is quicker at first": (
+        "services: {web: {image: x, healthcheck: {test: a, start_interval: 1s}}}", "services.web.healthcheck.start_interval",
+        Verdict.LEFT_OUT,
+    ),
     "its own TLS": (
         "services: {web: {image: 'nginx:1', ports: ['80:80', '443:443']}}", "services.web.ports: 443", Verdict.NEEDS_YOU,
     ),

@@ -83,5 +83,8 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         written = conversion.resolve(text(entries(node).get(name)))
         if written and written not in ("0", "0s"):
             section[name] = written
+    if "start_interval" in entries(node):
+        reason = "FTL has none: the first check runs after `interval`"
+        conversion.add(f"{key}.start_interval", Verdict.LEFT_OUT, reason)
     conversion.keys["container"] = conversion.mapping("container") | {"health_check": section}
     conversion.add(key, Verdict.CHANGED, "container.health_check")

@@ -86,4 +86,6 @@ def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.LEFT_OUT, "containers are always started again")
     else:
         conversion.keys["restart"] = written
-        conversion.add(key, Verdict.TAKEN)
+        todo = "if it ends by itself, write its command as `hooks` or `jobs`: a deploy waits until it keeps running"
+        is_once = written == "no" and not conversion.is_dependency
+        conversion.add(key, Verdict.NEEDS_YOU if is_once else Verdict.TAKEN, todo if is_once else "")
