@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +100,17 @@ services:
     )
     assert "copy the files of ./public/system into it" in words(report, "services.web.volumes[0]")
     assert words(report, "services.web.volumes[2]").startswith("there is no file ./settings.toml")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_a_database_keeps_to_itself_has_data(tmp_path: Path) -> None:
+    """The data of a database in a container belongs to another user: it is there, and is to be copied."""
+    (tmp_path / "pg").mkdir(mode=0)
+    text = (
+        "services: {web: {image: x}, db: {image: 'postgres:16', volumes: ['./pg:/var/lib/postgresql/data']}}"
+    )
+    _, report = taken(tmp_path, text)
+    assert verdicts(report)["services.db.volumes[0]"] is Verdict.NEEDS_YOU
 
 
 def test_a_volume_for_a_folder_is_not_the_one_of_that_name(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def as_volume(conversion: ComposeConversion, place: str, source: str, target: st
         context.folders[path] = name if name not in taken else f"{name}-folder"
     volume = context.folders[path]
     folder = context.base / source
-    if folder.is_dir() and any(folder.iterdir()):
+    if _has_files(folder):
         todo = (
             f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts"
         )
@@ -98,3 +98,11 @@ def as_volume(conversion: ComposeConversion, place: str, source: str, target: st
             item,
         )
     return f"{volume}:{target}"
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether a folder has files; one that its database lets nobody read has."""
+    try:
+        return folder.is_dir() and any(folder.iterdir())
+    except OSError:
+        return True
