@@ -24,7 +24,7 @@ def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], se
     slow = {
         "name": "slow",
         "service": "web",
-        "command": ["sh", "-c", "sleep 20; exit 4"],
+        "command": ["sh", "-c", "until [ -e /go ]; do sleep 0.2; done; exit 4"],
         "schedule": "0 0 1 1 *",
     }
     say = {
@@ -52,6 +52,7 @@ def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], se
     app.deploy().ok()
     assert server.docker("inspect", "-f", "{{.State.Running}}", old) == "true"
     assert len([line for line in _crontab(server) if line.endswith(f"# ftl {app.name}")]) == 1
+    server.docker("exec", old, "sh", "-c", ": >/go")
     while server.docker("inspect", "-f", "{{.State.Running}}", old) == "true":
         time.sleep(0.2)
     (listed,) = app.run("jobs", "--json").ok().result["jobs"]
