@@ -163,16 +163,22 @@ def test_what_only_looks_like_a_shell_is_passed_on(loaded: Load) -> None:
 
 def test_a_command_that_fails_does_not_print_another_secret(refused: Refuse) -> None:
     """Values that were fetched with it, credentials of the environment and tokens of the usual forms are masked."""
-    words = "fetched-value and login-value and ghp_0123456789abcdefghijABCD and short denied"
+    words = "fetched-value and login-value and ghp_0123456789abcdefghijABCD and short in /etc/key of ubuntu"
     lines = (
         "  A: {command: [echo, fetched-value]}\n"
         "  C: {env: SHORT}\n"
         f"  B: {{command: [sh, -c, 'echo \"{words}\" >&2; exit 1']}}\n"
     )
     text = project(lines, "    secrets: [A, B, C]\n")
-    (problem,) = refused(text, PATH="/usr/bin:/bin", VAULT_TOKEN="login-value", SHORT="short")
+    given = {
+        "VAULT_TOKEN": "login-value",
+        "SHORT": "short",
+        "CREDENTIALS": "/etc/key",
+        "DESKTOP_SESSION": "ubuntu",
+    }
+    (problem,) = refused(text, PATH="/usr/bin:/bin", **given)
     masks = " and ".join(["********"] * 3)
-    assert problem.message == f"the secret B: the command failed: {masks} and short denied"
+    assert problem.message == f"the secret B: the command failed: {masks} and short in /etc/key of ubuntu"
 
 
 def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> None:

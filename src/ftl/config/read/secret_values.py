@@ -35,7 +35,7 @@ _SHORTEST = 6
 """Shorter values are left in the words of a command that failed: they would be parts of other words."""
 
 _CREDENTIAL = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|SESSION", re.I
+    r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|_AUTH$|^(?:BW|OP)_SESSION", re.I
 )
 """Names of variables that a command may log in with."""
 
@@ -87,7 +87,11 @@ def fetch_secrets(
             values[secret.name] = _value(secret, text, many=many)
         except SecretError as error:
             values[secret.name] = error
-    credentials = [value for name, value in variables.items() if _CREDENTIAL.search(name)]
+    credentials = [
+        value
+        for name, value in variables.items()
+        if _CREDENTIAL.search(name) and not value.startswith("/")  # the path of a file is no secret
+    ]
     _mask(values.values(), credentials)
     return values
 
