@@ -77,6 +77,8 @@ async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None
     Raises:
         ServerError: The lock was lost.
     """
+    if heartbeat.done():  # lost before, while the servers were observed
+        heartbeat.result()
     task = asyncio.current_task()
     assert task is not None
     before = task.cancelling()

@@ -54,6 +54,7 @@ class Operation:
         lock_wait: Seconds to wait for another operation on the project to end.
         dry_run: Only plan it.
         began: Monotonic time at which the command began.
+        lock: The heartbeat of the lock, where the command holds it since before the servers were observed.
         builders: Machines that built images: value of `build.on` -> their session.
     """
 
@@ -66,6 +67,7 @@ class Operation:
     lock_wait: float = 0.0
     dry_run: bool = False
     began: float = field(default_factory=time.monotonic)
+    lock: asyncio.Task[None] | None = None
     builders: Mapping[str, Session] = field(default_factory=dict)
 
     @property
@@ -110,7 +112,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
             await resources.read_ahead(image.local for step in sent for image in step.images)
-            plan, traffic, moved = await _apply_under_lock(operation, fleet, resources, emit)
+            plan, traffic, moved = await _apply_under_lock(operation, fleet, observed, resources, emit)
         finally:
             await resources.close()
     return Applied(operation.project, plan, time.monotonic() - operation.began, traffic, moved)
@@ -152,17 +154,17 @@ def _under_way(holder: str) -> str:
 
 
 async def _apply_under_lock(
-    operation: Operation, fleet: Fleet, resources: LocalResources, emit: Emit
+    operation: Operation, fleet: Fleet, observed: Observed, resources: LocalResources, emit: Emit
 ) -> tuple[Plan, Mapping[str, Traffic], Mapping[str, Traffic]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
-    A cluster has one lock, on the first manager that answers.
+    Where the lock was held already when the servers were observed, nothing can have changed. A cluster has one lock, on
+    the first manager that answers.
     """
     project, session = operation.project, fleet.first
-    lock = deploy_lock(session, project.name)
-    holder = holder_name(operation.by, operation.command)
-    async with lock.hold(holder, wait=operation.lock_wait, emit=emit) as heartbeat:
-        observed = await _observe_records(operation, fleet)
+    async with _lock(operation, session, emit) as heartbeat:
+        if operation.lock is None:
+            observed = await _observe_records(operation, fleet)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
@@ -180,6 +182,15 @@ async def _apply_under_lock(
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)
     return plan, {name: image.traffic for name, image in context.images.items()}, context.moved
+
+
+def _lock(
+    operation: Operation, session: Session, emit: Emit
+) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+    if operation.lock is not None:
+        return nullcontext(operation.lock)
+    holder = holder_name(operation.by, operation.command)
+    return deploy_lock(session, operation.project.name).hold(holder, wait=operation.lock_wait, emit=emit)
 
 
 async def _observe_records(operation: Operation, fleet: Fleet) -> Observed:

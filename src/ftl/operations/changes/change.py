@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
+from ftl.deploy.locked import deploy_lock, holder_name
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.host.fleet import open_fleet
@@ -60,6 +61,7 @@ class PreparedChange:
 
     Attributes:
         began: Monotonic time before the connection.
+        lock: The heartbeat of the lock, where it is held since before the project was observed.
     """
 
     request: ChangeRequest
@@ -67,6 +69,7 @@ class PreparedChange:
     observed: Observed
     by: Author
     began: float
+    lock: asyncio.Task[None] | None = None
 
     @property
     def session(self) -> Session:
@@ -95,19 +98,44 @@ class PreparedChange:
             lock_wait=self.request.lock_wait,
             dry_run=self.request.dry_run,
             began=self.began,
+            lock=self.lock,
         )
         return await run(operation, self.fleet, self.observed, emit=emit)
 
 
 @asynccontextmanager
-async def open_change(request: ChangeRequest, machines: Sequence[Machine]) -> AsyncIterator[PreparedChange]:
+async def open_change(
+    request: ChangeRequest, machines: Sequence[Machine], *, lock: tuple[str, Emit] | None = None
+) -> AsyncIterator[PreparedChange]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
+    Args:
+        request: What is asked for.
+        machines: Its servers, not entered yet.
+        lock: The command, and what receives a note while it waits: it takes the lock first, and holds it to the end, so
+            that one look at the servers is enough. For commands that ask nobody and take no time before they change
+            something; a dry run takes no lock.
+
     Raises:
+        LockHeld: Another operation has the lock.
         ServerError, EngineError: The server does not answer.
     """
     began = time.monotonic()
-    async with open_fleet(machines) as fleet:
-        observing = request.backend.observe(fleet, request.project, request.servers)
-        observed, by = await gather2(observing, author(request.root))
-        yield PreparedChange(request, fleet, observed, by, began)
+    writing = asyncio.create_task(author(request.root))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_cancel, writing)
+        fleet = await stack.enter_async_context(open_fleet(machines))
+        heartbeat = None
+        if lock is not None and not request.dry_run:
+            command, emit = lock
+            own = deploy_lock(fleet.first, request.project)
+            holder = holder_name((await writing).name, command)
+            holding = own.hold(holder, wait=request.lock_wait, emit=emit)
+            heartbeat = await stack.enter_async_context(holding)
+        observed = await request.backend.observe(fleet, request.project, request.servers)
+        yield PreparedChange(request, fleet, observed, await writing, began, heartbeat)
+
+
+async def _cancel(task: asyncio.Task[Author]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -92,7 +92,9 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         UsageError: There is no such release, it never was live, or its images are gone.
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
-    async with open_change(request.change, machines) as change:
+    # A build may take minutes, in which others may deploy.
+    lock = None if request.rebuild else ("rollback", emit)
+    async with open_change(request.change, machines, lock=lock) as change:
         observed = change.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
