@@ -13,6 +13,7 @@ from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.step_hosts import placed_plan
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
+from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.plan.steps.services import CreateService
 from ftl.deploy.request import Author
@@ -76,6 +77,27 @@ def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     assert next(step for step in made.steps if isinstance(step, PublishLiveState)).proxies == HOSTS
     assert made.record is not None
     assert Project.from_dict(made.record.project).servers == THREE.servers
+
+
+def test_a_server_that_lacks_the_image_gets_it_before_it_is_tagged_there() -> None:
+    """It joined after that release, or its image was removed; a server that has it keeps it."""
+    found = seen(THREE, TWO, THREE)
+    views = tuple(
+        replace(view, images=tuple(one for one in view.images if "shop-web:r1" not in one.tags))
+        if view.host == "c"
+        else view
+        for view in found.views
+    )
+    found = replace(found, views=views)
+    request = RollbackRequest(change_of(THREE))
+    made = plan_rollback(request, choose(found, None), Author("me@here"), {}, found)
+    made = placed_plan(made, found, THREE.servers)
+    (bring,) = (step for step in made.steps if isinstance(step, BringImage))
+    (tag,) = (step for step in made.steps if isinstance(step, TagPulled))
+    assert (bring.reference, bring.hosts) == ("shop-web:r1", ("c",))
+    assert (tag.pulled, tag.hosts) == ("shop-web:r1", HOSTS)
+    assert made.steps.index(bring) < made.steps.index(tag)
+    assert not [step for step in rolled_back(THREE, THREE).steps if isinstance(step, BringImage)]
 
 
 @pytest.mark.parametrize("before", [TWO, FOUR])

@@ -15,6 +15,7 @@ from ftl.deploy.plan.pins import digest_of
 from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
 from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
+from ftl.image.identity import content_id
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import Urgency, warm_blob_cache
 from ftl.releases.record import loaded_by_ftl, pull_references
@@ -207,22 +208,23 @@ async def _send(
 async def _source_of_built(context: DeployContext, reference: str) -> Engine | None:
     """The engine that has an image that FTL built, of a dependency or service of this project: no registry has it.
 
-    A server of a cluster that was away lacks the image of a service that did not change; another server may be the
-    only machine that has it.
+    A server of a cluster that was away, or joined since, lacks the image of an earlier release; another server may be
+    the only machine that has it. This machine's image of that name may be another: a project that was removed and
+    deployed anew counts its releases from r1 again.
     """
     built = [each for each in context.project.services if each.build is not None and each.image is None]
     names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
     if reference.rpartition(":")[0] not in names:
         return None
     local = await _engine_with(context, reference)
-    if local is not None:
-        return local
-    sessions = [*context.resources.builders.values(), *context.fleet]
+    sessions = [*context.fleet, *context.resources.builders.values()]
     engines: dict[Engine, None] = dict.fromkeys(session.engine for session in sessions)
     for engine in engines:
-        if engine is not context.engine and await engine.image(reference) is not None:
-            return engine
-    return None
+        image = await engine.image(reference) if engine is not context.engine else None
+        if image is not None:
+            own = await local.image(reference) if local is not None else None
+            return local if own is not None and content_id(own) == content_id(image) else engine
+    return local
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:

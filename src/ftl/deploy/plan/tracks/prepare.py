@@ -104,7 +104,11 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
                 else:
                     yield (_through_registry(diff, change, change.source, change.service.image),)
             case ImageOnServer(reference):
-                yield (TagPulled(change.name, reference, diff.configured_image(change)),)
+                tagged = TagPulled(change.name, reference, diff.configured_image(change))
+                # A server that joined since, or was away, gets it from one that has it.
+                lacking = diff.observed.is_cluster and not diff.observed.has_image(reference)
+                platform = diff.observed.info.platform
+                yield (*((BringImage(reference, platform, (change.name,)),) if lacking else ()), tagged)
             case NamedImage() | PinnedImage():
                 owners.setdefault(diff.service_image(change), []).append(change.name)
     for place, images in outgoing.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -158,3 +158,22 @@ def test_a_server_that_was_away_gets_an_image_from_another() -> None:
     world.engines["a"].add_image("shop-web:r1")
     apply(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
     assert world.sent == [("a", ["shop-web:r1"])]
+
+
+@pytest.mark.parametrize(("layers", "source"), [(("one",), "here"), (("another",), "a")])
+def test_this_machines_image_of_that_name_is_sent_only_if_it_is_the_same(
+    layers: tuple[str, ...], source: str
+) -> None:
+    """After `ftl remove`, releases count from r1 again, and this machine may have another one's image."""
+    world = ThreeMachines()
+    here = world.engines["here"] = FakeEngine(name="here")
+    here.add_image("shop-web:r1", layers=layers)
+    world.engines["a"].add_image("shop-web:r1", layers=("one",))
+    context = world.context("b", {})
+    context.resources = LocalResources(world.asked, Path(), _engine=cast("Engine", here))
+    context.resources._transfers = {
+        "": TransferQueue(world._send("here")),
+        "a": TransferQueue(world._send("a")),
+    }
+    apply(bring_image(context, BringImage("shop-web:r1", "linux/amd64", ("web",))))
+    assert world.sent == [(source, ["shop-web:r1"])]
