@@ -94,6 +94,11 @@ def command(
                 f"`{name}` is a preview, which needs a time at which it ends",
                 hint=f"`ftl preview up {name}` deploys it",
             )
+        if watched and loaded.project.is_cluster:  # before anything is built
+            raise UsageError(
+                "--watch cannot take a release back on several servers: one of them cannot switch the proxies of the others",
+                hint="deploy without --watch; `ftl rollback` goes back by hand",
+            )
         purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
         make_release(
             options,

@@ -84,7 +84,8 @@ def put_tick(tick: Tick) -> None:
     ]
     jobs = [job.fields() for job in tick.status.jobs]
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    put_json({"type": "status", "time": time, **status, "units": units, "jobs": jobs})
+    deployed = tick.status.deployed
+    put_json({"type": "status", "time": time, **status, "units": units, "jobs": jobs, "deployed": deployed})
 
 
 _NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}

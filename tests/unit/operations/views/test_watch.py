@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.views.status_watch import table_lines
+from ftl.cli.views.status_watch import put_tick, table_lines
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
@@ -63,6 +64,18 @@ def test_use_is_the_sum_of_the_containers() -> None:
     assert usage_of(unit("a", "b"), samples, before, 8 * GB) == Usage(0.5, 300, 2 * GB)
     assert usage_of(unit("b"), samples, before, 8 * GB) == Usage(None, 200, GB)
     assert usage_of(unit("gone"), samples, before, 8 * GB) is None
+
+
+@pytest.mark.parametrize("units", [(), ("a",)])
+def test_each_look_as_json_has_the_fields_of_a_status(
+    units: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also whether the project is deployed, as `ftl status --json`."""
+    own = tuple(unit(name) for name in units)
+    put_tick(Tick(Status("shop", "server", "28.5.2", None, own), (None,) * len(own)))
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["type"], printed["deployed"]) == ("status", bool(units))
+    assert {field.name for field in fields(Status)} <= printed.keys()
 
 
 def test_the_machines_memory_is_no_limit() -> None:
