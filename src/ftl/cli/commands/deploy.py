@@ -96,7 +96,8 @@ def command(
             )
         if watched and loaded.project.is_cluster:  # before anything is built
             raise UsageError(
-                "--watch cannot take a release back on several servers: one of them cannot switch the proxies of the others",
+                "--watch cannot take a release back on several servers",
+                cause="one of them cannot switch the proxies of the others",
                 hint="deploy without --watch; `ftl rollback` goes back by hand",
             )
         purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
