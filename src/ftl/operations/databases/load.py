@@ -12,7 +12,7 @@ from ftl.common.figures import count
 from ftl.common.programs import program
 from ftl.errors import FtlError
 from ftl.operations.databases.backup import docker_exec, progress, script_text
-from ftl.operations.databases.sources import in_container
+from ftl.operations.databases.sources import DumpReader, in_container
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ async def load_dump(
     if kind.tool == "pg_dump":
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
         with _hint(f"the database of {name} is as it was"):
-            await dump.feed(session, words, name, tell)
+            await dump.feed(DumpReader(session, words, name, tell))
         await _swap(session, container, name, kind, mode, kept)
         with _hint(f"the restored database has its place; the one before is `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
         words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
-        await dump.feed(session, words, name, tell)
+        await dump.feed(DumpReader(session, words, name, tell))
         await _swap(session, container, name, kind, mode, "")
         await await_ready(session, container, name, kind)
     else:
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
-        await dump.feed(session, words, name, tell)
+        await dump.feed(DumpReader(session, words, name, tell))
     return await count_contents(session, container, kind)
 
 
@@ -109,7 +109,7 @@ async def put_file(
     entry.mode = 0o644
     padding = -entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE
     words = ("cp", "-", f"{container}:{Path(path).parent}")
-    await dump.feed(session, words, path, tell, head=entry.tobuf(tarfile.PAX_FORMAT), padding=padding)
+    await dump.feed(DumpReader(session, words, path, tell, entry.tobuf(tarfile.PAX_FORMAT), padding))
 
 
 async def await_ready(session: Session, container: str, name: str, kind: DumpKind) -> None:

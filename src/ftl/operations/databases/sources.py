@@ -10,7 +10,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
@@ -41,45 +41,24 @@ _READ = re.compile(rb"ftl-read ([0-9]+)")
 """Line of feed.sh: how far a backup was read."""
 
 
-class Dump(Protocol):
-    """A dump.
+@dataclass(frozen=True, slots=True)
+class DumpReader:
+    """A docker command on a server that gets a dump as its stdin.
 
     Attributes:
-        file: Its path, its name on the server, or `-` for stdin.
-        ends: Its head, tail and size.
+        words: The command's arguments.
+        name: The dependency, for messages.
+        tell: Called with the bytes that were sent.
+        head: Bytes before the dump.
+        padding: Number of zero bytes after it.
     """
 
-    @property
-    def file(self) -> str:
-        """See above."""
-
-    @property
-    def ends(self) -> Ends:
-        """See above."""
-
-    async def feed(
-        self,
-        session: Session,
-        words: Sequence[str],
-        name: str,
-        tell: Callable[[int], None],
-        *,
-        head: bytes = b"",
-        padding: int = 0,
-    ) -> None:
-        """Run a docker command on the server with the dump as its stdin.
-
-        Args:
-            session: The server.
-            words: The command's arguments.
-            name: The dependency, for messages.
-            tell: Called with the bytes that were sent.
-            head: Bytes before the dump.
-            padding: Number of zero bytes after it.
-
-        Raises:
-            FtlError: It failed, or stood still.
-        """
+    session: Session
+    words: Sequence[str]
+    name: str
+    tell: Callable[[int], None]
+    head: bytes = b""
+    padding: int = 0
 
 
 class LocalDump:
@@ -90,29 +69,23 @@ class LocalDump:
         self.ends = _ends(source)
         self._source = source
 
-    async def feed(
-        self,
-        session: Session,
-        words: Sequence[str],
-        name: str,
-        tell: Callable[[int], None],
-        *,
-        head: bytes = b"",
-        padding: int = 0,
-    ) -> None:
-        """See `Dump`; it may not stand still for `STALL_SECONDS`."""
+    async def feed(self, reader: DumpReader) -> None:
+        """Send the file to a command, which may not stand still for `STALL_SECONDS`.
+
+        Raises:
+            FtlError: It failed, or stood still.
+        """
         self._source.seek(0)
 
         async def data() -> AsyncIterator[bytes]:
-            if head:
-                yield head
+            if reader.head:
+                yield reader.head
             async for chunk in chunks(self._source):
                 yield chunk
-            if padding:
-                yield bytes(padding)
+            if reader.padding:
+                yield bytes(reader.padding)
 
-        argv = docker_script(session.machine, 'docker "$@"', "ftl-dump", *words)
-        await _feed(session, argv, data(), name, tell)
+        await _feed(reader, data())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +102,26 @@ class StoredDump:
     folder: BackupFolder
     project: str
 
-    async def feed(
-        self,
-        session: Session,
-        words: Sequence[str],
-        name: str,
-        tell: Callable[[int], None],
-        *,
-        head: bytes = b"",
-        padding: int = 0,
-    ) -> None:
-        """See `Dump`; when we are gone, it ends as one whose stream is cut. Nor may it stand still."""
+    async def feed(self, reader: DumpReader) -> None:
+        """Have the server send the backup; without us it ends as one whose stream is cut.
+
+        Raises:
+            FtlError: It failed, or stood still.
+        """
         given = (
             f"ftl-restore-{secrets.token_hex(8)}",
             self.project,
             self.folder.mount,
             self.folder.image,
             self.file,
-            base64.b64encode(head).decode(),
-            str(padding),
+            base64.b64encode(reader.head).decode(),
+            str(reader.padding),
+            *reader.words,
         )
-        argv = docker_script(session.machine, program(__package__, "feed.sh"), "ftl-dump", *given, *words)
-        process = await session.machine.start(argv)
+        machine = reader.session.machine
+        process = await machine.start(
+            docker_script(machine, program(__package__, "feed.sh"), "ftl-dump", *given)
+        )
         assert process.stdin is not None
         assert process.stdout is not None
         size, text = 0, b""
@@ -166,13 +137,16 @@ class StoredDump:
                     elif int(read[1]) > size:
                         size = int(read[1])
                         limit.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
-                        tell(size)
+                        reader.tell(size)
                 status = await process.wait()
         except TimeoutError:
-            raise _stalled(name, size) from None
+            raise _stalled(reader.name, size) from None
         finally:
             await end(process)
-        _check(status, text.decode("utf-8", "replace").strip(), name)
+        _check(status, text.decode("utf-8", "replace").strip(), reader.name)
+
+
+Dump = LocalDump | StoredDump
 
 
 def in_container(container: str, script: str, *arguments: str) -> tuple[str, ...]:
@@ -218,11 +192,9 @@ def _ends(source: BinaryIO) -> Ends:
     return ends
 
 
-async def _feed(
-    session: Session, argv: list[str], data: AsyncIterator[bytes], name: str, tell: Callable[[int], None]
-) -> None:
-    """Run a command on the server with a stream as its stdin; it may not stand still for `STALL_SECONDS`."""
-    process = await session.machine.start(argv)
+async def _feed(reader: DumpReader, data: AsyncIterator[bytes]) -> None:
+    machine = reader.session.machine
+    process = await machine.start(docker_script(machine, 'docker "$@"', "ftl-dump", *reader.words))
     assert process.stdin is not None
     assert process.stdout is not None
     errors = asyncio.create_task(read_errors(process))
@@ -235,18 +207,18 @@ async def _feed(
                 async with asyncio.timeout(STALL_SECONDS):
                     await process.stdin.drain()
                 size += len(chunk)
-                tell(size)
+                reader.tell(size)
             process.stdin.write_eof()
         async with asyncio.timeout(STALL_SECONDS):
             status = await process.wait()
             text = await errors
     except TimeoutError:
-        raise _stalled(name, size) from None
+        raise _stalled(reader.name, size) from None
     finally:
         errors.cancel()
         output.cancel()
         await end(process)
-    _check(status, text, name)
+    _check(status, text, reader.name)
 
 
 def _stalled(name: str, size: int) -> FtlError:

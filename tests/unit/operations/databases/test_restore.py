@@ -19,7 +19,7 @@ from ftl.operations.databases.backup import STALL_SECONDS, script_text
 from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
 from ftl.operations.databases.restore import Restored, RestoreRequest, restore
-from ftl.operations.databases.sources import _feed
+from ftl.operations.databases.sources import DumpReader, _feed
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -226,7 +226,7 @@ def test_a_database_that_does_not_end_is_given_up() -> None:
         session = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
         loop = asyncio.get_running_loop()
         with pytest.raises(FtlError, match="the restore of db failed") as caught:
-            await _feed(session, ["restore"], _data(), "db", lambda _: None)
+            await _feed(DumpReader(session, ["restore"], "db", lambda _: None), _data())
         assert "has read nothing for 1 h" in (caught.value.cause or "")
         assert STALL_SECONDS <= loop.time() < STALL_SECONDS + 10
         assert machine.processes[0].returncode is not None

@@ -12,7 +12,7 @@ from ftl.host.backup_folders import BackupFolder
 from ftl.host.session import Session
 from ftl.operations.databases.backup import STALL_SECONDS, read_chunks
 from ftl.operations.databases.dumps import Ends
-from ftl.operations.databases.sources import StoredDump
+from ftl.operations.databases.sources import DumpReader, StoredDump
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
@@ -30,7 +30,7 @@ async def fed(answer: Answer, told: list[int], processes: list[FakeProcess] | No
     machine.answer("ftl-dump", answer=answer)
     session = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
     try:
-        await DUMP.feed(session, ["exec"], "db", told.append)
+        await DUMP.feed(DumpReader(session, ["exec"], "db", told.append))
     finally:
         if processes is not None:
             processes += machine.processes
