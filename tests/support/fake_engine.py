@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.engine.values import (
@@ -26,10 +26,10 @@ from ftl.engine.values import (
     ExecResult,
     LogLine,
     Network,
-    PublishedPort,
     Volume,
 )
 from tests.support.engine_calls import carries
+from tests.support.fake_container import Behavior, FakeContainer, Files
 from tests.support.fake_images import INFO, FakeImages
 
 if TYPE_CHECKING:
@@ -37,66 +37,6 @@ if TYPE_CHECKING:
 
     from ftl.engine.specs import ContainerSpec
     from ftl.engine.values import CacheRecord, EngineInfo
-
-Files = dict[str, bytes | None]
-"""Path -> content; None for a folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Behavior:
-    """How containers of an image behave once they are started.
-
-    Attributes:
-        exit_code: They end with this status after `seconds`; None: they run until they are stopped.
-        log: Written when they start; lines that begin with "!" go to stderr.
-        health: Docker's own check, once they run.
-        ignores_stop: Only SIGKILL ends them.
-    """
-
-    exit_code: int | None = None
-    seconds: float = 0.0
-    log: tuple[str, ...] = ()
-    health: Literal["", "starting", "healthy", "unhealthy"] = ""
-    ignores_stop: bool = False
-
-
-@dataclass(slots=True)
-class FakeContainer:
-    """A container; tests may change it as they like.
-
-    Attributes:
-        files: By absolute path; a volume's files are kept with the volume.
-        cores: Processors that it keeps busy.
-        memory: Bytes that it uses.
-        changed: Set when it ends.
-    """
-
-    id: str
-    name: str
-    spec: ContainerSpec
-    image_id: str
-    created: int
-    state: Literal["created", "running", "paused", "restarting", "exited"] = "created"
-    exit_code: int = 0
-    oom_killed: bool = False
-    error: str = ""
-    health: str = ""
-    restarts: int = 0
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    files: Files = field(default_factory=dict)
-    log: list[LogLine] = field(default_factory=list)
-    cores: float = 0.5
-    memory: int = 50_000_000
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def end(self, exit_code: int, *, oom_killed: bool = False, stopped: bool = False) -> None:
-        """Let its process end: it then waits to be restarted, unless it was stopped or has no restart policy."""
-        if self.state in ("running", "restarting"):
-            again = not stopped and self.spec.restart != "no"
-            self.state = "restarting" if again else "exited"
-            self.restarts += again
-            self.exit_code, self.oom_killed, self.health = exit_code, oom_killed, ""
-            self.changed.set()
 
 
 class FakeEngine(FakeImages):
@@ -136,12 +76,12 @@ class FakeEngine(FakeImages):
 
     async def containers(self, *, labels: Mapping[str, str] | None = None) -> list[Container]:
         async with self._call("containers", reads=True):
-            return [_listed(one) for one in self.by_name.values() if carries(one.spec.labels, labels)]
+            return [one.listed() for one in self.by_name.values() if carries(one.spec.labels, labels)]
 
     async def container(self, name: str) -> ContainerState | None:
         async with self._call("container", name, reads=True):
             found = self._find(name)
-            return _inspected(found) if found is not None else None
+            return found.inspected() if found is not None else None
 
     async def create(self, name: str, spec: ContainerSpec) -> str:
         async with self._call("create", name):
@@ -374,45 +314,3 @@ class FakeEngine(FakeImages):
         container.endpoints[network.name] = Endpoint(
             network.name, address or free, tuple(aliases), network.id
         )
-
-
-def _listed(one: FakeContainer) -> Container:
-    running = one.state == "running"
-    status = {"running": "Up 2 minutes", "exited": f"Exited ({one.exit_code})"}.get(one.state, "Created")
-    published = [
-        PublishedPort(port.container_port, port.protocol, port.address or "0.0.0.0", port.host_port)
-        for port in one.spec.publish
-    ]
-    return Container(
-        id=one.id,
-        name=one.name,
-        image=one.spec.image,
-        image_id=one.image_id,
-        labels=one.spec.labels,
-        state=one.state,
-        status=status,
-        created=one.created,
-        endpoints=tuple(one.endpoints.values()),
-        published=tuple(published) if running else (),
-        mounts=one.spec.mounts,
-    )
-
-
-def _inspected(one: FakeContainer) -> ContainerState:
-    return ContainerState(
-        id=one.id,
-        name=one.name,
-        running=one.state in ("running", "restarting"),
-        restarting=one.state == "restarting",
-        exit_code=one.exit_code,
-        oom_killed=one.oom_killed,
-        error=one.error,
-        health=one.health,
-        health_log="",
-        started="0001-01-01T00:00:00Z" if one.state == "created" else "2026-01-02T03:04:05Z",
-        pid=one.created if one.state == "running" else 0,
-        restarts=one.restarts,
-        endpoints=tuple(one.endpoints.values()),
-        labels=one.spec.labels,
-        restart_policy=one.spec.restart,
-    )

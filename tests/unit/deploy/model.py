@@ -42,7 +42,7 @@ from tests.unit.deploy.model_server import Killed, ModelEngine, ModelMachine
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.observe.state import Observed
-    from tests.support.fake_engine import FakeContainer
+    from tests.support.fake_container import FakeContainer
 
 
 NAMES = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
 
-    from tests.support.fake_engine import FakeContainer
+    from tests.support.fake_container import FakeContainer
 
 IMAGES = (
     "caddy:2",

@@ -24,7 +24,7 @@ from ftl.host.session import Session
 from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
-from tests.support.fake_engine import Behavior
+from tests.support.fake_container import Behavior
 from tests.support.fake_images import INFO
 from tests.unit.deploy.model import BACKEND, Deploys
 from tests.unit.deploy.model_server import Killed, ModelMachine

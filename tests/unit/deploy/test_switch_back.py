@@ -28,7 +28,7 @@ from ftl.health.spec import SETTLE_SECONDS
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run as run_async
-from tests.support.fake_engine import Behavior
+from tests.support.fake_container import Behavior
 from tests.support.fake_images import INFO
 from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.engine.specs import ContainerSpec
-from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_container import Behavior
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ftl.engine.values import ContainerState
-    from tests.support.fake_engine import FakeContainer
+    from tests.support.fake_container import FakeContainer
 
 IMAGE = "shop-web:r1"
 NAME = "shop-web-r1"

@@ -10,7 +10,7 @@ import pytest
 from ftl.events import Probed
 from ftl.health.spec import SETTLE_SECONDS, HealthSpec
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior
+from tests.support.fake_container import Behavior
 from tests.unit.health.stage import NAME, OK, stage
 from tests.unit.health.world import FAILING, HTTP, TCP, fail, later, now, wait
 

@@ -13,7 +13,7 @@ from ftl.events import Probed
 from ftl.health.spec import SETTLE_SECONDS, HealthSpec
 from ftl.health.wait import wait_healthy
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior
+from tests.support.fake_container import Behavior
 from tests.support.fake_machine import Answer
 from tests.unit.common.test_proc_net import HEAD
 from tests.unit.health.stage import IMAGE, NAME, OK, stage

@@ -12,7 +12,8 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, ServerError
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_container import Behavior
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 
 

@@ -15,7 +15,8 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.jobs import JobRequest, run_job
 from ftl.releases.store import ensure_store, read_history
-from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_container import Behavior
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 
 if TYPE_CHECKING:

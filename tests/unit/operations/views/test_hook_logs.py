@@ -27,7 +27,8 @@ from ftl.operations.views.logs import LogEntry, LogQuery
 from ftl.releases import store
 from ftl.releases.record import KeptLine, ReleaseRecord
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_container import Behavior
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 

@@ -15,7 +15,7 @@ from ftl.operations.views.units import Unit
 from ftl.releases.store import ensure_store, write_record, write_watch
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior
+from tests.support.fake_container import Behavior
 from tests.support.fake_machine import Answer
 from tests.unit.deploy.world import project, record
 from tests.unit.operations.stage import add

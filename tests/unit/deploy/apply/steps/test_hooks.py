@@ -22,7 +22,8 @@ from ftl.events import HookOutput
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run
-from tests.support.fake_engine import Behavior, FakeEngine
+from tests.support.fake_container import Behavior
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
