@@ -74,11 +74,8 @@ def load(
 ) -> Project:
     """Read a project.
 
-    Args:
-        files: Its file, environment and variables.
-        server: Replaces the file's server.
-        stand_ins: The servers of a sandbox that has several: they take the places of the file's `servers`, in turn.
-        fetch: Fetch the secrets that the file uses; otherwise each has a placeholder for its value.
+    The server replaces that of the file; `stand_ins`, the servers of a sandbox that has several, take the places of the
+    file's `servers` in turn. Without `fetch` each secret that the file uses has a placeholder for its value.
 
     Returns:
         The project with defaults added and short forms expanded. Every value in it is valid.

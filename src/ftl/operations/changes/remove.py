@@ -78,14 +78,8 @@ async def remove(
 ) -> Removal:
     """Remove a project; a dry run only lists what it has, and does not ask.
 
-    Args:
-        request: The project.
-        machines: Its servers, not entered yet.
-        volumes: Remove its named volumes, too.
-        backups: Remove its scheduled backups, too.
-        emit: Receives progress events.
-        confirm: Asks whether to go on; raises where it must not.
-        preview: Identity of the preview that the project must be; where nothing is left of it, there is nothing to do.
+    `confirm` raises where it must not go on. Of a preview the identity is given: the project must be that one, and
+    where nothing is left of it, there is nothing to do.
 
     Raises:
         UsageError: It has nothing there, or is not that preview.
@@ -144,13 +138,9 @@ def belongings(observed: Observed, *, volumes: bool) -> Belongings:
 def plan_remove(
     observed: Observed, here: Sequence[Image] = (), backups: Sequence[StoredFolder] = (), *, volumes: bool
 ) -> Plan:
-    """Plan the removal of all that the project has. Pure.
+    """Plan the removal of all that the project has, also of folders of backups. Pure.
 
-    Args:
-        observed: The server.
-        here: The project's images on this machine.
-        backups: Folders of scheduled backups to remove.
-        volumes: Remove its named volumes, too.
+    `here` are the project's images on this machine. Named volumes go only if that is asked for.
     """
     found = belongings(observed, volumes=volumes)
     proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)

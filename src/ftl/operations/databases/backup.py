@@ -67,14 +67,9 @@ class Backup:
 
 
 async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> Backup:
-    """Back up a dependency.
+    """Back up a dependency into a file.
 
-    Args:
-        fleet: The project's servers.
-        project: The project.
-        name: One of its dependencies.
-        file: Path, or `-` for stdout; None, or a folder: a name with the time, there.
-        emit: Receives progress events.
+    It is a path, or `-` for stdout; without one, or in a folder, it has a name with the time.
 
     Raises:
         FtlError: It does not run, is no database that FTL knows, its dump failed, or another backup writes the file.

@@ -80,7 +80,7 @@ async def read_requests(fleet: Fleet, servers: Sequence[LogServer], query: LogQu
 
     async def read(server: LogServer) -> list[LogEntry]:
         lines: list[LogEntry] = []
-        await read_access(fleet.at(server.host), server.asked(query), lines.append)
+        await read_access(fleet.at(server.host), server.by_own_clock(query), lines.append)
         return [server.corrected(line) for line in lines]
 
     merged = sorted((line for each in await gather(map(read, servers)) for line in each), key=_time)
@@ -130,7 +130,7 @@ async def follow_servers(
 
 
 def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool) -> _Following:
-    request = server.asked(query)
+    request = server.by_own_clock(query)
 
     def show(entry: LogEntry) -> None:
         past.take(server.corrected(entry), old=not follower.began)

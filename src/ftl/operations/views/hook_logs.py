@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
     """Show the last lines of the hooks of all kept releases, by time, or those of one.
 
-    Args:
-        engine: That of a server with the release records.
-        query: The lines to read; `names` are services.
-        show: Called with each line, in order.
+    The engine is that of a server with the release records; names of the query are services.
 
     Raises:
         UsageError: There is no such release.

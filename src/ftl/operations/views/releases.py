@@ -52,10 +52,10 @@ async def releases(
         under_way = False
         if newest is not None and newest.outcome == "started":
             under_way = await DeployLock(session.machine, project, session.info.id).holder() is not None
-    return listed(observed, server, under_way=under_way)
+    return list_releases(observed, server, under_way=under_way)
 
 
-def listed(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[Release, ...]:
+def list_releases(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[Release, ...]:
     """The releases of an observed server, newest first; the newest may be under way. Pure."""
     live = observed.live_number
     newest = observed.releases[-1].number if observed.releases else 0

@@ -18,7 +18,7 @@ from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
 from ftl.operations.changes.rollback.rollback import command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback.target import choose
-from ftl.operations.views.releases import listed
+from ftl.operations.views.releases import list_releases
 from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
     HERE,
@@ -212,7 +212,7 @@ def test_outcomes_of_the_list() -> None:
         replace(released(asked, "r4", outcome="failed"), error="interrupted"),
         released(asked, "r5", outcome="started"),
     )
-    found = listed(on_server(asked, *records, images=(image("r2"),)), HERE)
+    found = list_releases(on_server(asked, *records, images=(image("r2"),)), HERE)
     assert [(one.record.release, one.outcome, one.live, one.kept) for one in found] == [
         ("r5", "interrupted", False, False),
         ("r4", "interrupted", False, False),
