@@ -56,7 +56,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         with writing():
             run(replace(options, json=False), "backup", work, lambda _: {})
         return
-    result = run(options, "backup", work, _fields)
+    result = run(options, "backup", work, lambda made: {**asdict(made), "seconds": round(made.seconds, 3)})
     if not options.json:
         from ftl.common.figures import duration, size
 
@@ -91,12 +91,3 @@ def _known(dependencies: tuple[Dependency, ...], name: str) -> None:
     from ftl.common.suggestions import select_names
 
     select_names([name], [dependency.name for dependency in dependencies], kind="dependency")
-
-
-def _fields(result: Backup) -> dict[str, object]:
-    return {
-        "file": result.file,
-        "bytes": result.bytes,
-        "seconds": round(result.seconds, 3),
-        "verified": result.verified,
-    }

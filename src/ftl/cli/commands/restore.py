@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -103,11 +104,4 @@ async def _confirm(name: str, file: str) -> None:
 
 
 def _fields(result: Restored) -> dict[str, object]:
-    return {
-        "file": result.file,
-        "bytes": result.bytes,
-        "seconds": round(result.seconds, 3),
-        "verified": result.verified,
-        "kept": result.kept or None,
-        "contents": result.contents,
-    }
+    return {**asdict(result), "seconds": round(result.seconds, 3), "kept": result.kept or None}

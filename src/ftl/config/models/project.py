@@ -181,11 +181,6 @@ class Project(Section):
         """Whether it is deployed to `servers`, as one cluster."""
         return bool(self.servers)
 
-    @property
-    def all_servers(self) -> tuple[Server, ...]:
-        """The servers, in the order of the file; the only one without `servers`."""
-        return self.servers or (self.server,)
-
     def places(self, on: Sequence[str]) -> tuple[str, ...]:
         """Hosts that an `on` names, by host or role, in the order of the file; all if it is empty."""
         return tuple(

@@ -239,7 +239,9 @@ async def listed(engine: Engine, query: LogQuery) -> list[Container]:
 
 async def _merged(containers: Sequence[LogSource], query: LogQuery, warn: Warn) -> AsyncGenerator[LogEntry]:
     """The logs up to the present, merged by time with one line of each in memory."""
-    sources = [_entries(server, server.by_own_clock(query), container, warn) for server, container in containers]
+    sources = [
+        _entries(server, server.by_own_clock(query), container, warn) for server, container in containers
+    ]
     heads: list[tuple[str, int, LogEntry]] = []
     try:
         firsts = await asyncio.gather(*(anext(source, None) for source in sources))
