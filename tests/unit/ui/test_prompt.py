@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 
 PROGRAM = "import asyncio; from ftl.ui.prompt import ask; print(repr(asyncio.run(ask('Word', secret=True))))"
 
@@ -24,13 +25,29 @@ def at_a_terminal(reply: bytes) -> tuple[str, bool]:
         if reply:
             os.write(ours, reply)
         else:
-            process.send_signal(signal.SIGINT)
-        process.wait(20)
+            interrupt(process)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
         echoes = bool(termios.tcgetattr(theirs)[3] & termios.ECHO)
         os.close(theirs)
         shown += read_until(ours, None)
     os.close(ours)
     return shown.decode(), echoes
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C, and again as a person would.
+
+    Without a wakeup file descriptor (`asyncio.run` has none) Python notices a signal that comes just before it waits
+    only with the next event.
+    """
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+            return
 
 
 def read_until(terminal: int, mark: bytes | None) -> bytes:
