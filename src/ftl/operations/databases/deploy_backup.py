@@ -6,14 +6,14 @@ The deploy's planner and runners do not know databases: this adds to both.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.common.figures import size
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import host_of
-from ftl.deploy.plan.steps.base import RunsOn, ServiceStep
+from ftl.deploy.plan.steps.base import ServiceStep
 from ftl.events import Note
 from ftl.operations.databases.backup import back_up, dump_kind, project_folder
 from ftl.operations.selection import select_container
@@ -36,8 +36,8 @@ RUNNERS = Runners()
 class BackUp(ServiceStep):
     """Back up a dependency into the user's own state folder, if it is a database."""
 
-    kind: ClassVar[str] = "back_up"
-    runs_on: ClassVar[RunsOn] = "named"
+    kind = "back_up"
+    runs_on = "named"
     sentence = "back up {0.service}, if it is a database"
 
 
