@@ -144,13 +144,23 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     assert not (folder / "killed.dump").exists()
     # The server process of a client that is gone sleeps on, and has its lock.
     psql(app, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^BEGIN'")
+    app.run("remove", "--volumes", "--yes").ok()
 
-    # On the server, as cron runs them.
+
+def test_backups_on_the_server(ftl: Callable[..., Project], server: Server) -> None:
+    """Made as cron does it, they are tried and restored where they are."""
+    images.ensure("postgres", "redis")
+    app = databases(ftl, server, (POSTGRES, REDIS))
+    psql(app, "CREATE TABLE orders AS SELECT generate_series(1, 5000) n")
+    redis(app, "SET", "colour", "blue")
     for name in ("db", "cache"):
         app.run("jobs", "run", f"backup.{name}").ok()
     stored = app.run("backup", "--list", "--json").ok().result["backups"]
     assert sorted(one["dependency"] for one in stored) == ["cache", "db"]
     app.run("restore", "db", "--from-server", "latest", "--drill").ok()
+    psql(app, "DELETE FROM orders")
+    app.run("restore", "db", "--from-server", "latest", "--yes").ok()
+    assert psql(app, "SELECT count(*) FROM orders") == "5000"
     redis(app, "SET", "colour", "red")
     app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
@@ -224,7 +234,10 @@ def test_cron_makes_backups_and_keeps_the_newest(ftl: Callable[..., Project], se
     cut = f"/var/backups/ftl/{app.name}/cache-20260101-000000.rdb.partial"
     server.run("sh", "-c", 'mkdir -p "${1%/*}" && touch "$1"', "sh", cut)
     time.sleep(60 - time.time() % 60 + 140)  # after the third, and well before the fourth
-    files = server.run("ls", f"/var/backups/ftl/{app.name}").stdout.decode().split()
+    folder = f"/var/backups/ftl/{app.name}"
+    while ".partial" in (names := server.run("ls", folder).stdout.decode()):
+        time.sleep(1)  # a slow one is under way
+    files = names.split()
     stored = app.run("backup", "cache", "--list", "--json").ok().result["backups"]
     assert (len(stored), sorted(one["file"] for one in stored)) == (2, sorted(files))
     (job,) = app.run("jobs", "--json").ok().result["jobs"]
