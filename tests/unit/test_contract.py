@@ -101,6 +101,7 @@ LABELS = {
     "DRILL": "ftl.drill",
     "STOPPED": "ftl.stopped",
     "RESTART": "ftl.restart",
+    "FILES": "ftl.files",
     "ROLE_SERVICE": "service",
     "ROLE_DEPENDENCY": "dependency",
     "ROLE_PROXY": "proxy",

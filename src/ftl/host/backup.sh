@@ -27,7 +27,7 @@ redis-cli) suffix=.rdb ;;
 *) suffix=.sql ;;
 esac
 file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
-sh -c "$dump" sh "$tool" "$name" >"$file.partial" &
+sh -c "$dump" sh "$tool" "$name" "$file.partial" >"$file.partial" &
 dumping=$!
 # Says how far it is, and ends it where it stands still for an hour, as one that waits for a lock does.
 watch() {

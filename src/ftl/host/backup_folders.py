@@ -78,10 +78,13 @@ def backup_folders(
     own = [one for one in containers if one.labels.get(labels.PROJECT) == project]
     jobs = [one for one in own if one.labels.get(labels.JOB, "").startswith(JOB_PREFIX)]
     dependencies = [one for one in own if one.labels.get(labels.ROLE) == labels.ROLE_DEPENDENCY]
-    # Where there is none of them: the store of the release records, which has the image of some service.
     shared = {one.labels[labels.ROLE]: one for one in containers if labels.ROLE in one.labels}
-    others = [shared[role] for role in (labels.ROLE_PROXY, labels.ROLE_STATE) if role in shared]
-    readers = [one.image_id for one in (*jobs, *dependencies, *others)]
+    proxy, store = (
+        [shared[role]] if role in shared else [] for role in (labels.ROLE_PROXY, labels.ROLE_STATE)
+    )
+    # The images of the proxy and the jobs have a shell; those of dependencies may have none, nor that of some service,
+    # which the store of the release records has.
+    readers = [one.image_id for one in (*proxy, *jobs, *dependencies, *store)]
     if not readers:
         return ()
     found = {mount.source: one.image_id for one in jobs for mount in one.mounts if mount.target == TARGET}

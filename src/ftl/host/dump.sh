@@ -1,6 +1,7 @@
 # Writes a consistent dump of a database to stdout. Runs in the database's container, with its env.
 #
-# $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here. Passwords reach the tools by variables, never by
+# $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here; $3: a new file
+# that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy. Passwords reach the tools by variables, never by
 # an argument: any process on the server can read those.
 secret() { # NAME: the variable, or the content of the file that NAME_FILE names
     eval "value=\${$1-} file=\${$1_FILE-}"
@@ -50,6 +51,7 @@ redis-cli)
     REDISCLI_AUTH=$(secret REDIS_PASSWORD)
     export REDISCLI_AUTH
     [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
+    if [ -n "${3-}" ]; then exec redis-cli ${host:+-h "$host"} --rdb "$3" >&2; fi
     file=$(mktemp /tmp/ftl-dump.XXXXXX) || exit
     trap 'rm -f "$file"' EXIT
     redis-cli ${host:+-h "$host"} --rdb "$file" >&2 && cat "$file"

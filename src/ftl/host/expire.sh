@@ -91,19 +91,21 @@ remove_containers() {
     docker rm --force --volumes $ids >/dev/null
 }
 
-# The images and folders of the jobs that make backups, which are known as long as the jobs are there.
-backup_folders() {
-    for id in $(docker ps -aq --no-trunc --filter "$mine" --filter label=ftl.role=job); do
-        docker inspect -f '{{.Image}} {{range .Mounts}}{{if eq .Destination "/backups"}}{{.Source}}{{end}}{{end}}' "$id"
-    done | sort -u
-}
-
+# Before their jobs go, which name the folders and have images that read them: a removal that is cut here finds them
+# again with the next call. They are stopped first, and make none any more.
 remove_backups() {
-    printf '%s\n' "$1" | while read -r image folder; do
+    jobs=$(docker ps -aq --no-trunc --filter "$mine" --filter label=ftl.role=job) || return 1
+    [ -n "$jobs" ] || return 0
+    # shellcheck disable=SC2086
+    docker stop -t 30 $jobs >/dev/null 2>&1
+    for id in $jobs; do
+        docker inspect -f '{{.Image}} {{range .Mounts}}{{if eq .Destination "/backups"}}{{.Source}}{{end}}{{end}}' "$id"
+    done | sort -u | while read -r image folder; do
         [ "${folder##*/}" = "$project" ] || continue
         docker run --rm --network none --user 0 --label ftl.role=transfer -v "${folder%/*}:/backups" \
             --entrypoint sh "$image" -c "$removal" sh "$project" </dev/null >/dev/null 2>&1
     done
+    return 0 # a folder that is gone already is none
 }
 
 # Tags that FTL gave: others are the user's, or those of an image that was built from one of ours and has its label.
@@ -148,10 +150,9 @@ look && [ -n "$until" ] && [ "$(date +%s)" -ge "$until" ] || exit 0
 forget "# ftl $project"
 forget "# ftl-certificates $project"
 remove_routes || exit
-folders=$(backup_folders)
 remove_containers 10 --filter label=ftl.role=service || exit
+remove_backups || exit
 remove_containers 30 || exit
-remove_backups "$folders"
 for network in $(docker network ls -q --no-trunc --filter "$mine"); do
     docker network rm "$network" >/dev/null || exit
 done

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.common.programs import program
+from ftl.engine import labels
+from ftl.engine.values import Container
 from ftl.errors import FtlError
-from ftl.host.backup_folders import BackupFolder, remove_backups
+from ftl.host.backup_folders import BackupFolder, backup_folders, remove_backups
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
@@ -66,3 +68,16 @@ def test_a_container_with_the_folder_of_all_projects_removes_them() -> None:
     assert "ftl-backups-shop" not in asyncio.run(scenario(0)).by_name
     with pytest.raises(FtlError, match="/var/backups/ftl/shop cannot be removed"):
         asyncio.run(scenario(1))
+
+
+def test_a_folder_without_a_job_is_read_with_the_proxys_image() -> None:
+    """It has a shell; the image of a dependency may have none, as that of nats."""
+
+    def of(role: str, project: str = "shop") -> Container:
+        marks = {labels.PROJECT: project, labels.ROLE: role}
+        return Container(role, role, role, f"image-{role}", marks, "running", "", 0)
+
+    dependency, proxy = of(labels.ROLE_DEPENDENCY), of(labels.ROLE_PROXY, "")
+    there = (dependency, of(labels.ROLE_STATE, ""), proxy)
+    assert backup_folders(there, "shop") == (BackupFolder("/var/backups/ftl/shop", "image-proxy"),)
+    assert backup_folders(there[:2], "shop")[0].image == "image-dependency"

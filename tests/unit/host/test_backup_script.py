@@ -38,10 +38,12 @@ class Server:
         (self.home / "bin" / name).write_text(text)
         (self.home / "bin" / name).chmod(0o755)
 
-    def run(self, fault: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, fault: str = "", dump: str = program("ftl.host", "dump.sh")
+    ) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
         script = program("ftl.host", "backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
-        argv = ["sh", "-c", script, "ftl-backup", "db", "2", program("ftl.host", "dump.sh")]
+        argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump]
         path = f"{self.home}/bin:{os.environ['PATH']}"
         return subprocess.run(
             argv,
@@ -136,3 +138,27 @@ def test_a_backup_that_stands_still_ends(hours: Server) -> None:
     done = hours.run("STILL")
     assert (done.returncode, hours.files) == (1, [])
     assert "pg_dump has written nothing for an hour\n" in done.stderr
+
+
+REDIS = """#!/bin/sh
+while [ "$1" != --rdb ]; do shift; done
+echo REDIS >"$2"
+%s 0.4
+echo more >>"$2"
+echo 'Transfer finished with success.'
+"""
+
+
+def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
+    """redis-cli writes to a file: one that took long stood still for the watch, and was ended after an hour."""
+    for tool in ("pg_dump", "pg_restore"):
+        (hours.home / "bin" / tool).unlink()
+    hours.add("redis-cli", REDIS % shutil.which("sleep"))
+    hours.add("redis-check-rdb", "#!/bin/sh\n")
+    done = hours.run(
+        dump=program("ftl.host", "dump.sh").replace("pg_dump mariadb-dump mysqldump mongodump", "")
+    )
+    (name,) = hours.files
+    assert done.returncode == 0, done
+    assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
+    assert (hours.backups / name).read_text() == "REDIS\nmore\n"

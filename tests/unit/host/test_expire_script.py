@@ -162,7 +162,7 @@ def test_nothing_happens_before_the_end(server: Server) -> None:
 
 
 def test_at_the_end_its_scheduled_backups_go(server: Server) -> None:
-    """After the jobs that make them, with an image that is still there; those of other projects stay."""
+    """While the jobs are there, which name their folders, and make none any more; those of other projects stay."""
     for project in (PROJECT, "shop"):
         (server.home / "backups" / project).mkdir(parents=True)
         (server.home / "backups" / project / "db-20260101-031500.dump").touch()
@@ -173,7 +173,8 @@ def test_at_the_end_its_scheduled_backups_go(server: Server) -> None:
     assert [*(server.home / "backups" / "shop").iterdir()]
     calls = [call.partition(" -v ")[0] for call in server.calls]
     removed = calls.index("run --rm --network none --user 0 --label ftl.role=transfer")
-    assert calls[removed - 1] == "rm --force --volumes db3"
+    assert calls[removed - 1] == "stop -t 30 job4"
+    assert removed < calls.index("rm --force --volumes db3")
 
 
 def test_at_the_end_all_goes_routes_first(server: Server) -> None:

@@ -9,6 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object
+from ftl.engine import labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,9 +34,10 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
         log_driver: The daemon's default driver. json-file gets bounds; any other driver was configured on purpose
             and is left alone.
     """
+    folders = _file_volumes(spec)
     body: Body = {
         "Image": spec.image,
-        "Labels": dict(spec.labels),
+        "Labels": {**spec.labels, **({labels.FILES: "\n".join(folders)} if folders else {})},
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "HostConfig": _host(spec, log_driver),
         **{name: value for name, value in spec.settings.items() if "." not in name},
@@ -101,7 +103,7 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
         "RestartPolicy": restart_policy(spec.restart),
         "Mounts": [
             *(_volume(mount) for mount in spec.mounts if not _is_path(mount)),
-            *({"Type": "volume", "Target": folder} for folder in file_folders(spec) if folder != "/"),
+            *({"Type": "volume", "Target": folder} for folder in _file_volumes(spec)),
         ],
         # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
         # as a mount it would be refused.
@@ -150,6 +152,12 @@ def file_folders(spec: ContainerSpec) -> dict[str, list[ContainerFile]]:
         is_hidden = spec.settings.get("HostConfig.ReadonlyRootfs") or path.startswith(tuple(tmpfs))
         folders.setdefault(posixpath.dirname(path) if is_hidden else "/", []).append(file)
     return folders
+
+
+def _file_volumes(spec: ContainerSpec) -> list[str]:
+    """Folders of files that get a volume; where something is mounted already, as data is, they are written to that."""
+    mounted = {posixpath.normpath(mount.target) for mount in spec.mounts}
+    return [folder for folder in file_folders(spec) if folder != "/" and folder not in mounted]
 
 
 def file_archive(files: Iterable[ContainerFile], folder: str = "/") -> bytes:

@@ -22,6 +22,7 @@ from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
+from ftl.events import Note
 from ftl.host.backup_folders import stored_folders
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.prune import images_here
@@ -89,7 +90,7 @@ async def remove(
         if preview is not None and not is_deployed(change.observed, preview):
             # Its time is over, and the server has removed it.
             return Removal(Plan(change.observed.server, request.project, "", ()), Belongings())
-        stored = await _stored(change.fleet, request, needed=backups)
+        stored = await _stored(change.fleet, request, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
             belongings(change.observed, volumes=volumes),
@@ -210,8 +211,17 @@ def plan_remove(
     )
 
 
-async def _stored(fleet: Fleet, request: ChangeRequest, *, needed: bool) -> tuple[StoredFolder, ...]:
+async def _stored(
+    fleet: Fleet, request: ChangeRequest, emit: Emit, *, needed: bool, at_all: bool
+) -> tuple[StoredFolder, ...]:
     """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
+
+    Args:
+        fleet: The servers.
+        request: The removal.
+        emit: Gets a warning where they are needed and cannot be read.
+        needed: They are to be removed.
+        at_all: Without them, nothing is removed.
 
     Raises:
         FtlError: That server does not answer, or has nothing that reads them, and they are needed.
@@ -219,9 +229,11 @@ async def _stored(fleet: Fleet, request: ChangeRequest, *, needed: bool) -> tupl
     try:
         home = fleet.require(request.servers[0].host if request.servers else "")
         return await stored_folders(home, request.project)
-    except FtlError:
-        if needed:
+    except FtlError as error:
+        if needed and at_all:
             raise
+        if needed:
+            emit(Note(f"scheduled backups may stay: {error}", "warning", hint=error.hint))
         return ()
 
 

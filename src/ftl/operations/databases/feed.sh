@@ -2,7 +2,7 @@
 #
 # $1: name for the container that reads; $2: the project; $3: docker's --mount of the folder of backups; $4: the image that
 # reads; $5: the file; $6: base64 of bytes before it; $7: number of zero bytes after it. The rest is the command.
-# stderr also gets "ftl-read BYTES" each second, as far as the file is read.
+# stderr also gets "ftl-read BYTES" each second, as far as the file is read, and at its end.
 # Says "ready" when the container is there, and goes on when a line comes. Our stdin then stays open as long as FTL is
 # there: when it ends, the reading ends, and the command as one whose stream is cut.
 reader=$1 project=$2 folder=$3 image=$4 file=$5 head=$6 padding=$7
@@ -17,6 +17,7 @@ while sed -n "s/^pos:[^0-9]*/ftl-read /p" /proc/self/fdinfo/3; do sleep 1; done 
 cat <&3
 status=$?
 kill $!
+sed -n "s/^pos:[^0-9]*/ftl-read /p" /proc/self/fdinfo/3 >&2
 exit $status' sh "$file" >/dev/null </dev/null 6<&- || exit
 # Only now: a container that was still to come when FTL went would read to the end.
 echo ready

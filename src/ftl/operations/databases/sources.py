@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
 
+FINISH_SECONDS = 24 * 3600.0
+"""Limit for a database that has the whole dump.
+
+It builds indexes, and nothing is heard of it until its end.
+"""
+
 _READ = re.compile(rb"ftl-read ([0-9]+)")
 """Line of feed.sh: how far a backup was read."""
 
@@ -70,7 +76,9 @@ class LocalDump:
         self._source = source
 
     async def feed(self, reader: DumpReader) -> None:
-        """Send the file to a command, which may not stand still for `STALL_SECONDS`.
+        """Send the file to a command, which may not stand still.
+
+        The limit is `STALL_SECONDS`, and `FINISH_SECONDS` once all is sent.
 
         Raises:
             FtlError: It failed, or stood still.
@@ -136,14 +144,17 @@ class StoredDump:
                         text = (text + line + b"\n")[-ERROR_BYTES:]
                     elif int(read[1]) > size:
                         size = int(read[1])
-                        limit.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+                        limit.reschedule(asyncio.get_running_loop().time() + self._patience(size))
                         reader.tell(size)
                 status = await process.wait()
         except TimeoutError:
-            raise _stalled(reader.name, size) from None
+            raise _stalled(reader.name, size, self._patience(size)) from None
         finally:
             await end(process)
         _check(status, text.decode("utf-8", "replace").strip(), reader.name)
+
+    def _patience(self, size: int) -> float:
+        return STALL_SECONDS if size < self.ends.size else FINISH_SECONDS
 
 
 Dump = LocalDump | StoredDump
@@ -199,21 +210,22 @@ async def _feed(reader: DumpReader, data: AsyncIterator[bytes]) -> None:
     assert process.stdout is not None
     errors = asyncio.create_task(read_errors(process))
     output = asyncio.create_task(_discard(process.stdout))
-    size = 0
+    size, seconds = 0, STALL_SECONDS
     try:
         with suppress(ConnectionError):  # it has ended, and its status says why
             async for chunk in data:
                 process.stdin.write(chunk)
-                async with asyncio.timeout(STALL_SECONDS):
+                async with asyncio.timeout(seconds):
                     await process.stdin.drain()
                 size += len(chunk)
                 reader.tell(size)
             process.stdin.write_eof()
-        async with asyncio.timeout(STALL_SECONDS):
+        seconds = FINISH_SECONDS
+        async with asyncio.timeout(seconds):
             status = await process.wait()
             text = await errors
     except TimeoutError:
-        raise _stalled(reader.name, size) from None
+        raise _stalled(reader.name, size, seconds) from None
     finally:
         errors.cancel()
         output.cancel()
@@ -221,10 +233,10 @@ async def _feed(reader: DumpReader, data: AsyncIterator[bytes]) -> None:
     _check(status, text, reader.name)
 
 
-def _stalled(name: str, size: int) -> FtlError:
+def _stalled(name: str, size: int, seconds: float) -> FtlError:
     return FtlError(
         f"the restore of {name} failed",
-        cause=f"after {size_text(size)} it has read nothing for {duration(STALL_SECONDS)}, and has not ended",
+        cause=f"after {size_text(size)} it has read nothing for {duration(seconds)}, and has not ended",
     )
 
 

@@ -224,10 +224,16 @@ def test_a_dependencys_nameless_volume_is_carried_over() -> None:
     """Data of a VOLUME that ftl.yaml does not mention outlives the container, and the plan says so."""
     before = project(dependencies=(Dependency(name="q", image="rabbitmq:3"),))
     after = project(dependencies=(Dependency(name="q", image="rabbitmq:3", env={"A": "b"}),))
+    old = dependency(before, "q")
     there = server(
         before,
         *container(before, "web", "r1"),
-        replace(dependency(before, "q"), mounts=(NAMELESS, Mount("/etc/x", "/x"))),
+        # That of its files goes with it: the new container has one of its own there.
+        replace(
+            old,
+            mounts=(NAMELESS, Mount("/etc/x", "/x"), Mount("1" * 64, "/run/secrets")),
+            labels={**old.labels, labels.FILES: "/etc/q\n/run/secrets"},
+        ),
         live={"web": "r1"},
     )
     start = first(plan(after, there), StartDependency)

@@ -7,8 +7,10 @@ import tarfile
 
 import pytest
 
+from ftl.engine import labels
 from ftl.engine.calls import body
 from ftl.engine.specs import ContainerFile, ContainerSpec
+from ftl.engine.values import Mount
 
 READ_ONLY = {"HostConfig.ReadonlyRootfs": True}
 TMPFS = {"HostConfig.Tmpfs": {"/run": "size=1m", "/var/tmp/": ""}}
@@ -47,3 +49,19 @@ def test_a_file_that_would_be_hidden_or_refused_has_a_volume(
         (member,) = archive
     wanted = path.lstrip("/") if folder == "/" else path.rpartition("/")[2]
     assert (member.name, member.mode, member.uid, member.gid) == (wanted, 0o400, 1, 2)
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_the_volume_of_a_file_is_marked_and_never_a_second_mount(mounted: bool) -> None:
+    """Its folder may be one of data: a VOLUME of the image, or a nameless volume that is carried over."""
+    data = (Mount("0" * 64, "/srv/app/"),) if mounted else ()
+    spec = ContainerSpec(
+        image="i", labels={"a": "b"}, settings=READ_ONLY, files=(file("/srv/app/key"),), mounts=data
+    )
+    made = body.container(spec, log_driver="")
+    host, marks = made["HostConfig"], made["Labels"]
+    assert isinstance(host, dict)
+    assert isinstance(marks, dict)
+    assert [mount.get("Source") for mount in host["Mounts"]] == ["0" * 64 if mounted else None]
+    assert marks["a"] == "b"
+    assert marks.get(labels.FILES) == (None if mounted else "/srv/app")

@@ -69,15 +69,22 @@ _NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
 def _carried(diff: Diff, change: DependencyChange) -> tuple[Mount, ...]:
-    """Nameless volumes of the container that is replaced: they would go with it, and the data in them."""
+    """Nameless volumes of the container that is replaced: they would go with it, and the data in them.
+
+    Those of its files go: the new container has its own, and a secret does not outlive the container.
+    """
     parked = [
         container
         for container in diff.observed.parked_dependencies
         if container.labels[labels.SERVICE] == change.name
     ]
     before = change.current or max(parked, key=lambda container: container.created, default=None)
-    mounts = before.mounts if before is not None else ()
-    return tuple(mount for mount in mounts if _NAMELESS.fullmatch(mount.source))
+    if before is None:
+        return ()
+    files = before.labels.get(labels.FILES, "").splitlines()
+    return tuple(
+        mount for mount in before.mounts if _NAMELESS.fullmatch(mount.source) and mount.target not in files
+    )
 
 
 def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterator[StopOld]:
