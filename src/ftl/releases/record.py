@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.common.json_fields import (
@@ -141,6 +141,10 @@ class ReleaseRecord:
     def number(self) -> int:
         """12 for r12."""
         return release_number(self.release)
+
+    def without_values(self) -> ReleaseRecord:
+        """The record without what its deploy resolved, and without what its containers and hooks printed."""
+        return replace(self, project={}, secrets=(), logs=())
 
     def to_json(self) -> bytes:
         """The record as it is stored."""

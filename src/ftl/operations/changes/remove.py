@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ftl.host.backup_folders import StoredFolder
     from ftl.host.fleet import Fleet
     from ftl.operations.changes.change import ChangeRequest
+    from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
 
@@ -136,6 +137,12 @@ def belongings(observed: Observed, *, volumes: bool) -> Belongings:
     )
 
 
+def _of_removed(record: ReleaseRecord) -> ReleaseRecord:
+    return replace(
+        record.without_values(), outcome="replaced" if record.outcome == "live" else record.outcome
+    )
+
+
 def plan_remove(
     observed: Observed, here: Sequence[Image] = (), backups: Sequence[StoredFolder] = (), *, volumes: bool
 ) -> Plan:
@@ -153,11 +160,7 @@ def plan_remove(
     tags = tuple(dict.fromkeys(project_tags(observed.project, images, latest=True)))
     tags_here = project_tags(observed.project, here, latest=True)
     untagged = tuple(dict.fromkeys(image.id for image in images if not image.tags))
-    records = tuple(
-        replace(record, project={}, outcome="replaced" if record.outcome == "live" else record.outcome)
-        for record in observed.releases
-        if record.project or record.outcome == "live"
-    )
+    records = tuple(amended for record in observed.releases if record != (amended := _of_removed(record)))
     job_names = tuple(
         sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
     )

@@ -27,7 +27,7 @@ from ftl.host.session import Session
 from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
 from ftl.operations.changes.remove import Belongings, belongings, plan_remove
 from ftl.proxy.names import project_network
-from ftl.releases.record import DependencyRecord
+from ftl.releases.record import DependencyRecord, KeptLine
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -277,10 +277,20 @@ def test_a_tag_of_the_server_is_dropped_here_only_from_an_image_of_the_project()
 
 
 def test_records_of_a_removed_project_have_no_secrets() -> None:
-    """Numbers go on where they were, but there is nothing to go back to."""
-    amend = first(plan_remove(everything(), volumes=False), AmendRecords)
+    """Numbers go on where they were, but there is nothing to go back to, and no value of a secret in any field."""
+    secret = "hunter2"
+    record = replace(
+        released(project(service(env={"TOKEN": secret})), "r1"),
+        secrets=(secret,),
+        logs=(KeptLine("web", "web-1", "stdout", "2026-01-01T00:00:00Z", f"token {secret}"),),
+    )
+    there = replace(
+        everything(), releases=(record, replace(record, release="r2", outcome="failed", project={}))
+    )
+    amend = first(plan_remove(there, volumes=False), AmendRecords)
     assert isinstance(amend, AmendRecords)
-    assert {(record.outcome, bool(record.project)) for record in amend.records} == {("replaced", False)}
+    assert [record.outcome for record in amend.records] == ["replaced", "failed"]
+    assert not [record for record in amend.records if secret.encode() in record.to_json()]
 
 
 def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ftl.common.references import pull_reference
@@ -13,7 +14,7 @@ from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.request import Author
@@ -44,6 +45,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         if not change.starts and change.live and change.name not in before
     }
     kept = {name: entry for name, entry in before.items() if name in configured}
+    project = _recorded_project(diff)
     return ReleaseRecord(
         release=diff.release,
         outcome=outcome,
@@ -53,22 +55,36 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         version=author.version,
         services={**kept, **adopted, **changed},
         dependencies=_dependencies(diff, live[-1].dependencies if live else {}),
-        project=_recorded_project(diff),
+        project=project,
         origin=author.origin,
         subject=author.subject,
         rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
         environment=diff.project.environment,
         hooks=diff.request.hooks,
-        secrets=_secrets(diff, live),
+        secrets=_secrets(diff, project, live),
     )
 
 
-def _secrets(diff: Diff, live: Sequence[ReleaseRecord]) -> tuple[str, ...]:
-    """Values of secrets; also those of services that a partial deploy left alone."""
+def _secrets(diff: Diff, project: Mapping[str, Any], live: Sequence[ReleaseRecord]) -> tuple[str, ...]:
+    """Values of secrets that the record holds anyway; also those of services that a partial deploy left alone.
+
+    No others: an app does not print what it never got, and a password for a registry stays on this machine.
+    """
     values = set(diff.project.secret_values.values())
     if diff.request.services and live:
         values.update(live[-1].secrets)
-    return tuple(sorted(values))
+    texts = [*_texts(project)]
+    return tuple(sorted(value for value in values if any(value in text for text in texts)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from chain.from_iterable(map(_texts, value.values()))
+    elif isinstance(value, list | tuple):
+        yield from chain.from_iterable(map(_texts, value))
 
 
 def _recorded_project(diff: Diff) -> dict[str, Any]:

@@ -91,12 +91,12 @@ def old_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
 def outdated_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, ...]:
     """Records of releases that no rollback goes back to any more, without project and env.
 
-    And without the output of their hooks. One that made containers of a kept release stays whole: pins are looked up
-    in it.
+    And without the output of their hooks; a failed one keeps its last lines, with the secrets to mask in them. One that
+    made containers of a kept release stays whole: pins are looked up in it.
     """
     needed = _needed(observed, keep=keep)
     return tuple(
-        replace(record, project={}, secrets=(), logs=() if record.outcome == "live" else record.logs)
+        record.without_values() if record.outcome == "live" else replace(record, project={})
         for record in observed.releases
         if record.project and record.outcome != "started" and record.release not in needed
     )
