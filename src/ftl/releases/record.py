@@ -143,7 +143,7 @@ class ReleaseRecord:
         return release_number(self.release)
 
     def without_values(self) -> ReleaseRecord:
-        """The record without what its deploy resolved, and without what its containers and hooks printed."""
+        """The record without what its deploy resolved, or its containers and hooks printed."""
         return replace(self, project={}, secrets=(), logs=())
 
     def to_json(self) -> bytes:

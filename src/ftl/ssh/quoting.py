@@ -64,12 +64,14 @@ def line(script: str) -> str:
     login shell gets a text without any of them, which `printf` turns into the command that sh evaluates. `exec`, which
     all of them know, as some (dash) would stay between and lead the process group; `$$` stays the same over it.
     A long script, which is most of what a command costs a slow link, is compressed; what runs is the same.
+    Where it cannot be unpacked whole (gzip compares a checksum) nothing runs, and the exit status is 127.
     """
     if len(script) > _WORTH_COMPRESSING:
         content = zlib.compress(script.encode(errors="surrogateescape"), 9, _GZIP)
         packed = b2a_base64(content, newline=False).decode()
         if len(packed) < len(script):
-            return f"exec sh -c 'eval \"$(printf %s \"$0\" | base64 -d | gzip -dc)\"' '{packed}'"
+            unpacked = '$(printf %s "$0" | base64 -d | gzip -dc)'
+            return f"exec sh -c 'ftl_script={unpacked} || exit 127; eval \"$ftl_script\"' '{packed}'"
     return f"exec sh -c 'eval \"$(printf \"$0\")\"' '{_escaped(script)}'"
 
 

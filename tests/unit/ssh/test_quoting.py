@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,10 @@ from hypothesis import strategies as st
 
 from ftl.errors import UsageError
 from ftl.ssh.framing import process_id, strip_noise
-from ftl.ssh.quoting import command_line, framed_line, kill
+from ftl.ssh.quoting import command_line, framed_line, kill, plain_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What an argument of a Unix process can hold.
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -82,6 +87,17 @@ def test_a_long_script_is_compressed_and_runs_as_it_is(shell: str) -> None:
     expected = "given\n" + "".join(f"it's é!\n{number}!\n" for number in range(400))
     assert strip_noise(done.stdout, "mark") == expected.encode()
     assert process_id(done.stderr, "mark") is not None
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_compressed_script_that_does_not_arrive_whole_does_not_begin(shell: str, tmp_path: Path) -> None:
+    """A server without gzip, or one whose gzip was killed: nothing runs, and the status says so."""
+    (tmp_path / "gzip").write_text("#!/bin/sh\necho 'echo begun'\nexit 137\n")
+    (tmp_path / "gzip").chmod(0o755)
+    line = plain_line(["sh", "-c", "echo begun\n" * 400])
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([shell, "-c", line], capture_output=True, check=False, env=environ)
+    assert (done.returncode, done.stdout) == (127, b"")
 
 
 @pytest.mark.parametrize("first", ["if", "A=b", "~", "a b", "while"])
