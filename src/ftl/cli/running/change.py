@@ -144,7 +144,7 @@ class ChangeCall(NamedTuple):
 
 
 def changes_project(function: Callable[..., None]) -> Callable[..., None]:
-    """Add --dry-run, --wait-lock and --project to a command; it gets a `Change` in their place.
+    """Add --dry-run, --wait-lock and --project to a command, which gets a `ChangeCall` for them.
 
     A protected environment has to be given by -e, except for a dry run.
     """

@@ -230,7 +230,7 @@ class RemoveVolumes(Step):
 def _removed(service: str, services: Mapping[ContainerRef, int], why: str, *, starts: bool) -> RemoveServices:
     """Removal of Swarm services.
 
-    RunsOn others start in their place it does not wait for the end of the old tasks, which get no requests any more:
+    Where others start in their place it does not wait for the end of the old tasks, which get no requests any more:
     Swarm takes 5 s for it where one engine takes 2 s (26.1).
     """
     return RemoveServices(service, tuple(services), why, waits=not starts)

@@ -40,7 +40,7 @@ def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
 
 
 def clean_tracks(diff: Diff) -> Iterator[Track]:
-    """The tracks of the last stage: each lets its containers finish, stops and removes them."""
+    """The tracks of the stage "clean up": each lets containers finish, stops and removes them."""
     services = {service.name for service in diff.project.services}
     kept = {change.name for change in watched(diff)}
     for change in diff.services:
