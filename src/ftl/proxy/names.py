@@ -111,6 +111,11 @@ def live_file(project: str, service: str) -> str:
     return f"/config/live/{project}.{service}"
 
 
+def handed_folder(project: str) -> str:
+    """The folder in the proxy where tasks of the Swarm leave certificates (share.sh)."""
+    return f"/data/.ftl-handed-{project}"
+
+
 def ca_root_file(root: str) -> str:
     """The file in the proxy with the root certificate of a private authority."""
     return f"/data/ftl/authorities/{hashlib.sha256(root.encode()).hexdigest()[:16]}.crt"

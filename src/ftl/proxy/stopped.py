@@ -1,4 +1,4 @@
-"""Commands on the files of a stopped proxy, in a short-lived container with its volume.
+"""Commands on the files of a stopped proxy, in a short-lived container with its volumes.
 
 A proxy that somebody stopped (another program needs its ports) stays stopped: only what it will serve changes.
 """
@@ -38,7 +38,7 @@ async def execute(
         labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "proxy"},
         entrypoint=(argv[0],),
         command=tuple(argv[1:]),
-        mounts=(Mount(names.config_volume, "/config"),),
+        mounts=(Mount(names.config_volume, "/config"), Mount(names.data_volume, "/data")),
         restart="no",
     )
     name = f"{names.container}-{project}"

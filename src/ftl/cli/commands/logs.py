@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.session import Ahead, Session
+    from ftl.operations.views.following import Mask
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
 _RUN = re.compile(r"-run-[0-9a-f]{8}$")
@@ -124,6 +125,15 @@ def command(
             server = next((each for each in address.servers if each.host == host), address.server)
             return open_session(machine_of(server, project=project.name), ahead=ahead)
 
+        async def mask() -> None:
+            from ftl.host.fleet import open_fleet
+            from ftl.operations.views.masking import mask_secrets_of_cluster
+
+            async with open_fleet(address.machines(project=project.name)) as fleet:
+                await mask_secrets_of_cluster(fleet, project.name, warn)
+
+        if address.narrowed:  # a worker has no records of releases, whose secrets are redacted
+            await mask()
         if hooks:
             from ftl.host.fleet import open_fleet
             from ftl.operations.views.hook_logs import read_hooks
@@ -131,7 +141,7 @@ def command(
             async with open_fleet(address.machines(project=project.name)) as fleet:
                 await read_hooks(fleet.first.engine, query, show)
         elif project.is_cluster and not address.narrowed:
-            await _of_several(project, query, connect, show, warn, emit, follow=follow, requests=proxy)
+            await _of_several(project, query, connect, show, warn, emit, mask, follow=follow, requests=proxy)
         elif follow and proxy:
             from ftl.operations.views.access import AccessFollower
             from ftl.operations.views.following import keep_connected
@@ -143,7 +153,8 @@ def command(
             from ftl.operations.views.following import Follower, keep_following
 
             with _noting_silence(show, chosen, emit):
-                await keep_following(connect, Follower(query, show, warn), emit)
+                follower = Follower(query, show, warn, mask=mask if address.narrowed else None)
+                await keep_following(connect, follower, emit)
         elif proxy:
             from ftl.operations.views.access import read_access
 
@@ -170,6 +181,7 @@ async def _of_several(
     show: _Counting,
     warn: Warn,
     emit: Emit,
+    mask: Mask,
     *,
     follow: bool,
     requests: bool,
@@ -179,21 +191,20 @@ async def _of_several(
     from ftl.host.fleet import open_fleet
     from ftl.operations.views.cluster_logs import follow_servers, log_servers, read_requests
     from ftl.operations.views.logs import read_logs
-    from ftl.releases.store import read_records
+    from ftl.operations.views.masking import mask_secrets_of_cluster
     from ftl.ssh.machine import machine_of
 
     asked = [server for server in project.servers if WEB in server.roles or not requests]
     async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
         servers = log_servers(fleet, emit)
+        await mask_secrets_of_cluster(fleet, project.name, warn)
         if requests and not follow:
             await read_requests(fleet, servers, query, show)
         elif not follow:
             await read_logs(servers, query, show, warn)
-        else:  # its secrets are redacted
-            await read_records(fleet.first.engine, project.name)
     if follow:
         with _noting_silence(show, query.names, emit):
-            await follow_servers(servers, connect, query, show, warn, emit, requests=requests)
+            await follow_servers(servers, connect, query, show, warn, emit, requests=requests, mask=mask)
 
 
 class _Counting:

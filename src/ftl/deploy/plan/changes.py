@@ -89,11 +89,12 @@ class ServiceChange:
     def _never_live(self, leftover: Container) -> bool:
         """Whether a leftover never got a request.
 
-        Also one of a restart that ended half way, which would get requests by the next smaller set.
+        Also one of a restart that ended half way, which would get requests by the next smaller set, or as the last.
         """
         oldest = min(map(generation_of, self.current), default=1)
         joins = release_of(leftover) == release_number(self.live or "") and joined_generation(leftover)
-        return _age(leftover) > self._live_age or joins == oldest
+        last_part = _age(leftover) == self._live_age and oldest < generation_of(leftover)
+        return _age(leftover) > self._live_age or joins == oldest or last_part
 
     @property
     def _live_age(self) -> tuple[int, int]:

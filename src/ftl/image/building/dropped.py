@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_float, as_strs
@@ -43,11 +44,13 @@ class _Seen:
         builds: Their beginnings and ends in seconds, by the engine's clock; the newest last.
         unseen: Number of them since the last look at the cache.
         layers: IDs of their records that were layers of an image then.
+        looked: Whether there was a look. It may have found none: some engines never say what is shared.
     """
 
     builds: tuple[tuple[float, float], ...] = ()
     unseen: int = 0
     layers: frozenset[str] = frozenset()
+    looked: bool = False
 
     def made(self, record: CacheRecord) -> bool:
         """Whether one of the builds made a record of the cache."""
@@ -68,7 +71,7 @@ async def note_build(engine: Engine, project: str, began: float) -> None:
     path = _path(info.id, project)
     seen = _load(path)
     builds = (*seen.builds, (began, info.now))[-_BUILDS:]
-    _save(path, _Seen(builds, seen.unseen + 1, seen.layers))
+    _save(path, replace(seen, builds=builds, unseen=seen.unseen + 1))
 
 
 async def remove_dropped(engine: Engine, project: str, *, keep: int) -> None:
@@ -91,7 +94,8 @@ async def remove_dropped(engine: Engine, project: str, *, keep: int) -> None:
         # A record stays as long as a later one builds on it.
         for record in sorted(dropped, key=lambda one: one.created, reverse=True):
             await engine.prune_build_cache(record.id, seconds=_SECONDS)
-        _save(path, _Seen(seen.builds, 0, frozenset(record.id for record in ours if record.shared)))
+        layers = frozenset(record.id for record in ours if record.shared)
+        _save(path, _Seen(seen.builds, 0, layers, looked=True))
 
 
 async def look_first(engine: Engine, project: str) -> None:
@@ -99,10 +103,10 @@ async def look_first(engine: Engine, project: str) -> None:
     with suppress(EngineError, TimeoutError):
         path = _path((await engine.info()).id, project)
         seen = _load(path)
-        if seen.builds and not seen.layers:
+        if seen.builds and not seen.looked:
             records = await engine.build_cache(seconds=_SECONDS)
             layers = frozenset(record.id for record in records if seen.made(record) and record.shared)
-            _save(path, _Seen(seen.builds, seen.unseen, layers))
+            _save(path, replace(seen, layers=layers, looked=True))
 
 
 def _path(engine: str, project: str) -> Path:
@@ -117,6 +121,7 @@ def _load(path: Path) -> _Seen:
         tuple(_times(builds if isinstance(builds, list) else ())),
         unseen if isinstance(unseen, int) else 0,
         frozenset(as_strs(raw.get("layers"))),
+        looked=bool(raw.get("layers")) or raw.get("looked") is True,
     )
 
 
@@ -127,4 +132,5 @@ def _times(builds: Iterable[object]) -> Iterable[tuple[float, float]]:
 
 
 def _save(path: Path, seen: _Seen) -> None:
-    write_json(path, {"builds": seen.builds, "unseen": seen.unseen, "layers": sorted(seen.layers)})
+    layers = sorted(seen.layers)
+    write_json(path, {"builds": seen.builds, "unseen": seen.unseen, "layers": layers, "looked": seen.looked})

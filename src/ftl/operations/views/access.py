@@ -13,8 +13,8 @@ from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs import LogEntry
+from ftl.operations.views.masking import mask_secrets
 from ftl.proxy.names import ACCESS_LOG, Installation
-from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> None:
     """
     entries, _ = await gather2(
         _entries(session, query, PAST),
-        read_records(session.engine, query.project),  # its secrets are redacted
+        mask_secrets(session.engine, query.project),
     )
     lines = [line_of(entry) for entry in entries]
     lines = [line for line in lines if _is_wanted(query, line)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
+    from ftl.operations.views.following import Mask
     from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
 
 CLOCK_SECONDS = 0.5
@@ -97,6 +98,7 @@ async def follow_servers(
     emit: Emit,
     *,
     requests: bool,
+    mask: Mask | None = None,
 ) -> None:
     """Follow the logs, or the requests, of several servers until cancelled.
 
@@ -107,7 +109,9 @@ async def follow_servers(
         FtlError: A first connection fails, or a server has no proxy.
     """
     past = _Past(query.tail, show)
-    followers = {server.host: _following(server, query, past, warn, requests=requests) for server in servers}
+    followers = {
+        server.host: _following(server, query, past, warn, requests=requests, mask=mask) for server in servers
+    }
 
     async def follow(host: str) -> None:
         follower = followers[host]
@@ -129,7 +133,9 @@ async def follow_servers(
     await gather([open_past(), *(follow(server.host) for server in servers)])
 
 
-def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool) -> _Following:
+def _following(
+    server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool, mask: Mask | None
+) -> _Following:
     request = server.by_own_clock(query)
 
     def show(entry: LogEntry) -> None:
@@ -139,7 +145,7 @@ def _following(server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, r
     if requests:
         follower = access = AccessFollower(request, show, warn)
         return _Following(access.follow, lambda: access.began)
-    follower = logs = Follower(request, show, warn, may_be_empty=True)
+    follower = logs = Follower(request, show, warn, may_be_empty=True, mask=mask)
     return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.operations.views.logs import LogEntry, LogQuery, LogSource, Show, Warn
 
+    Mask = Callable[[], Awaitable[None]]
+
 POLL_SECONDS = 1.0
 """Seconds between two lists of the project's containers."""
 
@@ -96,15 +98,18 @@ class Follower:
     A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from their
     first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow` is
     called again, and goes on where it was. With `may_be_empty`, the server need not have such a container yet: it is
-    one of several.
+    one of several. `mask` redacts the secrets of releases that come; without it the server has their records itself.
 
     Attributes:
         began: Whether the past was shown.
     """
 
-    def __init__(self, query: LogQuery, show: Show, warn: Warn, *, may_be_empty: bool = False) -> None:
+    def __init__(
+        self, query: LogQuery, show: Show, warn: Warn, *, may_be_empty: bool = False, mask: Mask | None = None
+    ) -> None:
         self.began = False
         self._may_be_empty = may_be_empty
+        self._mask = mask
         self._query = query
         self._show = show
         self._warn = warn
@@ -130,7 +135,10 @@ class Follower:
                 containers = await containers_of(engine, self._query)
                 releases = {container.labels.get(labels.RELEASE, "") for container in containers}
                 if releases - self._releases:  # a deploy may have brought other secrets
-                    await read_records(engine, self._query.project)
+                    if self._mask is None:
+                        await read_records(engine, self._query.project)
+                    elif self._releases:
+                        await self._mask()
                     self._releases |= releases
                 for container in containers:
                     self._join(group, engine, container)

@@ -16,6 +16,7 @@ from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
+from ftl.operations.views.masking import mask_secrets
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ async def read_logs(
     if lists is None:
         listing = gather(containers_of(server.engine, query) for server in servers)
         # Its secrets are redacted.
-        lists = (await gather2(listing, read_records(servers[0].engine, query.project)))[0]
+        lists = (await gather2(listing, mask_secrets(servers[0].engine, query.project)))[0]
     sources = [(server, one) for server, own in zip(servers, lists, strict=True) for one in own]
     if not sources:
         names = ", ".join(server.engine.name for server in servers)
@@ -233,7 +234,7 @@ async def containers_of(engine: Engine, query: LogQuery) -> list[Container]:
 
 async def listed(engine: Engine, query: LogQuery) -> list[Container]:
     """The containers whose logs are asked for; the project's secrets are redacted from then on."""
-    containers, _ = await gather2(containers_of(engine, query), read_records(engine, query.project))
+    containers, _ = await gather2(containers_of(engine, query), mask_secrets(engine, query.project))
     return containers
 
 

@@ -250,3 +250,22 @@ def test_after_a_killed_restart_without_a_port_the_proven_container_stays(
     gone = [ref.id for step in made.steps if isinstance(step, StopAndRemove) for ref in step.containers]
     given = [ref.id for step in made.steps if isinstance(step, SetRestartPolicy) for ref in step.containers]
     assert (gone, given) == (removed, policies)
+
+
+def test_after_a_killed_last_part_of_a_restart_the_new_container_is_removed_first() -> None:
+    """It is of the newest generation, and never got a request: those that serve are of two."""
+    asked = project(service(replicas=2))
+    first, second = container(asked, "web", "r1")
+    first = replace(first, labels={**first.labels, labels.REPLICA: "1"})
+    newer = {**second.labels, labels.REPLICA: "2", labels.GENERATION: "2", labels.JOINED: "1:2"}
+    second = replace(second, id="id-2g2", name="shop-web-r1g2-2", labels=newer)
+    last = replace(first, id="id-1g2", name="shop-web-r1g2", labels={**first.labels, labels.GENERATION: "2"})
+    there = server(asked, first, second, last, live={"web": "r1-2"})
+    assert there.live_containers("web") == (first, second)
+    found = plan(asked, there)
+    assert kinds(found) == ["StopAndRemove"]
+    gone = [ref.id for step in found.steps if isinstance(step, StopAndRemove) for ref in step.containers]
+    assert gone == ["id-1g2"]
+    # Once it gets requests, what it replaced finishes its own.
+    over = plan(asked, server(asked, first, second, last, live={"web": "r1g2-2"}))
+    assert kinds(over) == ["Drain", "StopAndRemove"]

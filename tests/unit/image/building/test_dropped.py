@@ -133,3 +133,19 @@ def test_records_of_the_engine_are_read() -> None:
         CacheRecord("a", "regular", 1795957713.822134, shared=True),
         CacheRecord("a", "regular", 0.0, shared=True),
     )
+
+
+def test_an_engine_that_never_says_what_is_shared_is_asked_once() -> None:
+    """A look that found no layers was one: deploys do not wait for the next."""
+
+    async def scenario() -> None:
+        machine = Machine()
+        await machine.build()
+        machine.fake.cache = [replace(one, shared=False) for one in machine.fake.cache]
+        for _ in range(3):
+            await look_first(machine.engine, "shop")
+        await machine.build()
+        await look_first(machine.engine, "shop")
+        assert machine.fake.reads.count("build_cache") == 1
+
+    asyncio.run(scenario())

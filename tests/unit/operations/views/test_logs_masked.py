@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from ftl.common.redact import redacted
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
 from ftl.operations.views.following import Follower
 from ftl.operations.views.logs import LogEntry, LogQuery, LogServer, read_logs
+from ftl.operations.views.masking import mask_secrets_of_cluster
 from ftl.releases.record import ReleaseRecord
-from ftl.releases.store import compact, ensure_store, read_records, write_record
+from ftl.releases.store import CONTAINER, compact, ensure_store, read_records, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import FakeMachine
 from tests.unit.operations.stage import PROJECT, add, log
 
 R1 = ReleaseRecord("r1", "live", 1.0, secrets=("s3cret-one/+",))
@@ -71,3 +78,61 @@ def test_values_are_not_kept_longer_than_the_env_of_a_release() -> None:
     records = run(summed_up())
     assert [record.release for record in records] == ["r1"]
     assert "s3cret" not in repr(records)
+
+
+def session(engine: FakeEngine, name: str, *, manager: bool) -> Session:
+    """A server of a cluster."""
+    return Session(name, FakeMachine(name), engine, replace(INFO, node=name, is_manager=manager))
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_worker_s_logs_are_masked_by_the_records_of_a_manager(pruned: bool) -> None:
+    """Also where `docker container prune` took the store's container: the records are in its volume."""
+    secret = "s3cret-pruned" if pruned else "s3cret-kept"
+
+    async def mask() -> list[str]:
+        manager, warnings = await shop(), list[str]()
+        await write_record(manager, PROJECT, replace(R2, secrets=(secret,)))
+        if pruned:
+            await manager.remove(CONTAINER, force=True)
+        assert secret in redacted(secret)
+        fleet = Fleet([session(FakeEngine(), "b", manager=False), session(manager, "a", manager=True)])
+        await mask_secrets_of_cluster(fleet, PROJECT, warnings.append)
+        return warnings
+
+    assert run(mask()) == []
+    assert secret not in redacted(f"it is {secret}")
+
+
+@pytest.mark.parametrize(
+    ("manager", "why"), [(False, "no manager of the cluster answers"), (True, "b has no release records")]
+)
+def test_where_no_records_can_be_read_it_is_said(manager: bool, why: str) -> None:
+    """The lines are shown, secrets among them."""
+    warnings: list[str] = []
+    fleet = Fleet([session(FakeEngine(), "b", manager=manager)])
+    run(mask_secrets_of_cluster(fleet, PROJECT, warnings.append))
+    assert warnings == [f"secrets are not masked: {why}"]
+
+
+def test_a_release_that_comes_to_a_worker_is_masked_by_who_has_its_record() -> None:
+    """The worker has no records: following asks a manager when a container of another release appears."""
+
+    async def follow() -> int:
+        engine, asked = await shop(), 0
+
+        async def mask() -> None:
+            nonlocal asked
+            asked += 1
+
+        follower = Follower(LogQuery(PROJECT, ("web",)), lambda _: None, print, mask=mask)
+        task = asyncio.ensure_future(follower.follow(engine))
+        await asyncio.sleep(1.5)
+        assert asked == 0
+        await add(engine, "shop-web-r2", "web", release="r2")
+        await asyncio.sleep(3)
+        task.cancel()
+        await asyncio.wait({task})
+        return asked
+
+    assert run(follow()) == 1

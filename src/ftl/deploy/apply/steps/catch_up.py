@@ -14,6 +14,7 @@ from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
+from ftl.proxy.handed import forget_handed
 from ftl.proxy.live_state import live_archive
 from ftl.proxy.names import ADMIN, Installation
 from ftl.proxy.tls.policy import by_acme
@@ -145,7 +146,7 @@ async def _follow(context: DeployContext, step: PublishLiveState) -> None:
 
 @RUNNERS.runs(EndCatchUp)
 async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
-    """Remove the configs of the project, and the lines from the crontabs."""
+    """Remove a project's configs, lines in crontabs, and keys that nobody has taken."""
     engine, every = context.fleet.first.engine, context.each(step.hosts)
     configs = engine.configs
     await _remove(configs, await configs.list(_marks(step.project)))
@@ -156,6 +157,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     bringing = await engine.services(labels=shared)  # a config that a service has cannot be removed
     await gather(engine.remove_service(service.id) for service in bringing)
     await _remove(configs, await configs.list(shared))
+    await gather(forget_handed(at.engine, step.project) for at in every)
 
 
 def _marks(project: str) -> dict[str, str]:

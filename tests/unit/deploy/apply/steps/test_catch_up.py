@@ -17,13 +17,15 @@ import pytest
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
+from ftl.deploy.apply.steps.proxy import RUNNERS as PROXY_RUNNERS
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
+from ftl.deploy.plan.steps.proxy import RemoveSite
 from ftl.engine import labels
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.engine.calls.services import SwarmService
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import Mount
+from ftl.engine.values import ExecResult, Mount
 from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host.crontab import following_script, following_state
@@ -42,7 +44,7 @@ from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.deploy.plan.steps.base import Step
     from ftl.engine.calls.configs import SwarmConfigs
@@ -225,6 +227,28 @@ def test_a_removed_project_is_followed_by_nobody() -> None:
     assert [one.id for one in manager.bringing] == ["s2"]
     assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
     assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
+
+
+@pytest.mark.parametrize("step", [EndCatchUp("shop", hosts=("a", "b")), RemoveSite("shop")])
+def test_keys_that_nobody_has_taken_go_with_the_site(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task of the Swarm has left them in the proxy, and cron does not run there."""
+    context, manager, _, _ = two_servers()
+    run(put_site(manager, SITE))
+    run(manager.start(Installation().container))
+    executed: list[list[str]] = []
+
+    def execute(_: str, argv: Sequence[str]) -> ExecResult:
+        executed.append([*argv])
+        return ExecResult(0, b"", b"")
+
+    monkeypatch.setattr(manager, "on_execute", execute)
+    runners = RUNNERS if isinstance(step, EndCatchUp) else PROXY_RUNNERS
+
+    async def perform_step() -> None:
+        await runners.of(step)(context, step)
+
+    run(perform_step())
+    assert executed[-1] == ["rm", "-rf", "/data/.ftl-handed-shop"]
 
 
 def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(

@@ -1,0 +1,51 @@
+"""Secrets in logs: masked by the release records, which the managers of a cluster have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.errors import EngineError
+from ftl.releases.store import CONTAINER, VOLUME, ensure_store, read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.engine.api import Engine
+    from ftl.host.fleet import Fleet
+
+
+async def mask_secrets(engine: Engine, project: str) -> bool:
+    """Redact the secrets of a project's releases from now on in all that is printed.
+
+    Where the container of the store was pruned, it is created again: the records are in its volume.
+
+    Returns:
+        Whether the server's records could be read.
+    """
+    if await read_records(engine, project):
+        return True
+    if await engine.container(CONTAINER) is not None:
+        return True  # the project has no release
+    images = await engine.images()
+    if not images or all(volume.name != VOLUME for volume in await engine.volumes()):
+        return False
+    await ensure_store(engine, images[0].id)
+    await read_records(engine, project)
+    return True
+
+
+async def mask_secrets_of_cluster(fleet: Fleet, project: str, warn: Callable[[str], None]) -> None:
+    """Redact them by the records of a cluster's managers, whichever server's logs are read.
+
+    `warn` gets a sentence where no manager has records.
+    """
+    managers = [session for session in fleet if session.info.is_manager]
+    why = "no manager of the cluster answers"
+    for session in sorted(managers, key=lambda each: each is not fleet.first):
+        try:
+            if await mask_secrets(session.engine, project):
+                return
+            why = f"{session.name} has no release records"
+        except EngineError as error:
+            why = error.message
+    warn(f"secrets are not masked: {why}")
