@@ -11,18 +11,19 @@ from contextlib import nullcontext
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, gather2, gather_all
+from ftl.aio import gather2, gather_all
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, Traffic
 from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
+from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
 from ftl.releases.audit import AuditEntry, begun
-from ftl.releases.store import CONTAINER, VOLUME, ensure_store, write_record
+from ftl.releases.store import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -164,7 +165,8 @@ async def _apply_under_lock(
     project, session = operation.project, fleet.first
     async with _lock(operation, session, emit) as heartbeat:
         if operation.lock is None:
-            observed = await _observe_records(operation, fleet)
+            observe = operation.backend.observe
+            observed = await observe_with_records(observe, fleet, project.name, project.servers)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
@@ -191,23 +193,6 @@ def _lock(
         return nullcontext(operation.lock)
     holder = holder_name(operation.by, operation.command)
     return deploy_lock(session, operation.project.name).hold(holder, wait=operation.lock_wait, emit=emit)
-
-
-async def _observe_records(operation: Operation, fleet: Fleet) -> Observed:
-    """Observe the servers; records whose container was removed are made readable first."""
-    project, observe = operation.project, operation.backend.observe
-    observed = await observe(fleet, project.name, project.servers)
-    unreadable = [
-        server
-        for server in observed.servers
-        if any(volume.name == VOLUME for volume in server.volumes)
-        and not any(container.name == CONTAINER for container in server.containers)
-        and server.images
-    ]
-    if not unreadable:
-        return observed
-    await gather(ensure_store(fleet.at(server.host).engine, server.images[0].id) for server in unreadable)
-    return await observe(fleet, project.name, project.servers)
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:

@@ -197,7 +197,10 @@ async def _of_several(
     asked = [server for server in project.servers if WEB in server.roles or not requests]
     async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
         servers = log_servers(fleet, emit)
-        await mask_secrets_of_cluster(fleet, project.name, warn)
+        if len(asked) == len(project.servers):
+            await mask_secrets_of_cluster(fleet, project.name, warn)
+        else:  # the managers may be among the others
+            await mask()
         if requests and not follow:
             await read_requests(fleet, servers, query, show)
         elif not follow:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, holder_name
+from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.host.fleet import open_fleet
@@ -132,7 +133,12 @@ async def open_change(
             holder = holder_name((await writing).name, command)
             holding = own.hold(holder, wait=request.lock_wait, emit=emit)
             heartbeat = await stack.enter_async_context(holding)
-        observed = await request.backend.observe(fleet, request.project, request.servers)
+        observe = request.backend.observe
+        observed = await (
+            observe(fleet, request.project, request.servers)
+            if request.dry_run
+            else observe_with_records(observe, fleet, request.project, request.servers)
+        )
         yield PreparedChange(request, fleet, observed, await writing, began, heartbeat)
 
 

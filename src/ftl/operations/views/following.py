@@ -137,7 +137,7 @@ class Follower:
                 if releases - self._releases:  # a deploy may have brought other secrets
                     if self._mask is None:
                         await read_records(engine, self._query.project)
-                    elif self._releases:
+                    else:
                         await self._mask()
                     self._releases |= releases
                 for container in containers:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.project import Project, ProjectInfo, Server, Service
+from ftl.deploy.backend import DOCKER
 from ftl.errors import ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.change import PreparedChange
+from ftl.operations.changes.change import ChangeRequest, PreparedChange, open_change
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.model import Deploys
 from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.changes.test_second_backend import ASKED, ME, Changing, _rollback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 async def _roll_back(changing: Changing, heartbeat: asyncio.Task[None] | None) -> None:
@@ -60,3 +69,31 @@ def test_nothing_is_changed_once_the_lock_is_lost() -> None:
         return changing
 
     assert run(work()).orchestrator.submitted == []
+
+
+@pytest.mark.parametrize(("dry_run", "releases"), [(False, ["r1"]), (True, [])])
+def test_records_are_read_where_their_container_was_pruned(
+    monkeypatch: pytest.MonkeyPatch, dry_run: bool, releases: list[str]
+) -> None:
+    """`docker system prune` removes what never runs; a rollback knows its releases. A dry run changes nothing."""
+    machine = Deploys()
+    machine.begin()
+    web = Service(name="web", image="app:1")
+    machine.files["u"] = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
+    machine.built["u"] = "1"
+    machine._run("u")
+    session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
+
+    @asynccontextmanager
+    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
+        yield Fleet([session])
+
+    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", open_fleet)
+
+    async def work() -> list[str]:
+        await machine.engine.remove("ftl-state", force=True)
+        request = ChangeRequest("u", Server(host="server"), Path(), DOCKER, dry_run=dry_run)
+        async with open_change(request, [session.machine]) as change:
+            return [record.release for record in change.observed.releases]
+
+    assert run(work()) == releases

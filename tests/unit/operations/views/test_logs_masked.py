@@ -136,3 +136,27 @@ def test_a_release_that_comes_to_a_worker_is_masked_by_who_has_its_record() -> N
         return asked
 
     assert run(follow()) == 1
+
+
+def test_the_first_release_on_a_worker_that_had_no_container_is_masked() -> None:
+    """Following begins before anything of the project runs there."""
+
+    async def follow() -> int:
+        engine, asked = FakeEngine(), 0
+
+        async def mask() -> None:
+            nonlocal asked
+            asked += 1
+
+        query = LogQuery(PROJECT, ("web",))
+        follower = Follower(query, lambda _: None, print, may_be_empty=True, mask=mask)
+        task = asyncio.ensure_future(follower.follow(engine))
+        await asyncio.sleep(1.5)
+        assert asked == 0
+        await add(engine, "shop-web-r1", "web", release="r1")
+        await asyncio.sleep(3)
+        task.cancel()
+        await asyncio.wait({task})
+        return asked
+
+    assert run(follow()) == 1

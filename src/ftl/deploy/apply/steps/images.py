@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ GATHER_SECONDS = 1.0
 Images whose pulls fail travel together with those that must be sent. A registry that answers within this time, and a
 server that finds none, decide it earlier.
 """
+
+
+_OWN_TAG = re.compile(r"r[0-9]+|c[0-9a-f]+")
+"""Tags that FTL gives to what it builds: the release of a service, the content of a dependency."""
 
 
 @RUNNERS.runs(SendImages)
@@ -212,9 +217,10 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
     the only machine that has it. This machine's image of that name may be another: a project that was removed and
     deployed anew counts its releases from r1 again.
     """
-    built = [each for each in context.project.services if each.build is not None and each.image is None]
+    built = [each for each in context.project.services if each.build is not None]
     names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
-    if reference.rpartition(":")[0] not in names:
+    name, _, tag = reference.rpartition(":")
+    if name not in names or _OWN_TAG.fullmatch(tag) is None:
         return None
     local = await _engine_with(context, reference)
     sessions = [*context.fleet, *context.resources.builders.values()]

@@ -20,7 +20,7 @@ from ftl.image.transfer import TransferQueue, TransferResult
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
-from tests.unit.deploy.world import INFO, project, server
+from tests.unit.deploy.world import INFO, project, server, service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -152,9 +152,10 @@ def test_a_built_dependency_comes_from_the_machine_that_has_it(place: str, sourc
     assert world.sent == [(source, ["shop-search:c1"])]
 
 
-def test_a_server_that_was_away_gets_an_image_from_another() -> None:
-    """The builder has no tags of releases, and may be gone."""
-    world = ThreeMachines()
+@pytest.mark.parametrize("pushed_to", [None, "registry.example.com/web"])
+def test_a_server_that_was_away_gets_an_image_from_another(pushed_to: str | None) -> None:
+    """The builder has no tags of releases, and may be gone. No registry knows a tag that FTL gave."""
+    world = ThreeMachines(project(replace(service(), image=pushed_to)))
     world.engines["a"].add_image("shop-web:r1")
     apply(bring_image(world.context("b", {}), BringImage("shop-web:r1", "linux/amd64", ("web",))))
     assert world.sent == [("a", ["shop-web:r1"])]
