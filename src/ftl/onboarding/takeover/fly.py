@@ -173,14 +173,25 @@ def _settings(draft: Draft, data: Mapping[str, object]) -> None:
 
 
 def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
-    """Volumes of the processes that a mount names, or of all."""
-    mounts = table_list(data.get("mounts") or data.get("mount"))
-    for item in mounts:
+    """Volumes of the processes that a mount names, or of all; one machine has one, and so one container at a time."""
+    for item in table_list(data.get("mounts") or data.get("mount")):
         named = {project_name(name) for name in _names(item.get("processes"))}
-        for name, keys in draft.services.items():
-            if not named or name in named:
-                given = keys.get("volumes")
-                own = f"{item.get('source', 'data')}:{item.get('destination', '/data')}"
-                keys["volumes"] = [*(given if isinstance(given, list) else []), own]
-    if mounts:
-        draft.report.add("mounts", Verdict.CHANGED, "volumes; copy the data with `fly ssh sftp get`")
+        users = [name for name in draft.services if not named or name in named]
+        source = item.get("source", "data")
+        for name in users:
+            keys = draft.services[name]
+            given = keys.get("volumes")
+            own = f"{source}:{item.get('destination', '/data')}"
+            keys["volumes"] = [*(given if isinstance(given, list) else []), own]
+            keys["recreate"] = True
+        what = (
+            "volumes, and recreate: one container at a time has them; copy the data with `fly ssh sftp get`"
+        )
+        if len(users) < 2:
+            draft.report.add("mounts", Verdict.CHANGED, what)
+            continue
+        shared = f"{' and '.join(users)} share {source} here, and had one each"
+        todo = f"{shared}: remove it where it is not needed, or rename it"
+        draft.report.add("mounts", Verdict.NEEDS_YOU, f"{what}; {todo}")
+        for name in users:
+            draft.note(name, f"volumes: {todo}")

@@ -26,6 +26,30 @@ TOOLS = frozenset({
 })  # fmt: skip
 """Images that look at an app: the project has another host as its domain."""
 
+SETTINGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("nginx", "nginx-unprivileged", "openresty"), ("/etc/nginx", "/usr/local/openresty/nginx/conf")),
+    **dict.fromkeys(("grafana", "grafana-oss", "grafana-enterprise"), ("/etc/grafana",)),
+    **dict.fromkeys(("postgres", "postgis", "pgvector"), ("/etc/postgresql",)),
+    **dict.fromkeys(("mysql", "mariadb"), ("/etc/mysql", "/etc/my.cnf")),
+    **{name: (f"/etc/{name}",) for name in ("caddy", "prometheus", "alertmanager", "loki", "promtail", "vector")},
+    "envoy": ("/etc/envoy",),
+    "opentelemetry-collector": ("/etc/otelcol",),
+    "opentelemetry-collector-contrib": ("/etc/otelcol-contrib",),
+    "haproxy": ("/usr/local/etc/haproxy",),
+    "httpd": ("/usr/local/apache2/conf",),
+    "php": ("/usr/local/etc/php",),
+    "blackbox-exporter": ("/etc/blackbox_exporter",),
+    "fluentd": ("/fluentd/etc",),
+    "fluent-bit": ("/fluent-bit/etc",),
+}  # fmt: skip
+"""Last part of an image's name -> paths of settings that its program reads, and never writes."""
+
+
+def only_reads(reference: str, target: str) -> bool:
+    """Whether a container of an image is known to write nothing at a path."""
+    paths = ("/docker-entrypoint-initdb.d", *SETTINGS.get(kind(reference), ()))
+    return any(f"{target}/".startswith(f"{path}/") for path in paths)
+
 
 def kind(reference: str) -> str:
     """Last part of an image's name, by which the tables know it."""

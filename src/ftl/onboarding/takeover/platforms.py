@@ -41,7 +41,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     processes = dict(processes_of(folder.read(procfile)))
     draft = Draft(str(file), project_name(str(data.get("name") or base.resolve().name)))
     if not processes and not data:
-        raise UsageError(f"{file} has no process", hint="a line of a Procfile is `web: COMMAND`")
+        raise _no_process(file)
     texts = Texts(variables)
     env = _heroku_env(draft, data, texts)
     formation = table(data, "formation")
@@ -65,6 +65,8 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
             keys |= {"port": 8000, "routes": [{"path": "/"}]}
         draft.services[project_name(name)] = keys
         draft.report.add(f"{procfile}: {name}", Verdict.CHANGED, f"the service {project_name(name)}")
+    if not draft.services:
+        raise _no_process(file)
     web = draft.services.get("web") or next(iter(draft.services.values()))
     scripts = table(data, "scripts")
     release = (
@@ -79,6 +81,13 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         todo = "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks"
         draft.report.add("buildpacks", Verdict.NEEDS_YOU, todo)
     return draft
+
+
+def _no_process(file: Path) -> UsageError:
+    return UsageError(
+        f"{file} has no process that runs",
+        hint="a line of a Procfile is `web: COMMAND`; `release`, and `quantity: 0` in app.json, are no services",
+    )
 
 
 def _heroku_env(draft: Draft, data: Mapping[str, object], texts: Texts) -> dict[str, object]:

@@ -97,6 +97,8 @@ services:
       - target: 9443
         host_ip: 127.0.0.1
         published: 9443
+      - {target: 9444, host_ip: "${ADDRESS:-::1}", published: 9444}
+  inner: {build: ., ports: [{target: 5000, host_ip: "::1", published: 5000}]}
 """,
     "build in all forms": """
 services:

@@ -196,8 +196,9 @@ def test_health_checks(tmp_path: Path) -> None:
 
 def test_ports(tmp_path: Path) -> None:
     """One port gets the requests; the other published ones are forwards, with their addresses and protocols."""
-    project, _ = taken(tmp_path, COMPOSE["ports in all forms"])
+    project, report = taken(tmp_path, COMPOSE["ports in all forms"])
     web = service(project)
+    assert verdicts(report)["services.inner.ports"] is Verdict.LEFT_OUT
     assert web.port == 8080
     assert web.forwards == (
         "127.0.0.1:9000:9000",
@@ -206,6 +207,7 @@ def test_ports(tmp_path: Path) -> None:
         "3002:3002",
         "6060:6060/udp",
         "127.0.0.1:9443:9443",
+        "[::1]:9444:9444",
     )
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +53,10 @@ services:
         ("QUEUE", "store:6379", "cache:6379"),
         ("BROKER", "graph.internal:6379", "cache:6379"),
         ("GREETING", "hello cache-1 and shop.db", "hello cache-1 and shop.db"),
+        ("DATABASE_URL", "postgres://cache-1:cache-1@shop.db/x", "postgres://cache-1:cache-1@shop-db/x"),
+        ("DATABASE_URL", "postgres://cache-1@shop.db/x?a=b@c", "postgres://cache-1@shop-db/x?a=b@c"),
+        ("CACHE_URL", "redis://cache-1/0?by=a@b", "redis://cache/0?by=a@b"),
+        ("DSN", "cache-1:1@tcp(shop.db:3306)/x", "cache-1:1@tcp(shop-db:3306)/x"),
         ("OTHER_HOST", "my-cache-1.example.com", "my-cache-1.example.com"),
     ],
 )
@@ -80,74 +83,6 @@ def test_an_env_file_that_names_another_host_needs_the_user(tmp_path: Path) -> N
     assert words(report, "services.web: shop-db") == "app.env names the host shop-db: write db"
 
 
-def test_folders_with_data_become_volumes(tmp_path: Path) -> None:
-    """A database keeps its data from the first deploy on, and services that share a folder share the volume."""
-    text = """
-services:
-  web: {image: "acme/app:1", volumes: ["./public/system:/app/system", "./run:/app/run:ro", "./settings.toml:/s.toml"]}
-  jobs: {image: "acme/app:1", volumes: ["./public/system/:/app/system"]}
-  db: {image: "postgres:16", volumes: ["./data/pg:/var/lib/postgresql/data"]}
-"""
-    project, report = taken(tmp_path, text, more={"public/system/logo.png": "x"})
-    assert [service(project, name).volumes for name in ("web", "jobs")] == [
-        ("public-system:/app/system",)
-    ] * 2
-    assert project.dependencies[0].volumes == ("data-pg:/var/lib/postgresql/data",)
-    found = verdicts(report)
-    assert (found["services.web.volumes[0]"], found["services.db.volumes[0]"]) == (
-        Verdict.NEEDS_YOU,
-        Verdict.CHANGED,
-    )
-    assert "copy the files of ./public/system into it" in words(report, "services.web.volumes[0]")
-    assert words(report, "services.web.volumes[2]").startswith("there is no file ./settings.toml")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
-def test_a_folder_that_a_database_keeps_to_itself_has_data(tmp_path: Path) -> None:
-    """The data of a database in a container belongs to another user: it is there, and is to be copied."""
-    (tmp_path / "pg").mkdir(mode=0)
-    text = (
-        "services: {web: {image: x}, db: {image: 'postgres:16', volumes: ['./pg:/var/lib/postgresql/data']}}"
-    )
-    _, report = taken(tmp_path, text)
-    assert verdicts(report)["services.db.volumes[0]"] is Verdict.NEEDS_YOU
-
-
-def test_a_volume_for_a_folder_is_not_the_one_of_that_name(tmp_path: Path) -> None:
-    """A folder `./data` beside a volume `data` gets a name of its own."""
-    text = "services: {web: {image: x, volumes: ['data:/a', './data:/b']}}\nvolumes: {data: }"
-    project, _ = taken(tmp_path, text)
-    assert service(project).volumes == ("data:/a", "data-folder:/b")
-
-
-def test_folders_of_settings_become_files(tmp_path: Path) -> None:
-    """A folder of texts below /etc is written file by file; one with a program, or with many files, is not."""
-    text = "services: {web: {image: x, volumes: ['./conf:/etc/app', './bin:/etc/bin', './many:/etc/many']}}"
-    more = {
-        "conf/a.yml": "a",
-        "conf/sub/b.yml": "b",
-        "bin/tool": "\x7fELF\x00",
-        **{f"many/{number}": "" for number in range(30)},
-    }
-    project, report = taken(tmp_path, text, more=more)
-    assert [file.path for file in service(project).files] == ["/etc/app/a.yml", "/etc/app/sub/b.yml"]
-    assert service(project).volumes == ("bin:/etc/bin", "many:/etc/many")
-    assert verdicts(report)["services.web.volumes[0]"] is Verdict.CHANGED
-
-
-def test_mounts_of_source_and_of_data_are_told_apart(tmp_path: Path) -> None:
-    """What an image is built from is in it; uploads below the same folder are not, nor are files beside the context."""
-    text = """
-services:
-  web: {build: ./a, volumes: ["./a:/app", "./a/src:/app/src", "./a/uploads:/app/uploads", "./shared:/shared"]}
-  node: {image: "node:22", working_dir: /app, volumes: [".:/app"]}
-"""
-    project, report = taken(tmp_path, text, more={"a/src/x": "", "a/uploads/y": "", "shared/z": ""})
-    assert service(project).volumes == ("a-uploads:/app/uploads", "shared:/shared")
-    assert [verdicts(report)[f"services.web.volumes[{index}]"] for index in (0, 1)] == [Verdict.LEFT_OUT] * 2
-    assert "the container runs the files of this folder" in words(report, "services.node.volumes[0]")
-
-
 def test_a_service_that_runs_once_becomes_a_hook(tmp_path: Path) -> None:
     """The migration of the same build runs before each release; what a hook does differently is said."""
     text = """
@@ -156,8 +91,10 @@ services:
   migrate: {<<: *app, command: [./manage.py, migrate]}
   seed: {<<: *app, command: ./seed.sh, user: root}
   web: {<<: *app, depends_on: {migrate: {condition: service_completed_successfully}, seed: {condition: service_completed_successfully}}}
-  setup: {image: "acme/api:1", command: db prepare, environment: [B=2]}
-  api: {image: "acme/api:1", depends_on: {setup: {condition: service_completed_successfully}}}
+  setup: {image: "acme/api:1", command: db prepare, environment: [B=2], volumes: ["media:/media", "d:/d/"], env_file: [db.env, web.env], secrets: [{source: key}]}
+  api: {image: "acme/api:1", volumes: [{type: volume, source: d, target: /d}], env_file: ./web.env, depends_on: {setup: {condition: service_completed_successfully}}}
+volumes: {media: , d: }
+secrets: {key: {file: ./cert.pem}}
 """
     project, report = taken(tmp_path, text)
     hook, other = service(project).hooks.pre, service(project, "api").hooks.pre
@@ -165,9 +102,11 @@ services:
     assert other is not None
     assert (hook.remote, other.remote) == (("./manage.py", "migrate"), "db prepare")
     assert words(report, "services.migrate") == "hooks.pre of web"
-    assert "it needs B in `env`; a hook does not run the image's entrypoint" in words(
-        report, "services.setup"
+    setup = words(report, "services.setup")
+    assert (
+        "it needs B in `env`; it needs media:/media, which volumes of it had; it needs db.env, which" in setup
     )
+    assert "it needs key, which secrets of it had; a hook does not run the image's entrypoint" in setup
     assert words(report, "services.seed").startswith("it runs once before web: write its command")
 
 

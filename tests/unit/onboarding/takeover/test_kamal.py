@@ -145,6 +145,23 @@ def test_a_volume_of_kamal_keeps_its_data(tmp_path: Path) -> None:
     assert found == [Verdict.TAKEN, Verdict.NEEDS_YOU, Verdict.TAKEN]
 
 
+def test_a_volume_of_an_accessory_keeps_its_data(tmp_path: Path) -> None:
+    """It has the whole name that Kamal's file has, as those of roles have."""
+    db = "{image: 'postgres:16', host: a.example.com, volumes: ['shop_pgdata:/var/lib/postgresql/data', 'wal:/wal']}"
+    text = f"{HEAD}servers: [a.example.com]\naccessories: {{db: {db}}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert project.dependencies[0].volumes == ("pgdata:/var/lib/postgresql/data", "wal:/wal")
+    found = verdicts(report)
+    assert [found[f"accessories.db.volumes[{index}]"] for index in (0, 1)] == [
+        Verdict.TAKEN,
+        Verdict.NEEDS_YOU,
+    ]
+    assert (
+        words(report, "accessories.db.volumes[1]") == "FTL's volume is shop_wal: copy the data of wal into it"
+    )
+    assert "# TO DO volumes: FTL's volume is shop_wal" in (tmp_path / "ftl.yaml").read_text()
+
+
 def test_routes_and_port_of_kamal_1(tmp_path: Path) -> None:
     """The host is in a label of Traefik, the port in the health check."""
     project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + FORMS["Kamal 1"]})

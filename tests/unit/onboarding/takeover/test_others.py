@@ -213,6 +213,8 @@ def test_fly(tmp_path: Path) -> None:
     assert web.stop_timeout == 10
     assert verdicts(report)["statics"] is Verdict.NEEDS_YOU
     assert verdicts(report)["secrets"] is Verdict.NEEDS_YOU
+    assert verdicts(report)["mounts"] is Verdict.NEEDS_YOU
+    assert (web.recreate, worker.recreate) == (True, True)
 
 
 def test_ports_of_fly_that_are_not_http(tmp_path: Path) -> None:
@@ -256,7 +258,9 @@ secret_name = "KEY"
     )
     assert (server.volumes, worker.volumes) == (("zones:/zones",), ())
     assert (worker.env, [file.path for file in worker.files]) == ({"DEBUG": "true"}, ["/etc/dns.conf"])
+    assert (server.recreate, worker.recreate) == (True, False)
     found = verdicts(report)
+    assert found["mounts"] is Verdict.CHANGED
     assert (found["services[0]"], found["services[1]"]) == (Verdict.CHANGED, Verdict.NEEDS_YOU)
     assert found["files[1]"] is Verdict.NEEDS_YOU
 
@@ -326,7 +330,10 @@ def test_a_file_of_the_original_ftl(tmp_path: Path) -> None:
     assert [(service.port, service.env) for service in project.services] == [(3000, {"A": "1"}), (80, {})]
 
 
-@pytest.mark.parametrize(("name", "text"), [("fly.toml", "= 1"), ("app.json", "{"), ("Procfile", "nothing")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("fly.toml", "= 1"), ("app.json", "{"), ("Procfile", "nothing"), ("Procfile", "release: x")],
+)
 def test_broken_files(tmp_path: Path, name: str, text: str) -> None:
     """A file that cannot be parsed is an error with a hint."""
     with pytest.raises(FtlError) as caught:

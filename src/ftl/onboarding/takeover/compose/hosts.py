@@ -82,11 +82,16 @@ def _in_text(value: object, host: str, own: str, *, alone: bool) -> str:
 
 
 def _pattern(host: str, *, alone: bool) -> re.Pattern[str]:
-    """A host behind `//` or `@`, or before a port; alone, too, where only a host can be."""
+    """A host behind `//`, `@` or `tcp(`, or before a port; alone, too, where only a host can be.
+
+    Before an `@` it is the name of a user.
+    """
     end = r"(?![\w.-])" if alone else r"(?=:\d)"
     start = r"""(?:^|(?<=[,=\s"']))"""
     name = re.escape(host)
-    return re.compile(rf"(?:(?<=//)|(?<=@)){name}(?![\w.-])|{start}{name}{end}")
+    behind = rf"(?:(?<=@)|(?<=@tcp\()){name}(?![\w.-])"
+    first = rf"(?<=//){name}(?![\w.-])(?![^/?#\s]*@)"
+    return re.compile(rf"{behind}|{first}|{start}{name}{end}(?![^/?#\s,]*@)")
 
 
 def _files_that_name(context: ConversionContext, keys: Mapping[str, object], host: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode
 from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover.compose.mounts import parse_mount
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -44,6 +45,7 @@ def convert_one_off(context: ConversionContext, key: str, services: Mapping[str,
         own = pairs(services[user].get("environment"))
         missing = [name for name in pairs(node.get("environment")) if name not in own]
         todo = [f"it needs {', '.join(missing)} in `env`"] if missing else []
+        todo += _lacking(context, node, services[user])
         if node.get("entrypoint") is None and not _has_no_entrypoint(context, node):
             todo.append(
                 "a hook does not run the image's entrypoint: write it before the command, if there is one"
@@ -67,6 +69,27 @@ def _has_no_entrypoint(context: ConversionContext, node: MappingNode) -> bool:
     dockerfile = context.texts.resolve(text(options.get("dockerfile"))) or "Dockerfile"
     written = AppFolder(context.base / folder).read(dockerfile)
     return bool(written) and re.search(r"^\s*ENTRYPOINT\b", written, re.MULTILINE | re.IGNORECASE) is None
+
+
+def _lacking(context: ConversionContext, node: MappingNode, other: MappingNode) -> list[str]:
+    """Mounts, env files, secrets and configs that a service has and the one of its hook has not."""
+    lacking = []
+    for key in ("volumes", "env_file", "secrets", "configs"):
+        given = {_part(context, key, item) for item in items(other.get(key))}
+        names = dict.fromkeys(_part(context, key, item) for item in items(node.get(key)))
+        if missing := [name for name in names if name not in given]:
+            lacking.append(f"it needs {', '.join(missing)}, which {key} of it had")
+    return lacking
+
+
+def _part(context: ConversionContext, key: str, item: Node) -> str:
+    """A mount by its ends, or the name of a file, secret or config."""
+    resolve = context.texts.resolve
+    if key == "volumes":
+        mount = parse_mount(item, resolve)
+        return f"{mount.source}:{mount.target.rstrip('/')}".lstrip(":")
+    long = entries(item)
+    return resolve(text(item) or text(long.get("path")) or text(long.get("source"))).removeprefix("./")
 
 
 def _is_same(context: ConversionContext, node: MappingNode, other: MappingNode) -> bool:

@@ -50,7 +50,8 @@ def parse_ports(node: Node | None, resolve: Callable[[str], str]) -> tuple[list[
         if long:
             target, published = resolve(text(long.get("target"))), resolve(text(long.get("published")))
             source = f"{published}:{target}" if published else target
-            address, protocol = text(long.get("host_ip")), text(long.get("protocol")) or "tcp"
+            address, protocol = resolve(text(long.get("host_ip"))), text(long.get("protocol")) or "tcp"
+            address = f"[{address}]" if ":" in address and not address.startswith("[") else address
         else:
             source, address, protocol = resolve(text(item)), "", ""
         short = list(_short(source, address, protocol))

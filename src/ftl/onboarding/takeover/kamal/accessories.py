@@ -11,6 +11,7 @@ from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import is_text
 from ftl.onboarding.takeover.kamal.proxy import convert_proxy
+from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -71,7 +72,7 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
 def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list[str]:
     """Volumes, and in place of the folders that Kamal makes beside the user's home, volumes."""
     name = service_name(key)
-    volumes = [kamal.text(item) for item in items(options.get("volumes"))]
+    volumes = volumes_of(kamal, f"accessories.{key}.volumes", options.get("volumes"), name)
     for item in items(options.get("directories")):
         long = entries(item)
         source, _, target = kamal.text(item).partition(":")

@@ -19,6 +19,7 @@ from ftl.onboarding.takeover.kamal.files import (
     values_in_env,
 )
 from ftl.onboarding.takeover.kamal.roles import convert_roles
+from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -85,21 +86,6 @@ def _draft(root: MappingNode, file: Path, base: Path, variables: Mapping[str, st
     return draft
 
 
-def _volumes(kamal: KamalConversion) -> list[str]:
-    """Volumes of all roles; one whose name begins with the service's is FTL's volume of the rest of the name."""
-    found: list[str] = []
-    for index, item in enumerate(items(kamal.root.get("volumes"))):
-        source, colon, rest = kamal.text(item).partition(":")
-        own = source.removeprefix(f"{kamal.draft.name}_")
-        found.append(f"{own}{colon}{rest}")
-        if source.startswith(("/", "$")) or own != source:
-            kamal.add(f"volumes[{index}]", Verdict.TAKEN, "the same data", item)
-        else:
-            todo = f"FTL's volume is {kamal.draft.name}_{source}: copy the data of {source} into it"
-            kamal.add(f"volumes[{index}]", Verdict.NEEDS_YOU, todo, item)
-    return found
-
-
 def _write_hosts(kamal: KamalConversion) -> None:
     """Write the names of accessories' containers, SERVICE-ACCESSORY, as the names of dependencies."""
     for key, node in entries(kamal.root.get("accessories")).items():
@@ -119,7 +105,7 @@ def _convert(kamal: KamalConversion) -> None:
     root = kamal.root
     build = build_of(kamal)
     env = kamal.env(root.get("env"), "env")
-    convert_roles(kamal, build, env, _volumes(kamal))
+    convert_roles(kamal, build, env, volumes_of(kamal, "volumes", root.get("volumes")))
     for key, entry in root.entries.items():
         match key:
             case "service":

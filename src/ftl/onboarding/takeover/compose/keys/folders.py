@@ -7,8 +7,10 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
 from ftl.onboarding.takeover.nodes import entries, text
+from ftl.onboarding.takeover.paths import is_folder
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+    from ftl.onboarding.takeover.compose.mounts import ComposeMount
 
 _OF_SETTINGS = re.compile(r"^/etc/|/docker-entrypoint-initdb\.d\b|conf|provision|setting", re.IGNORECASE)
 """Paths in a container below which there are settings."""
@@ -41,27 +44,40 @@ def is_source(conversion: ComposeConversion, source: str) -> bool:
     folder, mounted = (base / context).resolve(), (base / source).resolve()
     if folder.is_relative_to(mounted):
         return True
-    return mounted.is_relative_to(folder) and mounted.is_dir() and not _OF_DATA.search(source)
+    return mounted.is_relative_to(folder) and is_folder(mounted) and not _OF_DATA.search(source)
 
 
-def texts_of(conversion: ComposeConversion, source: str, target: str) -> list[str]:
-    """Paths of the files in a folder of settings, all of them texts; none for other folders."""
+def texts_of(conversion: ComposeConversion, mount: ComposeMount) -> list[str]:
+    """Paths of the files in a folder of settings that the app only reads, all of them texts; none for other folders.
+
+    Files are new at each deploy: a folder in which the app may write is a volume.
+    """
+    source, target = mount.source, mount.target
     folder = conversion.context.base / source
     if not source.startswith(".") or not _OF_SETTINGS.search(target) or is_source(conversion, source):
+        return []
+    if not is_only_read(conversion, mount):
         return []
     found = _files(folder)
     return found if len(found) <= _MOST_FILES and all(is_text(folder / name) for name in found) else []
 
 
+def is_only_read(conversion: ComposeConversion, mount: ComposeMount) -> bool:
+    """Whether the app writes nothing in a mount: it cannot, or its image is known not to."""
+    image = conversion.resolve(text(conversion.node.get("image")))
+    return mount.read_only or images.only_reads(image, mount.target)
+
+
 def _files(folder: Path) -> list[str]:
-    """Paths of the files in a folder, a few more than `_MOST_FILES` at most."""
+    """Paths of the files in a folder, a few more than `_MOST_FILES` at most; none if a part cannot be read."""
     found: list[str] = []
-    for where, folders, names in os.walk(folder):
+    unread: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=unread.append):
         folders.sort()
         found += [os.path.relpath(os.path.join(where, name), folder) for name in sorted(names)]  # noqa: PTH118
         if len(found) > _MOST_FILES:
             break
-    return found
+    return [] if unread else found
 
 
 def add_texts(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.paths import is_file
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
         return False
     path, report = file.removeprefix("./"), context.draft.report
     mark = context.secrets[name].mark
-    if file and not (context.base / path).is_file():
+    if file and not is_file(context.base / path):
         report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"there is no file {path}: write it", mark)
     elif not file and variable not in context.texts.variables:
         report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"set the variable {variable} in .env", mark)
@@ -101,8 +102,10 @@ def _permissions(item: Node) -> dict[str, str]:
     return {"mode": mode if re.fullmatch(r"0?[0-7]{3}", mode) else _READABLE, **owner}
 
 
-def add_file(conversion: ComposeConversion, place: str, target: str, how: dict[str, str], item: Node) -> None:
-    """Add a text file, unless the container cannot have it."""
+def add_file(
+    conversion: ComposeConversion, place: str, target: str, how: dict[str, str], item: Node, todo: str = ""
+) -> None:
+    """Add a text file, unless the container cannot have it; with a thing to do, if there is one."""
     file = how.get("source")
     obstacle = _obstacle(conversion, target)
     if file is not None and not is_text(conversion.context.base / file):
@@ -114,7 +117,8 @@ def add_file(conversion: ComposeConversion, place: str, target: str, how: dict[s
     else:
         given = conversion.keys.get("files")
         conversion.keys["files"] = [*(given if isinstance(given, list) else []), {"path": target, **how}]
-        conversion.add(place, Verdict.CHANGED, "files: a changed text is a new configuration", item)
+        verdict = Verdict.NEEDS_YOU if todo else Verdict.CHANGED
+        conversion.add(place, verdict, f"files: {todo or 'a changed text is a new configuration'}", item)
 
 
 def _obstacle(conversion: ComposeConversion, target: str) -> str:

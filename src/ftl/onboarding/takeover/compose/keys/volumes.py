@@ -4,70 +4,19 @@ from __future__ import annotations
 
 import re
 import stat
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ftl.config.yaml.tree import MappingNode
-from ftl.dataclass import dataclass
 from ftl.onboarding.takeover.compose.keys import folders
 from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.compose.mounts import parse_mount
+from ftl.onboarding.takeover.nodes import items
+from ftl.onboarding.takeover.paths import is_file, is_there
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
-
-_LONG_FORM = {"type", "source", "target", "read_only", "consistency"}
-
-
-@dataclass(frozen=True, slots=True)
-class ComposeMount:
-    """A mount.
-
-    Attributes:
-        kind: volume, bind, tmpfs, anonymous, or another one of the long form.
-        dropped: Options that FTL does not have.
-        options: Options of a tmpfs, with a colon before.
-    """
-
-    kind: Literal["volume", "bind", "tmpfs", "anonymous"] | str
-    source: str
-    target: str
-    read_only: bool = False
-    dropped: str = ""
-    options: str = ""
-
-    @property
-    def item(self) -> str:
-        """The mount as an item of `volumes`."""
-        return f"{self.source}:{self.target}{':ro' if self.read_only else ''}"
-
-
-def parse_mount(item: Node, resolve: Callable[[str], str]) -> ComposeMount:
-    """A mount in the short or the long form."""
-    if isinstance(item, MappingNode):
-        long = {key: resolve(text(value)) for key, value in entries(item).items()}
-        kind, source = long.get("type", "volume"), long.get("source", "")
-        dropped = ", ".join(key for key in long if key not in _LONG_FORM)
-        kind = "anonymous" if kind == "volume" and not source else kind
-        kind = "subpath" if entries(item.get("volume")).get("subpath") is not None else kind
-        tmpfs = entries(item.get("tmpfs")).items()
-        settings = ",".join(f"{name}={resolve(text(value))}" for name, value in tmpfs)
-        read_only = long.get("read_only") == "true"
-        return ComposeMount(
-            kind, source, long.get("target", ""), read_only, dropped, f":{settings}" if settings else ""
-        )
-    parts = resolve(text(item)).split(":")
-    if len(parts) == 1:
-        return ComposeMount("anonymous", "", parts[0])
-    source, target = parts[0], parts[1]
-    options = parts[2].split(",") if len(parts) > 2 else []
-    dropped = ", ".join(option for option in options if option not in ("ro", "rw"))
-    return ComposeMount(
-        "bind" if re.match(r"[./~]", source) else "volume", source, target, "ro" in options, dropped
-    )
+    from ftl.onboarding.takeover.compose.mounts import ComposeMount
 
 
 def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -82,7 +31,7 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
         if _is_text_file(conversion, mount):
             bound[place] = (mount, item)
             continue
-        if mount.kind == "bind" and (texts := folders.texts_of(conversion, mount.source, mount.target)):
+        if mount.kind == "bind" and (texts := folders.texts_of(conversion, mount)):
             settings[place] = (mount, item, texts)
             continue
         conversion.add(place, verdict, what, item)
@@ -102,9 +51,13 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.keys["volumes"] = list(by_target.values())
     for place, (mount, item) in bound.items():
         path = conversion.context.base / mount.source
-        mode = {"mode": "0755"} if path.stat().st_mode & stat.S_IXUSR else {}
-        how = {"source": mount.source.removeprefix("./"), **mode}
-        add_file(conversion, place, mount.target, how, item)
+        is_program = bool(path.stat().st_mode & stat.S_IXUSR)
+        how = {"source": mount.source.removeprefix("./"), **({"mode": "0755"} if is_program else {})}
+        is_read = is_program or folders.is_only_read(conversion, mount)
+        lost = (
+            f"the app's own changes of {mount.target} are lost at each deploy: if it makes some, use a volume"
+        )
+        add_file(conversion, place, mount.target, how, item, todo="" if is_read else lost)
     for place, (mount, item, texts) in settings.items():
         folders.add_texts(conversion, place, mount.source, mount.target, texts, item)
 
@@ -147,12 +100,17 @@ def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict,
     if path.resolve() == conversion.context.base.resolve():
         todo = "build it into an image (`build: .`; `ftl init` without --from writes a Dockerfile)"
         return Verdict.NEEDS_YOU, f"the container runs the files of this folder: {todo}"
-    if not path.exists() and path.suffix and not path.name.startswith(".") and not mount.target.endswith("/"):
+    if (
+        not is_there(path)
+        and path.suffix
+        and not path.name.startswith(".")
+        and not mount.target.endswith("/")
+    ):
         return (
             Verdict.NEEDS_YOU,
             f"there is no file {mount.source}: write it, and `files: {{{mount.target}: ...}}`",
         )
-    if path.is_file() or mount.read_only:
+    if is_file(path) or mount.read_only:
         copied = f"build {mount.source} into an image (`COPY {mount.source} {mount.target}`)"
         return Verdict.NEEDS_YOU, f"{copied}, or copy it to the server and mount it from there"
     return Verdict.CHANGED, "volumes"

@@ -1,0 +1,29 @@
+"""Volumes of Kamal's roles and accessories, which have the whole name that they are written with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.takeover.nodes import items
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.kamal.conversion import KamalConversion
+
+
+def volumes_of(kamal: KamalConversion, key: str, node: Node | None, dependency: str = "") -> list[str]:
+    """Volumes; one whose name begins with the service's is FTL's volume of the rest of the name."""
+    found: list[str] = []
+    for index, item in enumerate(items(node)):
+        source, colon, rest = kamal.text(item).partition(":")
+        own = source.removeprefix(f"{kamal.draft.name}_")
+        found.append(f"{own}{colon}{rest}")
+        if source.startswith(("/", "$")) or own != source:
+            kamal.add(f"{key}[{index}]", Verdict.TAKEN, "the same data", item)
+            continue
+        todo = f"FTL's volume is {kamal.draft.name}_{source}: copy the data of {source} into it"
+        kamal.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)
+        if dependency:
+            kamal.draft.note(dependency, f"volumes: {todo}")
+    return found

@@ -1,0 +1,149 @@
+"""`ftl init --from` with mounts of Compose: source, settings and data."""
+
+# ruff: noqa: E501 -- Compose files, one a line
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.report import Verdict
+
+from ..conftest import put_files
+from .test_compose import service, taken, verdicts
+from .test_compose_projects import words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _close(folder: Path) -> None:
+    """Make a folder that nobody may read; skip where this user reads every folder."""
+    folder.mkdir(mode=0)
+    if os.access(folder, os.R_OK):
+        pytest.skip("root reads every folder")
+
+
+def test_folders_with_data_become_volumes(tmp_path: Path) -> None:
+    """A database keeps its data from the first deploy on, and services that share a folder share the volume."""
+    text = """
+services:
+  web: {image: "acme/app:1", volumes: ["./public/system:/app/system", "./run:/app/run:ro", "./settings.toml:/s.toml"]}
+  jobs: {image: "acme/app:1", volumes: ["./public/system/:/app/system"]}
+  db: {image: "postgres:16", volumes: ["./data/pg:/var/lib/postgresql/data"]}
+"""
+    project, report = taken(tmp_path, text, more={"public/system/logo.png": "x"})
+    assert [service(project, name).volumes for name in ("web", "jobs")] == [
+        ("public-system:/app/system",)
+    ] * 2
+    assert project.dependencies[0].volumes == ("data-pg:/var/lib/postgresql/data",)
+    found = verdicts(report)
+    assert (found["services.web.volumes[0]"], found["services.db.volumes[0]"]) == (
+        Verdict.NEEDS_YOU,
+        Verdict.CHANGED,
+    )
+    assert "copy the files of ./public/system into it" in words(report, "services.web.volumes[0]")
+    assert words(report, "services.web.volumes[2]").startswith("there is no file ./settings.toml")
+
+
+def test_a_folder_that_a_database_keeps_to_itself_has_data(tmp_path: Path) -> None:
+    """The data of a database in a container belongs to another user: it is there, and is to be copied."""
+    _close(tmp_path / "pg")
+    text = (
+        "services: {web: {image: x}, db: {image: 'postgres:16', volumes: ['./pg:/var/lib/postgresql/data']}}"
+    )
+    _, report = taken(tmp_path, text)
+    assert verdicts(report)["services.db.volumes[0]"] is Verdict.NEEDS_YOU
+
+
+def test_what_is_below_a_closed_folder_is_there(tmp_path: Path) -> None:
+    """A mount, or a secret, below a folder that may not be read is no error of ours: it needs the user."""
+    _close(tmp_path / "closed")
+    text = """
+services:
+  web: {build: ., secrets: [key], volumes: ["./closed/a.db:/a.db", "./closed/uploads:/u", "./closed/conf:/etc/web:ro"]}
+secrets: {key: {file: ./closed/key}}
+"""
+    project, report = taken(tmp_path, text)
+    assert service(project).volumes == ("closed-a.db:/a.db", "closed-uploads:/u")
+    needed = [row.key for row in report.rows if row.verdict is Verdict.NEEDS_YOU]
+    assert needed == [
+        "services.web.volumes[0]",
+        "services.web.volumes[1]",
+        "services.web.volumes[2]",
+        "secrets.key",
+    ]
+
+
+def test_a_volume_for_a_folder_is_not_the_one_of_that_name(tmp_path: Path) -> None:
+    """A folder `./data` beside a volume `data` gets a name of its own."""
+    text = "services: {web: {image: x, volumes: ['data:/a', './data:/b']}}\nvolumes: {data: }"
+    project, _ = taken(tmp_path, text)
+    assert service(project).volumes == ("data:/a", "data-folder:/b")
+
+
+def test_folders_of_settings_become_files(tmp_path: Path) -> None:
+    """A folder of texts below /etc is written file by file; one with a program, or with many files, is not."""
+    text = "services: {web: {image: 'nginx:1', volumes: ['./conf:/etc/nginx', './bin:/etc/nginx/b', './many:/etc/nginx/m']}}"
+    more = {
+        "conf/a.yml": "a",
+        "conf/sub/b.yml": "b",
+        "bin/tool": "\x7fELF\x00",
+        **{f"many/{number}": "" for number in range(30)},
+    }
+    project, report = taken(tmp_path, text, more=more)
+    assert [file.path for file in service(project).files] == ["/etc/nginx/a.yml", "/etc/nginx/sub/b.yml"]
+    assert service(project).volumes == ("bin:/etc/nginx/b", "many:/etc/nginx/m")
+    assert verdicts(report)["services.web.volumes[0]"] is Verdict.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("image", "mount", "becomes", "verdict"),
+    [
+        ("ghcr.io/wg-easy/wg-easy:15", "./set:/etc/wireguard", "volumes", Verdict.NEEDS_YOU),
+        ("homeassistant/home-assistant", "./set:/config", "volumes", Verdict.NEEDS_YOU),
+        ("lscr.io/linuxserver/nginx", "./set:/config", "volumes", Verdict.NEEDS_YOU),
+        ("caddy:2", "./set:/config", "volumes", Verdict.NEEDS_YOU),
+        ("acme/app", "./set:/etc/app:ro", "files", Verdict.CHANGED),
+        ("postgres:16", "./set:/docker-entrypoint-initdb.d", "files", Verdict.CHANGED),
+        ("grafana/grafana:11.0.0", "./set:/etc/grafana/provisioning", "files", Verdict.CHANGED),
+        ("caddy:2-alpine", "./set:/etc/caddy", "files", Verdict.CHANGED),
+        ("acme/app", "./set/a.json:/app/settings.json", "files", Verdict.NEEDS_YOU),
+        ("acme/app", "./set/a.json:/app/settings.json:ro", "files", Verdict.CHANGED),
+        ("prom/prometheus", "./set/a.json:/etc/prometheus/prometheus.yml", "files", Verdict.CHANGED),
+        ("acme/app", "./run.sh:/run.sh", "files", Verdict.CHANGED),
+    ],
+)
+def test_what_an_app_may_write_is_no_file_of_a_deploy(
+    tmp_path: Path, image: str, mount: str, becomes: str, verdict: Verdict
+) -> None:
+    """Files are new at each deploy: a folder that its app may write is a volume, and of a single file it is said."""
+    put_files(tmp_path, {"run.sh": "#!/bin/sh\n"})
+    (tmp_path / "run.sh").chmod(0o755)
+    text = f"services: {{app: {{image: x}}, web: {{image: '{image}', volumes: ['{mount}']}}}}"
+    project, report = taken(tmp_path, text, more={"set/a.json": "{}"})
+    every = (*project.services, *project.dependencies)
+    mounted, files = (
+        [item for one in every for item in one.volumes],
+        [item for one in every for item in one.files],
+    )
+    assert (bool(mounted), bool(files)) == (becomes == "volumes", becomes == "files")
+    assert verdicts(report)["services.web.volumes[0]"] is verdict
+    said = [row.text for row in report.rows if row.key == "services.web.volumes[0]"][-1]
+    todo = "are lost at each deploy" if becomes == "files" else "copy the files of ./set into it"
+    assert (todo in said) is (verdict is Verdict.NEEDS_YOU)
+
+
+def test_mounts_of_source_and_of_data_are_told_apart(tmp_path: Path) -> None:
+    """What an image is built from is in it; uploads below the same folder are not, nor are files beside the context."""
+    text = """
+services:
+  web: {build: ./a, volumes: ["./a:/app", "./a/src:/app/src", "./a/uploads:/app/uploads", "./shared:/shared"]}
+  node: {image: "node:22", working_dir: /app, volumes: [".:/app"]}
+"""
+    project, report = taken(tmp_path, text, more={"a/src/x": "", "a/uploads/y": "", "shared/z": ""})
+    assert service(project).volumes == ("a-uploads:/app/uploads", "shared:/shared")
+    assert [verdicts(report)[f"services.web.volumes[{index}]"] for index in (0, 1)] == [Verdict.LEFT_OUT] * 2
+    assert "the container runs the files of this folder" in words(report, "services.node.volumes[0]")
