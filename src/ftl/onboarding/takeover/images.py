@@ -42,7 +42,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "fluentd": ("/fluentd/etc",),
     "fluent-bit": ("/fluent-bit/etc",),
 }  # fmt: skip
-"""Last part of an image's name -> paths of settings that its program reads, and never writes."""
+"""Last part of an image's name -> paths that its program reads, and never writes."""
 
 
 def only_reads(reference: str, target: str) -> bool:

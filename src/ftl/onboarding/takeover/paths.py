@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file or folder; one in a folder that nobody else may read counts as there."""
+    """Whether there is a file or folder, or one of a folder that may not be read."""
     try:
         return path.exists()
     except OSError:

@@ -124,12 +124,10 @@ def test_what_an_app_may_write_is_no_file_of_a_deploy(
     (tmp_path / "run.sh").chmod(0o755)
     text = f"services: {{app: {{image: x}}, web: {{image: '{image}', volumes: ['{mount}']}}}}"
     project, report = taken(tmp_path, text, more={"set/a.json": "{}"})
-    every = (*project.services, *project.dependencies)
-    mounted, files = (
-        [item for one in every for item in one.volumes],
-        [item for one in every for item in one.files],
-    )
-    assert (bool(mounted), bool(files)) == (becomes == "volumes", becomes == "files")
+    every = [(one.volumes, one.files) for one in project.services]
+    every += [(one.volumes, one.files) for one in project.dependencies]
+    found = any(mounted for mounted, _ in every), any(files for _, files in every)
+    assert found == (becomes == "volumes", becomes == "files")
     assert verdicts(report)["services.web.volumes[0]"] is verdict
     said = [row.text for row in report.rows if row.key == "services.web.volumes[0]"][-1]
     todo = "are lost at each deploy" if becomes == "files" else "copy the files of ./set into it"

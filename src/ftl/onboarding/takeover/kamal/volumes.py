@@ -1,4 +1,4 @@
-"""Volumes of Kamal's roles and accessories, which have the whole name that they are written with."""
+"""Volumes of Kamal's roles and accessories, which have the very name that is written."""
 
 from __future__ import annotations
 

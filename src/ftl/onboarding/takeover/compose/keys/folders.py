@@ -48,8 +48,9 @@ def is_source(conversion: ComposeConversion, source: str) -> bool:
 
 
 def texts_of(conversion: ComposeConversion, mount: ComposeMount) -> list[str]:
-    """Paths of the files in a folder of settings that the app only reads, all of them texts; none for other folders.
+    """Paths of the files in a folder of settings that the app only reads.
 
+    All of them are texts; of other folders there are none.
     Files are new at each deploy: a folder in which the app may write is a volume.
     """
     source, target = mount.source, mount.target
