@@ -19,7 +19,6 @@ from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.steps.watch import WatchRelease
-from ftl.deploy.urls import urls
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
 from ftl.host.fleet import open_fleet
@@ -266,7 +265,7 @@ def result(applied: Applied) -> DeployResult:
         },
         dependencies={change.name: unit(change) for change in plan.changes if change.kind == "dependency"},
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
-        urls=urls(applied.project),
+        urls=applied.project.urls,
         by_address=plan.by_address,
         servers=tuple(server(each.host) for each in applied.project.servers),
     )

@@ -94,7 +94,6 @@ def up(
     from ftl.cli.views.summary import summarised_failure
     from ftl.common.figures import duration, utc
     from ftl.deploy.request import NewRelease
-    from ftl.deploy.urls import urls
     from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity
     from ftl.releases.preview import Preview
 
@@ -112,7 +111,7 @@ def up(
             note_shared_folders(project, others, emit)
             await note_missing_dns(project, emit)
 
-        until, links = int(time.time() + lasts), urls(project)
+        until, links = int(time.time() + lasts), project.urls
         preview = Preview(until, 0.0, project.environment, project.preview_of, url=links[0] if links else "")
         fields = {"name": preview.name, "project": project.name, "until": utc(until)}
         make_release(

@@ -207,6 +207,17 @@ class Project(Section):
         return plain
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """The URLs of its routes."""
+        scheme = "http" if self.proxy.tls == "off" else "https"
+        addresses = {
+            f"{scheme}://{route.host or self.project.domain}{'' if route.path == '/' else route.path}"
+            for service in self.services
+            for route in service.routes
+        }
+        return tuple(sorted(addresses))
+
+    @property
     def built_dependencies(self) -> tuple[Service, ...]:
         """The dependencies with a `build`, as the builder takes services."""
         return tuple(

@@ -11,7 +11,6 @@ from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.look import observe
 from ftl.deploy.observe.swarm import located_container
-from ftl.deploy.urls import urls
 from ftl.engine import labels
 from ftl.host.jobs import job_states
 from ftl.operations.views import early_checks
@@ -185,7 +184,7 @@ async def status(project: Project, session: Session, ahead: Look | None = None) 
         units=units,
         jobs=seen.jobs,
         live=_live(observed),
-        urls=urls(project),
+        urls=project.urls,
         hold=observed.hold.reason if observed.hold is not None else None,
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
