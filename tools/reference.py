@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from tools import manual, packages_picture, reference_yaml
 from tools.command_help import sections
 
-from ftl import events
 from ftl.cli.overview import OPTIONS
-from ftl.events import Event
+from ftl.events import Event, build, event, steps, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,8 +94,9 @@ def _cell(text: str) -> str:
 
 def _events() -> Iterator[str]:
     yield EVENTS
-    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
-    for kind in kinds:
+    defined = [each for module in (event, build, transfer, steps) for each in vars(module).values()]
+    kinds = [each for each in defined if isinstance(each, type) and issubclass(each, Event)]
+    for kind in dict.fromkeys(kinds):
         if kind is Event:
             continue
         yield f"## {kind.type}\n\n{_prose(getdoc(kind) or '')}\n\n"

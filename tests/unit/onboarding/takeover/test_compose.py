@@ -9,48 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ftl.config.loading import ProjectFiles, load
-from ftl.config.variables.sources import read_variables
-from ftl.errors import ConfigError, FtlError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
 from ..conftest import put_files
-from .compose_cases import BESIDE, COMPOSE
+from .compose import COMPOSE, service, taken, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-    from ftl.config.models.project import Project, Service
-    from ftl.onboarding.takeover.report import TakeoverReport
-
-
-def taken(
-    folder: Path,
-    *texts: str,
-    environment: Mapping[str, str] | None = None,
-    more: Mapping[str, str] | None = None,
-) -> tuple[Project, TakeoverReport]:
-    """Take over Compose files, write the result, and load it."""
-    put_files(folder, BESIDE | dict(more or {}))
-    files = [folder / f"compose{number or ''}.yaml" for number in range(len(texts))]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text)
-    result = take_over(files, folder, environment or {})
-    put_files(folder, result.files)
-    variables = read_variables(folder, environment or {})
-    return load(ProjectFiles(folder / "ftl.yaml", variables), fetch=False), result.report
-
-
-def service(project: Project, name: str = "web") -> Service:
-    """A service of the project."""
-    return next(service for service in project.services if service.name == name)
-
-
-def verdicts(report: TakeoverReport) -> dict[str, Verdict]:
-    """Verdict of each key."""
-    return {row.key: row.verdict for row in report.rows}
 
 
 def test_every_address_of_a_host_is_taken_over(tmp_path: Path) -> None:
@@ -281,33 +247,6 @@ def test_replicas_on_one_volume_stay(tmp_path: Path) -> None:
     assert service(project, "one").recreate
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: b", "is not a Compose file"),
-        ("- a", "it has no services|not a Compose file"),
-        ("services: {}", "there are no services"),
-        ("services: {db: {image: 'postgres:16'}}", "none of its services is an app"),
-        ("services: {a: {extends: b}, b: {extends: a}}", "extends goes in a circle: a -> b -> a"),
-        ("services: {a: {extends: {service: x}}}", "there is no service x"),
-        ("services: {a: {extends: b}, b: {extends: c}, c: {extends: a}}", "in a circle: a -> b -> c -> a"),
-        ("services: {a: {extends: {service: x, file: no.yaml}}}", "extends: there is no file .*no.yaml"),
-        ("include: [no.yaml]\nservices: {a: {image: x}}", "include: there is no file .*no.yaml"),
-        ("services: {a: {image: x}}\n---\nservices: {}", "a second YAML document"),
-        ("services:\n  a:\n\timage: x", "a tab cannot indent"),
-        ("services: {a: &a {image: x, b: *a}}", r"the alias \*a is inside"),
-        ("", "the file is empty"),
-        ("services: {a: {image: x, ports: !other []}}", "tag !other is not supported"),
-        ("services: [", "not valid YAML"),
-        ("include: [compose.yaml]\nservices: {a: {image: x}}", "includes itself"),
-    ],
-)
-def test_bad_input(tmp_path: Path, text: str, message: str) -> None:
-    """A file that cannot be taken over gets a sentence with its place."""
-    with pytest.raises(FtlError, match=message):
-        taken(tmp_path, text)
-
-
 def test_what_ftl_does_not_have_gets_a_sentence_and_a_next_step(tmp_path: Path) -> None:
     """Docker in Docker, devices that are no files, and misspelt keys need the user; defaults in full do not."""
     text = """
@@ -325,42 +264,6 @@ services:
     assert {rows[key].verdict for key in left} == {Verdict.LEFT_OUT}
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"\x7fELF\x00\xff", "not UTF-8 text"),
-        (b"a,b\n1,2\n", "it must begin with `services:`"),
-        (b"web: {image: x}\n", "write `services:` above them"),
-        (b"kind: Deployment\n", "--from takes a Compose file"),
-    ],
-)
-def test_what_is_no_compose_file_gets_a_next_step(tmp_path: Path, content: bytes, words: str) -> None:
-    """A program, a table, a file of Compose's first version and one for Kubernetes are refused with a reason or a hint."""
-    file = tmp_path / "compose.yaml"
-    file.write_bytes(content)
-    with pytest.raises(FtlError) as caught:
-        take_over([file], tmp_path, {})
-    error = caught.value
-    hints = [problem.hint for problem in error.problems] if isinstance(error, ConfigError) else []
-    assert words in f"{error.cause} {error.hint} {hints}"
-
-
-def test_values_of_another_form_are_not_guessed(tmp_path: Path) -> None:
-    """A list where Compose has a mapping, and the like, needs the user, and nothing of it is written."""
-    text = """
-services:
-  web: [a]
-  b: {image: x, ports: {a: b}, environment: [1, {a: b}], volumes: [[a]], depends_on: 5, healthcheck: 5, deploy: [1],
-      command: {a: b}, labels: 7, env_file: {a: b}}
-"""
-    project, report = taken(tmp_path, text)
-    wrong = ("ports", "depends_on", "healthcheck", "deploy", "command", "labels", "env_file", "volumes[0]")
-    found = verdicts(report)
-    assert {found[f"services.b.{key}"] for key in wrong} == {Verdict.NEEDS_YOU}
-    assert found["services.web"] is Verdict.NEEDS_YOU
-    assert service(project, "b").env == {"1": ""}
-
-
 def test_a_folder_below(tmp_path: Path) -> None:
     """Paths of a file in a subfolder are relative to ftl.yaml afterwards."""
     put_files(tmp_path, {"Dockerfile": "FROM x", "deploy/app.env": "A=1"})
@@ -368,12 +271,3 @@ def test_a_folder_below(tmp_path: Path) -> None:
     result = take_over([tmp_path / "deploy/compose.yaml"], tmp_path, {})
     assert "build: .\n" in result.files["ftl.yaml"]
     assert "env_file: deploy/app.env" in result.files["ftl.yaml"]
-
-
-def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:
-    """Any other file is refused, with a list of those that can be taken over."""
-    put_files(tmp_path, {"x.ini": ""})
-    for name, message in (("x.ini", "is no file that FTL can take over"), ("no.yaml", "there is no file")):
-        with pytest.raises(FtlError, match=message) as caught:
-            take_over([tmp_path / name], tmp_path, {})
-        assert "Kamal" in (caught.value.hint or "")

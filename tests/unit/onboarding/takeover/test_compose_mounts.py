@@ -12,7 +12,7 @@ import pytest
 from ftl.onboarding.takeover.report import Verdict
 
 from ..conftest import put_files
-from .test_compose import service, taken, verdicts
+from .compose import service, taken, verdicts
 from .test_compose_projects import words
 
 if TYPE_CHECKING:

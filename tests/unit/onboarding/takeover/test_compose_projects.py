@@ -14,7 +14,7 @@ from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
 from ..conftest import put_files
-from .test_compose import service, taken, verdicts
+from .compose import service, taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
