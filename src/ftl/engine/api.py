@@ -41,6 +41,7 @@ class Engine(ContainerCalls, ImageCalls, RegistryCalls, ServiceCalls, VolumeCall
         explain: Explain | None = None,
         ready: list[socket] | None = None,
         sent: Sequence[tuple[bytes, socket]] = (),
+        brief: bool = False,
     ) -> None:
         """Prepare for the engine at `url`.
 
@@ -51,16 +52,23 @@ class Engine(ContainerCalls, ImageCalls, RegistryCalls, ServiceCalls, VolumeCall
             ready: Sockets that are connected to `url`, of which it takes those that it needs.
             sent: Requests that were sent to it already, each on a socket of its own: calls that would send the same
                 take their answers.
+            brief: Ask for its info as of an old version of the API, which takes fewer bytes; one that does not know
+                that version is asked again.
         """
         self.name = name
         self.url = url
         unused = [] if ready is None else ready
-        self._client = Client(url, name=name, explain=explain, ready=unused, sent=sent)
+        self._client = Client(url, name=name, explain=explain, ready=unused, sent=sent, brief=brief)
 
     @property
     def asked(self) -> Sequence[bytes]:
         """The first requests of calls that only read, for `sent` of a later session."""
         return self._client.asked
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is asked for its info as of an old version; False once it has refused that."""
+        return self._client.is_brief
 
     @property
     def swarm(self) -> Swarm:

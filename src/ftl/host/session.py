@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ftl.dataclass import dataclass
 from ftl.engine.transport.library import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
+from ftl.host.brief_engines import may_be_brief, note_refusal
 from ftl.ssh.multiplexing import early
 from ftl.ssh.streams import open_sockets
 
@@ -121,6 +122,7 @@ async def open_session(
         if engine is None or info is None:
             engine = await stack.enter_async_context(_engine(machine, url, [], []))
             info = await _ask(engine, machine.name)
+        note_refusal(engine)
         yield Session(machine.name, machine, engine, info)
         if ahead is not None and engine is likely and machine.kept_folder is not None:
             early.note(machine.kept_folder, engine.asked)
@@ -150,7 +152,14 @@ def _engine(machine: Machine, url: str, ready: list[socket], sent: list[early.Ex
     # Loaded here, which takes 10 ms, while the connections in `ready` are being opened.
     from ftl.engine.api import Engine
 
-    return Engine(url, name=machine.name, explain=machine.explain, ready=ready, sent=sent)
+    return Engine(
+        url,
+        name=machine.name,
+        explain=machine.explain,
+        ready=ready,
+        sent=sent,
+        brief=may_be_brief(machine.name),
+    )
 
 
 async def _is_proved(machine: Machine, asking: asyncio.Task[EngineInfo | None]) -> bool:

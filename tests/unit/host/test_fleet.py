@@ -10,7 +10,7 @@ from ftl.errors import EngineError
 from ftl.host.fleet import open_fleet
 from tests.support.clock import run
 from tests.support.engine_socket import served
-from tests.unit.host.test_session import INFO, Far
+from tests.unit.host.test_session import BRIEF, INFO, Far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def test_an_error_names_the_only_server_and_none_of_several(names: list[str], se
 
     async def work() -> None:
         async with served() as (engine, url):
-            engine.answer_by_path({"/info": INFO})
+            engine.answer_by_path({BRIEF: INFO})
             machines = [Far(url, url, name=name) for name in names]
             for machine in machines:
                 machine.reports.set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.dataclass import dataclass
-from ftl.errors import EngineError, ServerError
+from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.session import Ahead, open_session
 from ftl.ssh.multiplexing import early
 from tests.support.clock import run
@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from ftl.engine.values import Network
     from ftl.ssh.machine import Machine
 
+BRIEF = "/v1.41/info"
 HEAD = b"HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\n"
 INFO = HEAD + b'Content-Length: 24\r\n\r\n{"ServerVersion":"27.0"}'
 EMPTY = HEAD + b"Content-Length: 2\r\n\r\n[]"
+TOO_OLD = b"HTTP/1.1 400 Bad Request\r\nApi-Version: 1.52\r\nContent-Length: 2\r\n\r\n{}"
 REFUSED = b"HTTP/1.1 500 Oops\r\nApi-Version: 1.47\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder in which nothing is known of any engine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 @dataclass(slots=True)
@@ -81,11 +89,11 @@ def test_the_look_does_not_wait_for_the_servers_report() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
             far = Far(url, url)
             opening = asyncio.create_task(look(far, Ahead(networks)))
             async with asyncio.timeout(5):
-                while sorted(server.requests) != ["/info", "/networks"]:
+                while sorted(server.requests) != ["/networks", BRIEF]:
                     await asyncio.sleep(0.005)
             assert not opening.done()
             far.reports.set()
@@ -100,12 +108,12 @@ def test_a_look_at_another_engine_does_not_count() -> None:
 
     async def work() -> None:
         async with served() as (usual, usual_url), served() as (own, own_url):
-            usual.answer_by_path({"/info": INFO, "/networks": EMPTY})
-            own.answer_by_path({"/info": INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
+            usual.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
+            own.answer_by_path({BRIEF: INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
             far = Far(usual_url, own_url)
             far.reports.set()
             assert await look(far, Ahead(networks)) == ("28.0", [])
-            assert own.requests == ["/info", "/networks"]
+            assert own.requests == [BRIEF, "/networks"]
 
     run(work())
 
@@ -115,7 +123,7 @@ def test_a_look_that_failed_is_repeated() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({"/info": INFO, "/networks": REFUSED})
+            server.answer_by_path({BRIEF: INFO, "/networks": REFUSED})
             far = Far(url, url)
             far.reports.set()
             with pytest.raises(EngineError, match="list its networks"):
@@ -130,7 +138,7 @@ def test_a_refusal_ends_the_look() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
             far = Far(url, url, ServerError("no"))
             far.reports.set()
             with pytest.raises(ServerError, match=r"^no$"):
@@ -177,7 +185,7 @@ def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
@@ -187,7 +195,7 @@ def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
                 while len(server.requests) < 4:
                     await asyncio.sleep(0.005)
             assert await look(kept_at(url, short_path), Ahead(networks)) == ("27.0", [])
-            assert sorted(server.requests) == ["/info", "/info", "/networks", "/networks"]
+            assert sorted(server.requests) == ["/networks", "/networks", BRIEF, BRIEF]
 
     run(work())
 
@@ -199,7 +207,7 @@ def test_an_engine_that_does_not_answer_early_is_asked_for(
 
     async def work() -> None:
         async with served() as (server, url), served(b"...", b"...") as (_, silent):
-            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
@@ -209,5 +217,37 @@ def test_an_engine_that_does_not_answer_early_is_asked_for(
             second.own = url
             second.reports.set()
             assert await look(second, Ahead(networks)) == ("27.0", [])
+
+    run(work())
+
+
+def test_an_engine_that_refuses_to_be_brief_is_asked_so_once() -> None:
+    """Docker 29 knows no version as old as that: it is asked again, and the next session knows."""
+
+    async def work() -> None:
+        async with served() as (server, url):
+            server.answer_by_path({BRIEF: TOO_OLD, "/info": INFO})
+            for _ in range(2):
+                far = Far(url, url)
+                far.reports.set()
+                async with open_session(cast("Machine", far)) as session:
+                    assert session.info.version == "27.0"
+            assert server.requests == [BRIEF, "/info", "/info"]
+
+    run(work())
+
+
+def test_an_engine_that_fails_is_not_asked_otherwise() -> None:
+    """Only a refusal of the version is one: other errors are the engine's, and the server explains them."""
+
+    async def work() -> None:
+        async with served() as (server, url):
+            server.answer_by_path({BRIEF: REFUSED, "/info": INFO})
+            far = Far(url, url)
+            far.reports.set()
+            with pytest.raises(FtlError):
+                async with open_session(cast("Machine", far)):
+                    pass
+            assert "/info" not in server.requests
 
     run(work())
