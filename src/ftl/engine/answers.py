@@ -1,4 +1,4 @@
-"""What an engine's answers say: their JSON, errors, and the version of the API."""
+"""Answers of an engine: their JSON, errors, and the version of its API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def progress(line: bytes) -> object:
 
 
 def message(body: bytes) -> str:
-    """The engine's message in the body of an error; anything else that answers is quoted as it is."""
+    """The engine's message in the body of an error; of anything else the beginning."""
     try:
         return as_str(as_object(parse_json(body)).get("message"))
     except ValueError:

@@ -17,7 +17,7 @@ _FILE = "engines.json"
 
 
 def may_be_brief(server: str) -> bool:
-    """Whether this server's engine is to be asked for its brief info: unless it has refused that before."""
+    """Whether to ask a server's engine for its brief info: unless it has refused that before."""
     return server not in read_json(cache_file(_FILE))
 
 
