@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.folder import AppFolder
@@ -25,6 +26,19 @@ _OTHERS = {
     "swap_size_mb": (Verdict.LEFT_OUT, "the server decides"),
     "console_command": (Verdict.LEFT_OUT, "`ftl exec` opens a console"),
 }
+_OF_SERVICE = {
+    "force_https": (Verdict.CHANGED, "the proxy's: it redirects to HTTPS"),
+    "auto_stop_machines": (Verdict.LEFT_OUT, "containers run all the time"),
+    "auto_start_machines": (Verdict.LEFT_OUT, "containers run all the time"),
+    "concurrency": (Verdict.LEFT_OUT, "all containers get requests, without a limit"),
+    "http_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+    "tls_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+}
+"""Keys of the service with HTTP that lead to no key of ftl.yaml."""
+
+_OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
+"""Keys of a check that are taken over, or say what FTL's check is anyway; times are FTL's, which asks each second."""
+
 _DONE = frozenset({"app", "build", "env", "http_service", "services", "processes", "deploy", "mounts", "mount", "files",
                    "checks", *_SETTINGS})  # fmt: skip
 
@@ -111,6 +125,11 @@ def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, 
     )
     if path := next((check["path"] for check in checks if check.get("path")), None):
         web["health_check"] = {"path": path}
+    _report_public(draft, data, public, web)
+    for key in sorted({key for check in checks for key in check} - _OF_CHECK):
+        draft.report.add(
+            f"checks.{key}", Verdict.NEEDS_YOU, "FTL's check sends a plain GET: see that it passes"
+        )
     if "checks" in data:
         verdict = Verdict.CHANGED if path else Verdict.NEEDS_YOU
         draft.report.add("checks", verdict, "health_check" if path else "write `health_check` of the service")
@@ -118,6 +137,22 @@ def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, 
         if item is not public:
             _published(draft, f"services[{number}]", item, web)
     return web
+
+
+def _report_public(
+    draft: Draft, data: Mapping[str, object], public: Mapping[str, object], web: dict[str, object]
+) -> None:
+    """Report the keys of the service with HTTP; several machines are replicas where they share no volume."""
+    for key, value in public.items():
+        if key in _OF_SERVICE:
+            draft.report.add(f"http_service.{key}", *_OF_SERVICE[key])
+        elif key == "min_machines_running" and isinstance(value, int) and value > 1:
+            if data.get("mounts") or data.get("mount"):
+                reason = "one container at a time has the volume"
+                draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, reason)
+            else:
+                web["replicas"] = value
+                draft.report.add(f"http_service.{key}", Verdict.CHANGED, "replicas")
 
 
 def _is_http(service: Mapping[str, object]) -> bool:
@@ -165,11 +200,23 @@ def _settings(draft: Draft, data: Mapping[str, object]) -> None:
         if target and source:
             files.append({"path": target, "source": source})
             draft.report.add(f"files[{number}]", Verdict.CHANGED, "files")
+        elif target and text and (decoded := _decoded(text)) is not None:
+            files.append({"path": target, "content": decoded})
+            draft.report.add(f"files[{number}]", Verdict.CHANGED, "files, as text")
         else:
-            how = "its text is in base64" if text else "its text is a secret"
+            how = "its content is no text" if text else "its text is a secret"
             draft.report.add(f"files[{number}]", Verdict.NEEDS_YOU, f"write it as one of the `files`: {how}")
     for keys in draft.services.values() if files else ():
         keys["files"] = files
+
+
+def _decoded(value: object) -> str | None:
+    """The text in base64, with `$` as FTL's own files write it; None if it is no text."""
+    try:
+        decoded = base64.b64decode(str(value), validate=True).decode()
+    except ValueError:
+        return None
+    return None if "\0" in decoded else decoded.replace("$", "$$")
 
 
 def _mounts(draft: Draft, data: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RABBITMQ, REDIS
 from ftl.errors import UsageError
+from ftl.onboarding.app import exec_form
 from ftl.onboarding.detect import processes_of
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
@@ -50,7 +51,8 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
             continue
         keys: dict[str, object] = {"build": "."}
         if line:
-            keys["command"] = ("sh", "-c", f"exec {line}") if re.search(r"[$|&;<>]", line) else line
+            command = exec_form(line)
+            keys["command"] = command if command[:2] == ("sh", "-c") else line
         quantity = table(formation, name).get("quantity")
         if quantity == 0 and name != "web":
             reason = "app.json has none of it: `formation` says `quantity: 0`"

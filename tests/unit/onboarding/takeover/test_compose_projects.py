@@ -226,6 +226,30 @@ def test_a_build_from_a_repository_is_pulled_where_an_image_is_named(tmp_path: P
     assert verdicts(report)["services.web.build"] is Verdict.NEEDS_YOU
 
 
+@pytest.mark.parametrize(
+    "build", ["'https://github.com/acme/web.git#main:site'", "{context: github.com/acme/web}"]
+)
+def test_a_build_from_a_repository_without_an_image_leaves_a_placeholder(tmp_path: Path, build: str) -> None:
+    """What is written is valid, and cannot run another image or build another folder by accident."""
+    project, report = taken(tmp_path, f"services: {{web: {{build: {build}, ports: ['80:80']}}}}")
+    assert (service(project).image, service(project).build) == ("registry.invalid/web", None)
+    assert "a placeholder that nobody can pull" in words(report, "services.web.build")
+
+
+def test_a_worker_of_an_image_with_a_port_has_none(tmp_path: Path) -> None:
+    """EXPOSE is of the image's own program; another program has it where others reach it."""
+    text = """
+services:
+  web: {build: ., ports: ["80:3000"], environment: {API: "http://api:3000"}}
+  worker: {build: ., command: work --queue a}
+  api: {build: ., command: [serve, api]}
+  same: {build: .}
+"""
+    project, _ = taken(tmp_path, text, more={"Dockerfile": "FROM x\nEXPOSE 3000\n"})
+    found = {item.name: item.port for item in project.services}
+    assert found == {"web": 3000, "worker": None, "api": 3000, "same": 3000}
+
+
 def test_a_variable_that_compose_demands_is_named_with_its_reason(tmp_path: Path) -> None:
     """It is empty here until it is set, which Compose would refuse."""
     _, report = taken(tmp_path, "services: {web: {image: x, environment: {K: '${KEY:?create one}'}}}")

@@ -10,6 +10,7 @@ import pytest
 
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.variables.sources import read_variables
+from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
 
 from .test_others import taken, verdicts
@@ -89,6 +90,30 @@ def test_what_is_written_is_valid_and_each_row_has_a_reason(tmp_path: Path, text
     _, report = taken(tmp_path, "deploy.yml", files)
     assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")], report.rows
     assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "files", "value"),
+    [
+        ('File.read(".ruby-version").strip', {".ruby-version": "3.3.5\n"}, "3.3.5"),
+        ("File.read('.ruby-version').chomp", {".ruby-version": "a$b"}, "a$b"),
+        ('File.read(".ruby-version").strip', {}, None),
+        ('File.read(".ruby-version").strip', {".ruby-version": "1\n2\n"}, None),
+        ('File.read("../secret").strip', {"../secret": "x"}, None),
+        ("`hostname`", {}, None),
+    ],
+)
+def test_erb_that_reads_a_file(tmp_path: Path, code: str, files: dict[str, str], value: str | None) -> None:
+    """A line in a file of the app is its value; nothing else is read, and nothing is run."""
+    text = f"{HEAD}servers: [192.0.2.1]\nenv: {{clear: {{RUBY: <%= {code} %>}}}}\n"
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    if value is None:
+        with pytest.raises(ConfigError, match="this ERB is not evaluated"):
+            taken(folder, "deploy.yml", {"deploy.yml": text, **files})
+    else:
+        project, _ = taken(folder, "deploy.yml", {"deploy.yml": text, **files})
+        assert project.services[0].env["RUBY"] == value
 
 
 def test_routes_of_roles_and_accessories(tmp_path: Path) -> None:

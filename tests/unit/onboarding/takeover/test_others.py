@@ -167,102 +167,13 @@ def test_bad_files_of_kamal(tmp_path: Path, text: str, message: str) -> None:
         taken(tmp_path, "deploy.yml", {"deploy.yml": text})
 
 
-FLY = """
-app = "shop"
-primary_region = "ams"
-kill_timeout = "10s"
-[build]
-dockerfile = "Dockerfile.prod"
-[build.args]
-A = "1"
-[env]
-LOG = "info"
-[processes]
-app = "bin/server"
-worker = "bin/worker"
-[deploy]
-release_command = "bin/migrate"
-strategy = "rolling"
-[http_service]
-internal_port = 4000
-force_https = true
-[[http_service.checks]]
-path = "/health"
-[mounts]
-source = "data"
-destination = "/data"
-[[vm]]
-memory = "1gb"
-[[statics]]
-guest_path = "/x"
-"""
-
-
-def test_fly(tmp_path: Path) -> None:
-    """Processes are services; release command, mounts and checks are taken over."""
-    project, report = taken(tmp_path, "fly.toml", {"fly.toml": FLY})
-    web, worker = project.services
-    assert (web.port, web.command, worker.command, worker.port) == (4000, "bin/server", "bin/worker", None)
-    assert web.health_check is not None
-    assert web.hooks.pre is not None
-    assert (web.health_check.path, web.hooks.pre.remote, web.volumes) == (
-        "/health",
-        "bin/migrate",
-        ("data:/data",),
-    )
-    assert web.stop_timeout == 10
-    assert verdicts(report)["statics"] is Verdict.NEEDS_YOU
-    assert verdicts(report)["secrets"] is Verdict.NEEDS_YOU
-    assert verdicts(report)["mounts"] is Verdict.NEEDS_YOU
-    assert (web.recreate, worker.recreate) == (True, True)
-
-
-def test_ports_of_fly_that_are_not_http(tmp_path: Path) -> None:
-    """A service of Fly without a handler for HTTP is published, and has no route."""
-    text = """
-app = "dns"
-kill_signal = "SIGINT"
-[env]
-DEBUG = true
-[processes]
-server = "bin/dns"
-worker = "bin/worker"
-[[services]]
-internal_port = 5353
-protocol = "udp"
-processes = ["server"]
-[[services.ports]]
-port = 53
-[[services]]
-internal_port = 5432
-[[services.ports]]
-port = 5432
-handlers = ["pg_tls"]
-[[mounts]]
-source = "zones"
-destination = "/zones"
-processes = ["server"]
-[[files]]
-guest_path = "/etc/dns.conf"
-local_path = "dns.conf"
-[[files]]
-guest_path = "/etc/key"
-secret_name = "KEY"
-"""
-    project, report = taken(tmp_path, "fly.toml", {"fly.toml": text, "dns.conf": "x"})
-    server, worker = project.services
-    assert (server.forwards, server.routes, server.stop_signal) == (
-        ("53:5353/udp", "5432:5432"),
-        (),
-        "SIGINT",
-    )
-    assert (server.volumes, worker.volumes) == (("zones:/zones",), ())
-    assert (worker.env, [file.path for file in worker.files]) == ({"DEBUG": "true"}, ["/etc/dns.conf"])
-    assert (server.recreate, worker.recreate) == (True, False)
-    found = verdicts(report)
-    assert found["mounts"] is Verdict.CHANGED
-    assert (found["services[0]"], found["services[1]"]) == (Verdict.CHANGED, Verdict.NEEDS_YOU)
-    assert found["files[1]"] is Verdict.NEEDS_YOU
+def test_a_line_of_a_procfile_may_set_variables(tmp_path: Path) -> None:
+    """`exec` of a shell takes no assignment: `env` does."""
+    files = {"Procfile": "web: NODE_ENV=production node a.js -p $PORT\nclock: A=1 node b.js\n"}
+    project, _ = taken(tmp_path, "Procfile", files)
+    web, clock = project.services
+    assert web.command == ("sh", "-c", "exec env NODE_ENV=production node a.js -p $PORT")
+    assert clock.command == ("sh", "-c", "exec env A=1 node b.js")
 
 
 def test_a_process_that_app_json_does_not_start_is_left_out(tmp_path: Path) -> None:

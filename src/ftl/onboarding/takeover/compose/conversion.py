@@ -45,6 +45,7 @@ class ConversionContext:
     places: Mapping[str, Mark] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
+    services: Mapping[str, MappingNode] = field(default_factory=dict)
 
 
 class ComposeConversion:

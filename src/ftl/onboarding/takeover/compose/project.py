@@ -85,6 +85,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         entries(root.get("secrets")),
         entries(root.get("configs")),
         volumes=entries(root.get("volumes")),
+        services=services,
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
     draft.domain = main_host(context, services)

@@ -1,4 +1,4 @@
-"""Kamal's files: config/deploy.yml, of whose ERB only variables are understood, and others."""
+"""Kamal's files: config/deploy.yml, of whose ERB variables and read files are understood, and others."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ _ERB_VARIABLE = re.compile(
     r"(?:\s*(?:\|\|\s*|\{\s*)[\"']([^\"']*)[\"']\s*\}?)?"
 )
 
+_ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chomp)(?:\(\))?")
+"""A file of one line, such as .ruby-version."""
+
 _SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
 """A command that needs no shell, and none of Kamal's own."""
 
@@ -58,9 +61,13 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
         if match[0].startswith("<%#") or (not match[0].startswith("<%=") and _OF_DOTENV.fullmatch(match[1])):
             return ""
         known = _ERB_VARIABLE.fullmatch(match[1]) if match[0].startswith("<%=") else None
+        if match[0].startswith("<%=") and (value := _value_in_file(file, match[1])):
+            found.append(value.replace("$", "$$"))
+            return f"{_MARK}{len(found) - 1}."
         if known is None:
             line = written.count("\n", 0, match.start()) + 1
-            hint = 'write the value, or a variable: only <%= ENV["NAME"] %> is taken over'
+            what = '<%= ENV["NAME"] %> and <%= File.read("FILE").strip %> of a file in the app\'s folder'
+            hint = f"write the value, or a variable: only {what} are taken over"
             raise ConfigError([Mark(source, line, 1).problem("this ERB is not evaluated", hint)])
         default = known[2] or known[3]
         found.append(f"${{{known[1]}:-{default}}}" if default else f"${{{known[1]}}}")
@@ -76,6 +83,17 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
     filled = _filled(root, found)
     assert isinstance(filled, MappingNode)
     return filled
+
+
+def _value_in_file(file: Path, code: str) -> str:
+    """The line in a file below the app's folder that the code reads; empty if it does not read one."""
+    match = _ERB_FILE.fullmatch(code)
+    if match is None:
+        return ""
+    top = _top(file)
+    path = (top / match[1]).resolve()
+    value = AppFolder(top).read(match[1]).strip() if path.is_relative_to(top) else ""
+    return value if "\n" not in value else ""
 
 
 def _filled(node: Node, found: list[str]) -> Node:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 
+_NOWHERE = "registry.invalid"
+"""A host that cannot exist (RFC 2606): a deploy ends at it, and brings no image of the same name from elsewhere."""
+
+
 def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The image of a service that is not built."""
     if conversion.node.get("build") is None or _is_elsewhere(conversion, conversion.node.get("build")):
@@ -35,11 +39,13 @@ def build(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.keys["build"] = folder
         conversion.add(key, Verdict.TAKEN)
     if _is_elsewhere(conversion, node):
-        todo = f"clone {folder} and write its folder as `context`"
-        conversion.keys["build"] = "."
+        todo = f"clone {folder}, and write `build` with its folder in place of `image`"
+        del conversion.keys["build"]
         if pulled := conversion.text(conversion.node.get("image")):
-            del conversion.keys["build"]
             todo = f"{pulled} is pulled in its place; to build it, {todo}"
+        else:
+            conversion.keys["image"] = f"{_NOWHERE}/{conversion.name}"
+            todo += ", which is a placeholder that nobody can pull"
         conversion.add(key, Verdict.NEEDS_YOU, todo)
     elif not (conversion.context.base / folder).is_dir():
         conversion.add(key, Verdict.NEEDS_YOU, f"there is no folder {folder}")
@@ -48,7 +54,7 @@ def build(conversion: ComposeConversion, key: str, node: Node) -> None:
 def _is_elsewhere(conversion: ComposeConversion, node: Node | None) -> bool:
     """Whether the files of a build are those of a repository elsewhere."""
     context = conversion.resolve(text(node) or text(entries(node).get("context")))
-    return "://" in context or context.startswith("git@")
+    return "://" in context or context.startswith(("git@", "github.com/"))
 
 
 def _folder(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
@@ -10,7 +11,7 @@ from ftl.image.building.inputs.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
-from ftl.onboarding.takeover.nodes import is_valid, text
+from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def find_port(conversion: ComposeConversion) -> None:
         keys["port"] = labelled.port
     if "port" not in keys:
         port = _exposed(conversion) or (80 if labelled.routes else None)
+        if "command" in keys and not labelled.routes and not _is_reached(conversion):
+            port = None  # EXPOSE is of the image's own program; a worker of the same image listens on nothing
         if port is None and (port := _database_port(conversion)) in _NOT_HTTP:
             keys["protocol"] = "tcp"
         keys |= {"port": port} if port is not None else {}
@@ -143,6 +146,18 @@ def _routes(conversion: ComposeConversion) -> None:
 def _database_port(conversion: ComposeConversion) -> int | None:
     image = conversion.resolve(text(conversion.node.get("image")))
     return IMAGE_PORTS.get(images.kind(image))
+
+
+def _is_reached(conversion: ComposeConversion) -> bool:
+    """Whether a variable or command of another service names this one with a port, or as a URL's host."""
+    named = re.compile(rf"(?:^|[@/\s=]){re.escape(conversion.source)}(?::\d|/|$)")
+    for name, node in conversion.context.services.items():
+        options = entries(node)
+        given = [*pairs(options.get("environment")).values(), text(options.get("command"))]
+        given += [text(item) for item in items(options.get("command"))]
+        if name != conversion.source and any(named.search(value or "") for value in given):
+            return True
+    return False
 
 
 def _exposed(conversion: ComposeConversion) -> int | None:
