@@ -52,7 +52,7 @@ CASES = {
             "COPY requirements.txt ./",
             "--mount=type=cache,target=/root/.cache/pip pip install -r",
             'CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "2", "shop.wsgi"]',
-            "collectstatic",
+            "RUN SECRET_KEY=unused DATABASE_URL=sqlite://:memory: python manage.py collectstatic --noinput",
             "USER app",
         ),
         health="/healthz/",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Fact, Health
 from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.django_settings import build_values, find_settings
 from ftl.onboarding.stacks.python import ANY, PORT, python_app
 from ftl.onboarding.stacks.python_packages import packages
 
@@ -24,7 +25,8 @@ def django(folder: AppFolder) -> str | None:
 def describe_django(folder: AppFolder, evidence: str) -> App:
     """A Django project behind gunicorn, or uvicorn where it is asynchronous."""
     used = packages(folder)
-    settings, text = _django_settings(folder)
+    chosen = find_settings(folder)
+    settings, text = chosen.file, chosen.text
     module = re.search(r"WSGI_APPLICATION\s*=\s*[\"']([\w.]+)\.application", text)
     site = module[1].partition(".")[0] if module else settings.partition("/")[0].removesuffix(".py") or "app"
     asynchronous = bool(used & {"channels", "daphne"})
@@ -44,11 +46,16 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
     assumed = f"django~={generated[1]}.0" if generated else "django"
     after: list[str] = []
     facts: list[Fact] = []
+    if chosen.is_other:
+        after.append(f"ENV DJANGO_SETTINGS_MODULE={chosen.module}")
+        facts.append(Fact("settings", chosen.module, f"{settings}; {chosen.default} is for development"))
     todo: list[str] = []
     env: dict[str, tuple[str, str]] = {}
     volumes: dict[str, str] = {}
     if re.search(r"^STATIC_ROOT\s*=", text, re.MULTILINE):
-        after.append("RUN python manage.py collectstatic --noinput")
+        if needed := build_values(text):
+            after.append("# The settings need these variables to load; here their values do not matter.")
+        after.append(f"RUN {needed}python manage.py collectstatic --noinput")
         facts.append(Fact("static files", "collectstatic", f"STATIC_ROOT in {settings}"))
     else:
         todo.append(
@@ -88,14 +95,3 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         ignored=("db.sqlite3*", "staticfiles"),
         celery=site,
     )
-
-
-def _django_settings(folder: AppFolder) -> tuple[str, str]:
-    named = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]+)", folder.read("manage.py"))
-    module = (named[1] if named else "settings").replace(".", "/")
-    for path in (f"{module}.py", f"{module}/__init__.py"):
-        if folder.has(path):
-            base = f"{module.rpartition('/')[0]}/base.py"
-            more = folder.read(base) if folder.has(base) else ""
-            return path, folder.read(path) + more
-    return "", ""

@@ -21,10 +21,11 @@ ANY = "0.0.0.0"  # noqa: S104 -- in a container
 
 SYSTEM: Mapping[str, tuple[str, str]] = {
     "psycopg2": ("gcc libc6-dev libpq-dev", "libpq5"),
+    "psycopg[c]": ("gcc libc6-dev libpq-dev", "libpq5"),
     "psycopg": ("", "libpq5"),
     "mysqlclient": ("gcc libc6-dev pkg-config libmariadb-dev", "libmariadb3"),
 }
-"""Package -> Debian packages that it needs while it is built, and while it runs."""
+"""Package, or package with an extra -> Debian packages that it needs while it is built, and while it runs."""
 
 
 def fastapi(folder: AppFolder) -> str | None:
@@ -155,6 +156,7 @@ def python_app(
     extra = server if server in ("gunicorn", "uvicorn") and not _provides(server, used) else ""
     installer = choose_installer(folder, extra, assumed)
     needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
+    run = dict.fromkeys(package for _, packages_run in needs for package in packages_run.split())
     if (folder.path / "src").is_dir() and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
     text = render(
@@ -164,7 +166,7 @@ def python_app(
             "system_build": apt_install(" ".join(build for build, _ in needs if build)),
             "build_env": installer.env,
             "install": installer.text,
-            "system_run": apt_install(" ".join(run for _, run in needs if run)),
+            "system_run": apt_install(" ".join(run)),
             "after_copy": "\n".join(after or ()),
             "port": str(PORT),
             "cmd": cmd(start),

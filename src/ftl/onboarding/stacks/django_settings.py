@@ -1,0 +1,121 @@
+"""Django's settings: the module for a server, and the variables without which it does not load."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+_FOR_SERVERS = ("production", "prod", "live", "deploy")
+"""Usual names of the settings for a server, where manage.py names those for development."""
+
+_NEEDED = re.compile(
+    r"""(?:os\.environ|(?<![.\w])environ)\[\s*["'](?P<a>[A-Z][A-Z0-9_]+)["']\s*\]
+      |os\.getenv\(\s*["'](?P<g>[A-Z][A-Z0-9_]+)["']\s*\)
+      |(?<![.\w])(?:env|config)(?:\.(?P<kind>[a-z_]+))?\(\s*["'](?P<b>[A-Z][A-Z0-9_]+)["'](?P<rest>[^()]*)\)""",
+    re.VERBOSE,
+)
+_IMPORT = re.compile(r"^from\s+(\.*[\w.]*)\s+import\s+\*", re.MULTILINE)
+_OF_KIND = {
+    "int": "1", "float": "1", "bool": "0", "json": "{}", "dict": "a=b",
+    "db": "sqlite://:memory:", "db_url": "sqlite://:memory:", "cache": "locmemcache://", "cache_url": "locmemcache://",
+    "email": "consolemail://", "email_url": "consolemail://", "url": "http://localhost",
+}  # fmt: skip
+"""Reader of django-environ or cast of python-decouple -> a value that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DjangoSettings:
+    """The settings module of an app on a server.
+
+    Attributes:
+        file: Its path; empty if there is none.
+        text: Its text, and that of the modules it imports all names of.
+        module: Its dotted name.
+        default: What manage.py names.
+    """
+
+    file: str
+    text: str
+    module: str
+    default: str
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the image has to name it, since manage.py names another one."""
+        return self.module != self.default
+
+
+def find_settings(folder: AppFolder) -> DjangoSettings:
+    """The module that wsgi.py names, or one named for production beside that of manage.py, or that one."""
+    default = _named(folder.read("manage.py")) or "settings"
+    package, _, _ = default.rpartition(".")
+    server = next(
+        (
+            name
+            for file, text in folder.sources.items()
+            if file.endswith("/wsgi.py") and (name := _named(text))
+        ),
+        "",
+    )
+    choices = [server, *(f"{package}.{name}" for name in _FOR_SERVERS if package), default]
+    module = next((name for name in choices if name and _file(folder, name)), default)
+    if not package.count(".") and module != server:
+        module = default  # one module beside the code; `shop/production.py` may be anything
+    file = _file(folder, module)
+    return DjangoSettings(file, _text(folder, module, set()), module, default)
+
+
+def build_values(text: str) -> str:
+    """Assignments of a shell, for variables that the settings demand; empty if they load without any."""
+    found: dict[str, str] = {}
+    for match in _NEEDED.finditer(text):
+        name, kind, rest = match["a"] or match["b"] or "", match["kind"] or "", match["rest"] or ""
+        if not name or "default" in rest or re.match(r"\s*,\s*[^\s=,]+\s*(?:,|$)", rest):
+            continue
+        cast = re.search(r"cast\s*=\s*(\w+)", rest)
+        found.setdefault(name, _OF_KIND.get(cast[1] if cast else kind) or _usual(name))
+    return "".join(f"{name}={value} " for name, value in found.items())
+
+
+def _usual(name: str) -> str:
+    """A value for a variable of no known kind, by its name."""
+    if re.search(r"(?:DATABASE|DB)_UR[LI]$", name):
+        return "sqlite://:memory:"
+    if "REDIS" in name or "BROKER" in name:
+        return "redis://localhost"
+    if name.endswith(("_URL", "_URI", "_DSN")):
+        return "http://localhost"
+    return "1" if re.search(r"(?:PORT|TIMEOUT|COUNT|SIZE|_ID|DEBUG)$", name) else "unused"
+
+
+def _named(text: str) -> str:
+    match = re.search(r"DJANGO_SETTINGS_MODULE[\"']\s*,\s*[\"']([\w.]+)", text)
+    return match[1] if match else ""
+
+
+def _file(folder: AppFolder, module: str) -> str:
+    path = module.replace(".", "/")
+    return folder.has(f"{path}.py", f"{path}/__init__.py") or ""
+
+
+def _text(folder: AppFolder, module: str, seen: set[str]) -> str:
+    """The text of a module, and of those that it imports all names of."""
+    file = _file(folder, module)
+    if not file or module in seen:
+        return ""
+    seen.add(module)
+    text = folder.read(file)
+    package = module if file.endswith("/__init__.py") else module.rpartition(".")[0]
+    for match in _IMPORT.finditer(text):
+        name = match[1]
+        if name.startswith("."):
+            up = len(name) - len(name.lstrip(".")) - 1
+            parts = package.split(".")[: len(package.split(".")) - up]
+            name = ".".join([*parts, name.lstrip(".")]).strip(".")
+        text += _text(folder, name, seen)
+    return text
