@@ -1,4 +1,4 @@
-"""Django's settings: which module an image uses, and what it needs to load while the image is built."""
+"""Django's settings: the module of an image, and what it demands in a build."""
 
 from __future__ import annotations
 

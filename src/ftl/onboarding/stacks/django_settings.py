@@ -1,4 +1,4 @@
-"""Django's settings: the module for a server, and the variables without which it does not load."""
+"""Django's settings: the module for a server, and the variables that it demands."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DjangoSettings:
 
 
 def find_settings(folder: AppFolder) -> DjangoSettings:
-    """The module that wsgi.py names, or one named for production beside that of manage.py, or that one."""
+    """The module of wsgi.py, else one for production in the folder, else that of manage.py."""
     default = _named(folder.read("manage.py")) or "settings"
     package, _, _ = default.rpartition(".")
     server = next(
@@ -71,7 +71,7 @@ def find_settings(folder: AppFolder) -> DjangoSettings:
 
 
 def build_values(text: str) -> str:
-    """Assignments of a shell, for variables that the settings demand; empty if they load without any."""
+    """Assignments of a shell for the variables that the settings demand, each with a space."""
     found: dict[str, str] = {}
     for match in _NEEDED.finditer(text):
         name, kind, rest = match["a"] or match["b"] or "", match["kind"] or "", match["rest"] or ""

@@ -25,7 +25,7 @@ SYSTEM: Mapping[str, tuple[str, str]] = {
     "psycopg": ("", "libpq5"),
     "mysqlclient": ("gcc libc6-dev pkg-config libmariadb-dev", "libmariadb3"),
 }
-"""Package, or package with an extra -> Debian packages that it needs while it is built, and while it runs."""
+"""Package, perhaps with an extra -> Debian packages for its build, and for its run."""
 
 
 def fastapi(folder: AppFolder) -> str | None:

@@ -1,4 +1,4 @@
-"""Kamal's files: config/deploy.yml, of whose ERB variables and read files are understood, and others."""
+"""Kamal's files: config/deploy.yml, with ERB of variables and files alone, and others."""
 
 from __future__ import annotations
 
