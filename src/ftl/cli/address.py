@@ -40,7 +40,7 @@ class Address:
     stand_ins: tuple[ClusterServer, ...] = ()
 
     @property
-    def host(self) -> str:
+    def named_server(self) -> str:
         """The server of a cluster that --server named; empty where it named none."""
         return self.server.host if self.narrowed else ""
 

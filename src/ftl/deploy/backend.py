@@ -8,7 +8,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply import docker
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.planner import make_plan
-from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.step_servers import assign_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -30,19 +30,19 @@ class Backend:
     Attributes:
         observe: Sessions x project's name x servers of its cluster -> observed servers.
         plan: Request x inputs x observed servers -> plan of a deploy, a rollback or a change of the live release. Pure.
-        place: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands that
-            name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms; what
-            `plan` made stays as it is. Pure.
-        runners: One for each step class that `plan` and `place` use.
+        assign: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands
+            that name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms;
+            what `plan` made stays as it is. Pure.
+        runners: One for each step class that `plan` and `assign` use.
     """
 
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[DeployRequest, Inputs, Observed], Plan]
-    place: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
+    assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
     runners: Runners
 
 
-DOCKER = Backend(observe_fleet, make_plan, placed_plan, docker.RUNNERS)
+DOCKER = Backend(observe_fleet, make_plan, assign_servers, docker.RUNNERS)
 """Containers of the engine on one server, Swarm services on several.
 
 `cli/address.py` chooses it.

@@ -205,7 +205,7 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
 
 def _record_hosts(context: DeployContext) -> list[str]:
     """The servers that have release records: the only one, or the managers that answer."""
-    return [server.host for server in context.observed.servers if server.manager]
+    return [server.name for server in context.observed.servers if server.manager]
 
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:

@@ -42,23 +42,23 @@ class Fleet:
         """The only session; of several that of the first manager, which has the lock."""
         return self._first
 
-    def at(self, host: str) -> Session:
-        """The session of a server; of the first one where `host` is empty.
+    def at(self, server: str) -> Session:
+        """The session of a server; of the first one where `server` is empty.
 
         Raises:
             KeyError: The fleet has no such server; a plan names none.
         """
-        return self._by_name[host] if host else self._first
+        return self._by_name[server] if server else self._first
 
-    def require(self, host: str) -> Session:
-        """The session of a server that something is on; of the first one where `host` is empty.
+    def require(self, server: str) -> Session:
+        """The session of a server that something is on; of the first one where `server` is empty.
 
         Raises:
             FtlError: It does not answer.
         """
-        if host in self.missing:
-            raise self.missing[host]
-        return self.at(host)
+        if server in self.missing:
+            raise self.missing[server]
+        return self.at(server)
 
 
 @asynccontextmanager

@@ -43,16 +43,16 @@ async def select_container(
         FtlError: It is not deployed, or does not run.
     """
     replicas = await live_containers(fleet, project, name, servers)
-    hosts = fleet.names
+    names = fleet.names
     if replica is None:
         chosen = next((located for located in replicas if located[1].state == "running"), replicas[0])
     elif replica <= len(replicas):
         chosen = replicas[replica - 1]
     else:
         count = "1 replica" if len(replicas) == 1 else f"{len(replicas)} replicas"
-        verb = "have" if len(hosts) > 1 else "has"
+        verb = "have" if len(names) > 1 else "has"
         raise UsageError(
-            f"there is no replica {replica} of {name}", hint=f"{', '.join(hosts)} {verb} {count} of it"
+            f"there is no replica {replica} of {name}", hint=f"{', '.join(names)} {verb} {count} of it"
         )
     session, container = chosen
     if container.state != "running":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.steps.base import Step
 
-HOSTS = ("a", "b", "c")
+SERVERS = ("a", "b", "c")
 
 
 def cluster(*services: object, roles: tuple[str, ...] = ("web", "worker"), **settings: object) -> Project:
@@ -112,7 +112,7 @@ def observed(
         own = (on or {}).get(server.host, ())
         views.append(
             ServerView(
-                host=server.host,
+                name=server.host,
                 web=web,
                 manager=True,
                 info=INFO,
@@ -139,7 +139,7 @@ def observed(
 
 def where(found: Plan, kind: type[Step]) -> list[tuple[str, ...]]:
     """The servers of a plan's steps of a kind."""
-    return [step.hosts for step in found.steps if isinstance(step, kind)]
+    return [step.servers for step in found.steps if isinstance(step, kind)]
 
 
 ASKED = cluster(service(replicas=2), dependencies=(Dependency(name="db", image="postgres:16", on="b"),))
@@ -156,7 +156,7 @@ def live(asked: Project = ASKED, *swarm: Container, drained: tuple[str, ...] = (
     seen = observed(asked, *swarm, live="r1", on=tasks)
     dependencies = tuple(one for one in seen.containers if labels.SWARM_TASK not in one.labels)
     records = tuple(replace(record, project=asked.to_dict()) for record in seen.releases)
-    views = tuple(replace(view, drained=view.host in drained) for view in seen.views)
+    views = tuple(replace(view, drained=view.name in drained) for view in seen.views)
     return replace(seen, containers=dependencies, releases=records, views=views)
 
 

@@ -93,10 +93,10 @@ async def _open_engines(
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
 
-    hosts = [server.host for server in address.servers or (address.server,)]
+    names = [server.host for server in address.servers or (address.server,)]
     async with AsyncExitStack() as stack:
         fleet = None
-        if builds_on_server(services, hosts):
+        if builds_on_server(services, names):
             from ftl.host.fleet import open_fleet
 
             fleet = await stack.enter_async_context(open_fleet(address.machines(project=project.name)))

@@ -70,8 +70,8 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
         from ftl.operations.processes.jobs import JobRequest, run_job
 
         address = target.address
-        host = address.servers[0].host if address.servers else ""
-        request = JobRequest(target.project, name, target.root, wait_lock, host)
+        on = address.servers[0].host if address.servers else ""
+        request = JobRequest(target.project, name, target.root, wait_lock, on)
         async with open_fleet(address.machines(project=target.project)) as fleet:
             return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 

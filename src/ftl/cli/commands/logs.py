@@ -118,11 +118,11 @@ def command(
         def warn(text: str) -> None:
             emit(Note(text, "warning"))
 
-        def connect(host: str = "", ahead: Ahead[Any] | None = None) -> AbstractAsyncContextManager[Session]:
+        def connect(name: str = "", ahead: Ahead[Any] | None = None) -> AbstractAsyncContextManager[Session]:
             from ftl.host.session import open_session
             from ftl.ssh.machine import machine_of
 
-            server = next((each for each in address.servers if each.host == host), address.server)
+            server = next((each for each in address.servers if each.host == name), address.server)
             return open_session(machine_of(server, project=project.name), ahead=ahead)
 
         async def mask() -> None:

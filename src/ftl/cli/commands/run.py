@@ -63,7 +63,7 @@ def command(
         seconds=None if ttl is None else seconds("--ttl", ttl),
         environment=target.environment,
         servers=target.address.servers,
-        host=target.address.host,
+        on=target.address.named_server,
     )
 
     async def work(emit: Emit) -> RunResult:

@@ -59,9 +59,9 @@ def _fields(servers: Sequence[ServerStatus]) -> Fields:
 
 
 @command.command()
-@click.argument("host")
+@click.argument("name", metavar="SERVER")
 @changes_project
-def drain(change: ChangeCall, host: str) -> None:
+def drain(change: ChangeCall, name: str) -> None:
     """Move all replicas away from a server, without a failed request.
 
     New replicas start on the other servers and must be healthy; then all proxies switch, and the old ones finish their
@@ -71,13 +71,13 @@ def drain(change: ChangeCall, host: str) -> None:
     from ftl.operations.changes.drain import plan_drain
 
     _require_cluster(change)
-    change.run_live("servers drain", plan_drain(host), (host,), done=f"was moved away from {host}")
+    change.run_live("servers drain", plan_drain(name), (name,), done=f"was moved away from {name}")
 
 
 @command.command()
-@click.argument("host")
+@click.argument("name", metavar="SERVER")
 @changes_project
-def resume(change: ChangeCall, host: str) -> None:
+def resume(change: ChangeCall, name: str) -> None:
     """Let a server that was drained take replicas again.
 
     The services that may run there are replaced as by `ftl restart`, so that some of their replicas are placed on it.
@@ -85,7 +85,7 @@ def resume(change: ChangeCall, host: str) -> None:
     from ftl.operations.changes.drain import plan_resume
 
     _require_cluster(change)
-    change.run_live("servers resume", plan_resume(host), (host,), done=f"may run on {host} again")
+    change.run_live("servers resume", plan_resume(name), (name,), done=f"may run on {name} again")
 
 
 def _require_cluster(change: ChangeCall) -> None:

@@ -195,12 +195,12 @@ def _set_up_cluster(
 
 def _print_cluster(project: Project, done: ClusterSetup, *, dry_run: bool) -> None:
     """Print what was done or would be done on all servers."""
-    hosts = ", ".join(plan.server for plan in done.servers)
+    names = ", ".join(plan.server for plan in done.servers)
     if not done.changed:
-        put(f"the cluster of {hosts} is ready; nothing had to change")
+        put(f"the cluster of {names} is ready; nothing had to change")
         return
     if not dry_run:
-        put(f"the cluster of {hosts} is ready: `ftl deploy` deploys {project.name} to it")
+        put(f"the cluster of {names} is ready: `ftl deploy` deploys {project.name} to it")
         return
     for plan in done.servers:
         if plan.steps:

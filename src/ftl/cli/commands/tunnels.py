@@ -55,27 +55,27 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
         places = {dependency.name: project.place_of(dependency) for dependency in project.dependencies}
 
-        async def keep(host: str) -> None:
-            own = [tunnel for tunnel in tunnels if places[tunnel.name] == host]
+        async def keep(server: str) -> None:
+            own = [tunnel for tunnel in tunnels if places[tunnel.name] == server]
             await keep_tunnels(
-                lambda: _connect(address, host),
+                lambda: _connect(address, server),
                 project.name,
                 own,
                 emit=emit,
                 opened=lambda server: _print(options, server, own),
             )
 
-        await gather(keep(host) for host in dict.fromkeys(places[tunnel.name] for tunnel in tunnels))
+        await gather(keep(server) for server in dict.fromkeys(places[tunnel.name] for tunnel in tunnels))
 
     run(options, "tunnels", work, lambda _: {})
 
 
-def _connect(address: Address, host: str) -> AbstractAsyncContextManager[Session]:
-    """Connect to the server that has a dependency; `host` is empty with one server."""
+def _connect(address: Address, name: str) -> AbstractAsyncContextManager[Session]:
+    """Connect to the server that has a dependency; `name` is empty with one server."""
     from ftl.host.session import open_session
     from ftl.ssh.machine import machine_of
 
-    server = next((each for each in address.servers if each.host == host), address.server)
+    server = next((each for each in address.servers if each.host == name), address.server)
     return open_session(machine_of(server, keep=False))
 
 

@@ -156,14 +156,14 @@ class DeployContext:
     checks: dict[str, HealthSpec] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)
 
-    def at(self, host: str) -> DeployContext:
+    def at(self, server: str) -> DeployContext:
         """Return this run at another server; an empty name is the project's only one."""
-        session = self.fleet.at(host)
+        session = self.fleet.at(server)
         return self if session is self.session else replace(self, session=session)
 
-    def each(self, hosts: Sequence[str]) -> tuple[DeployContext, ...]:
+    def each(self, servers: Sequence[str]) -> tuple[DeployContext, ...]:
         """Return this run at several servers; without any, at the project's only one."""
-        return tuple(self.at(host) for host in hosts or ("",))
+        return tuple(self.at(server) for server in servers or ("",))
 
     @property
     def engine(self) -> Engine:

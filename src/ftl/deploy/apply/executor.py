@@ -104,7 +104,7 @@ class Executor:
         emit, loop = self._context.emit, asyncio.get_running_loop()
         began = loop.time()
         emit(StepStarted(step.kind, step.located_text, step.subject))
-        contexts = (self._context,) if step.together else self._context.each(step.hosts)
+        contexts = (self._context,) if step.together else self._context.each(step.servers)
         try:
             if len(contexts) == 1:
                 await self._run_at(contexts[0], step)

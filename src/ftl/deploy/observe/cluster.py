@@ -160,7 +160,7 @@ def _merged(
     web = {server.host for server in servers if WEB in server.roles}
     views = tuple(
         ServerView(
-            host=session.name,
+            name=session.name,
             web=session.name in web,
             manager=session.info.is_manager,
             info=session.info,
@@ -177,7 +177,7 @@ def _merged(
     first = next(seen for seen in looks if seen.server == fleet.first.name)
     return replace(
         newest,
-        server=", ".join(view.host for view in views),
+        server=", ".join(view.name for view in views),
         info=first.info,
         containers=(*plain, *swarm),
         images=tuple(image for view in views for image in view.images),

@@ -35,5 +35,5 @@ async def observe_with_records(
     ]
     if not unreadable:
         return observed
-    await gather(ensure_store(fleet.at(server.host).engine, server.images[0].id) for server in unreadable)
+    await gather(ensure_store(fleet.at(server.name).engine, server.images[0].id) for server in unreadable)
     return await observe(fleet, project, servers)

@@ -31,13 +31,13 @@ class ServerView:
     """One server of a cluster, or the only one, as one project sees it.
 
     Attributes:
-        host: Its name in the fleet; empty for a project's only server.
+        name: Its name in the fleet; empty for a project's only server.
         web: Whether it has a proxy.
         manager: Whether it has release records.
         drained: Whether the Swarm places no tasks there (`ftl servers drain`).
     """
 
-    host: str
+    name: str
     web: bool
     manager: bool
     info: EngineInfo
@@ -131,7 +131,7 @@ class Observed:
             return ""
         # Certificates reach the others through the managers.
         by_rank = sorted(self.proxies, key=lambda view: not view.manager)
-        return by_rank[0].host if by_rank else ""
+        return by_rank[0].name if by_rank else ""
 
     @property
     def proxies(self) -> tuple[ServerView, ...]:

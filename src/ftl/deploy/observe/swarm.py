@@ -72,9 +72,9 @@ def located_container(observed: Observed, container: Container) -> tuple[str, Co
     for view in observed.views:
         for one in view.containers:
             if one.id == container.id:
-                return view.host, one
+                return view.name, one
             if service and one.state == "running" and _is_task(one, service, slot):
-                return view.host, one
+                return view.name, one
     return None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.server import WEB
 from ftl.deploy.plan.model import Stage
+from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.deploy.plan.steps.proxy import ApplySite, RemoveRoutes, RemoveSite
 from ftl.proxy.tls.policy import by_acme
@@ -44,25 +45,25 @@ def published(
     changes = any(step.live in ("changes", "removes") for step in steps)
     missing = mends and not observed.live_published and observed.site is not None
     project = observed.project
-    managers = tuple(view.host for view in observed.views if view.manager)
+    managers = tuple(view.name for view in observed.views if view.manager)
     if not managers or not (changes or missing):
         return stages
-    hold = (Stage("catch-up", ((HoldCatchUp(project, hosts=managers),),)),) if changes else ()
+    hold = (Stage("catch-up", ((HoldCatchUp(project, servers=managers),),)),) if changes else ()
     if any(isinstance(step, RemoveSite) for step in steps):
         ends = any(isinstance(step, EndCatchUp) for step in steps)
         return (*hold, *stages, *(() if ends else (end_of_catch_up(observed),)))
     web = tuple(server.host for server in servers if WEB in server.roles)
-    up = tuple(view.host for view in observed.proxies)
+    up = tuple(view.name for view in observed.proxies)
     at = _switched(stages)
     gone = (step.services for step in _steps(stages[at:]) if isinstance(step, RemoveRoutes))
     gone_services = tuple(name for services in gone for name in services)
     publishing = Stage(
-        "live release", ((PublishLiveState(project, web, observed.issuer, gone_services, hosts=up),),)
+        "live release", ((PublishLiveState(project, web, observed.issuer, gone_services, servers=up),),)
     )
     site = next((step.site for step in reversed(steps) if isinstance(step, ApplySite)), observed.site)
     shared: tuple[Stage, ...] = ()
     if site is not None and by_acme([site]):
-        shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, hosts=up),),)),)
+        shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, servers=up),),)),)
     return (*hold, *stages[:at], publishing, *stages[at:], *shared)
 
 
@@ -71,14 +72,15 @@ def _left(stages: tuple[Stage, ...], observed: Observed, *, mends: bool) -> tupl
     changes = any(step.live in ("changes", "removes") for step in _steps(stages))
     if not (changes or mends):
         return stages
-    hold = (Stage("catch-up", ((HoldCatchUp(observed.project),),)),) if changes else ()
-    return (*hold, *stages, Stage("end of catch-up", ((EndCatchUp(observed.project),),)))
+    hold = (Stage("catch-up", ((HoldCatchUp(observed.project, servers=ONLY_SERVER),),)),) if changes else ()
+    return (*hold, *stages, Stage("end of catch-up", ((EndCatchUp(observed.project, servers=ONLY_SERVER),),)))
 
 
 def end_of_catch_up(observed: Observed) -> Stage:
     """The stage after which no server follows the live state, and the Swarm has no keys."""
-    proxies = tuple(view.host for view in observed.proxies)
-    return Stage("end of catch-up", ((EndCatchUp(observed.project, hosts=proxies),),))
+    # Without a proxy that answers there is the config to be removed still.
+    proxies = tuple(view.name for view in observed.proxies) or (observed.servers[0].name,)
+    return Stage("end of catch-up", ((EndCatchUp(observed.project, servers=proxies),),))
 
 
 def _switched(stages: Sequence[Stage]) -> int:

@@ -47,8 +47,8 @@ def plan_notes(diff: Diff) -> Iterator[str]:
 
 
 def _cluster_notes(diff: Diff) -> Iterator[str]:
-    for host in diff.observed.down:
-        yield f"{host} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
+    for server in diff.observed.down:
+        yield f"{server} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
     for change in diff.starting:
         replicas = change.service.replicas
         if replicas > 1 and diff.observed.is_cluster and not is_spread(diff.project, change):

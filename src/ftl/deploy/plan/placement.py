@@ -42,7 +42,7 @@ def places_of(diff: Diff, service: Service) -> tuple[str, ...]:
     places = diff.project.places_of(service)
     if not places:
         raise _gone(service.name, service.on)
-    up = {server.host for server in diff.observed.views}
+    up = {server.name for server in diff.observed.views}
     if not up.intersection(places):
         raise ServerError(f"{service.name} runs on {', '.join(places)} only, which cannot be reached")
     return tuple(place for place in places if place in up)
@@ -54,7 +54,7 @@ def open_places_of(diff: Diff, service: Service) -> tuple[str, ...]:
     Raises:
         ServerError: None of those that answer, since they are drained.
     """
-    drained = {server.host for server in diff.observed.views if server.drained}
+    drained = {server.name for server in diff.observed.views if server.drained}
     places = places_of(diff, service)
     if drained.issuperset(places):
         raise ServerError(
@@ -71,7 +71,7 @@ def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     return (
         f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
         f"node.labels.{labels.node_drained(project)}!=true",
-        *(f"node.labels.{labels.node_host(project)}!={host}" for host in excluded),
+        *(f"node.labels.{labels.node_host(project)}!={server}" for server in excluded),
     )
 
 
@@ -88,14 +88,14 @@ def refuse_moved_data(diff: Diff) -> None:
     for change in changes:
         if not isinstance(change, DependencyChange) and is_spread(diff.project, change):
             continue
-        wanted = server_of(diff, change)
+        wanted = desired_server(diff, change)
         current = (
             [one for one in (change.current,) if one is not None]
             if isinstance(change, DependencyChange)
             else list(change.current)
         )
         for container in current:
-            where = host_of(diff.observed, container)
+            where = current_server(diff.observed, container)
             if where not in ("", wanted) and writable_volumes(container.mounts):
                 raise UsageError(
                     f"{change.name} has its data on {where}, and `on` places it on {wanted}",
@@ -103,12 +103,12 @@ def refuse_moved_data(diff: Diff) -> None:
                 )
 
 
-def host_of(observed: Observed, container: Container) -> str:
+def current_server(observed: Observed, container: Container) -> str:
     """The server that an observed container is on; empty for a replica of a Swarm service."""
-    return next((view.host for view in observed.views if container in view.containers), "")
+    return next((view.name for view in observed.views if container in view.containers), "")
 
 
-def server_of(diff: Diff, change: AnyChange) -> str:
+def desired_server(diff: Diff, change: AnyChange) -> str:
     """The server of a dependency, or of a service that is bound to one.
 
     Raises:
@@ -116,14 +116,14 @@ def server_of(diff: Diff, change: AnyChange) -> str:
         UsageError: A recorded release placed it on a server that the project has no longer.
     """
     if isinstance(change, DependencyChange):
-        host = diff.project.place_of(change.dependency)
-        if not host:
+        server = diff.project.place_of(change.dependency)
+        if not server:
             raise _gone(change.name, (change.dependency.on or "",))
     else:
-        host = places_of(diff, change.service)[0]
-    if host in diff.observed.down:
-        raise ServerError(f"{host} cannot be reached, and {change.name} runs there")
-    return host
+        server = places_of(diff, change.service)[0]
+    if server in diff.observed.down:
+        raise ServerError(f"{server} cannot be reached, and {change.name} runs there")
+    return server
 
 
 def _gone(name: str, places: Sequence[str]) -> UsageError:

@@ -19,7 +19,7 @@ from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.placement import refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.start_order import start_levels
-from ftl.deploy.plan.step_hosts import placed
+from ftl.deploy.plan.step_servers import with_servers
 from ftl.deploy.plan.steps.images import BringImage
 from ftl.deploy.plan.steps.jobs import CheckCron
 from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch
@@ -88,14 +88,14 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
     refuse_moved_data(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
-        for stage in placed(_stages(diff, inputs.author), diff)
+        for stage in with_servers(_stages(diff, inputs.author), diff)
         if (tracks := tuple(filter(None, stage.tracks)))
     )
     # With only some services others may be left behind: that state is not to be followed.
     stages = published(stages, observed, request.project.servers, mends=not request.services)
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):
-        stages = (*stages, *placed([Stage("restart policies", (policies,))], diff))
+        stages = (*stages, *with_servers([Stage("restart policies", (policies,))], diff))
     return Plan(
         server=observed.server,
         project=request.project.name,

@@ -94,7 +94,7 @@ class PreparedChange:
             project=on_servers(project, self.request.servers),
             root=self.request.root,
             by=self.by.name,
-            plan=lambda observed: backend.place(plan(observed), observed, self.request.servers),
+            plan=lambda observed: backend.assign(plan(observed), observed, self.request.servers),
             backend=backend,
             lock_wait=self.request.lock_wait,
             dry_run=self.request.dry_run,

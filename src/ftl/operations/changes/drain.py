@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.swarm import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.placement import host_of
+from ftl.deploy.plan.placement import current_server
 from ftl.deploy.plan.records.recorded import live_project, on_servers
 from ftl.deploy.plan.steps.services import SetDrained
 from ftl.engine import labels
@@ -28,89 +28,89 @@ if TYPE_CHECKING:
     from ftl.operations.changes.change import ChangeRequest
 
 
-def plan_drain(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_drain(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
     """Planner of the drain of a server."""
 
     def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
-        _require(host, observed)
-        if sum(not view.drained for view in observed.views if view.host != host) == 0:
-            raise UsageError(f"{host} cannot be drained: no other server takes its tasks")
-        emptied = _with_drained(observed, host, drained=True)
-        moving = _services_on(observed, host)
+        _require(server, observed)
+        if sum(not view.drained for view in observed.views if view.name != server) == 0:
+            raise UsageError(f"{server} cannot be drained: no other server takes its tasks")
+        emptied = _with_drained(observed, server, drained=True)
+        moving = _services_on(observed, server)
         made = _restarted(request, by, emptied, moving)
-        is_drained = next(view.drained for view in observed.views if view.host == host)
-        drain = () if is_drained else (Stage("drain", ((SetDrained(host, value=True),),)),)
-        staying = tuple(_staying(observed, host))
-        stays = f"{', '.join(staying)} stays on {host}: it is bound to that server" if staying else ""
+        is_drained = next(view.drained for view in observed.views if view.name == server)
+        drain = () if is_drained else (Stage("drain", ((SetDrained(server, value=True),),)),)
+        staying = tuple(_staying(observed, server))
+        stays = f"{', '.join(staying)} stays on {server}: it is bound to that server" if staying else ""
         return replace(made, stages=(*made.stages, *drain), notes=(*((stays,) if stays else ()), *made.notes))
 
     return plan
 
 
-def plan_resume(host: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_resume(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
     """Planner of the end of a drain.
 
     Services that may run on the server are restarted, so that some of their replicas are placed there.
     """
 
     def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
-        _require(host, observed)
-        if not any(view.drained for view in observed.views if view.host == host):
+        _require(server, observed)
+        if not any(view.drained for view in observed.views if view.name == server):
             return _nothing(observed)
-        filled = _with_drained(observed, host, drained=False)
+        filled = _with_drained(observed, server, drained=False)
         project = on_servers(live_project(observed, request.server)[1], request.servers)
         moving = tuple(
             service.name
             for service in project.services
-            if host in project.places_of(service)
+            if server in project.places_of(service)
             and any(map(service_id, observed.live_containers(service.name)))
         )
         made = _restarted(request, by, filled, moving)
-        resume = Stage("resume", ((SetDrained(host, value=False),),))
+        resume = Stage("resume", ((SetDrained(server, value=False),),))
         return replace(made, stages=(resume, *made.stages))
 
     return plan
 
 
-def _require(host: str, observed: Observed) -> None:
+def _require(server: str, observed: Observed) -> None:
     """Refuse a server that the cluster does not have, or that does not answer.
 
     Raises:
         UsageError: It is none of the servers, or cannot be reached.
     """
-    known = [view.host for view in observed.views]
-    if host in observed.down:
-        raise UsageError(f"{host} cannot be reached", hint="its replicas start elsewhere by themselves")
-    if host not in known:
+    known = [view.name for view in observed.views]
+    if server in observed.down:
+        raise UsageError(f"{server} cannot be reached", hint="its replicas start elsewhere by themselves")
+    if server not in known:
         raise UsageError(
-            f"{host} is not one of the servers of {observed.project}", hint=f"they are {', '.join(known)}"
+            f"{server} is not one of the servers of {observed.project}", hint=f"they are {', '.join(known)}"
         )
 
 
-def _with_drained(observed: Observed, host: str, *, drained: bool) -> Observed:
+def _with_drained(observed: Observed, server: str, *, drained: bool) -> Observed:
     """The servers as they are once a server is drained, or no longer."""
-    views = tuple(replace(view, drained=drained) if view.host == host else view for view in observed.views)
+    views = tuple(replace(view, drained=drained) if view.name == server else view for view in observed.views)
     return replace(observed, views=views)
 
 
-def _services_on(observed: Observed, host: str) -> tuple[str, ...]:
+def _services_on(observed: Observed, server: str) -> tuple[str, ...]:
     """Services with a replica on a server."""
     located = (
         (container.labels[labels.SERVICE], located_container(observed, container))
         for container in observed.services
         if service_id(container)
     )
-    return tuple(dict.fromkeys(name for name, place in located if place is not None and place[0] == host))
+    return tuple(dict.fromkeys(name for name, place in located if place is not None and place[0] == server))
 
 
-def _staying(observed: Observed, host: str) -> Iterator[str]:
+def _staying(observed: Observed, server: str) -> Iterator[str]:
     """Names of dependencies, jobs and services whose containers are bound to a server."""
     bound = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY, labels.ROLE_JOB)
     own = (
         container
         for role in bound
         for container in observed.of_role(role)
-        if host_of(observed, container) == host
+        if current_server(observed, container) == server
     )
     names = {
         container.labels.get(labels.SERVICE) or container.labels.get(labels.JOB, container.name)

@@ -230,8 +230,8 @@ async def _stored(
         FtlError: That server does not answer, or has nothing that reads them, and they are needed.
     """
     try:
-        home = fleet.require(request.servers[0].host if request.servers else "")
-        return await stored_folders(home, request.project)
+        storage = fleet.require(request.servers[0].host if request.servers else "")
+        return await stored_folders(storage, request.project)
     except FtlError as error:
         if needed and at_all:
             raise

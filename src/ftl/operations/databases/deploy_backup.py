@@ -12,8 +12,8 @@ from ftl.common.figures import size
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
-from ftl.deploy.plan.placement import host_of
-from ftl.deploy.plan.steps.base import ServiceStep
+from ftl.deploy.plan.placement import current_server
+from ftl.deploy.plan.steps.base import GivenServersStep, ServiceStep
 from ftl.events import Note
 from ftl.operations.databases.backup import back_up, dump_kind, project_folder
 from ftl.operations.selection import select_container
@@ -33,11 +33,10 @@ RUNNERS = Runners()
 
 
 @dataclass(frozen=True, slots=True)
-class BackUp(ServiceStep):
+class BackUp(GivenServersStep, ServiceStep):
     """Back up a dependency into the user's own state folder, if it is a database."""
 
     kind = "back_up"
-    runs_on = "named"
     sentence = "back up {0.service}, if it is a database"
 
 
@@ -50,8 +49,7 @@ def with_backups(backend: Backend) -> Backend:
         names = [dependency.name for dependency in request.project.dependencies if dependency.name in present]
         if made.empty or not names:
             return made
-        hosts = {name: host_of(observed, present[name]) for name in names}
-        steps = tuple(BackUp(name, hosts=(host,) if host else ()) for name, host in hosts.items())
+        steps = tuple(BackUp(name, servers=(current_server(observed, present[name]),)) for name in names)
         stages = list(made.stages)
         place = next((n for n, stage in enumerate(stages) if stage.name not in BEFORE), len(stages))
         stages.insert(place, Stage("backups", (steps,)))

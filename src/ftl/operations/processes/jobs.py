@@ -28,14 +28,14 @@ class JobRequest:
     Attributes:
         root: Folder of ftl.yaml, or the current one.
         lock_wait: Seconds to wait for an operation on the project to end.
-        host: The server of a cluster that jobs run on; empty with one server.
+        on: The server of a cluster that jobs run on; empty with one server.
     """
 
     project: str
     name: str
     root: Path
     lock_wait: float = 0.0
-    host: str = ""
+    on: str = ""
 
 
 async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], None], emit: Emit) -> int:
@@ -49,7 +49,7 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
         FtlError: It is running, or does not start.
         LockHeld: A deploy of the project is under way.
     """
-    session, name = fleet.require(request.host), request.name
+    session, name = fleet.require(request.on), request.name
     engine = session.engine
     job = find_job(await read_jobs(engine, request.project), name, session.name)
     command, by = f"jobs run {name}", (await author(request.root)).name

@@ -50,7 +50,7 @@ class RunRequest:
         seconds: Time to live; None: ATTACHED_SECONDS, or for ever if it is detached.
         environment: Name of the environment, for releases whose record lacks it: FTL before 0.2 wrote none.
         servers: Those of its cluster; empty with one server.
-        host: The one of them that it runs on; empty: one where the service runs.
+        on: The one of them that it runs on; empty: one where the service runs.
     """
 
     project: str
@@ -62,7 +62,7 @@ class RunRequest:
     seconds: float | None = None
     environment: str = ""
     servers: tuple[ClusterServer, ...] = ()
-    host: str = ""
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,11 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
         ServerError: The connection was lost. A command that is not detached then ends, too.
     """
     observed = await observe_fleet(fleet, request.project, request.servers)
-    host = choose_host(request, observed)
-    session, observed = fleet.require(host), _at(observed, host)
+    server = choose_server(request, observed)
+    session, observed = fleet.require(server), _at(observed, server)
     spec = _spec(request, observed)
-    if host:
-        emit(Note(f"{request.service} on {host}"))
+    if server:
+        emit(Note(f"{request.service} on {server}"))
     name = f"{request.project}-{request.service}-run-{secrets.token_hex(4)}"
     seconds = request.seconds or (0 if request.kind == "detached" else ATTACHED_SECONDS)
     began = time.monotonic()
@@ -121,7 +121,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
     return RunResult(name, status)
 
 
-def choose_host(request: RunRequest, observed: Observed) -> str:
+def choose_server(request: RunRequest, observed: Observed) -> str:
     """The server of a cluster that a command runs on; empty with one server. Pure.
 
     One where the service's live release runs, else one where it may run; one that has the image before others.
@@ -130,31 +130,33 @@ def choose_host(request: RunRequest, observed: Observed) -> str:
         UsageError: There is no such service or release.
         FtlError: Nothing is deployed.
     """
-    if not observed.is_cluster or request.host:
-        return request.host
+    if not observed.is_cluster or request.on:
+        return request.on
     record = _record(request, observed)
     project = recorded_project(record, request.server)
     select_names([request.service], [service.name for service in project.services], kind="service")
     service = next(service for service in project.services if service.name == request.service)
     located = [located_container(observed, container) for container in observed.live_containers(service.name)]
     running = [each[0] for each in located if each is not None and each[1].state == "running"]
-    up = [view.host for view in observed.views]
-    hosts = [host for host in dict.fromkeys((*running, *project.places_of(service))) if host in up] or up
+    up = [view.name for view in observed.views]
+    servers = [
+        server for server in dict.fromkeys((*running, *project.places_of(service))) if server in up
+    ] or up
 
-    def lacks_image(host: str) -> bool:
-        return service.name not in recorded_images(_at(observed, host), project, record).sources
+    def lacks_image(server: str) -> bool:
+        return service.name not in recorded_images(_at(observed, server), project, record).sources
 
-    return min(hosts, key=lacks_image)  # the first of the best
+    return min(servers, key=lacks_image)  # the first of the best
 
 
-def _at(observed: Observed, host: str) -> Observed:
+def _at(observed: Observed, server: str) -> Observed:
     """A cluster narrowed to one server's containers and images."""
     if not observed.is_cluster:
         return observed
-    views = tuple(view for view in observed.views if view.host == host)
+    views = tuple(view for view in observed.views if view.name == server)
     containers = tuple(container for view in views for container in view.containers)
     images = tuple(image for view in views for image in view.images)
-    return replace(observed, server=host, views=views, containers=containers, images=images)
+    return replace(observed, server=server, views=views, containers=containers, images=images)
 
 
 async def _create(session: Session, name: str, spec: ContainerSpec) -> None:

@@ -52,8 +52,8 @@ def log_servers(fleet: Fleet, emit: Emit) -> list[LogServer]:
     Notes name servers that do not answer, and those whose clocks differ.
     """
     first = fleet.first
-    for host, error in fleet.missing.items():
-        emit(Note(f"without the logs of {host}: {error.message}", "warning"))
+    for server, error in fleet.missing.items():
+        emit(Note(f"without the logs of {server}: {error.message}", "warning"))
     servers = []
     for session in sorted(fleet, key=lambda each: each is not first):
         ahead = session.info.clock_ahead - first.info.clock_ahead
@@ -81,7 +81,7 @@ async def read_requests(fleet: Fleet, servers: Sequence[LogServer], query: LogQu
 
     async def read(server: LogServer) -> list[LogEntry]:
         lines: list[LogEntry] = []
-        await read_access(fleet.at(server.host), server.by_own_clock(query), lines.append)
+        await read_access(fleet.at(server.name), server.by_own_clock(query), lines.append)
         return [server.corrected(line) for line in lines]
 
     merged = sorted((line for each in await gather(map(read, servers)) for line in each), key=_time)
@@ -110,18 +110,18 @@ async def follow_servers(
     """
     past = _Past(query.tail, show)
     followers = {
-        server.host: _following(server, query, past, warn, requests=requests, mask=mask) for server in servers
+        server.name: _following(server, query, past, warn, requests=requests, mask=mask) for server in servers
     }
 
-    async def follow(host: str) -> None:
-        follower = followers[host]
+    async def follow(server: str) -> None:
+        follower = followers[server]
         try:
-            await keep_connected(lambda: connect(host), follower.work, follower.began, emit)
+            await keep_connected(lambda: connect(server), follower.work, follower.began, emit)
         except FtlError as error:
             if len(followers) == 1:
                 raise
-            del followers[host]
-            emit(Note(f"without the logs of {host}: {error.message}", "warning"))
+            del followers[server]
+            emit(Note(f"without the logs of {server}: {error.message}", "warning"))
 
     async def open_past() -> None:
         clock = asyncio.get_running_loop().time
@@ -130,7 +130,7 @@ async def follow_servers(
             await asyncio.sleep(POLL_SECONDS / 20)
         past.end()
 
-    await gather([open_past(), *(follow(server.host) for server in servers)])
+    await gather([open_past(), *(follow(server.name) for server in servers)])
 
 
 def _following(

@@ -106,12 +106,12 @@ class LogServer:
     """A server whose logs are read.
 
     Attributes:
-        host: Its name; empty for a project's only server.
+        name: Its name; empty for a project's only server.
         ahead: Seconds by which its clock is ahead of that of the first server; 0 where that cannot be measured.
     """
 
     engine: Engine
-    host: str = ""
+    name: str = ""
     ahead: float = 0.0
 
     def by_own_clock(self, query: LogQuery) -> LogQuery:
@@ -124,10 +124,10 @@ class LogServer:
 
     def corrected(self, entry: LogEntry) -> LogEntry:
         """A line of this server with its time by the first one's clock."""
-        if not self.host:
+        if not self.name:
             return entry
         time = shifted(entry.time, -self.ahead) if self.ahead else entry.time
-        return entry._replace(server=self.host, time=time)
+        return entry._replace(server=self.name, time=time)
 
 
 LogSource = tuple[LogServer, "Container"]

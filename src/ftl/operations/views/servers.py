@@ -46,7 +46,7 @@ async def servers(project: Project, machines: Sequence[Machine]) -> tuple[Server
 
 def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus]:
     """The servers in the order of the file, with those that do not answer. Pure."""
-    views = {view.host: view for view in observed.views}
+    views = {view.name: view for view in observed.views}
     for server in project.servers:
         view = views.get(server.host)
         if view is None:

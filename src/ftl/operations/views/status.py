@@ -139,7 +139,7 @@ async def look_at_all(project: Project, fleet: Fleet) -> Look:
     observed = await observe_fleet(fleet, project.name, project.servers)
 
     async def checked(view: ServerView) -> dict[str, ContainerHealth]:
-        session = fleet.at(view.host)
+        session = fleet.at(view.name)
         return await check_containers(project, session.engine, session.machine, view.containers, overlay=True)
 
     healths = {
@@ -154,7 +154,7 @@ async def look_at_all(project: Project, fleet: Fleet) -> Look:
             healths[replica.id] = healths[located[1].id]
     jobs = await gather(
         job_states(
-            fleet.at(view.host).engine,
+            fleet.at(view.name).engine,
             [container for container in view.containers if _is_own(project, container)],
         )
         for view in observed.views

@@ -170,11 +170,11 @@ def _unit(observed: Observed, members: _Members, healths: Mapping[str, Container
         ports=_ports(members.containers, members.ports),
         restarts=sum(result.restarts for result in results),
         containers=tuple(container.id for container in members.containers),
-        server=", ".join(_hosts(observed, members.containers)),
+        server=", ".join(_servers(observed, members.containers)),
     )
 
 
-def _hosts(observed: Observed, containers: Sequence[Container]) -> Iterable[str]:
+def _servers(observed: Observed, containers: Sequence[Container]) -> Iterable[str]:
     """The servers of containers, each once; none for a project's only server."""
     located = [located_container(observed, container) for container in containers]
     return dict.fromkeys(place[0] for place in located if place is not None and place[0])

@@ -341,7 +341,7 @@ def test_a_step_runs_on_the_host_that_it_names() -> None:
     """Its runner gets the session of that server; everything else is shared."""
 
     async def scenario(world: Run) -> None:
-        await world.executor(stage([Do("here"), Do("there", hosts=("second",))])).run()
+        await world.executor(stage([Do("here"), Do("there", servers=("second",))])).run()
 
     world = run(scenario)
     assert world.log == ["here", "there on second"]

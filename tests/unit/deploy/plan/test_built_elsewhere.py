@@ -39,14 +39,14 @@ def test_the_step_of_a_builder_names_it() -> None:
     """In a cluster the first server tags, and the others get the image from it."""
     step = SendImages((), built_on="builder")
     assert step.text.endswith(" from builder")
-    spread = SendImages((), built_on="server", hosts=("a", "b"))
+    spread = SendImages((), built_on="server", servers=("a", "b"))
     assert spread.located_text.endswith(" from the server that built them on a, b")
 
 
 def test_a_plan_says_which_way_images_go() -> None:
     """In a cluster they are sent to one server, and passed on by it."""
     image = OutgoingImage("web", "sha256:1", "shop-web:r2", "content")
-    spread = SendImages((image,), hosts=("a", "b", "c"))
+    spread = SendImages((image,), servers=("a", "b", "c"))
     assert spread.located_text == "send shop-web:r2 to a, and from there to b, c"
-    assert SendImages((image,), hosts=("a",)).located_text == "send shop-web:r2 on a"
+    assert SendImages((image,), servers=("a",)).located_text == "send shop-web:r2 on a"
     assert SendImages((image,)).located_text == "send shop-web:r2"

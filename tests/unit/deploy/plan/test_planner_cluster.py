@@ -9,7 +9,7 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.changes import ANOTHER_NETWORK, NEW_CONFIGURATION
-from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.deploy.plan.steps.containers import EnsureVolume, StartContainers, StartDependency, WaitHealthy
@@ -29,7 +29,7 @@ from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.names import proxy_alias
-from tests.unit.deploy.cluster import HOSTS, cluster, dependency_on, observed, proxy_of, tasks_of, where
+from tests.unit.deploy.cluster import SERVERS, cluster, dependency_on, observed, proxy_of, tasks_of, where
 from tests.unit.deploy.world import actions, container, kinds, plan, project, record, server, service
 
 
@@ -39,11 +39,11 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     found = plan(asked, observed(asked, ready=False))
     assert where(found, EnsureProxy) == [("a",), ("b",), ("c",)]
     assert where(found, EnsureStore) == [("a",), ("b",), ("c",)]
-    assert where(found, SendImages) == [HOSTS]
-    assert where(found, Switch) == [HOSTS]
-    assert where(found, Record) == [HOSTS, HOSTS]
+    assert where(found, SendImages) == [SERVERS]
+    assert where(found, Switch) == [SERVERS]
+    assert where(found, Record) == [SERVERS, SERVERS]
     created = next(step for step in found.steps if isinstance(step, CreateService))
-    assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, HOSTS)
+    assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, SERVERS)
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
@@ -58,7 +58,7 @@ def test_a_server_without_the_role_web_has_no_proxy() -> None:
     found = plan(asked, observed(asked, ready=False))
     assert where(found, EnsureProxy) == [("a",), ("b",)]
     assert where(found, Switch) == [("a", "b")]
-    assert where(found, SendImages) == [HOSTS]
+    assert where(found, SendImages) == [SERVERS]
 
 
 def test_nothing_is_done_where_all_servers_are_as_they_should_be() -> None:
@@ -71,7 +71,7 @@ def test_a_new_image_makes_a_new_swarm_service_and_removes_the_old_one() -> None
     """All proxies together wait for the requests in flight."""
     asked = cluster(service(replicas=2))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert where(found, Drain) == [HOSTS]
+    assert where(found, Drain) == [SERVERS]
     drain = next(step for step in found.steps if isinstance(step, Drain))
     assert drain.addresses == ("10.0.0.1", "10.0.0.2")
     removed = next(step for step in found.steps if isinstance(step, RemoveServices))
@@ -104,7 +104,7 @@ def test_a_server_without_a_proxy_gets_one_with_the_routes_of_the_others() -> No
     asked = cluster()
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"c": None}))
     assert kinds(found)[1:-2] == ["EnsureProxy", "ConnectProxy", "ApplySite", "RepairSwitch"]
-    assert {step.hosts for step in found.steps[1:-2]} == {("c",)}
+    assert {step.servers for step in found.steps[1:-2]} == {("c",)}
 
 
 def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_after_the_switch() -> None:
@@ -112,8 +112,8 @@ def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_a
     hooks = Hooks(post=Hook(remote="notify"))
     asked = cluster(service(replicas=2, hooks=hooks))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert found.steps[0] == HoldCatchUp("shop", hosts=HOSTS)
-    said = PublishLiveState("shop", HOSTS, "a", hosts=HOSTS)
+    assert found.steps[0] == HoldCatchUp("shop", servers=SERVERS)
+    said = PublishLiveState("shop", SERVERS, "a", servers=SERVERS)
     order = kinds(found)
     assert [step for step in found.steps if isinstance(step, PublishLiveState)] == [said]
     # A deploy that is cut in its post hooks, or while old requests end, has said it.
@@ -133,8 +133,8 @@ def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
     assert plan(asked, seen).empty
     unsaid = replace(seen, live_published=False)
     found = plan(asked, unsaid)
-    assert found.steps == (PublishLiveState("shop", HOSTS, "a", hosts=HOSTS),)
-    assert placed_plan(found, unsaid, asked.servers).steps == found.steps
+    assert found.steps == (PublishLiveState("shop", SERVERS, "a", servers=SERVERS),)
+    assert assign_servers(found, unsaid, asked.servers).steps == found.steps
     assert plan(asked, unsaid, only=("web",)).empty
     # A proxy that was away is pointed at the live release before anything is said.
     behind = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"a": proxy_of(asked, "r0", host="a")})
@@ -166,7 +166,7 @@ def test_certificates_of_an_authority_are_shared_last() -> None:
     """When they have been waited for; other projects have none to share."""
     asked = cluster(service(replicas=2), proxy=Proxy(tls="auto"))
     found = plan(asked, observed(asked, ready=False))
-    assert found.steps[-1] == ShareCertificates("shop", "a", hosts=HOSTS)
+    assert found.steps[-1] == ShareCertificates("shop", "a", servers=SERVERS)
     order = kinds(found)
     assert order.index("PublishLiveState") < order.index("AwaitCertificates")
     plain = cluster(service(replicas=2), proxy=Proxy(tls="off"))
@@ -183,15 +183,15 @@ def test_one_proxy_gets_certificates_and_each_is_known_by_a_name_of_its_own() ->
     assert applied[-2:] == [("b", "c"), ("a",)]
     assert applied[:-2] == [("b",), ("c",), ("a",)]
     assert {step.issuer for step in first.steps if isinstance(step, ApplySite)} == {"a"}
-    connected = {step.hosts: step.aliases for step in first.steps if isinstance(step, ConnectProxy)}
-    assert connected == {(host,): ("web", proxy_alias("shop", host)) for host in HOSTS}
+    connected = {step.servers: step.aliases for step in first.steps if isinstance(step, ConnectProxy)}
+    assert connected == {(host,): ("web", proxy_alias("shop", host)) for host in SERVERS}
     down = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("a",)))
-    assert {(step.hosts, step.issuer) for step in down.steps if isinstance(step, ApplySite)} == {
+    assert {(step.servers, step.issuer) for step in down.steps if isinstance(step, ApplySite)} == {
         (("b",), "b"),
         (("c",), "b"),
     }
     seen = observed(asked, live="r1")
-    views = tuple(replace(view, manager=view.host != "a") for view in seen.views)
+    views = tuple(replace(view, manager=view.name != "a") for view in seen.views)
     assert replace(seen, views=views).issuer == "b"
 
 
@@ -199,14 +199,14 @@ def test_a_removed_project_has_nothing_to_follow() -> None:
     """The lines leave the crontabs, and keys the Swarm, before the rest goes; another placement adds nothing."""
     asked = cluster(service(replicas=2))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
-    removal = placed_plan(plan_remove(seen, volumes=False), seen, asked.servers)
+    removal = assign_servers(plan_remove(seen, volumes=False), seen, asked.servers)
     assert [step for step in removal.steps if isinstance(step, EndCatchUp)] == [
-        EndCatchUp("shop", hosts=HOSTS)
+        EndCatchUp("shop", servers=SERVERS)
     ]
     order = kinds(removal)
     assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveServices")
     assert kinds(removal).count("HoldCatchUp") == 1
-    assert kinds(placed_plan(removal, seen, asked.servers)) == kinds(removal)
+    assert kinds(assign_servers(removal, seen, asked.servers)) == kinds(removal)
 
 
 def test_a_removal_that_is_done_again_leaves_no_keys() -> None:
@@ -257,7 +257,7 @@ def test_a_dependency_runs_where_on_says() -> None:
     asked = cluster(dependencies=(db,), volumes=("data",))
     found = plan(asked, observed(asked))
     bringing = [step for step in found.steps if isinstance(step, BringImage)]
-    assert [step.hosts for step in bringing if step.reference == "postgres:16"] == [("b",)]
+    assert [step.servers for step in bringing if step.reference == "postgres:16"] == [("b",)]
     assert where(found, StartDependency) == [("b",)]
     assert where(found, EnsureVolume) == [("b",)]
 
@@ -298,7 +298,7 @@ def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
     assert actions(found) == {"web": "replaced"}
     assert "StopAndRemove" not in kinds(found)
     removed = next(step for step in found.steps if isinstance(step, RemoveServices))
-    assert (removed.services, removed.hosts) == ((ContainerRef("sr1", "shop-web-r1"),), ())
+    assert (removed.services, removed.servers) == ((ContainerRef("sr1", "shop-web-r1"),), ())
     order = kinds(found)
     assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveServices")
     assert not {"HoldCatchUp", "EndCatchUp"} & set(order)

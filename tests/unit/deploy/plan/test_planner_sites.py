@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Proxy, Route
+from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.plan.steps.containers import StartContainers
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
@@ -71,7 +72,9 @@ def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
     assert left.empty
     assert any("--upgrade-proxy" in note for note in left.notes)
     replaced = plan(asked, there, upgrade_proxy=True)
-    assert [step for step in replaced.steps if isinstance(step, UpgradeProxy)] == [UpgradeProxy("caddy:3")]
+    assert [step for step in replaced.steps if isinstance(step, UpgradeProxy)] == [
+        UpgradeProxy("caddy:3", servers=ONLY_SERVER)
+    ]
     assert replaced.release == "r1", "no release is made for it"
     assert not replaced.notes
 

@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.proxy import Switch
@@ -24,7 +24,7 @@ from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose
 from ftl.operations.changes.start import plan_start
-from tests.unit.deploy.cluster import HOSTS, cluster, observed, tasks_of, where
+from tests.unit.deploy.cluster import SERVERS, cluster, observed, tasks_of, where
 from tests.unit.deploy.world import service
 from tests.unit.operations.changes.rollback.rollback_world import image, released
 
@@ -59,22 +59,22 @@ def rolled_back(today: Project, before: Project) -> Plan:
     found = seen(today, before, today)
     request = RollbackRequest(change_of(today))
     made = plan_rollback(request, choose(found, None), Author("me@here"), {}, found)
-    return placed_plan(made, found, today.servers)
+    return assign_servers(made, found, today.servers)
 
 
 @pytest.mark.parametrize("before", [TWO, FOUR])
 def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     """One that joined since is switched, too, and one that left is not asked for."""
     made = rolled_back(THREE, before)
-    assert where(made, Switch) == [HOSTS]
+    assert where(made, Switch) == [SERVERS]
     created = next(step for step in made.steps if isinstance(step, CreateService))
-    assert created.places == HOSTS
+    assert created.places == SERVERS
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
     )
-    assert where(made, PublishLiveState) == [HOSTS]
-    assert next(step for step in made.steps if isinstance(step, PublishLiveState)).proxies == HOSTS
+    assert where(made, PublishLiveState) == [SERVERS]
+    assert next(step for step in made.steps if isinstance(step, PublishLiveState)).proxies == SERVERS
     assert made.record is not None
     assert Project.from_dict(made.record.project).servers == THREE.servers
 
@@ -84,18 +84,18 @@ def test_a_server_that_lacks_the_image_gets_it_before_it_is_tagged_there() -> No
     found = seen(THREE, TWO, THREE)
     views = tuple(
         replace(view, images=tuple(one for one in view.images if "shop-web:r1" not in one.tags))
-        if view.host == "c"
+        if view.name == "c"
         else view
         for view in found.views
     )
     found = replace(found, views=views)
     request = RollbackRequest(change_of(THREE))
     made = plan_rollback(request, choose(found, None), Author("me@here"), {}, found)
-    made = placed_plan(made, found, THREE.servers)
+    made = assign_servers(made, found, THREE.servers)
     (bring,) = (step for step in made.steps if isinstance(step, BringImage))
     (tag,) = (step for step in made.steps if isinstance(step, TagPulled))
-    assert (bring.reference, bring.hosts) == ("shop-web:r1", ("c",))
-    assert (tag.pulled, tag.hosts) == ("shop-web:r1", HOSTS)
+    assert (bring.reference, bring.servers) == ("shop-web:r1", ("c",))
+    assert (tag.pulled, tag.servers) == ("shop-web:r1", SERVERS)
     assert made.steps.index(bring) < made.steps.index(tag)
     assert not [step for step in rolled_back(THREE, THREE).steps if isinstance(step, BringImage)]
 
@@ -104,17 +104,17 @@ def test_a_server_that_lacks_the_image_gets_it_before_it_is_tagged_there() -> No
 def test_a_restart_reaches_the_servers_of_today(before: Project) -> None:
     """The live release was deployed to others."""
     found = seen(THREE, before)
-    made = placed_plan(plan_restart(change_of(THREE), Author("me@here"), found), found, THREE.servers)
-    assert where(made, Switch) == [HOSTS]
-    assert next(step for step in made.steps if isinstance(step, CreateService)).places == HOSTS
+    made = assign_servers(plan_restart(change_of(THREE), Author("me@here"), found), found, THREE.servers)
+    assert where(made, Switch) == [SERVERS]
+    assert next(step for step in made.steps if isinstance(step, CreateService)).places == SERVERS
 
 
 def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> None:
     """The live release was deployed without it."""
     found = seen(THREE, TWO)
-    views = tuple(replace(view, drained=view.host == "c") for view in found.views)
+    views = tuple(replace(view, drained=view.name == "c") for view in found.views)
     made = plan_resume("c")(change_of(THREE), Author("me@here"), replace(found, views=views))
-    assert next(step for step in made.steps if isinstance(step, CreateService)).places == HOSTS
+    assert next(step for step in made.steps if isinstance(step, CreateService)).places == SERVERS
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.swarm import replicas
-from ftl.deploy.plan.step_hosts import placed_plan
+from ftl.deploy.plan.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopContainers
 from ftl.deploy.plan.steps.images import RemoveImages
@@ -38,7 +38,7 @@ from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop
 from ftl.operations.views.servers import server_states
 from ftl.proxy.site import Maintenance
-from tests.unit.deploy.cluster import ASKED, HOSTS, cluster, live, tasks_of, where
+from tests.unit.deploy.cluster import ASKED, SERVERS, cluster, live, tasks_of, where
 from tests.unit.deploy.world import kinds, service
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def made(
 ) -> Plan:
     """The plan of a command, at its servers."""
     request = ChangeRequest("shop", asked.servers[0], Path(), DOCKER, services, asked.servers)
-    return placed_plan(planner(request, Author("me@here"), seen), seen, asked.servers)
+    return assign_servers(planner(request, Author("me@here"), seen), seen, asked.servers)
 
 
 def first(found: Plan, kind: type[T]) -> T:
@@ -105,8 +105,8 @@ def test_maintenance_is_told_to_every_proxy() -> None:
 def test_a_release_is_marked_on_every_manager() -> None:
     """The longest history counts, and any of them may have it."""
     seen = live()
-    found = placed_plan(plan_mark(seen, "r1", "loses sessions"), seen, ASKED.servers)
-    assert where(found, AmendRecords) == [HOSTS]
+    found = assign_servers(plan_mark(seen, "r1", "loses sessions"), seen, ASKED.servers)
+    assert where(found, AmendRecords) == [SERVERS]
 
 
 def test_remove_takes_everything_from_where_it_is() -> None:
@@ -117,8 +117,8 @@ def test_remove_takes_everything_from_where_it_is() -> None:
     views = tuple(
         replace(
             view,
-            images=(*view.images, image) if view.host != "a" else view.images,
-            volumes=(Volume("shop-data", marks),) if view.host == "b" else (),
+            images=(*view.images, image) if view.name != "a" else view.images,
+            volumes=(Volume("shop-data", marks),) if view.name == "b" else (),
         )
         for view in seen.views
     )
@@ -129,16 +129,16 @@ def test_remove_takes_everything_from_where_it_is() -> None:
         volumes=tuple(volume for view in views for volume in view.volumes),
         networks=tuple(replace(network, labels=marks) for network in seen.networks),
     )
-    found = placed_plan(plan_remove(seen, volumes=True), seen, ASKED.servers)
-    assert where(found, RemoveSite) == [HOSTS]
+    found = assign_servers(plan_remove(seen, volumes=True), seen, ASKED.servers)
+    assert where(found, RemoveSite) == [SERVERS]
     removed = first(found, RemoveServices)
     assert removed.services == (ContainerRef("sr1", "shop-web-r1"),)
     assert removed.waits, "the network is removed after it"
     assert where(found, StopAndRemove) == [("b",)]
     assert where(found, RemoveVolumes) == [("b",)]
     assert where(found, RemoveImages) == [("b",), ("c",)]
-    assert where(found, RemoveNetworks) == [("a",)]
-    assert where(found, AmendRecords) == [HOSTS]
+    assert where(found, RemoveNetworks) == [()], "a manager removes the one of all"
+    assert where(found, AmendRecords) == [SERVERS]
 
 
 def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_them() -> None:
@@ -148,7 +148,7 @@ def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_t
     create = first(found, CreateService)
     assert create.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in create.constraints
-    assert where(found, Switch) == [HOSTS]
+    assert where(found, Switch) == [SERVERS]
     order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
     assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
     assert found.steps[-1] == SetDrained("c", value=True)
@@ -194,7 +194,7 @@ def test_resume_brings_replicas_back() -> None:
     assert found.steps[0].text == "let replicas be placed on c again"
     create = first(found, CreateService)
     assert (create.places, create.constraints) == (
-        HOSTS,
+        SERVERS,
         ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
     )
     assert made(plan_resume("c"), live()).empty
@@ -219,7 +219,7 @@ def test_the_list_of_servers() -> None:
 def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     """The others stop; it is said once."""
     seen = live()
-    seen = replace(seen, views=tuple(view for view in seen.views if view.host != "a"), down=("a",))
+    seen = replace(seen, views=tuple(view for view in seen.views if view.name != "a"), down=("a",))
     found = made(plan_maintenance(Maintenance()), seen)
     assert found.notes == ("a cannot be reached: nothing changes there",)
     assert where(found, ApplySite) == [("c",), ("b",)]

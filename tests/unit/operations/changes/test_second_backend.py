@@ -49,7 +49,7 @@ class Submit(Step):
     """Hand something to an orchestrator, which does the rest."""
 
     kind: ClassVar[str] = "submit"
-    runs_on: ClassVar[RunsOn] = "named"
+    runs_on: ClassVar[RunsOn] = "one manager"
     what: str
 
     @property
@@ -67,7 +67,7 @@ class Orchestrator:
         self._observed = observed
         runners = Runners()
         runners.runs(Submit)(self._submit)
-        self.backend = Backend(self._observe, self._plan, self._place, runners)
+        self.backend = Backend(self._observe, self._plan, self._assign, runners)
 
     async def _observe(self, _fleet: Fleet, _project: str, _servers: Sequence[ClusterServer]) -> Observed:
         self.looks += 1
@@ -82,7 +82,7 @@ class Orchestrator:
         stage = Stage("submit", ((Submit(f"{purpose}: {', '.join(units)}"),),), decides=True)
         return Plan(observed.server, observed.project, "r3", (), (stage,))
 
-    def _place(self, plan: Plan, _observed: Observed, _servers: Sequence[ClusterServer]) -> Plan:
+    def _assign(self, plan: Plan, _observed: Observed, _servers: Sequence[ClusterServer]) -> Plan:
         def own(step: Step) -> Step:
             return step if isinstance(step, Submit) else Submit(step.text)
 

@@ -17,6 +17,7 @@ from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
@@ -99,7 +100,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         await engine.create("shop-db", ContainerSpec(image="db", labels=marks))
         engine.by_name["shop-db"].state = "running"
         session = Session("server", cast("Machine", machine), cast("Engine", engine), INFO)
-        made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db"),),)),))
+        made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db", servers=ONLY_SERVER),),)),))
         resources = LocalResources(ASKED, tmp_path)
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
@@ -121,7 +122,7 @@ def test_a_dump_that_fails_ends_the_deploy(
 
 def test_of_several_servers_the_one_with_the_dependency_is_named() -> None:
     """Its step runs there."""
-    made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web"),),)),))
+    made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web", servers=("a",)),),)),))
     backend = with_backups(replace(DOCKER, plan=lambda *_: made))
     found = backend.plan(DeployRequest(CLUSTER, Path()), Inputs(Author("me@here"), {}), live())
     assert found.steps[0].located_text == "back up db, if it is a database on b"

@@ -15,7 +15,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.processes.run import RunRequest, RunResult, choose_host, run_command
+from ftl.operations.processes.run import RunRequest, RunResult, choose_server, run_command
 from ftl.proxy.names import project_network
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
@@ -187,11 +187,11 @@ def test_of_several_servers_one_where_the_service_runs_is_taken(images: str, ask
     views = tuple(
         replace(
             view,
-            images=(*view.images, *((tag,) if view.host in images else ())),
+            images=(*view.images, *((tag,) if view.name in images else ())),
             containers=tuple(replace(one, image="sha256:other") for one in view.containers),
         )
         for view in seen.views
     )
     seen = replace(seen, views=views)
-    request = RunRequest("shop", ASKED.servers[0], "web", servers=ASKED.servers, host=asked)
-    assert choose_host(request, seen) == host
+    request = RunRequest("shop", ASKED.servers[0], "web", servers=ASKED.servers, on=asked)
+    assert choose_server(request, seen) == host

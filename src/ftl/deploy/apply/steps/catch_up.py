@@ -46,7 +46,7 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
 
     context.undo.add(step, undo)
     await _remove(configs, before)
-    await gather(_await_end(at, step.project) for at in context.each(step.hosts))
+    await gather(_await_end(at, step.project) for at in context.each(step.servers))
 
 
 @RUNNERS.runs(PublishLiveState)
@@ -71,14 +71,14 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     await _remove(configs, older)
     # A worker is told what is live by deploys alone, and certificates by tasks of the Swarm.
     secured = site is not None and bool(by_acme([site]))
-    await gather(_follow(at, step) for at in context.each(step.hosts) if at.info.is_manager or secured)
+    await gather(_follow(at, step) for at in context.each(step.servers) if at.info.is_manager or secured)
 
 
 @RUNNERS.runs(ShareCertificates)
 async def share_now(context: DeployContext, step: ShareCertificates) -> None:
     """Have the issuer give its certificates, and then the others take them."""
     await share_certificates(context.at(step.issuer), step.project, "give")
-    others = (at for at in context.each(step.hosts) if at.session.name != step.issuer)
+    others = (at for at in context.each(step.servers) if at.session.name != step.issuer)
     await gather(share_certificates(at, step.project) for at in others)
 
 
@@ -147,7 +147,7 @@ async def _follow(context: DeployContext, step: PublishLiveState) -> None:
 @RUNNERS.runs(EndCatchUp)
 async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     """Remove a project's configs, lines in crontabs, and keys that nobody has taken."""
-    engine, every = context.fleet.first.engine, context.each(step.hosts)
+    engine, every = context.fleet.first.engine, context.each(step.servers)
     configs = engine.configs
     await _remove(configs, await configs.list(_marks(step.project)))
     await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)

@@ -62,7 +62,7 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
 
 async def _keep_lines(context: DeployContext, record: ReleaseRecord) -> None:
     """Write the record of the live release again, with the last lines of its hooks; they are worth no error."""
-    managers = [context.fleet.at(view.host).engine for view in context.observed.servers if view.manager]
+    managers = [context.fleet.at(view.name).engine for view in context.observed.servers if view.manager]
     with suppress(FtlError):
         await shielded(gather_all(write_record(engine, context.project.name, record) for engine in managers))
 

@@ -89,7 +89,7 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
 def _traffic_before(context: DeployContext, step: SendImages, service: str) -> Traffic:
     """Traffic of the same image to other servers."""
     known = context.images.get(service)
-    return known.traffic if known is not None and len(step.hosts) > 1 else Traffic()
+    return known.traffic if known is not None and len(step.servers) > 1 else Traffic()
 
 
 @RUNNERS.runs(PushPull)

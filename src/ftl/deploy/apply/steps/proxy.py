@@ -177,7 +177,7 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
 
 async def _switch_all(context: DeployContext, step: Switch) -> None:
     """Switch all proxies side by side; each tries, whether another fails or not."""
-    await gather_all(at.proxy.switch(step.project, step.aliases) for at in context.each(step.hosts))
+    await gather_all(at.proxy.switch(step.project, step.aliases) for at in context.each(step.servers))
 
 
 async def _taken_back(context: DeployContext, step: Switch, before: Mapping[str, Mapping[str, str]]) -> bool:
@@ -185,20 +185,20 @@ async def _taken_back(context: DeployContext, step: Switch, before: Mapping[str,
 
     With several, those that did switch get their old names again, while the old containers still run.
     """
-    if len(step.hosts) < 2:  # the one that failed cannot be asked to do more
+    if len(step.servers) < 2:  # the one that failed cannot be asked to do more
         return not await _has_switched(context, step)
     with suppress(FtlError):
         await restore(context, step, before)
-    answers = [await _has_switched(at, step, unreachable=None) for at in context.each(step.hosts)]
+    answers = [await _has_switched(at, step, unreachable=None) for at in context.each(step.servers)]
     context.switch.taken_back = False in answers and True not in answers
     return context.switch.taken_back
 
 
 async def _live(context: DeployContext, step: Switch, *, needed: bool) -> dict[str, dict[str, str]]:
     """Server -> aliases that the services have now; a service without one has never answered."""
-    if not needed and len(step.hosts) < 2:
+    if not needed and len(step.servers) < 2:
         return {}
-    contexts = context.each(step.hosts)
+    contexts = context.each(step.servers)
     states = await gather(at.proxy.observe() for at in contexts)
     return {
         at.session.name: {
@@ -230,7 +230,7 @@ async def _has_switched(
 async def drain(context: DeployContext, step: Drain) -> None:
     """Wait until old containers have finished their requests."""
     left = await wait_drained(
-        lambda: in_flight(context, step.hosts),
+        lambda: in_flight(context, step.servers),
         step.addresses,
         step.timeout,
         context.emit,

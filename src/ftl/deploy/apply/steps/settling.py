@@ -236,14 +236,14 @@ async def switch_back(context: DeployContext, step: Switch, before: Before, end:
         for endpoint in new.container.endpoints
         if endpoint.address
     ]
-    await wait_drained(lambda: in_flight(context, step.hosts), addresses, DRAIN_SECONDS, context.emit)
+    await wait_drained(lambda: in_flight(context, step.servers), addresses, DRAIN_SECONDS, context.emit)
     return True
 
 
-async def in_flight(context: DeployContext, hosts: Sequence[str]) -> dict[str, int]:
+async def in_flight(context: DeployContext, servers: Sequence[str]) -> dict[str, int]:
     """Requests in flight by upstream address, in all proxies."""
     total: Counter[str] = Counter()
-    for counts in await gather(at.proxy.in_flight() for at in context.each(hosts)):
+    for counts in await gather(at.proxy.in_flight() for at in context.each(servers)):
         total.update(counts)
     return dict(total)
 
@@ -254,7 +254,7 @@ async def restore(context: DeployContext, step: Switch, before: Before) -> None:
     Raises:
         FtlError: A proxy does not answer; the others are restored.
     """
-    contexts = context.each(step.hosts)
+    contexts = context.each(step.servers)
     await gather_all(_restore(at, step, before.get(at.session.name, {})) for at in contexts)
 
 

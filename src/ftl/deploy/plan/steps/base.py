@@ -10,18 +10,24 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-RunsOn = Literal["named", "up", "proxies", "managers", "one manager", "issuer", "home", "placement", "sought"]
+RunsOn = Literal[
+    "given", "all", "proxies", "managers", "one manager", "issuer", "first", "placement", "computed", "none"
+]
 """Servers of a cluster that a class of steps runs on.
 
-- named: those that the planner gives it; without any, the first manager
-- up: all that answer
+- given: those that the planner gives it when it makes the step (`GivenServersStep`)
+- all: all that answer
 - proxies, managers: all of these that answer
-- one manager: the first of these
+- one manager: the first that answers, which speaks for the whole Swarm; its text names no server
 - issuer: the one whose proxy gets certificates
-- home: the first in ftl.yaml, which has jobs and hooks
+- first: the first in ftl.yaml, which has jobs and hooks
 - placement: the one that the step's service or dependency runs on
-- sought: as the class's own `at` finds them
+- computed: as the class's own `at` finds them
+- none: it does nothing on a server
 """
+
+ONLY_SERVER = ("",)
+"""Servers of a step where the project has one: only those of a cluster have names."""
 
 Live = Literal["", "changes", "repairs", "removes"]
 """Effect of a step on what the proxies serve, which servers that were away follow."""
@@ -52,7 +58,8 @@ class Step:
         sentence: Its `text`, where `{0}` is the step; one that is put together otherwise has a `text` of its own.
         live: Its effect on what the proxies serve.
         together: Run once for all its servers, and not on each of them.
-        hosts: Servers it runs on, by their names in the fleet; empty: the project's only server.
+        servers: Servers it runs on, by their names in the fleet. Empty: the project's only server; in a cluster the
+            first manager, where `runs_on` is "one manager", and this machine, where it is "none".
     """
 
     kind: ClassVar[str]
@@ -60,7 +67,7 @@ class Step:
     sentence: ClassVar[str] = ""
     live: ClassVar[Live] = ""
     together: ClassVar[bool] = False
-    hosts: tuple[str, ...] = field(default=(), kw_only=True)
+    servers: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def text(self) -> str:
@@ -70,22 +77,41 @@ class Step:
     @property
     def located_text(self) -> str:
         """The description, with the servers of a cluster that it runs on."""
-        return f"{self.text} {self.servers_text}" if self.hosts else self.text
+        return f"{self.text} {self.servers_text}" if any(self.servers) else self.text
 
     @property
     def servers_text(self) -> str:
         """The servers of a cluster that it runs on, in its description."""
-        return f"on {', '.join(self.hosts)}"
+        return f"on {', '.join(self.servers)}"
 
     @property
     def subject(self) -> str | None:
         """The service or dependency it is about; None where it is about neither."""
         return None
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
         """The step at its servers of a cluster; several steps where the servers do not do the same."""
-        hosts = cluster.hosts_of(self)
-        return (replace(self, hosts=hosts) if hosts else self,)
+        servers = lookup.servers_of(self)
+        return (replace(self, servers=servers) if servers else self,)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenServersStep(Step):
+    """Base class of the steps that the planner makes for certain servers, at least one.
+
+    Attributes:
+        servers: Without any there is no such step; `ONLY_SERVER` where the project has no cluster.
+
+    Raises:
+        ValueError: There is none.
+    """
+
+    runs_on: ClassVar[RunsOn] = "given"
+    servers: tuple[str, ...] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise ValueError(f"the step {self.kind} has no server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +129,14 @@ class ServiceStep(Step):
 class ContainersStep(ServiceStep):
     """Base class of the steps about existing containers: each server does it to its own."""
 
-    runs_on: ClassVar[RunsOn] = "sought"
+    runs_on: ClassVar[RunsOn] = "computed"
     containers: tuple[ContainerRef, ...]
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        by_server, swarm = cluster.split(self.containers, self.service)
-        yield from (replace(self, hosts=hosts, containers=refs) for hosts, refs in by_server.items())
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        by_server, swarm = lookup.split(self.containers, self.service)
+        yield from (replace(self, servers=servers, containers=refs) for servers, refs in by_server.items())
         if swarm:
-            yield from self.in_swarm(swarm, starts=cluster.starts)
+            yield from self.in_swarm(swarm, starts=lookup.starts)
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
         """The step about replicas, as one about their Swarm services; a manager does it.
@@ -122,8 +148,8 @@ class ContainersStep(ServiceStep):
         raise NotImplementedError
 
 
-class Cluster(Protocol):
-    """Servers of a cluster, or the only one: what a step asks to find its own.
+class ServerLookup(Protocol):
+    """The servers of a plan by what they have: what a step asks to find its own.
 
     Attributes:
         up: Those that answer.
@@ -141,8 +167,15 @@ class Cluster(Protocol):
     images: Mapping[str, frozenset[str]]
     volumes: Mapping[str, frozenset[str]]
 
-    def hosts_of(self, step: Step) -> tuple[str, ...]:
-        """Servers of a step by its `runs_on`; empty for the first manager."""
+    def servers_of(self, step: Step) -> tuple[str, ...]:
+        """Servers of a step by its `runs_on`; empty where its text names none."""
+
+    def proxies_for(self, step: Step) -> tuple[str, ...]:
+        """The servers with a proxy, for a step that needs one.
+
+        Raises:
+            ServerError: None of them can be reached.
+        """
 
     def split(
         self, containers: Iterable[ContainerRef], service: str = ""

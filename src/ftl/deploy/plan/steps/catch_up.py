@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import GivenServersStep
 
 
 @dataclass(frozen=True, slots=True)
-class HoldCatchUp(Step):
+class HoldCatchUp(GivenServersStep):
     """Remove the config of the live state: no server follows it while it is about to change."""
 
     kind = "hold_catch_up"
-    runs_on = "named"
     together = True
     sentence = "servers that come back wait until the release is decided"
     project: str
 
 
 @dataclass(frozen=True, slots=True)
-class PublishLiveState(Step):
+class PublishLiveState(GivenServersStep):
     """Store the live state in a Swarm config, which servers follow by cron each minute.
 
     The live state is the proxies' site, configuration and live files of the project.
@@ -30,7 +29,6 @@ class PublishLiveState(Step):
     """
 
     kind = "publish_live"
-    runs_on = "named"
     together = True
     sentence = "publish what is live, for servers that come back"
     project: str
@@ -40,7 +38,7 @@ class PublishLiveState(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ShareCertificates(Step):
+class ShareCertificates(GivenServersStep):
     """Have the proxies share certificates at once, as they do each minute.
 
     Attributes:
@@ -48,7 +46,6 @@ class ShareCertificates(Step):
     """
 
     kind = "share_certificates"
-    runs_on = "named"
     together = True
     sentence = "share certificates between the proxies"
     project: str
@@ -56,11 +53,10 @@ class ShareCertificates(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class EndCatchUp(Step):
+class EndCatchUp(GivenServersStep):
     """Remove the config, and the cron entries that follow it: the project is removed."""
 
     kind = "end_catch_up"
-    runs_on = "named"
     together = True
     sentence = "servers no longer follow what is live"
     project: str

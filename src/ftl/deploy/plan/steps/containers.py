@@ -12,7 +12,7 @@ from ftl.deploy.plan.steps.services import RemoveServices, StartServices, StopSe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.deploy.plan.steps.base import Cluster
+    from ftl.deploy.plan.steps.base import ServerLookup
     from ftl.engine.specs import ContainerSpec
     from ftl.engine.values import Mount
     from ftl.health.spec import HealthSpec
@@ -23,13 +23,13 @@ class EnsureVolume(Step):
     """Create a named volume if it does not exist; its data is never touched."""
 
     kind = "ensure_volume"
-    runs_on = "sought"
+    runs_on = "computed"
     sentence = "create volume {0.name}"
     project: str
     name: str
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        return (replace(self, hosts=cluster.using(self.name)),)
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        return (replace(self, servers=lookup.using(self.name)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +140,16 @@ class SetRestartPolicy(Step):
     """
 
     kind = "set_restart_policy"
-    runs_on = "sought"
+    runs_on = "computed"
     containers: tuple[ContainerRef, ...]
 
     @property
     def text(self) -> str:
         return f"set the restart policy of {names(self.containers)} to always"
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        by_server, _ = cluster.split(self.containers)  # the Swarm has that of replicas
-        return (replace(self, hosts=hosts, containers=refs) for hosts, refs in by_server.items())
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        by_server, _ = lookup.split(self.containers)  # the Swarm has that of replicas
+        return (replace(self, servers=servers, containers=refs) for servers, refs in by_server.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class RunHook(ServiceStep):
     """
 
     kind = "run_hook"
-    runs_on = "home"
+    runs_on = "first"
     hook: Literal["pre", "post"]
     where: Literal["remote", "local"]
     command: str | tuple[str, ...]
@@ -214,17 +214,17 @@ class RemoveVolumes(Step):
     """Remove named volumes of the project, with their data."""
 
     kind = "remove_volumes"
-    runs_on = "sought"
+    runs_on = "computed"
     volumes: tuple[str, ...]
 
     @property
     def text(self) -> str:
         return f"remove the data of {', '.join(self.volumes)}"
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        for host, present in cluster.volumes.items():
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        for server, present in lookup.volumes.items():
             if volumes := tuple(name for name in self.volumes if name in present):
-                yield replace(self, volumes=volumes, hosts=(host,))
+                yield replace(self, volumes=volumes, servers=(server,))
 
 
 def _removed(service: str, services: Mapping[ContainerRef, int], why: str, *, starts: bool) -> RemoveServices:

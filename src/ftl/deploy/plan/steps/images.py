@@ -11,7 +11,7 @@ from ftl.deploy.plan.steps.base import ServiceStep, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.deploy.plan.steps.base import Cluster
+    from ftl.deploy.plan.steps.base import ServerLookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,15 @@ class BringImage(Step):
     """
 
     kind = "bring_image"
-    runs_on = "sought"
+    runs_on = "computed"
     sentence = "bring image {0.reference}"
     reference: str
     platform: str
     owners: tuple[str, ...] = ()
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        return (replace(self, hosts=cluster.lacking(self.reference, self.owners)),)
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        servers = lookup.lacking(self.reference, self.owners)
+        return (replace(self, servers=servers),) if servers else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class SendImages(Step):
     """
 
     kind = "send_images"
-    runs_on = "up"
+    runs_on = "all"
     images: tuple[OutgoingImage, ...]
     brought: Mapping[str, bool] = field(default_factory=dict)
     built_on: str = ""
@@ -61,7 +62,7 @@ class SendImages(Step):
     @property
     def text(self) -> str:
         tags = ", ".join(image.tag for image in self.images)
-        if self.built_on == "server" and not self.hosts:
+        if self.built_on == "server" and not self.servers:
             return f"tag {tags}, built on the server"
         source = "the server that built them" if self.built_on == "server" else self.built_on
         return f"send {tags}{f' from {source}' if source else ''}"
@@ -72,9 +73,9 @@ class SendImages(Step):
 
         A few kilobytes go straight to each: the sizes are known when they are sent.
         """
-        if len(self.hosts) < 2 or self.built_on == "server":
-            return f"on {', '.join(self.hosts)}"
-        first, *others = self.hosts
+        if len(self.servers) < 2 or self.built_on == "server":
+            return f"on {', '.join(self.servers)}"
+        first, *others = self.servers
         return f"to {first}, and from there to {', '.join(others)}"
 
 
@@ -88,7 +89,7 @@ class PushPull(ServiceStep):
     """
 
     kind = "push_pull"
-    runs_on = "up"
+    runs_on = "all"
     sentence = "push {0.reference}, pull it on the server"
     local: str
     reference: str
@@ -106,7 +107,7 @@ class TagPulled(ServiceStep):
     """
 
     kind = "tag_pulled"
-    runs_on = "up"
+    runs_on = "all"
     pulled: str
     tag: str
 
@@ -124,7 +125,7 @@ class DropTags(Step):
     """
 
     kind = "drop_tags"
-    runs_on = "sought"
+    runs_on = "computed"
     tags: tuple[str, ...]
     here: bool = False
 
@@ -132,8 +133,8 @@ class DropTags(Step):
     def text(self) -> str:
         return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
-        return (self if self.here else replace(self, hosts=cluster.up),)
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        return (self if self.here else replace(self, servers=lookup.up),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class PruneBuildCache(Step):
     """Remove the build cache of this machine that no build is using."""
 
     kind = "prune_build_cache"
-    runs_on = "named"
+    runs_on = "none"
     sentence = "remove the build cache on this machine that no build is using, also that of other projects"
 
 
@@ -154,7 +155,7 @@ class RemoveImages(Step):
     """
 
     kind = "remove_images"
-    runs_on = "sought"
+    runs_on = "computed"
     images: tuple[str, ...]
     here: bool = False
 
@@ -163,10 +164,10 @@ class RemoveImages(Step):
         number = len(self.images)
         return f"remove {number} unused image{'s' if number != 1 else ''}{' from this machine' if self.here else ''}"
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
         if self.here:
             yield self
             return
-        for host, present in cluster.images.items():
+        for server, present in lookup.images.items():
             if images := tuple(dict.fromkeys(image for image in self.images if image in present)):
-                yield replace(self, images=images, hosts=(host,))
+                yield replace(self, images=images, servers=(server,))

@@ -18,7 +18,7 @@ class CheckCron(Step):
     """Make sure that cron runs on the server, before anything is switched."""
 
     kind = "check_cron"
-    runs_on = "home"
+    runs_on = "first"
     sentence = "check that cron runs on the server"
     timezones: tuple[str, ...] = ()
 
@@ -36,7 +36,7 @@ class CreateJob(ServiceStep):
     """
 
     kind = "create_job"
-    runs_on = "home"
+    runs_on = "first"
     sentence = "create the job {0.job} ({0.why})"
     job: str
     container: str
@@ -58,7 +58,7 @@ class WriteCrontab(Step):
     """
 
     kind = "write_crontab"
-    runs_on = "home"
+    runs_on = "first"
     project: str
     lines: tuple[CronLine, ...]
     before: tuple[CronLine, ...] | None = None
@@ -94,7 +94,7 @@ class SwitchJobs(Step):
     """Give new containers of jobs the names that cron starts; old ones run to their end."""
 
     kind = "switch_jobs"
-    runs_on = "home"
+    runs_on = "first"
     switches: tuple[JobSwitch, ...]
 
     @property
@@ -107,7 +107,7 @@ class RemoveJobs(Step):
     """Remove old containers of jobs; one that runs stays, and goes with a later deploy."""
 
     kind = "remove_jobs"
-    runs_on = "home"
+    runs_on = "first"
     containers: tuple[ContainerRef, ...]
 
     @property
@@ -120,7 +120,7 @@ class RemoveBackups(Step):
     """Remove the scheduled backups of the project."""
 
     kind = "remove_backups"
-    runs_on = "home"
+    runs_on = "first"
     project: str
     folders: tuple[BackupFolder, ...]
 
@@ -134,7 +134,7 @@ class ForgetRuns(Step):
     """Forget how runs of jobs ended."""
 
     kind = "forget_runs"
-    runs_on = "home"
+    runs_on = "first"
     project: str
     jobs: tuple[str, ...]
 

@@ -6,12 +6,12 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import ServiceStep, Step
+from ftl.deploy.plan.steps.base import GivenServersStep, ServiceStep, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ftl.deploy.plan.steps.base import Cluster
+    from ftl.deploy.plan.steps.base import ServerLookup
     from ftl.proxy.project_site import UserCertificate
     from ftl.proxy.site import Site
 
@@ -21,14 +21,14 @@ class EnsureNetwork(Step):
     """Create the project's private network if it does not exist."""
 
     kind = "ensure_network"
-    runs_on = "named"
+    runs_on = "one manager"
     sentence = "create network {0.name}"
     project: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class EnsureProxy(Step):
+class EnsureProxy(GivenServersStep):
     """Start the server's proxy if it does not run.
 
     Attributes:
@@ -36,7 +36,6 @@ class EnsureProxy(Step):
     """
 
     kind = "ensure_proxy"
-    runs_on = "named"
     image: str
     interrupted: bool = False
 
@@ -48,7 +47,7 @@ class EnsureProxy(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectProxy(Step):
+class ConnectProxy(GivenServersStep):
     """Connect the proxy to the project's network, under the names of its services.
 
     Attributes:
@@ -56,7 +55,6 @@ class ConnectProxy(Step):
     """
 
     kind = "attach"
-    runs_on = "named"
     sentence = "connect the proxy to {0.network}"
     network: str
     aliases: tuple[str, ...]
@@ -72,7 +70,7 @@ class ApplySite(Step):
     """
 
     kind = "apply_site"
-    runs_on = "sought"
+    runs_on = "computed"
     live = "changes"
     site: Site
     certificate: UserCertificate | None = None
@@ -84,19 +82,19 @@ class ApplySite(Step):
         stopped = " (in maintenance)" if self.site.maintenance is not None else ""
         return "set routes" + (f" of {', '.join(hosts)}" if hosts else "") + stopped
 
-    def at(self, cluster: Cluster) -> Iterable[Step]:
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
         # The others forward first: the issuer asks for certificates at once, and the authority any server.
-        others, issuer = tuple(host for host in cluster.proxies if host != cluster.issuer), cluster.issuer
+        issuer = lookup.issuer
+        others = tuple(server for server in lookup.proxies_for(self) if server != issuer)
         groups = (others, (issuer,)) if others else ((issuer,),)
-        return [replace(self, hosts=hosts, issuer=issuer) for hosts in groups]
+        return [replace(self, servers=servers, issuer=issuer) for servers in groups]
 
 
 @dataclass(frozen=True, slots=True)
-class UpgradeProxy(Step):
+class UpgradeProxy(GivenServersStep):
     """Replace the server's proxy if a newer image has this name; visitors wait a moment."""
 
     kind = "upgrade_proxy"
-    runs_on = "named"
     sentence = "upgrade the proxy to the current {0.image}"
     image: str
 
@@ -212,10 +210,14 @@ class RemoveSite(Step):
     """Remove the project from the proxy: routes, names, and the connection to its network."""
 
     kind = "remove_site"
-    runs_on = "proxies"
+    runs_on = "computed"
     live = "removes"
     sentence = "remove the routes of {0.project} from the proxy"
     project: str
+
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        # A project can be removed while no proxy answers.
+        return (replace(self, servers=lookup.proxies),) if lookup.proxies else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.figures import utc
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import GivenServersStep, Step
 
 if TYPE_CHECKING:
     from ftl.releases.preview import Preview
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class EnsureStore(Step):
+class EnsureStore(GivenServersStep):
     """Create the place for release records if it does not exist."""
 
     kind = "ensure_store"
-    runs_on = "named"
     sentence = "create the store of release records"
     image: str
 
@@ -106,6 +105,6 @@ class Decide(Step):
     """Decide a change without a switch or a release: nothing is undone after it."""
 
     kind = "decide"
-    runs_on = "named"
+    runs_on = "none"
     sentence = "keep the new containers"
     project: str

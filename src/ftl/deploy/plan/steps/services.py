@@ -26,7 +26,7 @@ class CreateService(ServiceStep):
     """
 
     kind = "create_service"
-    runs_on = "named"
+    runs_on = "one manager"
     name: str
     spec: ContainerSpec
     image: str
@@ -47,7 +47,7 @@ class WaitTasks(ServiceStep):
     """Wait until each task of a new Swarm service passes the health check."""
 
     kind = "wait_tasks"
-    runs_on = "named"
+    runs_on = "one manager"
     sentence = "wait until {0.service} is healthy ({0.check})"
     name: str
     replicas: int
@@ -63,7 +63,7 @@ class RemoveServices(ServiceStep):
     """
 
     kind = "remove_services"
-    runs_on = "named"
+    runs_on = "one manager"
     services: tuple[ContainerRef, ...]
     why: str = "replaced"
     waits: bool = False
@@ -83,7 +83,7 @@ class StopServices(ServiceStep):
     """
 
     kind = "stop_services"
-    runs_on = "named"
+    runs_on = "one manager"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
     timeout: float
@@ -98,7 +98,7 @@ class StartServices(ServiceStep):
     """Start the tasks of Swarm services that were stopped."""
 
     kind = "start_services"
-    runs_on = "named"
+    runs_on = "one manager"
     services: tuple[ContainerRef, ...]
     replicas: tuple[int, ...]
 
@@ -119,7 +119,7 @@ class SetDrained(Step):
     """
 
     kind = "set_drained"
-    runs_on = "named"
+    runs_on = "one manager"
     server: str
     value: bool
 

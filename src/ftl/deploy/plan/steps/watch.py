@@ -60,7 +60,7 @@ class WatchRelease(Step):
     """
 
     kind = "watch_release"
-    runs_on = "named"
+    runs_on = "one manager"
     sentence = "watch {0.release} for {0.seconds:g} s, with the containers of {0.before} beside it"
     project: str
     release: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import network_of, volume_name
@@ -66,8 +65,8 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
 
 
 def _at(server: ServerView) -> tuple[str, ...]:
-    """The `hosts` of a step on one server."""
-    return (server.host,) if server.host else ()
+    """The `servers` of a step on one server."""
+    return (server.name,)
 
 
 def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
@@ -80,15 +79,15 @@ def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
         and not any(container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in server.containers)
     )
     if (needs_proxy or needs_store) and not server.has_image(image):
-        yield BringImage(image, server.info.platform, hosts=_at(server))
+        yield BringImage(image, server.info.platform, servers=_at(server))
     if needs_proxy:
-        yield EnsureProxy(image, hosts=_at(server))
+        yield EnsureProxy(image, servers=_at(server))
     elif proxied and proxy is not None and proxy.leftovers:
-        yield EnsureProxy(image, interrupted=True, hosts=_at(server))
+        yield EnsureProxy(image, interrupted=True, servers=_at(server))
     if not needs_proxy and diff.request.upgrade_proxy and proxied:
-        yield UpgradeProxy(image, hosts=_at(server))
+        yield UpgradeProxy(image, servers=_at(server))
     if needs_store:
-        yield EnsureStore(image, hosts=_at(server))
+        yield EnsureStore(image, servers=_at(server))
 
 
 def image_tracks(diff: Diff) -> Iterator[Track]:
@@ -139,9 +138,9 @@ def proxy_tracks(diff: Diff, *, issuer: bool) -> Iterator[Track]:
             since the authority may ask them as soon as the issuer asks it for a certificate.
     """
     for server in diff.observed.proxies:
-        if issuer != (server.host == diff.observed.issuer):
+        if issuer != (server.name == diff.observed.issuer):
             continue
-        yield tuple(replace(step, hosts=_at(server)) for step in _proxy_steps(diff, server))
+        yield tuple(_proxy_steps(diff, server))
 
 
 def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
@@ -154,13 +153,13 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
     without = tuple(sorted(direct & named))
     if site is None:
         if without:
-            yield ConnectProxy(network, (), without)
+            yield ConnectProxy(network, (), without, servers=_at(server))
         return
     aliases = tuple(sorted({name.service for name in site.all_internal} - direct))
     issuer = diff.observed.issuer
     name = diff.project.name
     stored = proxy.site(name) if proxy is not None else None
-    own = at_server(site, server.host, issuer) if issuer else site
+    own = at_server(site, server.name, issuer) if issuer else site
     connected = (
         proxy is not None
         and network in proxy.networks
@@ -172,12 +171,12 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
     )
     if not connected:
         own_alias = (own.place.alias,) if own.place is not None else ()
-        yield ConnectProxy(network, (*aliases, *own_alias), without)
+        yield ConnectProxy(network, (*aliases, *own_alias), without, servers=_at(server))
     if stored != own or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
-        yield ApplySite(site, diff.certificate, issuer)
+        yield ApplySite(site, diff.certificate, issuer, servers=_at(server))
     lost = {**_behind(diff, server), **diff.unswitched}
     if lost:
-        yield RepairSwitch(diff.project.name, lost)
+        yield RepairSwitch(diff.project.name, lost, servers=_at(server))
 
 
 def _behind(diff: Diff, server: ServerView) -> dict[str, str]:

@@ -115,7 +115,7 @@ def test_the_other_servers_get_it_from_that_one() -> None:
     world = ThreeMachines()
     images = outgoing(world.engines["a"])
     context = world.context("b", {"server": "a"})
-    apply(send_images(context, SendImages(images, built_on="server", hosts=("a", "b"))))
+    apply(send_images(context, SendImages(images, built_on="server", servers=("a", "b"))))
     assert world.sent == [("a", ["shop-web:r2"])]
     assert context.images["web"].traffic.bytes_sent == 100
 

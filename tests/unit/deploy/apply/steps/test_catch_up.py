@@ -139,7 +139,7 @@ def test_a_deploy_that_fails_says_again_what_was_live() -> None:
     context, manager, _, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
     run(manager.kept.create("two", b"other", {"ftl.project": "blog", "ftl.role": "live"}))
-    perform(context, HoldCatchUp("shop", hosts=("a",)))
+    perform(context, HoldCatchUp("shop", servers=("a",)))
     assert [one.data for one in manager.kept.kept.values()] == [b"other"]
     run(context.undo.run(context.emit))
     assert sorted(one.data for one in manager.kept.kept.values()) == [b"before", b"other"]
@@ -150,7 +150,7 @@ def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
     context, manager, _, _ = two_servers()
     marks = {"ftl.project": "shop", "ftl.role": "live"}
     run(manager.kept.create("one", b"before", marks))
-    perform(context, HoldCatchUp("shop", hosts=("a",)))
+    perform(context, HoldCatchUp("shop", servers=("a",)))
     run(manager.kept.create("two", b"after", marks))
     run(context.undo.run(context.emit))
     assert [one.data for one in manager.kept.kept.values()] == [b"before"]
@@ -160,7 +160,7 @@ def test_each_server_looks_for_what_is_live() -> None:
     """One without cron is named in a warning, and the others look all the same."""
     context, _, machines, events = two_servers()
     machines[1].answer("crontab", answer=Answer(3, b"cron is not installed\n"))
-    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     for machine in machines:
         (command,) = machine.commands
         assert command[4:6] == ("follow", "shop")
@@ -183,8 +183,8 @@ def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
     state = following_state(machines[0], "shop", following_script(adoption()), places)
     machines[0].answer("ftl-hold", answer=Answer(0, f"{state}\n".encode()))
     machines[1].answer("ftl-hold", answer=Answer(0, b"other\n"))
-    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
-    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    perform(context, HoldCatchUp("shop", servers=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     assert [len(machine.commands) for machine in machines] == [1, 2]
 
 
@@ -195,7 +195,7 @@ def test_a_worker_looks_for_certificates_where_there_are_any(tls: TlsMode, comma
     site = replace(SITE, tls=tls)
 
     run(put_site(manager, site))
-    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     assert [len(machine.commands) for machine in machines] == [1, commands]
 
 
@@ -204,7 +204,7 @@ def test_what_does_not_fit_a_config_is_a_warning() -> None:
     context, manager, _, events = two_servers()
     page = random.Random(3).randbytes(150_000).hex()
     run(put_site(manager, replace(SITE, maintenance=Maintenance(page=page))))
-    perform(context, PublishLiveState("shop", ("a", "b"), "a", hosts=("a", "b")))
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     assert manager.kept.kept == {}
     (note,) = events
     assert isinstance(note, Note)
@@ -222,14 +222,14 @@ def test_a_removed_project_is_followed_by_nobody() -> None:
         SwarmService(name, name, {**marks, **more}, "caddy:2", 0, {})
         for name, more in (("s1", {}), ("s2", {"ftl.project": "blog"}))
     ]
-    perform(context, EndCatchUp("shop", hosts=("a", "b")))
+    perform(context, EndCatchUp("shop", servers=("a", "b")))
     assert manager.kept.kept == {}
     assert [one.id for one in manager.bringing] == ["s2"]
     assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
     assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
 
 
-@pytest.mark.parametrize("step", [EndCatchUp("shop", hosts=("a", "b")), RemoveSite("shop")])
+@pytest.mark.parametrize("step", [EndCatchUp("shop", servers=("a", "b")), RemoveSite("shop")])
 def test_keys_that_nobody_has_taken_go_with_the_site(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task of the Swarm has left them in the proxy, and cron does not run there."""
     context, manager, _, _ = two_servers()
@@ -256,13 +256,13 @@ def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
 ) -> None:
     """Each is waited for; one that hangs, or does not answer, is named, and the deploy goes on."""
     context, _, machines, events = two_servers()
-    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
+    perform(context, HoldCatchUp("shop", servers=("a", "b")))
     (command,) = machines[0].commands
     assert [machine.commands for machine in machines] == [[command]] * 2
     assert events == []
     machines[0].answer("ftl-hold", answer=Answer(1))
     machines[1].answer("ftl-hold", answer=Answer(error=ServerError("b took longer than 60 s")))
-    perform(context, HoldCatchUp("shop", hosts=("a", "b")))
+    perform(context, HoldCatchUp("shop", servers=("a", "b")))
     assert sorted(event.text for event in events if isinstance(event, Note)) == [
         "a may still be following the release that was live before: it has done so for more than 30 s",
         "b may still be following the release that was live before: b took longer than 60 s",
@@ -323,7 +323,7 @@ def test_a_service_that_is_about_to_go_is_not_in_the_archive() -> None:
 def test_certificates_are_given_before_they_are_taken() -> None:
     """The issuer's proxy has them; each other server takes them at once."""
     context, _, machines, _ = two_servers()
-    perform(context, ShareCertificates("shop", "b", hosts=("a", "b")))
+    perform(context, ShareCertificates("shop", "b", servers=("a", "b")))
     assert [machine.commands[0][-1] for machine in machines] == ["get", "give"]
 
 

@@ -20,13 +20,13 @@ from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 from tests.unit.deploy.test_switch_back import deploy, shop
 from tests.unit.deploy.world import project, server
 
-HOSTS = ("a", "b", "c")
-STEP = Switch("shop", "r2", {"web": release_alias("shop", "web", "r2")}, ("web",), hosts=HOSTS)
+SERVERS = ("a", "b", "c")
+STEP = Switch("shop", "r2", {"web": release_alias("shop", "web", "r2")}, ("web",), servers=SERVERS)
 
 
 async def servers() -> dict[str, ModelEngine]:
     """Three servers on which r1 is live."""
-    engines = {host: ModelEngine() for host in HOSTS}
+    engines = {host: ModelEngine() for host in SERVERS}
     for engine in engines.values():
         await deploy(engine, shop(), "1")
     return engines
@@ -56,7 +56,7 @@ def test_all_proxies_switch() -> None:
     run_async(check())
 
 
-@pytest.mark.parametrize("failing", HOSTS)
+@pytest.mark.parametrize("failing", SERVERS)
 def test_a_proxy_that_does_not_switch_takes_the_others_back(failing: str) -> None:
     """The old containers still run: everywhere requests go to the release before again."""
 

@@ -1,4 +1,4 @@
-"""Hosts of steps: on which servers of a cluster each step of a plan runs.
+"""Servers of steps: on which ones of a cluster each step of a plan runs.
 
 The planner says what is to be done; steps that concern one server of several name it already. The others say by their
 class which they need (`Step.runs_on`, `Step.at`), and get them here.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
-from ftl.deploy.plan.placement import server_of
+from ftl.deploy.plan.placement import desired_server
 from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep
 from ftl.deploy.plan.steps.containers import SetRestartPolicy
 from ftl.errors import ServerError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import Step
 
 
-def placed(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
+def with_servers(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
     """Stages whose steps name their servers; with one server as they are.
 
     Raises:
@@ -38,7 +38,7 @@ def placed(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
     yield from _at_servers(stages, diff.observed, diff.project.servers, diff)
 
 
-def placed_plan(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]) -> Plan:
+def assign_servers(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]) -> Plan:
     """A plan whose steps name their servers, as those that `make_plan` made do already.
 
     Args:
@@ -51,9 +51,9 @@ def placed_plan(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]
     """
     stages = published(_at_servers(plan.stages, observed, servers), observed, servers)
     down = tuple(
-        f"{host} cannot be reached: nothing changes there"
-        for host in observed.down
-        if not any(note.startswith(f"{host} cannot be reached") for note in plan.notes)
+        f"{server} cannot be reached: nothing changes there"
+        for server in observed.down
+        if not any(note.startswith(f"{server} cannot be reached") for note in plan.notes)
     )
     return replace(plan, stages=stages, notes=(*down, *plan.notes))
 
@@ -71,7 +71,7 @@ def _at_servers(
 
 
 class _PlannedServers:
-    """The servers of a plan: `Cluster` of its steps.
+    """The `ServerLookup` of a plan.
 
     With one server it is that of a project that has come back from several, and has Swarm services still.
 
@@ -81,29 +81,29 @@ class _PlannedServers:
 
     def __init__(self, observed: Observed, servers: Sequence[ClusterServer], diff: Diff | None) -> None:
         self.replicas = {one.id: one for one in observed.containers if service_id(one)}
-        self.up = tuple(view.host for view in observed.views)
-        self.proxies = tuple(view.host for view in observed.proxies)
+        self.up = tuple(view.name for view in observed.views)
+        self.proxies = tuple(view.name for view in observed.proxies)
         self.issuer = observed.issuer
         self.starts = diff is not None
         self.images: Mapping[str, frozenset[str]] = {
-            view.host: frozenset(image.id for image in view.images) for view in observed.views
+            view.name: frozenset(image.id for image in view.images) for view in observed.views
         }
         self.volumes: Mapping[str, frozenset[str]] = {
-            view.host: frozenset(one.name for one in view.volumes) for view in observed.views
+            view.name: frozenset(one.name for one in view.volumes) for view in observed.views
         }
         self._observed = observed
-        self._home = servers[0].host if servers else ""
+        self._first = servers[0].host if servers else ""
         self._changes: tuple[AnyChange, ...] = () if diff is None else (*diff.dependencies, *diff.services)
         self._diff = diff
-        self._managers = tuple(view.host for view in observed.views if view.manager)
-        self._host = {one.id: view.host for view in observed.views for one in view.containers}
+        self._managers = tuple(view.name for view in observed.views if view.manager)
+        self._server_of = {one.id: view.name for view in observed.views for one in view.containers}
 
     def track(self, track: Track) -> Track:
         """The steps of a track, at their servers."""
-        return tuple(placed for step in track for placed in self._of(step))
+        return tuple(each for step in track for each in self._of(step))
 
     def _of(self, step: Step) -> Iterable[Step]:
-        if step.hosts or not (self._observed.is_cluster or self._has_replicas(step)):
+        if step.servers or not (self._observed.is_cluster or self._has_replicas(step)):
             return (step,)
         return step.at(self)
 
@@ -112,44 +112,51 @@ class _PlannedServers:
             container.id in self.replicas for container in step.containers
         )
 
-    def hosts_of(self, step: Step) -> tuple[str, ...]:
-        """Servers of a step by its `runs_on`; empty for the first manager."""
+    def servers_of(self, step: Step) -> tuple[str, ...]:
+        """Servers of a step by its `runs_on`; empty where its text names none.
+
+        Raises:
+            ServerError: None of them can be reached.
+        """
         match step.runs_on:
-            case "up":
+            case "all":
                 return self.up
             case "proxies":
-                return self.proxies
-            case "managers":
-                return self._managers
-            case "one manager":
-                return self._managers[:1]
+                return self.proxies_for(step)
             case "issuer":
+                self.proxies_for(step)
                 return (self.issuer,)
-            case "home":
-                return (self._home_of(step),)
+            case "managers":
+                return _reachable(self._managers, "no manager of the cluster", step)
+            case "first":
+                return (self._first_for(step),)
             case "placement":
-                return (self._own_place(step.subject or ""),)
+                return (self._placement_of(step.subject or ""),)
             case _:
                 return ()
 
-    def _home_of(self, step: Step) -> str:
-        if self._home not in self.up:
+    def proxies_for(self, step: Step) -> tuple[str, ...]:
+        """The servers with a proxy, for a step that needs one."""
+        return _reachable(self.proxies, "no server with the role web", step)
+
+    def _first_for(self, step: Step) -> str:
+        if self._first not in self.up:
             raise ServerError(
-                f"{self._home} cannot be reached, and it is where jobs and hooks run",
+                f"{self._first} cannot be reached, and it is where jobs and hooks run",
                 hint=f"to be done: {step.text}",
             )
-        return self._home
+        return self._first
 
     def lacking(self, image: str, owners: Sequence[str]) -> tuple[str, ...]:
         """Servers that lack an image: those of the dependencies that run it, or all for a service."""
-        places = {
-            change.name: (self._place(change),)
+        placement = {
+            change.name: (self._desired_server(change),)
             for change in self._changes
             if isinstance(change, DependencyChange) and change.name in owners
         }
-        wanted = [host for owner in owners for host in places.get(owner, self.up)]
+        wanted = [server for owner in owners for server in placement.get(owner, self.up)]
         views = self._observed.views
-        return tuple(view.host for view in views if view.host in wanted and not view.has_image(image))
+        return tuple(view.name for view in views if view.name in wanted and not view.has_image(image))
 
     def using(self, volume: str) -> tuple[str, ...]:
         """Servers of the containers that use a volume."""
@@ -158,7 +165,7 @@ class _PlannedServers:
             for change in self._changes
             if any(mount.source == volume for mount in change.desired.spec.mounts)
         ]
-        return tuple(dict.fromkeys(self._place(change) for change in users)) or (self.up[0],)
+        return tuple(dict.fromkeys(self._desired_server(change) for change in users)) or (self.up[0],)
 
     def split(
         self, containers: Iterable[ContainerRef], service: str = ""
@@ -173,14 +180,20 @@ class _PlannedServers:
             elif not self._observed.is_cluster:
                 plain[()] += (ref,)
             elif ref.id:
-                plain[(self._host[ref.id],)] += (ref,)
+                plain[(self._server_of[ref.id],)] += (ref,)
             elif service:
-                plain[(self._own_place(service),)] += (ref,)
+                plain[(self._placement_of(service),)] += (ref,)
         return plain, services
 
-    def _own_place(self, service: str) -> str:
-        return next(self._place(change) for change in self._changes if change.name == service)
+    def _placement_of(self, service: str) -> str:
+        return next(self._desired_server(change) for change in self._changes if change.name == service)
 
-    def _place(self, change: AnyChange) -> str:
+    def _desired_server(self, change: AnyChange) -> str:
         assert self._diff is not None  # it has the change
-        return server_of(self._diff, change)
+        return desired_server(self._diff, change)
+
+
+def _reachable(servers: tuple[str, ...], none: str, step: Step) -> tuple[str, ...]:
+    if not servers:
+        raise ServerError(f"{none} can be reached", hint=f"to be done: {step.text}")
+    return servers
