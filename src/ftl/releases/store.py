@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import Image, Volume
     from ftl.releases.audit import AuditEntry
     from ftl.releases.preview import Preview
     from ftl.releases.watch import ReleaseWatch
@@ -268,7 +269,8 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
 async def ensure_store(engine: Engine, image: str) -> None:
     """Create the volume and its container unless they exist; `image` is any image on the server.
 
-    `docker container prune` removes the container, which never runs; the records stay in the volume.
+    `docker container prune` removes the container, which never runs; the records stay in the volume, and cannot be
+    read without it.
     """
     if await engine.container(CONTAINER) is not None:
         return
@@ -279,3 +281,14 @@ async def ensure_store(engine: Engine, image: str) -> None:
     )
     with ignoring(409):  # another project's deploy creates it
         await engine.create(CONTAINER, spec)
+
+
+async def restore_store(engine: Engine, images: Sequence[Image], volumes: Iterable[Volume]) -> bool:
+    """Create the container anew, which was pruned, if the records' volume is there; returns whether it was.
+
+    `images` and `volumes` are those of the server: the container may have any image.
+    """
+    if not images or all(volume.name != VOLUME for volume in volumes):
+        return False
+    await ensure_store(engine, images[0].id)
+    return True

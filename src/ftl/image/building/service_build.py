@@ -16,13 +16,14 @@ from ftl.events import BuildContext, BuildFinished, BuildStarted
 from ftl.image.building.batch import Batch, read_dockerfile, request_of, tags_of
 from ftl.image.building.diagnosis.build_record import (
     BuildRecord,
+    CurrentBuild,
     fingerprint_files,
     load_record,
     next_record,
     record_path,
     save_record,
 )
-from ftl.image.building.diagnosis.cache_miss import CacheMiss, CurrentBuild, first_cache_miss
+from ftl.image.building.diagnosis.cache_miss import CacheMiss, first_cache_miss
 from ftl.image.building.diagnosis.emulation import emulation_note
 from ftl.image.building.diagnosis.failures import build_failure
 from ftl.image.building.diagnosis.private_files import private_files_note, repository_files_note
@@ -273,20 +274,10 @@ def _record(
     progress: PlainProgress,
     content: str,
 ) -> None:
-    record = next_record(
-        last,
-        dockerfile=current.dockerfile,
-        args=current.args,
-        bases=current.bases,
-        settings=current.settings,
-        files=current.files,
-        seconds=[
-            (step.instruction, step.seconds)
-            for step in progress.steps
-            if step.is_cache_miss and step.instruction
-        ],
-        content=content,
-    )
+    seconds = [
+        (step.instruction, step.seconds) for step in progress.steps if step.is_cache_miss and step.instruction
+    ]
+    record = next_record(last, current, seconds, content)
     for path in paths:
         if record != last or not path.exists():
             save_record(path, record)

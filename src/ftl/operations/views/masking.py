@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError
-from ftl.releases.store import CONTAINER, VOLUME, ensure_store, read_records
+from ftl.releases.store import CONTAINER, read_records, restore_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +26,8 @@ async def mask_secrets(engine: Engine, project: str) -> bool:
         return True
     if await engine.container(CONTAINER) is not None:
         return True  # the project has no release
-    images = await engine.images()
-    if not images or all(volume.name != VOLUME for volume in await engine.volumes()):
+    if not await restore_store(engine, await engine.images(), await engine.volumes()):
         return False
-    await ensure_store(engine, images[0].id)
     await read_records(engine, project)
     return True
 

@@ -77,6 +77,18 @@ class BuildRecord:
         return self.seconds.get(self.hash_instruction(instruction), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentBuild:
+    """Inputs of this build that the cache depends on."""
+
+    dockerfile: Dockerfile
+    args: Mapping[str, str]
+    bases: Mapping[str, str]
+    settings: Mapping[str, str]
+    files: Mapping[str, FileFingerprint]
+    no_cache: bool = False
+
+
 def record_path(root: Path, service: str) -> Path:
     """Path of the record for one service of the project in `root`."""
     name = hashlib.blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
@@ -135,28 +147,20 @@ def save_record(path: Path, record: BuildRecord) -> None:
 
 
 def next_record(
-    last: BuildRecord | None,
-    *,
-    dockerfile: Dockerfile,
-    args: Mapping[str, str],
-    bases: Mapping[str, str],
-    settings: Mapping[str, str],
-    files: Mapping[str, FileFingerprint],
-    seconds: Iterable[tuple[Instruction, float]],
-    content: str,
+    last: BuildRecord | None, build: CurrentBuild, seconds: Iterable[tuple[Instruction, float]], content: str
 ) -> BuildRecord:
     """Make the record of a build, with durations of unchanged instructions from the last one."""
     blank = BuildRecord(salt=last.salt) if last is not None else BuildRecord()
-    hashes = tuple(blank.hash_instruction(step) for step in dockerfile.instructions)
+    hashes = tuple(blank.hash_instruction(step) for step in build.dockerfile.instructions)
     durations = dict(last.seconds) if last is not None else {}
     durations |= {blank.hash_instruction(step): duration for step, duration in seconds}
     return BuildRecord(
         salt=blank.salt,
         instructions=hashes,
-        args={name: blank.hash_text(value) for name, value in args.items()},
-        bases=bases,
-        settings=settings,
-        files=files,
+        args={name: blank.hash_text(value) for name, value in build.args.items()},
+        bases=build.bases,
+        settings=build.settings,
+        files=build.files,
         seconds={key: duration for key, duration in durations.items() if key in hashes},
         content=content,
     )

@@ -10,28 +10,16 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.image.building.diagnosis.build_record import BuildRecord, FileFingerprint, changed_paths
+from ftl.image.building.diagnosis.build_record import BuildRecord, CurrentBuild, changed_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ftl.image.building.docker_cli.progress import ProgressStep
-    from ftl.image.building.inputs.dockerfile import Dockerfile, Instruction
+    from ftl.image.building.inputs.dockerfile import Instruction
 
 _MAX_NAMED_FILES = 3
 _MOUNT = re.compile(r"--mount=(?P<options>\S*)")
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentBuild:
-    """Inputs of this build that the cache depends on."""
-
-    dockerfile: Dockerfile
-    args: Mapping[str, str]
-    bases: Mapping[str, str]
-    settings: Mapping[str, str]
-    files: Mapping[str, FileFingerprint]
-    no_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)

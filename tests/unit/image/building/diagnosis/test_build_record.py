@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.image.building.diagnosis.build_record import (
+    CurrentBuild,
     changed_paths,
     fingerprint_files,
     load_record,
@@ -36,16 +37,14 @@ def test_a_saved_record_is_loaded_unchanged(tmp_path: Path) -> None:
     """The file has everything that the next build compares with, and only its owner can read it."""
     (tmp_path / "a").write_text("x")
     dockerfile = parse("FROM x\nRUN a\n")
-    record = next_record(
-        None,
-        dockerfile=dockerfile,
+    build = CurrentBuild(
+        dockerfile,
         args={"A": "1"},
         bases={"x": "sha256:1"},
         settings={"target": ""},
         files=fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), None),
-        seconds=[(dockerfile.instructions[1], 2.5)],
-        content="sha256:c",
     )
+    record = next_record(None, build, [(dockerfile.instructions[1], 2.5)], "sha256:c")
     path = record_path(tmp_path, "web")
     save_record(path, record)
     assert load_record(path) == record
@@ -74,9 +73,7 @@ def test_only_changed_files_are_read_again(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("two")
     dockerfile = parse("FROM x\n")
     first = fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), None)
-    record = next_record(
-        None, dockerfile=dockerfile, args={}, bases={}, settings={}, files=first, seconds=[], content=""
-    )
+    record = next_record(None, CurrentBuild(dockerfile, {}, {}, {}, first), [], "")
     (tmp_path / "b").write_text("2wo")
     second = fingerprint_files(walk_context(tmp_path, tmp_path / "Dockerfile"), record)
     assert second["a"] is not None

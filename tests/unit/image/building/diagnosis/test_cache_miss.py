@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.building.diagnosis.build_record import BuildRecord, FileFingerprint, changed_paths, next_record
-from ftl.image.building.diagnosis.cache_miss import CacheMiss, CurrentBuild, context_sources, first_cache_miss
+from ftl.image.building.diagnosis.build_record import (
+    BuildRecord,
+    CurrentBuild,
+    FileFingerprint,
+    changed_paths,
+    next_record,
+)
+from ftl.image.building.diagnosis.cache_miss import CacheMiss, context_sources, first_cache_miss
 from ftl.image.building.docker_cli.progress import ProgressStep
 from ftl.image.building.inputs.dockerfile import Instruction, parse
 
@@ -48,16 +54,7 @@ def recorded(build: CurrentBuild, seconds: Mapping[int, float] | None = None) ->
         for step in build.dockerfile.instructions
         if step.line in (seconds or {})
     ]
-    return next_record(
-        None,
-        dockerfile=build.dockerfile,
-        args=build.args,
-        bases=build.bases,
-        settings=build.settings,
-        files=build.files,
-        seconds=durations,
-        content="sha256:c",
-    )
+    return next_record(None, build, durations, "sha256:c")
 
 
 def missed(build: CurrentBuild, *lines: int, last: BuildRecord | None) -> CacheMiss:
@@ -179,15 +176,6 @@ def test_the_duration_of_an_unchanged_step_is_carried_over() -> None:
     first = current()
     record = recorded(first, {4: 30.0, 7: 5.0})
     later = current(SOURCE.replace("RUN make", "RUN make all"))
-    after = next_record(
-        record,
-        dockerfile=later.dockerfile,
-        args={},
-        bases={},
-        settings={},
-        files=FILES,
-        seconds=[],
-        content="",
-    )
+    after = next_record(record, later, [], "")
     by_line = {step.line: after.duration(step) for step in later.dockerfile.instructions}
     assert (by_line[4], by_line[7]) == (30.0, 0.0)
