@@ -284,9 +284,9 @@ async def ensure_store(engine: Engine, image: str) -> None:
 
 
 async def restore_store(engine: Engine, images: Sequence[Image], volumes: Iterable[Volume]) -> bool:
-    """Create the container anew, which was pruned, if the records' volume is there; returns whether it was.
+    """Create the store's container anew after it was pruned; returns whether it did.
 
-    `images` and `volumes` are those of the server: the container may have any image.
+    That takes the volume with the records, and any image, of the server's `volumes` and `images`.
     """
     if not images or all(volume.name != VOLUME for volume in volumes):
         return False
