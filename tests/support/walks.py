@@ -43,7 +43,7 @@ PASSWORD = {".env": "POSTGRES_PASSWORD=s3cret\n"}
 
 INSTALLS = "it installs FTL from PyPI; tests/e2e/test_packages.py installs the package that was built"
 AGE = "age is another program, which reads and writes a pipe"
-SEVERAL = "it needs several servers; tests/e2e/test_cluster.py and test_cluster_setup.py have them"
+SEVERAL = "it needs several servers; tests/e2e/cluster/test_cluster.py and test_cluster_setup.py have them"
 BENCH = "it measures for minutes or hours, and is no part of using FTL"
 
 
@@ -186,7 +186,7 @@ WALKS: dict[str, Walk] = {
     "docs/how-to/previews.md": Walk(files=APP, before=("ftl deploy",)),
     "docs/how-to/registries.md": Walk(
         skipped={
-            "ftl setup --store-credentials": "tests/e2e/test_registries.py stores them for real registries"
+            "ftl setup --store-credentials": "tests/e2e/registries/test_registries.py stores them for real registries"
         }
     ),
     "docs/how-to/restart-and-scale.md": Walk(

@@ -11,19 +11,18 @@ import sys
 import tempfile
 import textwrap
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.ssh.keeping import PROGRAM, kept_for, listening, logins, masters, stopped, visit
 from tests.e2e.ssh.stage import PATIENCE, processes, run, until
 from tests.e2e.support.sshd import Sshd, descendants
 
 from ftl.errors import HostKeyChanged
 from ftl.ssh.configuration import resolve
 from ftl.ssh.multiplexing import kept
-from ftl.ssh.multiplexing.kept import Keep
-from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from ftl.ssh.openssh import OpenSSH
 
 pytestmark = pytest.mark.server
-
-LONG = 300.0
-"""Seconds to keep a connection in tests that do not wait for its end."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,33 +43,6 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder)
-
-
-def masters(folder: Path) -> list[int]:
-    """The kept masters, by the title that ssh gives itself."""
-    return [pid for pid in processes(f"ssh: {folder}/") if pid in processes("[mux]")]
-
-
-def listening(folder: Path) -> list[str]:
-    """The sockets in a folder that a process listens on."""
-    lines = Path("/proc/net/unix").read_text().splitlines()
-    return [line.split()[-1] for line in lines if str(folder) in line and " 00010000 " in line]
-
-
-def logins(sshd: Sshd) -> int:
-    """How often somebody has logged in."""
-    return sshd.log.count("Accepted publickey")
-
-
-def kept_for(sshd: Sshd, seconds: float = LONG, project: str = "shop") -> OpenSSH:
-    """A connection that stays for some seconds."""
-    return connect(sshd.target(), keep=Keep(seconds, project), interactive=False)
-
-
-async def visit(machine: OpenSSH) -> None:
-    """A command: runs something on the server and opens a forward."""
-    async with machine, machine.dial("127.0.0.1", 1):
-        assert (await machine.run(["echo", "there"])).stdout == b"there\n"
 
 
 def test_the_next_command_uses_the_connection_and_leaves_nothing_else_of_its_own(
@@ -216,20 +185,6 @@ def test_a_server_that_has_started_again_is_connected_to_anew(sshd: Sshd, runtim
     assert logins(sshd) == 2
 
 
-@contextmanager
-def stopped(pids: list[int]) -> Iterator[None]:
-    """Processes that do not go on meanwhile."""
-    assert pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
 def test_a_network_that_has_gone_costs_seconds(sshd: Sshd, runtime: Path) -> None:
     """The far end says nothing more (the laptop slept): a new connection is made, and kept in place of the old."""
 
@@ -290,27 +245,6 @@ def test_a_master_that_was_killed_is_replaced(sshd: Sshd, runtime: Path) -> None
         assert len(masters(runtime)) == 1
 
     run(work())
-
-
-PROGRAM = """
-import asyncio
-from pathlib import Path
-from ftl.ssh.multiplexing.kept import Keep
-from ftl.ssh.target import Target
-from ftl.ssh.openssh import connect
-
-async def work():
-    target = Target("127.0.0.1", {port}, None, Path({key!r}), Path({known_hosts!r}))
-    async with connect(target, keep=Keep(300.0, "shop"), interactive=False) as machine:
-        async with machine.dial("127.0.0.1", 1), machine.dial("127.0.0.1", 2):
-            await machine.start(["cat"])
-            silent = asyncio.create_task(machine.run(["sleep", "20.{port}"]))
-            await asyncio.sleep(0.5)
-            print("up", flush=True)
-            await asyncio.sleep(1000)
-
-asyncio.run(work())
-"""
 
 
 def test_a_process_that_is_killed_leaves_nothing_but_the_master(sshd: Sshd, runtime: Path) -> None:

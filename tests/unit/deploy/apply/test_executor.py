@@ -15,14 +15,12 @@ from ftl.deploy.apply.executor import Executor
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.undo import UndoStack
-from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import Step
 from ftl.errors import EngineError, FtlError, HookFailed
-from ftl.events import Event, Note, StepFailed, StepFinished, StepUndone
+from ftl.events import Event, Note, StepFailed, StepUndone
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from tests.unit.deploy.step_classes import step_classes
 from tests.unit.deploy.world import INFO, project, record, server
 
 if TYPE_CHECKING:
@@ -335,19 +333,3 @@ def test_a_switch_without_an_answer_counts_as_what_it_was(what: str, committed: 
         assert executor.committed is committed
 
     assert run(scenario).log == log
-
-
-def test_a_step_runs_on_the_host_that_it_names() -> None:
-    """Its runner gets the session of that server; everything else is shared."""
-
-    async def scenario(world: Run) -> None:
-        await world.executor(stage([Do("here"), Do("there", servers=("second",))])).run()
-
-    world = run(scenario)
-    assert world.log == ["here", "there on second"]
-    assert len([event for event in world.events if isinstance(event, StepFinished)]) == 2
-
-
-def test_every_step_of_a_plan_has_a_runner() -> None:
-    """The backend can execute whatever the planner plans."""
-    assert step_classes() == set(DOCKER.runners)

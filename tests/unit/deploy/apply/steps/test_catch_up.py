@@ -12,20 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.resources import LocalResources
-from ftl.deploy.apply.steps.catch_up import RUNNERS, share_certificates
-from ftl.deploy.apply.steps.proxy import RUNNERS as PROXY_RUNNERS
-from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
-from ftl.deploy.plan.steps.proxy import RemoveSite
+from ftl.deploy.apply.steps.catch_up import RUNNERS
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState
 from ftl.engine import labels
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.engine.calls.services import SwarmService
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
-from ftl.engine.values import ExecResult, Mount
+from ftl.engine.values import Mount
 from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host.crontab import following_script, following_state
@@ -44,12 +40,13 @@ from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    import pytest
 
     from ftl.deploy.plan.steps.base import Step
     from ftl.engine.calls.configs import SwarmConfigs
     from ftl.events import Event
-    from ftl.proxy.site import TlsMode
 
 SITE = Site("shop", ("10.0.0.0/24",), routes=(SiteRoute("shop.example.com", "/", False, "web", 8000),))
 
@@ -188,17 +185,6 @@ def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
     assert [len(machine.commands) for machine in machines] == [1, 2]
 
 
-@pytest.mark.parametrize(("tls", "commands"), [("auto", 1), ("internal", 0), ("off", 0)])
-def test_a_worker_looks_for_certificates_where_there_are_any(tls: TlsMode, commands: int) -> None:
-    """It cannot read what is live, but tasks of the Swarm bring it what an authority has issued."""
-    context, manager, machines, _ = two_servers(worker="b")
-    site = replace(SITE, tls=tls)
-
-    run(put_site(manager, site))
-    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
-    assert [len(machine.commands) for machine in machines] == [1, commands]
-
-
 def test_what_does_not_fit_a_config_is_a_warning() -> None:
     """A long page of maintenance is in it for each server; the deploy is done, and servers that come back wait."""
     context, manager, _, events = two_servers()
@@ -227,28 +213,6 @@ def test_a_removed_project_is_followed_by_nobody() -> None:
     assert [one.id for one in manager.bringing] == ["s2"]
     assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
     assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
-
-
-@pytest.mark.parametrize("step", [EndCatchUp("shop", servers=("a", "b")), RemoveSite("shop")])
-def test_keys_that_nobody_has_taken_go_with_the_site(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task of the Swarm has left them in the proxy, and cron does not run there."""
-    context, manager, _, _ = two_servers()
-    run(put_site(manager, SITE))
-    run(manager.start(Installation().container))
-    executed: list[list[str]] = []
-
-    def execute(_: str, argv: Sequence[str]) -> ExecResult:
-        executed.append([*argv])
-        return ExecResult(0, b"", b"")
-
-    monkeypatch.setattr(manager, "on_execute", execute)
-    runners = RUNNERS if isinstance(step, EndCatchUp) else PROXY_RUNNERS
-
-    async def perform_step() -> None:
-        await runners.of(step)(context, step)
-
-    run(perform_step())
-    assert executed[-1] == ["rm", "-rf", "/data/.ftl-handed-shop"]
 
 
 def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
@@ -318,38 +282,3 @@ def test_a_service_that_is_about_to_go_is_not_in_the_archive() -> None:
         content = tar.extractfile("live")
         assert content is not None
         assert content.read() == b"shop.web=r2-web\n"
-
-
-def test_certificates_are_given_before_they_are_taken() -> None:
-    """The issuer's proxy has them; each other server takes them at once."""
-    context, _, machines, _ = two_servers()
-    perform(context, ShareCertificates("shop", "b", servers=("a", "b")))
-    assert [machine.commands[0][-1] for machine in machines] == ["get", "give"]
-
-
-def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
-    """They travel on stdin; a manager reads them from the Swarm, and what a server cannot do is a warning."""
-    context, manager, machines, events = two_servers(worker="b")
-    marks = {"ftl.project": "shop", "ftl.role": "certificates", "ftl.content": "digest"}
-    run(manager.kept.create("one", b"keys", marks))
-    for host in ("a", "b"):
-        run(share_certificates(context.at(host), "shop"))
-    assert [machine.inputs for machine in machines] == [[None], [b"keys"]]
-    assert machines[0].commands[0][-1] == "get"
-    assert machines[1].commands[0][-2:] == ("take", "digest")
-    assert not any("keys" in word for word in machines[1].commands[0])
-    machines[1].answer("take", answer=Answer(1, b"", b"caddy refuses"))
-    run(share_certificates(context.at("b"), "shop"))
-    (note,) = events
-    assert isinstance(note, Note)
-    assert (note.level, note.text) == ("warning", "b cannot share certificates: caddy refuses")
-
-
-def test_a_server_that_does_not_answer_while_certificates_are_shared_is_a_warning() -> None:
-    """A deploy is not undone for it: cron shares them, too."""
-    context, _, machines, events = two_servers()
-    machines[1].answer("get", answer=Answer(error=ServerError("b took longer than 60 s")))
-    run(share_certificates(context.at("b"), "shop"))
-    (note,) = events
-    assert isinstance(note, Note)
-    assert (note.level, note.text) == ("warning", "b cannot share certificates: b took longer than 60 s")

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import random
 import tempfile
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from lab import images as lab_images
-from tests.e2e.support.transfer_faults import Cut, Exchange, Fault, relay
-from tests.e2e.support.transfer_images import Made, engine_of, layer, load, run
+from tests.e2e.support.layer_sources import (
+    CutPush,
+    NoUploads,
+    check_pushes,
+    image,
+    inspect,
+    load_image,
+    local_engine,
+    loopback,
+    names,
+    ordinary_user,
+    read,
+)
+from tests.e2e.support.transfer_faults import relay
+from tests.e2e.support.transfer_images import engine_of, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
-from ftl.image.transfer.archive.archive import sha256_digest
 from ftl.image.transfer.sources.blob_cache import BlobCache
 from ftl.image.transfer.sources.docker_save import DockerSaveSource
 from ftl.image.transfer.sources.push import PushSource
@@ -29,7 +39,7 @@ from ftl.image.transfer.sources.source import SourceImage, SourceUnusable
 from ftl.image.transfer.sources.upload_endpoint import UploadEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from lab.servers import Lab, Server
 
@@ -39,8 +49,6 @@ SUITES = [
     suite for suite in os.environ.get("FTL_TEST_SUITES", "bookworm,trixie").split(",") if suite != "bookworm"
 ]
 """The Debian releases whose engines are tested as the local one; this machine has bookworm's."""
-
-NOBODY = 65534
 
 
 @pytest.fixture(scope="session", params=SUITES)
@@ -78,68 +86,6 @@ def name(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
     run(clean())
 
 
-def local_engine() -> Engine:
-    """This machine's engine."""
-    return Engine(local_url(), name="this machine")
-
-
-def image(name: str, text: str, megabytes: int = 4) -> Made:
-    """A base that cannot be compressed, a middle layer and a text."""
-    base = random.Random(name).randbytes(megabytes << 20)
-    return Made((layer({"base": base}), layer({"middle": name.encode()}), layer({"text": text.encode()})))
-
-
-async def load_image(engine: Engine, tag: str, made: Made) -> SourceImage:
-    """Load an image into an engine."""
-    await load(engine, tag, made)
-    return await inspect(engine, tag)
-
-
-async def inspect(engine: Engine, tag: str) -> SourceImage:
-    """An image of an engine."""
-    image = await engine.image(tag)
-    assert image is not None
-    return SourceImage(tag, image.id, image.layers)
-
-
-async def read(source: LayerSource, needed: frozenset[str], *, measure_all: bool = False) -> dict[str, str]:
-    """Read layers from a source: diffID -> digest of the bytes."""
-    digests: dict[str, str] = {}
-    async with aclosing(source.layers(needed, measure_all=measure_all)) as layers:
-        async for layer in layers:
-            content, size = hashlib.sha256(), 0
-            async for chunk in layer.chunks:
-                content.update(chunk)
-                size += len(chunk)
-            assert size == layer.size == source.sizes[layer.diff_id]
-            assert layer.diff_id not in digests
-            digests[layer.diff_id] = f"sha256:{content.hexdigest()}"
-    return digests
-
-
-async def names(engine: Engine, *images: SourceImage) -> list[str]:
-    """All tags and digests of images."""
-    inspected = [await engine.image(image.config_digest) for image in images]
-    return [name for each in inspected if each is not None for name in (*each.tags, *each.digests)]
-
-
-@asynccontextmanager
-async def loopback(server: Server, port: int) -> AsyncIterator[None]:
-    """Forward a local port to the server's loopback, where its engine connects to it."""
-    options = ("-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{port}:127.0.0.1:{port}")
-    pipe = asyncio.subprocess.PIPE
-    ssh = await asyncio.create_subprocess_exec(
-        *server.ssh(*options), "echo ready; cat", stdin=pipe, stdout=pipe
-    )
-    assert ssh.stdout is not None
-    try:
-        assert await ssh.stdout.readline() == b"ready\n"
-        yield
-    finally:
-        ssh.terminate()
-        await ssh.wait()
-
-
 # --- docker save ----------------------------------------------------------------------------------
 
 
@@ -163,53 +109,6 @@ def test_docker_save_yields_every_layer(driver: str) -> None:
 # --- a push -------------------------------------------------------------------------------------
 
 
-async def check_pushes(engine: Engine, name: str, cache: Path) -> None:
-    """Check everything that a push does, with one engine."""
-
-    def push(image: SourceImage, budget: int) -> PushSource:
-        return PushSource(engine, [image], BlobCache(cache), budget=budget)
-
-    first = await load_image(engine, f"{name}:1", image(name, "one"))
-    complete = push(first, 8 << 20)
-    assert await read(complete, frozenset(first.layers)) == {layer: layer for layer in first.layers}
-    saving = DockerSaveSource(engine, {first.config_digest: first.reference}, [first])
-    await read(saving, frozenset(), measure_all=True)
-    assert complete.configs == saving.configs
-
-    second = await load_image(engine, f"{name}:2", image(name, "two"))
-    changed = second.layers[-1]
-    partial = push(second, 20_000)  # the base alone has 4 MB
-    assert await read(partial, frozenset({changed}), measure_all=True) == {changed: changed}
-    assert {layer: partial.sizes[layer] for layer in first.layers} == saving.sizes
-    assert sha256_digest(partial.configs[second.config_digest]) == second.config_digest
-    assert await read(push(second, 20_000), frozenset()) == {}
-    assert await names(engine, first, second) == [f"{name}:1", f"{name}:2"]
-
-    learnt = empty_cache(cache)
-    await PushSource(engine, [second], learnt).learn()
-    assert learnt.unknown(second.layers) == set()
-    assert learnt.blobs.keys().isdisjoint({second.config_digest})
-
-    with pytest.raises(SourceUnusable, match="should remember"):
-        await read(PushSource(engine, [second], empty_cache(cache), budget=20_000), frozenset({changed}))
-    third = await load_image(engine, f"{name}:3", image(f"{name} anew", "three"))
-    async with aclosing(push(third, 8 << 20).layers(frozenset(third.layers), measure_all=False)) as layers:
-        async for layer in layers:
-            async for _ in layer.chunks:
-                break  # like a transfer that is cancelled
-            break
-    assert await names(engine, first, second, third) == [f"{name}:1", f"{name}:2", f"{name}:3"]
-    for tag in (f"{name}:1", f"{name}:2", f"{name}:3"):
-        await engine.untag(tag)
-
-
-def empty_cache(path: Path) -> BlobCache:
-    """A cache that knows the endpoint's address, but no blobs."""
-    cache = BlobCache(path)
-    cache.blobs.clear()
-    return cache
-
-
 @pytest.mark.engine
 def test_a_push_uploads_what_is_needed(driver: str, name: str, tmp_path: Path) -> None:
     """All layers the first time, the changed one alone afterwards; no tag stays, whatever happens."""
@@ -219,22 +118,6 @@ def test_a_push_uploads_what_is_needed(driver: str, name: str, tmp_path: Path) -
             await check_pushes(source, name, tmp_path / "pushed.json")
 
     run(work())
-
-
-@contextmanager
-def ordinary_user(socket: Path, cache: Path) -> Iterator[None]:
-    """Run as a user in the group docker, who owns a folder."""
-    os.chown(cache, NOBODY, NOBODY)
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups([socket.stat().st_gid])
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 @pytest.mark.engine
@@ -340,20 +223,6 @@ def test_an_untagged_image_is_not_pushed(driver: str, name: str, tmp_path: Path)
     run(work())
 
 
-class CutPush(Fault):
-    """Cuts the connection of the push request once its first layer is being read."""
-
-    def __init__(self) -> None:
-        self.reading = asyncio.Event()
-
-    async def engine(self, exchange: Exchange, chunk: bytes) -> bytes:
-        """Delay the push's progress until then."""
-        if "/push" in exchange.request:
-            await self.reading.wait()
-            raise Cut
-        return chunk
-
-
 @pytest.mark.engine
 def test_a_push_that_is_interrupted(driver: str, name: str, tmp_path: Path) -> None:
     """The layer that was being read is incomplete: its reader gets an error."""
@@ -379,20 +248,3 @@ def test_a_push_that_is_interrupted(driver: str, name: str, tmp_path: Path) -> N
             assert await names(source, made) == [f"{name}:1"]
 
     run(work())
-
-
-class NoUploads:
-    """Handler of an endpoint of which only the port is used."""
-
-    def on_activity(self) -> None:
-        """Ignore it."""
-
-    def known_blob_size(self, digest: str) -> int | None:
-        """No blob is known."""
-
-    async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
-        """Refuse it."""
-        raise NotImplementedError
-
-    def blob_complete(self, digest: str, compressed_size: int, received: tuple[str, int]) -> None:
-        """Ignore it."""
