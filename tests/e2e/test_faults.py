@@ -14,7 +14,7 @@ pytestmark = pytest.mark.server
 
 def faults(*numbers: str) -> dict[str, object]:
     """The summary of a run with these numbers of faults; every other kind is left out."""
-    none = ("--kills=0", "--cuts=0", "--full-disks=0", "--engine-restarts=0", "--reboots=0")
+    none = ("--kills=0", "--cuts=0", "--full-disks=0", "--engine-restarts=0", "--reboots=0", "--fuzz=0")
     argv = (sys.executable, "-m", "bench.faults", *none, *numbers)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"

@@ -10,20 +10,23 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lab.relay import Relay
 
 from tests.faults.secret_scan import SecretScan
-from tests.faults.world import eventually, moments
+from tests.faults.undisturbed import UndisturbedRun, moments
+from tests.faults.world import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from lab.servers import Server
 
     from tests.faults.commands import Command
+    from tests.faults.undisturbed import KnownRuns, Moment
     from tests.faults.world import Ended, World
     from tests.harness import Project
 
@@ -127,7 +130,7 @@ class Trials:
         commands: Commands that change the server; each is tried at each of its steps.
         seed: Of the order and the moments; the same seed repeats a run.
         link: Relay that the world's connections go through.
-        known: Steps and seconds of commands that ran undisturbed, by their words; added to.
+        known: Remembers commands that ran undisturbed.
         apart: IDs of containers on this machine that have the planted secrets on purpose.
     """
 
@@ -138,31 +141,27 @@ class Trials:
         *,
         seed: int = 0,
         link: Link | None = None,
-        known: dict[str, tuple[list[str], float]] | None = None,
+        known: KnownRuns,
         apart: Sequence[str] = (),
     ) -> None:
         self._world = world
         self._link = link
-        self._chance = random.Random(seed)
-        self._commands = self._chance.sample(commands, len(commands))
+        self._commands = random.Random(seed).sample(commands, len(commands))
         self._seed = seed
         self._apart = apart
-        self._known = {} if known is None else known
-        self._moments: dict[int, Iterator[tuple[str, int, float]]] = {}
-        self._turn = 0
+        self._known = known
 
-    def _next(self) -> tuple[Command, tuple[str, int, float]]:
-        """The next command and its moment; one that was not tried yet runs undisturbed first, to see its steps."""
-        turn = self._turn % len(self._commands)
-        self._turn += 1
-        command = self._commands[turn]
-        if turn not in self._moments:
-            if str(command) not in self._known:
-                self._known[str(command)] = self._undisturbed(command)
-            self._moments[turn] = moments(*self._known[str(command)], self._seed + turn)
-        return command, next(self._moments[turn])
+    def _at_turn(self, turn: int) -> tuple[Command, Moment]:
+        """The command and the moment of a turn; one that nobody has tried yet runs undisturbed, to see its steps."""
+        number = turn % len(self._commands)
+        command = self._commands[number]
+        known = self._known.read(str(command))
+        if known is None:
+            known = self._known.keep(str(command), self._undisturbed(command))
+        drawn = moments(*known, self._seed + number)
+        return command, next(islice(drawn, turn // len(self._commands), None))
 
-    def _undisturbed(self, command: Command) -> tuple[list[str], float]:
+    def _undisturbed(self, command: Command) -> UndisturbedRun:
         """Steps and seconds of a command."""
         self._prepare(command)
         clean = self._world.run(*command.argv, project=self._project(command), stdin=command.stdin)
@@ -170,7 +169,7 @@ class Trials:
         self._lead_back(command)
         if command.argv != ("deploy",):
             self._ended_well(self._world.run("deploy"))
-        return clean.steps, clean.seconds
+        return UndisturbedRun(clean.steps, clean.seconds)
 
     def _project(self, command: Command) -> Project:
         world = self._world
@@ -207,10 +206,11 @@ class Trials:
         if ended.status != 0:
             raise RuntimeError(str(ended))
 
-    def run(self, kind: Kind) -> Trial:
-        """One fault of a kind, and the checks."""
+    def run(self, kind: Kind, turn: int) -> Trial:
+        """One fault of a kind, and the checks; every turn has its own command and moment, whoever makes it."""
         world = self._world
-        command, (step, occurrence, delay) = self._next()
+        command, (step, occurrence, delay) = self._at_turn(turn)
+        chance = random.Random(f"{self._seed} {kind} {turn}")
         trial = Trial(kind, str(command), f"{command}: {step}[{occurrence}]+{delay:.2f}")
         clock = Clock(trial.seconds)
         self._prepare(command)
@@ -219,7 +219,7 @@ class Trials:
         scanning = SecretScan(world.token, *services, services=services, apart=self._apart)
         world.told.clear()
         with scanning as scan, world.load() as tally:
-            fault = self._fault(kind)
+            fault = self._fault(kind, chance)
             project = self._project(command)
             if step:
                 saw = self._at(step, occurrence, fault, delay)
@@ -271,19 +271,15 @@ class Trials:
 
         return saw
 
-    def _fault(self, kind: Kind) -> Callable[[int], None]:
+    def _fault(self, kind: Kind, chance: random.Random) -> Callable[[int], None]:
         server = self._world.server
         if kind == "kill":
-            number = self._chance.choice(SIGNALS)
+            number = chance.choice(SIGNALS)
             return lambda process: _signal(process, number)
         if kind == "cut":
             assert self._link is not None
             link = self._link
-            return (
-                (lambda _: link.cut())
-                if self._chance.random() < 0.7
-                else (lambda _: link.stall(STALL_SECONDS))
-            )
+            return (lambda _: link.cut()) if chance.random() < 0.7 else (lambda _: link.stall(STALL_SECONDS))
         if kind == "full_disk":
             return lambda _: fill(server)
         if kind == "engine_restart":

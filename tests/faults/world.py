@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import tempfile
 import threading
 import time
@@ -463,20 +462,6 @@ def eventually(holds: Callable[[], bool]) -> bool:
     while not (good := holds()) and time.monotonic() < end:
         time.sleep(0.5)
     return good
-
-
-def moments(steps: list[str], seconds: float, seed: int) -> Iterator[tuple[str, int, float]]:
-    """Endless moments for faults: kind of step, its occurrence, seconds after its beginning.
-
-    Where a command has no steps, or shows none: no step, and any of its seconds.
-    """
-    chance = random.Random(seed)
-    while not steps:
-        yield "", 0, chance.uniform(0.0, seconds)
-    counted = [(step, steps[:at].count(step)) for at, step in enumerate(steps)]
-    while True:
-        for step, occurrence in chance.sample(counted, len(counted)):
-            yield step, occurrence, chance.choice((0.0, 0.02, 0.1, 0.3, 0.8))
 
 
 def _ends_by_itself(line: str) -> bool:

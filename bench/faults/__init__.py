@@ -1,0 +1,1 @@
+"""Faults under load: what kills, cuts, full disks, crashes and power cuts cost."""

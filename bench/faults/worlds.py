@@ -1,0 +1,177 @@
+"""Worlds of the fault bench, each with servers of its own and a share of the trials."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import lcm
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING
+
+from lab import peers
+from lab.server import docker
+from lab.servers import Lab
+from tests.faults.commands import NAMED
+from tests.faults.secret_scan import planted
+from tests.faults.trials import Kind, Link, Trial, Trials
+from tests.faults.undisturbed import KnownRuns
+from tests.faults.world import REGISTRY_USER, World
+
+from bench.project import remove_images, run_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.queues import Queue
+
+    from lab.servers import Store
+
+DISK = 500_000_000
+"""Bytes of the server's disk where it is to be filled."""
+
+SHARED: Sequence[Sequence[Kind]] = (("kill", "cut"), ("full_disk",), ("engine_restart", "reboot"))
+"""Kinds whose trials are made on one server after each other."""
+
+WITH_SETUP: Kind = "kill"
+"""Kind whose server is prepared by `ftl setup`: there only `setup` is broken off."""
+
+BY_HAND = ("sid",)
+"""Suites that `ftl setup` refuses, since they change every day."""
+
+IN_ITS_PLACE = "deploy"
+"""What such a world tries where it is the turn of `setup`."""
+
+MOST_LOST = 3
+"""Worlds in a row that may be lost by trials that could not be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one world makes of all trials.
+
+    Attributes:
+        number: Of this world, from 0.
+        worlds: How many there are.
+        suite: Of its servers.
+        store: Of its servers' engines.
+        commands: Names of the commands.
+        numbers: Trials of each kind, of all worlds together.
+        seed: Of the order and the moments.
+        known: Folder in which the worlds remember undisturbed runs.
+    """
+
+    number: int
+    worlds: int
+    suite: str
+    store: Store
+    commands: Sequence[str]
+    numbers: Mapping[Kind, int]
+    seed: int
+    known: Path
+
+    def turns(self, kinds: Sequence[Kind]) -> list[tuple[Kind, int]]:
+        """Its turns: every command comes to every world, and no turn to two of them."""
+        period = lcm(self.worlds, len(self.names(kinds)))  # without the shift each would repeat its commands
+        return [
+            (kind, turn)
+            for kind in kinds
+            for turn in range(self.numbers[kind])
+            if (turn + turn // period) % self.worlds == self.number
+        ]
+
+    def names(self, kinds: Sequence[Kind]) -> list[str]:
+        """Names of the commands that are tried with some kinds, the same number of them in every world."""
+        if WITH_SETUP not in kinds:
+            return [name for name in self.commands if name != "setup"]
+        if self.suite in BY_HAND:
+            return [IN_ITS_PLACE if name == "setup" else name for name in self.commands]
+        return [*self.commands]
+
+    def trials(self) -> Iterator[Trial]:
+        """Make them; what one has left behind is not to count again with the next, which gets a new world.
+
+        Raises:
+            RuntimeError: Several in a row could not be made.
+        """
+        for kinds in SHARED:
+            turns = self.turns(kinds)
+            lost = 0
+            while turns:
+                with self._world(kinds) as trials:
+                    while turns:
+                        kind, turn = turns.pop(0)
+                        try:
+                            trial = trials.run(kind, turn)
+                        except Exception as error:  # a flaw like others
+                            lost += 1
+                            if lost > MOST_LOST:
+                                raise
+                            text = f"the trial could not be made: {type(error).__name__}: {error}"
+                            yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[text])
+                            break
+                        lost = 0
+                        yield trial
+                        if not trial.converged:
+                            break
+
+    @contextmanager
+    def _world(self, kinds: Sequence[Kind]) -> Iterator[Trials]:
+        """A prepared world, and what makes trials in it."""
+        name = run_name(f"fault-{kinds[0].replace('_', '-')}")
+        names = self.names(kinds)
+        disk = DISK if "full_disk" in kinds else None
+        login = planted()
+        with Lab(name) as lab, tempfile.TemporaryDirectory(prefix="ftl-faults-") as folder:
+            server = lab.server("server", suite=self.suite, store=self.store, disk=disk)
+            users = {REGISTRY_USER: login}
+            try:
+                with Link(server) as link, peers.registry(lab, f"{name}.test", users=users) as registry:
+                    world = World(server, Path(folder), name, port=link.port, registry=registry, login=login)
+                    chosen = [NAMED[key] for key in names]
+                    world.prepare(
+                        setup="setup" in names, store=any(command.data is not None for command in chosen)
+                    )
+                    apart = docker("inspect", "-f", "{{.Id}}", registry.container).stdout.decode().split()
+                    known = KnownRuns(self.known)
+                    yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
+            finally:
+                for project in (name, f"{name}-web", f"{name}-y", f"{name}-s"):
+                    remove_images(project)
+
+
+def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:
+    """Trials of several worlds as they are made, each world in a process of its own.
+
+    Raises:
+        RuntimeError: A world has ended before its time.
+    """
+    context = multiprocessing.get_context("spawn")
+    results: Queue[tuple[int, Trial]] = context.Queue()
+    worlds = [context.Process(target=_make, args=(share, results)) for share in shares]
+    for world in worlds:
+        world.start()
+    try:
+        while True:
+            at_work = any(world.is_alive() for world in worlds)
+            try:
+                number, trial = results.get(timeout=1)
+            except Empty:
+                if not at_work:
+                    break
+            else:
+                yield shares[number], trial
+    finally:
+        for world in worlds:
+            world.join()
+    if failed := [number + 1 for number, world in enumerate(worlds) if world.exitcode]:
+        raise RuntimeError(f"ended before their time: worlds {failed}")
+
+
+def _make(share: Share, results: Queue[tuple[int, Trial]]) -> None:
+    for trial in share.trials():
+        place = f"{share.number + 1}/{share.worlds} {share.suite} {share.store}"
+        print(f"{place}: {trial.kind} {trial.moment} {trial.wrong or 'ok'} {trial.seconds}", file=sys.stderr)
+        results.put((share.number, trial))
