@@ -119,8 +119,9 @@ bench-transfer: engine ## Bringing images to a server, against what others do: b
 bench-setup: engine ## What setting a bare server up costs beyond its packages; a second run; doctor
 	$(PYTHON) -m bench.setup
 
-bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
-	$(PYTHON) -m bench.faults
+bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (2 hours)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	$(PYTHON) -m bench.faults --worlds 3 --suite bookworm,trixie,sid --store overlay2,containerd,containerd
 
 bench-operations: engine ## Rollback, restart, scale, logs, exec: what is lost (nothing), seconds, disk use (20 minutes)
 	$(PYTHON) -m bench.operations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.common.proc_net import parse_listeners
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, Place, Unhealthy
-from ftl.health.probe import NOT_HTTP, REFUSED, SHOWN
+from ftl.health.probe import ACCEPTED, NOT_HTTP, REFUSED, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 LOG_LINES = 30
 
 PLAIN_HTTP = "let the program speak plain HTTP there (TLS is the proxy's part)"
+
+MUST_ANSWER = (
+    "let `health_check` name a path that it answers, with a `start_period` if it needs longer; `protocol: tcp` if it "
+    "does not speak HTTP"
+)
 
 # How often, and how many seconds apart, a container that restarts is inspected for a moment when it is down.
 _INSPECTIONS = 30
@@ -131,6 +136,8 @@ def explain_response(symptom: Unresponsive, listeners: Sequence[ListeningSocket]
         return explain_refusal(symptom.ports, listeners)
     if result.text.startswith(NOT_HTTP):
         return result.text, PLAIN_HTTP
+    if result.text.startswith(ACCEPTED):
+        return f"it {result.text}", MUST_ANSWER
     if result.status is None:
         return result.text, None
     cause = f"it answered {result.text}" + (f": {result.body}" if result.body else "")

@@ -32,7 +32,8 @@ ACCEPTED = "accepts connections"
 
 NOT_HTTP = "what it answers is not HTTP"
 
-_ANSWER_SECONDS = 1.0
+ROOT_SECONDS = 1.0
+"""Seconds for the answer to the first `GET /`."""
 
 SHOWN = 200
 """Characters that are shown of a failed answer's body or other text of the container."""
@@ -52,6 +53,7 @@ class ProbeResult:
         body: The beginning of an answer that was not 2xx.
         final: Another probe cannot succeed.
         note: What is wrong although it passed.
+        silent: It accepted a request, and did not answer within the time.
     """
 
     ok: bool
@@ -60,6 +62,7 @@ class ProbeResult:
     body: str = ""
     final: bool = False
     note: str = ""
+    silent: bool = False
 
 
 async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: HealthSpec) -> ProbeResult:
@@ -132,18 +135,19 @@ async def probe_ports(
     return ProbeResult(True, ACCEPTED)
 
 
-async def answers_http(machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec) -> bool:
-    """Whether the first port answers `GET /` within a second, with anything but a server error."""
-    result = await probe_http(
+async def ask_for_root(
+    machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec, *, timeout: float = ROOT_SECONDS
+) -> ProbeResult:
+    """`GET /` of the first port, whatever its check is."""
+    return await probe_http(
         machine,
         endpoints[0].address,
         spec.ports[0],
         path="/",
         host=spec.host,
         https=spec.https,
-        timeout=min(spec.timeout, _ANSWER_SECONDS),
+        timeout=timeout,
     )
-    return result.status is not None and result.status < 500
 
 
 async def answers_still(machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec) -> ProbeResult:
@@ -180,7 +184,7 @@ async def probe_http(
                 async with stream(sockets, request, seconds=timeout) as answer, aclosing(answer.pieces):
                     return await _result(answer)
         except TimeoutError:
-            return ProbeResult(False, f"no answer within {timeout:g} s")
+            return ProbeResult(False, f"no answer within {timeout:g} s", silent=True)
         except BadAnswer as error:
             return ProbeResult(False, f"{NOT_HTTP}: {_shortened(str(error))}")
         except ConnectionError:

@@ -28,7 +28,8 @@ class HealthSpec:
 
     Attributes:
         ports: All of them must accept connections; without any, the container must keep running.
-        path: GET this on the first port and expect 2xx; None: an accepted connection is enough.
+        path: GET this on the first port and expect 2xx; None: an accepted connection is enough, and where requests
+            may come early, any answer to `GET /`.
         host: The Host header of that request.
         https: Send `X-Forwarded-Proto: https`, as the proxy will.
         interval: The longest pause between two probes.
@@ -69,6 +70,11 @@ class HealthSpec:
     def needs_docker_check(self) -> bool:
         """Whether Docker's own health check must pass, if there is one."""
         return self.docker_check is not None or self.image_check
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether it must answer `GET /`, with anything: it is new, speaks HTTP, has no path."""
+        return self.early and self.path is None and self.settle > 0
 
     def __str__(self) -> str:
         if self.path is not None:

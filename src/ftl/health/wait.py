@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import field, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -17,14 +18,13 @@ from ftl.health.diagnosis import (
     listeners_in,
     outlook,
 )
-from ftl.health.probe import REFUSED, answers_http, at_gateway, probe
+from ftl.health.probe import ACCEPTED, REFUSED, ROOT_SECONDS, ProbeResult, ask_for_root, at_gateway, probe
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import ContainerState
     from ftl.errors import FtlError
     from ftl.events import Emit
-    from ftl.health.probe import ProbeResult
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
 
@@ -92,6 +92,8 @@ class _Wait:
     first_exit: FtlError | None = None
     refused_since: float | None = None
     settling: bool = False  # it passes, but has not run long enough: the allowance may be shorter than that
+    asked: bool = False  # for `/`, where there is no path
+    answered: bool = False
     cause: str = ""
     cause_since: float = 0.0
 
@@ -148,6 +150,8 @@ class _Wait:
         self.refused_since = None
         if self.settling:
             return replace(result, ok=False, text=f"{result.text}, started just now")
+        if result.ok and self.check.needs_answer and not self.answered:
+            return await self._first_answer(state, result)
         return result
 
     async def _early(self, state: ContainerState) -> bool:
@@ -155,9 +159,29 @@ class _Wait:
 
         An accepted connection says little: gunicorn listens before it loads the app, and exits if it cannot.
         """
-        if not self.check.early or self.check.path is not None:
+        if not self.check.needs_answer:
             return self.check.early
-        return await answers_http(self.machine, state.endpoints, self.check)
+        answer = await self._ask(state, min(self.check.timeout, ROOT_SECONDS))
+        return answer.status is not None and answer.status < 500
+
+    async def _first_answer(self, state: ContainerState, accepted: ProbeResult) -> ProbeResult:
+        """Wait for any answer to `GET /`, until the allowance is over: a program that hangs accepts connections, too.
+
+        The request is one, since the first answer of a program may take long. An error is an answer; that it suits the
+        visitors only a path can say.
+        """
+        left = self.check.allowance_of(state) - self._waited()
+        answer = await self._ask(state, max(self.check.timeout, ceil(left)) if self.asked else ROOT_SECONDS)
+        if not answer.silent and answer.text != REFUSED:
+            return accepted
+        # Refused: it may have exited meanwhile, which is looked at next.
+        return replace(answer, text=f"{ACCEPTED}, but does not answer `GET /`: {answer.text}")
+
+    async def _ask(self, state: ContainerState, seconds: float) -> ProbeResult:
+        answer = await ask_for_root(self.machine, state.endpoints, self.check, timeout=seconds)
+        self.asked = True
+        self.answered = self.answered or not answer.silent
+        return answer
 
     async def _refused(self, state: ContainerState, result: ProbeResult) -> ProbeResult:
         """A refused connection, with its cause; final once a cause that does not pass has lasted a while."""

@@ -49,10 +49,17 @@ class Stage:
         return state
 
     @asynccontextmanager
-    async def listening(self, answer: Callable[[], bytes | None], port: int = 8000) -> AsyncIterator[None]:
-        """Listen in the container; `answer` is called for each connection: None says nothing, b"" closes it."""
+    async def listening(
+        self, answer: Callable[[], bytes | None], port: int = 8000, *, seconds: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Listen in the container; `answer` is called for each connection: None says nothing, b"" closes it.
+
+        An answer is made `seconds` after its request.
+        """
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if seconds:
+                await asyncio.sleep(seconds)
             content = answer()
             if content is None:
                 await reader.read()

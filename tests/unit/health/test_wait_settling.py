@@ -82,9 +82,8 @@ def test_a_container_that_answers_and_then_exits_is_not_healthy(restart: bool) -
         (None, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 0),
         (None, FAILING, SETTLE_SECONDS),
         (None, b"+OK hello\r\n", SETTLE_SECONDS),
-        (None, None, SETTLE_SECONDS),
     ],
-    ids=["path", "answers", "not-found", "server-error", "not-http", "silent"],
+    ids=["path", "answers", "not-found", "server-error", "not-http"],
 )
 def test_a_container_that_answers_http_may_get_requests_before_it_has_settled(
     path: str | None, answer: bytes | None, seconds: float
@@ -100,6 +99,53 @@ def test_a_container_that_answers_http_may_get_requests_before_it_has_settled(
             )
         assert healthy.settled_at == pytest.approx(SETTLE_SECONDS, abs=0.1)
         assert seconds <= now() <= seconds + 1.5
+
+    run(work())
+
+
+def test_a_container_that_answers_nothing_is_not_healthy() -> None:
+    """It accepts connections, as a program that hangs does: requests would go to it and never come back."""
+
+    async def work() -> None:
+        made = await stage()
+        check = replace(TCP, settle=SETTLE_SECONDS, early=True)
+        async with made.listening(lambda: None):
+            error = await fail(made, check)
+        assert error.cause is not None
+        assert error.cause.startswith(
+            "it accepts connections, but does not answer `GET /`: no answer within "
+        )
+        assert check.allowance - 1 <= now() <= check.allowance + 2
+
+    run(work())
+
+
+@pytest.mark.parametrize("answer", [OK, FAILING, b"+OK hello\r\n"], ids=["ok", "server-error", "not-http"])
+def test_a_first_answer_may_take_longer_than_a_probe(answer: bytes) -> None:
+    """One request waits for it: a program that loads everything with the first request is no failure."""
+
+    async def work() -> None:
+        made = await stage()
+        check = replace(TCP, settle=SETTLE_SECONDS, early=True)
+        async with made.listening(lambda: answer, seconds=check.timeout + 4):
+            await wait(made, check)
+        assert SETTLE_SECONDS + check.timeout + 4 <= now() <= check.allowance
+
+    run(work())
+
+
+def test_a_container_that_exits_while_an_answer_is_waited_for_has_exited() -> None:
+    """The end of its connection is no answer."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=4, seconds=6.0), restart=False)
+
+        def answer() -> bytes | None:
+            return None if now() < 6 else b""
+
+        async with made.listening(answer, seconds=3):
+            error = await fail(made, replace(TCP, settle=SETTLE_SECONDS, early=True))
+        assert error.cause == "it exited with code 4"
 
     run(work())
 

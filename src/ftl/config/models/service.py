@@ -96,7 +96,7 @@ class HealthCheck(Section):
         "Path that must respond with a status from 200 to 299.",
         None,
         sensitive=True,
-        default_text="the port must accept a connection",
+        default_text="the port must answer a request",
     )
     interval: float = key(field_types.INTERVAL, "Time between two probes.", 1.0)
     timeout: float = key(field_types.INTERVAL, "Maximum duration of one probe.", 5.0)

@@ -65,7 +65,7 @@ class Service(ContainerSettings):
         Nested(HealthCheck, "path"),
         "When a new container is healthy.",
         None,
-        default_text="the port must accept a connection",
+        default_text="the port must answer a request",
     )
     env: dict[str, str] = string_map("Environment variables; override those of `env_file`.", sensitive=True)
     volumes: tuple[str, ...] = key(
