@@ -67,6 +67,7 @@ class App:
         secrets: Variables with a value to put into .env.
         volumes: Named volumes, with the reason as a comment.
         ignored: Lines of .dockerignore that only this stack needs.
+        build_args: Variables that the build writes into what browsers get.
     """
 
     stack: str
@@ -86,6 +87,7 @@ class App:
     secrets: dict[str, str] = field(default_factory=dict)
     volumes: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    build_args: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     todo: tuple[str, ...] = ()
 

@@ -51,7 +51,7 @@ CLIENTS = (
     DatabaseTraces(
         POSTGRES,
         _words(
-            "psycopg psycopg2 psycopg2-binary asyncpg pg8000 pg postgres pgx laravel:pgsql "
+            "psycopg psycopg2 psycopg2-binary asyncpg pg8000 pg postgres pgx laravel:pgsql prisma:postgresql "
             "github.com/lib/pq github.com/jackc/pgx gorm.io/driver/postgres postgresql pg-promise"
         ),
         (
@@ -68,7 +68,7 @@ CLIENTS = (
     DatabaseTraces(
         MYSQL,
         _words(
-            "mysqlclient pymysql aiomysql mysql-connector-python mysql mysql2 laravel:mysql "
+            "prisma:mysql mysqlclient pymysql aiomysql mysql-connector-python mysql mysql2 laravel:mysql "
             "laravel:mariadb github.com/go-sql-driver/mysql gorm.io/driver/mysql mysql-connector-j "
             "trilogy"
         ),
@@ -77,7 +77,9 @@ CLIENTS = (
     ),
     DatabaseTraces(
         MONGODB,
-        _words("pymongo motor mongoengine beanie mongodb mongoose mongoid go.mongodb.org/mongo-driver"),
+        _words(
+            "prisma:mongodb pymongo motor mongoengine beanie mongodb mongoose mongoid go.mongodb.org/mongo-driver"
+        ),
         ("MONGO(?:DB)?_UR[LI]", "DATABASE_URL", "DB_URL"),
         "MONGO(?:DB)?",
     ),
@@ -159,9 +161,15 @@ def _needs(app: App, variables: Mapping[str, str]) -> Iterator[Need]:
             relational |= is_relational
             yield Need(
                 client.database,
-                f"{known[0].removeprefix('laravel:')} among the dependencies",
+                _reason(known[0]),
                 _env(app, client, variables),
             )
+
+
+def _reason(client: str) -> str:
+    if client.startswith("prisma:"):
+        return "the provider in prisma/schema.prisma"
+    return f"{client.removeprefix('laravel:')} among the dependencies"
 
 
 def _env(app: App, client: DatabaseTraces, variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -194,10 +202,13 @@ def _env(app: App, client: DatabaseTraces, variables: Mapping[str, str]) -> dict
     return {usual: (url, comment)}
 
 
+_SQLALCHEMY = frozenset({"sqlalchemy", "flask-sqlalchemy", "sqlmodel"})
+
+
 def _url(app: App, database: Database) -> str:
     """The URL; SQLAlchemy wants the driver in it."""
     drivers = {"postgres": ("asyncpg", "psycopg"), "mysql": ("aiomysql", "pymysql")}.get(database.name, ())
     driver = next((name for name in drivers if name in app.packages), None)
-    if driver is None or "sqlalchemy" not in {name.partition("[")[0] for name in app.packages}:
+    if driver is None or not _SQLALCHEMY & {name.partition("[")[0] for name in app.packages}:
         return database.url
     return database.url.replace(":", f"+{driver}:", 1)

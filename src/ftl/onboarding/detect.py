@@ -164,6 +164,9 @@ def is_monorepo(folder: AppFolder) -> bool:
     """Whether the folder is the top of a workspace of several packages."""
     if folder.has("pnpm-workspace.yaml") and "packages:" not in folder.read("pnpm-workspace.yaml"):
         return False  # pnpm 10 keeps settings there
+    declared = folder.read("pyproject.toml")
+    if "[tool.uv.workspace]" in declared and "[project]" not in declared:
+        return True
     return bool(folder.has(*WORKSPACES)) or bool(folder.read_json("package.json").get("workspaces"))
 
 

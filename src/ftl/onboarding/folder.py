@@ -33,6 +33,10 @@ _SOURCE = (
     ".mjs",
     ".cjs",
     ".ts",
+    ".tsx",
+    ".jsx",
+    ".vue",
+    ".svelte",
     ".go",
     ".rb",
     ".php",
@@ -45,6 +49,7 @@ _SOURCE = (
 _VARIABLE = re.compile(
     r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\(|Getenv\s*\(|LookupEnv\s*\(|ENV\s*\[|ENV\.fetch\s*\(|\benv\s*\(|
         \bconfig\s*\(|\benv\.[a-z_]+\s*\()\s*["']([A-Z][A-Z0-9_]+)["']
+      |import\.meta\.env\.((?:VITE|PUBLIC)_[A-Z0-9_]+)
       |process\.env\.([A-Z][A-Z0-9_]+)|process\.env\[["']([A-Z][A-Z0-9_]+)""",
     re.VERBOSE,
 )

@@ -28,6 +28,11 @@ def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[s
     web["build"] = Commented(
         detected.context, f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
     )
+    if app.build_args and app.dockerfile is not None:
+        texts = ["The build writes these into what browsers get; to set them, in place of `build`:", "build:"]
+        texts += [f"  context: {detected.context}", "  args:"]
+        texts += [f"    {name}: ${{{name}}}" for name in app.build_args]
+        web |= {f"#args{number}": CommentLine(text) for number, text in enumerate(texts)}
     if app.port is not None:
         web["port"] = Commented(app.port, app.port_reason)
         web["routes"] = [{"path": "/"}]

@@ -42,6 +42,7 @@ ftl.*.yaml
 
 _SECRET_NAME = re.compile(
     r"(?:DJANGO_|FLASK_|APP_)?(?:SECRET_KEY|SECRET_KEY_BASE|SESSION_SECRET|JWT_SECRET|SECRET)"
+    r"|(?:BETTER_|NEXT)?AUTH_SECRET"
 )
 _WORTH_A_COMMENT = re.compile(r".*(?:KEY|TOKEN|SECRET|PASSWORD|DSN|_URL|_URI|_HOST|BUCKET)")
 _MAX_COMMENTS = 8
@@ -157,7 +158,8 @@ def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> Env
         env.secrets |= dict.fromkeys(need.database.required, "@hex32@")
         for name, (value, comment) in need.env.items():
             env.values.setdefault(name, Commented(value, comment) if comment else value)
-    rest = [name for name in variables if name not in env.values and app.stack not in _MANY_VARIABLES]
+    known = {*env.values, *app.build_args}
+    rest = [name for name in variables if name not in known and app.stack not in _MANY_VARIABLES]
     for name in rest:
         if _SECRET_NAME.fullmatch(name):
             env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}")

@@ -8,15 +8,22 @@ import pytest
 
 from ftl.image.building.inputs.dockerfile import parse
 
-from .apps import CASES, package
+from .apps import package
 from .dockerfile_faults import faults
+from .odd_apps import ALL as CASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .conftest import Begin
 
-LOCKS = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock", "none": "LICENSE"}
+LOCKS = {
+    "npm": "package-lock.json",
+    "pnpm": "pnpm-lock.yaml",
+    "yarn": "yarn.lock",
+    "bun": "bun.lock",
+    "none": "LICENSE",
+}
 NODE: dict[str, Mapping[str, str]] = {
     "express": {"package.json": package({"start": "node server.js"}, express="4"), "server.js": ""},
     "typescript": {"package.json": package({"build": "tsc", "start": "node dist/a.js"}, express="4")},

@@ -16,8 +16,9 @@ from ftl.onboarding.names import project_name
 from ftl.onboarding.starter import Answers, make_start, write
 from ftl.onboarding.yaml_text import lines
 
-from .apps import CASES, MANAGE, SETTINGS, package
+from .apps import MANAGE, SETTINGS, package
 from .conftest import put_files
+from .odd_apps import ALL as CASES
 
 if TYPE_CHECKING:
     from pathlib import Path

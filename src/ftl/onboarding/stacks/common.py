@@ -10,9 +10,10 @@ from ftl.onboarding.app import Health
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
-_HEALTH = re.compile(
-    r"""["'`](?:GET )?(/?(?:api/)?(?:_?healthz?|up|livez|readyz|ping|_health|healthcheck|health-check|status)/?)["'`]"""
+_PATHS = (
+    r"_?healthz?(?:/(?:live|ready)(?:ness|z)?)?|up|livez|readyz|ping|_health|healthcheck|health-check|status"
 )
+_HEALTH = re.compile(rf"""["'`](?:GET )?(/?(?:api/)?(?:{_PATHS})/?)["'`]""")
 _ROUTE = re.compile(r"route|get\(|path\(|url\(|handle|@|\bmap", re.IGNORECASE)
 _START_PAGE = re.compile(
     r"""(?:\.get|\.route|HandleFunc|\.GET|\.Get|Handle|\.use)\(\s*["'`](?:GET )?/["'`]"""

@@ -5,12 +5,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact
+from ftl.onboarding.app import App, Fact, Worker
+from ftl.onboarding.names import project_name
 from ftl.onboarding.stacks.common import found_health, found_port
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
+
+_NAMES = ("server", "web", "api", "app", "http", "service")
+"""Usual names of the folder of a program that serves."""
+
+_SERVES = re.compile(r"\bListenAndServe|\.Listen\(|\.Run\(\s*[\"':]|\"PORT\"|:80\d\d\b")
+
+_WITH_C = frozenset({"github.com/mattn/go-sqlite3", "github.com/confluentinc/confluent-kafka-go/v2"})
+"""Modules that are written in C in part."""
+
+_PURE = 'CGO_ENABLED=0 go build -trimpath -ldflags="-s -w"'
+_STATIC_C = (
+    "CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension "
+    "-ldflags='-s -w -linkmode external -extldflags \"-static\"'"
+)
+"""With the C of its modules inside: the final image has no library of C."""
 
 _ASSETS = ("templates", "static", "public", "views", "web", "assets", "migrations")
 
@@ -26,28 +42,44 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
     """A static program on an image without a shell."""
     version = re.search(r"^go (\d+\.\d+)", folder.read("go.mod"), re.MULTILINE)
     mains = sorted({name.rpartition("/")[0] for name, text in folder.sources.items() if _is_main(name, text)})
-    package = "." if "" in mains else f"./{mains[0]}"
+    chosen = "" if "" in mains else _server_of(folder, mains)
+    package = f"./{chosen}" if chosen else "."
+    others = [main for main in mains if main != chosen] if chosen else []
+    program = f"/app/bin/{chosen.rpartition('/')[2]}" if others else "/app/app"
     port, reason = found_port(folder, 8080, ".go")
-    embedded = folder.search(r"^//go:embed", ".go")
-    assets = [name for name in _ASSETS if folder.has_folder(name) and not embedded]
+    assets = [name for name in _ASSETS if folder.has_folder(name) and not _is_embedded(folder, name)]
     todo = []
-    if len(mains) > 1 and "" not in mains:
-        todo.append(f"there are {len(mains)} programs ({', '.join(mains)}): the Dockerfile builds {package}")
+    workers = []
+    for main in others:
+        name = main.rpartition("/")[2]
+        if re.search(r"worker|consumer|scheduler|queue", name):
+            workers.append(Worker(project_name(name), (f"/app/bin/{name}",), f"package main in ./{main}"))
+        else:
+            use = (
+                "as `hooks: {pre: ...}` if it migrates the database"
+                if "migrat" in name
+                else "where it is needed"
+            )
+            todo.append(f"/app/bin/{name} of ./{main} is in the image, too: write it {use}")
+    modules = {
+        line.split()[0]
+        for line in re.findall(r"^\s*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
+    }
     text = render(
         "go.dockerfile",
         {
             "version": version[1] if version else "1",
             "locked": "go.mod go.sum" if folder.has("go.sum") else "go.mod",
-            "package": package,
+            "package": " ".join([package, *(f"./{main}" for main in others)]),
+            "output": "/out/bin/" if others else "/out/app",
+            "target": "./bin" if others else "./app",
+            "program": program,
+            "compile": _STATIC_C if modules & _WITH_C else _PURE,
             "assets": "\n".join(f"COPY {name} ./{name}" for name in assets),
             "port": str(port),
         },
     )
     text = text.replace("EXPOSE", f"ENV PORT={port}\nEXPOSE") if "PORT" in folder.variables else text
-    modules = {
-        line.split()[0]
-        for line in re.findall(r"^\s*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
-    }
     return App(
         stack="Go",
         evidence=evidence,
@@ -55,12 +87,36 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         port_reason=reason,
         dockerfile=text,
         packages=frozenset(re.sub(r"/v\d+$", "", name) for name in modules),
-        start=("/app/app",),
+        start=(program,),
+        workers=tuple(workers),
         start_reason=f"package main in {package}",
         health=found_health(folder),
         facts=(Fact("Go", version[1] if version else "1", "go.mod"),),
         todo=tuple(todo),
     )
+
+
+def _server_of(folder: AppFolder, mains: list[str]) -> str:
+    """The program that serves: the one that listens itself, else one with a usual name, else the first."""
+    for main in mains:
+        inside = f"{main}/"
+        texts = [text for name, text in folder.sources.items() if name.startswith(inside)]
+        if any(_SERVES.search(text) for text in texts):
+            return main
+    module = re.search(r"^module\s+\S*?([\w.-]+)\s*$", folder.read("go.mod"), re.MULTILINE)
+    usual = (*_NAMES, module[1] if module else "")
+    return min(mains, key=lambda main: (main.rpartition("/")[2] not in usual, main))
+
+
+def _is_embedded(folder: AppFolder, name: str) -> bool:
+    """Whether the program contains a folder of files, by a `//go:embed` of it or of something inside."""
+    for file, text in folder.sources.items():
+        parent = file.rpartition("/")[0]
+        for line in re.findall(r"^//go:embed\s+(.+)$", text, re.MULTILINE) if file.endswith(".go") else ():
+            paths = [f"{parent}/{part.removeprefix('all:')}".strip("/") for part in line.split()]
+            if any(path == name or path.startswith(f"{name}/") for path in paths):
+                return True
+    return False
 
 
 def _is_main(name: str, text: str) -> bool:

@@ -1,42 +1,69 @@
-"""Node apps: Next.js, Nuxt, Express and other servers, and sites that Vite and others build."""
+"""Node servers: Next.js, Nuxt, SvelteKit, Express and others."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, exec_form
+from ftl.onboarding.app import App, Command, Health, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
-from ftl.onboarding.stacks.package_json import dockerfile_values, packages, scripts
+from ftl.onboarding.stacks.node_migrations import clients, find_migration
+from ftl.onboarding.stacks.node_sites import EXPORTED_NEXT, base_path, describe_files
+from ftl.onboarding.stacks.package_json import (
+    BUN,
+    IGNORED,
+    dockerfile_values,
+    packages,
+    public_env_files,
+    public_variables,
+    scripts,
+    uses_prisma,
+)
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
-_IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
-
 
 @dataclass(frozen=True, slots=True)
-class SiteGenerator:
-    """A tool that builds a site of files."""
+class Renderer:
+    """A framework whose build makes a server.
+
+    Attributes:
+        package: The package that makes it.
+        command: The server, where no script of package.json names it.
+        todo: What the build lacks.
+    """
 
     package: str
     name: str
-    output: str
+    command: Command
+    todo: str = ""
 
 
-SITES = (
-    SiteGenerator("@angular/core", "Angular", "dist"),
-    SiteGenerator("astro", "Astro", "dist"),
-    SiteGenerator("react-scripts", "Create React App", "build"),
-    SiteGenerator("@vue/cli-service", "Vue CLI", "dist"),
-    SiteGenerator("gatsby", "Gatsby", "public"),
-    SiteGenerator("@docusaurus/core", "Docusaurus", "build"),
-    SiteGenerator("@11ty/eleventy", "Eleventy", "_site"),
-    SiteGenerator("vitepress", "VitePress", ".vitepress/dist"),
-    SiteGenerator("vite", "Vite", "dist"),
+RENDERERS = (
+    Renderer("@sveltejs/adapter-node", "SvelteKit", ("node", "build")),
+    Renderer(
+        "@sveltejs/adapter-auto",
+        "SvelteKit",
+        ("node", "build"),
+        "`npm install --save-dev @sveltejs/adapter-node`, and import it in svelte.config.js: adapter-auto makes "
+        "nothing that runs on a server of your own",
+    ),
+    Renderer("@astrojs/node", "Astro", ("node", "dist/server/entry.mjs")),
+    Renderer("@react-router/serve", "React Router", ("react-router-serve", "build/server/index.js")),
+    Renderer("@remix-run/serve", "Remix", ("remix-serve", "build/server/index.js")),
+    Renderer("@solidjs/start", "SolidStart", ("node", ".output/server/index.mjs")),
+    Renderer("@tanstack/react-start", "TanStack Start", ("node", ".output/server/index.mjs")),
+    Renderer("@angular/ssr", "Angular", ("node", "dist/app/server/server.mjs")),
 )
+_ROUTE_FILE = re.compile(
+    r"(?:src/)?(?:app/((?:[\w-]+/)*_?health[\w-]*)/route|pages/(api/(?:[\w-]+/)*_?health[\w-]*))\.[jt]s"
+)
+"""Files of Next.js whose names are routes."""
+
 SERVERS = (
     "express",
     "fastify",
@@ -61,6 +88,14 @@ def nuxt(folder: AppFolder) -> str | None:
     return _depends(folder, "nuxt")
 
 
+def rendered_site(folder: AppFolder) -> str | None:
+    """Evidence of a framework that renders pages with a server of its own."""
+    if not folder.has("package.json"):
+        return None
+    known = packages(folder)
+    return next((f"{each.package} in package.json" for each in RENDERERS if each.package in known), None)
+
+
 def known_server(folder: AppFolder) -> str | None:
     """Evidence of a server in Node, by its framework."""
     if not folder.has("package.json"):
@@ -80,14 +115,6 @@ def start_script(folder: AppFolder) -> str | None:
     )
 
 
-def site(folder: AppFolder) -> str | None:
-    """Evidence of a site that a tool builds."""
-    if not folder.has("package.json") or "build" not in scripts(folder):
-        return None
-    known = packages(folder)
-    return next((f"{site.package} in package.json" for site in SITES if site.package in known), None)
-
-
 def _depends(folder: AppFolder, name: str) -> str | None:
     return f"{name} in package.json" if folder.has("package.json") and name in packages(folder) else None
 
@@ -96,33 +123,49 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
     """Next.js: its standalone server where the configuration asks for it, else `next start`."""
     config = folder.has("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs") or ""
     text = folder.read(config)
-    health = found_health(folder)
-    health = health if health.path and health.path != "/" else Health("/", "the start page")
+    health = _health_of_next(folder)
     if re.search(r"output\s*:\s*[\"']export", text):
-        return _site(folder, evidence, SiteGenerator("next", "Next.js (exported)", "out"))
+        return describe_files(folder, evidence, EXPORTED_NEXT)
     if not re.search(r"output\s*:\s*[\"']standalone", text):
         app = _server(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
         return _with_todo(
             app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
         )
     values, facts = dockerfile_values(folder)
-    migration = _migration(folder)
+    migration = find_migration(folder)
     public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
     return App(
         stack="Next.js",
         evidence=evidence,
         port=3000,
         port_reason="PORT in the Dockerfile",
-        dockerfile=render("next-standalone.dockerfile", {**values, "port": "3000", "public": public}),
-        packages=frozenset(packages(folder)),
+        dockerfile=render(
+            "next-standalone.dockerfile",
+            {**values, "port": "3000", "public": public, "migrations": migration.of_standalone(folder)},
+        ),
+        packages=clients(folder, development=True),
         start=("node", "server.js"),
         start_reason=f"output: standalone in {config}",
         health=health,
-        ignored=_IGNORED,
+        ignored=(*IGNORED, *public_env_files(folder)),
+        build_args=public_variables(folder),
         facts=facts,
-        hook=migration[0],
-        hook_reason=migration[1],
+        hook=migration.command,
+        hook_reason=migration.reason,
+        todo=migration.todo_of_standalone,
     )
+
+
+def _health_of_next(folder: AppFolder) -> Health:
+    """A route of the folder `app` or `pages` that looks like a health check, else the start page."""
+    base, _ = base_path(folder)
+    top = f"/{base}" if base else ""
+    for name in folder.sources:
+        if match := _ROUTE_FILE.fullmatch(name):
+            return Health(f"{top}/{match[1] or match[2]}", name)
+    found = found_health(folder)
+    path = found.path if found.path and found.path != "/" else ""
+    return Health(f"{top}{path}" or "/", found.reason if path else "the start page")
 
 
 def describe_nuxt(folder: AppFolder, evidence: str) -> App:
@@ -131,6 +174,26 @@ def describe_nuxt(folder: AppFolder, evidence: str) -> App:
     return _server(
         folder, "Nuxt", evidence, 3000, command, "nuxt build", found_health(folder, start_page=True)
     )
+
+
+def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
+    """The server that the framework's own adapter makes."""
+    known = packages(folder)
+    tool = next(each for each in RENDERERS if each.package in known)
+    command, reason = tool.command, f"the server of {tool.package}"
+    for name, line in scripts(folder).items():
+        if re.fullmatch(r"start|serve:ssr(?::.*)?", name) and re.match(r"node |\S+-serve ", line):
+            command, reason = exec_form(line), f"the script {name} of package.json"
+    base, _ = base_path(folder)
+    health = Health(f"/{base}" if base else "/", "the start page")
+    app = _server(folder, tool.name, evidence, 3000, command, reason, health, tini=False)
+    dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
+    app = replace(app, dockerfile=dockerfile)
+    if tool.name == "SvelteKit":
+        app = replace(app, env={"ORIGIN": ("https://@domain@", "of the site: forms are refused without it")})
+    if tool.todo:
+        app = _with_todo(app, tool.todo)
+    return app
 
 
 def describe_server(folder: AppFolder, evidence: str) -> App:
@@ -158,50 +221,6 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
     return app
 
 
-def describe_site(folder: AppFolder, evidence: str) -> App:
-    """A site of files."""
-    known = packages(folder)
-    return _site(folder, evidence, next(site for site in SITES if site.package in known))
-
-
-def _site(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App:
-    values, facts = dockerfile_values(folder)
-    output, reason = _output(folder, tool)
-    return App(
-        stack=tool.name,
-        evidence=evidence,
-        port=8080,
-        port_reason="Caddyfile",
-        dockerfile=render(
-            "node-static.dockerfile", {**values, "build": f"RUN {values['run']} build", "output": output}
-        ),
-        files={"Caddyfile": render("spa.caddyfile", {})},
-        start=("caddy", "run"),
-        start_reason="a web server for the built files",
-        health=Health("/", "the start page"),
-        ignored=_IGNORED,
-        facts=(*facts, Fact("output folder", output, reason)),
-    )
-
-
-def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
-    for file in (
-        "vite.config.ts",
-        "vite.config.js",
-        "vite.config.mts",
-        "vite.config.mjs",
-        "astro.config.mjs",
-    ):
-        if match := re.search(r"outDir\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file)):
-            return match[1].rstrip("/"), f"outDir in {file}"
-    if tool.name == "Angular":
-        named = re.search(r"\"outputPath\"\s*:\s*\"([^\"]+)", folder.read("angular.json"))
-        projects = folder.read_json("angular.json").get("projects")
-        name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
-        return f"{named[1] if named else f'dist/{name}'}/browser", "angular.json"
-    return tool.output, f"the default of {tool.name}"
-
-
 def _server(
     folder: AppFolder,
     stack: str,
@@ -215,9 +234,11 @@ def _server(
     tini: bool = True,
 ) -> App:
     values, facts = dockerfile_values(folder)
-    migration = _migration(folder)
+    migration = find_migration(folder)
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
+    system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
+    bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
     build = f"RUN {values['run']} build" if "build" in scripts(folder) else ""
     text = render(
         "node-server.dockerfile",
@@ -225,8 +246,8 @@ def _server(
             **values,
             "port": str(port),
             "build": build,
-            "prune": f"RUN {values['prune']}",
-            "system_run": "" if handled else apt_install("tini", comment),
+            "prune": migration.kept(folder) or f"RUN {values['prune']}",
+            "system_run": f"{bun}{apt_install(' '.join(system), '' if handled else comment)}",
             "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
             "cmd": cmd(command),
         },
@@ -237,14 +258,15 @@ def _server(
         port=port,
         port_reason=port_reason,
         dockerfile=text,
-        packages=frozenset(packages(folder, development=False)),
+        packages=clients(folder, development=False),
         start=command,
         start_reason=reason,
         health=health,
-        ignored=_IGNORED,
+        ignored=(*IGNORED, *public_env_files(folder)),
+        build_args=public_variables(folder),
         facts=facts,
-        hook=migration[0],
-        hook_reason=migration[1],
+        hook=migration.command,
+        hook_reason=migration.reason,
     )
 
 
@@ -263,21 +285,5 @@ def _start(folder: AppFolder) -> tuple[Command, str]:
     return (("node", file), "main of package.json") if file else ((), "")
 
 
-def _migration(folder: AppFolder) -> Migration:
-    known = packages(folder)
-    for name, line, needed in (
-        ("prisma", "prisma migrate deploy", "prisma/migrations"),
-        ("knex", "knex migrate:latest", "migrations"),
-        ("sequelize-cli", "sequelize-cli db:migrate", "migrations"),
-        ("drizzle-kit", "drizzle-kit migrate", "drizzle"),
-        ("node-pg-migrate", "node-pg-migrate up", "migrations"),
-    ):
-        if name in known and folder.has_folder(needed):
-            return line, f"{name} in package.json and {needed}/"
-    return NO_MIGRATION
-
-
 def _with_todo(app: App, text: str) -> App:
-    from dataclasses import replace
-
     return replace(app, todo=(*app.todo, text))

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Fact
+from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
 DEFAULT_VERSION = "24"
+
+IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
+"""Lines of .dockerignore: folders that the build makes."""
+
+
+_PUBLIC = re.compile(r"(?:VITE|PUBLIC|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|GATSBY)_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,18 @@ _BERRY = Manager(
 )
 
 
+BUN = Manager(
+    "bun",
+    "bun.lock",
+    "bun install --frozen-lockfile",
+    "bun install",
+    "/root/.bun/install/cache",
+    "bun run",
+    "rm -rf node_modules && bun install --frozen-lockfile --production --ignore-scripts",
+    "RUN npm install --global bun",
+)
+
+
 def packages(folder: AppFolder, *, development: bool = True) -> dict[str, str]:
     """Names and versions of the direct dependencies."""
     data = folder.read_json("package.json")
@@ -104,7 +123,26 @@ def manager(folder: AppFolder) -> tuple[Manager, str | None]:
     for candidate in MANAGERS:
         if named.startswith(f"{candidate.name}@"):
             return (_BERRY if candidate.name == "yarn" and berry else candidate), None
-    return MANAGERS[-1], None
+    if lock := folder.has("bun.lock", "bun.lockb"):
+        return BUN, lock
+    return (BUN, None) if named.startswith("bun@") else (MANAGERS[-1], None)
+
+
+def public_variables(folder: AppFolder) -> tuple[str, ...]:
+    """Variables whose values a bundler writes into what browsers get."""
+    return tuple(name for name in folder.variables if _PUBLIC.fullmatch(name))
+
+
+def public_env_files(folder: AppFolder) -> tuple[str, ...]:
+    """Lines of .dockerignore that keep env files with nothing but public variables."""
+    lines = folder.read(".env.production").splitlines()
+    names = [line.partition("=")[0].strip() for line in lines if "=" in line and not line.startswith("#")]
+    return ("!.env.production",) if names and all(map(_PUBLIC.fullmatch, names)) else ()
+
+
+def uses_prisma(folder: AppFolder) -> bool:
+    """Whether the app has Prisma, whose engines need OpenSSL, which slim images lack."""
+    return bool({"prisma", "@prisma/client"} & packages(folder).keys())
 
 
 def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ...]]:
@@ -129,6 +167,10 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ..
     }
     if folder.has_folder("prisma"):  # the install script of prisma's client reads the schema
         values["prepare"] = f"{prepare}\nCOPY prisma ./prisma/".strip()
+    values["arguments"] = "\n".join(f"ARG {name}" for name in public_variables(folder))
+    if uses_prisma(folder):
+        openssl = apt_install("openssl", "Prisma's engines look for it.")
+        values["prepare"] = f"{openssl}\n{values['prepare']}".strip()
     facts = (
         Fact("Node", version, reason, sure="default" not in reason),
         Fact("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),

@@ -8,6 +8,8 @@ from ftl.onboarding.app import App, Health
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ftl.onboarding.folder import AppFolder
 
 
@@ -36,5 +38,13 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         start=("caddy", "run"),
         start_reason="a web server for the files",
         health=Health("/", evidence),
-        ignored=("README*",) if root == "." else (),
+        ignored=("README*", "_redirects", "_headers", "CNAME") if root == "." else (),
+        todo=tuple(_todo(folder, root)),
     )
+
+
+def _todo(folder: AppFolder, root: str) -> Iterator[str]:
+    """Files of other hosts, which Caddy does not read."""
+    for name, directive in (("_redirects", "redir"), ("_headers", "header")):
+        if folder.has(f"{root}/{name}"):
+            yield f"write the rules of {name} into the Caddyfile, as `{directive}`: Caddy does not read that file"

@@ -41,6 +41,11 @@ def flask(folder: AppFolder) -> str | None:
     return _imported(folder, r"from flask import")
 
 
+def streamlit(folder: AppFolder) -> str | None:
+    """Evidence of a Streamlit app."""
+    return "streamlit among the dependencies" if "streamlit" in packages(folder) else None
+
+
 def any_python(folder: AppFolder) -> str | None:
     """Evidence of some Python app."""
     return folder.has("requirements.txt", "pyproject.toml", "Pipfile", "uv.lock", "poetry.lock")
@@ -96,6 +101,16 @@ def describe_flask(folder: AppFolder, evidence: str) -> App:
     return python_app(
         folder, "Flask", evidence, start, reason, "flask", health=found_health(folder), migration=migrations
     )
+
+
+def describe_streamlit(folder: AppFolder, evidence: str) -> App:
+    """A Streamlit app, with its own server."""
+    hit = folder.search(r"^import streamlit", ".py")
+    file = folder.has("streamlit_app.py", "app.py", "main.py", "Home.py") or (hit[0] if hit else "app.py")
+    start = ("streamlit", "run", file, "--server.address", ANY, "--server.port", str(PORT))
+    start += ("--server.headless", "true")
+    health = Health("/_stcore/health", "Streamlit's own")
+    return python_app(folder, "Streamlit", evidence, start, file, "streamlit", health=health)
 
 
 def describe_any(folder: AppFolder, evidence: str) -> App:

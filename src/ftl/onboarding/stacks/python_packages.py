@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.onboarding.databases import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,6 +42,11 @@ class Installer:
     note: str = ""
 
 
+_OF_SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "granian"}).union(
+    *(client.packages for client in CLIENTS)
+)
+
+
 def packages(folder: AppFolder) -> frozenset[str]:
     """Names of the direct dependencies, normalised (PEP 503); also with extras: `a[b]`."""
     return frozenset(name for text in _declared(folder) for name in _names(text))
@@ -68,8 +74,31 @@ def _declared(folder: AppFolder) -> Iterator[str]:
         for name, value in _table(_table(tool, "poetry"), "dependencies").items():
             extras = value.get("extras") if isinstance(value, dict) else None
             yield f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
+        for name in app_extras(folder):
+            yield from map(str, _extras(folder)[name])
     if folder.has("Pipfile"):
         yield from _table(folder.read_toml("Pipfile"), "packages")
+
+
+def app_extras(folder: AppFolder) -> tuple[str, ...]:
+    """Extras of the app itself that have a server or a client of a database: the image needs those."""
+    return tuple(
+        name
+        for name, requirements in _extras(folder).items()
+        if any(part in _OF_SERVERS for text in requirements for part in _names(str(text)))
+    )
+
+
+def _extras(folder: AppFolder) -> dict[str, list[object]]:
+    """Requirements by extra, without those of development."""
+    data = folder.read_toml("pyproject.toml")
+    found = _table(_table(data, "project"), "optional-dependencies")
+    found |= _table(_table(_table(data, "tool"), "poetry"), "extras")
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, list) and not re.search(r"dev|test|doc|lint|typ|all", name)
+    }
 
 
 def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
@@ -83,6 +112,7 @@ def python_version(folder: AppFolder) -> tuple[str, str]:
         (".python-version", r"^(?:cpython-)?(3\.\d+)"),
         ("runtime.txt", r"python-(3\.\d+)"),
         (".tool-versions", r"^python (3\.\d+)"),
+        ("Pipfile", r"^python_(?:full_)?version\s*=\s*[\"'](3\.\d+)"),
     ):
         if match := re.search(pattern, folder.read(file), re.MULTILINE):
             return match[1], file
@@ -103,6 +133,7 @@ def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
 
     `extra` are packages that the image needs and the app does not name, `assumed` those where no file names any.
     """
+    uv_cache = "RUN --mount=type=cache,target=/root/.cache/uv"
     pip_cache = "RUN --mount=type=cache,target=/root/.cache/pip"
     more = f"\n# {extra} is not among the dependencies: add it there, with a version.\n" if extra else ""
     declared = folder.read("pyproject.toml")  # often it has only settings of linters
@@ -111,24 +142,33 @@ def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
     if folder.has("uv.lock") or by_uv:
         locked = bool(folder.has("uv.lock"))
         flags = "--locked " if locked else ""
+        options = "".join(f" --extra {name}" for name in app_extras(folder))
+        is_workspace = "[tool.uv.workspace]" in declared
+        rest = ""
+        if is_workspace:  # the lock file is checked against the members, which come with the second COPY
+            rest = "# The packages of the workspace.\nCOPY . .\n"
+            rest += f"{uv_cache} uv sync {flags}--no-dev --no-editable{options}\n"
+            flags = "--frozen " if locked else ""
+        what = "--no-install-workspace" if is_workspace else "--no-install-project"
         files = "pyproject.toml uv.lock" if locked else "pyproject.toml"
         text = f"""{pip_cache} pip install uv
 COPY {files} ./
 {"" if locked else "# There is no lock file: `uv lock` makes builds repeatable."}
-RUN --mount=type=cache,target=/root/.cache/uv \\
-    uv sync {flags}--no-dev --no-install-project --no-editable"""
-        add = f"{more}RUN --mount=type=cache,target=/root/.cache/uv uv pip install {extra}" if extra else ""
+{uv_cache} \\
+    uv sync {flags}--no-dev {what} --no-editable{options}"""
+        add = rest + (f"{more}{uv_cache} uv pip install {extra}" if extra else "")
         env = "UV_PROJECT_ENVIRONMENT=/venv VIRTUAL_ENV=/venv "
         env += "UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never"
         return Installer("uv", ("uv.lock" if locked else "pyproject.toml",), _joined(text, add), env)
     venv = "RUN python -m venv /venv\n"
     if by_poetry:
+        options = "".join(f" --extras {name}" for name in app_extras(folder))
         files = "pyproject.toml poetry.lock" if folder.has("poetry.lock") else "pyproject.toml"
         text = f"""{pip_cache} python -m venv /poetry && /poetry/bin/pip install poetry
 {venv}COPY {files} ./
 {"" if folder.has("poetry.lock") else "# There is no lock file: `poetry lock` makes builds repeatable."}
 RUN --mount=type=cache,target=/root/.cache/pypoetry \\
-    /poetry/bin/poetry install --only main --no-root --no-interaction"""
+    /poetry/bin/poetry install --only main --no-root --no-interaction{options}"""
         add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
         return Installer("poetry", (files.rpartition(" ")[2],), _joined(text, add), "VIRTUAL_ENV=/venv")
     if folder.has("Pipfile.lock"):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import django, go, laravel, node, plain_files, python, rails, spring
+from ftl.onboarding.stacks import (
+    django,
+    go,
+    laravel,
+    node,
+    node_sites,
+    plain_files,
+    python,
+    rails,
+    spring,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +47,16 @@ STACKS = (
     Stack("Django", "Python", django.django, django.describe_django),
     Stack("FastAPI", "Python", python.fastapi, python.describe_fastapi),
     Stack("Flask", "Python", python.flask, python.describe_flask),
+    Stack("Streamlit", "Python", python.streamlit, python.describe_streamlit),
     Stack("Rails", "Ruby", rails.rails, rails.describe_rails),
     Stack("Laravel", "PHP", laravel.laravel, laravel.describe_laravel),
     Stack("Spring Boot", "Java", spring.spring, spring.describe_spring),
     Stack("Go", "Go", go.go, go.describe_go),
     Stack("Next.js", "Node", node.next_js, node.describe_next),
     Stack("Nuxt", "Node", node.nuxt, node.describe_nuxt),
+    Stack("rendered site", "Node", node.rendered_site, node.describe_rendered_site),
     Stack("Node server", "Node", node.known_server, node.describe_server),
-    Stack("built site", "Node", node.site, node.describe_site, clear=False),
+    Stack("built site", "Node", node_sites.site, node_sites.describe_site, clear=False),
     Stack("Node", "Node", node.start_script, node.describe_server, clear=False),
     Stack("Python", "Python", python.any_python, python.describe_any, clear=False),
     Stack("static files", "files", plain_files.static, plain_files.describe_static, clear=False),

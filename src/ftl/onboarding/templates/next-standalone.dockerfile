@@ -5,6 +5,7 @@ COPY @locked@ ./
 RUN @cache@ \
     @install@
 COPY . .
+@arguments@
 ENV NEXT_TELEMETRY_DISABLED=1
 RUN --mount=type=cache,target=/app/.next/cache @run@ build
 
@@ -15,6 +16,7 @@ WORKDIR /app
 # The server writes its cache of pages and pictures below .next.
 COPY --from=build --chown=node:node /app/.next/standalone ./
 COPY --from=build --chown=node:node /app/.next/static ./.next/static
+@migrations@
 USER node
 EXPOSE @port@
 CMD ["node", "server.js"]

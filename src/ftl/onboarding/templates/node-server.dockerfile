@@ -5,6 +5,7 @@ COPY @locked@ ./
 RUN @cache@ \
     @install@
 COPY . .
+@arguments@
 @build@
 @prune@
 

@@ -1,0 +1,84 @@
+"""Migrations of Node apps, and the databases that Prisma's schema names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.onboarding.stacks.package_json import packages
+from ftl.onboarding.templates import apt_install
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+_TOOLS = (
+    ("prisma", "prisma migrate deploy", "prisma/migrations"),
+    ("knex", "knex migrate:latest", "migrations"),
+    ("sequelize-cli", "sequelize-cli db:migrate", "migrations"),
+    ("drizzle-kit", "drizzle-kit migrate", "drizzle"),
+    ("node-pg-migrate", "node-pg-migrate up", "migrations"),
+)
+"""Package, command before a release, and the folder without which there are no migrations."""
+
+_SCHEMA = "prisma/schema.prisma"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMigration:
+    """A tool that migrates the database, and its command; all empty if the app has none."""
+
+    tool: str = ""
+    command: str | None = None
+    reason: str = ""
+    version: str = ""
+
+    def kept(self, folder: AppFolder) -> str:
+        """A comment in place of the removal of the packages of development, where the tool is one."""
+        if not self.tool or self.tool in packages(folder, development=False):
+            return ""
+        return f"# {self.tool}, which migrates the database, is among the packages of development: they stay."
+
+    def of_standalone(self, folder: AppFolder) -> str:
+        """Lines that add Prisma's command line to an image of Next.js' standalone server."""
+        if self.tool != "prisma":
+            return ""
+        package = f"prisma@{self.version}" if self.version else "prisma"
+        lines = [
+            apt_install("openssl", "Prisma's engines look for it."),
+            "# The standalone server does not contain the program that migrates the database.",
+            f"RUN --mount=type=cache,target=/root/.npm npm install --global {package}",
+            "COPY --from=build --chown=node:node /app/prisma ./prisma",
+        ]
+        if file := folder.has("prisma.config.ts", "prisma.config.js"):
+            lines.append(f"COPY --from=build --chown=node:node /app/{file} ./")
+        return "\n".join(lines)
+
+    @property
+    def todo_of_standalone(self) -> tuple[str, ...]:
+        """Another tool than Prisma, which the standalone server lacks."""
+        if self.tool in ("", "prisma"):
+            return ()
+        return (
+            f"install {self.tool} in the Dockerfile's last stage: the standalone server does not contain it",
+        )
+
+
+def find_migration(folder: AppFolder) -> NodeMigration:
+    """The first tool among the dependencies that has migrations in the folder."""
+    known = packages(folder)
+    for name, line, needed in _TOOLS:
+        if name in known and folder.has_folder(needed):
+            version = re.search(r"\d+(?:\.\d+)*", known[name])
+            return NodeMigration(
+                name, line, f"{name} in package.json and {needed}/", version[0] if version else ""
+            )
+    return NodeMigration()
+
+
+def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:
+    """The dependencies by which databases are found, with `prisma:PROVIDER` for that of the schema."""
+    names = frozenset(packages(folder, development=development))
+    source = re.search(r"^datasource\s+\w+\s*\{([^}]*)", folder.read(_SCHEMA), re.MULTILINE)
+    provider = re.search(r"\bprovider\s*=\s*\"(\w+)\"", source[1]) if source else None
+    return names | {f"prisma:{provider[1]}"} if provider else names

@@ -1,0 +1,134 @@
+"""Sites of files that a tool in Node builds: Vite, Astro, Docusaurus and others."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.onboarding.app import App, Fact, Health
+from ftl.onboarding.stacks.package_json import (
+    IGNORED,
+    dockerfile_values,
+    packages,
+    public_env_files,
+    public_variables,
+    scripts,
+)
+from ftl.onboarding.templates import render
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+
+@dataclass(frozen=True, slots=True)
+class SiteGenerator:
+    """A tool that builds a site of files.
+
+    Attributes:
+        has_pages: It makes a file for each page, and one for errors; else one page has a router of its own.
+    """
+
+    package: str
+    name: str
+    output: str
+    has_pages: bool = False
+
+
+SITES = (
+    SiteGenerator("@sveltejs/adapter-static", "SvelteKit", "build", has_pages=True),
+    SiteGenerator("@angular/core", "Angular", "dist"),
+    SiteGenerator("astro", "Astro", "dist", has_pages=True),
+    SiteGenerator("react-scripts", "Create React App", "build"),
+    SiteGenerator("@vue/cli-service", "Vue CLI", "dist"),
+    SiteGenerator("gatsby", "Gatsby", "public", has_pages=True),
+    SiteGenerator("@docusaurus/core", "Docusaurus", "build", has_pages=True),
+    SiteGenerator("@11ty/eleventy", "Eleventy", "_site", has_pages=True),
+    SiteGenerator("vitepress", "VitePress", ".vitepress/dist", has_pages=True),
+    SiteGenerator("vite", "Vite", "dist"),
+)
+EXPORTED_NEXT = SiteGenerator("next", "Next.js (exported)", "out", has_pages=True)
+
+_CONFIGURATIONS = tuple(
+    f"{tool}.config.{suffix}"
+    for tool in ("vite", "astro", "svelte", "next")
+    for suffix in ("ts", "js", "mts", "mjs", "cjs")
+)
+
+
+def site(folder: AppFolder) -> str | None:
+    """Evidence of a site that a tool builds."""
+    if not folder.has("package.json") or "build" not in scripts(folder):
+        return None
+    if re.match(r"(?:node|tsx|bun) (?!.*\b(?:dev|watch)\b)", scripts(folder).get("start", "")):
+        return None  # a server of its own, which has the files beside other things
+    known = packages(folder)
+    return next((f"{site.package} in package.json" for site in SITES if site.package in known), None)
+
+
+def describe_site(folder: AppFolder, evidence: str) -> App:
+    """A site of files."""
+    known = packages(folder)
+    return describe_files(folder, evidence, next(site for site in SITES if site.package in known))
+
+
+def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App:
+    """Caddy with the files that a tool makes, below the path that they expect."""
+    values, facts = dockerfile_values(folder)
+    output, reason = _output(folder, tool)
+    base, base_reason = base_path(folder)
+    fallback = re.search(r"\bfallback\s*:\s*[\"']((?:200|index)\.html)", folder.read("svelte.config.js"))
+    facts = (*facts, Fact("output folder", output, reason))
+    if base:
+        facts = (*facts, Fact("path of the site", f"/{base}/", base_reason))
+    return App(
+        stack=tool.name,
+        evidence=evidence,
+        port=8080,
+        port_reason="Caddyfile",
+        dockerfile=render(
+            "node-static.dockerfile",
+            {
+                **values,
+                "build": f"RUN {values['run']} build",
+                "output": output,
+                "root": f"/srv/{base}".rstrip("/"),
+            },
+        ),
+        files={"Caddyfile": _caddyfile(tool, base, fallback[1] if fallback else "")},
+        start=("caddy", "run"),
+        start_reason="a web server for the built files",
+        health=Health(f"/{base}/" if base else "/", "the start page"),
+        ignored=(*IGNORED, *public_env_files(folder)),
+        build_args=public_variables(folder),
+        facts=facts,
+    )
+
+
+def _caddyfile(tool: SiteGenerator, base: str, fallback: str) -> str:
+    """Serve the files; below a path, `/` leads there. A fallback is the page of a router."""
+    top = f"/{base}" if base else ""
+    start = f"\tredir / {top}/" if base else ""
+    if tool.has_pages and not fallback:
+        return render("pages.caddyfile", {"top": top, "start": start})
+    return render("spa.caddyfile", {"top": top, "start": start, "page": fallback or "index.html"})
+
+
+def base_path(folder: AppFolder) -> tuple[str, str]:
+    """Path that the files expect to be below, without slashes, and the reason; empty for the top."""
+    for file in _CONFIGURATIONS:
+        if match := re.search(r"\b(?:base|basePath)\s*:\s*[\"'](/[\w./-]*)[\"']", folder.read(file)):
+            return match[1].strip("/"), f"`{match[0]}` in {file}"
+    return "", ""
+
+
+def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
+    for file in _CONFIGURATIONS:
+        if match := re.search(r"outDir\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file)):
+            return match[1].rstrip("/"), f"outDir in {file}"
+    if tool.name == "Angular":
+        named = re.search(r"\"outputPath\"\s*:\s*\"([^\"]+)", folder.read("angular.json"))
+        projects = folder.read_json("angular.json").get("projects")
+        name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
+        return f"{named[1] if named else f'dist/{name}'}/browser", "angular.json"
+    return tool.output, f"the default of {tool.name}"

@@ -1,0 +1,101 @@
+"""What `ftl init` writes beside Dockerfiles for odd apps: Caddyfiles, comments and things to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.errors import UsageError
+from ftl.onboarding.starter import make_start
+
+from .conftest import put_files
+from .odd_apps import ODD, using
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .conftest import Begin
+
+
+def test_a_site_below_a_path(begin: Begin) -> None:
+    """Its files are where its pages look for them, and `/` leads there."""
+    start, _ = begin(ODD["vite below a path"].files)
+    caddyfile = start.files["Caddyfile"]
+    assert "\tredir / /board/\n" in caddyfile
+    assert "handle /board/assets/*" in caddyfile
+    assert "try_files {path} {path}/index.html /board/index.html" in caddyfile
+
+
+def test_values_for_browsers_are_those_of_the_build(begin: Begin) -> None:
+    """A bundler's variables are arguments of the build, and env files with nothing else are in its context."""
+    start, project = begin(ODD["vite below a path"].files)
+    assert "    #     VITE_API: ${VITE_API}\n" in start.files["ftl.yaml"]
+    assert "VITE_API" not in project.services[0].env
+    assert "\n!.env.production\n" in start.files[".dockerignore"]
+
+
+@pytest.mark.parametrize("text", ["VITE_B=1\nSECRET=x\n", ""])
+def test_env_files_with_secrets_stay_out_of_the_image(begin: Begin, text: str) -> None:
+    """One other name is enough."""
+    start, _ = begin({**using(), ".env.production": text})
+    assert "!.env.production" not in start.files[".dockerignore"]
+
+
+@pytest.mark.parametrize(
+    ("files", "page"),
+    [
+        (using("astro"), False),
+        (using("vitepress"), False),
+        (using("@sveltejs/adapter-static"), False),
+        (using(), True),
+        (
+            {**using("@sveltejs/adapter-static"), "svelte.config.js": "adapter({ fallback: '200.html' })"},
+            True,
+        ),
+    ],
+)
+def test_unknown_paths(begin: Begin, files: Mapping[str, str], page: bool) -> None:
+    """A site of pages has a page for errors; an app with a router gets all paths."""
+    start, _ = begin(files)
+    caddyfile = start.files["Caddyfile"]
+    assert ("handle_errors" in caddyfile) is not page
+    assert ("{path}.html" in caddyfile) is not page
+    assert "@" not in caddyfile.replace("@page", "")
+    fallback = "200.html" if "svelte.config.js" in files else "index.html"
+    assert (f"try_files {{path}} {{path}}/index.html /{fallback}" in caddyfile) is page
+
+
+def test_things_to_do(begin: Begin) -> None:
+    """What the build lacks, and what no tool can know, is said."""
+    start, _ = begin(using("@sveltejs/kit", "@sveltejs/adapter-auto"))
+    assert any("npm install --save-dev @sveltejs/adapter-node" in text for text in start.todo)
+
+
+def test_files_of_another_host(begin: Begin) -> None:
+    """Caddy does not read Netlify's files."""
+    start, _ = begin(ODD["files of another host"].files)
+    assert any("rules of _headers into the Caddyfile, as `header`" in text for text in start.todo)
+    assert "_headers" in start.files[".dockerignore"]
+
+
+def test_programs_that_are_no_service(begin: Begin) -> None:
+    """A program for migrations is in the image; how it is called, only the user knows."""
+    start, project = begin(ODD["go with several programs"].files)
+    assert project.services[1].command == ("/app/bin/worker",)
+    assert any("/app/bin/migrate" in text and "hooks" in text for text in start.todo)
+
+
+def test_a_workspace_of_uv_without_an_app(tmp_path: Path) -> None:
+    """Its members share the lock file, as those of other monorepos do."""
+    files = {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["apps/*"]\n', "uv.lock": ""}
+    files |= {"apps/api/pyproject.toml": '[project]\nname = "a"\ndependencies = ["fastapi"]\n'}
+    with pytest.raises(UsageError, match=r"a monorepo, with apps/api \(FastAPI\)"):
+        make_start(put_files(tmp_path, files))
+
+
+def test_the_driver_is_in_the_address(begin: Begin) -> None:
+    """SQLAlchemy takes another one unless the address names it, also below another name."""
+    _, project = begin(ODD["pipenv"].files)
+    assert project.services[0].env["DATABASE_URL"].startswith("mysql+pymysql://")
