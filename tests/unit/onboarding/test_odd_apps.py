@@ -1,4 +1,4 @@
-"""What `ftl init` writes beside Dockerfiles for odd apps: Caddyfiles, comments and things to do."""
+"""Caddyfiles, comments and things to do that `ftl init` writes for odd apps."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def nuxt(folder: AppFolder) -> str | None:
 
 
 def rendered_site(folder: AppFolder) -> str | None:
-    """Evidence of a framework that renders pages with a server of its own."""
+    """Evidence of a framework whose build makes a server that renders pages."""
     if not folder.has("package.json"):
         return None
     known = packages(folder)

@@ -77,7 +77,7 @@ def find_migration(folder: AppFolder) -> NodeMigration:
 
 
 def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:
-    """The dependencies by which databases are found, with `prisma:PROVIDER` for that of the schema."""
+    """Dependencies by which databases are found; `prisma:PROVIDER` is that of its schema."""
     names = frozenset(packages(folder, development=development))
     source = re.search(r"^datasource\s+\w+\s*\{([^}]*)", folder.read(_SCHEMA), re.MULTILINE)
     provider = re.search(r"\bprovider\s*=\s*\"(\w+)\"", source[1]) if source else None

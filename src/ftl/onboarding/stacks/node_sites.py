@@ -115,7 +115,7 @@ def _caddyfile(tool: SiteGenerator, base: str, fallback: str) -> str:
 
 
 def base_path(folder: AppFolder) -> tuple[str, str]:
-    """Path that the files expect to be below, without slashes, and the reason; empty for the top."""
+    """Path that the files expect to be below, without slashes, and the reason."""
     for file in _CONFIGURATIONS:
         if match := re.search(r"\b(?:base|basePath)\s*:\s*[\"'](/[\w./-]*)[\"']", folder.read(file)):
             return match[1].strip("/"), f"`{match[0]}` in {file}"

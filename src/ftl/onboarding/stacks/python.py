@@ -107,8 +107,8 @@ def describe_streamlit(folder: AppFolder, evidence: str) -> App:
     """A Streamlit app, with its own server."""
     hit = folder.search(r"^import streamlit", ".py")
     file = folder.has("streamlit_app.py", "app.py", "main.py", "Home.py") or (hit[0] if hit else "app.py")
-    start = ("streamlit", "run", file, "--server.address", ANY, "--server.port", str(PORT))
-    start += ("--server.headless", "true")
+    options = ("--server.address", ANY, "--server.port", str(PORT), "--server.headless", "true")
+    start = ("streamlit", "run", file, *options)
     health = Health("/_stcore/health", "Streamlit's own")
     return python_app(folder, "Streamlit", evidence, start, file, "streamlit", health=health)
 

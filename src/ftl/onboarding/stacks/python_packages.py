@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.databases import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,9 +41,11 @@ class Installer:
     note: str = ""
 
 
-_OF_SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "granian"}).union(
-    *(client.packages for client in CLIENTS)
+_OF_SERVERS = frozenset(
+    "gunicorn uvicorn hypercorn granian psycopg psycopg2 psycopg2-binary asyncpg pg8000 mysqlclient pymysql aiomysql "
+    "redis django-redis celery pymongo motor".split()
 )
+"""Servers, and clients of databases: what an extra has for a server, and not for development."""
 
 
 def packages(folder: AppFolder) -> frozenset[str]:
@@ -81,7 +82,7 @@ def _declared(folder: AppFolder) -> Iterator[str]:
 
 
 def app_extras(folder: AppFolder) -> tuple[str, ...]:
-    """Extras of the app itself that have a server or a client of a database: the image needs those."""
+    """Extras of the app that have a server or a client of a database, which images need."""
     return tuple(
         name
         for name, requirements in _extras(folder).items()
