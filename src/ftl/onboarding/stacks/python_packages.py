@@ -41,10 +41,11 @@ class Installer:
     note: str = ""
 
 
-_OF_SERVERS = frozenset(
-    "gunicorn uvicorn hypercorn granian psycopg psycopg2 psycopg2-binary asyncpg pg8000 mysqlclient pymysql aiomysql "
-    "redis django-redis celery pymongo motor".split()
-)
+_SERVERS_AND_CLIENTS = """
+    gunicorn uvicorn hypercorn granian psycopg psycopg2 psycopg2-binary asyncpg pg8000 mysqlclient pymysql aiomysql
+    redis django-redis celery pymongo motor
+"""
+_OF_SERVERS = frozenset(_SERVERS_AND_CLIENTS.split())
 """Servers, and clients of databases: what an extra has for a server, and not for development."""
 
 
