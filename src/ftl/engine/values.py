@@ -220,13 +220,13 @@ class ContainerStats:
         seconds: The moment: Unix time by the machine's clock.
         cpu_seconds: Processor time since its start.
         memory: Bytes, without the file cache that can be dropped.
-        memory_limit: Bytes; the machine's memory where the container has no limit.
+        memory_limit: Bytes; the engine says the machine's memory where the container has no limit. None: it has none.
     """
 
     seconds: float
     cpu_seconds: float
     memory: int
-    memory_limit: int
+    memory_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)

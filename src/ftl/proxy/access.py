@@ -6,7 +6,7 @@ is. An entry has no headers and no query, where tokens and personal data are.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -73,35 +73,43 @@ def log_service(project: str, service: str) -> Json:
     return {"handler": "log_append", "key": _FIELD, "value": f"{project}/{service}"}
 
 
-def parse_figures(text: str) -> dict[str, Figures]:
-    """Figures by service, from the output of request_figures.sh; other lines are passed over.
+def parse_figures(*texts: str) -> dict[str, Figures]:
+    """Figures by service, from the outputs of request_figures.sh at each proxy; other lines are passed over.
 
     Args:
-        text: A line with the length of the period in seconds; lines of service, whether the answer failed, step of the
+        texts: A line with the length of the period in seconds; lines of service, whether the answer failed, step of the
             duration, and number of requests.
     """
-    first, _, rest = text.partition("\n")
-    try:
-        seconds = max(float(first), 1.0)
-    except ValueError:
-        return {}
-    by_service: defaultdict[str, list[tuple[int, bool, int]]] = defaultdict(list)
-    for line in rest.splitlines():
-        words = line.split()
-        if len(words) == 4 and all(word.isdecimal() for word in words[1:]):
-            failed, step, count = map(int, words[1:])
-            by_service[words[0]].append((step, failed > 0, count))
-    return {service: _figures(sorted(counts), seconds) for service, counts in sorted(by_service.items())}
+    by_service: defaultdict[str, list[_Count]] = defaultdict(list)
+    for text in texts:
+        first, _, rest = text.partition("\n")
+        try:
+            seconds = max(float(first), 1.0)
+        except ValueError:
+            continue
+        for line in rest.splitlines():
+            words = line.split()
+            if len(words) == 4 and all(word.isdecimal() for word in words[1:]):
+                failed, step, count = map(int, words[1:])
+                by_service[words[0]].append((step, failed > 0, count, seconds))
+    return {service: _figures(sorted(counts)) for service, counts in sorted(by_service.items())}
 
 
-def _figures(counts: Sequence[tuple[int, bool, int]], seconds: float) -> Figures:
+_Count = tuple[int, bool, int, float]
+"""Step of the duration, whether the answer failed, number of requests, and seconds in which they came."""
+
+
+def _figures(counts: Sequence[_Count]) -> Figures:
     """Figures of one service, from counts in the order of their durations."""
-    total = sum(count for _, _, count in counts)
-    seen = list(accumulate(count for _, _, count in counts))
-    slow = next(step for (step, _, _), until in zip(counts, seen, strict=True) if until >= total * 0.95)
+    total = sum(count for _, _, count, _ in counts)
+    by_period: Counter[float] = Counter()
+    for _, _, count, seconds in counts:
+        by_period[seconds] += count
+    seen = list(accumulate(count for _, _, count, _ in counts))
+    slow = next(one[0] for one, until in zip(counts, seen, strict=True) if until >= total * 0.95)
     return Figures(
-        rate=total / seconds,
-        errors=sum(count for _, failed, count in counts if failed) / total,
+        rate=sum(count / seconds for seconds, count in by_period.items()),
+        errors=sum(count for _, failed, count, _ in counts if failed) / total,
         p95=_end_of(slow),
     )
 

@@ -9,7 +9,6 @@ from ftl.common.json_fields import parse_json
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import commands, networks, stopped
-from ftl.proxy.access import Figures, parse_figures
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, networks_of
@@ -177,13 +176,13 @@ class ProxyControl:
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
 
-    async def request_figures(self, project: str, seconds: int) -> dict[str, Figures]:
-        """Figures of the requests to a project's services in the last seconds.
+    async def request_counts(self, project: str, seconds: int) -> str:
+        """Counts of the requests to a project's services in the last seconds, for `ftl.proxy.access.parse_figures`.
 
         A proxy that an earlier FTL configured logs none until the next deploy.
         """
         text = await self._run("count requests", commands.request_figures(project, seconds))
-        return parse_figures(text.decode(errors="replace"))
+        return text.decode(errors="replace")
 
     async def wait_for_certificates(self, files: Mapping[str, str], *, seconds: float) -> Issuance:
         """Wait until an authority has issued or refused each host's certificate.

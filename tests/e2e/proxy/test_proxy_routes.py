@@ -15,6 +15,7 @@ from tests.e2e.support.proxy import ProxyTestbed, running_testbed
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
+from ftl.proxy.access import parse_figures
 from ftl.proxy.names import CONFIG_FILE, project_network, release_alias
 from ftl.proxy.project_site import UserCertificate
 from ftl.proxy.site import InternalName, Site, SiteRoute
@@ -266,7 +267,7 @@ def test_requests_are_logged_by_service_without_secrets(shop: Shop) -> None:
     target = testbed.do(testbed.target("shop.test"))
     for path in ("/api/items?token=hunter2", "/slow?0.3"):
         testbed.do(testbed.ask(target, path, {"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2"}))
-    found = testbed.do(testbed.proxy.request_figures(shop.project, 30))
+    found = parse_figures(testbed.do(testbed.proxy.request_counts(shop.project, 30)))
     assert found.keys() >= {"api", "web"}
     assert found["web"].p95 >= 0.3
     folder = testbed.do(testbed.engine.get_archive(testbed.names.container, "/data/ftl/access"))

@@ -77,6 +77,14 @@ def test_other_output_counts_as_nothing(text: str) -> None:
     assert parse_figures(text) == parse_figures(f"10\n{text}") == {}
 
 
+def test_the_figures_of_several_proxies_are_those_of_all_requests() -> None:
+    """Also where a busy log goes back for a shorter time; a proxy that says nothing changes nothing."""
+    both = parse_figures("10\nweb 0 8 90\nweb 1 40 10", "", "5\nweb 0 8 100\napi 0 8 10")
+    assert (both["web"].rate, both["web"].errors) == (30.0, 0.05)
+    assert both["web"].p95 == parse_figures("1\nweb 0 8 1")["web"].p95
+    assert both["api"].rate == 2.0
+
+
 def test_a_busy_log_is_read_for_a_shorter_time(tmp_path: Path) -> None:
     """Of more lines than are read, the rate is that of the time that these lines take."""
     (tmp_path / "access.log").write_text("".join(line(ago=9 - number / 1000) for number in range(8000)))

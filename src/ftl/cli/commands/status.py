@@ -9,7 +9,6 @@ import click
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
-from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.operations.views.status import LiveRelease, Look, Status, WatchStatus
     from ftl.operations.views.units import Unit
+    from ftl.operations.views.watch import Tick
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -53,10 +53,8 @@ def command(options: Options, watch: bool) -> None:
         return open_session(address.machine(project=project.name))
 
     several = project.is_cluster and not address.narrowed
-    if watch and several:
-        raise UsageError("`--watch` shows one server", hint="add `--server HOST`")
     if watch:
-        _watch(options, project, connect)
+        _watch(options, project, connect, several=several)
         return
 
     async def work(_: Emit) -> Status:
@@ -92,19 +90,36 @@ async def _look(project: Project, engine: Engine, machine: Machine) -> Look:
 
 
 def _watch(
-    options: Options, project: Project, connect: Callable[[], AbstractAsyncContextManager[Session]]
+    options: Options,
+    project: Project,
+    connect: Callable[[], AbstractAsyncContextManager[Session]],
+    *,
+    several: bool,
 ) -> None:
     """Show the status until Ctrl-C."""
     from ftl.cli.views.status_watch import LiveTable, put_tick
 
+    def connect_to(host: str) -> AbstractAsyncContextManager[Session]:
+        from ftl.host.session import open_session
+        from ftl.ssh.machine import machine_of
+
+        (server,) = (each for each in project.servers if each.host == host)
+        return open_session(machine_of(server, project=project.name))
+
     async def work(emit: Emit) -> None:
-        from ftl.operations.views.watch import watch
+        from ftl.operations.views.watch import watch, watch_servers
+
+        async def follow(show: Callable[[Tick], None]) -> None:
+            if several:
+                await watch_servers(project, connect_to, show, emit)
+            else:
+                await watch(project, connect, show, emit)
 
         if options.json:
-            await watch(project, connect, put_tick, emit)
+            await follow(put_tick)
             return
         with LiveTable() as live:
-            await watch(project, connect, live.show, emit)
+            await follow(live.show)
 
     run(options, "status", work, lambda _: {})
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
+from ftl.cli.views.tables import SERVERS, server_rows
 from ftl.common.figures import age, binary, duration, seconds_since, size
 from ftl.ui.style import Style
 from ftl.ui.table import table
@@ -92,14 +93,20 @@ _NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}
 
 
 def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
-    """The table of one look, below a line with project, server and time."""
+    """The table of one look, below a line with project, server and time; then that of several servers."""
     status = tick.status
     title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
     rows = [
         _row(unit, usage, tick.requests_of(unit), now)
         for unit, usage in zip(status.units, tick.usage, strict=True)
     ]
-    return [title, "", *table(HEADER, rows, width=width, optional=OPTIONAL, sentences=("HEALTH",))]
+    columns: tuple[str, ...] = HEADER
+    below: list[str] = []
+    if status.servers:
+        columns = (*HEADER, "SERVER")
+        rows = [(*row, unit.server or "-") for row, unit in zip(rows, status.units, strict=True)]
+        below = ["", *table(SERVERS, server_rows(status.servers), width=width)]
+    return [title, "", *table(columns, rows, width=width, optional=OPTIONAL, sentences=("HEALTH",)), *below]
 
 
 def _row(unit: Unit, usage: Usage | None, requests: Figures | None, now: datetime) -> tuple[str, ...]:

@@ -38,12 +38,17 @@ def _job(job: JobState, now: datetime) -> tuple[str, ...]:
     return job.name, job.service, f"{job.schedule}{zone}", "stopped" if job.stopped else job.next or "-", last
 
 
-_SERVERS = ("SERVER", "STATE", "PROXY", "RUNNING", "MANAGER")
+SERVERS = ("SERVER", "STATE", "PROXY", "RUNNING", "MANAGER")
 
 
 def put_servers(servers: Sequence[ServerStatus]) -> None:
     """Print the table."""
-    put_table(_SERVERS, [_server(server) for server in servers])
+    put_table(SERVERS, server_rows(servers))
+
+
+def server_rows(servers: Sequence[ServerStatus]) -> list[tuple[str, ...]]:
+    """Rows of the table below SERVERS."""
+    return [_server(server) for server in servers]
 
 
 def _server(server: ServerStatus) -> tuple[str, ...]:

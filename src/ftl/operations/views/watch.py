@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
+from ftl.config.models.server import WEB
 from ftl.dataclass import dataclass
+from ftl.deploy.observe.swarm import located_container
 from ftl.errors import EngineUnavailable, FtlError
+from ftl.events import Note
+from ftl.host.fleet import Fleet
+from ftl.host.reconnecting import reconnecting_fleet
 from ftl.operations.views.following import keep_connected
-from ftl.operations.views.status import status
+from ftl.operations.views.status import look, look_at_all, status
+from ftl.proxy.access import parse_figures
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
@@ -18,10 +24,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.config.models.project import Project
+    from ftl.deploy.observe.state import Observed
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import Status
+    from ftl.operations.views.status import Look, Status
     from ftl.operations.views.units import Unit
     from ftl.proxy.access import Figures
 
@@ -30,6 +37,9 @@ REQUEST_SECONDS = 10
 
 TICK_SECONDS = 2.0
 """Seconds between the end of a look and the next one."""
+
+LOOK_SECONDS = 60.0
+"""Limit for one look at several servers, with the first connections to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One look at the server.
+    """One look at the server, or at those of a cluster.
 
     Attributes:
         usage: For each unit of the status, in order; None where nothing of it runs.
@@ -71,57 +81,134 @@ async def watch(
     show: Callable[[Tick], None],
     emit: Emit,
 ) -> None:
-    """Show the status until cancelled, also across lost connections.
+    """Show the status on one server until cancelled, also across lost connections.
 
     Notes say when the connection is lost and when it is back.
 
     Raises:
         FtlError: The first look fails.
     """
-    before: Mapping[str, ContainerStats] = {}
-    shown = False
+    ticks = _Ticks(project, show)
 
     async def work(session: Session) -> None:
-        nonlocal before, shown
+        fleet = Fleet([session])
         while True:
-            status_now = await status(project, session)
-            samples = await _samples(session, status_now)
-            machine = session.info.memory
-            usage = tuple(usage_of(unit, samples, before, machine) for unit in status_now.units)
-            show(Tick(status_now, usage, await _requests(project, session)))
-            before, shown = samples, True
+            await ticks.show(fleet, await look(project, session.engine, session.machine, session.info))
             await asyncio.sleep(TICK_SECONDS)
 
-    await keep_connected(connect, work, lambda: shown, emit)
+    await keep_connected(connect, work, lambda: ticks.shown, emit)
 
 
-async def _requests(project: Project, session: Session) -> Mapping[str, Figures]:
-    """Figures from the proxy; none where it does not answer, which the status shows."""
-    if not any(service.proxied_port for service in project.services):
-        return {}
-    try:
-        proxy = ProxyControl(session.engine, session.machine)
-        return await proxy.request_figures(project.name, REQUEST_SECONDS)
-    except EngineUnavailable:
-        raise
-    except FtlError:
-        return {}
+async def watch_servers(
+    project: Project,
+    connect: Callable[[str], AbstractAsyncContextManager[Session]],
+    show: Callable[[Tick], None],
+    emit: Emit,
+) -> None:
+    """Show the status of a cluster until cancelled, of the servers that answer.
+
+    Those that do not are in the status as such. A note says why there is no status, once: no server answers, or most
+    managers are gone.
+
+    Args:
+        project: The project, on several servers.
+        connect: Opens a new session with one of them, by its host.
+        show: Gets each look.
+        emit: Gets the notes.
+
+    Raises:
+        FtlError: The first look fails.
+    """
+    ticks = _Ticks(project, show)
+    noted = ""
+    async with reconnecting_fleet([server.host for server in project.servers], connect) as servers:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    fleet = await servers.answering()
+                    await ticks.show(fleet, await look_at_all(project, fleet))
+                noted = ""
+            except TimeoutError:  # one was lost while it was looked at: the next look is without it
+                if not ticks.shown:
+                    raise EngineUnavailable("the servers did not answer in time") from None
+            except FtlError as error:
+                if not ticks.shown:
+                    raise
+                if error.message != noted:
+                    emit(Note(error.message, "warning"))
+                noted = error.message
+            await asyncio.sleep(TICK_SECONDS)
 
 
-async def _samples(session: Session, status_now: Status) -> Mapping[str, ContainerStats]:
-    containers = [container for unit in status_now.units if unit.running for container in unit.containers]
-    taken = await gather(session.engine.stats(container) for container in containers)
-    return {name: sample for name, sample in zip(containers, taken, strict=True) if sample is not None}
+class _Ticks:
+    """Shows looks, with what units used since the one before.
+
+    Attributes:
+        shown: Whether one was shown.
+    """
+
+    def __init__(self, project: Project, show: Callable[[Tick], None]) -> None:
+        self.shown = False
+        self._project = project
+        self._show = show
+        self._before: Mapping[str, ContainerStats] = {}
+
+    async def show(self, fleet: Fleet, seen: Look) -> None:
+        """Describe a look, sample the containers that run, and show both."""
+        status_now = await status(self._project, fleet.first, seen)
+        places = _places(status_now, seen.observed)
+        samples, requests = await gather2(_samples(fleet, places), self._requests(fleet))
+        usage = tuple(usage_of(unit, samples, self._before) for unit in status_now.units)
+        self._show(Tick(status_now, usage, requests))
+        self._before, self.shown = samples, True
+
+    async def _requests(self, fleet: Fleet) -> Mapping[str, Figures]:
+        """Figures from all proxies; without one that does not answer, which the status shows."""
+        project = self._project
+        if not any(service.proxied_port for service in project.services):
+            return {}
+        web = {server.host for server in project.servers if WEB in server.roles}
+        asked = [session for session in fleet if len(fleet.names) == 1 or session.name in web]
+        return parse_figures(*await gather(map(self._counts, asked)))
+
+    async def _counts(self, session: Session) -> str:
+        try:
+            proxy = ProxyControl(session.engine, session.machine)
+            return await proxy.request_counts(self._project.name, REQUEST_SECONDS)
+        except EngineUnavailable:
+            raise
+        except FtlError:
+            return ""
+
+
+def _places(status_now: Status, observed: Observed) -> Mapping[str, tuple[str, str]]:
+    """Container of a unit that may run -> its server, and its ID there: that of a replica is its task's."""
+    known = {container.id: container for container in observed.containers}
+    wanted = [one for unit in status_now.units if unit.running for one in unit.containers if one in known]
+    located = {one: located_container(observed, known[one]) for one in wanted}
+    return {one: (place[0], place[1].id) for one, place in located.items() if place is not None}
+
+
+async def _samples(fleet: Fleet, places: Mapping[str, tuple[str, str]]) -> Mapping[str, ContainerStats]:
+    """Samples of containers, by the ID that a unit has for them."""
+
+    async def sample(host: str, container: str) -> ContainerStats | None:
+        session = fleet.at(host)
+        taken = await session.engine.stats(container)
+        if taken is None or not session.info.memory or (taken.memory_limit or 0) < session.info.memory:
+            return taken
+        return replace(
+            taken, memory_limit=None
+        )  # the engine calls the machine's memory the limit where none is
+
+    taken = await gather(sample(host, container) for host, container in places.values())
+    return {name: sample for name, sample in zip(places, taken, strict=True) if sample is not None}
 
 
 def usage_of(
-    unit: Unit, samples: Mapping[str, ContainerStats], before: Mapping[str, ContainerStats], machine: int
+    unit: Unit, samples: Mapping[str, ContainerStats], before: Mapping[str, ContainerStats]
 ) -> Usage | None:
-    """Use of the server by a unit, from two samples of its containers. Pure.
-
-    The samples are the latest and the ones before, by container. `machine` is the bytes of the server's memory, which
-    the engine calls the limit of a container that has none.
-    """
+    """Use of the server by a unit, from two samples of its containers, the latest and the ones before. Pure."""
     own = [(samples[name], before.get(name)) for name in unit.containers if name in samples]
     if not own:
         return None
@@ -130,9 +217,9 @@ def usage_of(
         for now, then in own
         if then is not None and now.seconds > then.seconds
     ]
-    limits = [now.memory_limit for now, _ in own]
+    limits = [now.memory_limit for now, _ in own if now.memory_limit is not None]
     return Usage(
         cpu=sum(busy) if busy else None,
         memory=sum(now.memory for now, _ in own),
-        memory_limit=sum(limits) if all(not machine or limit < machine for limit in limits) else None,
+        memory_limit=sum(limits) if len(limits) == len(own) else None,
     )

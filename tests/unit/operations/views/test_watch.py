@@ -16,6 +16,7 @@ from ftl.engine.values import ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
+from ftl.operations.views.servers import ServerStatus
 from ftl.operations.views.status import Status
 from ftl.operations.views.units import Unit
 from ftl.operations.views.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
@@ -23,6 +24,7 @@ from ftl.proxy.access import Figures
 from ftl.proxy.names import Installation
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
 from tests.support.fake_machine import FakeMachine
 from tests.unit.cli.test_commands import NOW
 from tests.unit.deploy.world import project, service
@@ -61,9 +63,9 @@ def test_use_is_the_sum_of_the_containers() -> None:
     """Processor time by the machine's own clock, between two samples; one that is new has one sample only."""
     before = {"a": ContainerStats(10.0, 5.0, 0, GB)}
     samples = {"a": ContainerStats(12.0, 6.0, 100, GB), "b": ContainerStats(12.0, 50.0, 200, GB)}
-    assert usage_of(unit("a", "b"), samples, before, 8 * GB) == Usage(0.5, 300, 2 * GB)
-    assert usage_of(unit("b"), samples, before, 8 * GB) == Usage(None, 200, GB)
-    assert usage_of(unit("gone"), samples, before, 8 * GB) is None
+    assert usage_of(unit("a", "b"), samples, before) == Usage(0.5, 300, 2 * GB)
+    assert usage_of(unit("b"), samples, before) == Usage(None, 200, GB)
+    assert usage_of(unit("gone"), samples, before) is None
 
 
 @pytest.mark.parametrize("units", [(), ("a",)])
@@ -78,18 +80,24 @@ def test_each_look_as_json_has_the_fields_of_a_status(
     assert {field.name for field in fields(Status)} <= printed.keys()
 
 
-def test_the_machines_memory_is_no_limit() -> None:
+@pytest.mark.parametrize(("machine", "limit"), [(2 * GB, None), (8 * GB, 2 * GB)])
+def test_the_machines_memory_is_no_limit(machine: int, limit: int | None) -> None:
     """The engine says so for a container without a limit."""
-    samples = {"a": ContainerStats(12.0, 6.0, 100, 8 * GB)}
-    usage = usage_of(unit("a"), samples, {}, 8 * GB)
+
+    async def work() -> Tick:
+        engine = FakeEngine(info=replace(INFO, memory=machine))
+        await add(engine, "shop-worker-r1", "worker")
+        return (await watched(engine, 1))[0][0]
+
+    (usage,) = run(work()).usage
     assert usage is not None
-    assert usage.memory_limit is None
+    assert usage.memory_limit == limit
 
 
 def test_a_restarted_container_keeps_nothing_busy_backwards() -> None:
     """Its processor time begins again."""
     before = {"a": ContainerStats(10.0, 50.0, 0, GB)}
-    usage = usage_of(unit("a"), {"a": ContainerStats(12.0, 1.0, 100, GB)}, before, 8 * GB)
+    usage = usage_of(unit("a"), {"a": ContainerStats(12.0, 1.0, 100, GB)}, before)
     assert usage is not None
     assert usage.cpu == 0
 
@@ -202,3 +210,17 @@ def test_figures_come_from_the_proxy() -> None:
     ticks = run(work(ExecResult(0, b"10\nweb 0 20 30\n", b"")))
     assert ticks[0].requests["web"].rate == 3.0
     assert run(work(ExecResult(1, b"", b"no awk")))[0].requests == {}
+
+
+def test_the_table_of_several_servers() -> None:
+    """Each row names its servers, and the servers stand below, those that are down, too."""
+    servers = (ServerStatus("a", "ready", manager=True, proxy="up", tasks=2), ServerStatus("b", "down"))
+    status = Status("shop", "a", "28.5", "r1", (replace(unit("x"), server="a, c"),), servers=servers)
+    _, _, header, row, _, *below = table_lines(Tick(status, (None,)), now=NOW, width=None)
+    assert header.split()[-1] == "SERVER"
+    assert row.endswith("a, c")
+    assert [line.split() for line in below] == [
+        ["SERVER", "STATE", "PROXY", "RUNNING", "MANAGER"],
+        ["a", "ready", "up", "2", "yes"],
+        ["b", "down", "-", "0", "-"],
+    ]
