@@ -1,4 +1,4 @@
-"""What is seen of three servers: a live table, logs without secrets, images from another server."""
+"""Three servers: a live table, logs without secrets, images from another server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to several servers for as long as a command runs, each made again when it is lost."""
+"""Connections to several servers; each that is lost is made again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 3.0
 
 
 class ReconnectingFleet:
-    """Servers of a cluster, of which any may be lost and come back; see `reconnecting_fleet`."""
+    """Servers of which any may be lost and come back; see `reconnecting_fleet`."""
 
     def __init__(
         self, hosts: Sequence[str], connect: Callable[[str], AbstractAsyncContextManager[Session]]
@@ -89,7 +89,9 @@ class ReconnectingFleet:
 async def reconnecting_fleet(
     hosts: Sequence[str], connect: Callable[[str], AbstractAsyncContextManager[Session]]
 ) -> AsyncIterator[ReconnectingFleet]:
-    """Connect to servers side by side, and again to those that are lost; everything is closed at the end.
+    """Connect to servers side by side, and again to those that are lost.
+
+    Everything is closed at the end.
 
     Args:
         hosts: The servers, in the order of the file.

@@ -74,7 +74,9 @@ def log_service(project: str, service: str) -> Json:
 
 
 def parse_figures(*texts: str) -> dict[str, Figures]:
-    """Figures by service, from the outputs of request_figures.sh at each proxy; other lines are passed over.
+    """Figures by service, from the outputs of request_figures.sh at each proxy.
+
+    Other lines are passed over.
 
     Args:
         texts: A line with the length of the period in seconds; lines of service, whether the answer failed, step of the

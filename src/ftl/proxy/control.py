@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import parse_json
@@ -17,7 +18,7 @@ from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.engine.values import ExecResult
@@ -102,7 +103,9 @@ class ProxyControl:
 
     # --- routes -----------------------------------------------------------------------------------
 
-    async def apply(self, site: Site, certificate: UserCertificate | None = None) -> bool:
+    async def apply(
+        self, site: Site, certificate: UserCertificate | None = None, *, keeps: Sequence[str] = ()
+    ) -> bool:
         """Make the proxy serve a site.
 
         An unchanged configuration is not loaded again; a new one takes over within two seconds (see `handover`), and
@@ -111,6 +114,7 @@ class ProxyControl:
         Args:
             site: Without subnets it gets those of the project's network.
             certificate: The one that `site.certificate` names, if the proxy may not have it yet.
+            keeps: More subnets from which internal names are answered: those of a network that the project leaves.
 
         Returns:
             Whether anything had to change.
@@ -121,6 +125,8 @@ class ProxyControl:
         """
         if not site.subnets:
             site = await networks.with_subnets(self._engine, site)
+        if keeps:
+            site = replace(site, subnets=tuple(dict.fromkeys((*site.subnets, *keeps))))
         if certificate is not None:
             await self._upload_certificate(certificate)
         if site.acme_root is not None:
@@ -177,9 +183,9 @@ class ProxyControl:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
 
     async def request_counts(self, project: str, seconds: int) -> str:
-        """Counts of the requests to a project's services in the last seconds, for `ftl.proxy.access.parse_figures`.
+        """Counts of the requests to a project's services in the last seconds.
 
-        A proxy that an earlier FTL configured logs none until the next deploy.
+        They are for `ftl.proxy.access.parse_figures`. A proxy that an earlier FTL configured logs none until the next deploy.
         """
         text = await self._run("count requests", commands.request_figures(project, seconds))
         return text.decode(errors="replace")

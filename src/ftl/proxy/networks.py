@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.proxy.names import networks_of, project_bridge, project_network
+from ftl.proxy.names import networks_of, overlay_network, project_bridge, project_network
 from ftl.proxy.reconnect import reconnect
 
 if TYPE_CHECKING:
@@ -55,10 +55,13 @@ async def ensure_project_network(engine: Engine, project: str) -> Network:
 
 
 async def with_subnets(engine: Engine, site: Site) -> Site:
-    """The site with its network's subnets."""
-    known = {network.name: network for network in await engine.networks()}
-    subnets = (known[name].subnets for name in reversed(networks_of(site.project)) if name in known)
-    return replace(site, subnets=next(subnets, site.subnets))
+    """The site with its network's subnets; in a cluster those of the network of all servers.
+
+    After a way from the one to the other both may exist.
+    """
+    name = project_network(site.project) if site.place is None else overlay_network(site.project)
+    known = (network.subnets for network in await engine.networks() if network.name == name)
+    return replace(site, subnets=next(known, site.subnets))
 
 
 async def ensure_connected(

@@ -93,7 +93,10 @@ _NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}
 
 
 def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
-    """The table of one look, below a line with project, server and time; then that of several servers."""
+    """The table of one look, below a line with project, server and time.
+
+    Of several servers, a table of these stands below.
+    """
     status = tick.status
     title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
     rows = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.names import container_names
+from ftl.deploy.names import container_names, network_of
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
 from ftl.engine import labels
 from ftl.proxy.configuration.caddy import only_site
-from ftl.proxy.names import release_alias
+from ftl.proxy.names import networks_of, release_alias
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -192,6 +192,18 @@ class Diff:
         """Whether requests go to a container by its name while others become healthy."""
         only = change.staying[0].name if len(change.staying) == 1 and change.service.proxied_port else ""
         return change.joins_at_once and bool(only) and self.observed.live_alias(change.name) != only
+
+    @property
+    def left_subnets(self) -> tuple[str, ...]:
+        """Subnets of the network that the project leaves: from one server to several, or back."""
+        site, new = self.observed.site, network_of(self.project)
+        others = [
+            network.subnets
+            for network in self.observed.networks
+            if network.name in networks_of(self.project.name) and network.name != new
+        ]
+        served = site.subnets if site is not None else ()
+        return tuple(subnet for subnets in others for subnet in subnets if subnet in served)
 
     @property
     def named_early(self) -> frozenset[str]:

@@ -227,7 +227,9 @@ def _end_of_hold(diff: Diff) -> Track:
 
 def _routes(diff: Diff) -> Track:
     site = diff.target_site
-    return () if site is None or site == diff.transitional_site else (ApplySite(site, diff.certificate),)
+    if site is None or (site == diff.transitional_site and not diff.left_subnets):
+        return ()
+    return (ApplySite(site, diff.certificate),)
 
 
 def _switched_jobs(diff: Diff) -> Track:

@@ -208,7 +208,10 @@ async def _samples(fleet: Fleet, places: Mapping[str, tuple[str, str]]) -> Mappi
 def usage_of(
     unit: Unit, samples: Mapping[str, ContainerStats], before: Mapping[str, ContainerStats]
 ) -> Usage | None:
-    """Use of the server by a unit, from two samples of its containers, the latest and the ones before. Pure."""
+    """Use of the server by a unit, from two samples of its containers. Pure.
+
+    The samples are the latest and the ones before, by container.
+    """
     own = [(samples[name], before.get(name)) for name in unit.containers if name in samples]
     if not own:
         return None

@@ -19,11 +19,13 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
     UpgradeProxy,
 )
+from ftl.engine.values import Network
 from ftl.errors import UsageError
-from ftl.proxy.names import release_alias
+from ftl.proxy.names import overlay_network, release_alias
 from ftl.proxy.project_site import site_of
 from ftl.proxy.site import InternalName, Site, Transition
 from tests.unit.deploy.world import (
+    SUBNET,
     actions,
     container,
     first,
@@ -278,3 +280,23 @@ def test_a_changed_protocol_of_http_is_switched_with_the_release() -> None:
     early, final = applied_sites(plan(project(service(protocol="h2c")), there, content="sha256:two"))
     assert early.transition is not None
     assert (early.transition.h2c, early.h2c, final.h2c) == ((), ("web",), ("web",))
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["the network is there", "it is new"])
+def test_old_containers_call_services_until_the_project_has_left_their_network(*, there: bool) -> None:
+    """Back from several servers to one: both networks are answered during the deploy, and then the new one alone."""
+    asked = project()
+    seen = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
+    assert seen.proxy is not None
+    assert seen.site is not None
+    overlay = Network("o", overlay_network("shop"), {}, ("10.93.0.0/24",), False, "overlay")
+    proxy = replace(seen.proxy, sites={"shop": replace(seen.site, subnets=overlay.subnets)})
+    seen = replace(seen, networks=(*(seen.networks if there else ()), overlay))
+    if there:  # the network that the project has left may stay
+        assert kinds(plan(asked, seen)) == []
+    found = plan(asked, replace(seen, proxy=proxy, containers=()))
+    during, after = (step for step in found.steps if isinstance(step, ApplySite))
+    assert (during.keeps, after.keeps) == (overlay.subnets, ())
+    assert after.site.subnets == ((SUBNET,) if there else ())
+    order = kinds(found)
+    assert order.index("Switch") < len(order) - 1 - order[::-1].index("ApplySite")

@@ -109,7 +109,7 @@ async def apply_site(context: DeployContext, step: ApplySite) -> None:
     site = at_server(step.site, context.session.name, step.issuer) if step.issuer else step.site
     if not site.is_issuer and by_acme([site]):  # a new proxy has the certificates before it gets requests
         await share_certificates(context, step.site.project)
-    await context.proxy.apply(site, step.certificate)
+    await context.proxy.apply(site, step.certificate, keeps=step.keeps)
 
 
 @RUNNERS.runs(AwaitCertificates)

@@ -67,6 +67,7 @@ class ApplySite(Step):
 
     Attributes:
         issuer: The server whose proxy gets certificates, in a cluster.
+        keeps: Subnets of the network that the project leaves: its old containers call other services from there.
     """
 
     kind = "apply_site"
@@ -75,6 +76,7 @@ class ApplySite(Step):
     site: Site
     certificate: UserCertificate | None = None
     issuer: str = ""
+    keeps: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -173,7 +173,7 @@ def _proxy_steps(diff: Diff, server: ServerView) -> Iterator[Step]:
         own_alias = (own.place.alias,) if own.place is not None else ()
         yield ConnectProxy(network, (*aliases, *own_alias), without, servers=_at(server))
     if stored != own or (proxy is not None and (not proxy.up_to_date or name in proxy.damaged)):
-        yield ApplySite(site, diff.certificate, issuer, servers=_at(server))
+        yield ApplySite(site, diff.certificate, issuer, diff.left_subnets, servers=_at(server))
     lost = {**_behind(diff, server), **diff.unswitched}
     if lost:
         yield RepairSwitch(diff.project.name, lost, servers=_at(server))
