@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
 
 ANSWER_SECONDS = 3.0
-"""Limit for a connected server's answer; one without is lost. ssh itself gives it up after 45 s."""
+"""Limit for a connected server's answer; one without is lost.
+
+ssh itself gives it up after 45 s."""
 
 PAUSE_SECONDS = 3.0
 """Seconds between two attempts to connect."""

@@ -185,7 +185,8 @@ class ProxyControl:
     async def request_counts(self, project: str, seconds: int) -> str:
         """Counts of the requests to a project's services in the last seconds.
 
-        They are for `ftl.proxy.access.parse_figures`. A proxy that an earlier FTL configured logs none until the next deploy.
+        They are for `ftl.proxy.access.parse_figures`. A proxy that an earlier FTL configured logs none until the
+        next deploy.
         """
         text = await self._run("count requests", commands.request_figures(project, seconds))
         return text.decode(errors="replace")
