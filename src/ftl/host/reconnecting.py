@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ftl.aio import gather, task_group
+from ftl.aio import task_group
 from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from ftl.host.session import Session
 
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
 """Limit for a connected server's answer; one without is lost.
 
 ssh itself gives it up after 45 s."""
+
+ASK_SECONDS = 2.0
+"""Seconds between an answer of a server and the next question."""
 
 PAUSE_SECONDS = 3.0
 """Seconds between two attempts to connect."""
@@ -34,57 +37,71 @@ class ReconnectingFleet:
     ) -> None:
         self._hosts = hosts
         self._connect = connect
-        self._up: dict[str, tuple[Session, asyncio.Event]] = {}
+        self._up: dict[str, Session] = {}
         self._missing: dict[str, FtlError] = {}
         self._tried = {host: asyncio.Event() for host in hosts}
+        self._lost = asyncio.Event()
 
-    async def answering(self) -> Fleet:
-        """The servers that answer now; the others are in `missing`.
+    async def use(self, work: Callable[[Fleet], Coroutine[Any, Any, None]]) -> bool:
+        """Do work with the servers that answer; the others are in the fleet's `missing`.
 
         The first time, all of them had their chance to.
 
+        Returns:
+            Whether it was done: where a server is lost meanwhile, it is cancelled.
+
         Raises:
-            ServerError: None answers.
+            FtlError: No server answers, or the work's own.
         """
         for tried in self._tried.values():
             await tried.wait()
-        sessions = [session for session in await gather(map(self._asked, self._hosts)) if session is not None]
+        sessions = [self._up[host] for host in self._hosts if host in self._up]
         missing = {host: self._missing[host] for host in self._hosts if host in self._missing}
         if not sessions:
             raise next(iter(missing.values()))
-        return Fleet(sessions, missing)
-
-    async def _asked(self, host: str) -> Session | None:
-        """The session of a server that answers, with what its engine says of itself now."""
-        if host not in self._up:
-            return None
-        session, lost = self._up[host]
+        self._lost.clear()
+        working = asyncio.create_task(work(Fleet(sessions, missing)))
+        losing = asyncio.create_task(self._lost.wait())
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return replace(session, info=await session.engine.info())
-        except TimeoutError:
-            self._missing[host] = ServerError(f"{host} does not answer any more")
-        except FtlError as error:
-            self._missing[host] = error
-        lost.set()
-        return None
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            return working.done()
+        finally:
+            working.cancel()
+            losing.cancel()
+            await asyncio.wait({working, losing})
 
     async def keep(self, host: str) -> None:
         """Be connected to a server, again and again, until cancelled."""
         while True:
             try:
                 async with self._connect(host) as session:
-                    lost = asyncio.Event()
                     self._missing.pop(host, None)
-                    self._up[host] = session, lost
+                    self._up[host] = session
                     self._tried[host].set()
-                    await lost.wait()
-                    del self._up[host]
+                    try:
+                        await self._while_it_answers(session)
+                    finally:
+                        del self._up[host]
             except FtlError as error:
-                self._up.pop(host, None)
                 self._missing[host] = error
             self._tried[host].set()
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _while_it_answers(self, session: Session) -> None:
+        """Ask a server again and again; what its engine says of itself is that of the session."""
+        host = session.name
+        try:
+            while True:
+                await asyncio.sleep(ASK_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    self._up[host] = replace(session, info=await session.engine.info())
+        except TimeoutError:
+            self._missing[host] = ServerError(f"{host} does not answer any more")
+        except FtlError as error:
+            self._missing[host] = error
+        self._lost.set()
 
 
 @asynccontextmanager

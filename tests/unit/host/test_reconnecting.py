@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import EngineUnavailable, FtlError, ServerError
-from ftl.host.reconnecting import ANSWER_SECONDS, PAUSE_SECONDS, reconnecting_fleet
+from ftl.host.reconnecting import (
+    ANSWER_SECONDS,
+    ASK_SECONDS,
+    PAUSE_SECONDS,
+    reconnecting_fleet,
+)
 from ftl.host.session import Session
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ftl.engine.values import EngineInfo
+    from ftl.host.fleet import Fleet
+    from ftl.host.reconnecting import ReconnectingFleet
 
 
 class Network:
@@ -64,24 +71,35 @@ class _Engine(FakeEngine):
         return await super().info()
 
 
+async def seen(servers: ReconnectingFleet) -> tuple[tuple[str, ...], list[str]]:
+    """The servers that answer, and those that are missing."""
+    found: list[Fleet] = []
+
+    async def work(fleet: Fleet) -> None:
+        found.append(fleet)
+
+    assert await servers.use(work)
+    return found[0].names, list(found[0].missing)
+
+
 @pytest.mark.parametrize("way", ["down", "hung"])
 def test_a_lost_server_is_missing_until_it_is_back(way: str) -> None:
-    """One whose connection only says nothing is given up, too, and the others go on."""
+    """One whose connection only says nothing is given up, too; work with it is cancelled, and the others go on."""
 
     async def work() -> None:
         network = Network()
         async with reconnecting_fleet("ab", network.connect) as servers:
-            assert (await servers.answering()).names == ("a", "b")
+            assert await seen(servers) == (("a", "b"), [])
             lost: set[str] = getattr(network, way)
             lost.add("b")
             began = asyncio.get_running_loop().time()
-            fleet = await servers.answering()
-            assert (fleet.names, list(fleet.missing)) == (("a",), ["b"])
-            assert asyncio.get_running_loop().time() - began <= ANSWER_SECONDS
+            assert not await servers.use(lambda _: asyncio.sleep(3600))
+            assert asyncio.get_running_loop().time() - began <= ASK_SECONDS + ANSWER_SECONDS
+            await asyncio.sleep(0.1)
+            assert await seen(servers) == (("a",), ["b"])
             lost.clear()
             await asyncio.sleep(2 * PAUSE_SECONDS)
-            back = await servers.answering()
-            assert (back.names, back.missing) == (("a", "b"), {})
+            assert await seen(servers) == (("a", "b"), [])
             assert network.opened == ["a", "b", "b"]
         assert network.open == 0
 
@@ -91,10 +109,10 @@ def test_a_lost_server_is_missing_until_it_is_back(way: str) -> None:
 def test_without_any_server_there_is_nothing_to_see() -> None:
     """Every one had its chance before."""
 
-    async def work(*down: str) -> tuple[str, ...]:
+    async def work(*down: str) -> tuple[tuple[str, ...], list[str]]:
         async with reconnecting_fleet("ab", Network(*down).connect) as servers:
-            return (await servers.answering()).names
+            return await seen(servers)
 
-    assert run(work("a")) == ("b",)
+    assert run(work("a")) == (("b",), ["a"])
     with pytest.raises(FtlError, match="a cannot be reached"):
         run(work("a", "b"))

@@ -121,14 +121,17 @@ async def watch_servers(
     """
     ticks = _Ticks(project, show)
     noted = ""
+
+    async def look_and_show(fleet: Fleet) -> None:
+        await ticks.show(fleet, await look_at_all(project, fleet))
+
     async with reconnecting_fleet([server.host for server in project.servers], connect) as servers:
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
-                    fleet = await servers.answering()
-                    await ticks.show(fleet, await look_at_all(project, fleet))
+                    await servers.use(look_and_show)  # one that is lost meanwhile is missing the next time
                 noted = ""
-            except TimeoutError:  # one was lost while it was looked at: the next look is without it
+            except TimeoutError:
                 if not ticks.shown:
                     raise EngineUnavailable("the servers did not answer in time") from None
             except FtlError as error:
