@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import binary, count
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.placement import is_spread
@@ -14,6 +15,7 @@ from ftl.deploy.plan.tracks.watch import not_watched
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
 
 
@@ -56,6 +58,22 @@ def _cluster_notes(diff: Diff) -> Iterator[str]:
                 f"all {replicas} replicas of {change.name} run on one server: it has a volume or another setting that "
                 "is tied to one"
             )
+        yield from _memory_note(diff, change)
+
+
+def _memory_note(diff: Diff, change: ServiceChange) -> Iterator[str]:
+    """A limit is no reservation, so that Swarm starts all replicas, and the kernel ends some later."""
+    limit = change.service.resources.memory or 0
+    places = diff.project.places_of(change.service)
+    views = [view for view in diff.observed.views if view.name in places and not view.drained]
+    there = sum(view.info.memory for view in views)
+    wanted = limit * change.service.replicas
+    if views and all(view.info.memory for view in views) and wanted > there:
+        replicas, hosts = count(change.service.replicas, "replica"), " and ".join(view.name for view in views)
+        yield (
+            f"{replicas} of {change.name} may use {binary(wanted)} of memory (`resources`), and "
+            f"{hosts} {'have' if len(views) > 1 else 'has'} {binary(there)}: the kernel kills what needs more"
+        )
 
 
 def _scaled_before(diff: Diff) -> Iterator[str]:

@@ -29,6 +29,7 @@ class Cluster:
 
     Attributes:
         silent: Kinds of networks, encrypted or not, that pass no packets.
+        passes_small: Whether they pass small ones.
         changes: Every change, in order.
         slow: Hosts whose nodes do not become ready.
     """
@@ -39,6 +40,7 @@ class Cluster:
     silent: set[bool] = field(default_factory=set)
     changes: list[str] = field(default_factory=list)
     slow: set[str] = field(default_factory=set)
+    passes_small: bool = False
     majority: bool = True
 
     def add(self, host: str, role: str, address: str = "") -> None:
@@ -177,7 +179,8 @@ class Server(FakeEngine):
         """Lose every packet in a network of the silent kind."""
         ((_, encrypted),) = self.members.cluster.networks.values()
         others = argv[5:] if encrypted in self.members.cluster.silent else ()
-        return ExecResult(0, "".join(f"silent {other} 1450\n" for other in others).encode(), b"")
+        kind = "small" if self.members.cluster.passes_small else "silent"
+        return ExecResult(0, "".join(f"{kind} {other} 1450\n" for other in others).encode(), b"")
 
     async def networks(self, *, labels: Mapping[str, str] | None = None) -> list[Network]:
         """Those of the cluster."""

@@ -136,6 +136,16 @@ def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
     assert world.in_it() == {"a": False, "b": False, "c": False}
 
 
+def test_an_mtu_that_the_way_does_not_carry_is_named_and_nothing_is_left() -> None:
+    """Small packets alone would let a cluster look well until the first large answer."""
+    world = ThreeServers()
+    world.cluster.silent = {True, False}
+    world.cluster.passes_small = True
+    with pytest.raises(FtlError, match="small packets pass from a to b, and those of 1450 bytes"):
+        world.apply(*BEGIN, NETWORK)
+    assert world.in_it() == {"a": False, "b": False, "c": False}
+
+
 def test_the_network_is_encrypted_where_that_works() -> None:
     """Its first subnets are left to Docker itself; nothing is said about it."""
     world = ThreeServers("abc", "a")

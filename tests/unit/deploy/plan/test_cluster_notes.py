@@ -1,0 +1,35 @@
+"""Notes of a plan for several servers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.config.models.container import Resources
+from tests.unit.deploy.cluster import cluster, observed
+from tests.unit.deploy.world import plan, service
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("memory", "on", "note"),
+    [
+        (
+            4 * GB,
+            ("a", "b", "c"),
+            "4 replicas of web may use 16G of memory (`resources`), and a and b and c have 12G",
+        ),
+        (2 * GB, ("b",), "4 replicas of web may use 8G of memory (`resources`), and b has 4G"),
+        (3 * GB, ("a", "b", "c"), ""),
+        (None, ("a",), ""),
+    ],
+)
+def test_more_replicas_than_memory_are_named(memory: int | None, on: tuple[str, ...], note: str) -> None:
+    """With the servers that may run them; Swarm itself places them all the same."""
+    asked = cluster(service(replicas=4, on=on, resources=Resources(memory=memory)))
+    seen = observed(asked)
+    views = tuple(replace(view, info=replace(view.info, memory=4 * GB)) for view in seen.views)
+    notes = [text for text in plan(asked, replace(seen, views=views)).notes if "memory" in text]
+    assert [text.partition(": ")[0] for text in notes] == ([note] if note else [])
