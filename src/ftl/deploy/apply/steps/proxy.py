@@ -95,7 +95,12 @@ async def connect_proxy(context: DeployContext, step: ConnectProxy) -> None:
 
 @RUNNERS.runs(ApplySite)
 async def apply_site(context: DeployContext, step: ApplySite) -> None:
-    """Configure the proxy for the project; undoing restores the site that it had."""
+    """Configure the proxy for the project; undoing restores the site that it had.
+
+    A proxy that is new to a cluster has its certificates before it gets requests, and asks no authority for those that
+    others have: also the one that gets certificates, after its server was made anew.
+    """
+    before = None
     if context.undo.open:
         state = await context.proxy.observe()
         before = state.site(step.site.project) if state is not None else None
@@ -107,7 +112,8 @@ async def apply_site(context: DeployContext, step: ApplySite) -> None:
             ),
         )
     site = at_server(step.site, context.session.name, step.issuer) if step.issuer else step.site
-    if not site.is_issuer and by_acme([site]):  # a new proxy has the certificates before it gets requests
+    is_new = context.undo.open and before is None and site.place is not None
+    if (is_new or not site.is_issuer) and by_acme([site]):
         await share_certificates(context, step.site.project)
     await context.proxy.apply(site, step.certificate, keeps=step.keeps)
 
