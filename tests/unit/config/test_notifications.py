@@ -136,15 +136,6 @@ def test_events_that_there_are_not_or_that_a_url_cannot_get_are_refused(
     assert (problem.message, problem.hint) == (message, hint)
 
 
-def test_a_cluster_does_not_promise_what_its_servers_do_not_send(refused: Refuse) -> None:
-    """Without `events`, it gets the others."""
-    head = HEAD.replace("  domain: shop.example.com\n", "")
-    service = SERVICE.replace("path: /", "host: shop.example.com")
-    notify = f"notify: [{{url: '{HOOK}', events: [certificate]}}]\n"
-    (problem,) = refused(f"{head}servers: [one.example.com, two.example.com]\n{service}{notify}")
-    assert problem.message == "events: certificate does not work with several servers yet"
-
-
 def test_a_sandbox_sends_nothing(folder: Path) -> None:
     """Nobody waits for what somebody tries."""
     path = written(folder, f"{HEAD}{SERVICE}notify: ['{HOOK}']\n")

@@ -34,7 +34,7 @@ def registries(checks: Checks) -> None:
 
 
 def notifications(checks: Checks) -> None:
-    """A server sends to webhooks alone, and one of several servers does not send at all."""
+    """A server sends to webhooks alone."""
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
         if notification.events == () and not checks.is_given(*path, 0):
@@ -46,6 +46,3 @@ def notifications(checks: Checks) -> None:
             if notification.url not in ("", NOT_FETCHED) and not notification.is_webhook:
                 message = f"events: the server sends {event} by itself, and only to http:// and https:// URLs"
                 checks.report(mark, message, "use the webhook of the service, or leave this event out")
-            elif checks.project.is_cluster:
-                message = f"events: {event} does not work with several servers yet"
-                checks.report(mark, message, "leave it out; `ftl doctor` checks all servers")

@@ -187,6 +187,8 @@ def _merged(
             project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
         ),
         releases=_all_records(newest.releases, (seen.releases for seen in looks)),
+        # The first in ftl.yaml has the jobs, and sends messages about them.
+        notify=next((seen.notify for seen in looks if seen.server == servers[0].host), b""),
         policies={name: policy for seen in looks for name, policy in seen.policies.items()},
         views=views,
         down=tuple(fleet.missing),

@@ -18,7 +18,7 @@ class SetNotifications(Step):
     """
 
     kind = "set_notifications"
-    runs_on = "one manager"
+    runs_on = "first"
     project: str
     lines: bytes = field(repr=False)
     certificates: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import SERVER_EVENTS
+from ftl.config.models.server import WEB
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import NewRelease
 from ftl.proxy.tls.policy import secured_hosts
@@ -18,9 +19,9 @@ def notifications_track(diff: Diff) -> Track:
     """Write where the server sends messages, if that changed or with a new release.
 
     With each, since another user may have deployed the last one, whose crontab has the line. Only ftl.yaml has the
-    webhooks: a rollback leaves them as they are. One of several servers sends nothing.
+    webhooks: a rollback leaves them as they are. Of several servers, the first one sends: it has the jobs.
     """
-    if not isinstance(diff.request.purpose, NewRelease) or diff.observed.is_cluster:
+    if not isinstance(diff.request.purpose, NewRelease) or _is_away(diff):
         return ()
     lines = server_lines(diff)
     if lines == diff.observed.notify and not (lines and diff.makes_release):
@@ -28,15 +29,23 @@ def notifications_track(diff: Diff) -> Track:
     return (SetNotifications(diff.project.name, lines, certificates=b"\nhost " in lines),)
 
 
+def _is_away(diff: Diff) -> bool:
+    """Whether the server that sends them is one of several, and down: a deploy goes on without it."""
+    return any(server.host in diff.observed.down for server in diff.project.servers[:1])
+
+
 def server_lines(diff: Diff) -> bytes:
     """Lines for notify.sh: the server's name, hosts to check, webhooks; empty without one.
 
-    The certificates of these hosts are those that somebody has to renew: an authority, or the user.
+    The certificates of these hosts are those that somebody has to renew: an authority, or the user. The first of several
+    servers sees those that all proxies have, if it has one.
     """
+    servers = diff.project.servers
+    is_web = not servers or WEB in servers[0].roles
     hosts = [
         host.replace("*", "any", 1)
         for host, secured in secured_hosts([diff.target_site] if diff.target_site is not None else []).items()
-        if secured.uses_acme or secured.certificate is not None
+        if is_web and (secured.uses_acme or secured.certificate is not None)
     ]
     events = [event for event in SERVER_EVENTS if event != "certificate" or hosts]
     urls = [f"url {event} {one.url}" for event in events for one in diff.project.notify if one.gets(event)]
