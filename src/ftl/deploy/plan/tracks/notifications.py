@@ -37,8 +37,8 @@ def _is_away(diff: Diff) -> bool:
 def server_lines(diff: Diff) -> bytes:
     """Lines for notify.sh: the server's name, hosts to check, webhooks; empty without one.
 
-    The certificates of these hosts are those that somebody has to renew: an authority, or the user. The first of several
-    servers sees those that all proxies have, if it has one.
+    The certificates of these hosts are those that somebody has to renew: an authority, or the user. The first of
+    several servers sees those that all proxies have, if it has one.
     """
     servers = diff.project.servers
     is_web = not servers or WEB in servers[0].roles
