@@ -27,6 +27,11 @@ def test_a_live_table_goes_on_when_a_server_is_lost(cluster: ClusterProject) -> 
     def state(look: Look) -> str:
         return str(next(one["state"] for one in look["servers"] if one["host"] == last.address))
 
+    def has_requests(look: Look) -> bool:
+        """Whether the proxies have seen the requests that came after the look before."""
+        assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
+        return _unit(look)["requests"] is not None
+
     with cluster.project.start("status", "--watch", "--json") as process:
         assert process.stdout is not None
         looks = (json.loads(line) for line in process.stdout)
@@ -34,15 +39,14 @@ def test_a_live_table_goes_on_when_a_server_is_lost(cluster: ClusterProject) -> 
         assert [one["state"] for one in seen["servers"]] == ["ready"] * 3
         assert (_unit(seen)["running"], _unit(seen)["memory"] > 0) == (3, True)
         assert set(_unit(seen)["server"].split(", ")) == {server.address for server in cluster.servers}
-        for server in cluster.servers:
-            assert cluster.get(server) == (200, "one")
-        asked = _until(looks, lambda look: _unit(look)["requests"] is not None)
-        assert _unit(asked)["requests"]["rate"] == pytest.approx(0.3, abs=0.1)
+        asked = _until(looks, has_requests)
+        assert _unit(asked)["requests"]["errors"] == 0
+        assert round(_unit(asked)["requests"]["rate"] * 10) >= 3
 
         last.kill()
         killed = time.monotonic()
         _until(looks, lambda look: state(look) == "down")
-        assert time.monotonic() - killed < 15
+        assert time.monotonic() - killed < 30
         # Swarm starts its replica elsewhere.
         _until(looks, lambda look: _unit(look)["running"] == 3 and last.address not in _unit(look)["server"])
         last.start()
@@ -89,7 +93,7 @@ def _unit(look: Look) -> dict[str, Any]:
 
 
 def _until(looks: Iterator[Look], is_so: Callable[[Look], bool]) -> Look:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     for look in looks:
         if look["type"] == "status" and is_so(look):
             return look
