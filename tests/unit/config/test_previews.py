@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.cli.environments import find_environment
 from ftl.cli.options import Options
-from ftl.cli.project import find_environment, load_project, load_target
+from ftl.cli.project import load_project, load_target
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

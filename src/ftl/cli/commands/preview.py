@@ -8,27 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.commands.deploy import make_release
+from ftl.cli.environments import PREVIEW_PREFIX, readable_environments
 from ftl.cli.options import seconds
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import (
-    PREVIEW_PREFIX,
-    SelectedEnvironment,
-    load_project,
-    load_target,
-    project_option,
-)
-from ftl.cli.project_file import find_file
+from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.running.change import ChangeCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
-from ftl.errors import ConfigError, UsageError
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import Belongings, Removal
@@ -104,7 +96,7 @@ def up(
         loaded = load_project(chosen, changes=True)
         project = loaded.project
         _refuse_several(loaded.address)
-        others = _other_environments(options)
+        others = readable_environments(options)
         refuse_shared_identity(project, others)
 
         async def before(emit: Emit) -> None:
@@ -264,38 +256,6 @@ def _refuse_environment(options: Options) -> None:
             "a preview is an environment of its own: -e has no meaning here",
             hint="leave it out; what previews have in common stands in ftl.preview.yaml",
         )
-
-
-def _other_environments(options: Options) -> dict[str, Project]:
-    """File -> project of ftl.yaml alone and of each environment, as far as they can be read on this machine."""
-    from pathlib import Path
-
-    from ftl.config.loading import overlay_path
-    from ftl.config.models.project import PREVIEW
-
-    path = Path(find_file(options.file))
-    names = {
-        file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix): file.name
-        for file in sorted(path.parent.glob(overlay_path(path, "*").name))
-    }
-    files = {"": path.name, **{name: file for name, file in names.items() if name != PREVIEW}}
-    projects = {file: _readable(path, name) for name, file in files.items()}
-    return {file: project for file, project in projects.items() if project is not None}
-
-
-def _readable(path: Path, environment: str) -> Project | None:
-    """The project of an environment; of one with variables that are not set here, its name and domain."""
-    from ftl.config.loading import load, load_address
-
-    files = SelectedEnvironment(environment).files(path)
-    try:
-        return load(files, fetch=False)
-    except ConfigError:
-        pass
-    try:
-        return load_address(files)
-    except (ConfigError, UsageError):
-        return None
 
 
 def _row(one: DeployedPreview) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
-from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,15 +27,6 @@ if TYPE_CHECKING:
 PASSWORD = "FTL_SUDO_PASSWORD"  # noqa: S105 - the name of the variable
 
 _UNITS = {"": 1, "M": 2**20, "G": 2**30}
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What setup did, or would do with `dry_run`; `registries` are those whose login works."""
-
-    plan: SetupPlan
-    registries: tuple[str, ...]
-    dry_run: bool
 
 
 @click.command()
@@ -134,14 +124,18 @@ def command(
     if recover:
         raise UsageError("`--recover` is for several servers, and ftl.yaml has no `servers`")
 
-    async def work(emit: Emit) -> _Outcome:
+    async def work(emit: Emit) -> tuple[SetupPlan, tuple[str, ...]]:
         plan = await setup(project, request, access, dry_run=dry_run, emit=emit)
-        registries = () if dry_run else await _log_in(project, root, emit, store=store_credentials)
-        return _Outcome(plan, registries, dry_run=dry_run)
+        return plan, () if dry_run else await _log_in(project, root, emit, store=store_credentials)
 
-    outcome = run(options, "setup", work, _fields)
+    def fields(outcome: tuple[SetupPlan, tuple[str, ...]]) -> Fields:
+        plan, registries = outcome
+        changed = {"changed": bool(plan.steps) and not dry_run, "dry_run": dry_run}
+        return {**_fields(plan), **changed, "registries": list(registries)}
+
+    plan, _ = run(options, "setup", work, fields)
     if not options.json:
-        _print(outcome.plan, dry_run=dry_run)
+        _print(plan, dry_run=dry_run)
 
 
 def _set_up_cluster(
@@ -174,16 +168,7 @@ def _set_up_cluster(
         return {
             "changed": done.changed and not dry_run,
             "dry_run": dry_run,
-            "servers": [
-                {
-                    "server": plan.server,
-                    "system": plan.system,
-                    "user": plan.user,
-                    "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
-                    "notes": list(plan.notes),
-                }
-                for plan in done.servers
-            ],
+            "servers": list(map(_fields, done.servers)),
             "changes": [{"step": step.kind, "server": step.host, "text": step.text} for step in done.steps],
             "registries": list(registries),
         }
@@ -211,17 +196,13 @@ def _print_cluster(project: Project, done: ClusterSetup, *, dry_run: bool) -> No
             put(f"{number:4}. {step.text}")
 
 
-def _fields(outcome: _Outcome) -> Fields:
-    plan = outcome.plan
+def _fields(plan: SetupPlan) -> Fields:
     return {
         "server": plan.server,
         "system": plan.system,
         "user": plan.user,
-        "changed": bool(plan.steps) and not outcome.dry_run,
-        "dry_run": outcome.dry_run,
         "changes": [{"step": step.kind, "text": step.text} for step in plan.steps],
         "notes": list(plan.notes),
-        "registries": list(outcome.registries),
     }
 
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import glob
-import os
-import re
 import sys
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import duration
@@ -19,13 +14,14 @@ from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import BackupProgress
+from ftl.operations.databases.backup_files import backup_path, default_name, new_file, remove_stale
 from ftl.operations.databases.dumps import KINDS, Ends, check_whole
 from ftl.operations.selection import select_container
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from ftl.config.models.project import Project
     from ftl.engine.values import Container
@@ -45,8 +41,6 @@ A lock of a client may be in the way, or an index of a large table.
 """
 
 ERROR_BYTES = 8_000
-_STALE_SECONDS = 5.0
-
 STDOUT = "-"
 
 
@@ -83,98 +77,12 @@ async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, e
         ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)
         check_whole(kind, ends, "the dump")
         return Backup(STDOUT, ends.size, time.monotonic() - began)
-    path = _path(file, default_name(name, kind))
-    _remove_stale(path.parent, name)
-    try:
-        with _partial(path) as (partial, sink):
-            ends = await _dump(session, container, name, kind, sink, emit)
-            sink.flush()
-            os.fsync(sink.fileno())
-            check_whole(kind, ends, "the dump")
-            partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise FtlError(f"{path} cannot be written", cause=error.strerror or str(error)) from error
+    path = backup_path(file, default_name(name, kind))
+    remove_stale(path.parent, name)
+    with new_file(path) as sink:
+        ends = await _dump(session, container, name, kind, sink, emit)
+        check_whole(kind, ends, "the dump")
     return Backup(str(path), ends.size, time.monotonic() - began)
-
-
-@contextmanager
-def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """Open `FILE.partial`, empty and locked; it is removed at the end, unless it was renamed.
-
-    Raises:
-        FtlError: Another backup has it.
-        OSError: It cannot be opened.
-    """
-    partial = path.with_name(f"{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as sink:
-        try:
-            fcntl.flock(sink, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The other one may have ended in between: then this is its finished file, or one that is gone.
-            is_ours = partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat())
-        except BlockingIOError:
-            is_ours = False
-        if not is_ours:
-            raise FtlError(
-                f"another backup writes {path} at the moment",
-                hint="give each a file, or a folder, of its own",
-            )
-        try:
-            sink.truncate()
-            yield partial, sink
-        finally:
-            # After a rename the name may be another backup's.
-            if partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat()):
-                partial.unlink()
-
-
-def _remove_stale(folder: Path, name: str) -> None:
-    """Remove the unfinished backups with a time in their names that a kill of FTL left in a folder.
-
-    One with a given name is used again by the next backup of that name.
-    """
-    unfinished = re.compile(re.escape(name) + r"(-before-restore)?-\d{8}-\d{6}\.[a-z]+\.partial")
-    with suppress(OSError):
-        for partial in folder.glob(f"{glob.escape(name)}-*.partial"):
-            # One that has just been made may not be locked yet.
-            if unfinished.fullmatch(partial.name) and time.time() - partial.stat().st_mtime > _STALE_SECONDS:
-                with suppress(OSError), partial.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it has no owner any more
-                    partial.unlink()
-
-
-def _path(file: str | None, name: str) -> Path:
-    path = Path(file or name)
-    return path / name if path.is_dir() else path
-
-
-def state_folder() -> Path:
-    """Folder of the backups that FTL makes by itself, in the user's state directory."""
-    from platformdirs import user_state_path
-
-    return user_state_path("ftl") / "backups"
-
-
-def project_folder(project: str) -> Path:
-    """Folder of the backups that FTL makes of a project by itself; only the user reads it.
-
-    Not the project's own one: a build would send a dump to the image.
-
-    Raises:
-        FtlError: It cannot be made.
-    """
-    folder = state_folder() / project
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise FtlError(f"{folder} cannot be made", cause=error.strerror or str(error)) from error
-    return folder
-
-
-def default_name(name: str, kind: DumpKind) -> str:
-    """Name of a backup's file: the dependency and the time."""
-    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{kind.suffix}"
 
 
 async def detect(session: Session, container: Container, name: str) -> DumpKind:
@@ -301,12 +209,3 @@ async def chunks(source: BinaryIO) -> AsyncIterator[bytes]:
     """A file by chunks, without blocking the loop."""
     while data := await asyncio.to_thread(source.read, CHUNK):
         yield data
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,7 +15,8 @@ from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import current_server
 from ftl.deploy.plan.steps.base import GivenServersStep, ServiceStep
 from ftl.events import Note
-from ftl.operations.databases.backup import back_up, dump_kind, project_folder
+from ftl.operations.databases.backup import back_up, dump_kind
+from ftl.operations.databases.backup_files import project_folder
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:

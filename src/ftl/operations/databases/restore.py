@@ -13,7 +13,8 @@ from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.databases.backup import STDOUT, back_up, default_name, detect, project_folder
+from ftl.operations.databases.backup import STDOUT, back_up, detect
+from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
 from ftl.operations.databases.dumps import check_whole
 from ftl.operations.databases.load import load_dump

@@ -24,7 +24,7 @@ from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.databases import backup
+from ftl.operations.databases import backup_files
 from ftl.operations.databases.deploy_backup import RUNNERS, BackUp, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
@@ -87,7 +87,7 @@ def test_a_dump_that_fails_ends_the_deploy(
     fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing after it is done. Its file is in the user's folder, which nobody else reads; a cache has none."""
-    monkeypatch.setattr(backup, "state_folder", lambda: tmp_path / "backups")
+    monkeypatch.setattr(backup_files, "state_folder", lambda: tmp_path / "backups")
     machine, engine = FakeMachine(), FakeEngine(images=["db"])
     machine.answers = [
         (("sh detect",), Answer(0, b"pg_dump\n")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.server.cluster.setup import plans_of
+from ftl.server.cluster.candidates import plans_of
 from ftl.server.setup.observe.state import InstalledFirewall, ObservedServer
 from ftl.server.setup.plan.firewall import firewall_conf, peers
 from ftl.server.setup.plan.guarded import ApplyFirewall

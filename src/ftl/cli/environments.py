@@ -1,0 +1,138 @@
+"""Environments of a project: the one of a command, previews, and all that its overlays make."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftl.cli.project_file import find_file
+from ftl.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+    from ftl.config.loading import ProjectFiles
+    from ftl.config.models.project import Project
+
+PREVIEW_PREFIX = "preview/"
+"""Beginning of the value of -e that names a preview."""
+
+
+class SelectedEnvironment(NamedTuple):
+    """The environment of a command.
+
+    Attributes:
+        preview: Whether it is a preview, whose overlay is ftl.preview.yaml.
+    """
+
+    name: str = ""
+    preview: bool = False
+
+    def files(self, path: Path) -> ProjectFiles:
+        """The files for this environment of an ftl.yaml; `${FTL_ENV}` is its name."""
+        from ftl.config.loading import ProjectFiles
+        from ftl.config.models.project import PREVIEW
+        from ftl.config.variables.sources import env_files, read_variables
+
+        environ = {**os.environ, **({"FTL_ENV": self.name} if self.name else {})}
+        names = env_files(PREVIEW if self.preview else self.name)
+        variables = read_variables(path.resolve().parent, environ, names)
+        return ProjectFiles(path, variables, self.name, self.preview)
+
+
+def find_environment(options: Options, path: Path) -> SelectedEnvironment:
+    """The environment that -e or $FTL_ENV names; `preview/NAME` is a preview.
+
+    Raises:
+        UsageError: There is no such environment: no overlay of that name beside the file; or the name of a preview
+            cannot be part of a host name.
+    """
+    from ftl.common.suggestions import closest_match
+    from ftl.config.loading import overlay_path
+
+    variable = os.environ.get("FTL_ENV", "")
+    name = options.env if options.env is not None else variable
+    if not name:
+        return SelectedEnvironment()
+    if name.startswith(PREVIEW_PREFIX):
+        return _preview(name.removeprefix(PREVIEW_PREFIX), path)
+    if "/" not in name and overlay_path(path, name).is_file():
+        return SelectedEnvironment(name)
+    files = path.parent.glob(overlay_path(path, "*").name)
+    known = sorted(file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for file in files)
+    match = closest_match(name, known)
+    hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"
+    new = f"create {overlay_path(path, name).name} beside {path.name}" if "/" not in name else None
+    raise UsageError(
+        f"there is no environment `{name}`",
+        cause="it is the value of $FTL_ENV" if options.env is None else None,
+        hint=hint if known else new,
+    )
+
+
+def _preview(name: str, path: Path) -> SelectedEnvironment:
+    from ftl.config.loading import overlay_path
+
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
+        fixed = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
+        raise UsageError(
+            f"`{name}` cannot be the name of a preview, which is part of its host name: "
+            "a-z, 0-9 and - between them, at most 40 characters",
+            hint=f"`{fixed}` can" if fixed else None,
+        )
+    previews = all_previews(path)
+    if overlay_path(path, name).is_file():
+        raise UsageError(
+            f"`{name}` is an environment: there is {overlay_path(path, name).name}",
+            hint="give the preview another name",
+        )
+    return previews._replace(name=name)
+
+
+def all_previews(path: Path) -> SelectedEnvironment:
+    """The common part of all previews, under the name of their overlay, which none can have.
+
+    Raises:
+        UsageError: There is no overlay for previews.
+    """
+    from ftl.config.loading import overlay_path
+    from ftl.config.models.project import PREVIEW
+
+    overlay = overlay_path(path, PREVIEW)
+    if not overlay.is_file():
+        raise UsageError(
+            f"previews need {overlay.name} beside {path.name}: what is different in them, at least the domain",
+            hint='write `project: {domain: "${FTL_ENV}.preview.example.com"}` into it, with a domain of yours',
+        )
+    return SelectedEnvironment(PREVIEW, preview=True)
+
+
+def readable_environments(options: Options) -> dict[str, Project]:
+    """File -> project, of ftl.yaml alone and of each environment that is readable here."""
+    from ftl.config.loading import overlay_path
+    from ftl.config.models.project import PREVIEW
+
+    path = Path(find_file(options.file))
+    names = {
+        file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix): file.name
+        for file in sorted(path.parent.glob(overlay_path(path, "*").name))
+    }
+    files = {"": path.name, **{name: file for name, file in names.items() if name != PREVIEW}}
+    projects = {file: _readable(path, name) for name, file in files.items()}
+    return {file: project for file, project in projects.items() if project is not None}
+
+
+def _readable(path: Path, environment: str) -> Project | None:
+    """The project of an environment; of one with variables that are not set here, its name and domain."""
+    from ftl.config.loading import load, load_address
+
+    files = SelectedEnvironment(environment).files(path)
+    try:
+        return load(files, fetch=False)
+    except ConfigError:
+        pass
+    try:
+        return load_address(files)
+    except (ConfigError, UsageError):
+        return None
