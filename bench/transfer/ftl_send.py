@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
     """Send the image to the server."""
+    connecting = create_task(machine.likely_engine_url())  # meanwhile the program is loaded, as in a deploy
+    await to_thread(import_module, "ftl.engine.api")
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
     from ftl.events import Note
@@ -45,6 +47,7 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
     async with Engine(local_url(), name="this machine") as source, AsyncExitStack() as stack:
         reading = create_task(read_ahead(source, reference, stack))
         async with open_session(machine, streams=False) as session:
+            await connecting
             ahead = await reading
             from lab.transfers import send_many
 
@@ -70,7 +73,9 @@ async def send(machine: Machine, reference: str, tag: str) -> dict[str, object]:
 
 async def read_ahead(source: Engine, reference: str, stack: AsyncExitStack) -> ReadAhead:
     """Load the program and begin to read the image while ssh connects, as a deploy does while it takes the lock."""
+    asking = create_task(source.info())
     await to_thread(import_module, "ftl.image.transfer")
+    await asking
     from ftl.image.transfer import ReadAhead
 
     return await stack.enter_async_context(ReadAhead(source, [reference]))

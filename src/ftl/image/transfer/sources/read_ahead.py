@@ -90,17 +90,24 @@ class ReadAhead:
 
     async def _begin(self) -> StartedPush | None:
         with suppress(EngineError):
-            if not self._references or (await self._engine.info()).store != "overlay2":
+            if not self._references:
                 return None
-            inspected = await gather_all(self._engine.image(reference) for reference in self._references)
-            images = [SourceImage(each.id, each.id, each.layers) for each in inspected if each is not None]
-            cache = await asyncio.to_thread(BlobCache)
+            # The info takes 20.10 0.1 s, as it runs programs for their versions.
+            info, images, cache = await asyncio.gather(
+                self._engine.info(), self._images(), asyncio.to_thread(BlobCache)
+            )
+            if info.store != "overlay2":
+                return None
             unknown = frozenset(cache.unknown(layer for image in images for layer in image.layers))
             push = await self._find_push(self._engine, images, unknown) if unknown else None
             if push is not None:
                 push.begin()
                 return StartedPush(push, frozenset(image.config_digest for image in images), unknown)
         return None
+
+    async def _images(self) -> list[SourceImage]:
+        inspected = await gather_all(self._engine.image(reference) for reference in self._references)
+        return [SourceImage(each.id, each.id, each.layers) for each in inspected if each is not None]
 
     async def _end(self) -> None:
         if self._task is not None:

@@ -35,6 +35,10 @@ class PushingEngine(FakeEngine):
     def __init__(self) -> None:
         super().__init__()
         self.uploaded: list[str] = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
         self.add_image("shop:latest", Image(IMAGE.config_digest, (), (), LAYERS, {}, "linux/amd64", 1000))
 
     async def push(
@@ -48,12 +52,31 @@ class PushingEngine(FakeEngine):
                 if (await session.head(f"{base}/v2/{name}/blobs/{digest}")).status == 200:
                     continue
                 started = await session.post(f"{base}/v2/{name}/blobs/uploads/")
-                sent = await session.patch(base + started.headers["Location"], data=blob)
+                sent = await session.patch(base + started.headers["Location"], data=self.in_parts(blob))
                 done = await session.put(base + sent.headers["Location"], params={"digest": digest})
                 assert done.status == 201
                 self.uploaded.append(digest)
                 yield PushUpdate("pushed", "")
+            await self.may_end.wait()
             await session.put(f"{base}/v2/{name}/manifests/1", data=b"{}")
+
+    async def in_parts(self, blob: bytes) -> AsyncIterator[bytes]:
+        """An upload that may have to wait after its beginning."""
+        yield blob[:10]
+        await self.may_go_on.wait()
+        yield blob[10:]
+
+
+class WatchedPush(PushSource):
+    """A push that says when its first upload has begun."""
+
+    def __init__(self, engine: Engine, images: Sequence[SourceImage], cache: BlobCache) -> None:
+        super().__init__(engine, images, cache)
+        self.receives = asyncio.Event()
+
+    async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
+        self.receives.set()
+        return await super().receive(chunks)
 
 
 def compressed(tar: bytes) -> bytes:
@@ -97,8 +120,51 @@ def test_a_push_that_began_ahead(tmp_path: Path, waits: bool) -> None:
         assert await read(push, LAYERS[1]) == {LAYERS[1]: CODE}
         assert push.configs == {IMAGE.config_digest: CONFIG}
         assert push.sizes == {LAYERS[0]: len(BASE), LAYERS[1]: len(CODE), LAYERS[2]: len(OTHER)}
+        await push.close()
         assert sha256_digest(compressed(BASE)) not in engine.uploaded
         assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_the_end_of_a_push_is_not_waited_for(tmp_path: Path) -> None:
+    """With all layers and the config there is all of the image: the manifest and the tag are the engine's matter."""
+
+    async def work() -> None:
+        engine = PushingEngine()
+        engine.may_end.clear()
+        push = PushSource(engine, [IMAGE], cache_of_base(tmp_path))
+        push.begin()
+        async with asyncio.timeout(10):
+            assert await read(push, LAYERS[1]) == {LAYERS[1]: CODE}
+        assert push.configs == {IMAGE.config_digest: CONFIG}
+        engine.may_end.set()
+        await push.close()
+        assert BlobCache(tmp_path / "pushed.json").unknown(LAYERS) == set()
+        assert (await engine.image("shop:latest")).tags == ("shop:latest",)  # type: ignore[union-attr]
+
+    asyncio.run(work())
+
+
+def test_a_layer_that_is_read_slowly_does_not_hold_up_the_push(tmp_path: Path) -> None:
+    """What was begun ahead is put aside in files: the engine's upload is answered before its layer is read."""
+
+    async def work() -> None:
+        engine, cache = PushingEngine(), cache_of_base(tmp_path)
+        cache.blobs[sha256_digest(compressed(OTHER))] = KnownBlob(LAYERS[2], len(OTHER), 1)
+        engine.may_go_on.clear()
+        push = WatchedPush(engine, [IMAGE], cache)
+        push.begin()
+        await push.receives.wait()
+        layers = push.layers(frozenset(LAYERS[1:2]), measure_all=True)
+        first = asyncio.create_task(anext(layers))
+        await asyncio.sleep(0)
+        engine.may_go_on.set()
+        layer = await first
+        await until_pushed(engine)
+        assert b"".join([chunk async for chunk in layer.chunks]) == CODE
+        await layers.aclose()
+        await push.close()
 
     asyncio.run(work())
 
