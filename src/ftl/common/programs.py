@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import ResourceLoader
 
 
 @cache
@@ -14,6 +18,9 @@ def program(package: str, *paths: str) -> str:
 
     `package` is the importing module's `__package__`; each file follows the one before.
     """
-    folder = files(package)
-    text = "".join(folder.joinpath(path).read_text("utf-8") for path in paths)
+    module = import_module(package)
+    # importlib.resources does the same, and takes 8 ms to import.
+    loader = cast("ResourceLoader", module.__spec__.loader if module.__spec__ is not None else None)
+    folder = module.__path__[0]
+    text = "".join(loader.get_data(f"{folder}/{path}").decode() for path in paths)
     return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))

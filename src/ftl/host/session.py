@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ftl.dataclass import dataclass
 from ftl.engine.transport.library import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
-from ftl.host.brief_engines import may_be_brief, note_refusal
 from ftl.ssh.multiplexing import early
 from ftl.ssh.streams import open_sockets
 
@@ -102,13 +101,16 @@ async def open_session(
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
         stack.push_async_callback(_cancel, connecting)
-        if streams and ahead is None:
-            await asyncio.to_thread(load_aiohttp)
+        is_brief = False
+        if ahead is None:
+            is_brief = await asyncio.to_thread(_may_be_brief, machine.name)
+            if streams:
+                await asyncio.to_thread(load_aiohttp)
         usual = await connecting
         sent = early.take(usual) if usual is not None and ahead is not None else []
         likely = None
         if usual is not None:
-            likely = await stack.enter_async_context(_engine(machine, usual, ready, sent))
+            likely = await stack.enter_async_context(_engine(machine, usual, ready, sent, is_brief=is_brief))
         asking = asyncio.create_task(_first_answer(likely))
         stack.push_async_callback(_cancel, asking)
         if ahead is not None and likely is not None:
@@ -120,9 +122,12 @@ async def open_session(
         info = await asking if url == usual else None
         engine = likely
         if engine is None or info is None:
-            engine = await stack.enter_async_context(_engine(machine, url, [], []))
+            engine = await stack.enter_async_context(_engine(machine, url, [], [], is_brief=is_brief))
             info = await _ask(engine, machine.name)
-        note_refusal(engine)
+        if is_brief:
+            from ftl.host.brief_engines import note_refusal
+
+            note_refusal(engine)
         yield Session(machine.name, machine, engine, info)
         if ahead is not None and engine is likely and machine.kept_folder is not None:
             early.note(machine.kept_folder, engine.asked)
@@ -134,6 +139,12 @@ async def _connect(machine: Machine, ready: list[socket]) -> str | None:
     if usual is not None:
         ready += open_sockets(usual, _CONNECTIONS)
     return usual
+
+
+def _may_be_brief(server: str) -> bool:
+    from ftl.host.brief_engines import may_be_brief  # takes 14 ms
+
+    return may_be_brief(server)
 
 
 def _close(sockets: list[socket]) -> None:
@@ -148,18 +159,14 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         task.exception()  # if there is one, entering has raised the like
 
 
-def _engine(machine: Machine, url: str, ready: list[socket], sent: list[early.Exchange]) -> Engine:
+def _engine(
+    machine: Machine, url: str, ready: list[socket], sent: list[early.Exchange], *, is_brief: bool
+) -> Engine:
     # Loaded here, which takes 10 ms, while the connections in `ready` are being opened.
     from ftl.engine.api import Engine
 
-    return Engine(
-        url,
-        name=machine.name,
-        explain=machine.explain,
-        ready=ready,
-        sent=sent,
-        brief=may_be_brief(machine.name),
-    )
+    name, explain = machine.name, machine.explain
+    return Engine(url, name=name, explain=explain, ready=ready, sent=sent, brief=is_brief)
 
 
 async def _is_proved(machine: Machine, asking: asyncio.Task[EngineInfo | None]) -> bool:

@@ -89,11 +89,11 @@ def test_the_look_does_not_wait_for_the_servers_report() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
             far = Far(url, url)
             opening = asyncio.create_task(look(far, Ahead(networks)))
             async with asyncio.timeout(5):
-                while sorted(server.requests) != ["/networks", BRIEF]:
+                while sorted(server.requests) != ["/info", "/networks"]:
                     await asyncio.sleep(0.005)
             assert not opening.done()
             far.reports.set()
@@ -108,12 +108,12 @@ def test_a_look_at_another_engine_does_not_count() -> None:
 
     async def work() -> None:
         async with served() as (usual, usual_url), served() as (own, own_url):
-            usual.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
-            own.answer_by_path({BRIEF: INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
+            usual.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            own.answer_by_path({"/info": INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
             far = Far(usual_url, own_url)
             far.reports.set()
             assert await look(far, Ahead(networks)) == ("28.0", [])
-            assert own.requests == [BRIEF, "/networks"]
+            assert own.requests == ["/info", "/networks"]
 
     run(work())
 
@@ -123,7 +123,7 @@ def test_a_look_that_failed_is_repeated() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({BRIEF: INFO, "/networks": REFUSED})
+            server.answer_by_path({"/info": INFO, "/networks": REFUSED})
             far = Far(url, url)
             far.reports.set()
             with pytest.raises(EngineError, match="list its networks"):
@@ -138,7 +138,7 @@ def test_a_refusal_ends_the_look() -> None:
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
             far = Far(url, url, ServerError("no"))
             far.reports.set()
             with pytest.raises(ServerError, match=r"^no$"):
@@ -185,7 +185,7 @@ def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
 
     async def work() -> None:
         async with served() as (server, url):
-            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
@@ -195,7 +195,7 @@ def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
                 while len(server.requests) < 4:
                     await asyncio.sleep(0.005)
             assert await look(kept_at(url, short_path), Ahead(networks)) == ("27.0", [])
-            assert sorted(server.requests) == ["/networks", "/networks", BRIEF, BRIEF]
+            assert sorted(server.requests) == ["/info", "/info", "/networks", "/networks"]
 
     run(work())
 
@@ -207,7 +207,7 @@ def test_an_engine_that_does_not_answer_early_is_asked_for(
 
     async def work() -> None:
         async with served() as (server, url), served(b"...", b"...") as (_, silent):
-            server.answer_by_path({BRIEF: INFO, "/networks": EMPTY})
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
