@@ -73,14 +73,8 @@ class Sender:
         """
         known = [*self._targets]
         batches = sorted(batches, key=lambda each: known.index(each.server))
-        sending = _Sending(self._source, self._lock, self._network, self._ahead)
-        outcomes = dict(
-            zip(
-                (each.server for each in batches),
-                await sending.run([self._addressed(each) for each in batches]),
-                strict=True,
-            )
-        )
+        results = await self._run([self._addressed(each) for each in batches])
+        outcomes = dict(zip((each.server for each in batches), results, strict=True))
         await gather_all(self._remember(server, outcome) for server, outcome in outcomes.items())
         return outcomes
 
@@ -104,53 +98,7 @@ class Sender:
             if image is not None:
                 self._loaded[server][image.id] = True
 
-
-def _named(emit: Emit, server: str) -> Emit:
-    """Events of a transfer with the name of its server."""
-
-    def report(event: Event) -> None:
-        if isinstance(event, (TransferStarted, TransferProgress, TransferFinished)):
-            event = replace(event, server=server)
-        emit(event)
-
-    return report
-
-
-class _Addressed:
-    """Images on their way to one server.
-
-    Attributes:
-        found: What the server has.
-        results: Tag -> result, of those that have been passed on to it, or that it has passed on.
-        error: Why it cannot have them.
-    """
-
-    def __init__(
-        self, target: TargetServer, images: Mapping[str, str], loaded: Mapping[str, bool], emit: Emit
-    ) -> None:
-        self.target = target
-        self.images = images
-        self.loaded = loaded
-        self.emit = emit
-        self.found: Inventory | None = None
-        self.results: dict[str, TransferResult] = {}
-        self.error: FtlError | None = None
-
-    @property
-    def name(self) -> str:
-        return self.target.engine.name
-
-
-class _Sending:
-    """One transfer of images to servers."""
-
-    def __init__(self, source: Engine, lock: str, network: str, ahead: ReadAhead | None) -> None:
-        self._source = source
-        self._lock = lock
-        self._network = network
-        self._ahead = ahead
-
-    async def run(self, addressed: Sequence[_Addressed]) -> list[Outcome]:
+    async def _run(self, addressed: Sequence[_Addressed]) -> list[Outcome]:
         """Send to all; for each server the results, or its error."""
         await gather_all(self._take_inventory(each) for each in addressed)
         if self._network:
@@ -207,11 +155,7 @@ class _Sending:
             self._passed_on(by_name[server.name], images, first)
         for name, reason in relay.lost.items():
             text = f"{name} did not get the images from {first.name}: sending them from here"
-            self._note(first.emit, text, reason)
-
-    @staticmethod
-    def _note(emit: Emit, text: str, reason: str) -> None:
-        emit(Note(text, level="warning", hint=reason))
+            first.emit(Note(text, "warning", reason))
 
     async def _send_through(self, relay: Relay, first: _Addressed, images: Sequence[PendingImage]) -> None:
         assert first.found is not None
@@ -262,6 +206,42 @@ class _Sending:
             missing = common.present.missing(each.image.layers) - common.capabilities.cached.keys()
             needed |= {layer: estimated[layer] for layer in missing}
         return sum(needed.values()) < SMALL
+
+
+def _named(emit: Emit, server: str) -> Emit:
+    """Events of a transfer with the name of its server."""
+
+    def report(event: Event) -> None:
+        if isinstance(event, (TransferStarted, TransferProgress, TransferFinished)):
+            event = replace(event, server=server)
+        emit(event)
+
+    return report
+
+
+class _Addressed:
+    """Images on their way to one server.
+
+    Attributes:
+        found: What the server has.
+        results: Tag -> result, of those that have been passed on to it, or that it has passed on.
+        error: Why it cannot have them.
+    """
+
+    def __init__(
+        self, target: TargetServer, images: Mapping[str, str], loaded: Mapping[str, bool], emit: Emit
+    ) -> None:
+        self.target = target
+        self.images = images
+        self.loaded = loaded
+        self.emit = emit
+        self.found: Inventory | None = None
+        self.results: dict[str, TransferResult] = {}
+        self.error: FtlError | None = None
+
+    @property
+    def name(self) -> str:
+        return self.target.engine.name
 
 
 def _destination(each: _Addressed) -> Destination:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ftl import child
 from ftl.aio import shielded
+from ftl.dataclass import dataclass
 from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS, load_failed, load_refused
 from ftl.image.transfer.delivery.frames import THREADS, compress_frames
@@ -53,6 +54,7 @@ _SSH_FAILED = 255
 _RESUME_HINT = "run it again: the layers that have arrived are not sent again"
 
 
+@dataclass(frozen=True, slots=True)
 class ScriptDelivery:
     """Delivery by the receiving script; see `Delivery`.
 
@@ -60,41 +62,31 @@ class ScriptDelivery:
     passes the stream on to other servers.
     """
 
-    def __init__(
-        self,
-        machine: Machine,
-        cache_limit: int,
-        bases: DeltaBases,
-        pace: Pace,
-        meter: Meter,
-        *,
-        witness: Witness | None = None,
-    ) -> None:
-        self._witness = witness
-        self._machine = machine
-        self._cache_limit = cache_limit
-        self._bases = bases
-        self._pace = pace
-        self._meter = meter
+    machine: Machine
+    cache_limit: int
+    bases: DeltaBases
+    pace: Pace
+    meter: Meter
+    witness: Witness | None = None
 
     async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Send the archive part by part; see `Delivery`."""
-        if self._witness is not None:
-            process = self._witness.process
+        if self.witness is not None:
+            process = self.witness.process
         else:
-            arguments = receive_arguments(self._machine, self._cache_limit)
-            process = await self._machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
+            arguments = receive_arguments(self.machine, self.cache_limit)
+            process = await self.machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
         output = output_of(process)
         try:
             stdout, stderr = await self._send(process, parts, output)
         except TimeoutError as error:
             cause = f"nothing moved for {STALL_SECONDS / 60:.0f} minutes"
-            raise load_failed(self._machine.name, cause, _RESUME_HINT) from error
+            raise load_failed(self.machine.name, cause, _RESUME_HINT) from error
         finally:
             await shielded(child.close_stdin(process))  # which ends the script and everything that it started
             output.cancel()
-        self._pace.measured = link_speed(stdout)
-        check_receipt(self._machine.name, process.returncode, stdout, stderr)
+        self.pace.measured = link_speed(stdout)
+        check_receipt(self.machine.name, process.returncode, stdout, stderr)
 
     async def _send(
         self,
@@ -105,13 +97,13 @@ class ScriptDelivery:
         """Send all parts, and wait for the script to exit, which may happen before it has read everything."""
         assert process.stdin is not None
         async with asyncio.timeout(STALL_SECONDS) as limit:
-            script = _ScriptInput(process.stdin, self._meter, limit, self._witness)
+            script = _ScriptInput(process.stdin, self.meter, limit, self.witness)
             with suppress(BrokenPipeError, ConnectionResetError):
                 async for part in parts:
                     await self._send_part(script, part)
                 await script.send_line("end")
-                if self._witness is not None:
-                    self._witness.end()
+                if self.witness is not None:
+                    self.witness.end()
             process.stdin.close()
             texts = await asyncio.shield(output)
             await process.wait()
@@ -123,7 +115,7 @@ class ScriptDelivery:
         elif isinstance(part, CachedLayer):
             await script.send_line(f"cached {part.name}")
         else:
-            async with self._bases.base_of(part) as base:
+            async with self.bases.base_of(part) as base:
                 if base is None:
                     await self._send_whole(script, part)
                 else:
@@ -131,7 +123,7 @@ class ScriptDelivery:
 
     async def _send_whole(self, script: _ScriptInput, layer: LayerStream) -> None:
         await script.send_line(f"whole {cache_name(layer.diff_id, layer.size)}")
-        async with aclosing(compress_frames(self._counted(layer), self._pace)) as frames:
+        async with aclosing(compress_frames(self._counted(layer), self.pace)) as frames:
             async for frame in frames:
                 await script.send(f"{len(frame)}\n".encode(), frame)
         await script.send_line("0")
@@ -142,7 +134,7 @@ class ScriptDelivery:
         if base_layer is None:
             await self._send_whole(script, layer)
             return
-        self._meter.layer_is_delta(base.whole_size(layer.size))
+        self.meter.layer_is_delta(base.whole_size(layer.size))
         await script.send_line(f"delta {cache_name(layer.diff_id, layer.size)}")
         windows = self._windows(layer, DeltaEncoder(base_layer))
         async with aclosing(
@@ -161,7 +153,7 @@ class ScriptDelivery:
 
     async def _counted(self, layer: LayerStream) -> AsyncIterator[bytes]:
         async for chunk in layer.chunks:
-            self._meter.bytes_read(len(chunk))
+            self.meter.bytes_read(len(chunk))
             yield chunk
 
 

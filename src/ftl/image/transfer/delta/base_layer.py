@@ -31,46 +31,40 @@ class ByteRange:
         return self.offset + self.length
 
 
+@dataclass(frozen=True, slots=True)
 class BaseLayer:
     """The tar of a base layer in a file, with the positions of its members.
 
     The `unknown` ranges, in order, are those whose bytes are not known here: nothing is compared with them.
     """
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        size: int,
-        members: Mapping[bytes, MemberExtent],
-        unknown: Sequence[ByteRange] = (),
-    ) -> None:
-        self._file = file
-        self._members = members
-        self._size = size
-        self._unknown = unknown
+    file: BinaryIO
+    size: int
+    members: Mapping[bytes, MemberExtent]
+    unknown: Sequence[ByteRange] = ()
 
     def member(self, name: bytes) -> MemberExtent | None:
         """The member of that name."""
-        return self._members.get(name)
+        return self.members.get(name)
 
     def read(self, part: ByteRange) -> bytes:
         """The bytes of a range; empty unless all of them exist and are known. Blocking."""
-        if self.clipped(part) != part or (self._unknown and self.known(part) != [part]):
+        if self.clipped(part) != part or (self.unknown and self.known(part) != [part]):
             return b""
-        self._file.seek(part.offset)
-        return self._file.read(part.length)
+        self.file.seek(part.offset)
+        return self.file.read(part.length)
 
     def clipped(self, part: ByteRange) -> ByteRange:
         """The part of a range that is inside the tar."""
-        offset = min(max(0, part.offset), self._size)
-        return ByteRange(offset, max(0, min(part.end, self._size) - offset))
+        offset = min(max(0, part.offset), self.size)
+        return ByteRange(offset, max(0, min(part.end, self.size) - offset))
 
     def known(self, part: ByteRange) -> list[ByteRange]:
         """The parts of a range that are known."""
         known: list[ByteRange] = []
         offset = part.offset
-        first = bisect_right(self._unknown, part.offset, key=lambda hole: hole.end)
-        for hole in islice(self._unknown, first, None):
+        first = bisect_right(self.unknown, part.offset, key=lambda hole: hole.end)
+        for hole in islice(self.unknown, first, None):
             if hole.offset >= part.end:
                 break
             if hole.offset > offset:

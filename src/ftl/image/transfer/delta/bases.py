@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.image.transfer.archive.spool import SpooledLayer, spool_failed, temporary_file
 from ftl.image.transfer.delta.base_layer import BaseLayer
@@ -54,10 +55,11 @@ class DeltaBase:
         return self.cached.compressed_size * size // max(1, self.cached.size)
 
 
+@dataclass(frozen=True, slots=True)
 class DeltaBases:
     """Chooses and prepares the base layers of one transfer.
 
-    Args:
+    Attributes:
         candidates: diffID of a new layer -> its base layer.
         layer_sources: Finds the sources of a layer of a local image, the fastest first.
         fetch_index: Gets the index of a cached layer from the server.
@@ -66,22 +68,12 @@ class DeltaBases:
         can_describe: The server can make an index of a cached layer.
     """
 
-    def __init__(
-        self,
-        candidates: Mapping[str, BaseCandidate],
-        layer_sources: LayerSources,
-        fetch_index: FetchIndex,
-        speed: float | None,
-        *,
-        round_trip: float,
-        can_describe: bool,
-    ) -> None:
-        self._candidates = candidates
-        self._layer_sources = layer_sources
-        self._fetch_index = fetch_index
-        self._speed = speed
-        self._round_trip = round_trip
-        self._can_describe = can_describe
+    candidates: Mapping[str, BaseCandidate]
+    layer_sources: LayerSources
+    fetch_index: FetchIndex
+    speed: float | None
+    round_trip: float
+    can_describe: bool
 
     @asynccontextmanager
     async def base_of(self, layer: LayerStream) -> AsyncIterator[DeltaBase | None]:
@@ -90,7 +82,7 @@ class DeltaBases:
         The old image on this machine knows all bytes of the base layer, but the engine has to save it first. Where
         that takes too long, the server's index of the layer may still be quick enough.
         """
-        candidate = self._candidates.get(layer.diff_id)
+        candidate = self.candidates.get(layer.diff_id)
         if candidate is None:
             yield None
             return
@@ -99,7 +91,7 @@ class DeltaBases:
             if image is not None and self._pays_off(layer, cached, image.size / SAVE_SPEED):
                 old = files.enter_context(await asyncio.to_thread(temporary_file))
                 yield DeltaBase(cached, lambda new: self._read(image, cached.diff_id, new, old))
-            elif self._can_describe and self._pays_off(layer, cached, index_seconds(cached, self._speed)):
+            elif self.can_describe and self._pays_off(layer, cached, index_seconds(cached, self.speed)):
                 old = files.enter_context(await asyncio.to_thread(temporary_file))
                 spool = files.enter_context(await asyncio.to_thread(temporary_file))
                 yield DeltaBase(cached, lambda new: self._approximate(cached, new, old, spool))
@@ -107,13 +99,13 @@ class DeltaBases:
                 yield None
 
     def _pays_off(self, layer: LayerStream, cached: CachedLayer, preparing: float) -> bool:
-        return delta_pays_off(layer.size, cached, self._speed, preparing, round_trip=self._round_trip)
+        return delta_pays_off(layer.size, cached, self.speed, preparing, round_trip=self.round_trip)
 
     async def _read(
         self, image: Image, diff_id: str, layer: LayerStream, file: BinaryIO
     ) -> tuple[BaseLayer | None, LayerStream]:
         """Read the base layer out of a local image."""
-        for source in await self._layer_sources(image, diff_id):
+        for source in await self.layer_sources(image, diff_id):
             try:
                 async with aclosing(source.layers(frozenset({diff_id}), measure_all=False)) as layers:
                     async for old in layers:
@@ -128,7 +120,7 @@ class DeltaBases:
     ) -> tuple[BaseLayer | None, LayerStream]:
         """Approximate the base layer by the server's index and the new layer, which is spooled for that."""
         try:
-            index, members = await gather2(self._fetch_index(cached), _spool(layer, spool))
+            index, members = await gather2(self.fetch_index(cached), _spool(layer, spool))
             layer = replace(layer, chunks=SpooledLayer(spool, layer.diff_id, layer.size).chunks())
             if index is None:
                 return None, layer

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
+from ftl.dataclass import dataclass
 from ftl.errors import EngineError
 from ftl.image.transfer.sources.docker_save import DockerSaveSource, docker_save
 from ftl.image.transfer.sources.oci_index import read_oci_index
@@ -35,24 +36,18 @@ async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
             await learn_blobs(engine, [SourceImage(image.id, image.id, image.layers) for image in present])
 
 
+@dataclass(frozen=True, slots=True)
 class LocalEngine:
     """The engine on this machine as the origin of a transfer.
 
-    Where an image has several platforms, the server's decides. `sources` are the names of those to use, None for all;
-    `ahead` reads images before it is known which layers are needed.
+    Where an image has several platforms, the server's decides. `allowed` are the names of the sources to use, None for
+    all; `ahead` reads images before it is known which layers are needed.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        platform: str,
-        sources: Collection[str] | None = None,
-        ahead: ReadAhead | None = None,
-    ) -> None:
-        self._engine = engine
-        self._platform = platform
-        self._allowed = sources
-        self._ahead = ahead
+    engine: Engine
+    platform: str
+    allowed: Collection[str] | None = None
+    ahead: ReadAhead | None = None
 
     async def source_images(self, images: Mapping[str, Image]) -> list[SourceImage]:
         """Find out which layers and config images consist of. The keys are what messages call them.
@@ -60,18 +55,18 @@ class LocalEngine:
         Raises:
             TransferFailed: An image is not there for that platform, or incomplete.
         """
-        if (await self._engine.info()).store == "containerd":
+        if (await self.engine.info()).store == "containerd":
             ids = {reference: image.id for reference, image in images.items()}
             references = {image_id: reference for reference, image_id in ids.items()}
-            async with aclosing(docker_save(self._engine, references)) as stream:
-                return await read_oci_index(stream, ids, self._platform)
+            async with aclosing(docker_save(self.engine, references)) as stream:
+                return await read_oci_index(stream, ids, self.platform)
         return [SourceImage(reference, image.id, image.layers) for reference, image in images.items()]
 
     async def sources(
         self, images: Mapping[str, Image], source_images: Sequence[SourceImage], needed: frozenset[str]
     ) -> list[LayerSource]:
         """The sources of layers, the fastest first; the last one is slow, but always works."""
-        ahead = await self._ahead.source(source_images, needed) if self._ahead is not None else None
+        ahead = await self.ahead.source(source_images, needed) if self.ahead is not None else None
         return await self._sources(images, source_images, needed, ahead)
 
     async def _sources(
@@ -82,12 +77,12 @@ class LocalEngine:
         ahead: LayerSource | None = None,
     ) -> list[LayerSource]:
         references = {image.id: reference for reference, image in images.items()}
-        fallback = DockerSaveSource(self._engine, references, source_images)
+        fallback = DockerSaveSource(self.engine, references, source_images)
         if ahead is not None:
             sources = [ahead, fallback]
         else:
-            sources = await choose_sources(self._engine, source_images, needed, fallback=fallback)
-        return [source for source in sources if self._allowed is None or source.name in self._allowed]
+            sources = await choose_sources(self.engine, source_images, needed, fallback=fallback)
+        return [source for source in sources if self.allowed is None or source.name in self.allowed]
 
     async def layer_sources(self, image: Image, layer: str) -> list[LayerSource]:
         """The sources of one layer of another image."""
