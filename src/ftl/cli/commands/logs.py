@@ -197,10 +197,8 @@ async def _of_several(
     asked = [server for server in project.servers if WEB in server.roles or not requests]
     async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
         servers = log_servers(fleet, emit)
-        if len(asked) == len(project.servers):
-            await mask_secrets_of_cluster(fleet, project.name, warn)
-        else:  # the managers may be among the others
-            await mask()
+        # The managers may all be among the servers that are not asked.
+        await mask_secrets_of_cluster(fleet, project.name, warn, otherwise=mask if requests else None)
         if requests and not follow:
             await read_requests(fleet, servers, query, show)
         elif not follow:

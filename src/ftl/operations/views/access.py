@@ -67,7 +67,7 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> None:
     )
     lines = [line_of(entry) for entry in entries]
     lines = [line for line in lines if _is_wanted(query, line)]
-    for line in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+    for line in query.last(lines):
         show(line)
 
 

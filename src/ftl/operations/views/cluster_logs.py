@@ -85,7 +85,7 @@ async def read_requests(fleet: Fleet, servers: Sequence[LogServer], query: LogQu
         return [server.corrected(line) for line in lines]
 
     merged = sorted((line for each in await gather(map(read, servers)) for line in each), key=_time)
-    for line in merged if query.tail is None else merged[max(0, len(merged) - query.tail) :]:
+    for line in query.last(merged):
         show(line)
 
 
@@ -108,7 +108,7 @@ async def follow_servers(
     Raises:
         FtlError: A first connection fails, or a server has no proxy.
     """
-    past = _Past(query.tail, show)
+    past = _Past(query, show)
     followers = {
         server.name: _following(server, query, past, warn, requests=requests, mask=mask) for server in servers
     }
@@ -152,8 +152,8 @@ def _following(
 class _Past:
     """Collects the lines of the past of all servers, and shows them by time; later ones are shown at once."""
 
-    def __init__(self, tail: int | None, show: Show) -> None:
-        self._tail = tail
+    def __init__(self, query: LogQuery, show: Show) -> None:
+        self._query = query
         self._show = show
         self._old: list[LogEntry] = []
         self._new: list[LogEntry] = []
@@ -169,9 +169,8 @@ class _Past:
     def end(self) -> None:
         """Show what was collected, as far as it is asked for."""
         self._ended = True
-        lines = sorted(self._old, key=_time)
-        kept = lines if self._tail is None else lines[max(0, len(lines) - self._tail) :]
-        for line in sorted((*kept, *self._new), key=_time):
+        past = self._query.last(sorted(self._old, key=_time))
+        for line in sorted((*past, *self._new), key=_time):
             self._show(line)
 
 

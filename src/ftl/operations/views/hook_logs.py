@@ -32,5 +32,5 @@ async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
         if line.hook and line.service in query.names and query.spans(line.time)
     ]
     lines = sorted(filter(query.accepts, entries), key=lambda entry: entry.time)
-    for entry in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+    for entry in query.last(lines):
         show(entry)

@@ -96,6 +96,10 @@ class LogQuery:
         """Whether the time of a line is asked for."""
         return (self.since or "") <= time and (self.until is None or time <= self.until)
 
+    def last(self, entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
+        """The last entries, as many as are asked for."""
+        return entries if self.tail is None else entries[max(0, len(entries) - self.tail) :]
+
     def accepts(self, entry: LogEntry) -> bool:
         """Whether a line's text is asked for."""
         return self.matches is None or bool(self.matches(entry.text))
@@ -169,7 +173,7 @@ async def read_logs(
     if not sources:
         names = ", ".join(server.engine.name for server in servers)
         lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
-        for entry in lines if query.tail is None else lines[max(0, len(lines) - query.tail) :]:
+        for entry in query.last(lines):
             show(entry)
         return
     await show_merged(sources, query, show, warn)

@@ -8,7 +8,7 @@ from ftl.errors import EngineError
 from ftl.releases.store import CONTAINER, read_records, restore_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ftl.engine.api import Engine
     from ftl.host.fleet import Fleet
@@ -32,12 +32,22 @@ async def mask_secrets(engine: Engine, project: str) -> bool:
     return True
 
 
-async def mask_secrets_of_cluster(fleet: Fleet, project: str, warn: Callable[[str], None]) -> None:
+async def mask_secrets_of_cluster(
+    fleet: Fleet,
+    project: str,
+    warn: Callable[[str], None],
+    *,
+    otherwise: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Redact them by the records of a cluster's managers, whichever server's logs are read.
 
-    `warn` gets a sentence where no manager has records.
+    `warn` gets a sentence where no manager has records. A fleet that is a part of the cluster may have no manager; then
+    the secrets are redacted by what is called `otherwise`.
     """
     managers = [session for session in fleet if session.info.is_manager]
+    if not managers and otherwise is not None:
+        await otherwise()
+        return
     why = "no manager of the cluster answers"
     for session in sorted(managers, key=lambda each: each is not fleet.first):
         try:

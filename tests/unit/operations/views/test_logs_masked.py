@@ -115,6 +115,24 @@ def test_where_no_records_can_be_read_it_is_said(manager: bool, why: str) -> Non
     assert warnings == [f"secrets are not masked: {why}"]
 
 
+@pytest.mark.parametrize("manager", [True, False])
+def test_a_part_of_a_cluster_is_masked_by_its_own_manager_or_by_all_servers(manager: bool) -> None:
+    """`ftl logs --proxy` asks the servers with a proxy, and the managers may be others."""
+
+    async def mask() -> tuple[bool, list[str]]:
+        asked, warnings = False, list[str]()
+
+        async def otherwise() -> None:
+            nonlocal asked
+            asked = True
+
+        fleet = Fleet([session(await shop(), "a", manager=manager)])
+        await mask_secrets_of_cluster(fleet, PROJECT, warnings.append, otherwise=otherwise)
+        return asked, warnings
+
+    assert run(mask()) == (not manager, [])
+
+
 def test_a_release_that_comes_to_a_worker_is_masked_by_who_has_its_record() -> None:
     """The worker has no records: following asks a manager when a container of another release appears."""
 
