@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import release_of
-from ftl.deploy.plan.records.retention import outdated_records, unused, unused_dependency_tags
+from ftl.deploy.plan.records.retention import (
+    kept_releases,
+    outdated_records,
+    unused,
+    unused_dependency_tags,
+)
 from ftl.engine import labels
 from ftl.releases.record import release_number
 from ftl.releases.watch import GRACE_SECONDS
@@ -70,7 +75,9 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     gone = frozenset(container.id for container in containers)
     services = frozenset(_tagged_services(observed.project, (*observed.images, *local_images)))
     tags = unused(observed, services & live.services.keys(), keep=keep, removed=gone)
-    kept = {entry.image for record in _kept(observed, keep) for entry in record.services.values()}
+    kept = {
+        entry.image for record in kept_releases(observed, keep=keep) for entry in record.services.values()
+    }
     used = {container.image for container in observed.containers if container.id not in gone}
     others = _tags_of(observed.project, observed.images, services - live.services.keys())
     tags = (*tags, *(tag for tag in others if tag not in kept | used))
@@ -78,7 +85,9 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     on_server = {tag for image in observed.images for tag in image.tags} - set(tags)
     only_here = (tag for tag in _tags_of(observed.project, local_images, services) if tag not in on_server)
     built_here = unused_dependency_tags(observed, local_images, keep=keep, removed=gone)
-    needed = {entry.image_id for record in _kept(observed, keep) for entry in record.services.values()}
+    needed = {
+        entry.image_id for record in kept_releases(observed, keep=keep) for entry in record.services.values()
+    }
     needed |= {container.image_id for container in observed.containers if container.id not in gone}
     return Leftovers(
         containers=containers,
@@ -115,11 +124,6 @@ def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:
         is_ours = network.labels.get(labels.PROJECT) == observed.project
         if is_ours and network.name != observed.network and not connected & {network.id, network.name}:
             yield network.name
-
-
-def _kept(observed: Observed, keep: int) -> list[ReleaseRecord]:
-    live = [record for record in observed.releases if record.outcome == "live"]
-    return live[max(0, len(live) - keep) :]
 
 
 def _containers(observed: Observed, live: ReleaseRecord, watch: ReleaseWatch | None) -> Iterator[Container]:

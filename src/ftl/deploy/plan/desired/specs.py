@@ -45,25 +45,32 @@ class DesiredContainer:
     network: str
 
 
+def _common_spec(project: Project, unit: Service | Dependency) -> ContainerSpec:
+    """What services and dependencies say in the same keys; without image, ports and network."""
+    return ContainerSpec(
+        image="",
+        labels=dict(unit.labels),
+        env=dict(unit.env),
+        command=command_words(unit.command),
+        entrypoint=command_words(unit.entrypoint),
+        mounts=_mounts(project.name, unit.mounts),
+        ulimits=_limits(unit.container),
+        healthcheck=_healthcheck(unit.container),
+        restart=unit.restart,
+        settings=engine_settings(unit),
+        files=container_files(unit),
+    )
+
+
 def service_container(project: Project, service: Service) -> DesiredContainer:
     """The desired container of a service."""
     network = network_of(project)
-    spec = ContainerSpec(
-        image="",
-        labels=dict(service.labels),
-        env=dict(service.env),
-        command=command_words(service.command),
-        entrypoint=command_words(service.entrypoint),
-        mounts=_mounts(project.name, service.mounts),
+    spec = replace(
+        _common_spec(project, service),
         publish=tuple(
             Publish(forward.container_port, forward.host_port, forward.address.strip("[]"), forward.protocol)
             for forward in service.published
         ),
-        ulimits=_limits(service.container),
-        healthcheck=_healthcheck(service.container),
-        restart=service.restart,
-        settings=engine_settings(service),
-        files=container_files(service),
         stop_timeout=service.stop_timeout,
         # The name of others leads to the proxy.
         networks={network: (service.name,)} if service.protocol == "tcp" else {},
@@ -86,19 +93,10 @@ def changes_network_only(project: Project, dependency: Dependency, config: str) 
 
 
 def _dependency_spec(project: Project, dependency: Dependency, network: str) -> ContainerSpec:
-    return ContainerSpec(
+    return replace(
+        _common_spec(project, dependency),
         image=dependency.image,
-        labels=dict(dependency.labels),
-        env=dict(dependency.env),
-        command=command_words(dependency.command),
-        entrypoint=command_words(dependency.entrypoint),
-        mounts=_mounts(project.name, dependency.mounts),
         publish=tuple(Publish(port, 0, "127.0.0.1") for port in dependency.ports),
-        ulimits=_limits(dependency.container),
-        healthcheck=_healthcheck(dependency.container),
-        restart=dependency.restart,
-        settings=engine_settings(dependency),
-        files=container_files(dependency),
         networks={network: (dependency.name,)},
     )
 

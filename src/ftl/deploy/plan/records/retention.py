@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Set
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Image
@@ -47,6 +47,12 @@ def unused(
     return tuple(unused)
 
 
+def kept_releases(observed: Observed, *, keep: int) -> Sequence[ReleaseRecord]:
+    """Records of the newest releases that were live, as many as are kept."""
+    live = [record for record in observed.releases if record.outcome == "live"]
+    return live[max(0, len(live) - keep) :]
+
+
 def unused_dependency_tags(
     observed: Observed, images: Iterable[Image], *, keep: int, removed: Set[str] = frozenset()
 ) -> tuple[str, ...]:
@@ -58,10 +64,8 @@ def unused_dependency_tags(
         keep: Number of releases to keep, newest first.
         removed: IDs of containers that are gone by then.
     """
-    live = [record for record in observed.releases if record.outcome == "live"]
-    needed = {
-        entry.image for record in live[max(0, len(live) - keep) :] for entry in record.dependencies.values()
-    }
+    kept = kept_releases(observed, keep=keep)
+    needed = {entry.image for record in kept for entry in record.dependencies.values()}
     needed |= {container.image for container in observed.containers if container.id not in removed}
     pattern = re.compile(re.escape(observed.project) + r"-[^/:]+:c[0-9a-f]{12}")
     ours = (image for image in images if image.labels.get(labels.PROJECT) == observed.project)
@@ -104,12 +108,10 @@ def outdated_records(observed: Observed, *, keep: int) -> tuple[ReleaseRecord, .
 
 def _needed(observed: Observed, *, keep: int) -> set[str]:
     """Releases to go back to, and those that made their containers."""
-    live = [record for record in observed.releases if record.outcome == "live"]
-    kept = live[max(0, len(live) - keep) :]
-    needed = {record.release for record in kept}
-    return needed | {
-        service.release for record in (*kept, *live[-1:]) for service in record.services.values()
-    }
+    kept = kept_releases(observed, keep=keep)
+    live = kept_releases(observed, keep=max(1, keep))
+    made = {service.release for record in live for service in record.services.values()}
+    return {record.release for record in kept} | made
 
 
 def _release_tags(observed: Observed, service: str) -> Mapping[int, str]:

@@ -112,13 +112,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         steps += [_joining(diff, change), _healthy(diff, change)]
     if not change.starts:
         return tuple(steps)
-    spec = release_spec(
-        project,
-        change.desired,
-        release=diff.release_of(change),
-        content=change.source.content,
-        generation=diff.generation(change),
-    )
+    spec = _spec(diff, change, change.source.content)
     steps += _stop_first(diff, change)
     if is_spread(diff.project, change):
         return (*steps, *_swarm_service(diff, change, spec))
@@ -142,14 +136,8 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
 def turn_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
     """Start one new container beside those that are live, to take the place of one of them."""
     number = number_of(old)
-    spec = release_spec(
-        diff.project.name,
-        change.desired,
-        release=diff.release_of(change),
-        content=change.source.content,
-        generation=diff.generation(change),
-        joined=joined_mark(generation_of(old), number - 1),
-    )
+    joined = joined_mark(generation_of(old), number - 1)
+    spec = _spec(diff, change, change.source.content, joined=joined)
     new = diff.new_containers(change)[number - 1]
     specs = (created_spec(replica_spec(spec, number)),)
     start = StartContainers(change.name, (new,), specs, diff.service_image(change), change.why)
@@ -193,17 +181,26 @@ def _check(diff: Diff, change: ServiceChange) -> HealthSpec:
     return replace(check, settle=0.0) if proven else check
 
 
+def _spec(
+    diff: Diff, change: ServiceChange, content: str, *, added: bool = False, joined: str = ""
+) -> ContainerSpec:
+    """Spec of a service's new containers, whose image has a content."""
+    release, generation = diff.release_of(change), diff.generation(change)
+    return release_spec(
+        diff.project.name,
+        change.desired,
+        release=release,
+        content=content,
+        generation=generation,
+        added=added,
+        joined=joined,
+    )
+
+
 def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
     """Start more containers of the live release, of the image that the others run."""
     like = change.current[0]
-    spec = release_spec(
-        diff.project.name,
-        change.desired,
-        release=diff.release_of(change),
-        content=like.labels[labels.CONTENT],
-        generation=diff.generation(change),
-        added=not change.joins_at_once,
-    )
+    spec = _spec(diff, change, like.labels[labels.CONTENT], added=not change.joins_at_once)
     specs = tuple(created_spec(replica_spec(spec, number), proven=True) for number in change.added)
     names = diff.new_containers(change)
     return StartContainers(change.name, names, specs, like.image, change.why, joins=True)
