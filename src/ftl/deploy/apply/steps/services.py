@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.agreed import create_agreed
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.services import (
     CreateService,
@@ -55,7 +56,7 @@ async def create_service(context: DeployContext, step: CreateService) -> None:
 
     async def create() -> None:
         service = ServiceSpec(step.name, spec, step.replicas, step.constraints)
-        context.created[step.name] = await context.fleet.first.engine.create_service(service)
+        context.created[step.name] = await create_agreed(context.fleet.first.engine, service)
 
     async def undo() -> None:
         if step.name in context.created:
