@@ -4,7 +4,8 @@
                             [--megabytes 100] [--requests 100000] [--suites trixie,trixie,trixie] [--append FILE]
 
 The parts are described in `costs.py`, `losses.py` and `migration.py`. Clients keep their connections alive and never
-retry. The last line is one JSON object; the exit status is 1 if a limit is missed.
+retry. The last line is one JSON object; the exit status is 1 if a limit is missed. Where a part fails, it has the
+figures of those before.
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ def missed(result: dict[str, Any]) -> list[str]:
     return over
 
 
-def measure(lab: Lab, name: str, parts: Sequence[str], given: argparse.Namespace) -> dict[str, Any]:
-    """The figures of the parts that are asked for."""
-    result: dict[str, Any] = {}
+def measure(
+    lab: Lab, name: str, parts: Sequence[str], given: argparse.Namespace, result: dict[str, Any]
+) -> None:
+    """Add the figures of the parts that are asked for to the result, each when it is known."""
     suites = given.suites.split(",")
     if set(parts) - {"migrate"}:
         servers = lab.cluster(*suites)
@@ -74,7 +76,6 @@ def measure(lab: Lab, name: str, parts: Sequence[str], given: argparse.Namespace
         moved = f"{name}-m"
         with temporary_project(moved) as project:
             result |= migrate(project, moved, servers, max(1, given.rounds // 5))
-    return result
 
 
 def _against_one(lab: Lab, three: Stage, parts: Sequence[str], given: argparse.Namespace) -> dict[str, Any]:
@@ -113,15 +114,22 @@ def main() -> None:
     images.ensure("caddy", "busybox")
     name = run_name("cluster")
     began = time.monotonic()
+    result: dict[str, Any] = {}
+    stopped = ""
     with Lab(name) as lab:
-        result = measure(lab, name, parts, given)
+        try:
+            measure(lab, name, parts, given, result)
+        except (AssertionError, SystemExit, OSError) as error:  # a command failed, or something took too long
+            stopped = f"{error}"[-2000:] or repr(error)
+            say(stopped)
     over = missed(result)
     seconds = round(time.monotonic() - began)
     line = json.dumps(
         {
             "type": "cluster",
-            "ok": not over,
+            "ok": not (over or stopped),
             "missed": over,
+            **({"stopped_by": stopped} if stopped else {}),
             "suites": given.suites,
             **result,
             "seconds": seconds,
@@ -131,7 +139,7 @@ def main() -> None:
         with given.append.open("a") as file:
             file.write(line + "\n")
     print(line, flush=True)
-    sys.exit(bool(over))
+    sys.exit(bool(over or stopped))
 
 
 if __name__ == "__main__":
