@@ -33,6 +33,8 @@ Store = Literal["overlay2", "containerd"]
 
 _CONTAINERD = {"features": {"containerd-snapshotter": True}}
 _PORT_ATTEMPTS = 3
+READY_SECONDS = 240.0
+"""Limit for a server to boot, which takes two seconds: other tests and benchmarks may have the processors."""
 
 # One that is there when the package comes is kept, if apt is told to keep files that were changed (--force-confold).
 PUT_INIT_SCRIPT = "cat > /etc/init.d/docker && chmod 755 /etc/init.d/docker"
@@ -179,7 +181,9 @@ async def _create(spec: ServerSpec) -> tuple[container.ServerState, str]:
                 taken = "port is already allocated" in (error.cause or "") or "in use" in (error.cause or "")
                 if not taken or attempt == _PORT_ATTEMPTS - 1:
                     raise
-        server = await container.wait_ready(engine, spec.name, has_engine=spec.has_engine)
+        server = await container.wait_ready(
+            engine, spec.name, has_engine=spec.has_engine, seconds=READY_SECONDS
+        )
         return server, await container.host_key(engine, spec.name)
 
 

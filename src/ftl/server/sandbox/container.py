@@ -170,17 +170,19 @@ def _data_volumes(spec: ServerSpec) -> dict[str, str]:
     return {volume: path for volume, path in pairs if path != _DATA[0] or spec.disk is None}
 
 
-async def wait_ready(engine: Engine, name: str, *, has_engine: bool = True) -> ServerState:
+async def wait_ready(
+    engine: Engine, name: str, *, has_engine: bool = True, seconds: float = READY_SECONDS
+) -> ServerState:
     """Wait until sshd answers through the published port, and the engine inside answers too.
 
     Returns:
         The running server.
 
     Raises:
-        FtlError: It ended, or was not ready within READY_SECONDS; with the end of its log.
+        FtlError: It ended, or was not ready within this time; with the end of its log.
     """
     try:
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 server = await state(engine, name)
                 if server is None or not server.running:
@@ -190,7 +192,7 @@ async def wait_ready(engine: Engine, name: str, *, has_engine: bool = True) -> S
                     return server
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        error = FtlError(f"the server {name} was not ready within {READY_SECONDS:.0f} s")
+        error = FtlError(f"the server {name} was not ready within {seconds:.0f} s")
         raise error.with_details(await log_tail(engine, name)) from None
     except FtlError as error:
         error.with_details(await log_tail(engine, name))
