@@ -26,7 +26,8 @@ class Command:
         after: Commands that must work after the fault, and lead back to the state from which a deploy converges.
         may_be_done: The last of `after` may say that nothing is left to do: exit status 2.
         twice: The last of `after` is run once more, and must find nothing to do.
-        project: Which project it is about; the second one is removed, the third one has data.
+        tidy: Run on the server at the end, as root, to take back what `forget` did: a shell script.
+        project: Which project it is about; the second one is removed or a preview, the third one has data.
         data: What of the third one it reads or changes, and how.
         stdin: Its input.
     """
@@ -37,6 +38,7 @@ class Command:
     after: tuple[Argv, ...] = ()
     may_be_done: bool = False
     twice: bool = False
+    tidy: str = ""
     project: Literal["project", "passing", "store"] = "project"
     data: tuple[Data, Action] | None = None
     stdin: str = ""
@@ -78,9 +80,25 @@ rm -f /etc/docker/daemon.json /etc/ftl/* /usr/local/sbin/ftl-firewall /run/ftl-f
 if [ -e {LAB_SETTINGS} ]; then cp {LAB_SETTINGS} /etc/docker/daemon.json; fi
 """
 
+# An image that is newer than the one of the running proxy, by its label alone.
+NEWER_PROXY = """
+printf 'FROM ftl-lab-proxy:first\nLABEL ftl.lab.newer="%s"\n' "$(date +%s%N)" | docker build -q -t caddy:2 - > /dev/null
+"""
+
+# FTL keeps what the proxy ran before: the label says which of these were made for a trial.
+OLD_PROXIES = "docker image prune --force --filter label=ftl.lab.newer > /dev/null"
+
+UPGRADE = ("deploy", "--upgrade-proxy", *WAIT)
+PREVIEW = "one"
+
 NAMED: Mapping[str, Command] = {
     "deploy": Command(("deploy",)),
+    "deploy-watch": Command(("deploy", "--watch", "10s")),
+    "upgrade-proxy": Command(UPGRADE, forget=NEWER_PROXY, after=(UPGRADE,), tidy=OLD_PROXIES),
     "rollback": Command(("rollback",)),
+    "rollback-hold": Command(
+        ("rollback", "--hold", "--message", "a trial"), after=(("deploy", "--end-hold", *WAIT),)
+    ),
     "restart": Command(("restart",)),
     "scale-up": Command(("scale", "web=4")),
     "scale-down": Command(("scale", "web=1")),
@@ -94,6 +112,15 @@ NAMED: Mapping[str, Command] = {
     ),
     "prune": Command(("prune",)),
     "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), may_be_done=True, project="passing"),
+    "preview-up": Command(
+        ("preview", "up", PREVIEW), after=(("preview", "down", PREVIEW, *WAIT),), project="passing"
+    ),
+    "preview-down": Command(
+        ("preview", "down", PREVIEW),
+        before=(("preview", "up", PREVIEW),),
+        after=(("preview", "down", PREVIEW, *WAIT),),
+        project="passing",
+    ),
     "run": Command(("run", "worker", "--", "sleep", "2")),
     "exec": Command(("exec", "worker", "--", "sleep", "2")),
     "job": Command(("jobs", "run", "tick")),

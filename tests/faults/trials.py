@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.faults.commands import Command
     from tests.faults.undisturbed import KnownRuns, Moment
-    from tests.faults.world import Ended, World
+    from tests.faults.world import World
     from tests.harness import Project
 
 Kind = Literal["kill", "cut", "full_disk", "engine_restart", "reboot"]
@@ -164,11 +164,11 @@ class Trials:
     def _undisturbed(self, command: Command) -> UndisturbedRun:
         """Steps and seconds of a command."""
         self._prepare(command)
-        clean = self._world.run(*command.argv, project=self._project(command), stdin=command.stdin)
-        self._ended_well(clean)
+        project = self._project(command)
+        clean = self._world.run_well(*command.argv, project=project, stdin=command.stdin)
         self._lead_back(command)
         if command.argv != ("deploy",):
-            self._ended_well(self._world.run("deploy"))
+            self._world.run_well("deploy")
         return UndisturbedRun(clean.steps, clean.seconds)
 
     def _project(self, command: Command) -> Project:
@@ -180,7 +180,7 @@ class Trials:
     def _prepare(self, command: Command) -> None:
         self._world.change()
         for argv in command.before:
-            self._ended_well(self._world.run(*argv, project=self._project(command)))
+            self._world.run_well(*argv, project=self._project(command))
         if command.forget:
             self._world.server.run("sh", "-c", command.forget)
         if command.data is not None:
@@ -199,12 +199,9 @@ class Trials:
             wrong.append(f"once more: {again}: {again.result.get('changes')}")
         if command.data is not None:
             wrong += self._world.store.at_end(*command.data)
+        if command.tidy:
+            self._world.server.run("sh", "-c", command.tidy)
         return wrong
-
-    @staticmethod
-    def _ended_well(ended: Ended) -> None:
-        if ended.status != 0:
-            raise RuntimeError(str(ended))
 
     def run(self, kind: Kind, turn: int) -> Trial:
         """One fault of a kind, and the checks; every turn has its own command and moment, whoever makes it."""

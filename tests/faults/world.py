@@ -16,7 +16,7 @@ from lab.load import Load, Request, Target
 from lab.server import docker
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 
-from tests.faults.commands import LAB_SETTINGS
+from tests.faults.commands import LAB_SETTINGS, PREVIEW
 from tests.faults.objects import (
     KEPT_RELEASES,
     exposed_secrets,
@@ -48,6 +48,9 @@ CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
 
 HANG_SECONDS = 90.0
 """Limit of every command: one that takes longer counts as hanging."""
+
+PREPARE_SECONDS = 600.0
+"""Limit of commands that prepare a trial, which nothing disturbs but other work of the machine."""
 
 SETTLE_SECONDS = 30.0
 """Limit for what goes on without FTL after a fault: the proxy's switch, a drain, a script of the server."""
@@ -154,6 +157,8 @@ class World:
             store: Have the project with data, too.
         """
         self.server.load(images.BUSYBOX)
+        self.server.load("caddy:2")
+        self.server.docker("tag", "caddy:2", "ftl-lab-proxy:first")
         self.server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         self.server.run("cp", "/etc/docker/daemon.json", LAB_SETTINGS, check=False)
         recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
@@ -167,8 +172,13 @@ class World:
         )
         self.passing.folder.mkdir()
         short = self._service("web", secret=False, volumes=["data:/data"])
-        self.passing.write(self._files(f"{self.name}-y", "passing", [short]))
-        self._ended_well(self.run("deploy", project=self.neighbour))
+        self.passing.write(
+            {
+                **self._files(f"{self.name}-y", "passing", [short]),
+                "ftl.preview.yaml": {"project": {"domain": f"${{FTL_ENV}}.{self.name}.example.com"}},
+            }
+        )
+        self.run_well("deploy", project=self.neighbour)
         if store:
             idle = {"name": "idle", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
             self.store.prepare(self._files(f"{self.name}-s", "store", [idle]), self.home)
@@ -176,8 +186,8 @@ class World:
         for turn in range(2):
             self.change()
             if setup and not turn:
-                self._ended_well(self.run("setup"))
-            self._ended_well(self.run("deploy"))
+                self.run_well("setup")
+            self.run_well("deploy")
         self.expected = self._settled()
         self.foreign = self._foreign_state()
 
@@ -259,19 +269,25 @@ class World:
     def _foreign_state(self) -> frozenset[str]:
         return foreign(self.server, FOREIGN, f"ftl.project={self.name}-web")
 
-    @staticmethod
-    def _ended_well(ended: Ended) -> None:
-        if ended.status != 0:
-            raise RuntimeError(str(ended))
-
     # --- commands -----------------------------------------------------------------------------------
 
     def run(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
         """Run a command to its end, or until it has hung for `HANG_SECONDS`."""
         return self.run_until(argv, lambda line: None, project=project, stdin=stdin)
 
+    def run_well(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
+        """Run a command that nothing disturbs.
+
+        Raises:
+            RuntimeError: It failed, or took longer than `PREPARE_SECONDS`.
+        """
+        ended = self.run_until(argv, lambda line: None, project=project, stdin=stdin, limit=PREPARE_SECONDS)
+        if ended.status != 0:
+            raise RuntimeError(str(ended))
+        return ended
+
     def _run_store(self, *argv: str, stdin: str = "") -> None:
-        self._ended_well(self.run(*argv, project=self.store.project, stdin=stdin))
+        self.run_well(*argv, project=self.store.project, stdin=stdin)
 
     def run_until(
         self,
@@ -282,6 +298,7 @@ class World:
         after: float | None = None,
         fault: Callable[[int], None] | None = None,
         stdin: str = "",
+        limit: float = HANG_SECONDS,
     ) -> Ended:
         """Run a command and break something meanwhile.
 
@@ -292,6 +309,7 @@ class World:
             after: Seconds after the start at which `fault` is called, whatever is seen.
             fault: See `after`.
             stdin: Its input.
+            limit: Seconds after which it has hung.
         """
         began = time.monotonic()
         ended = Ended(argv, None)
@@ -302,7 +320,7 @@ class World:
         ):
             assert process.stdout is not None
             assert process.stderr is not None
-            timers = [threading.Timer(HANG_SECONDS, process.kill)]
+            timers = [threading.Timer(limit, process.kill)]
             if after is not None and fault is not None:
                 timers.append(threading.Timer(after, fault, (process.pid,)))
             errors: list[str] = []
@@ -326,7 +344,7 @@ class World:
                 timer.cancel()
         ended.errors = "".join(errors)
         self._listen(ended, "".join(output))
-        ended.status = None if ended.seconds >= HANG_SECONDS else status
+        ended.status = None if ended.seconds >= limit else status
         return ended
 
     def _listen(self, ended: Ended, output: str) -> None:
@@ -420,9 +438,9 @@ class World:
         return sorted(there) + kept + local_leftovers(self.home, self.temporary)
 
     def _snapshot(self) -> frozenset[str]:
-        """Without the lock file of the project that was removed: it means nothing, and stays."""
-        lock = f"ftl-{self.name}-y.lock"
-        return frozenset(line for line in snapshot(self.server) if not line.endswith(lock))
+        """Without the lock files of projects that were removed: they mean nothing, and stay."""
+        locks = (f"ftl-{self.name}-y.lock", f"ftl-{self.name}-y-{PREVIEW}.lock")
+        return frozenset(line for line in snapshot(self.server) if not line.endswith(locks))
 
     def _settled(self) -> frozenset[str]:
         """A snapshot that is the same a moment later: nothing goes on by itself, such as a drain's last `sleep`."""
