@@ -48,12 +48,17 @@ def with_command(*words: str) -> str:
             {},
             ["127.0.0.1:8000", "0.0.0.0:8000"],
         ),
+        (
+            with_command("nc", "-ll", "-p", "8000", "-e", "sleep", "1000"),
+            {},
+            ["accepts connections", "does not answer `GET /`", "health_check"],
+        ),
         (DOCKERFILE, {"path": "/none"}, ["404", "health_check.path"]),
         (DOCKERFILE, {"path": "/cgi-bin/broken"}, ["500", "no database"]),
         (DOCKERFILE, {"path": "/cgi-bin/moved"}, ["301", "https://elsewhere.example/"]),
         (DOCKERFILE, {"path": "/cgi-bin/slow"}, ["no answer within 1 s"]),
     ],
-    ids=["exit", "not-found", "signal", "other-port", "loopback", "404", "500", "301", "slow"],
+    ids=["exit", "not-found", "signal", "other-port", "loopback", "silent", "404", "500", "301", "slow"],
 )
 def test_a_release_that_is_not_healthy_changes_nothing_and_says_why(
     ftl: Callable[..., Project], server: Server, dockerfile: str, check: dict[str, Any], words: list[str]

@@ -6,6 +6,7 @@ A lab server's processes are processes of this machine, too: one scan sees both 
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import threading
 import time
@@ -76,7 +77,8 @@ class SecretScan:
         self._needles = frozenset().union(*map(needles, values))
         self._service_needles = frozenset().union(*map(needles, services))
         self._apart = tuple(apart)
-        self._ages: dict[str, int] = {}
+        self._present: set[str] = set()
+        self._young: dict[str, int] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -99,22 +101,26 @@ class SecretScan:
     def look(self) -> None:
         """Look at the processes that there are now."""
         self.looks += 1
-        present = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
-        self._ages = {name: self._ages.get(name, 0) + 1 for name in present}
-        for name, age in self._ages.items():
-            if age <= YOUNG or (age + int(name)) % SELDOM == 0:
-                self.found.update(self._in_process(Path("/proc") / name))
+        present = {name for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - as `_read`
+        new, self._present = present - self._present, present
+        self._young = {name: looks for name, looks in self._young.items() if name in present}
+        self._young.update(dict.fromkeys(new, 0))
+        ending = f"{self.looks % SELDOM:02d}"  # of the IDs whose turn it is
+        old = {name for name in present if name.zfill(2).endswith(ending)}
+        for name in {*self._young, *old}:
+            self.found.update(self._in_process(name))
+        self._young = {name: looks + 1 for name, looks in self._young.items() if looks + 1 < YOUNG}
 
-    def _in_process(self, folder: Path) -> Iterator[str]:
+    def _in_process(self, number: str) -> Iterator[str]:
         try:
-            arguments = (folder / "cmdline").read_bytes()
-            cgroup = (folder / "cgroup").read_text()
+            arguments = _read(number, "cmdline")
+            cgroup = _read(number, "cgroup").decode(errors="replace")
             if any(container in cgroup for container in self._apart):
                 return
             if _has(arguments, self._needles):
                 yield f"arguments of {_name(arguments)}"
             unwanted = self._unwanted(arguments, cgroup)
-            if unwanted and _has((folder / "environ").read_bytes(), unwanted):
+            if unwanted and _has(_read(number, "environ"), unwanted):
                 yield f"environment of {_name(arguments)}"
         except OSError:
             return  # it has ended
@@ -127,6 +133,12 @@ class SecretScan:
         words = {Path(word.decode(errors="replace")).name for word in arguments.split(b"\0")[:2]}
         is_ours = "/engine/" not in cgroup and words & {"ftl", "docker", "docker-buildx"}
         return self._service_needles if is_ours else frozenset()
+
+
+def _read(number: str, name: str) -> bytes:
+    """A file of a process in /proc; pathlib would take longer than all the rest."""
+    with open(f"/proc/{number}/{name}", "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read()
 
 
 def _has(data: bytes, wanted: frozenset[bytes]) -> bool:
