@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lab import peers
 from lab.server import docker
 from lab.servers import Lab
-from tests.faults.commands import NAMED
+from tests.faults.commands import NAMED, PREVIEW
 from tests.faults.secret_scan import planted
 from tests.faults.trials import Kind, Link, Trial, Trials
 from tests.faults.undisturbed import KnownRuns
@@ -138,8 +138,8 @@ class Share:
                     known = KnownRuns(self.known)
                     yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
             finally:
-                for project in (name, f"{name}-web", f"{name}-y", f"{name}-s"):
-                    remove_images(project)
+                for ending in ("", "-web", "-y", f"-y-{PREVIEW}", "-s"):
+                    remove_images(f"{name}{ending}")
 
 
 def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:

@@ -85,7 +85,7 @@ NEWER_PROXY = """
 printf 'FROM ftl-lab-proxy:first\nLABEL ftl.lab.newer="%s"\n' "$(date +%s%N)" | docker build -q -t caddy:2 - > /dev/null
 """
 
-# FTL keeps what the proxy ran before: the label says which of these were made for a trial.
+# Images of proxies before, each of which was made for a trial.
 OLD_PROXIES = "docker image prune --force --filter label=ftl.lab.newer > /dev/null"
 
 UPGRADE = ("deploy", "--upgrade-proxy", *WAIT)
@@ -93,7 +93,7 @@ PREVIEW = "one"
 
 NAMED: Mapping[str, Command] = {
     "deploy": Command(("deploy",)),
-    "deploy-watch": Command(("deploy", "--watch", "10s")),
+    "deploy-watch": Command(("deploy", "--watch", "30s")),
     "upgrade-proxy": Command(UPGRADE, forget=NEWER_PROXY, after=(UPGRADE,), tidy=OLD_PROXIES),
     "rollback": Command(("rollback",)),
     "rollback-hold": Command(
