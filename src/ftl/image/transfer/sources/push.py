@@ -228,6 +228,7 @@ class PushSource:
                         self._set_timeout(REACH_SECONDS)
                         async for _ in self._engine.push(reference, auth=_AUTH):
                             pass
+            self._limit = None  # it is over; a layer is perhaps still being read
             if self._is_read_ahead:  # what it taught is asked for before it is closed
                 await asyncio.to_thread(self._cache.save)
         except TimeoutError:

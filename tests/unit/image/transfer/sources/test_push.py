@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -77,6 +78,18 @@ class WatchedPush(PushSource):
     async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
         self.receives.set()
         return await super().receive(chunks)
+
+
+class SlowCache(BlobCache):
+    """A cache whose file takes its time, such as on a busy disk."""
+
+    saves = threading.Event()
+    may_end = threading.Event()
+
+    def save(self) -> None:
+        self.saves.set()
+        assert self.may_end.wait(10)
+        super().save()
 
 
 def compressed(tar: bytes) -> bytes:
@@ -165,6 +178,23 @@ def test_a_layer_that_is_read_slowly_does_not_hold_up_the_push(tmp_path: Path) -
         assert b"".join([chunk async for chunk in layer.chunks]) == CODE
         await layers.aclose()
         await push.close()
+
+    asyncio.run(work())
+
+
+def test_a_layer_that_is_read_while_the_cache_is_written(tmp_path: Path) -> None:
+    """The push is over by then, and so is its time: there is nothing to prolong."""
+
+    async def work() -> None:
+        engine = PushingEngine()
+        push = PushSource(engine, [IMAGE], cache := SlowCache(tmp_path / "pushed.json"))
+        push.begin()
+        await asyncio.to_thread(cache.saves.wait, 10)
+        layers = push.layers(frozenset(LAYERS[1:2]), measure_all=True)
+        layer = await anext(layers)
+        assert b"".join([chunk async for chunk in layer.chunks]) == CODE
+        cache.may_end.set()
+        await layers.aclose()
 
     asyncio.run(work())
 
