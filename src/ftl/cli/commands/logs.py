@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.session import Ahead, Session
-    from ftl.operations.views.following import Mask
-    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
+    from ftl.operations.views.logs.following import Mask
+    from ftl.operations.views.logs.reading import LogEntry, LogQuery, Show, Warn
 
 _RUN = re.compile(r"-run-[0-9a-f]{8}$")
 
@@ -101,7 +101,7 @@ def command(
 
     async def work(emit: Emit) -> None:
         from ftl.events import Note
-        from ftl.operations.views.logs import LogQuery
+        from ftl.operations.views.logs.reading import LogQuery
 
         show = _Counting(log_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         query = LogQuery(
@@ -127,7 +127,7 @@ def command(
 
         async def mask() -> None:
             from ftl.host.fleet import open_fleet
-            from ftl.operations.views.masking import mask_secrets_of_cluster
+            from ftl.operations.views.logs.masking import mask_secrets_of_cluster
 
             async with open_fleet(address.machines(project=project.name)) as fleet:
                 await mask_secrets_of_cluster(fleet, project.name, warn)
@@ -136,33 +136,33 @@ def command(
             await mask()
         if hooks:
             from ftl.host.fleet import open_fleet
-            from ftl.operations.views.hook_logs import read_hooks
+            from ftl.operations.views.logs.hooks import read_hooks
 
             async with open_fleet(address.machines(project=project.name)) as fleet:
                 await read_hooks(fleet.first.engine, query, show)
         elif project.is_cluster and not address.narrowed:
             await _of_several(project, query, connect, show, warn, emit, mask, follow=follow, requests=proxy)
         elif follow and proxy:
-            from ftl.operations.views.access import AccessFollower
-            from ftl.operations.views.following import keep_connected
+            from ftl.operations.views.logs.access import AccessFollower
+            from ftl.operations.views.logs.following import keep_connected
 
             requests = AccessFollower(query, show, warn)
             with _noting_silence(show, chosen, emit):
                 await keep_connected(connect, requests.follow, lambda: requests.began, emit)
         elif follow:
-            from ftl.operations.views.following import Follower, keep_following
+            from ftl.operations.views.logs.following import Follower, keep_following
 
             with _noting_silence(show, chosen, emit):
                 follower = Follower(query, show, warn, mask=mask if address.narrowed else None)
                 await keep_following(connect, follower, emit)
         elif proxy:
-            from ftl.operations.views.access import read_access
+            from ftl.operations.views.logs.access import read_access
 
             async with connect() as session:
                 await read_access(session, query, show)
         else:
             from ftl.host.session import Ahead
-            from ftl.operations.views.logs import LogServer, listed, read_logs
+            from ftl.operations.views.logs.reading import LogServer, listed, read_logs
 
             ahead = Ahead(lambda engine: listed(engine, query))
             async with connect(ahead=ahead) as session:
@@ -189,9 +189,9 @@ async def _of_several(
     """Show or follow the logs of a cluster's servers; requests are those of the servers with a proxy."""
     from ftl.config.models.server import WEB
     from ftl.host.fleet import open_fleet
-    from ftl.operations.views.cluster_logs import follow_servers, log_servers, read_requests
-    from ftl.operations.views.logs import read_logs
-    from ftl.operations.views.masking import mask_secrets_of_cluster
+    from ftl.operations.views.logs.cluster import follow_servers, log_servers, read_requests
+    from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+    from ftl.operations.views.logs.reading import read_logs
     from ftl.ssh.machine import machine_of
 
     asked = [server for server in project.servers if WEB in server.roles or not requests]

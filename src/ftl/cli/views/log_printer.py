@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from ftl.cli.options import Options
-    from ftl.operations.views.logs import LogEntry, Show
+    from ftl.operations.views.logs.reading import LogEntry, Show
 
 
 FLUSH_SECONDS = 0.02

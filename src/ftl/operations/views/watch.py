@@ -14,7 +14,7 @@ from ftl.errors import EngineUnavailable, FtlError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.reconnecting import reconnecting_fleet
-from ftl.operations.views.following import keep_connected
+from ftl.operations.views.logs.following import keep_connected
 from ftl.operations.views.status import look, look_at_all, status
 from ftl.proxy.access import parse_figures
 from ftl.proxy.control import ProxyControl

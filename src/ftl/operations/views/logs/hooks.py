@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.suggestions import select_names
-from ftl.operations.views.logs import LogEntry
+from ftl.operations.views.logs.reading import LogEntry
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
-    from ftl.operations.views.logs import LogQuery, Show
+    from ftl.operations.views.logs.reading import LogQuery, Show
 
 
 async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:

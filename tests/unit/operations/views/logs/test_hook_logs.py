@@ -22,8 +22,8 @@ from ftl.engine.specs import ContainerSpec
 from ftl.errors import HookFailed, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.views.hook_logs import read_hooks
-from ftl.operations.views.logs import LogEntry, LogQuery
+from ftl.operations.views.logs.hooks import read_hooks
+from ftl.operations.views.logs.reading import LogEntry, LogQuery
 from ftl.releases import store
 from ftl.releases.record import KeptLine, ReleaseRecord
 from tests.support.clock import run

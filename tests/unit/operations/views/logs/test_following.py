@@ -14,9 +14,9 @@ from ftl.engine import labels
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 from ftl.host.session import Session
-from ftl.operations.views.cluster_logs import follow_servers
-from ftl.operations.views.following import Follower, keep_following
-from ftl.operations.views.logs import LogEntry, LogQuery, LogServer
+from ftl.operations.views.logs.cluster import follow_servers
+from ftl.operations.views.logs.following import Follower, keep_following
+from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
@@ -24,7 +24,7 @@ from tests.unit.operations.stage import PROJECT, add, log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-from tests.unit.operations.views.logs_stage import NAMES, WARNINGS, following, shop, texts
+from tests.unit.operations.views.logs.stage import NAMES, WARNINGS, following, shop, texts
 
 
 @pytest.fixture(autouse=True)

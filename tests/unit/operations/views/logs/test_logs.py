@@ -9,13 +9,13 @@ import pytest
 
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable, FtlError, UsageError
-from ftl.operations.views.logs import LogEntry, LogQuery, LogServer, read_logs, shifted
+from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs, shifted
 from ftl.releases.record import KeptLine, ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.operations.stage import PROJECT, add, log
-from tests.unit.operations.views.logs_stage import NAMES, WARNINGS, read, shop, texts
+from tests.unit.operations.views.logs.stage import NAMES, WARNINGS, read, shop, texts
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,15 @@ from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
-from ftl.operations.views.logs import LogEntry
-from ftl.operations.views.masking import mask_secrets
+from ftl.operations.views.logs.masking import mask_secrets
+from ftl.operations.views.logs.reading import LogEntry
 from ftl.proxy.names import ACCESS_LOG, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.host.session import Session
-    from ftl.operations.views.logs import LogQuery, Show, Warn
+    from ftl.operations.views.logs.reading import LogQuery, Show, Warn
 
 PAST = 20_000
 """Entries of the log that are read for the past."""

@@ -10,9 +10,9 @@ import pytest
 from ftl.common.redact import redacted
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.views.following import Follower
-from ftl.operations.views.logs import LogEntry, LogQuery, LogServer, read_logs
-from ftl.operations.views.masking import mask_secrets_of_cluster
+from ftl.operations.views.logs.following import Follower
+from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import CONTAINER, compact, ensure_store, read_records, write_record
 from tests.support.clock import run

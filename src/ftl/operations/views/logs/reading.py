@@ -16,7 +16,7 @@ from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.operations.views.masking import mask_secrets
+from ftl.operations.views.logs.masking import mask_secrets
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ftl.common.figures import seconds_since
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
-from ftl.operations.views.logs import (
+from ftl.operations.views.logs.reading import (
     LogServer,
     containers_of,
     entry_of,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, LogLine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.logs import LogEntry, LogQuery, LogSource, Show, Warn
+    from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogSource, Show, Warn
 
     Mask = Callable[[], Awaitable[None]]
 

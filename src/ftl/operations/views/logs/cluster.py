@@ -9,9 +9,9 @@ from ftl.aio import gather
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.views.access import AccessFollower, read_access
-from ftl.operations.views.following import POLL_SECONDS, Follower, keep_connected
-from ftl.operations.views.logs import LogServer
+from ftl.operations.views.logs.access import AccessFollower, read_access
+from ftl.operations.views.logs.following import POLL_SECONDS, Follower, keep_connected
+from ftl.operations.views.logs.reading import LogServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.operations.views.following import Mask
-    from ftl.operations.views.logs import LogEntry, LogQuery, Show, Warn
+    from ftl.operations.views.logs.following import Mask
+    from ftl.operations.views.logs.reading import LogEntry, LogQuery, Show, Warn
 
 CLOCK_SECONDS = 0.5
 """Least difference of clocks that is taken out.
