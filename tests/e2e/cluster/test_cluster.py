@@ -11,47 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from lab.load import Load, Request, Target
 from tests.e2e.support.echo import free_port
-from tests.e2e.support.project import unique
-from tests.e2e.support.swarm import form_swarm
-from tests.e2e.support.three_servers import ClusterProject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from lab.servers import Lab, Server
-    from tests.harness import Project
+    from lab.servers import Server
+    from tests.e2e.support.three_servers import ClusterProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server]
-
-
-@pytest.fixture
-def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator[ClusterProject]:
-    """Three servers in one Swarm, as `ftl setup` would leave them."""
-    name = unique("clu")
-    servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
-    try:
-        form_swarm(servers, name)
-        sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
-        web = {
-            "name": "web",
-            "build": "app",
-            "port": 8000,
-            "routes": ["/"],
-            "replicas": 3,
-            "stop_timeout": 1,
-            "drain_timeout": "8s",
-        }
-        made = ClusterProject(ftl(), servers, name, {})
-        made.config = {
-            "project": {"name": name, "domain": made.domain},
-            "servers": sections,
-            "services": [web],
-            "proxy": {"tls": "off"},
-        }
-        yield made
-    finally:
-        for server in servers:
-            lab.remove(server.name)
 
 
 def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -> Load:

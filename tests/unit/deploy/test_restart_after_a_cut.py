@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.observe.look import observe
-from ftl.deploy.operation import Operation, run
-from ftl.deploy.request import Author
 from ftl.errors import FtlError
-from ftl.host.fleet import Fleet
-from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest
-from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import BACKEND, Deploys
-from tests.unit.deploy.model_server import ModelMachine
-
-REQUEST = ChangeRequest("u", Server(host="server"), Path(), BACKEND)
+from tests.unit.deploy import restarting
+from tests.unit.deploy.model import Deploys
 
 
 def cut_off_after_its_switch() -> Deploys:
@@ -43,27 +34,10 @@ def cut_off_after_its_switch() -> Deploys:
 
 def restart(machine: Deploys, fault: tuple[str, int, bool] | None) -> bool:
     """Whether it was done; `fault` as in the model."""
-
-    async def work() -> None:
-        session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-        observed = await observe(machine.engine, INFO, "u", "server")
-        operation = Operation(
-            "restart",
-            machine.files["u"],
-            Path(),
-            "me",
-            lambda seen: plan_restart(REQUEST, Author("me"), seen),
-            BACKEND,
-        )
-        await run(operation, Fleet([session]), observed, emit=lambda _: None)
-
-    machine.engine.begin("u", fault)
     try:
-        run_async(work())
+        restarting.restart(machine, fault)
     except FtlError:
         return False
-    finally:
-        machine.engine.begin(None)
     return True
 
 

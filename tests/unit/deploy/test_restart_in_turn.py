@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.observe.look import observe
-from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.replicas import generation_of, number_of
@@ -19,17 +17,13 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.errors import FtlError, Unhealthy
 from ftl.events import Event, StepFinished
-from ftl.host.fleet import Fleet
-from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_container import Behavior
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import BACKEND, Deploys
-from tests.unit.deploy.model_server import Killed, ModelMachine
-
-REQUEST = ChangeRequest("u", Server(host="server"), Path(), BACKEND)
+from tests.unit.deploy import restarting
+from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.model_server import Killed
 
 
 def deployed(replicas: int = 3) -> Deploys:
@@ -55,24 +49,7 @@ def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None) -> lis
         if isinstance(event, StepFinished):
             assert len(serving(machine)) >= 3, event
 
-    async def work() -> None:
-        session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-        observed = await observe(machine.engine, INFO, "u", "server")
-        operation = Operation(
-            "restart",
-            machine.files["u"],
-            Path(),
-            "me",
-            lambda seen: plan_restart(REQUEST, Author("me"), seen),
-            BACKEND,
-        )
-        await run(operation, Fleet([session]), observed, emit=emit)
-
-    machine.engine.begin("u", fault)
-    try:
-        run_async(work())
-    finally:
-        machine.engine.begin(None)
+    restarting.restart(machine, fault, emit)
     return events
 
 
@@ -165,7 +142,10 @@ def test_what_was_not_healthy_when_a_restart_was_killed_is_removed_first() -> No
         if not left or "-1" in left[0].name[-2:]:
             continue
         found += 1
-        for plan in (plan_restart(REQUEST, Author("me"), observed), machine._operation("u").plan(observed)):
+        for plan in (
+            plan_restart(restarting.REQUEST, Author("me"), observed),
+            machine._operation("u").plan(observed),
+        ):
             steps = list(itertools.takewhile(lambda step: not isinstance(step, Switch), plan.steps))
             removed = [ref.id for step in steps if isinstance(step, StopAndRemove) for ref in step.containers]
             assert left[0].id in removed, number

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +30,11 @@ class Server:
         self.home = home
         self.backups = home / "backups"
         self.backups.mkdir()
-        (home / "bin").mkdir()
-        for name, text in {"pg_dump": DUMP, "pg_restore": LIST}.items():
-            self.add(name, text)
+        put_programs(home / "bin", {"pg_dump": DUMP, "pg_restore": LIST})
 
     def add(self, name: str, text: str) -> None:
         """Add a program."""
-        (self.home / "bin" / name).write_text(text)
-        (self.home / "bin" / name).chmod(0o755)
+        put_programs(self.home / "bin", {name: text})
 
     def run(
         self, fault: str = "", dump: str = program("ftl.host", "dump.sh")

@@ -15,6 +15,7 @@ from ftl.errors import FtlError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from tests.support.fake_machine import Answer, FakeMachine
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,11 +53,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        for name, text in {"crontab": CRONTAB, "docker": DOCKER}.items():
-            program = home / "bin" / name
-            program.parent.mkdir(exist_ok=True)
-            program.write_text(text)
-            program.chmod(0o755)
+        put_programs(home / "bin", {"crontab": CRONTAB, "docker": DOCKER})
         self.env = {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "USER": "ftl"}
 
     def run(self, argv: tuple[str, ...], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

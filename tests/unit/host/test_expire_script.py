@@ -18,6 +18,7 @@ from ftl.host.lock import DeployLock
 from ftl.releases.audit import parse
 from ftl.releases.preview import Preview, parse_preview
 from tests.support.fake_machine import FakeMachine
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,10 +84,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        for name, text in {"docker": DOCKER, "crontab": CRONTAB}.items():
-            (home / "bin").mkdir(exist_ok=True)
-            (home / "bin" / name).write_text(text)
-            (home / "bin" / name).chmod(0o755)
+        put_programs(home / "bin", {"docker": DOCKER, "crontab": CRONTAB})
         for folder in (".ftl", "config/ftl/sites", "config/ftl/copies", "config/live", f"ftl/{PROJECT}"):
             (home / folder).mkdir(parents=True)
         for project in (PROJECT, "shop"):

@@ -16,6 +16,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from tests.support.fake_machine import FakeMachine
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +64,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        for name, text in {"crontab": CRONTAB, "docker": DOCKER}.items():
-            program = home / "bin" / name
-            program.parent.mkdir(exist_ok=True)
-            program.write_text(text)
-            program.chmod(0o755)
+        put_programs(home / "bin", {"crontab": CRONTAB, "docker": DOCKER})
         packed = gzip.compress(tar_archive({"issuer": b"a\n"}, mode=0o600))
         (home / "live").write_text(base64.b64encode(packed).decode())
         self.env = {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "USER": "ftl"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.host import crontab
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +58,7 @@ class Server:
                 path = shutil.which(program, path=folder)
                 if path and program not in without and not (self.bin / program).exists():
                     (self.bin / program).symlink_to(path)
-        for name, text in {"docker": DOCKER, "crontab": CRONTAB}.items():
-            (self.bin / name).write_text(text)
-            (self.bin / name).chmod(0o755)
+        put_programs(self.bin, {"docker": DOCKER, "crontab": CRONTAB})
         self.env = {"HOME": str(home), "PATH": str(self.bin), "USER": "ftl"}
 
     def webhooks(self, *lines: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
+from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,10 +71,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        (home / "bin").mkdir()
-        for name, text in {"docker": DOCKER, "sleep": SLEEP, "date": DATE}.items():
-            (home / "bin" / name).write_text(text)
-            (home / "bin" / name).chmod(0o755)
+        put_programs(home / "bin", {"docker": DOCKER, "sleep": SLEEP, "date": DATE})
         self.set(clock="1000", live="r2-web\n", figures=GOOD, states=STATES, upstreams="[]", calls="")
 
     def set(self, **files: str) -> None:
