@@ -36,6 +36,13 @@ _STOP_GRACE = 30.0
 _RFC3339 = r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)"
 
 
+_NO_ADDRESS = ("attaching to network failed", "deadline exceeded")
+"""Words of an engine whose managers gave a container no address in time (20 s, seen on 26.1)."""
+
+_ATTEMPTS = 3
+_PAUSE = 1.0
+
+
 class ContainerCalls(NetworkCalls):
     """Calls about containers, which are named by name or ID."""
 
@@ -76,8 +83,20 @@ class ContainerCalls(NetworkCalls):
         return as_str(as_object(answer).get("Id"))
 
     async def start(self, container: str) -> None:
-        """Start a container; a running one is no error."""
-        await self._client.send(f"start {container}", "POST", f"containers/{checked(container)}/start")
+        """Start a container; a running one is no error.
+
+        In an overlay it gets its address from a manager of the Swarm first: where that takes too long, it is tried again.
+        """
+        path = f"containers/{checked(container)}/start"
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._client.send(f"start {container}", "POST", path)
+            except EngineError as error:
+                if attempt == _ATTEMPTS - 1 or not all(words in (error.cause or "") for words in _NO_ADDRESS):
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def stop(self, container: str, *, timeout: float) -> None:
         """Send the stop signal, and SIGKILL after `timeout` seconds; a stopped one is no error."""
