@@ -85,7 +85,8 @@ class ContainerCalls(NetworkCalls):
     async def start(self, container: str) -> None:
         """Start a container; a running one is no error.
 
-        In an overlay it gets its address from a manager of the Swarm first: where that takes too long, it is tried again.
+        In an overlay it gets its address from a manager of the Swarm first: where that takes too long, it is tried
+        again.
         """
         path = f"containers/{checked(container)}/start"
         for attempt in range(_ATTEMPTS):
