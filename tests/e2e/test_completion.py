@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("ftl depl", "ftl deploy"), ("ftl logs wor", "ftl logs worker"), ("ftl deploy --dry", "ftl deploy --dry-run")],
+    [("ftl depl", "ftl deploy"), ("ftl logs wor", "ftl logs worker"), ("ftl deploy --wait", "ftl deploy --wait-lock")],
 )  # fmt: skip
 def test_the_tab_key(home: dict[str, str], shell: str, typed: str, completed: str) -> None:
     """After `ftl completion install`, a new shell completes commands, names of ftl.yaml and options."""

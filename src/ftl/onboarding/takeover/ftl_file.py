@@ -15,8 +15,9 @@ _RENAMED = {"app_port": "port", "env_vars": "env", "envs": "env"}
 
 
 def is_ftl_file(root: MappingNode) -> bool:
-    """Whether a YAML file is one of FTL: its services are a list."""
-    return isinstance(root.get("services"), SequenceNode)
+    """Whether a YAML file is one of FTL: its services are a list, and there is one."""
+    services = root.get("services")
+    return isinstance(services, SequenceNode) and bool(services.items)
 
 
 def take_over(file: Path, root: MappingNode, folder: Path) -> Draft:

@@ -250,6 +250,39 @@ services:
     assert found == {"web": 3000, "worker": None, "api": 3000, "same": 3000}
 
 
+def test_a_worker_that_extends_the_service_of_a_port_has_none(tmp_path: Path) -> None:
+    """`expose` is of the program of the service that it extends."""
+    text = """
+services:
+  php: {build: ., expose: [9000]}
+  queue: {extends: {service: php}, command: work}
+  other: {build: ., command: serve, expose: [9000]}
+"""
+    project, _ = taken(tmp_path, text)
+    assert {item.name: item.port for item in project.services} == {"php": 9000, "queue": None, "other": 9000}
+
+
+@pytest.mark.parametrize(
+    ("labels", "key", "what"),
+    [
+        ("traefik.http.middlewares.a.basicauth.users=me:x", "basicauth", "protected it"),
+        ("traefik.http.middlewares.a.IPAllowList.sourcerange=10.0.0.0/8", "ipallowlist", "protected it"),
+        ("traefik.http.middlewares.a.stripprefix.prefixes=/api", "stripprefix", "`strip_prefix: true`"),
+        ("traefik.http.middlewares.a.ratelimit.average=5", "ratelimit", "let the app do it"),
+        ("traefik.http.routers.a.middlewares=auth@file", "middlewares of a file", "let the app do it"),
+        ("caddy.basic_auth.me=x", "basicauth", "protected it"),
+        ("traefik.http.middlewares.a.redirectscheme.scheme=https", "redirectscheme", ""),
+    ],
+)
+def test_what_another_proxy_did_is_told(tmp_path: Path, labels: str, key: str, what: str) -> None:
+    """A page that asked for a password is not public without a word."""
+    rule = "traefik.http.routers.a.rule=Host(`a.example.org`)"
+    text = f"services: {{web: {{image: x, expose: [80], labels: ['{rule}', '{labels}']}}}}"
+    _, report = taken(tmp_path, text)
+    rows = [row for row in report.rows if row.key == f"services.web.labels: {key}"]
+    assert [what in row.text and row.verdict is Verdict.NEEDS_YOU for row in rows] == [True] * bool(what)
+
+
 def test_a_variable_that_compose_demands_is_named_with_its_reason(tmp_path: Path) -> None:
     """It is empty here until it is set, which Compose would refuse."""
     _, report = taken(tmp_path, "services: {web: {image: x, environment: {K: '${KEY:?create one}'}}}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ("a: b", "is not a Compose file"),
         ("- a", "it has no services|not a Compose file"),
         ("services: {}", "there are no services"),
+        ("services: []", "it has no services"),
         ("services: {db: {image: 'postgres:16'}}", "none of its services is an app"),
         ("services: {a: {extends: b}, b: {extends: a}}", "extends goes in a circle: a -> b -> a"),
         ("services: {a: {extends: {service: x}}}", "there is no service x"),

@@ -31,6 +31,7 @@ class ConversionContext:
         marks: Place of `ports` of each candidate.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
+        extended: Services that extend another one, with the place that says so.
     """
 
     draft: Draft
@@ -46,6 +47,7 @@ class ConversionContext:
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
     services: Mapping[str, MappingNode] = field(default_factory=dict)
+    extended: Mapping[str, Mark] = field(default_factory=dict)
 
 
 class ComposeConversion:

@@ -86,6 +86,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         entries(root.get("configs")),
         volumes=entries(root.get("volumes")),
         services=services,
+        extended=reader.extended,
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
     draft.domain = main_host(context, services)

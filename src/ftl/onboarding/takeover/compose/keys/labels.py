@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.nodes import pairs
@@ -10,6 +11,13 @@ from ftl.onboarding.takeover.report import Verdict
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+
+
+_MIDDLEWARE = re.compile(r"traefik\.http\.middlewares\.[^.]+\.(\w+)", re.IGNORECASE)
+_USED = re.compile(r"traefik\.http\.routers\.[^.]+\.middlewares$", re.IGNORECASE)
+_PROTECTED_BY_CADDY = re.compile(r"caddy(?:_\d+)?\.(basic_?auth|forward_auth)")
+_PROTECTION = frozenset({"basicauth", "digestauth", "forwardauth", "ipallowlist", "ipwhitelist"})
+_DONE_BY_FTL = frozenset({"redirectscheme", "compress", "chain", "retry"})
 
 
 def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -25,5 +33,32 @@ def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.TAKEN)
     if routing and conversion.labelled.routes:
         conversion.add(key, Verdict.CHANGED, "routes")
+        _middlewares(conversion, key, routing, node)
     elif routing:
         conversion.add(key, Verdict.LEFT_OUT, "FTL has its own proxy")
+
+
+def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], node: Node) -> None:
+    """What the other proxy did beside routing, unless FTL's does it, too."""
+    kinds: dict[str, None] = {}
+    for name in routing:
+        if match := _MIDDLEWARE.match(name):
+            kinds[match[1].lower()] = None
+        elif match := _PROTECTED_BY_CADDY.match(name):
+            kinds["basicauth" if match[1].startswith("basic") else "forwardauth"] = None
+        elif _USED.match(name) and "@file" in (conversion.labels.get(name) or ""):
+            kinds["middlewares of a file"] = None
+    for kind in kinds:
+        if kind in _PROTECTION:
+            todo = (
+                "protected it, and FTL's proxy does not: let the app ask for a password before you deploy it"
+            )
+            conversion.add(f"{key}: {kind}", Verdict.NEEDS_YOU, todo, node)
+        elif kind == "stripprefix":
+            conversion.add(
+                f"{key}: {kind}", Verdict.NEEDS_YOU, "write `strip_prefix: true` at the route", node
+            )
+        elif kind not in _DONE_BY_FTL:
+            conversion.add(
+                f"{key}: {kind}", Verdict.NEEDS_YOU, "FTL's proxy has none: let the app do it", node
+            )

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
+from ftl.config.yaml.tree import is_null
 from ftl.databases import IMAGE_PORTS, NOT_HTTP_PORTS
 from ftl.image.building.inputs.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
@@ -101,6 +102,11 @@ def expose(conversion: ComposeConversion, key: str, node: Node) -> None:
     if conversion.is_dependency:
         conversion.add(key, Verdict.LEFT_OUT, "all ports of a dependency are open to the project")
         return
+    if conversion.source in conversion.context.extended and is_other_program(conversion):
+        conversion.add(
+            key, Verdict.LEFT_OUT, "it is of the service that this one extends, and nothing reaches it"
+        )
+        return
     parsed, _ = parse_ports(node, conversion.resolve)
     if parsed and "port" not in conversion.keys and conversion.node.get("ports") is None:
         conversion.keys["port"] = parsed[0].target
@@ -121,7 +127,7 @@ def find_port(conversion: ComposeConversion) -> None:
         keys["port"] = labelled.port
     if "port" not in keys:
         port = _exposed(conversion) or (80 if labelled.routes else None)
-        if "command" in keys and not labelled.routes and not _is_reached(conversion):
+        if is_other_program(conversion) and not labelled.routes:
             port = None  # EXPOSE is of the image's own program; a worker of the same image listens on nothing
         if port is None and (port := _database_port(conversion)) in _NOT_HTTP:
             keys["protocol"] = "tcp"
@@ -146,6 +152,12 @@ def _routes(conversion: ComposeConversion) -> None:
 def _database_port(conversion: ComposeConversion) -> int | None:
     image = conversion.resolve(text(conversion.node.get("image")))
     return IMAGE_PORTS.get(images.kind(image))
+
+
+def is_other_program(conversion: ComposeConversion) -> bool:
+    """Whether a service runs another program than its image, and none of the others reaches it."""
+    command = conversion.node.get("command")
+    return command is not None and not is_null(command) and not _is_reached(conversion)
 
 
 def _is_reached(conversion: ComposeConversion) -> bool:
