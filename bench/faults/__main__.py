@@ -90,12 +90,12 @@ def earlier(file: Path | None, at: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run it; exit status 1 if any trial was flawed, or any input crashed a parser."""
+    """Run it; exit status 1 if a trial was flawed or not made, or an input crashed a parser."""
     given = parse(__doc__)
     at = commit()
     trials = earlier(given.append, at)
     fuzz = fuzzed(given.fuzz)
-    flawed = 0
+    made = flawed = 0
     images.ensure("caddy", "busybox")
     with tempfile.TemporaryDirectory(prefix="ftl-faults-known-") as known:
         shares = [
@@ -114,6 +114,7 @@ def main() -> None:
         for share, trial in side_by_side(shares):
             line = {"commit": at, "suite": share.suite, "store": share.store, **asdict(trial)}
             trials.append(line)
+            made += 1
             if given.append is not None:
                 with given.append.open("a") as file:
                     file.write(json.dumps(line) + "\n")
@@ -121,7 +122,7 @@ def main() -> None:
                 flawed += 1
                 print(json.dumps({"type": "flawed", **line}), flush=True)
     print(json.dumps({"commit": at, **summary(trials), **fuzz}), flush=True)
-    sys.exit(bool(flawed or fuzz["fuzz_crashes"]))
+    sys.exit(bool(flawed or fuzz["fuzz_crashes"] or made < sum(given.numbers.values())))
 
 
 if __name__ == "__main__":

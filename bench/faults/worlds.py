@@ -94,28 +94,39 @@ class Share:
         """Make them; what one has left behind is not to count again with the next, which gets a new world.
 
         Raises:
-            RuntimeError: Several in a row could not be made.
+            Exception: Several worlds in a row could not be prepared, or no trial be made in them.
         """
         for kinds in SHARED:
             turns = self.turns(kinds)
             lost = 0
             while turns:
-                with self._world(kinds) as trials:
-                    while turns:
-                        kind, turn = turns.pop(0)
-                        try:
+                kind, turn = turns[0]
+                is_ready = False
+                try:
+                    with self._world(kinds) as trials:
+                        is_ready = True
+                        while turns:
+                            kind, turn = turns[0]
                             trial = trials.run(kind, turn)
-                        except Exception as error:  # a flaw like others
-                            lost += 1
-                            if lost > MOST_LOST:
-                                raise
-                            text = f"the trial could not be made: {type(error).__name__}: {error}"
-                            yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[text])
-                            break
-                        lost = 0
-                        yield trial
-                        if not trial.converged:
-                            break
+                            lost = 0
+                            del turns[0]
+                            yield trial
+                            if not trial.converged:
+                                break
+                except Exception as error:
+                    lost += 1
+                    if lost > MOST_LOST:
+                        raise
+                    text = f"{type(error).__name__}: {error}"
+                    if is_ready:
+                        del turns[0]
+                        wrong = f"the trial could not be made: {text}"
+                        yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[wrong])
+                    else:
+                        print(f"{self}: no world, because: {text}", file=sys.stderr)
+
+    def __str__(self) -> str:
+        return f"{self.number + 1}/{self.worlds} {self.suite} {self.store}"
 
     @contextmanager
     def _world(self, kinds: Sequence[Kind]) -> Iterator[Trials]:
@@ -145,8 +156,7 @@ class Share:
 def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:
     """Trials of several worlds as they are made, each world in a process of its own.
 
-    Raises:
-        RuntimeError: A world has ended before its time.
+    One that ends before its time makes fewer; the others go on.
     """
     context = multiprocessing.get_context("spawn")
     results: Queue[tuple[int, Trial]] = context.Queue()
@@ -166,12 +176,12 @@ def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:
     finally:
         for world in worlds:
             world.join()
-    if failed := [number + 1 for number, world in enumerate(worlds) if world.exitcode]:
-        raise RuntimeError(f"ended before their time: worlds {failed}")
+    for share, world in zip(shares, worlds, strict=True):
+        if world.exitcode:
+            print(f"{share}: ended before its time", file=sys.stderr)
 
 
 def _make(share: Share, results: Queue[tuple[int, Trial]]) -> None:
     for trial in share.trials():
-        place = f"{share.number + 1}/{share.worlds} {share.suite} {share.store}"
-        print(f"{place}: {trial.kind} {trial.moment} {trial.wrong or 'ok'} {trial.seconds}", file=sys.stderr)
+        print(f"{share}: {trial.kind} {trial.moment} {trial.wrong or 'ok'} {trial.seconds}", file=sys.stderr)
         results.put((share.number, trial))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from bench.faults.worlds import Share
+from lab.place import LabError
 
+from tests.faults.trials import Trial
 from tests.faults.undisturbed import KnownRuns, UndisturbedRun, moments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tests.faults.trials import Kind, Trials
 
 SUITES = ("bookworm", "trixie", "sid")
 
@@ -56,6 +63,46 @@ def test_a_suite_without_setup_tries_something_else_in_its_place(tmp_path: Path)
     assert trixie.names(("kill", "cut")) == ["setup", "prune"]
     assert sid.names(("kill", "cut")) == ["deploy", "prune"]
     assert trixie.names(("reboot",)) == sid.names(("reboot",)) == ["prune"]
+
+
+class Unsteady(Share):
+    """A share whose first world cannot be prepared, and in whose second one the second trial cannot be made."""
+
+    @contextmanager
+    def _world(self, kinds: Sequence[Kind]) -> Iterator[Trials]:
+        number = next(PREPARED)
+        if number == 0:
+            raise LabError("the server did not boot")
+        yield cast("Trials", Stumbling(stumbles=number == 1))
+
+
+class Stumbling:
+    """Makes trials, but for the second one."""
+
+    def __init__(self, *, stumbles: bool) -> None:
+        self.stumbles = stumbles
+
+    def run(self, kind: Kind, turn: int) -> Trial:
+        """A flawless trial."""
+        if turn == 1 and self.stumbles:
+            raise RuntimeError("no deploy")
+        return Trial(kind, "deploy", f"turn {turn}")
+
+
+PREPARED = itertools.count()
+
+
+def test_a_world_that_fails_costs_no_other_trial(tmp_path: Path) -> None:
+    """What could not be made is counted once, and the rest is made in another world."""
+    numbers: dict[Kind, int] = {"kill": 3, "cut": 0, "full_disk": 0, "engine_restart": 0, "reboot": 0}
+    trials = [*Unsteady(0, 1, "trixie", "overlay2", ("deploy",), numbers, 0, tmp_path).trials()]
+    assert [trial.moment for trial in trials] == ["turn 0", "turn 1", "turn 2"]
+    assert [trial.wrong for trial in trials] == [
+        [],
+        ["the trial could not be made: RuntimeError: no deploy"],
+        [],
+    ]
+    assert [trial.converged for trial in trials] == [True, False, True]
 
 
 def test_the_first_undisturbed_run_counts(tmp_path: Path) -> None:
