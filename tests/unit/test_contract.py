@@ -14,7 +14,6 @@ import pytest
 
 from ftl import errors, events
 from ftl.engine import labels
-from ftl.operations.databases.deploy_backup import BackUp
 from ftl.proxy import names
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle.fingerprint import fingerprint
@@ -233,7 +232,7 @@ LATER_STEP_KINDS = {
 
 def test_step_kinds_are_fixed() -> None:
     """Every kind that was ever written still exists, and no two step classes share one."""
-    kinds = [one.kind for one in step_classes()] + [BackUp.kind]
+    kinds = [one.kind for one in step_classes()]
     assert set(kinds) == STEP_KINDS | LATER_STEP_KINDS
     assert len(kinds) == len(set(kinds))
 

@@ -86,11 +86,11 @@ def joined_generation(container: Container) -> int:
     return int(joined[1]) if joined else 0
 
 
-def replaced_in_turn(live: Sequence[Container]) -> tuple[Container, ...]:
+def replaced_one_by_one(live: Sequence[Container]) -> tuple[Container, ...]:
     """Live containers of a service that can be replaced one after the other, in this order.
 
-    The others, at least one, are replaced together, after them: for each turn there has to be an alias that leads to
-    the containers that stay, and to those that were replaced before, which get it. Containers of FTL 0.1.0 have none.
+    The others, at least one, are replaced together, after them: for each one there has to be an alias that leads to the
+    containers that stay, and to those that were replaced before, which get it. Containers of FTL 0.1.0 have none.
     """
     base = min(map(generation_of, live), default=1)
     numbered = {
@@ -99,7 +99,7 @@ def replaced_in_turn(live: Sequence[Container]) -> tuple[Container, ...]:
         if generation_of(container) == base and is_numbered(container)
     }
     staying = {container.id for container in live}
-    turns: list[Container] = []
+    replaced: list[Container] = []
     for number in range(len(numbered), 1, -1):
         if number not in numbered:
             break
@@ -107,8 +107,8 @@ def replaced_in_turn(live: Sequence[Container]) -> tuple[Container, ...]:
         reached = reached_by(smaller_set(numbered[number]), live)
         if {container.id for container in reached} != staying:
             break
-        turns.append(numbered[number])
-    return tuple(turns)
+        replaced.append(numbered[number])
+    return tuple(replaced)
 
 
 def smaller_set(container: Container) -> str:

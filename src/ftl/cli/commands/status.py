@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
+    from ftl.operations.views.live_status import Tick
     from ftl.operations.views.status import LiveRelease, Look, Status, WatchStatus
     from ftl.operations.views.units import Unit
-    from ftl.operations.views.watch import Tick
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "RELEASE", "REPLICAS", "IMAGE", "HEALTH", "SINCE", "PORTS")
@@ -97,7 +97,7 @@ def _watch(
     several: bool,
 ) -> None:
     """Show the status until Ctrl-C."""
-    from ftl.cli.views.status_watch import LiveTable, put_tick
+    from ftl.cli.views.live_status import LiveTable, put_tick
 
     def connect_to(host: str) -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
@@ -107,13 +107,13 @@ def _watch(
         return open_session(machine_of(server, project=project.name))
 
     async def work(emit: Emit) -> None:
-        from ftl.operations.views.watch import watch, watch_servers
+        from ftl.operations.views.live_status import follow_servers_status, follow_status
 
         async def follow(show: Callable[[Tick], None]) -> None:
             if several:
-                await watch_servers(project, connect_to, show, emit)
+                await follow_servers_status(project, connect_to, show, emit)
             else:
-                await watch(project, connect, show, emit)
+                await follow_status(project, connect, show, emit)
 
         if options.json:
             await follow(put_tick)

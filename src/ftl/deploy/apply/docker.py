@@ -13,7 +13,7 @@ from ftl.deploy.apply.steps import (
     notifications,
     proxy,
     records,
-    services,
+    swarm_services,
     watch,
 )
 
@@ -28,5 +28,5 @@ RUNNERS = Runners(
     proxy.RUNNERS,
     records.RUNNERS,
     watch.RUNNERS,
-    services.RUNNERS,
+    swarm_services.RUNNERS,
 )

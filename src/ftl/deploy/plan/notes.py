@@ -11,6 +11,7 @@ from ftl.deploy.plan.placement import is_spread
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
+from ftl.engine import labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +27,10 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         tag = configured_reference(image)
         yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
     for hook in running_hooks(diff):
+        seconds = stop_timeout(diff, hook.labels[labels.SERVICE])
         yield (
             f"{hook.name}, a hook that an interrupted deploy started, still runs: it is stopped, and killed after "
-            f"{stop_timeout(diff, hook):g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
+            f"{seconds:g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
         )
     yield from _cluster_notes(diff)
     for change in diff.dependencies:

@@ -18,6 +18,7 @@ from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.placement import refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
+from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.step_servers import with_servers
 from ftl.deploy.plan.steps.images import BringImage
@@ -29,9 +30,8 @@ from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_re
 from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track
 from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_tracks
-from ftl.deploy.plan.tracks.rollout import dependency_track, service_track, turn_track
+from ftl.deploy.plan.tracks.rollout import dependency_track, replacement_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
-from ftl.deploy.plan.turns import rounds
 from ftl.deploy.replicas import number_of, smaller_set
 from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
+    from ftl.deploy.plan.rolling_restart import Replacement
     from ftl.deploy.plan.steps.base import Step
-    from ftl.deploy.plan.turns import Turn
     from ftl.deploy.request import Author, DeployRequest
     from ftl.engine.values import Container
 
@@ -131,12 +131,12 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("dependencies", (*proxy_tracks(diff, issuer=True), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
-    turns = rounds(diff)
-    for number, turn in enumerate(turns):
-        yield from _round(diff, turn, renews=number > 0)
+    rounds = restart_rounds(diff)
+    for number, replacements in enumerate(rounds):
+        yield from _round(diff, replacements, renews=number > 0)
     for number, level in enumerate(start_levels(diff.services)):
         tracks = tuple(service_track(diff, change) for change in level)
-        yield Stage("services", tracks, renews=bool(turns) and not number)
+        yield Stage("services", tracks, renews=bool(rounds) and not number)
     references = {change.name: diff.service_image(change) for change in diff.starting}
     references |= {
         change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
@@ -159,18 +159,22 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
 
 
-def _round(diff: Diff, turn: tuple[Turn, ...], *, renews: bool) -> Iterator[Stage]:
+def _round(diff: Diff, replacements: tuple[Replacement, ...], *, renews: bool) -> Iterator[Stage]:
     """Replace one container of each of these services; the others of them get requests meanwhile."""
-    yield Stage("services", tuple(turn_track(diff, change, old) for change, old in turn), renews=renews)
+    yield Stage(
+        "services", tuple(replacement_track(diff, change, old) for change, old in replacements), renews=renews
+    )
     switch = Switch(
         diff.project.name,
         diff.release,
-        {change.name: smaller_set(old) for change, old in turn},
-        tuple(sorted(change.name for change, _ in turn if change.service.proxied_port)),
-        {diff.new_containers(change)[number_of(old) - 1]: old.name for change, old in turn},
+        {change.name: smaller_set(old) for change, old in replacements},
+        tuple(sorted(change.name for change, _ in replacements if change.service.proxied_port)),
+        {diff.new_containers(change)[number_of(old) - 1]: old.name for change, old in replacements},
     )
     yield Stage("switch", ((switch,),), decides=True)
-    yield Stage("clean up", tuple(retire_replicas(diff, change, [old], change.why) for change, old in turn))
+    yield Stage(
+        "clean up", tuple(retire_replicas(diff, change, [old], change.why) for change, old in replacements)
+    )
 
 
 def _repaired_records(diff: Diff) -> Track:

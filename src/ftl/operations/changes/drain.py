@@ -15,7 +15,7 @@ from ftl.deploy.observe.swarm import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.placement import current_server
 from ftl.deploy.plan.records.recorded import live_project, on_servers
-from ftl.deploy.plan.steps.services import SetDrained
+from ftl.deploy.plan.steps.swarm_services import SetDrained
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.operations.changes.live import plan_live, running_project

@@ -9,11 +9,10 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage, compact
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.deploy.plan.steps.proxy import RemoveNetworks
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.deploy.plan.tracks.cleanup import refs
+from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS, removal_tracks
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
@@ -120,9 +119,8 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_ca
     `here` are the project's images on this machine.
     """
     found = leftovers(observed, here, keep=keep)
-    containers = (StopAndRemove("containers", refs(found.containers), 10.0, "left over"),)
     stages = (
-        Stage("containers", (containers,) if found.containers else ()),
+        Stage("containers", removal_tracks(found.containers, "left over", lambda _: STOP_SECONDS)),
         Stage("networks", ((RemoveNetworks(found.networks),),) if found.networks else ()),
         Stage(
             "images",

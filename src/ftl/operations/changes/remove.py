@@ -13,13 +13,13 @@ from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Change, Plan, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
+from ftl.deploy.plan.steps.containers import RemoveVolumes
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
 from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups, WriteCrontab
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
 from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
-from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, refs
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, removal_tracks
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.model import Track
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
@@ -151,6 +150,7 @@ def plan_remove(
     `here` are the project's images on this machine. Named volumes go only if that is asked for.
     """
     found = belongings(observed, volumes=volumes)
+    timeouts = _stop_timeouts(observed)
     proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
     service_ids = {container.id for container in services}
@@ -173,8 +173,8 @@ def plan_remove(
             ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
         ),
         Stage("routes", ((RemoveSite(observed.project),) if proxied else (),)),
-        Stage("services", _stopped(services, _stop_timeouts(observed), STOP_SECONDS)),
-        Stage("dependencies", _stopped(others, {}, DEPENDENCY_STOP)),
+        Stage("services", removal_tracks(services, "removed", lambda name: timeouts.get(name, STOP_SECONDS))),
+        Stage("dependencies", removal_tracks(others, "removed", lambda _: DEPENDENCY_STOP)),
         # Their jobs make none any more, and the images that read them are still there.
         Stage("backups", ((RemoveBackups(observed.project, folders),) if folders else (),)),
         Stage(
@@ -260,18 +260,6 @@ def _stop_timeouts(observed: Observed) -> dict[str, float]:
     entries = as_objects(live.project.get("services")) if live is not None else []
     timeouts = {as_str(entry.get("name")): entry.get("stop_timeout") for entry in entries}
     return {name: float(value) for name, value in timeouts.items() if isinstance(value, (int, float))}
-
-
-def _stopped(
-    containers: Iterable[Container], timeouts: Mapping[str, float], seconds: float
-) -> tuple[Track, ...]:
-    by_service: dict[str, list[Container]] = {}
-    for container in containers:
-        by_service.setdefault(container.labels.get(labels.SERVICE, container.name), []).append(container)
-    return tuple(
-        (StopAndRemove(name, refs(own), timeouts.get(name, seconds), "removed"),)
-        for name, own in sorted(by_service.items())
-    )
 
 
 def _changes(observed: Observed) -> Iterable[Change]:

@@ -1,6 +1,7 @@
 """`ftl deploy --backup`: a step for each dependency, before anything of it is changed.
 
-The deploy's planner and runners do not know databases: this adds to both.
+Its planner and its runner are here and not beside the others: they dump databases, which is an operation on what is
+deployed, and `ftl.deploy` is below the operations. So a backend gets both from here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import size
-from ftl.dataclass import dataclass
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.placement import current_server
-from ftl.deploy.plan.steps.base import GivenServersStep, ServiceStep
+from ftl.deploy.plan.steps.backups import BackUp
 from ftl.events import Note
 from ftl.operations.databases.backup import back_up, dump_kind
 from ftl.operations.databases.backup_files import project_folder
@@ -31,14 +31,6 @@ BEFORE = ("prepare", "record", "images")
 """Stages that change no dependency and no data."""
 
 RUNNERS = Runners()
-
-
-@dataclass(frozen=True, slots=True)
-class BackUp(GivenServersStep, ServiceStep):
-    """Back up a dependency into the user's own state folder, if it is a database."""
-
-    kind = "back_up"
-    sentence = "back up {0.service}, if it is a database"
 
 
 def with_backups(backend: Backend) -> Backend:

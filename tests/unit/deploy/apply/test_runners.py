@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ftl.deploy.backend import DOCKER
 from ftl.events import StepFinished
+from ftl.operations.databases.deploy_backup import with_backups
 from tests.unit.deploy.apply.test_executor import Do, Run, run, stage
 from tests.unit.deploy.step_classes import step_classes
 
@@ -21,4 +22,4 @@ def test_a_step_runs_on_the_host_that_it_names() -> None:
 
 def test_every_step_of_a_plan_has_a_runner() -> None:
     """The backend can execute whatever the planner plans."""
-    assert step_classes() == set(DOCKER.runners)
+    assert step_classes() == set(with_backups(DOCKER).runners)

@@ -24,7 +24,7 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
 )
 from ftl.deploy.plan.steps.records import EnsureStore, Record
-from ftl.deploy.plan.steps.services import CreateService, RemoveServices
+from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, RemoveSwarmServices
 from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
@@ -42,7 +42,7 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     assert where(found, SendImages) == [SERVERS]
     assert where(found, Switch) == [SERVERS]
     assert where(found, Record) == [SERVERS, SERVERS]
-    created = next(step for step in found.steps if isinstance(step, CreateService))
+    created = next(step for step in found.steps if isinstance(step, CreateSwarmService))
     assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, SERVERS)
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
@@ -74,7 +74,7 @@ def test_a_new_image_makes_a_new_swarm_service_and_removes_the_old_one() -> None
     assert where(found, Drain) == [SERVERS]
     drain = next(step for step in found.steps if isinstance(step, Drain))
     assert drain.addresses == ("10.0.0.1", "10.0.0.2")
-    removed = next(step for step in found.steps if isinstance(step, RemoveServices))
+    removed = next(step for step in found.steps if isinstance(step, RemoveSwarmServices))
     assert removed.services == (ContainerRef("sr1", "shop-web-r1"),)
     assert "StopAndRemove" not in kinds(found)
 
@@ -84,7 +84,7 @@ def test_another_number_of_replicas_makes_a_new_swarm_service() -> None:
     before, asked = cluster(service(replicas=2)), cluster(service(replicas=3))
     found = plan(asked, observed(asked, *tasks_of(before, "r1"), live="r1"))
     assert actions(found) == {"web": "replaced"}
-    created = next(step for step in found.steps if isinstance(step, CreateService))
+    created = next(step for step in found.steps if isinstance(step, CreateSwarmService))
     assert (created.name, created.replicas) == ("shop-web-r2", 3)
 
 
@@ -204,7 +204,7 @@ def test_a_removed_project_has_nothing_to_follow() -> None:
         EndCatchUp("shop", servers=SERVERS)
     ]
     order = kinds(removal)
-    assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveServices")
+    assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveSwarmServices")
     assert kinds(removal).count("HoldCatchUp") == 1
     assert kinds(assign_servers(removal, seen, asked.servers)) == kinds(removal)
 
@@ -227,7 +227,7 @@ def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
     """It says so, and the Swarm does not place a replica there: the server lacks the image."""
     asked = cluster(service(replicas=2))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("c",)), content="sha256:two")
-    created = next(step for step in found.steps if isinstance(step, CreateService))
+    created = next(step for step in found.steps if isinstance(step, CreateSwarmService))
     assert created.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in created.constraints
     assert any("c cannot be reached" in note for note in found.notes)
@@ -248,7 +248,7 @@ def test_a_service_with_a_volume_stays_a_container_on_one_server() -> None:
     assert where(found, StartContainers) == [("a",)]
     assert where(found, WaitHealthy) == [("a",)]
     assert where(found, EnsureVolume) == [("a",)]
-    assert "CreateService" not in kinds(found)
+    assert "CreateSwarmService" not in kinds(found)
 
 
 def test_a_dependency_runs_where_on_says() -> None:
@@ -297,10 +297,10 @@ def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
     found = plan(asked, seen)
     assert actions(found) == {"web": "replaced"}
     assert "StopAndRemove" not in kinds(found)
-    removed = next(step for step in found.steps if isinstance(step, RemoveServices))
+    removed = next(step for step in found.steps if isinstance(step, RemoveSwarmServices))
     assert (removed.services, removed.servers) == ((ContainerRef("sr1", "shop-web-r1"),), ())
     order = kinds(found)
-    assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveServices")
+    assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveSwarmServices")
     assert not {"HoldCatchUp", "EndCatchUp"} & set(order)
 
 

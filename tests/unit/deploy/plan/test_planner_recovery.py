@@ -192,12 +192,14 @@ def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> No
     there = server(asked, *container(asked, "web", "r1"), runs, ended, live={"web": "r1"})
     found = plan(asked, there)
     removed = {
-        ref.name: step.timeout
+        ref.name: (step.subject, step.timeout)
         for step in found.steps
         if isinstance(step, StopAndRemove)
         for ref in step.containers
     }
-    assert removed == {"shop-web-r2-pre": 45.0, "shop-web-r2-post": 0.0}
+    assert removed == {"shop-web-r2-pre": ("web", 45.0), "shop-web-r2-post": ("web", 0.0)}, (
+        "of web, not of hooks"
+    )
     assert any("shop-web-r2-pre" in note and "45 s" in note for note in found.notes)
 
 

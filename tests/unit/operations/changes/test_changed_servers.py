@@ -15,7 +15,7 @@ from ftl.deploy.plan.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.proxy import Switch
-from ftl.deploy.plan.steps.services import CreateService
+from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.change import ChangeRequest
@@ -67,7 +67,7 @@ def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     """One that joined since is switched, too, and one that left is not asked for."""
     made = rolled_back(THREE, before)
     assert where(made, Switch) == [SERVERS]
-    created = next(step for step in made.steps if isinstance(step, CreateService))
+    created = next(step for step in made.steps if isinstance(step, CreateSwarmService))
     assert created.places == SERVERS
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
@@ -106,7 +106,7 @@ def test_a_restart_reaches_the_servers_of_today(before: Project) -> None:
     found = seen(THREE, before)
     made = assign_servers(plan_restart(change_of(THREE), Author("me@here"), found), found, THREE.servers)
     assert where(made, Switch) == [SERVERS]
-    assert next(step for step in made.steps if isinstance(step, CreateService)).places == SERVERS
+    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).places == SERVERS
 
 
 def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> None:
@@ -114,7 +114,7 @@ def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> N
     found = seen(THREE, TWO)
     views = tuple(replace(view, drained=view.name == "c") for view in found.views)
     made = plan_resume("c")(change_of(THREE), Author("me@here"), replace(found, views=views))
-    assert next(step for step in made.steps if isinstance(step, CreateService)).places == SERVERS
+    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).places == SERVERS
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopC
 from ftl.deploy.plan.steps.images import RemoveImages
 from ftl.deploy.plan.steps.proxy import ApplySite, RemoveNetworks, RemoveSite, Switch
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.deploy.plan.steps.services import (
-    CreateService,
-    RemoveServices,
+from ftl.deploy.plan.steps.swarm_services import (
+    CreateSwarmService,
+    RemoveSwarmServices,
     SetDrained,
-    StartServices,
-    StopServices,
-    WaitTasks,
+    StartSwarmServices,
+    StopSwarmServices,
+    WaitSwarmTasks,
 )
 from ftl.deploy.request import Author
 from ftl.engine import labels
@@ -80,7 +80,7 @@ def stopped() -> tuple[Container, ...]:
 def test_stop_takes_the_tasks_of_a_swarm_service_and_keeps_it() -> None:
     """A plain container is stopped on its server."""
     found = made(plan_stop, live(), "web", "db")
-    step = first(found, StopServices)
+    step = first(found, StopSwarmServices)
     assert (step.services, step.replicas) == ((ContainerRef("sr1", "shop-web-r1"),), (2,))
     assert where(found, StopContainers) == [("b",)]
 
@@ -88,10 +88,10 @@ def test_stop_takes_the_tasks_of_a_swarm_service_and_keeps_it() -> None:
 def test_start_gives_a_stopped_service_its_replicas_again() -> None:
     """They are waited for; the same service, so no proxy is switched."""
     found = made(plan_start, live(ASKED, *stopped()))
-    step = first(found, StartServices)
+    step = first(found, StartSwarmServices)
     assert (step.services, step.replicas) == ((ContainerRef("sr1", "shop-web-r1"),), (2,))
-    assert first(found, WaitTasks).replicas == 2
-    assert "CreateService" not in kinds(found)
+    assert first(found, WaitSwarmTasks).replicas == 2
+    assert "CreateSwarmService" not in kinds(found)
     assert "Switch" not in kinds(found)
     assert made(plan_stop, live(ASKED, *stopped())).empty
 
@@ -131,7 +131,7 @@ def test_remove_takes_everything_from_where_it_is() -> None:
     )
     found = assign_servers(plan_remove(seen, volumes=True), seen, ASKED.servers)
     assert where(found, RemoveSite) == [SERVERS]
-    removed = first(found, RemoveServices)
+    removed = first(found, RemoveSwarmServices)
     assert removed.services == (ContainerRef("sr1", "shop-web-r1"),)
     assert removed.waits, "the network is removed after it"
     assert where(found, StopAndRemove) == [("b",)]
@@ -145,14 +145,14 @@ def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_t
     """The node's label comes last: with it, Swarm would stop replicas there before it starts others."""
     found = made(plan_drain("c"), live())
     steps = [step.kind for step in found.steps]
-    create = first(found, CreateService)
+    create = first(found, CreateSwarmService)
     assert create.places == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in create.constraints
     assert where(found, Switch) == [SERVERS]
     order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
     assert [steps.index(kind) for kind in order] == sorted(steps.index(kind) for kind in order)
     assert found.steps[-1] == SetDrained("c", value=True)
-    assert not first(found, RemoveServices).waits
+    assert not first(found, RemoveSwarmServices).waits
 
 
 def test_what_is_bound_to_a_drained_server_is_named() -> None:
@@ -192,7 +192,7 @@ def test_resume_brings_replicas_back() -> None:
     """The services that may run there are replaced, once the Swarm places tasks on it again."""
     found = made(plan_resume("c"), live(drained=("c",)))
     assert found.steps[0].text == "let replicas be placed on c again"
-    create = first(found, CreateService)
+    create = first(found, CreateSwarmService)
     assert (create.places, create.constraints) == (
         SERVERS,
         ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
@@ -203,7 +203,7 @@ def test_resume_brings_replicas_back() -> None:
 def test_a_deploy_places_nothing_on_a_drained_server() -> None:
     """Its proxy is switched as the others: requests may still come to it."""
     found = made(plan_drain("c"), live(drained=("b",)))
-    assert first(found, CreateService).places == ("a",)
+    assert first(found, CreateSwarmService).places == ("a",)
 
 
 def test_the_list_of_servers() -> None:

@@ -17,6 +17,7 @@ from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.steps.backups import BackUp
 from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.request import Author, DeployRequest
 from ftl.engine import labels
@@ -25,7 +26,7 @@ from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases import backup_files
-from ftl.operations.databases.deploy_backup import RUNNERS, BackUp, with_backups
+from ftl.operations.databases.deploy_backup import RUNNERS, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
 from tests.unit.deploy.cluster import ASKED as CLUSTER

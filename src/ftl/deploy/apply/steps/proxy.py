@@ -12,7 +12,7 @@ from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.steps.catch_up import share_certificates
 from ftl.deploy.apply.steps.images import newest_image
 from ftl.deploy.apply.steps.settling import (
-    Watch,
+    ExitWaiter,
     find_exit,
     find_failure,
     in_flight,
@@ -159,7 +159,7 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
     """Send new requests to the new release: this decides it, once its containers have settled."""
     new = await new_containers(context, step.project)
     unsettled = [container for container in new if not is_settled(context, container)]
-    async with Watch(context, unsettled) as watch:
+    async with ExitWaiter(context, unsettled) as exits:
         # Hooks and other services take their time, and a container may have ended meanwhile.
         end, before = await gather2(find_exit(context, new), _live(context, step, needed=bool(unsettled)))
         if end is not None:
@@ -169,10 +169,10 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         except FtlError as error:
             return Decision(committed=not await _taken_back(context, step, before), error=error)
         context.switch.time = time.time()
-        if step.with_port and not step.turns:
+        if step.with_port and not step.replacements:
             context.emit(Switched(step.release, step.with_port))
         try:
-            failure = await watch.exit() or await find_failure(context.checks, unsettled)
+            failure = await exits.exit() or await find_failure(context.checks, unsettled)
         except FtlError as error:  # out of reach: nothing could be undone
             return Decision(committed=True, error=error)
     if failure is None:

@@ -1,4 +1,4 @@
-"""Watch new containers that got requests early; switch back if one exits or fails its check.
+"""New containers that got requests early: switch back if one exits or fails its check.
 
 A container that answers HTTP gets requests at once, before it has settled (`HealthSpec.early`). The containers of the
 release before run on meanwhile: nothing is committed until the new ones have settled, and pass their check again.
@@ -157,7 +157,7 @@ def is_settled(context: DeployContext, container: NewContainer) -> bool:
     return context.settled_at.get(container.id, 0.0) <= asyncio.get_running_loop().time()
 
 
-class Watch:
+class ExitWaiter:
     """Waits for exits of containers; a context manager, entered before requests go to them.
 
     The engine answers a wait at the moment of an exit, with the code, also where it restarts the container at once.
@@ -172,7 +172,7 @@ class Watch:
         self._containers = containers
         self._waits: dict[asyncio.Task[int], NewContainer] = {}
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> ExitWaiter:
         self._waits = {
             asyncio.create_task(container.session.engine.wait(container.id)): container
             for container in self._containers

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep, ServiceStep, Step, names
-from ftl.deploy.plan.steps.services import RemoveServices, StartServices, StopServices, WaitTasks
+from ftl.deploy.plan.steps.swarm_services import (
+    RemoveSwarmServices,
+    StartSwarmServices,
+    StopSwarmServices,
+    WaitSwarmTasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +103,7 @@ class RestartContainers(ContainersStep):
         return f"start {names(self.containers)} again"
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
-        return (StartServices(self.service, tuple(services), tuple(services.values())),)
+        return (StartSwarmServices(self.service, tuple(services), tuple(services.values())),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,9 @@ class WaitHealthy(ContainersStep):
         return f"wait until {self.service} is healthy ({self.check})"
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
-        return [WaitTasks(self.service, each.name, number, self.check) for each, number in services.items()]
+        return [
+            WaitSwarmTasks(self.service, each.name, number, self.check) for each, number in services.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +213,7 @@ class StopContainers(ContainersStep):
         return f"stop {names(self.containers)}"
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
-        return (StopServices(self.service, tuple(services), tuple(services.values()), self.timeout),)
+        return (StopSwarmServices(self.service, tuple(services), tuple(services.values()), self.timeout),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +234,12 @@ class RemoveVolumes(Step):
                 yield replace(self, volumes=volumes, servers=(server,))
 
 
-def _removed(service: str, services: Mapping[ContainerRef, int], why: str, *, starts: bool) -> RemoveServices:
+def _removed(
+    service: str, services: Mapping[ContainerRef, int], why: str, *, starts: bool
+) -> RemoveSwarmServices:
     """Removal of Swarm services.
 
     Where others start in their place it does not wait for the end of the old tasks, which get no requests any more:
     Swarm takes 5 s for it where one engine takes 2 s (26.1).
     """
-    return RemoveServices(service, tuple(services), why, waits=not starts)
+    return RemoveSwarmServices(service, tuple(services), why, waits=not starts)

@@ -157,7 +157,7 @@ class Switch(Step):
     Attributes:
         aliases: Service -> network alias of its new containers; also of services without a port, which get no requests.
         with_port: The services that get requests, sorted.
-        turns: New container -> the one whose place it takes, where a restart goes from one to the next; empty where
+        replacements: New container -> the one that it replaces, where a restart goes from one to the next; empty where
             all of a release are switched to.
     """
 
@@ -169,12 +169,12 @@ class Switch(Step):
     release: str
     aliases: Mapping[str, str]
     with_port: tuple[str, ...]
-    turns: Mapping[str, str] = field(default_factory=dict)
+    replacements: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        if self.turns:
-            return ", ".join(f"let {new} take the place of {old}" for new, old in self.turns.items())
+        if self.replacements:
+            return ", ".join(f"let {new} take the place of {old}" for new, old in self.replacements.items())
         if not self.with_port:
             return f"make {self.release} the live release of {', '.join(sorted(self.aliases))}"
         return f"switch {', '.join(self.with_port)} to {self.release}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import network_of
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
+from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
 from ftl.deploy.plan.steps.images import DropTags
@@ -14,11 +15,10 @@ from ftl.deploy.plan.steps.jobs import RemoveJobs
 from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords
 from ftl.deploy.plan.tracks.watch import watched
-from ftl.deploy.plan.turns import turns_of
 from ftl.engine import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence, Set
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
@@ -39,6 +39,26 @@ def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
     return tuple(ContainerRef(container.id, container.name) for container in containers)
 
 
+def removal_tracks(
+    containers: Iterable[Container], why: str, seconds: Callable[[str], float]
+) -> tuple[Track, ...]:
+    """Tracks that stop and remove containers, one for each service or dependency.
+
+    Containers of neither (jobs, one-off runs) have a track each, under their own name.
+
+    Args:
+        containers: Of any role: service, dependency, hook, job, run.
+        why: The reason, for people.
+        seconds: Service or dependency -> time that its containers get to stop.
+    """
+    by_owner: dict[str, list[Container]] = {}
+    for container in containers:
+        by_owner.setdefault(container.labels.get(labels.SERVICE, container.name), []).append(container)
+    return tuple(
+        (StopAndRemove(name, refs(own), seconds(name), why),) for name, own in sorted(by_owner.items())
+    )
+
+
 def clean_tracks(diff: Diff) -> Iterator[Track]:
     """The tracks of the stage "clean up": each lets containers finish, stops and removes them."""
     services = {service.name for service in diff.project.services}
@@ -51,7 +71,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
             if not change.service.proxied_port:
                 yield (StopContainers(change.name, refs(change.current), change.service.stop_timeout),)
         else:
-            gone = {container.id for container in turns_of(diff, change)}
+            gone = {container.id for container in rolling_replacements(diff, change)}
             leaving = change.current if change.starts else change.leaving
             old += [container for container in leaving if container.id not in gone]
         if old:
@@ -63,9 +83,8 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
         track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
         forget = diff.proxied and removed.name not in services
         yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
-    parked = [*refs(diff.observed.parked_dependencies), *_replaced_dependencies(diff)]
-    if parked:
-        yield (StopAndRemove("dependencies", tuple(parked), DEPENDENCY_STOP),)
+    parked = (*diff.observed.parked_dependencies, *_replaced_dependencies(diff))
+    yield from removal_tracks(parked, "replaced", lambda _: DEPENDENCY_STOP)
     # The release before may become the live one again; the release being made is one more.
     records = _records(diff, diff.project.keep_releases - 1) if diff.makes_release and not kept else ()
     # An engine needs a second to remove an image. After the records, which say that a rollback can have it.
@@ -160,11 +179,11 @@ def policy_track(diff: Diff) -> Track:
     return (SetRestartPolicy(refs(without)),) if without else ()
 
 
-def _replaced_dependencies(diff: Diff) -> Iterator[ContainerRef]:
-    """Containers that this plan parks, under the name that they had when they were observed."""
+def _replaced_dependencies(diff: Diff) -> Iterator[Container]:
+    """Containers that this plan parks; its steps name them as they were observed."""
     for change in diff.dependencies:
         if change.current is not None and change.action == "replaced":
-            yield ContainerRef(change.current.id, change.current.name)
+            yield change.current
 
 
 def retire_replicas(diff: Diff, change: ServiceChange, containers: Sequence[Container], why: str) -> Track:
@@ -211,9 +230,8 @@ def running_hooks(diff: Diff) -> Iterator[Container]:
     return (hook for hook in diff.observed.of_role(labels.ROLE_HOOK) if hook.state == "running")
 
 
-def stop_timeout(diff: Diff, container: Container) -> float:
-    """Seconds that a container of a service gets to end."""
-    name = container.labels[labels.SERVICE]
+def stop_timeout(diff: Diff, name: str) -> float:
+    """Seconds that the containers of a service get to end."""
     timeouts = (service.stop_timeout for service in diff.project.services if service.name == name)
     return next(timeouts, STOP_SECONDS)
 

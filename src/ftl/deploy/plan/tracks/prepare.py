@@ -18,7 +18,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import EnsureStore
-from ftl.deploy.plan.tracks.cleanup import refs, retire_replicas, running_hooks, stop_timeout
+from ftl.deploy.plan.tracks.cleanup import refs, removal_tracks, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.proxy.live_state import at_server
 from ftl.releases.record import loaded_by_ftl
@@ -57,11 +57,9 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
         if taken:
             yield retire_replicas(diff, change, taken, INTERRUPTED)
     hooks = observed.of_role(labels.ROLE_HOOK)
-    ended = [hook for hook in hooks if hook.state != "running"]
-    if ended:
-        yield (StopAndRemove("hooks", refs(ended), 0.0, INTERRUPTED),)
-    for hook in running_hooks(diff):
-        yield (StopAndRemove("hooks", refs([hook]), stop_timeout(diff, hook), INTERRUPTED),)
+    ended = (hook for hook in hooks if hook.state != "running")
+    yield from removal_tracks(ended, INTERRUPTED, lambda _: 0.0)
+    yield from removal_tracks(running_hooks(diff), INTERRUPTED, lambda name: stop_timeout(diff, name))
 
 
 def _at(server: ServerView) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ftl.deploy.names import fresh_name, parked_name, service_name
 from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_spec
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.placement import constraints_of, is_spread, open_places_of
+from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import (
     RestartContainers,
@@ -19,9 +20,8 @@ from ftl.deploy.plan.steps.containers import (
     WaitHealthy,
 )
 from ftl.deploy.plan.steps.proxy import PublishName, RepairSwitch
-from ftl.deploy.plan.steps.services import CreateService, WaitTasks
+from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, WaitSwarmTasks
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
-from ftl.deploy.plan.turns import turns_of
 from ftl.deploy.replicas import generation_of, joined_mark, number_of
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health
@@ -118,7 +118,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         return (*steps, *_swarm_service(diff, change, spec))
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
-    before = {number_of(container) for container in turns_of(diff, change)}
+    before = {number_of(container) for container in rolling_replacements(diff, change)}
     names = {
         number: container
         for number, container in enumerate(diff.new_containers(change), 1)
@@ -133,7 +133,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
     return tuple(steps)
 
 
-def turn_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
+def replacement_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
     """Start one new container beside those that are live, to take the place of one of them."""
     number = number_of(old)
     joined = joined_mark(generation_of(old), number - 1)
@@ -149,7 +149,7 @@ def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> It
     project, name = diff.project, change.name
     service = service_name(project.name, name, diff.generation_name(change))
     replicas = change.service.replicas
-    yield CreateService(
+    yield CreateSwarmService(
         name,
         service,
         spec,
@@ -159,7 +159,7 @@ def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> It
         open_places_of(diff, change.service),
         constraints_of(diff, change.service),
     )
-    yield WaitTasks(name, service, replicas, _check(diff, change))
+    yield WaitSwarmTasks(name, service, replicas, _check(diff, change))
     if name in diff.named_early:
         yield PublishName(name, project.name, diff.alias(change))
 

@@ -11,9 +11,14 @@ import pytest
 
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.resources import LocalResources
-from ftl.deploy.apply.steps.services import RUNNERS
+from ftl.deploy.apply.steps.swarm_services import RUNNERS
 from ftl.deploy.plan.steps.base import ContainerRef, Step
-from ftl.deploy.plan.steps.services import RemoveServices, SetDrained, StartServices, StopServices
+from ftl.deploy.plan.steps.swarm_services import (
+    RemoveSwarmServices,
+    SetDrained,
+    StartSwarmServices,
+    StopSwarmServices,
+)
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode
@@ -136,7 +141,7 @@ def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: b
     context, manager, worker, _ = servers()
 
     async def check() -> None:
-        stopping = asyncio.create_task(perform(context, StopServices("web", (WEB,), (3,), 5.0)))
+        stopping = asyncio.create_task(perform(context, StopSwarmServices("web", (WEB,), (3,), 5.0)))
         await asyncio.sleep(2)
         assert not stopping.done()
         if ends:
@@ -153,7 +158,7 @@ def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: b
 def test_a_service_is_started_with_as_many_replicas() -> None:
     """What waits for its tasks finds its ID by its name."""
     context, manager, _, _ = servers()
-    run(perform(context, StartServices("web", (WEB,), (3,))))
+    run(perform(context, StartSwarmServices("web", (WEB,), (3,))))
     assert manager.scaled == {"s1": (3, {labels.STOPPED: None})}
     assert context.created["shop-web-r1"] == "s1"
 
@@ -161,10 +166,10 @@ def test_a_service_is_started_with_as_many_replicas() -> None:
 def test_a_removal_waits_for_the_tasks_where_networks_are_removed_after_it() -> None:
     """A deploy does not wait; what goes on stopping after a minute is noted."""
     context, manager, _, events = servers()
-    run(perform(context, RemoveServices("web", (WEB,))))
+    run(perform(context, RemoveSwarmServices("web", (WEB,))))
     assert (manager.removed, events) == (["s1"], [])
     manager.removed.clear()
-    run(perform(context, RemoveServices("web", (WEB,), waits=True)))
+    run(perform(context, RemoveSwarmServices("web", (WEB,), waits=True)))
     assert manager.removed == ["s1"]
     assert events == [Note("shop-web-r1 still stops on b")]
 
@@ -174,7 +179,7 @@ def test_a_removal_waits_until_swarm_has_removed_the_containers() -> None:
     context, _, worker, events = servers()
 
     async def check() -> None:
-        removing = asyncio.create_task(perform(context, RemoveServices("web", (WEB,), waits=True)))
+        removing = asyncio.create_task(perform(context, RemoveSwarmServices("web", (WEB,), waits=True)))
         await asyncio.sleep(2)
         worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
         await asyncio.sleep(2)
@@ -192,7 +197,7 @@ def test_a_removal_waits_for_the_tasks_while_a_server_is_down() -> None:
     context.fleet.missing = {"c": ServerError("c does not answer")}
 
     async def check() -> None:
-        removing = asyncio.create_task(perform(context, RemoveServices("web", (WEB,))))
+        removing = asyncio.create_task(perform(context, RemoveSwarmServices("web", (WEB,))))
         await asyncio.sleep(2)
         assert (manager.removed, removing.done()) == (["s1"], False)
         worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)

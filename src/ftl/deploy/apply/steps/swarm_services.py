@@ -9,13 +9,13 @@ from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.agreed import create_agreed
 from ftl.deploy.apply.steps.resolve import resolve
-from ftl.deploy.plan.steps.services import (
-    CreateService,
-    RemoveServices,
+from ftl.deploy.plan.steps.swarm_services import (
+    CreateSwarmService,
+    RemoveSwarmServices,
     SetDrained,
-    StartServices,
-    StopServices,
-    WaitTasks,
+    StartSwarmServices,
+    StopSwarmServices,
+    WaitSwarmTasks,
 )
 from ftl.engine import labels
 from ftl.engine.calls.services import ServiceSpec
@@ -48,8 +48,8 @@ _REMOVED_SECONDS = 60.0
 """Limit for tasks of a removed service to end; those with a longer stop timeout end by themselves."""
 
 
-@RUNNERS.runs(CreateService)
-async def create_service(context: DeployContext, step: CreateService) -> None:
+@RUNNERS.runs(CreateSwarmService)
+async def create_service(context: DeployContext, step: CreateSwarmService) -> None:
     """Create the service of a release; undoing removes it, and with it all its tasks."""
     image = await resolve(context, step.service, step.image)
     spec = image.task(step.spec, await _common_id(context, image.reference))
@@ -77,8 +77,8 @@ async def _common_id(context: DeployContext, reference: str) -> str:
     return found.pop() if len(found) == 1 else reference
 
 
-@RUNNERS.runs(WaitTasks)
-async def wait_tasks(context: DeployContext, step: WaitTasks) -> None:
+@RUNNERS.runs(WaitSwarmTasks)
+async def wait_tasks(context: DeployContext, step: WaitSwarmTasks) -> None:
     """Wait until each task of a service is healthy, as its own node sees it."""
     service = context.created[step.name]
     slots = range(1, step.replicas + 1)
@@ -87,7 +87,7 @@ async def wait_tasks(context: DeployContext, step: WaitTasks) -> None:
             group.create_task(_wait_slot(context, step, service, slot))
 
 
-async def _wait_slot(context: DeployContext, step: WaitTasks, service: str, slot: int) -> None:
+async def _wait_slot(context: DeployContext, step: WaitSwarmTasks, service: str, slot: int) -> None:
     task = await _running(context, step, service, slot)
     session = _session_of(context, task)
     if session is None:
@@ -106,7 +106,7 @@ async def _wait_slot(context: DeployContext, step: WaitTasks, service: str, slot
     context.settled_at[task.container] = healthy.settled_at
 
 
-async def _running(context: DeployContext, step: WaitTasks, service: str, slot: int) -> SwarmTask:
+async def _running(context: DeployContext, step: WaitSwarmTasks, service: str, slot: int) -> SwarmTask:
     """The running task of a replica, once there is one.
 
     Raises:
@@ -130,7 +130,7 @@ async def _running(context: DeployContext, step: WaitTasks, service: str, slot: 
         await asyncio.sleep(_PAUSE)
 
 
-async def _failure(context: DeployContext, step: WaitTasks, task: SwarmTask) -> Unhealthy:
+async def _failure(context: DeployContext, step: WaitSwarmTasks, task: SwarmTask) -> Unhealthy:
     """The error for a task that failed, with the last lines of its container."""
     session = _session_of(context, task)
     where = session.name if session is not None else "a server that cannot be reached"
@@ -145,7 +145,7 @@ async def _failure(context: DeployContext, step: WaitTasks, task: SwarmTask) -> 
     return error
 
 
-def _unhealthy(step: WaitTasks, cause: str) -> Unhealthy:
+def _unhealthy(step: WaitSwarmTasks, cause: str) -> Unhealthy:
     return Unhealthy(f"{step.service} did not become healthy", cause=cause, place=Place(service=step.service))
 
 
@@ -153,8 +153,8 @@ def _session_of(context: DeployContext, task: SwarmTask) -> Session | None:
     return next((session for session in context.fleet if session.info.node == task.node), None)
 
 
-@RUNNERS.runs(RemoveServices)
-async def remove_services(context: DeployContext, step: RemoveServices) -> None:
+@RUNNERS.runs(RemoveSwarmServices)
+async def remove_services(context: DeployContext, step: RemoveSwarmServices) -> None:
     """Remove services; their nodes stop the tasks by themselves, within the stop timeout.
 
     While a server is down, their end is waited for: it comes back with a proxy that still leads to these tasks, and may
@@ -171,8 +171,8 @@ async def remove_services(context: DeployContext, step: RemoveServices) -> None:
     await gather(map(remove, step.services))
 
 
-@RUNNERS.runs(StopServices)
-async def stop_services(context: DeployContext, step: StopServices) -> None:
+@RUNNERS.runs(StopSwarmServices)
+async def stop_services(context: DeployContext, step: StopSwarmServices) -> None:
     """Stop the tasks of services, and wait until they have ended."""
     engine = context.fleet.first.engine
 
@@ -222,8 +222,8 @@ async def _ended(
         await asyncio.sleep(_PAUSE)
 
 
-@RUNNERS.runs(StartServices)
-async def start_services(context: DeployContext, step: StartServices) -> None:
+@RUNNERS.runs(StartSwarmServices)
+async def start_services(context: DeployContext, step: StartSwarmServices) -> None:
     """Give services their replicas again."""
     for service, replicas in zip(step.services, step.replicas, strict=True):
         context.created[service.name] = service.id

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.views.status_watch import put_tick, table_lines
+from ftl.cli.views.live_status import put_tick, table_lines
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
+from ftl.operations.views.live_status import TICK_SECONDS, Tick, Usage, follow_status, usage_of
 from ftl.operations.views.servers import ServerStatus
 from ftl.operations.views.status import Status
 from ftl.operations.views.units import Unit
-from ftl.operations.views.watch import TICK_SECONDS, Tick, Usage, usage_of, watch
 from ftl.proxy.access import Figures
 from ftl.proxy.names import Installation
 from tests.support.clock import run
@@ -116,7 +116,7 @@ async def watched(
         connections += 1
         yield Session("shop.example.com", FakeMachine(), engine, await engine.info())
 
-    task = asyncio.ensure_future(watch(asked, connect, ticks.append, events.append))
+    task = asyncio.ensure_future(follow_status(asked, connect, ticks.append, events.append))
     await asyncio.wait({task}, timeout=seconds)
     if task.done():
         task.result()

@@ -75,7 +75,7 @@ class Tick:
         return self.requests.get(unit.name) if unit.kind == "service" and unit.live else None
 
 
-async def watch(
+async def follow_status(
     project: Project,
     connect: Callable[[], AbstractAsyncContextManager[Session]],
     show: Callable[[Tick], None],
@@ -99,7 +99,7 @@ async def watch(
     await keep_connected(connect, work, lambda: ticks.shown, emit)
 
 
-async def watch_servers(
+async def follow_servers_status(
     project: Project,
     connect: Callable[[str], AbstractAsyncContextManager[Session]],
     show: Callable[[Tick], None],

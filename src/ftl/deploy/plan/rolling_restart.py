@@ -1,4 +1,4 @@
-"""Turns of a restart: containers that are replaced one after the other. Pure."""
+"""Rolling restart: containers that are replaced one after the other. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.exclusive import stop_before
-from ftl.deploy.replicas import replaced_in_turn
+from ftl.deploy.replicas import replaced_one_by_one
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container
 
-Turn = tuple["ServiceChange", "Container"]
+Replacement = tuple["ServiceChange", "Container"]
 """A service, and the container that is replaced."""
 
 
-def turns_of(diff: Diff, change: ServiceChange) -> tuple[Container, ...]:
+def rolling_replacements(diff: Diff, change: ServiceChange) -> tuple[Container, ...]:
     """Containers of a service that a restart replaces one by one; the rest follows together.
 
     None where new containers cannot start beside the old ones, where requests cannot be sent to some of each (by the
@@ -29,10 +29,12 @@ def turns_of(diff: Diff, change: ServiceChange) -> tuple[Container, ...]:
     site = diff.transitional_site
     if change.old_first or stop_before(diff, change) or site is None or site.transition is not None:
         return ()
-    return replaced_in_turn(change.current)
+    return replaced_one_by_one(change.current)
 
 
-def rounds(diff: Diff) -> tuple[tuple[Turn, ...], ...]:
-    """The turns of all services: each round has one container of each that has one left."""
-    turns = [[(change, container) for container in turns_of(diff, change)] for change in diff.services]
-    return tuple(tuple(turn for turn in each if turn is not None) for each in zip_longest(*turns))
+def restart_rounds(diff: Diff) -> tuple[tuple[Replacement, ...], ...]:
+    """Rounds of a restart: each replaces one container of each service that has one left."""
+    by_service = [
+        [(change, container) for container in rolling_replacements(diff, change)] for change in diff.services
+    ]
+    return tuple(tuple(one for one in each if one is not None) for each in zip_longest(*by_service))

@@ -14,8 +14,8 @@ from ftl.ui.style import Style
 from ftl.ui.table import table
 
 if TYPE_CHECKING:
+    from ftl.operations.views.live_status import Tick, Usage
     from ftl.operations.views.units import Unit
-    from ftl.operations.views.watch import Tick, Usage
     from ftl.proxy.access import Figures
 
 HEADER = (

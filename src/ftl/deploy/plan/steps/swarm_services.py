@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateService(ServiceStep):
+class CreateSwarmService(ServiceStep):
     """Create the Swarm service of a new release beside the old one.
 
     Attributes:
@@ -43,7 +43,7 @@ class CreateService(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class WaitTasks(ServiceStep):
+class WaitSwarmTasks(ServiceStep):
     """Wait until each task of a new Swarm service passes the health check."""
 
     kind = "wait_tasks"
@@ -55,7 +55,7 @@ class WaitTasks(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveServices(ServiceStep):
+class RemoveSwarmServices(ServiceStep):
     """Remove Swarm services; the Swarm stops their tasks, with the stop signal first.
 
     Attributes:
@@ -74,7 +74,7 @@ class RemoveServices(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class StopServices(ServiceStep):
+class StopSwarmServices(ServiceStep):
     """Stop all tasks of Swarm services, and keep the services for `ftl start` or a deploy.
 
     Attributes:
@@ -94,7 +94,7 @@ class StopServices(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
-class StartServices(ServiceStep):
+class StartSwarmServices(ServiceStep):
     """Start the tasks of Swarm services that were stopped."""
 
     kind = "start_services"
