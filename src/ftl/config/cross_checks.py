@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.checks import containers, names, outside, places, routing, schedules, services
+from ftl.config.checks import containers, names, outside, placement, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 
@@ -28,9 +28,9 @@ def check(project: Project, reader: Reader) -> None:
     routing.routes(checks)
     routing.forwards(checks)
     routing.server(checks)
-    places.servers(checks)
-    places.services(checks)
-    places.dependencies(checks)
+    placement.servers(checks)
+    placement.services(checks)
+    placement.dependencies(checks)
     routing.proxy(checks)
     routing.redirects(checks)
     outside.registries(checks)

@@ -16,7 +16,7 @@ from ftl.common.figures import size
 from ftl.config.models.project import Server
 from ftl.errors import BuildFailed, ServerError, at
 from ftl.image.building.parallel import build_images
-from ftl.image.building.place import ROOM, SERVER
+from ftl.image.building.remote import ROOM, SERVER
 from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
@@ -51,7 +51,7 @@ async def open_builders(
     """
     users: dict[str, list[str]] = {}
     for service in services:
-        if place := place_of(service):
+        if place := builder_of(service):
             users.setdefault(place, []).append(service.name)
     stack = AsyncExitStack()
     try:
@@ -121,10 +121,10 @@ def builds_on_server(services: Iterable[Service], hosts: Iterable[str]) -> bool:
         hosts: The project's servers.
     """
     places = {SERVER, *hosts}
-    return any(place_of(service) in places for service in services)
+    return any(builder_of(service) in places for service in services)
 
 
-def place_of(service: Service) -> str:
+def builder_of(service: Service) -> str:
     """The machine that builds a service: a value of `build.on`; empty for this one."""
     return service.build.place if service.build is not None else ""
 
@@ -154,14 +154,14 @@ async def build_services(
         BuildFailed: An image could not be built; the other builds are stopped.
     """
     keyring = Keyring(project.registries, root=root, environ=os.environ)
-    places = list(dict.fromkeys(map(place_of, services)))
+    places = list(dict.fromkeys(map(builder_of, services)))
     async with build_logins(
         services, project.registries, keyring, root=root, environ=os.environ
     ) as docker_config:
         results = await gather(
             build_images(
                 project,
-                [service for service in services if place_of(service) == place],
+                [service for service in services if builder_of(service) == place],
                 root=root,
                 engine=engines[place],
                 platform=platform,

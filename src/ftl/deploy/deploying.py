@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import Applied
     from ftl.deploy.plan.desired.sources import BuiltImage
-    from ftl.deploy.plan.model import Change, Plan
+    from ftl.deploy.plan.model import Plan, PlannedChange
     from ftl.deploy.request import DeployRequest
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -238,7 +238,7 @@ def result(applied: Applied) -> DeployResult:
     """Result of an operation that made a release of a project, or changed its live one."""
     plan = applied.plan
 
-    def unit(change: Change) -> ServiceResult:
+    def unit(change: PlannedChange) -> ServiceResult:
         moved = applied.traffic.get(change.name, Traffic())
         return ServiceResult(
             change.image,

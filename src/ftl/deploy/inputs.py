@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather, gather2
-from ftl.deploy.builders import build_services, place_of
+from ftl.deploy.builders import build_services, builder_of
 from ftl.deploy.names import dependency_tag
 from ftl.deploy.origin import git_origin, git_subject
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -65,7 +65,7 @@ async def built_images(
         return {}
     async with AsyncExitStack() as stack:
         engines = {place: session.engine for place, session in (builders or {}).items()}
-        if any(not place_of(service) for service in services):
+        if any(not builder_of(service) for service in services):
             from ftl.engine.api import Engine  # loaded while ssh connects
 
             engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
@@ -73,13 +73,13 @@ async def built_images(
             built = await build_services(project, services, engines, root=root, platform=platform, emit=emit)
             images = {
                 service.name: BuiltImage(
-                    built[service.name].image.id, built[service.name].content_id, place_of(service)
+                    built[service.name].image.id, built[service.name].content_id, builder_of(service)
                 )
                 for service in services
             }
         else:
             builds = await gather(
-                last_build(project, service, engines[place_of(service)], root=root, emit=emit)
+                last_build(project, service, engines[builder_of(service)], root=root, emit=emit)
                 for service in services
             )
             images = {service.name: image for service, image in zip(services, builds, strict=True)}
@@ -143,7 +143,7 @@ async def last_build(
         emit(
             Note(text, "warning", hint="folders with the same `project.name` share it: leave out --no-build")
         )
-    return BuiltImage(image.id, content, place_of(service))
+    return BuiltImage(image.id, content, builder_of(service))
 
 
 async def author(root: Path) -> Author:

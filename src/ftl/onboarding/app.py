@@ -47,7 +47,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class FoundHealthCheck:
     """The health check: a path, or only the port, with the reason."""
 
     path: str | None
@@ -79,7 +79,7 @@ class App:
     packages: frozenset[str] = frozenset()
     start: Command = ()
     start_reason: str = ""
-    health: Health = Health(None, "no health path was found")
+    health: FoundHealthCheck = FoundHealthCheck(None, "no health path was found")
     hook: str | None = None
     hook_reason: str = ""
     workers: tuple[Worker, ...] = ()

@@ -118,7 +118,7 @@ CLIENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class NeededDatabase:
     """A database that the app needs, why, and the environment for the app."""
 
     database: Database
@@ -144,12 +144,12 @@ class Need:
         return {name: f"${{{name}}}" for name in self.database.required}
 
 
-def needs(app: App, variables: Mapping[str, str]) -> Sequence[Need]:
+def needs(app: App, variables: Mapping[str, str]) -> Sequence[NeededDatabase]:
     """The databases of an app; its code reads the variables, each in a file that they name."""
     return tuple(_needs(app, variables))
 
 
-def _needs(app: App, variables: Mapping[str, str]) -> Iterator[Need]:
+def _needs(app: App, variables: Mapping[str, str]) -> Iterator[NeededDatabase]:
     used = {name.lower(): name for name in app.packages}
     relational = False
     for client in CLIENTS:
@@ -159,7 +159,7 @@ def _needs(app: App, variables: Mapping[str, str]) -> Iterator[Need]:
         is_relational = client.database in (POSTGRES, MYSQL)
         if known and not (relational and is_relational):
             relational |= is_relational
-            yield Need(
+            yield NeededDatabase(
                 client.database,
                 _reason(known[0]),
                 _env(app, client, variables),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.onboarding.app import App, Fact, Health, Worker, exec_form
+from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker, exec_form
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.table import STACKS, Stack
@@ -114,7 +114,7 @@ def with_procfile(app: App, text: str) -> App:
     web = processes.get("web")
     if web is None:
         dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
-        return replace(app, port=None, health=Health(None, "no web process"), dockerfile=dockerfile)
+        return replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
     start = exec_form(web)
     fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
     port = int(fixed[1]) if fixed else app.port or 8000

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.onboarding.app import App
-    from ftl.onboarding.databases import Need
+    from ftl.onboarding.databases import NeededDatabase
     from ftl.onboarding.detect import Detected
 
 HEADER = "# `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it."
@@ -59,7 +59,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StarterFiles:
     """The files for an app.
 
     Attributes:
@@ -77,7 +77,7 @@ class Start:
     todo: Sequence[str] = ()
 
 
-def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yaml") -> Start:
+def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yaml") -> StarterFiles:
     """Find the app in a folder and make the files that it lacks.
 
     Raises:
@@ -105,7 +105,7 @@ def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yam
     kept = [item for item in files if (path / item).exists() and item != file]
     if answers.domain is None and app.port is not None:
         todo.insert(0, f"set your domain in {file}: {domain} is a placeholder")
-    return Start(
+    return StarterFiles(
         app,
         detected.context,
         {item: content for item, content in files.items() if item not in kept},
@@ -131,7 +131,7 @@ def not_ignored(context: Path) -> list[str]:
     return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]
 
 
-def _facts(app: App, wanted: Sequence[Need]) -> list[Fact]:
+def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Fact]:
     facts = [Fact("app", app.stack, app.evidence), *app.facts]
     if app.start:
         facts.append(Fact("start command", " ".join(app.start), app.start_reason))
@@ -149,7 +149,7 @@ def _facts(app: App, wanted: Sequence[Need]) -> list[Fact]:
     return facts
 
 
-def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> Environment:
+def _environment(detected: Detected, wanted: Sequence[NeededDatabase], domain: str) -> Environment:
     app, variables = detected.app, detected.folder.variables
     env = Environment(secrets=dict(app.secrets))
     for name, (value, comment) in app.env.items():
@@ -171,7 +171,12 @@ def _environment(detected: Detected, wanted: Sequence[Need], domain: str) -> Env
 
 
 def _yaml(
-    detected: Detected, wanted: Sequence[Need], env: Environment, name: str, domain: str, answers: Answers
+    detected: Detected,
+    wanted: Sequence[NeededDatabase],
+    env: Environment,
+    name: str,
+    domain: str,
+    answers: Answers,
 ) -> list[str]:
     app = detected.app
     note = "" if answers.domain else "its DNS must point to the server"

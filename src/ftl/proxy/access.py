@@ -37,7 +37,7 @@ _NO_KEYS = {"level_key": "", "name_key": "", "message_key": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class RequestFigures:
     """Figures of a service's requests in some seconds.
 
     Attributes:
@@ -73,7 +73,7 @@ def log_service(project: str, service: str) -> Json:
     return {"handler": "log_append", "key": _FIELD, "value": f"{project}/{service}"}
 
 
-def parse_figures(*texts: str) -> dict[str, Figures]:
+def parse_figures(*texts: str) -> dict[str, RequestFigures]:
     """Figures by service, from the outputs of request_figures.sh at each proxy.
 
     Other lines are passed over.
@@ -101,7 +101,7 @@ _Count = tuple[int, bool, int, float]
 """Step of the duration, whether the answer failed, number of requests, and seconds in which they came."""
 
 
-def _figures(counts: Sequence[_Count]) -> Figures:
+def _figures(counts: Sequence[_Count]) -> RequestFigures:
     """Figures of one service, from counts in the order of their durations."""
     total = sum(count for _, _, count, _ in counts)
     by_period: Counter[float] = Counter()
@@ -109,7 +109,7 @@ def _figures(counts: Sequence[_Count]) -> Figures:
         by_period[seconds] += count
     seen = list(accumulate(count for _, _, count, _ in counts))
     slow = next(one[0] for one, until in zip(counts, seen, strict=True) if until >= total * 0.95)
-    return Figures(
+    return RequestFigures(
         rate=sum(count / seconds for seconds, count in by_period.items()),
         errors=sum(count for _, failed, count, _ in counts if failed) / total,
         p95=_end_of(slow),

@@ -25,7 +25,7 @@ from ftl.ssh.multiplexing.master import NoFacts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftl.ssh.facts import Facts
+    from ftl.ssh.facts import LoginFacts
     from ftl.ssh.multiplexing.kept import ConnectionFiles, Keep
     from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import ForwardDestination, Target
@@ -81,7 +81,7 @@ class Connection:
         with suppress(OSError):  # `connect` raises it
             await self.master.begin_facts()
 
-    async def connect(self) -> Facts:
+    async def connect(self) -> LoginFacts:
         """Connect, and return the server's facts.
 
         Raises:
@@ -100,7 +100,7 @@ class Connection:
         self.heard()
         return facts
 
-    async def _first_facts(self) -> Facts:
+    async def _first_facts(self) -> LoginFacts:
         current = await self._started()
         if current.attached:
             with suppress(NoFacts, TimeoutError):
@@ -212,7 +212,7 @@ class Connection:
             files.remove()
             raise
 
-    async def _facts_of(self, new: Master) -> Facts:
+    async def _facts_of(self, new: Master) -> LoginFacts:
         """The facts that a new master's first command prints.
 
         Raises:

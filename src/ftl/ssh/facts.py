@@ -37,7 +37,7 @@ _PATH = re.compile(r"/[A-Za-z0-9_./@+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LoginFacts:
     """Facts that the command reported.
 
     Attributes:
@@ -59,17 +59,17 @@ class Facts:
     elsewhere: str = ""
 
 
-UNKNOWN = Facts("", "", default_exists=False, installed=False, listening=False)
+UNKNOWN = LoginFacts("", "", default_exists=False, installed=False, listening=False)
 """Facts before the server has reported any."""
 
 
-def read(line: str) -> Facts | None:
+def read(line: str) -> LoginFacts | None:
     """The facts in a line of output; None for any other line (a login script's output)."""
     fields = line.rstrip("\r\n").split("\t")
     if len(fields) not in (6, 7) or fields[0] != _MARK:
         return None
     _mark, user, socket, default, installed, listening, *host = fields
-    return Facts(
+    return LoginFacts(
         user=user,
         socket=socket if _PATH.fullmatch(socket) else "",
         default_exists=bool(default),
@@ -79,7 +79,7 @@ def read(line: str) -> Facts | None:
     )
 
 
-def find(output: str) -> Facts | None:
+def find(output: str) -> LoginFacts | None:
     """The facts in a command's output; None where it has none."""
     lines = output.splitlines()
     for number, facts in enumerate(map(read, lines)):
@@ -88,7 +88,7 @@ def find(output: str) -> Facts | None:
     return None
 
 
-def engine_missing(facts: Facts, name: str) -> ServerError:
+def engine_missing(facts: LoginFacts, name: str) -> ServerError:
     """The error for a server without an engine's socket that we may use: why there is none."""
     if facts.default_exists:
         return ServerError(
@@ -117,7 +117,7 @@ def engine_missing(facts: Facts, name: str) -> ServerError:
     )
 
 
-def engine_silent(facts: Facts, name: str, log: str) -> ServerError | None:
+def engine_silent(facts: LoginFacts, name: str, log: str) -> ServerError | None:
     """The error for an engine that has a socket and does not answer; None: no cause found.
 
     sshd refuses a forward and fails to connect to a socket with the same words ("open failed", seen on 9.2), so

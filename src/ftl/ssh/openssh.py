@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.child import Completed
-    from ftl.ssh.facts import Facts
+    from ftl.ssh.facts import LoginFacts
     from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import Target
 
@@ -125,7 +125,9 @@ class OpenSSH:
             return False
         if self._facts is facts.UNKNOWN:
             user = connection.attempt.resolved.user
-            self._facts = facts.Facts(user, facts.USUAL, default_exists=True, installed=True, listening=True)
+            self._facts = facts.LoginFacts(
+                user, facts.USUAL, default_exists=True, installed=True, listening=True
+            )
         connection.heard()
         return True
 
@@ -183,7 +185,7 @@ class OpenSSH:
         await self._connection.forward(path, ForwardDestination(found.socket))
         return path
 
-    async def _ask(self) -> Facts:
+    async def _ask(self) -> LoginFacts:
         """Ask for the facts again: Docker may have been installed or stopped in between."""
         done = await self.run(["sh", "-c", facts.script()], timeout=_FACTS_SECONDS)
         found = facts.find(done.stdout.decode(errors="replace"))

@@ -40,11 +40,11 @@ def test_places_are_in_the_order_of_the_file(loaded: Load) -> None:
     """Roles and hosts lead to servers; what has a named volume is on one server, the first."""
     project = loaded(FILE)
     places = {
-        service.name: "".join(place[0] for place in project.places_of(service))
+        service.name: "".join(place[0] for place in project.servers_for(service))
         for service in project.services
     }
     assert places == {"web": "ab", "mail": "ac", "all": "abc", "files": "a"}
-    assert [project.place_of(dependency) for dependency in project.dependencies] == [
+    assert [project.server_for(dependency) for dependency in project.dependencies] == [
         "c.example.com",
         "a.example.com",
     ]
@@ -64,7 +64,7 @@ def test_a_sandbox_takes_the_place_of_all_servers(folder: Path) -> None:
     """On a throwaway server everything runs on that one."""
     sandbox = Server(host="127.0.0.1", port=2222, known_hosts=folder / "known_hosts")
     project = load_file(written(folder, FILE), {}, server=sandbox)
-    assert (project.is_cluster, project.server, project.places_of(project.services[0])) == (
+    assert (project.is_cluster, project.server, project.servers_for(project.services[0])) == (
         False,
         sandbox,
         (),

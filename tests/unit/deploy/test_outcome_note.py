@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.operation import Operation, _outcome_note
-from ftl.deploy.plan.model import Change, Plan, Stage
+from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from tests.unit.deploy.world import project
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("decides", [True, False])
 def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> None:
     """A removal that fails half way has stopped something: running it again finishes that."""
-    change = Change("web", "removed", "", "shop-web:r1")
+    change = PlannedChange("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
     operation = Operation("remove", project(), Path(), "me@here", lambda _: plan, DOCKER)
     failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
-    from ftl.onboarding.starter import Start
+    from ftl.onboarding.starter import StarterFiles
 
 
 class Begin(Protocol):
     """Write an app's files, run `make_start` on them, write its files, and load the project."""
 
-    def __call__(self, files: Mapping[str, str], answers: Answers | None = None) -> tuple[Start, Project]: ...
+    def __call__(
+        self, files: Mapping[str, str], answers: Answers | None = None
+    ) -> tuple[StarterFiles, Project]: ...
 
 
 def put_files(folder: Path, files: Mapping[str, str]) -> Path:
@@ -37,7 +39,7 @@ def put_files(folder: Path, files: Mapping[str, str]) -> Path:
 def begin(tmp_path: Path) -> Begin:
     """The result of `ftl init` in a folder with these files."""
 
-    def run(files: Mapping[str, str], answers: Answers | None = None) -> tuple[Start, Project]:
+    def run(files: Mapping[str, str], answers: Answers | None = None) -> tuple[StarterFiles, Project]:
         folder = put_files(tmp_path / "shop", files)
         start = make_start(folder, answers or Answers())
         write(folder, start.files, file="ftl.yaml")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.proxy.access import Figures, parse_figures
+from ftl.proxy.access import RequestFigures, parse_figures
 from ftl.proxy.commands import request_figures
 from ftl.proxy.names import ACCESS_LOG
 
@@ -32,7 +32,7 @@ def line(
     )
 
 
-def counted(folder: Path) -> dict[str, Figures]:
+def counted(folder: Path) -> dict[str, RequestFigures]:
     """Figures of the project `shop` in the last 10 seconds, from the log in a folder."""
     argv = request_figures("shop", 10)
     argv[argv.index(ACCESS_LOG)] = str(folder / "access.log")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.ssh.facts import Facts, command, engine_missing, engine_silent, find, read
+from ftl.ssh.facts import LoginFacts, command, engine_missing, engine_silent, find, read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WHOLE = Facts("deploy", "/var/run/docker.sock", default_exists=True, installed=True, listening=True)
+WHOLE = LoginFacts("deploy", "/var/run/docker.sock", default_exists=True, installed=True, listening=True)
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,18 @@ WHOLE = Facts("deploy", "/var/run/docker.sock", default_exists=True, installed=T
         ("ftl-facts\tdeploy\t/var/run/docker.sock\tsocket\tengine\tlistening\n", WHOLE),
         (
             "ftl-facts\tme\t\t\t\t\r\n",
-            Facts("me", "", default_exists=False, installed=False, listening=False),
+            LoginFacts("me", "", default_exists=False, installed=False, listening=False),
         ),
         ("Welcome to shop!\n", None),
         ("ftl-facts\tcut", None),
         ("", None),
         (
             "ftl-facts\tme\t/tmp/a b:c\tsocket\t\t\n",
-            Facts("me", "", default_exists=True, installed=False, listening=False),
+            LoginFacts("me", "", default_exists=True, installed=False, listening=False),
         ),
     ],
 )
-def test_the_facts_are_found_among_other_lines(line: str, expected: Facts | None) -> None:
+def test_the_facts_are_found_among_other_lines(line: str, expected: LoginFacts | None) -> None:
     """Only the marked line counts, and a path that ssh could not be given does not."""
     assert read(line) == expected
 
@@ -71,23 +71,23 @@ def test_a_rootless_engines_socket_is_found_where_the_login_names_it(tmp_path: P
     ("facts", "message", "hint"),
     [
         (
-            Facts("deploy", "", default_exists=True, installed=True, listening=True),
+            LoginFacts("deploy", "", default_exists=True, installed=True, listening=True),
             "deploy may not use Docker on shop",
             "`sudo usermod -aG docker deploy`",
         ),
         (
-            Facts("deploy", "", default_exists=False, installed=True, listening=False),
+            LoginFacts("deploy", "", default_exists=False, installed=True, listening=False),
             "the Docker engine on shop does not run",
             "systemctl enable --now docker",
         ),
         (
-            Facts("deploy", "", default_exists=False, installed=False, listening=False),
+            LoginFacts("deploy", "", default_exists=False, installed=False, listening=False),
             "Docker is not installed on shop",
             "apt-get install docker.io",
         ),
     ],
 )
-def test_a_missing_engine_is_told_by_its_reason(facts: Facts, message: str, hint: str) -> None:
+def test_a_missing_engine_is_told_by_its_reason(facts: LoginFacts, message: str, hint: str) -> None:
     """No permission, not running and not installed are three messages with three remedies."""
     error = engine_missing(facts, "shop")
     assert error.message == message

@@ -89,7 +89,7 @@ async def _open_engines(
     services: Sequence[Service], address: Address, project: Project
 ) -> AsyncIterator[tuple[Mapping[str, Engine], Fleet | None]]:
     """The engines that build, by `build.on`; and the servers, which are connected only where one of them builds."""
-    from ftl.deploy.builders import builds_on_server, open_builders, place_of
+    from ftl.deploy.builders import builder_of, builds_on_server, open_builders
     from ftl.engine.api import Engine
     from ftl.engine.local import local_url
 
@@ -102,7 +102,7 @@ async def _open_engines(
             fleet = await stack.enter_async_context(open_fleet(address.machines(project=project.name)))
         builders = await stack.enter_async_context(open_builders(services, fleet))
         engines = {place: session.engine for place, session in builders.items()}
-        if any(not place_of(service) for service in services):
+        if any(not builder_of(service) for service in services):
             engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
         yield engines, fleet
 
@@ -115,13 +115,13 @@ async def _push(
     emit: Emit,
 ) -> dict[str, str]:
     """Push the images that name a registry; pushed references by service."""
-    from ftl.deploy.builders import place_of
+    from ftl.deploy.builders import builder_of
     from ftl.image.registry.keyring import Keyring
     from ftl.image.registry.push_pull import push
 
     keyring = Keyring(project.registries, root=root, environ=os.environ)
     return {
-        service.name: await push(engines[place_of(service)], service.image, keyring, emit=emit)
+        service.name: await push(engines[builder_of(service)], service.image, keyring, emit=emit)
         for service in project.services
         if service.image and service.name in built
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.cli.options import Options
-    from ftl.onboarding.starter import Answers, Start
+    from ftl.onboarding.starter import Answers, StarterFiles
     from ftl.onboarding.takeover.taking_over import Takeover
 
 
@@ -50,7 +50,7 @@ def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_
         _take_over(options, path, sources, dry_run=dry_run)
         return
 
-    def work() -> Start:
+    def work() -> StarterFiles:
         from ftl.onboarding.starter import make_start, write
 
         start = make_start(path.parent, _answers(options, domain), file=path.name)
@@ -114,7 +114,7 @@ def _ask(question: str) -> str | None:
     return answer.strip() or None if answer else None
 
 
-def _fields(path: Path, start: Start, *, dry_run: bool) -> Fields:
+def _fields(path: Path, start: StarterFiles, *, dry_run: bool) -> Fields:
     from dataclasses import asdict
 
     return {
@@ -143,7 +143,7 @@ def _hidden(line: str) -> str:
     return f"{name}=********" if separator and not line.startswith("#") else line
 
 
-def _print_result(start: Start) -> None:
+def _print_result(start: StarterFiles) -> None:
     from ftl.cli.output import put_table
 
     rows = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.remove import Belongings, Removal
+    from ftl.operations.changes.remove import ProjectResources, Removal
     from ftl.operations.views.previews import DeployedPreview
     from ftl.ssh.machine import Machine
 
@@ -177,7 +177,7 @@ def down(
     _refuse_several(target.address)
     of = project or target.preview_of
 
-    async def confirm(_: Belongings) -> None:
+    async def confirm(_: ProjectResources) -> None:
         """Do not ask: a preview has no data that anybody counts on."""
 
     async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:

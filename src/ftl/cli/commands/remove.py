@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
     from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.remove import Belongings, Removal
+    from ftl.operations.changes.remove import ProjectResources, Removal
     from ftl.ssh.machine import Machine
 
 
@@ -33,7 +33,7 @@ def command(change: ChangeCall, volumes: bool, backups: bool, yes: bool) -> None
     project's name has to be typed. The proxy and other projects are not touched.
     """
 
-    async def confirm(belongings: Belongings) -> None:
+    async def confirm(belongings: ProjectResources) -> None:
         if not yes:
             await _confirm(change.target.project, belongings)
 
@@ -52,7 +52,7 @@ def command(change: ChangeCall, volumes: bool, backups: bool, yes: bool) -> None
     change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
 
 
-async def _confirm(project: str, belongings: Belongings) -> None:
+async def _confirm(project: str, belongings: ProjectResources) -> None:
     """Ask for the project's name where data would be lost, else for a yes.
 
     Raises:

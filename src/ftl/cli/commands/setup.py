@@ -169,7 +169,7 @@ def _set_up_cluster(
             "changed": done.changed and not dry_run,
             "dry_run": dry_run,
             "servers": list(map(_fields, done.servers)),
-            "changes": [{"step": step.kind, "server": step.host, "text": step.text} for step in done.steps],
+            "changes": [{"step": step.kind, "server": step.server, "text": step.text} for step in done.steps],
             "registries": list(registries),
         }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.operations.views.live_status import Tick
-    from ftl.operations.views.status import LiveRelease, Look, Status, WatchStatus
+    from ftl.operations.views.status import LiveRelease, Status, StatusAnswers, WatchStatus
     from ftl.operations.views.units import Unit
     from ftl.ssh.machine import Machine
 
@@ -82,7 +82,7 @@ async def _cluster_status(project: Project, address: Address) -> Status:
         return await status(project, fleet.first, await look_at_all(project, fleet))
 
 
-async def _look(project: Project, engine: Engine, machine: Machine) -> Look:
+async def _look(project: Project, engine: Engine, machine: Machine) -> StatusAnswers:
     """Look at the server; what is needed for that is loaded while connections to the engine open."""
     from ftl.operations.views.status import look
 

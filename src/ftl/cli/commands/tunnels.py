@@ -53,7 +53,7 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         from ftl.tunnels.tunnels import keep_tunnels
 
         tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
-        places = {dependency.name: project.place_of(dependency) for dependency in project.dependencies}
+        places = {dependency.name: project.server_for(dependency) for dependency in project.dependencies}
 
         async def keep(server: str) -> None:
             own = [tunnel for tunnel in tunnels if places[tunnel.name] == server]

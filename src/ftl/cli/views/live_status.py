@@ -16,7 +16,7 @@ from ftl.ui.table import table
 if TYPE_CHECKING:
     from ftl.operations.views.live_status import Tick, Usage
     from ftl.operations.views.units import Unit
-    from ftl.proxy.access import Figures
+    from ftl.proxy.access import RequestFigures
 
 HEADER = (
     "SERVICE",
@@ -112,7 +112,7 @@ def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
     return [title, "", *table(columns, rows, width=width, optional=OPTIONAL, sentences=("HEALTH",)), *below]
 
 
-def _row(unit: Unit, usage: Usage | None, requests: Figures | None, now: datetime) -> tuple[str, ...]:
+def _row(unit: Unit, usage: Usage | None, requests: RequestFigures | None, now: datetime) -> tuple[str, ...]:
     since = age(seconds_since(unit.since, now)) if unit.since else "-"
     return (
         unit.name,

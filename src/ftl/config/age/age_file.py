@@ -33,7 +33,7 @@ DEFAULT = "secrets.yaml.age"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class DecryptedFile:
     """The content of an age file.
 
     Attributes:
@@ -54,7 +54,7 @@ class AgeFile:
         self.recipients_path = path.with_name(f"{path.name}.recipients")
         self._variables = variables
 
-    def read(self) -> Opened:
+    def read(self) -> DecryptedFile:
         """Decrypt the file.
 
         Raises:
@@ -69,7 +69,7 @@ class AgeFile:
         except OSError as error:
             raise FtlError(f"{self.name} cannot be read: {error.strerror}") from None
         try:
-            return Opened(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
+            return DecryptedFile(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
         except UnicodeDecodeError:
             raise FtlError(f"{self.name} does not have text in it") from None
 

@@ -181,21 +181,21 @@ class Project(Section):
         """Whether it is deployed to `servers`, as one cluster."""
         return bool(self.servers)
 
-    def places(self, on: Sequence[str]) -> tuple[str, ...]:
+    def servers_on(self, on: Sequence[str]) -> tuple[str, ...]:
         """Hosts that an `on` names, by host or role, in the order of the file; all if it is empty."""
         return tuple(
             server.host for server in self.servers if not on or server.host in on or {*server.roles} & {*on}
         )
 
-    def places_of(self, service: Service) -> tuple[str, ...]:
+    def servers_for(self, service: Service) -> tuple[str, ...]:
         """Hosts of the servers where a service's containers may run."""
-        places = self.places(service.on)
+        servers = self.servers_on(service.on)
         pinned = not service.on and any(mount.is_named for mount in service.mounts)
-        return places[:1] if pinned else places
+        return servers[:1] if pinned else servers
 
-    def place_of(self, dependency: Dependency) -> str:
+    def server_for(self, dependency: Dependency) -> str:
         """Host of the server that a dependency runs on; empty without `servers`."""
-        return next(iter(self.places((dependency.on,) if dependency.on else ())), "")
+        return next(iter(self.servers_on((dependency.on,) if dependency.on else ())), "")
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values; without `servers` there is nothing about places in them."""

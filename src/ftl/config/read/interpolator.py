@@ -20,7 +20,7 @@ class AlreadyReported(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class InterpolatedText:
     """The text of a scalar after interpolation.
 
     Attributes:
@@ -43,7 +43,7 @@ class Interpolator:
         self.variables = variables
         self.problems = problems
 
-    def read(self, node: Node, label: str) -> Text:
+    def read(self, node: Node, label: str) -> InterpolatedText:
         """Read a node that must be a single value, called `label` in messages.
 
         Raises:
@@ -52,27 +52,29 @@ class Interpolator:
         if not isinstance(node, ScalarNode):
             self.problems.add(node.mark, f"{label} must be a single value, not {describe_kind(node)}")
             raise AlreadyReported
-        text = Text(node.text, MASK, node.mark) if node.literal else self._interpolated(node)
+        text = InterpolatedText(node.text, MASK, node.mark) if node.literal else self._interpolated(node)
         if "\0" in text.text:
             self.problems.add(text.mark, f"{label} contains a NUL character")
             raise AlreadyReported
         return text
 
-    def _interpolated(self, node: ScalarNode) -> Text:
+    def _interpolated(self, node: ScalarNode) -> InterpolatedText:
         try:
             result = interpolate(node.text, self.variables.get)
         except InterpolationError as error:
             self._report(error, _locate(node, error.offset, error.expression))
             raise AlreadyReported from None
         if not result.variables:
-            return Text(result.text, result.masked, node.mark)
+            return InterpolatedText(result.text, result.masked, node.mark)
         values = {name: self.variables.find(name) for name in result.variables}
         source = values[result.source_variable].mark if result.source_variable else None
         if source is not None:
-            return Text(result.text, result.masked, replace(source, used_at=node.mark))
+            return InterpolatedText(result.text, result.masked, replace(source, used_at=node.mark))
         origins = " and ".join(f"{name} ({variable.origin})" for name, variable in values.items())
         noun = "the variable" if len(values) == 1 else "the variables"
-        return Text(result.text, result.masked, node.mark, f"its value comes from {noun} {origins}")
+        return InterpolatedText(
+            result.text, result.masked, node.mark, f"its value comes from {noun} {origins}"
+        )
 
     def _report(self, error: InterpolationError, mark: Mark) -> None:
         if error.variable is None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.field_types import Section
-    from ftl.config.read.interpolator import Interpolator, Text
+    from ftl.config.read.interpolator import InterpolatedText, Interpolator
     from ftl.config.variables.env_file import Variable
     from ftl.config.yaml.marks import KeyPath, Mark
 
@@ -263,7 +263,7 @@ class Reader:
             _WORD, node, path, Key(_WORD, key.description, required=True, sensitive=key.sensitive)
         )
 
-    def _record_masked(self, path: KeyPath, text: Text, key: Key) -> None:
+    def _record_masked(self, path: KeyPath, text: InterpolatedText, key: Key) -> None:
         if key.sensitive and text.masked != text.text:
             self.masked[path] = text.masked
 

@@ -37,7 +37,7 @@ Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "sto
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """Change of one service, dependency or job, as `ftl plan` prints it."""
 
     name: str
@@ -60,7 +60,7 @@ class Plan:
     server: str
     project: str
     release: str
-    changes: tuple[Change, ...]
+    changes: tuple[PlannedChange, ...]
     stages: tuple[Stage, ...] = ()
     record: ReleaseRecord | None = None
     notes: tuple[str, ...] = ()

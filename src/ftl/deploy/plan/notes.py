@@ -66,8 +66,8 @@ def _cluster_notes(diff: Diff) -> Iterator[str]:
 def _memory_note(diff: Diff, change: ServiceChange) -> Iterator[str]:
     """A limit is no reservation, so that Swarm starts all replicas, and the kernel ends some later."""
     limit = change.service.resources.memory or 0
-    places = diff.project.places_of(change.service)
-    views = [view for view in diff.observed.views if view.name in places and not view.drained]
+    allowed = diff.project.servers_for(change.service)
+    views = [view for view in diff.observed.views if view.name in allowed and not view.drained]
     there = sum(view.info.memory for view in views)
     wanted = limit * change.service.replicas
     if views and all(view.info.memory for view in views) and wanted > there:

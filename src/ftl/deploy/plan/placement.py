@@ -32,42 +32,42 @@ def is_spread(project: Project, change: ServiceChange) -> bool:
     return project.is_cluster and not bound and not named and spec.settings.keys() <= SETTINGS
 
 
-def places_of(diff: Diff, service: Service) -> tuple[str, ...]:
+def servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     """Servers that answer and may run a service.
 
     Raises:
         ServerError: None does.
         UsageError: A recorded release placed it on servers that the project has no longer.
     """
-    places = diff.project.places_of(service)
-    if not places:
+    servers = diff.project.servers_for(service)
+    if not servers:
         raise _gone(service.name, service.on)
     up = {server.name for server in diff.observed.views}
-    if not up.intersection(places):
-        raise ServerError(f"{service.name} runs on {', '.join(places)} only, which cannot be reached")
-    return tuple(place for place in places if place in up)
+    if not up.intersection(servers):
+        raise ServerError(f"{service.name} runs on {', '.join(servers)} only, which cannot be reached")
+    return tuple(server for server in servers if server in up)
 
 
-def open_places_of(diff: Diff, service: Service) -> tuple[str, ...]:
+def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     """Servers that new tasks of a service may be placed on.
 
     Raises:
         ServerError: None of those that answer, since they are drained.
     """
     drained = {server.name for server in diff.observed.views if server.drained}
-    places = places_of(diff, service)
-    if drained.issuperset(places):
+    servers = servers_for(diff, service)
+    if drained.issuperset(servers):
         raise ServerError(
-            f"{service.name} runs on {', '.join(places)} only, and nothing is placed there",
-            hint=f"let `on` of {service.name} name another server, or `ftl servers resume {places[0]}`",
+            f"{service.name} runs on {', '.join(servers)} only, and nothing is placed there",
+            hint=f"let `on` of {service.name} name another server, or `ftl servers resume {servers[0]}`",
         )
-    return tuple(place for place in places if place not in drained)
+    return tuple(server for server in servers if server not in drained)
 
 
 def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     """Placement constraints of a Swarm service, by the labels that `ftl setup` gives the nodes."""
-    project, places = diff.project.name, open_places_of(diff, service)
-    excluded = (server.host for server in diff.project.servers if server.host not in places)
+    project, allowed = diff.project.name, open_servers_for(diff, service)
+    excluded = (server.host for server in diff.project.servers if server.host not in allowed)
     return (
         f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
         f"node.labels.{labels.node_drained(project)}!=true",
@@ -116,18 +116,18 @@ def desired_server(diff: Diff, change: AnyChange) -> str:
         UsageError: A recorded release placed it on a server that the project has no longer.
     """
     if isinstance(change, DependencyChange):
-        server = diff.project.place_of(change.dependency)
+        server = diff.project.server_for(change.dependency)
         if not server:
             raise _gone(change.name, (change.dependency.on or "",))
     else:
-        server = places_of(diff, change.service)[0]
+        server = servers_for(diff, change.service)[0]
     if server in diff.observed.down:
         raise ServerError(f"{server} cannot be reached, and {change.name} runs there")
     return server
 
 
-def _gone(name: str, places: Sequence[str]) -> UsageError:
+def _gone(name: str, servers: Sequence[str]) -> UsageError:
     return UsageError(
-        f"{name} runs on {', '.join(places)} only, which is none of the servers any more",
+        f"{name} runs on {', '.join(servers)} only, which is none of the servers any more",
         hint="`ftl deploy` of an ftl.yaml with another `on` places it elsewhere",
     )

@@ -13,7 +13,7 @@ from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_tak
 from ftl.deploy.plan.checks.previews import refuse_not_preview
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
-from ftl.deploy.plan.model import Change, Plan, Stage, Track
+from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.placement import refuse_moved_data
@@ -24,7 +24,7 @@ from ftl.deploy.plan.step_servers import with_servers
 from ftl.deploy.plan.steps.images import BringImage
 from ftl.deploy.plan.steps.jobs import CheckCron
 from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch
-from ftl.deploy.plan.steps.records import Decide, Record, SetHold, SetPreview
+from ftl.deploy.plan.steps.records import Decide, SetHold, SetPreview, WriteRecord
 from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_replicas, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
@@ -111,7 +111,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
 def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
-    begin = (Record(project, release_record(diff, author, "started")),) if diff.makes_release else ()
+    begin = (WriteRecord(project, release_record(diff, author, "started")),) if diff.makes_release else ()
     cron: Track = (CheckCron(()),) if diff.request.preview is not None else ()
     prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
     images = tuple(image_tracks(diff))
@@ -181,7 +181,7 @@ def _repaired_records(diff: Diff) -> Track:
     """Records of deploys that were interrupted: their release went live, or it never did."""
     live, unsettled = diff.observed.live_releases, diff.observed.unsettled
     return tuple(
-        Record(
+        WriteRecord(
             diff.project.name,
             replace(record, outcome="live" if record.release in live else "interrupted"),
         )
@@ -203,7 +203,7 @@ def _switch(diff: Diff, author: Author) -> Track:
         )
         steps.append(Switch(project, diff.release, aliases, with_port))
     if diff.makes_release:
-        steps.append(Record(project, release_record(diff, author, "live"), decides=True))
+        steps.append(WriteRecord(project, release_record(diff, author, "live"), decides=True))
     elif not aliases and (diff.starting or diff.scaled):
         steps.append(Decide(project))
     return tuple(steps)
@@ -255,25 +255,27 @@ def _certificates(diff: Diff) -> Track:
     return (AwaitCertificates(files),) if files else ()
 
 
-def _changes(diff: Diff) -> Iterator[Change]:
+def _changes(diff: Diff) -> Iterator[PlannedChange]:
     for change in diff.services:
         image = diff.configured_image(change) if change.starts else _first_image(change.current)
-        yield Change(change.name, change.action, change.why, image)
+        yield PlannedChange(change.name, change.action, change.why, image)
     for dependency in diff.dependencies:
-        yield Change(
+        yield PlannedChange(
             dependency.name, dependency.action, dependency.why, dependency.dependency.image, "dependency"
         )
     for removed in diff.removed:
-        yield Change(removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers))
+        yield PlannedChange(
+            removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers)
+        )
     for job in diff.jobs.changes:
         owner = job.owner
         image = (
             owner.dependency.image if isinstance(owner, DependencyChange) else diff.configured_image(owner)
         )
-        yield Change(job.name, job.action, job.why, image, "job")
+        yield PlannedChange(job.name, job.action, job.why, image, "job")
     for container in diff.jobs.removed:
         image = configured_reference(container.image)
-        yield Change(container.labels[labels.JOB], "removed", "no longer in ftl.yaml", image, "job")
+        yield PlannedChange(container.labels[labels.JOB], "removed", "no longer in ftl.yaml", image, "job")
 
 
 def _first_image(containers: Sequence[Container]) -> str:

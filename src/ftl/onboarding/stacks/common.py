@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import Health
+from ftl.onboarding.app import FoundHealthCheck
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -20,7 +20,7 @@ _START_PAGE = re.compile(
 )
 
 
-def found_health(folder: AppFolder, *, start_page: bool = False) -> Health:
+def found_health(folder: AppFolder, *, start_page: bool = False) -> FoundHealthCheck:
     """Find a route that looks like a health check, else `/` if the code or the stack has it."""
     for name, text in folder.sources.items():
         if name.endswith((".yml", ".yaml", ".properties")):
@@ -28,13 +28,13 @@ def found_health(folder: AppFolder, *, start_page: bool = False) -> Health:
         for line in text.splitlines():
             match = _HEALTH.search(line) if len(line) < 300 else None
             if match is not None and _ROUTE.search(line):
-                return Health("/" + match[1].removeprefix("/"), f"a route in {name}")
+                return FoundHealthCheck("/" + match[1].removeprefix("/"), f"a route in {name}")
     if start_page:
-        return Health("/", "the start page")
+        return FoundHealthCheck("/", "the start page")
     hit = folder.search(_START_PAGE.pattern)
     if hit is not None:
-        return Health("/", f"the route / in {hit[0]}")
-    return Health(None, "no route of the code looks like a health check")
+        return FoundHealthCheck("/", f"the route / in {hit[0]}")
+    return FoundHealthCheck(None, "no route of the code looks like a health check")
 
 
 def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Command, Fact, Health
+from ftl.onboarding.app import App, Command, Fact, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.django_settings import build_values, find_settings
 from ftl.onboarding.stacks.python import ANY, PORT, python_app
@@ -72,10 +72,14 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
     variable = re.search(r"[\"']([A-Z_]*ALLOWED_HOSTS?)[\"']", text[hosts.start() :][:300] if hosts else "")
     if variable:
         env[variable[1]] = ("@domain@", "ALLOWED_HOSTS, by the settings")
-        health = health if health.path else Health(None, f"{settings} names no page that is always there")
+        health = (
+            health
+            if health.path
+            else FoundHealthCheck(None, f"{settings} names no page that is always there")
+        )
     elif hosts and "*" not in hosts[1]:
         todo.append(f"add your domain to ALLOWED_HOSTS in {settings}: Django answers 400 to other host names")
-        health = Health(None, "a page answers once ALLOWED_HOSTS has the domain")
+        health = FoundHealthCheck(None, "a page answers once ALLOWED_HOSTS has the domain")
     if re.search(r"^DEBUG\s*=\s*True", text, re.MULTILINE):
         todo.append(f"DEBUG is True in {settings}: turn it off before others can reach the site")
     return python_app(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, Health, Worker
+from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.package_json import manager
 from ftl.onboarding.templates import render
 
@@ -79,9 +79,9 @@ RUN {used.run} build
         packages=frozenset(known),
         start=("frankenphp", "php-server"),
         start_reason="FrankenPHP",
-        health=Health("/up", "bootstrap/app.php")
+        health=FoundHealthCheck("/up", "bootstrap/app.php")
         if "/up" in folder.read("bootstrap/app.php")
-        else Health("/", "the start page"),
+        else FoundHealthCheck("/", "the start page"),
         hook="touch -a storage/database.sqlite && php artisan migrate --force"
         if driver == "sqlite"
         else "php artisan migrate --force",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.app import App, Command, Health, exec_form
+from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
 from ftl.onboarding.stacks.node_migrations import clients, find_migration
 from ftl.onboarding.stacks.node_sites import EXPORTED_NEXT, base_path, describe_files
@@ -156,16 +156,16 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
     )
 
 
-def _health_of_next(folder: AppFolder) -> Health:
+def _health_of_next(folder: AppFolder) -> FoundHealthCheck:
     """A route of the folder `app` or `pages` that looks like a health check, else the start page."""
     base, _ = base_path(folder)
     top = f"/{base}" if base else ""
     for name in folder.sources:
         if match := _ROUTE_FILE.fullmatch(name):
-            return Health(f"{top}/{match[1] or match[2]}", name)
+            return FoundHealthCheck(f"{top}/{match[1] or match[2]}", name)
     found = found_health(folder)
     path = found.path if found.path and found.path != "/" else ""
-    return Health(f"{top}{path}" or "/", found.reason if path else "the start page")
+    return FoundHealthCheck(f"{top}{path}" or "/", found.reason if path else "the start page")
 
 
 def describe_nuxt(folder: AppFolder, evidence: str) -> App:
@@ -185,7 +185,7 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
         if re.fullmatch(r"start|serve:ssr(?::.*)?", name) and re.match(r"node |\S+-serve ", line):
             command, reason = exec_form(line), f"the script {name} of package.json"
     base, _ = base_path(folder)
-    health = Health(f"/{base}" if base else "/", "the start page")
+    health = FoundHealthCheck(f"/{base}" if base else "/", "the start page")
     app = _server(folder, tool.name, evidence, 3000, command, reason, health, tini=False)
     dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
     app = replace(app, dockerfile=dockerfile)
@@ -210,9 +210,9 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
     port, port_reason = found_port(folder, 3000)
     health = found_health(folder)
     if health.path is None and (folder / "public").has("index.html"):
-        health = Health("/", "public/index.html")
+        health = FoundHealthCheck("/", "public/index.html")
     if health.path is None and folder.search(r"""router\.get\(\s*['"]/['"]""") and name == "express":
-        health = Health("/", "the route / of the code")
+        health = FoundHealthCheck("/", "the route / of the code")
     app = _server(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
     if not command:
         return _with_todo(
@@ -228,7 +228,7 @@ def _server(
     port: int,
     command: Command,
     reason: str,
-    health: Health,
+    health: FoundHealthCheck,
     *,
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,

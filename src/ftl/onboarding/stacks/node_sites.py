@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.app import App, Fact, Health
+from ftl.onboarding.app import App, Fact, FoundHealthCheck
 from ftl.onboarding.stacks.package_json import (
     IGNORED,
     dockerfile_values,
@@ -98,7 +98,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
         files={"Caddyfile": _caddyfile(tool, base, fallback[1] if fallback else "")},
         start=("caddy", "run"),
         start_reason="a web server for the built files",
-        health=Health(f"/{base}/" if base else "/", "the start page"),
+        health=FoundHealthCheck(f"/{base}/" if base else "/", "the start page"),
         ignored=(*IGNORED, *public_env_files(folder)),
         build_args=public_variables(folder),
         facts=facts,

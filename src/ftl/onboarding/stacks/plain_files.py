@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Health
+from ftl.onboarding.app import App, FoundHealthCheck
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         files={"Caddyfile": render("site.caddyfile", {})},
         start=("caddy", "run"),
         start_reason="a web server for the files",
-        health=Health("/", evidence),
+        health=FoundHealthCheck("/", evidence),
         ignored=("README*", "_redirects", "_headers", "CNAME") if root == "." else (),
         todo=tuple(_todo(folder, root)),
     )

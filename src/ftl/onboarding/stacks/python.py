@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, Health, Migration, Worker
+from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python_packages import choose_installer, packages, python_version
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
@@ -109,7 +109,7 @@ def describe_streamlit(folder: AppFolder, evidence: str) -> App:
     file = folder.has("streamlit_app.py", "app.py", "main.py", "Home.py") or (hit[0] if hit else "app.py")
     options = ("--server.address", ANY, "--server.port", str(PORT), "--server.headless", "true")
     start = ("streamlit", "run", file, *options)
-    health = Health("/_stcore/health", "Streamlit's own")
+    health = FoundHealthCheck("/_stcore/health", "Streamlit's own")
     return python_app(folder, "Streamlit", evidence, start, file, "streamlit", health=health)
 
 
@@ -155,7 +155,7 @@ def python_app(
     assumed: str,
     *,
     after: list[str] | None = None,
-    health: Health | None = None,
+    health: FoundHealthCheck | None = None,
     migration: Migration = NO_MIGRATION,
     env: dict[str, tuple[str, str]] | None = None,
     volumes: dict[str, str] | None = None,
@@ -199,7 +199,7 @@ def python_app(
         packages=used,
         start=start,
         start_reason=start_reason,
-        health=health or Health(None, "no health path was found"),
+        health=health or FoundHealthCheck(None, "no health path was found"),
         hook=migration[0],
         hook_reason=migration[1],
         workers=tuple(_workers(folder, used, celery)),

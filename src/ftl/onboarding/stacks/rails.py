@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, Health, Worker
+from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.templates import apt_install, cmd, render
 
@@ -77,7 +77,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         packages=gems,
         start=("bundle", "exec", "puma"),
         start_reason="puma",
-        health=Health("/up", "rails/health in config/routes.rb") if up else found_health(folder),
+        health=FoundHealthCheck("/up", "rails/health in config/routes.rb") if up else found_health(folder),
         hook="bundle exec rails db:prepare",
         hook_reason="db/" if folder.has_folder("db") else "Rails",
         workers=tuple(workers),

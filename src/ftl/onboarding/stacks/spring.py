@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, Health
+from ftl.onboarding.app import App, Fact, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.templates import apt_install, render
 
@@ -65,7 +65,7 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         packages=packages,
         start=("java", "-jar", "app.jar"),
         start_reason=file,
-        health=Health("/actuator/health", "actuator among the dependencies")
+        health=FoundHealthCheck("/actuator/health", "actuator among the dependencies")
         if actuator
         else found_health(folder),
         ignored=("target", "build", ".gradle", ".idea", "*.iml"),

@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|\{|([A-Za-z_][A-Za-z0-9_]*))")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?")
 
 
-class Texts:
+class ComposeTexts:
     """Texts with `$NAME` and `${NAME}` as in Compose, as texts of ftl.yaml.
 
     In Compose, a variable that is not set is an empty text; in ftl.yaml `${NAME:-}` says so.

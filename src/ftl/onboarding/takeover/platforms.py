@@ -12,7 +12,7 @@ from ftl.onboarding.detect import processes_of
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.nodes import Texts, table, table_list
+from ftl.onboarding.takeover.nodes import ComposeTexts, table, table_list
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     draft = Draft(str(file), project_name(str(data.get("name") or base.resolve().name)))
     if not processes and not data:
         raise _no_process(file)
-    texts = Texts(variables)
+    texts = ComposeTexts(variables)
     env = _heroku_env(draft, data, texts)
     formation = table(data, "formation")
     for name, line in (processes or {"web": ""}).items():
@@ -92,7 +92,7 @@ def _no_process(file: Path) -> UsageError:
     )
 
 
-def _heroku_env(draft: Draft, data: Mapping[str, object], texts: Texts) -> dict[str, object]:
+def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -> dict[str, object]:
     env: dict[str, object] = {}
     for name, given in table(data, "env").items():
         value = given.get("value") if isinstance(given, dict) else given

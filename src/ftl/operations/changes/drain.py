@@ -62,7 +62,7 @@ def plan_resume(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan
         moving = tuple(
             service.name
             for service in project.services
-            if server in project.places_of(service)
+            if server in project.servers_for(service)
             and any(map(service_id, observed.live_containers(service.name)))
         )
         made = _restarted(request, by, filled, moving)

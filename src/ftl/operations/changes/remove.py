@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.catch_up import end_of_catch_up
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.leftovers import project_tags
-from ftl.deploy.plan.model import Change, Plan, Stage, compact
+from ftl.deploy.plan.model import Plan, PlannedChange, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.steps.containers import RemoveVolumes
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
+class ProjectResources:
     """Containers, networks, volumes and routes of a project, by name.
 
     Attributes:
@@ -64,7 +64,7 @@ class Removal:
     """A removal that was done, or planned."""
 
     plan: Plan
-    belongings: Belongings
+    belongings: ProjectResources
 
 
 async def remove(
@@ -74,7 +74,7 @@ async def remove(
     volumes: bool,
     backups: bool,
     emit: Emit,
-    confirm: Callable[[Belongings], Awaitable[None]],
+    confirm: Callable[[ProjectResources], Awaitable[None]],
     preview: tuple[str, str] | None = None,
 ) -> Removal:
     """Remove a project; a dry run only lists what it has, and does not ask.
@@ -89,7 +89,7 @@ async def remove(
     async with open_change(request, machines) as change:
         if preview is not None and not is_deployed(change.observed, preview):
             # Its time is over, and the server has removed it.
-            return Removal(Plan(change.observed.server, request.project, "", ()), Belongings())
+            return Removal(Plan(change.observed.server, request.project, "", ()), ProjectResources())
         stored = await _stored(change.fleet, request, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
@@ -119,11 +119,11 @@ async def remove(
     return Removal(applied.plan, found)
 
 
-def belongings(observed: Observed, *, volumes: bool) -> Belongings:
+def belongings(observed: Observed, *, volumes: bool) -> ProjectResources:
     """List the belongings of the project; its own labels decide. Pure."""
     site = observed.site
     names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
-    return Belongings(
+    return ProjectResources(
         containers=tuple(sorted(container.name for container in _containers(observed))),
         networks=tuple(
             sorted(network.name for network in observed.networks if _owns(observed, network.labels))
@@ -240,7 +240,7 @@ async def _stored(
         return ()
 
 
-def _but(found: Belongings) -> str:
+def _but(found: ProjectResources) -> str:
     """What is left of a project that was removed."""
     volumes = f"its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""
     folders = ", ".join(each.folder.path for each in found.kept_backups)
@@ -248,7 +248,7 @@ def _but(found: Belongings) -> str:
     return f" but {' and '.join(left)}" if left else ""
 
 
-def _removes_it(found: Belongings) -> str | None:
+def _removes_it(found: ProjectResources) -> str | None:
     if found.kept_volumes:
         return "`--volumes` removes them with their data"
     return "`--backups` removes them" if found.kept_backups else None
@@ -262,14 +262,14 @@ def _stop_timeouts(observed: Observed) -> dict[str, float]:
     return {name: float(value) for name, value in timeouts.items() if isinstance(value, (int, float))}
 
 
-def _changes(observed: Observed) -> Iterable[Change]:
+def _changes(observed: Observed) -> Iterable[PlannedChange]:
     seen = {
         container.labels.get(labels.SERVICE, container.name): container for container in _containers(observed)
     }
     for name, container in sorted(seen.items()):
         is_dependency = container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
         image = configured_reference(container.image)
-        yield Change(name, "removed", "", image, "dependency" if is_dependency else "service")
+        yield PlannedChange(name, "removed", "", image, "dependency" if is_dependency else "service")
 
 
 def _containers(observed: Observed) -> tuple[Container, ...]:

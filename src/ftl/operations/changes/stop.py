@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.model import Change, Plan, Stage, compact
+from ftl.deploy.plan.model import Plan, PlannedChange, Stage, compact
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import SwitchJobs
@@ -26,10 +26,10 @@ def plan_stop(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
     """Plan to stop services, and the dependencies that are named. Pure."""
     record, project = live_project(observed, request.server)
     services, dependencies = select_units(request, project)
-    changes: list[Change] = []
+    changes: list[PlannedChange] = []
     job_track = stop_track(observed, (*services, *dependencies))
     changes += [
-        Change(switch.name.removeprefix(f"{observed.project}.job."), "stopped", "", "", "job")
+        PlannedChange(switch.name.removeprefix(f"{observed.project}.job."), "stopped", "", "", "job")
         for step in job_track
         if isinstance(step, SwitchJobs)
         for switch in step.switches
@@ -39,14 +39,14 @@ def plan_stop(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
         if service.name in services:
             own = _stoppable(observed.containers_of(service.name))
             image = record.services[service.name].image if service.name in record.services else ""
-            changes.append(Change(service.name, "stopped" if own else "unchanged", "", image))
+            changes.append(PlannedChange(service.name, "stopped" if own else "unchanged", "", image))
             tracks += [(StopContainers(service.name, refs(own), service.stop_timeout),)] if own else []
     last: list[Track] = []
     for dependency in project.dependencies:
         if dependency.name in dependencies and dependency.name in observed.dependencies:
             own = _stoppable([observed.dependencies[dependency.name]])
             action: Action = "stopped" if own else "unchanged"
-            changes.append(Change(dependency.name, action, "", dependency.image, "dependency"))
+            changes.append(PlannedChange(dependency.name, action, "", dependency.image, "dependency"))
             last += [(StopContainers(dependency.name, refs(own), DEPENDENCY_STOP),)] if own else []
     stages = (
         Stage("jobs", (job_track,)),

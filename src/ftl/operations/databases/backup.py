@@ -15,7 +15,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import BackupProgress
 from ftl.operations.databases.backup_files import backup_path, default_name, new_file, remove_stale
-from ftl.operations.databases.dumps import KINDS, Ends, check_whole
+from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
 from ftl.operations.selection import select_container
 from ftl.proxy.docker_script import docker_script
 
@@ -122,11 +122,11 @@ def script_text(script: str) -> str:
 
 async def _dump(
     session: Session, container: Container, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit
-) -> Ends:
+) -> StreamEnds:
     """Write a dump to a file, as it comes."""
     process = await session.machine.start(docker_exec(session, container.id, "dump.sh", kind.tool))
     errors = asyncio.create_task(read_errors(process))
-    ends = Ends()
+    ends = StreamEnds()
     tell = progress(name, "backup", emit)
     try:
         async for data in read_chunks(process, f"the backup of {name} failed"):

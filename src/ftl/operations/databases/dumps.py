@@ -59,7 +59,7 @@ KINDS: Mapping[str, DumpKind] = {
 """By tool."""
 
 
-class Ends:
+class StreamEnds:
     """The head and the tail of a stream, and its length."""
 
     def __init__(self, head: bytes = b"", tail: bytes = b"", size: int = 0) -> None:
@@ -75,7 +75,7 @@ class Ends:
         self.size += len(data)
 
 
-def check_whole(kind: DumpKind, ends: Ends, name: str) -> None:
+def check_whole(kind: DumpKind, ends: StreamEnds, name: str) -> None:
     """Refuse what is not a whole dump of a kind.
 
     Raises:

@@ -27,7 +27,7 @@ from ftl.operations.databases.backup import (
     read_errors,
     script_text,
 )
-from ftl.operations.databases.dumps import ENDS, Ends
+from ftl.operations.databases.dumps import ENDS, StreamEnds
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class StoredDump:
     """
 
     file: str
-    ends: Ends
+    ends: StreamEnds
     folder: BackupFolder
     project: str
 
@@ -192,8 +192,8 @@ def open_dump(file: str) -> BinaryIO:
     return spool
 
 
-def _ends(source: BinaryIO) -> Ends:
-    ends = Ends()
+def _ends(source: BinaryIO) -> StreamEnds:
+    ends = StreamEnds()
     source.seek(0)
     ends.head = source.read(ENDS)
     ends.size = source.seek(0, 2)

@@ -11,7 +11,7 @@ from ftl.common.figures import size as size_text
 from ftl.errors import FtlError, UsageError
 from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
 from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
-from ftl.operations.databases.dumps import ENDS, Ends
+from ftl.operations.databases.dumps import ENDS, StreamEnds
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -63,7 +63,7 @@ async def find_backup(
     return folders[chosen], chosen
 
 
-async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup) -> Ends:
+async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup) -> StreamEnds:
     """The head, tail and size of a backup.
 
     Raises:
@@ -72,9 +72,9 @@ async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup
     done = await session.machine.run(read_command(session, folder, _ENDS, backup.file), timeout=LIST_SECONDS)
     try:
         head, tail = done.stdout.decode("ascii").split("/")
-        ends = Ends(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
+        ends = StreamEnds(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
     except ValueError:
-        ends = Ends()
+        ends = StreamEnds()
     if done.exit_code != 0 or len(ends.head) != min(ENDS, backup.bytes) or len(ends.tail) != len(ends.head):
         cause = done.stderr.decode("utf-8", "replace").strip()
         raise FtlError(f"{backup.file} cannot be read on {session.name}", cause=cause or None)

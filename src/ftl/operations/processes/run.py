@@ -140,7 +140,7 @@ def choose_server(request: RunRequest, observed: Observed) -> str:
     running = [each[0] for each in located if each is not None and each[1].state == "running"]
     up = [view.name for view in observed.views]
     servers = [
-        server for server in dict.fromkeys((*running, *project.places_of(service))) if server in up
+        server for server in dict.fromkeys((*running, *project.servers_for(service))) if server in up
     ] or up
 
     def lacks_image(server: str) -> bool:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import Look, Status
+    from ftl.operations.views.status import Status, StatusAnswers
     from ftl.operations.views.units import Unit
-    from ftl.proxy.access import Figures
+    from ftl.proxy.access import RequestFigures
 
 REQUEST_SECONDS = 10
 """Seconds before a look whose requests count."""
@@ -68,9 +68,9 @@ class Tick:
 
     status: Status
     usage: tuple[Usage | None, ...]
-    requests: Mapping[str, Figures] = field(default_factory=dict)
+    requests: Mapping[str, RequestFigures] = field(default_factory=dict)
 
-    def requests_of(self, unit: Unit) -> Figures | None:
+    def requests_of(self, unit: Unit) -> RequestFigures | None:
         """Figures of a unit: those of a service belong to its live release."""
         return self.requests.get(unit.name) if unit.kind == "service" and unit.live else None
 
@@ -156,7 +156,7 @@ class _Ticks:
         self._show = show
         self._before: Mapping[str, ContainerStats] = {}
 
-    async def show(self, fleet: Fleet, seen: Look) -> None:
+    async def show(self, fleet: Fleet, seen: StatusAnswers) -> None:
         """Describe a look, sample the containers that run, and show both."""
         status_now = await status(self._project, fleet.first, seen)
         places = _places(status_now, seen.observed)
@@ -165,7 +165,7 @@ class _Ticks:
         self._show(Tick(status_now, usage, requests))
         self._before, self.shown = samples, True
 
-    async def _requests(self, fleet: Fleet) -> Mapping[str, Figures]:
+    async def _requests(self, fleet: Fleet) -> Mapping[str, RequestFigures]:
         """Figures from all proxies; without one that does not answer, which the status shows."""
         project = self._project
         if not any(service.proxied_port for service in project.services):

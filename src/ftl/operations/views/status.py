@@ -100,7 +100,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StatusAnswers:
     """All that is asked of a server for a status.
 
     Attributes:
@@ -112,7 +112,9 @@ class Look:
     jobs: tuple[JobState, ...]
 
 
-async def look(project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None) -> Look:
+async def look(
+    project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None
+) -> StatusAnswers:
     """Observe the server, probe every running container once, and ask for the jobs.
 
     Containers are checked as soon as they are listed, and before that where the last status saw them: engines need
@@ -131,10 +133,10 @@ async def look(project: Project, engine: Engine, machine: Machine, info: EngineI
         checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
         own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
         jobs = group.create_task(job_states(engine, own))
-    return Look(observing.result(), checking.result(), jobs.result())
+    return StatusAnswers(observing.result(), checking.result(), jobs.result())
 
 
-async def look_at_all(project: Project, fleet: Fleet) -> Look:
+async def look_at_all(project: Project, fleet: Fleet) -> StatusAnswers:
     """Observe the servers of a cluster; check the containers on each, and so the replicas."""
     observed = await observe_fleet(fleet, project.name, project.servers)
 
@@ -159,14 +161,14 @@ async def look_at_all(project: Project, fleet: Fleet) -> Look:
         )
         for view in observed.views
     )
-    return Look(observed, healths, tuple(state for each in jobs for state in each))
+    return StatusAnswers(observed, healths, tuple(state for each in jobs for state in each))
 
 
 def _is_own(project: Project, container: Container) -> bool:
     return container.labels.get(labels.PROJECT) == project.name
 
 
-async def status(project: Project, session: Session, ahead: Look | None = None) -> Status:
+async def status(project: Project, session: Session, ahead: StatusAnswers | None = None) -> Status:
     """Describe the project from a look at its server; without one, it is taken.
 
     Raises:

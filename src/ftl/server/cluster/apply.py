@@ -99,7 +99,7 @@ class ClusterWork:
 
     Args:
         servers: The servers.
-        lead: The host of a manager of the existing Swarm; empty where there is none.
+        lead: The name of a manager of the existing Swarm; empty where there is none.
     """
 
     def __init__(self, servers: ConnectedServers, *, lead: str) -> None:
@@ -128,7 +128,7 @@ class ClusterWork:
         self._emit(StepStarted(step.kind, step.text))
         started = _now()
         try:
-            with at(server=step.host, step=step.kind):
+            with at(server=step.server, step=step.kind):
                 await self._do(step)
         except BaseException:
             self._emit(StepFailed(step.kind, step.text))
@@ -137,27 +137,29 @@ class ClusterWork:
 
     async def _do(self, step: ClusterStep) -> None:
         match step:
-            case BeginCluster(host, address, pool):
+            case BeginCluster(server, address, pool):
                 own = {labels.CLUSTER: "1"}
-                await self._sessions[host].engine.swarm.init(address, labels=own, pool=pool)
-                self._lead, self._began = host, True
-                self._joined.append(host)
-                await mark(self._sessions[host])
-            case LeaveOldCluster(host):
-                await forget(self._sessions[host])
-            case JoinCluster(host, address, manager):
-                await self._join(host, address, manager=manager)
-            case ChangeRole(host, role):
-                await self._manager.update_node(await self._node(host), role=role)
-            case LabelNode(host, changes, _):
-                await self._manager.update_node(await self._node(host), labels=changes, availability="active")
+                await self._sessions[server].engine.swarm.init(address, labels=own, pool=pool)
+                self._lead, self._began = server, True
+                self._joined.append(server)
+                await mark(self._sessions[server])
+            case LeaveOldCluster(server):
+                await forget(self._sessions[server])
+            case JoinCluster(server, address, manager):
+                await self._join(server, address, manager=manager)
+            case ChangeRole(server, role):
+                await self._manager.update_node(await self._node(server), role=role)
+            case LabelNode(server, changes, _):
+                await self._manager.update_node(
+                    await self._node(server), labels=changes, availability="active"
+                )
             case TryNetwork(_, exists):
                 self._network = ClusterNetwork(self._servers, self._lead)
                 await self._network.ensure(exists=exists)
             case ReleaseServer(_, node, changes):
                 await self._manager.update_node(node, labels=changes)
-            case RemoveServer(host, node, is_manager):
-                await self._remove(host, node, is_manager=is_manager)
+            case RemoveServer(server, node, is_manager):
+                await self._remove(server, node, is_manager=is_manager)
             case _:
                 raise NotImplementedError(step.kind)
 
@@ -165,32 +167,32 @@ class ClusterWork:
     def _manager(self) -> Swarm:
         return self._sessions[self._lead].engine.swarm
 
-    async def _node(self, host: str) -> str:
-        return (await self._sessions[host].engine.swarm.state()).node
+    async def _node(self, server: str) -> str:
+        return (await self._sessions[server].engine.swarm.state()).node
 
-    async def _join(self, host: str, address: str, *, manager: bool) -> None:
-        session = self._sessions[host]
+    async def _join(self, server: str, address: str, *, manager: bool) -> None:
+        session = self._sessions[server]
         as_manager, as_worker = await self._manager.tokens()
-        self._joined.append(host)
+        self._joined.append(server)
         await session.engine.swarm.join(
             address,
             managers=[self._servers.member(self._lead).address],
             token=as_manager if manager else as_worker,
         )
         await mark(session)
-        node = await self._node(host)
+        node = await self._node(server)
         deadline = _now() + _READY_SECONDS
         while not any(each.id == node and each.state == "ready" for each in await self._manager.nodes()):
             if _now() > deadline:
                 raise FtlError(
-                    f"{host} joined the cluster, and did not become ready within {_READY_SECONDS:.0f} seconds",
-                    hint=f"see what its engine writes: `journalctl -u docker` on {host}",
+                    f"{server} joined the cluster, and did not become ready within {_READY_SECONDS:.0f} seconds",
+                    hint=f"see what its engine writes: `journalctl -u docker` on {server}",
                 )
             await asyncio.sleep(_PAUSE)
 
     # --- leaving
 
-    async def _remove(self, host: str, node: str, *, is_manager: bool) -> None:
+    async def _remove(self, server: str, node: str, *, is_manager: bool) -> None:
         await self._manager.update_node(node, availability="drain")
         state = next((each.state for each in await self._manager.nodes() if each.id == node), "down")
         if state == "ready":
@@ -200,8 +202,8 @@ class ClusterWork:
         await remove_node(self._manager, node, is_manager=is_manager)
         self._emit(
             Note(
-                f"{host} is no longer in the cluster; its dependencies, volumes and proxy were not touched",
-                hint=f"on {host}, `docker swarm leave --force` lets the engine forget it, too",
+                f"{server} is no longer in the cluster; its dependencies, volumes and proxy were not touched",
+                hint=f"on {server}, `docker swarm leave --force` lets the engine forget it, too",
             )
         )
 
@@ -210,18 +212,18 @@ class ClusterWork:
         if self._network is not None and self._network.created and not self._began:
             with suppress(FtlError, TimeoutError):
                 await self._network.remove()
-        for host in reversed(self._joined):
+        for server in reversed(self._joined):
             with suppress(FtlError, TimeoutError):
-                state = await self._sessions[host].engine.swarm.state()
-                if host != self._lead and not self._began and state.node:
+                state = await self._sessions[server].engine.swarm.state()
+                if server != self._lead and not self._began and state.node:
                     if state.is_manager:
                         await self._manager.update_node(state.node, role="worker")
                         await asyncio.sleep(1)  # as a worker it leaves without taking a vote with it
-                    await forget(self._sessions[host])
+                    await forget(self._sessions[server])
                     await remove_node(self._manager, state.node, is_manager=False)
                 else:
-                    await forget(self._sessions[host])
-                self._emit(StepUndone("join_cluster", f"{host} has left the cluster again"))
+                    await forget(self._sessions[server])
+                self._emit(StepUndone("join_cluster", f"{server} has left the cluster again"))
 
 
 def _now() -> float:

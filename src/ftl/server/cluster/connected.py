@@ -21,7 +21,7 @@ class ConnectedServers:
     Attributes:
         project: The project's name.
         members: The servers of the file.
-        sessions: Their sessions, by host.
+        sessions: Their sessions, by name.
         emit: Receives the progress, and a note where packets are not encrypted.
     """
 
@@ -30,6 +30,6 @@ class ConnectedServers:
     sessions: Mapping[str, Session]
     emit: Emit
 
-    def member(self, host: str) -> Member:
-        """The server of a host."""
-        return next(member for member in self.members if member.host == host)
+    def member(self, name: str) -> Member:
+        """The server of a name."""
+        return next(member for member in self.members if member.name == name)

@@ -32,7 +32,7 @@ async def join(
     lead, nodes, has_network = await view(project, members, sessions)
     steps = plan(project, members, nodes, has_network=has_network)
     if any(isinstance(step, JoinCluster) for step in steps):
-        machines = {host: session.machine for host, session in sessions.items()}
+        machines = {name: session.machine for name, session in sessions.items()}
         await refuse_closed_ports(members, machines)
     work = ClusterWork(ConnectedServers(project, members, sessions, emit), lead=lead)
     await work.apply(steps)
@@ -45,12 +45,12 @@ async def view(
     """The Swarm as its managers see it.
 
     Returns:
-        The host of a manager that can change it, its nodes, and whether the project's network exists.
+        The name of a manager that can change it, its nodes, and whether the project's network exists.
     """
     leading = [member for member in members if member.swarm.has_leader]
     if not leading:
         return "", [], False
-    lead = max(leading, key=lambda member: generation(member.swarm)).host
+    lead = max(leading, key=lambda member: generation(member.swarm)).name
     engine = sessions[lead].engine
     nodes = await engine.swarm.nodes()
     networks = await engine.networks()
@@ -95,14 +95,14 @@ async def begin_anew(members: Sequence[Member], sessions: Mapping[str, Session],
             hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
         )
     survivor = managers[0]
-    text = f"begin the cluster anew from {survivor.host}"
+    text = f"begin the cluster anew from {survivor.name}"
     emit(StepStarted("recover_cluster", text))
-    swarm = sessions[survivor.host].engine.swarm
+    swarm = sessions[survivor.name].engine.swarm
     await swarm.restart_alone(survivor.address)
     begun = await swarm.state()
     await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
     for member in managers[1:]:
-        await forget(sessions[member.host])
+        await forget(sessions[member.name])
     reachable = {member.swarm.node for member in members if member not in managers[1:]}
     for node in await swarm.nodes():
         if node.id not in reachable:

@@ -51,13 +51,13 @@ class Member:
     """A server of the file, with what is known of it.
 
     Attributes:
-        host: Its name, as in the file.
+        name: Its name, as in the file.
         address: At which the other servers reach it.
         roles: Its roles in the project.
         facts: What several servers are compared by.
     """
 
-    host: str
+    name: str
     address: str
     roles: tuple[str, ...] = ()
     facts: ClusterFacts = field(default_factory=ClusterFacts)
@@ -173,10 +173,10 @@ def _reasons(members: Sequence[Member]) -> Iterator[FtlError]:
 def _same_machine(members: Sequence[Member]) -> Iterator[FtlError]:
     seen: dict[str, Member] = {}
     for member in members:
-        first = seen.setdefault(member.facts.engine_id or member.host, member)
+        first = seen.setdefault(member.facts.engine_id or member.name, member)
         if first is not member:
             yield FtlError(
-                f"{first.host} and {member.host} are the same machine: both lead to one Docker engine",
+                f"{first.name} and {member.name} are the same machine: both lead to one Docker engine",
                 cause=f"its ID is {member.facts.engine_id}",
                 hint="name each server once; a machine that was cloned from another gets an ID of its own when "
                 "/var/lib/docker/engine-id (before Docker 24: /etc/docker/key.json) is removed and Docker restarted",
@@ -188,7 +188,7 @@ def _addresses(members: Sequence[Member]) -> Iterator[FtlError]:
         known = {address.address for address in member.facts.addresses}
         if known and member.address not in known:
             yield FtlError(
-                f"{member.host} does not have the address {member.address}, at which the other servers would reach it",
+                f"{member.name} does not have the address {member.address}, at which the other servers would reach it",
                 cause=f"its addresses are {', '.join(sorted(known))}",
                 hint="write the one that the others reach as its `private_address`",
             )
@@ -197,7 +197,7 @@ def _addresses(members: Sequence[Member]) -> Iterator[FtlError]:
         first = by_address.setdefault(member.address, member)
         if first is not member and first.facts.engine_id != member.facts.engine_id:
             yield FtlError(
-                f"{first.host} and {member.host} have one address for the other servers: {member.address}",
+                f"{first.name} and {member.name} have one address for the other servers: {member.address}",
                 hint="write the address of each as its `private_address`",
             )
 
@@ -212,13 +212,13 @@ def _clocks(members: Sequence[Member]) -> Iterator[FtlError]:
         if abs(apart) > CLOCK_SECONDS:
             way = "ahead of" if apart > 0 else "behind"
             yield FtlError(
-                f"the clock of {member.host} is {abs(apart):.0f} seconds {way} those of the other servers",
+                f"the clock of {member.name} is {abs(apart):.0f} seconds {way} those of the other servers",
                 hint="let it be set by NTP: `timedatectl set-ntp true`, or install systemd-timesyncd or chrony",
             )
 
 
 def _engines(members: Sequence[Member]) -> Iterator[FtlError]:
-    versions = {member.host: _version(member.facts.version) for member in members if member.facts.version}
+    versions = {member.name: _version(member.facts.version) for member in members if member.facts.version}
     for host, version in versions.items():
         if version < _OLDEST:
             yield FtlError(
@@ -251,17 +251,17 @@ def _swarms(members: Sequence[Member]) -> Iterator[FtlError]:
             continue
         if swarm.state == "locked":
             yield FtlError(
-                f"the swarm of {member.host} is locked (autolock)",
+                f"the swarm of {member.name} is locked (autolock)",
                 hint="unlock it on the server: `docker swarm unlock`",
             )
         elif not is_ours(member, nodes):
             yield FtlError(
-                f"{member.host} is in a swarm that is not FTL's, and was not changed",
+                f"{member.name} is in a swarm that is not FTL's, and was not changed",
                 cause=f"its engine is {'a manager' if swarm.is_manager else 'a worker'} of it, as node {swarm.node}",
                 hint="use another server; or, if nobody needs that swarm, leave it there: `docker swarm leave --force`",
             )
         elif swarm.cluster:
-            clusters.setdefault(swarm.cluster, member.host)
+            clusters.setdefault(swarm.cluster, member.name)
     if len(clusters) > 1:
         first, second = list(clusters.values())[:2]
         yield FtlError(

@@ -11,7 +11,7 @@ from ftl.errors import EngineError, FtlError
 from ftl.events import Note
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.members import is_private, mtu_of
-from ftl.server.cluster.overlay import SECONDS, Lost, lost_packets
+from ftl.server.cluster.overlay import SECONDS, LostPackets, lost_packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class ClusterNetwork:
 
     Args:
         servers: The servers.
-        lead: The host of a manager.
+        lead: The name of a manager.
 
     Attributes:
         created: Whether this run creates it.
@@ -62,7 +62,7 @@ class ClusterNetwork:
             return
         if public:
             raise FtlError(
-                f"the packets between the servers cannot be encrypted, and {public[0].host} is reached at the public "
+                f"the packets between the servers cannot be encrypted, and {public[0].name} is reached at the public "
                 f"address {public[0].address}",
                 cause=f"with encryption (IPsec), {lost[0]}",
                 hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
@@ -79,12 +79,12 @@ class ClusterNetwork:
             )
         )
 
-    async def _lost(self, seconds: int = SECONDS) -> list[Lost]:
+    async def _lost(self, seconds: int = SECONDS) -> list[LostPackets]:
         servers = self._servers
-        sessions = [servers.sessions[member.host] for member in servers.members]
+        sessions = [servers.sessions[member.name] for member in servers.members]
         return await lost_packets(sessions, self._name, servers.project, seconds=seconds)
 
-    def _refuse(self, lost: Sequence[Lost]) -> None:
+    def _refuse(self, lost: Sequence[LostPackets]) -> None:
         if not lost:
             return
         small = lost[0].kind == "small"

@@ -26,7 +26,7 @@ _PERL = "/usr/bin/perl"
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostPackets:
     """Packets that do not pass between two servers.
 
     Attributes:
@@ -50,7 +50,7 @@ class Lost:
 
 async def lost_packets(
     sessions: Sequence[Session], network: str, project: str, *, seconds: int = SECONDS
-) -> list[Lost]:
+) -> list[LostPackets]:
     """Send datagrams between containers on each pair of servers, small and full ones.
 
     The containers run Perl from the server's own disk, so no image has to be there; they are removed again.
@@ -84,10 +84,10 @@ async def lost_packets(
     ]
 
 
-def _read(sender: str, output: str, hosts: dict[str, str]) -> list[Lost]:
+def _read(sender: str, output: str, hosts: dict[str, str]) -> list[LostPackets]:
     rows = [line.split() for line in output.splitlines()]
     return [
-        Lost(sender, hosts.get(row[1], row[1]), row[0], int(row[2]))
+        LostPackets(sender, hosts.get(row[1], row[1]), row[0], int(row[2]))
         for row in rows
         if len(row) == 3 and row[0] in ("silent", "small", "name") and row[2].isdecimal()
     ]

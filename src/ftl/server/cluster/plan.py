@@ -42,25 +42,25 @@ def plan(
     known = {node.id: node for node in nodes}
     _require_leader(members, nodes)
     steps: list[ClusterStep] = []
-    at = {member.host: known[member.swarm.node] for member in members if member.swarm.node in known}
+    at = {member.name: known[member.swarm.node] for member in members if member.swarm.node in known}
     removed = tuple(_removed(project, members, nodes))
     managers = _managers(
         members, at, nodes, {step.node for step in removed if isinstance(step, RemoveServer)}
     )
-    steps += [LeaveOldCluster(each.host) for each in members if each.swarm.is_member and each.host not in at]
-    joining = [member for member in members if member.host not in at]
+    steps += [LeaveOldCluster(each.name) for each in members if each.swarm.is_member and each.name not in at]
+    joining = [member for member in members if member.name not in at]
     if not nodes:
         first, *joining = members
-        steps.append(BeginCluster(first.host, first.address, pool_for(members)))
-    steps += [JoinCluster(each.host, each.address, each.host in managers) for each in joining]
+        steps.append(BeginCluster(first.name, first.address, pool_for(members)))
+    steps += [JoinCluster(each.name, each.address, each.name in managers) for each in joining]
     steps += _role_changes(at, managers, "manager")
     for member in members:
-        node = at.get(member.host)
+        node = at.get(member.name)
         changes = _label_changes(project, member, node.labels if node is not None else {})
         if changes:
-            steps.append(LabelNode(member.host, changes, member.roles))
+            steps.append(LabelNode(member.name, changes, member.roles))
     if not has_network or joining or not nodes:
-        steps.append(TryNetwork(members[0].host, has_network))
+        steps.append(TryNetwork(members[0].name, has_network))
     steps += _role_changes(at, managers, "worker")
     return (*steps, *removed)
 
@@ -77,7 +77,7 @@ def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> No
     lost = [member for member in members if member.swarm.is_member and is_ours(member, ours)]
     if lost:
         words = next((member.swarm.error for member in lost if member.swarm.error), "")
-        managers = [member.host for member in lost if member.swarm.is_manager]
+        managers = [member.name for member in lost if member.swarm.is_manager]
         raise FtlError(
             "the cluster has no majority of managers, so nothing can be changed in it; what runs, runs on",
             cause=words or f"of its managers, {', '.join(managers) or 'none'} can be reached",
@@ -97,19 +97,19 @@ def _managers(
     others = [node for node in nodes if node.id not in own | removed]
     number = managers_of(len(members) + len(others))
     number -= sum(node.role == "manager" for node in others)
-    current = [member.host for member in members if member.host in at and at[member.host].role == "manager"]
-    candidates = [*current, *(member.host for member in members if member.host not in current)]
+    current = [member.name for member in members if member.name in at and at[member.name].role == "manager"]
+    candidates = [*current, *(member.name for member in members if member.name not in current)]
     return frozenset(candidates[: max(number, 0)])
 
 
 def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: str) -> Iterator[ClusterStep]:
-    for host, node in at.items():
-        if node.role != role and (host in managers) == (role == "manager"):
-            yield ChangeRole(host, role)
+    for server, node in at.items():
+        if node.role != role and (server in managers) == (role == "manager"):
+            yield ChangeRole(server, role)
 
 
 def _label_changes(project: str, member: Member, current: Mapping[str, str]) -> dict[str, str | None]:
-    desired = {labels.node_host(project): member.host}
+    desired = {labels.node_host(project): member.name}
     desired |= {labels.node_role(project, role): "true" for role in (labels.ANY_ROLE, *member.roles)}
     changes: dict[str, str | None] = {
         name: value for name, value in desired.items() if current.get(name) != value
@@ -127,12 +127,12 @@ def _removed(
 ) -> Iterator[ReleaseServer | RemoveServer]:
     own = {member.swarm.node for member in members}
     for node in nodes:
-        host = node.labels.get(labels.node_host(project))
-        if host is None or node.id in own:
+        server = node.labels.get(labels.node_host(project))
+        if server is None or node.id in own:
             continue
         mine = dict.fromkeys(_own_labels(project, node.labels))
         mine |= {name: None for name in (labels.node_drained(project),) if name in node.labels}
         if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
-            yield ReleaseServer(host, node.id, mine)
+            yield ReleaseServer(server, node.id, mine)
         else:
-            yield RemoveServer(host, node.id, node.role == "manager")
+            yield RemoveServer(server, node.id, node.role == "manager")

@@ -24,7 +24,7 @@ _START_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedPorts:
     """Ports on which nothing passes, in one direction."""
 
     sender: str
@@ -47,12 +47,12 @@ async def refuse_closed_ports(members: Sequence[Member], machines: Mapping[str, 
     if len(members) < 2:
         return
     async with AsyncExitStack() as stack:
-        trials = [_Trial(machines[member.host], number, members) for number, member in enumerate(members)]
+        trials = [_Trial(machines[member.name], number, members) for number, member in enumerate(members)]
         for trial in trials:
             stack.push_async_callback(trial.close)
         await gather(trial.listen() for trial in trials)
         heard = await gather(trial.run() for trial in trials)
-    blocked = blocked_ports([member.host for member in members], heard)
+    blocked = blocked_ports([member.name for member in members], heard)
     if blocked:
         raise FtlError(
             "packets do not pass between the servers, "
@@ -63,7 +63,7 @@ async def refuse_closed_ports(members: Sequence[Member], machines: Mapping[str, 
         ).with_details(list(map(str, blocked)))
 
 
-def blocked_ports(hosts: Sequence[str], heard: Sequence[Sequence[str]]) -> list[Blocked]:
+def blocked_ports(hosts: Sequence[str], heard: Sequence[Sequence[str]]) -> list[BlockedPorts]:
     """The directions in which packets were lost.
 
     Args:
@@ -82,7 +82,7 @@ def blocked_ports(hosts: Sequence[str], heard: Sequence[Sequence[str]]) -> list[
                 if port not in busy and f"from {sender} {port}" not in passed
             )
             if sender != receiver and missing:
-                blocked.append(Blocked(hosts[sender], hosts[receiver], missing))
+                blocked.append(BlockedPorts(hosts[sender], hosts[receiver], missing))
     return blocked
 
 

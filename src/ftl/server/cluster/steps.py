@@ -17,12 +17,12 @@ class ClusterStep:
     Attributes:
         kind: Stable name in events.
         sentence: Description for people, in the imperative; `{0}` is the step.
-        host: The server that it is about.
+        server: The server that it is about.
     """
 
     kind: ClassVar[str]
     sentence: ClassVar[str]
-    host: str
+    server: str
 
     @property
     def text(self) -> str:
@@ -35,7 +35,7 @@ class BeginCluster(ClusterStep):
     """Begin a Swarm on the first server."""
 
     kind = "begin_cluster"
-    sentence = "begin the cluster on {0.host} ({0.address})"
+    sentence = "begin the cluster on {0.server} ({0.address})"
     address: str
     pool: str
 
@@ -45,7 +45,7 @@ class LeaveOldCluster(ClusterStep):
     """Leave an earlier membership of the cluster, which its managers have forgotten."""
 
     kind = "leave_old_cluster"
-    sentence = "let {0.host} forget that it was in the cluster once"
+    sentence = "let {0.server} forget that it was in the cluster once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class JoinCluster(ClusterStep):
     """Join the Swarm."""
 
     kind = "join_cluster"
-    sentence = "let {0.host} ({0.address}) join the cluster as a {0.role}"
+    sentence = "let {0.server} ({0.address}) join the cluster as a {0.role}"
     address: str
     manager: bool
 
@@ -68,16 +68,16 @@ class ChangeRole(ClusterStep):
     """Make a node a manager, or a worker."""
 
     kind = "change_role"
-    sentence = "make {0.host} a {0.role}"
+    sentence = "make {0.server} a {0.role}"
     role: str
 
 
 @dataclass(frozen=True, slots=True)
 class LabelNode(ClusterStep):
-    """Set the project's labels of a node: its host and its roles."""
+    """Set the project's labels of a node: its name and its roles."""
 
     kind = "label_node"
-    sentence = "note that {0.host} has {0.roles_text}"
+    sentence = "note that {0.server} has {0.roles_text}"
     labels: Mapping[str, str | None]
     roles: tuple[str, ...]
 
@@ -106,7 +106,7 @@ class ReleaseServer(ClusterStep):
     """Take the project's labels from a node that other projects use."""
 
     kind = "release_server"
-    sentence = "take {0.host} out of the project; other projects still use it"
+    sentence = "take {0.server} out of the project; other projects still use it"
     node: str
     labels: Mapping[str, str | None]
 
@@ -116,6 +116,6 @@ class RemoveServer(ClusterStep):
     """Drain a node that is no longer in the file, and remove it from the Swarm."""
 
     kind = "remove_server"
-    sentence = "drain {0.host}, which is no longer in ftl.yaml, and remove it from the cluster"
+    sentence = "drain {0.server}, which is no longer in ftl.yaml, and remove it from the cluster"
     node: str
     is_manager: bool

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ftl.ssh.facts import Facts
+    from ftl.ssh.facts import LoginFacts
     from ftl.ssh.multiplexing.kept import ConnectionFiles
     from ftl.ssh.target import ForwardDestination, Resolved, Target
 
@@ -69,7 +69,7 @@ class _FirstCommand:
         """Its exit status; None: it still runs, as far as is known."""
         return self.transport.get_returncode()
 
-    def facts(self) -> Facts | None:
+    def facts(self) -> LoginFacts | None:
         """The facts in what it has printed so far, in whole lines."""
         lines, _, _ = bytes(self.capture.stdout).rpartition(b"\n")
         return facts.find(lines.decode(errors="replace"))
@@ -160,7 +160,7 @@ class Master:
                 self._first, _ = await _first_command(self.files, command, self.group)
             return self._first
 
-    async def facts(self) -> Facts:
+    async def facts(self) -> LoginFacts:
         """Wait for the first command to print the server's facts.
 
         Raises:

@@ -9,7 +9,7 @@ from tests.unit.deploy.apply.test_executor import Do, Run, run, stage
 from tests.unit.deploy.step_classes import step_classes
 
 
-def test_a_step_runs_on_the_host_that_it_names() -> None:
+def test_a_step_runs_on_the_server_that_it_names() -> None:
     """Its runner gets the session of that server; everything else is shared."""
 
     async def scenario(world: Run) -> None:

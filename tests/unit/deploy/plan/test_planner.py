@@ -46,7 +46,7 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "EnsureStore",
         "SendImages",
         "BringImage",
-        "Record",
+        "WriteRecord",
         "ConnectProxy",
         "ApplySite",
         "StartDependency",
@@ -54,7 +54,7 @@ def test_a_first_deploy_builds_everything_up_and_decides_last() -> None:
         "StartContainers",
         "WaitHealthy",
         "Switch",
-        "Record",
+        "WriteRecord",
         "ApplySite",
         "AwaitCertificates",
     ]
@@ -116,7 +116,7 @@ def test_changed_routes_alone_make_a_release_and_set_the_routes() -> None:
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
     found = plan(project(service(routes=(Route(path="/new"),))), there)
     assert found.release == "r2"
-    assert kinds(found) == ["Record", "Record", "ApplySite"]
+    assert kinds(found) == ["WriteRecord", "WriteRecord", "ApplySite"]
 
 
 def test_only_the_changed_service_is_touched() -> None:
@@ -159,7 +159,14 @@ def test_what_the_file_no_longer_names_is_drained_and_removed() -> None:
     )
     found = plan(project(service("web")), there)
     assert actions(found) == {"web": "unchanged", "old": "removed"}
-    assert kinds(found) == ["Record", "Record", "ApplySite", "Drain", "StopAndRemove", "RemoveRoutes"]
+    assert kinds(found) == [
+        "WriteRecord",
+        "WriteRecord",
+        "ApplySite",
+        "Drain",
+        "StopAndRemove",
+        "RemoveRoutes",
+    ]
 
 
 def test_volumes_are_never_removed() -> None:

@@ -23,7 +23,7 @@ from ftl.deploy.plan.steps.proxy import (
     RepairSwitch,
     Switch,
 )
-from ftl.deploy.plan.steps.records import EnsureStore, Record
+from ftl.deploy.plan.steps.records import EnsureStore, WriteRecord
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, RemoveSwarmServices
 from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
@@ -41,9 +41,9 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     assert where(found, EnsureStore) == [("a",), ("b",), ("c",)]
     assert where(found, SendImages) == [SERVERS]
     assert where(found, Switch) == [SERVERS]
-    assert where(found, Record) == [SERVERS, SERVERS]
+    assert where(found, WriteRecord) == [SERVERS, SERVERS]
     created = next(step for step in found.steps if isinstance(step, CreateSwarmService))
-    assert (created.name, created.replicas, created.places) == ("shop-web-r1", 3, SERVERS)
+    assert (created.name, created.replicas, created.allowed) == ("shop-web-r1", 3, SERVERS)
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
@@ -228,7 +228,7 @@ def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
     asked = cluster(service(replicas=2))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", down=("c",)), content="sha256:two")
     created = next(step for step in found.steps if isinstance(step, CreateSwarmService))
-    assert created.places == ("a", "b")
+    assert created.allowed == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in created.constraints
     assert any("c cannot be reached" in note for note in found.notes)
     assert where(found, Switch) == [("a", "b")]

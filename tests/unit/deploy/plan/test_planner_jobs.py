@@ -117,7 +117,7 @@ def test_a_removed_job_leaves_the_crontab_when_the_release_is_live() -> None:
     (write,) = writes(found)
     assert (write.lines, write.before, write.removed) == ((), None, ("nightly",))
     names = kinds(found)
-    assert names.index("Record") < names.index("SwitchJobs") < names.index("WriteCrontab")
+    assert names.index("WriteRecord") < names.index("SwitchJobs") < names.index("WriteCrontab")
     assert names.index("WriteCrontab") < names.index("RemoveJobs")
     assert [(one.name, one.action, one.kind) for one in found.changes][-1] == ("nightly", "removed", "job")
 

@@ -11,7 +11,7 @@ from ftl.deploy.observe.look import settled
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove
 from ftl.deploy.plan.steps.proxy import RepairSwitch
-from ftl.deploy.plan.steps.records import Record
+from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.proxy.names import release_alias
@@ -80,7 +80,7 @@ def test_a_release_that_was_cut_off_after_its_switch_is_recorded_as_live() -> No
         releases=(record("r2", "started", web="r2"),),
     )
     found = plan(asked, there)
-    assert [step.record.outcome for step in found.steps if isinstance(step, Record)] == ["live"]
+    assert [step.record.outcome for step in found.steps if isinstance(step, WriteRecord)] == ["live"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_release_that_was_cut_off_after_its_switch_is_the_live_one_for_every_p
     live = observed.live_record
     assert live is not None
     assert (live.release, live.services["web"].image_id) == ("r3", "sha256:x")
-    assert [step.record for step in plan(asked, observed).steps if isinstance(step, Record)] == [live]
+    assert [step.record for step in plan(asked, observed).steps if isinstance(step, WriteRecord)] == [live]
 
 
 def test_a_release_that_was_cut_off_before_its_switch_stays_undecided() -> None:

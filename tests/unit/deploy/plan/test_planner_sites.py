@@ -86,7 +86,7 @@ def test_no_proxy_where_nothing_has_a_port() -> None:
     asked = project(service("job", port=None, routes=()))
     found = plan(asked, server(asked, ready=False))
     assert "EnsureProxy" not in kinds(found)
-    assert kinds(found)[-1] == "Record"
+    assert kinds(found)[-1] == "WriteRecord"
 
 
 def test_a_route_that_another_project_has_is_refused() -> None:

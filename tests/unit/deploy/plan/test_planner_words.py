@@ -12,7 +12,7 @@ from ftl.deploy.plan.steps.containers import (
 )
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.deploy.plan.steps.proxy import Drain, Switch
-from ftl.deploy.plan.steps.records import CompactRecords, Record
+from ftl.deploy.plan.steps.records import CompactRecords, WriteRecord
 from ftl.engine import labels
 from ftl.engine.values import Image
 from tests.unit.deploy.plan.data import DB
@@ -115,7 +115,9 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
     found = plan(asked, there, "sha256:two")
     dropped = [step.tags for step in found.steps if isinstance(step, DropTags)]
     assert dropped == [("shop-web:r1", *(f"shop-web:r{n}" for n in range(6, 11))), ("shop-web:r11",)]
-    outcomes = {step.record.release: step.record.outcome for step in found.steps if isinstance(step, Record)}
+    outcomes = {
+        step.record.release: step.record.outcome for step in found.steps if isinstance(step, WriteRecord)
+    }
     assert outcomes == {**{f"r{n}": "interrupted" for n in range(6, 12)}, "r12": "live"}
 
 

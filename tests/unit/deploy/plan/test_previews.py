@@ -45,7 +45,7 @@ def test_a_preview_is_marked_before_anything_is_created() -> None:
     """The server removes what a deploy that is killed leaves, and refuses one that it could not remove."""
     made = planned(server(ASKED, ready=False))
     steps = kinds(made)
-    assert steps.index("CheckCron") < steps.index("SetPreview") < steps.index("Record")
+    assert steps.index("CheckCron") < steps.index("SetPreview") < steps.index("WriteRecord")
     assert steps.index("EnsureStore") < steps.index("SetPreview") < steps.index("WaitHealthy")
     step = first(made, SetPreview)
     assert isinstance(step, SetPreview)

@@ -68,7 +68,7 @@ def test_a_rollback_reaches_the_servers_of_today(before: Project) -> None:
     made = rolled_back(THREE, before)
     assert where(made, Switch) == [SERVERS]
     created = next(step for step in made.steps if isinstance(step, CreateSwarmService))
-    assert created.places == SERVERS
+    assert created.allowed == SERVERS
     assert created.constraints == (
         "node.labels.ftl.role.shop.any==true",
         "node.labels.ftl.drained.shop!=true",
@@ -106,7 +106,7 @@ def test_a_restart_reaches_the_servers_of_today(before: Project) -> None:
     found = seen(THREE, before)
     made = assign_servers(plan_restart(change_of(THREE), Author("me@here"), found), found, THREE.servers)
     assert where(made, Switch) == [SERVERS]
-    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).places == SERVERS
+    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).allowed == SERVERS
 
 
 def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> None:
@@ -114,7 +114,7 @@ def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> N
     found = seen(THREE, TWO)
     views = tuple(replace(view, drained=view.name == "c") for view in found.views)
     made = plan_resume("c")(change_of(THREE), Author("me@here"), replace(found, views=views))
-    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).places == SERVERS
+    assert next(step for step in made.steps if isinstance(step, CreateSwarmService)).allowed == SERVERS
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_t
     found = made(plan_drain("c"), live())
     steps = [step.kind for step in found.steps]
     create = first(found, CreateSwarmService)
-    assert create.places == ("a", "b")
+    assert create.allowed == ("a", "b")
     assert "node.labels.ftl.host.shop!=c" in create.constraints
     assert where(found, Switch) == [SERVERS]
     order = ["create_service", "wait_tasks", "switch", "drain", "remove_services", "set_drained"]
@@ -193,7 +193,7 @@ def test_resume_brings_replicas_back() -> None:
     found = made(plan_resume("c"), live(drained=("c",)))
     assert found.steps[0].text == "let replicas be placed on c again"
     create = first(found, CreateSwarmService)
-    assert (create.places, create.constraints) == (
+    assert (create.allowed, create.constraints) == (
         SERVERS,
         ("node.labels.ftl.role.shop.any==true", "node.labels.ftl.drained.shop!=true"),
     )
@@ -203,7 +203,7 @@ def test_resume_brings_replicas_back() -> None:
 def test_a_deploy_places_nothing_on_a_drained_server() -> None:
     """Its proxy is switched as the others: requests may still come to it."""
     found = made(plan_drain("c"), live(drained=("b",)))
-    assert first(found, CreateSwarmService).places == ("a",)
+    assert first(found, CreateSwarmService).allowed == ("a",)
 
 
 def test_the_list_of_servers() -> None:

@@ -25,7 +25,7 @@ from ftl.host.backup_folders import BackupFolder, StoredFolder
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
-from ftl.operations.changes.remove import Belongings, belongings, plan_remove
+from ftl.operations.changes.remove import ProjectResources, belongings, plan_remove
 from ftl.proxy.names import project_network
 from ftl.releases.record import DependencyRecord, KeptLine
 from ftl.releases.watch import ReleaseWatch
@@ -299,7 +299,7 @@ def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:
     there = replace(
         server(asked, live={}), networks=(), volumes=(), proxy=None, releases=(released(asked, "r1"),)
     )
-    assert belongings(there, volumes=True) == Belongings()
+    assert belongings(there, volumes=True) == ProjectResources()
     found = plan_remove(there, volumes=True)
     amended = first(found, AmendRecords)
     assert isinstance(amended, AmendRecords)

@@ -17,7 +17,7 @@ from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import Backup, back_up
-from ftl.operations.databases.dumps import KINDS, Ends, check_whole
+from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
 from ftl.operations.databases.restore import RestoreRequest, restore
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import Answer, FakeMachine
@@ -38,9 +38,9 @@ WHOLE = {
 CUT_IS_SEEN = ("mariadb-dump", "mysqldump", "mongodump", "redis-cli")
 
 
-def ends(data: bytes, size: int = 100) -> Ends:
+def ends(data: bytes, size: int = 100) -> StreamEnds:
     """The ends of a stream that comes in pieces."""
-    found = Ends()
+    found = StreamEnds()
     for start in range(0, len(data), size):
         found.feed(data[start : start + size])
     return found

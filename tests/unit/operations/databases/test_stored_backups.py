@@ -23,7 +23,7 @@ from tests.support.fake_machine import Answer, FakeMachine
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
-    from ftl.operations.databases.dumps import Ends
+    from ftl.operations.databases.dumps import StreamEnds
     from ftl.ssh.machine import Machine
 
 LISTED = b"db-20250101-031500.dump 5\ndb-20250102-031500.dump 7\ndb-x-20250103-031500.dump 9\ndb-notes 1\n"
@@ -165,7 +165,7 @@ def test_a_backup_that_comes_in_part_is_an_error() -> None:
 def test_the_ends_of_a_backup_are_read_on_the_server() -> None:
     """One that cannot be read, or is shorter than it was listed, is an error."""
 
-    async def ends(answer: Answer) -> Ends:
+    async def ends(answer: Answer) -> StreamEnds:
         server = Stage()
         server.machine.answer("od -An", answer=answer)
         session = await server.session()

@@ -11,7 +11,7 @@ from ftl.errors import FtlError
 from ftl.host.backup_folders import BackupFolder
 from ftl.host.session import Session
 from ftl.operations.databases.backup import STALL_SECONDS, read_chunks
-from ftl.operations.databases.dumps import Ends
+from ftl.operations.databases.dumps import StreamEnds
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, StoredDump
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
 
-DUMP = StoredDump("db.dump", Ends(size=90), BackupFolder("/var/backups/ftl/shop", "sha256:1"), "shop")
+DUMP = StoredDump("db.dump", StreamEnds(size=90), BackupFolder("/var/backups/ftl/shop", "sha256:1"), "shop")
 
 
 async def fed(answer: Answer, told: list[int], processes: list[FakeProcess] | None = None) -> None:

@@ -20,7 +20,7 @@ from ftl.operations.views.live_status import TICK_SECONDS, Tick, Usage, follow_s
 from ftl.operations.views.servers import ServerStatus
 from ftl.operations.views.status import Status
 from ftl.operations.views.units import Unit
-from ftl.proxy.access import Figures
+from ftl.proxy.access import RequestFigures
 from ftl.proxy.names import Installation
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -187,7 +187,7 @@ def test_the_table() -> None:
 
 def test_requests_are_the_live_releases() -> None:
     """By service, where the proxy knows some; a dependency, and a release that is not live, have none."""
-    figures = Figures(rate=41.25, errors=0.002, p95=0.18)
+    figures = RequestFigures(rate=41.25, errors=0.002, p95=0.18)
     web = replace(unit("a"), name="web")
     units = (web, replace(web, live=False), replace(web, name="db", kind="dependency"))
     shown = Tick(Status("shop", "server", "28.5", "r1", units), (None,) * 3, {"web": figures, "db": figures})

@@ -21,14 +21,14 @@ def levels(
 def test_a_cluster_as_it_should_be() -> None:
     """All managers are reachable, and the network is there."""
     members, nodes = in_cluster(servers(3), 3)
-    states = {member.host: member.swarm for member in members}
+    states = {member.name: member.swarm for member in members}
     assert levels(states, nodes) == [("ok", "3 of 3 managers can be reached")]
 
 
 def test_a_lost_server_and_a_missing_network() -> None:
     """A server that is down is a problem, and the last spare manager a warning."""
     members, nodes = in_cluster(servers(3), 3)
-    states = {member.host: member.swarm for member in members[:2]}
+    states = {member.name: member.swarm for member in members[:2]}
     nodes[2] = replace(nodes[2], state="down", is_reachable=False)
     assert levels(states, nodes, has_network=False) == [
         ("problem", "c is down, as the managers see it"),
@@ -40,7 +40,7 @@ def test_a_lost_server_and_a_missing_network() -> None:
 def test_drained_servers() -> None:
     """By its label a server is only named; by Swarm's availability its proxy would not come back."""
     members, nodes = in_cluster(servers(3), 3)
-    states = {member.host: member.swarm for member in members}
+    states = {member.name: member.swarm for member in members}
     nodes[1] = replace(nodes[1], labels={**nodes[1].labels, "ftl.drained.shop": "true"})
     nodes[2] = replace(nodes[2], availability="drain")
     (first, second, _) = levels(states, nodes)
@@ -62,7 +62,7 @@ def test_servers_that_are_no_cluster() -> None:
 def test_a_server_that_did_not_join() -> None:
     """It is in the file, and not in the cluster."""
     members, nodes = in_cluster(servers(2), 1)
-    states = {members[0].host: members[0].swarm, "b": SwarmState()}
+    states = {members[0].name: members[0].swarm, "b": SwarmState()}
     assert levels(states, nodes[:1])[0] == ("problem", "b is not in the cluster")
 
 

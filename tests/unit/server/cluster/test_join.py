@@ -28,7 +28,7 @@ def ignore(_: Event) -> None:
 
 def refreshed(sessions: dict[str, Session]) -> list[Member]:
     """The servers as their engines describe them."""
-    return [run(refresh(member, sessions[member.host])) for member in servers(len(sessions))]
+    return [run(refresh(member, sessions[member.name])) for member in servers(len(sessions))]
 
 
 def test_a_second_run_finds_nothing_to_do() -> None:

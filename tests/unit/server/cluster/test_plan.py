@@ -31,7 +31,7 @@ def test_new_servers_become_one_cluster(number: int, managers: int) -> None:
     begin, *others = steps
     assert begin == BeginCluster("a", "10.0.0.1", "10.213.0.0/16")
     joins = [step for step in others if isinstance(step, JoinCluster)]
-    assert [step.host for step in joins] == list("bcdefg"[: number - 1])
+    assert [step.server for step in joins] == list("bcdefg"[: number - 1])
     assert [step.manager for step in joins] == [True] * (managers - 1) + [False] * (number - managers)
     assert sum(isinstance(step, LabelNode) for step in others) == number
     assert others[-1] == TryNetwork("a", exists=False)
@@ -48,7 +48,7 @@ def test_a_third_server_makes_three_managers() -> None:
     """It joins as a manager, and the worker there is becomes one; the existing network is tried with it."""
     members, nodes = in_cluster(servers(2), 1)
     steps = plan(PROJECT, [*members, server(2)], nodes, has_network=True)
-    assert [(step.kind, step.host) for step in steps] == [
+    assert [(step.kind, step.server) for step in steps] == [
         ("join_cluster", "c"),
         ("change_role", "b"),
         ("label_node", "c"),
@@ -112,7 +112,7 @@ def test_a_cluster_without_a_majority_is_explained() -> None:
 def test_a_renamed_server_keeps_its_node() -> None:
     """Another name for the same engine changes a label, and removes nothing."""
     members, nodes = in_cluster(servers(2), 1)
-    renamed = replace(members[1], host="new.example.com")
+    renamed = replace(members[1], name="new.example.com")
     (step,) = plan(PROJECT, [members[0], renamed], [nodes[0], node(members[1], "worker")], has_network=True)
     assert isinstance(step, LabelNode)
     assert step.labels == {"ftl.host.shop": "new.example.com"}

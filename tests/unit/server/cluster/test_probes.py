@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from ftl.server.cluster.ports import Blocked, blocked_ports
+from ftl.server.cluster.ports import BlockedPorts, blocked_ports
 
 SCRIPTS = files("ftl.server.cluster")
 ALL = ("tcp/2377", "tcp/7946", "udp/7946", "udp/4789")
@@ -26,8 +26,8 @@ def test_nothing_is_blocked() -> None:
 def test_a_closed_port_is_named_with_its_direction() -> None:
     """What b did not hear from a is closed from a to b; the other direction works."""
     outputs = [heard(1), heard(0, but=("from 0 udp/4789", "from 0 tcp/7946"))]
-    assert blocked_ports("ab", outputs) == [Blocked("a", "b", ("7946/tcp", "4789/udp"))]
-    assert str(Blocked("a", "b", ("4789/udp",))) == "from a to b: 4789/udp"
+    assert blocked_ports("ab", outputs) == [BlockedPorts("a", "b", ("7946/tcp", "4789/udp"))]
+    assert str(BlockedPorts("a", "b", ("4789/udp",))) == "from a to b: 4789/udp"
 
 
 def test_ports_of_a_running_swarm_are_not_judged() -> None:

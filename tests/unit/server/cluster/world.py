@@ -35,13 +35,13 @@ def with_facts(member: Member, **facts: object) -> Member:
 
 def in_cluster(members: list[Member], managers: int) -> tuple[list[Member], list[SwarmNode]]:
     """The servers as members of FTL's cluster, and its nodes."""
-    ids = frozenset(f"node-{member.host}" for member in members)
+    ids = frozenset(f"node-{member.name}" for member in members)
     joined, nodes = [], []
     for number, member in enumerate(members):
         is_manager = number < managers
         state = SwarmState(
             state="active",
-            node=f"node-{member.host}",
+            node=f"node-{member.name}",
             address=member.address,
             is_manager=is_manager,
             cluster="cluster" if is_manager else "",
@@ -54,11 +54,11 @@ def in_cluster(members: list[Member], managers: int) -> tuple[list[Member], list
 
 def node(member: Member, role: str, *, more: dict[str, str] | None = None) -> SwarmNode:
     """A node with the project's labels."""
-    own = {labels.node_host(PROJECT): member.host, **(more or {})}
+    own = {labels.node_host(PROJECT): member.name, **(more or {})}
     own |= {labels.node_role(PROJECT, name): "true" for name in (labels.ANY_ROLE, *member.roles)}
     return SwarmNode(
-        id=f"node-{member.host}",
-        hostname=member.host,
+        id=f"node-{member.name}",
+        hostname=member.name,
         labels=own,
         role=role,
         availability="active",

@@ -13,9 +13,9 @@ from ftl.deploy.plan.steps.records import (
     CompactRecords,
     Decide,
     EnsureStore,
-    Record,
     SetHold,
     SetPreview,
+    WriteRecord,
 )
 from ftl.host import crontab
 from ftl.proxy.names import Installation
@@ -34,8 +34,8 @@ async def ensure_store(context: DeployContext, step: EnsureStore) -> None:
     await store.ensure_store(context.engine, step.image)
 
 
-@RUNNERS.runs(Record)
-async def write_record(context: DeployContext, step: Record) -> Decision:
+@RUNNERS.runs(WriteRecord)
+async def write_record(context: DeployContext, step: WriteRecord) -> Decision:
     """Write a release record; that of the live release decides where nothing is switched."""
     record = step.record
     if step.decides:

@@ -46,7 +46,7 @@ _CHECK_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ContainerExit:
     """A new container that exited; `code` is None where only its restart was seen."""
 
     container: NewContainer
@@ -113,12 +113,12 @@ async def new_containers(context: DeployContext, project: str) -> list[NewContai
     ]
 
 
-async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) -> Exit | None:
+async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) -> ContainerExit | None:
     """The first container that is down, or that the engine has restarted since it was healthy."""
     states = await gather(container.session.engine.container(container.id) for container in containers)
     for container, state in zip(containers, states, strict=True):
         if has_exited(state, restarts=context.restarts.get(container.id, 0)):
-            return Exit(container, None)
+            return ContainerExit(container, None)
     return None
 
 
@@ -184,7 +184,7 @@ class ExitWaiter:
             task.cancel()
         await asyncio.gather(*self._waits, return_exceptions=True)
 
-    async def exit(self) -> Exit | None:
+    async def exit(self) -> ContainerExit | None:
         """Wait until all containers have settled; the first exit until then, if there is one.
 
         Raises:
@@ -197,13 +197,15 @@ class ExitWaiter:
         await asyncio.wait(self._waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task, container in self._waits.items():
             if task.done() and task.exception() is None:
-                return Exit(container, task.result())
+                return ContainerExit(container, task.result())
         if any(task.done() for task in self._waits):  # a wait was cut: look at them in the end
             await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
         return await find_exit(self._context, self._containers)
 
 
-async def switch_back(context: DeployContext, step: Switch, before: Before, end: Exit | CheckFailure) -> bool:
+async def switch_back(
+    context: DeployContext, step: Switch, before: Before, end: ContainerExit | CheckFailure
+) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
     Args:

@@ -24,7 +24,7 @@ class EnsureStore(GivenServersStep):
 
 
 @dataclass(frozen=True, slots=True)
-class Record(Step):
+class WriteRecord(Step):
     """Write a release record with its current outcome.
 
     Attributes:

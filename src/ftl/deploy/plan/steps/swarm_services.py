@@ -22,7 +22,7 @@ class CreateSwarmService(ServiceStep):
         name: Its name in the Swarm.
         spec: Settings of its containers, without the image.
         image: Reference of their image; with a digest where one is known.
-        places: Servers that may run them, for people; `constraints` say so to the Swarm.
+        allowed: Servers that may run them, for people; `constraints` say so to the Swarm.
     """
 
     kind = "create_service"
@@ -32,14 +32,12 @@ class CreateSwarmService(ServiceStep):
     image: str
     why: str
     replicas: int
-    places: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        return (
-            f"start {count(self.replicas, 'replica')} of {self.name} on {', '.join(self.places)} ({self.why})"
-        )
+        return f"start {count(self.replicas, 'replica')} of {self.name} on {', '.join(self.allowed)} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)

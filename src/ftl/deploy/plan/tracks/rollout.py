@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import fresh_name, parked_name, service_name
 from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_spec
 from ftl.deploy.plan.exclusive import stop_before
-from ftl.deploy.plan.placement import constraints_of, is_spread, open_places_of
+from ftl.deploy.plan.placement import constraints_of, is_spread, open_servers_for
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import (
@@ -156,7 +156,7 @@ def _swarm_service(diff: Diff, change: ServiceChange, spec: ContainerSpec) -> It
         diff.service_image(change),
         change.why,
         replicas,
-        open_places_of(diff, change.service),
+        open_servers_for(diff, change.service),
         constraints_of(diff, change.service),
     )
     yield WaitSwarmTasks(name, service, replicas, _check(diff, change))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.config.yaml.marks import Mark
     from ftl.onboarding.takeover.compose.port_forms import Port
     from ftl.onboarding.takeover.draft import Draft
-    from ftl.onboarding.takeover.nodes import Texts
+    from ftl.onboarding.takeover.nodes import ComposeTexts
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class ConversionContext:
     """
 
     draft: Draft
-    texts: Texts
+    texts: ComposeTexts
     base: Path
     names: Mapping[str, str]
     kinds: Mapping[str, str]

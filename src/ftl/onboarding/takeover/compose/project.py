@@ -20,7 +20,7 @@ from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.nodes import Texts, entries, is_valid, items, text
+from ftl.onboarding.takeover.nodes import ComposeTexts, entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     Raises:
         ConfigError: A file cannot be parsed, is no Compose file, or extends itself.
     """
-    texts = Texts(variables)
+    texts = ComposeTexts(variables)
     reader = ComposeFiles(files[0].parent, base, texts.resolve)
     root = reader.load(files)
     services = {
@@ -156,7 +156,7 @@ def _kind(
             "none",
             f"its profile {names} is not active (`COMPOSE_PROFILES={min(profiles)} ftl init --from ...` takes it over)",
         )
-    image = Texts(variables).resolve(text(node.get("image")))
+    image = ComposeTexts(variables).resolve(text(node.get("image")))
     if node.get("build") is None:
         kind = images.kind(image)
         if kind in images.REPLACED or key in images.REPLACED:
@@ -207,7 +207,7 @@ def _secrets(draft: Draft, root: MappingNode) -> None:
                 draft.report.add(name, Verdict.LEFT_OUT, reason, node.mark)
 
 
-def _named_volumes(draft: Draft, root: MappingNode, texts: Texts) -> None:
+def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None:
     used = {
         item.partition(":")[0]
         for part in (*draft.services.values(), *draft.dependencies.values())

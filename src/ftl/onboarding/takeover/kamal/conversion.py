@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, SequenceNode
-from ftl.onboarding.takeover.nodes import Texts, entries, items, text
+from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class KamalConversion:
         self.draft = draft
         self.root = root
         self.base = base
-        self.texts = Texts(variables)
+        self.texts = ComposeTexts(variables)
 
     def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
         """Report the verdict on a key."""

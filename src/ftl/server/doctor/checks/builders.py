@@ -11,7 +11,7 @@ from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.host.session import open_session
-from ftl.image.building.place import ROOM, SERVER
+from ftl.image.building.remote import ROOM, SERVER
 from ftl.image.transfer.remote.capabilities import probe_server
 from ftl.server.doctor.finding import Finding, error_text
 from ftl.ssh.machine import machine_of
@@ -45,7 +45,7 @@ class BuilderInspection:
     free: int | None = None
 
 
-def places_of(project: Project | None) -> tuple[str, ...]:
+def builders_of(project: Project | None) -> tuple[str, ...]:
     """The hosts that `build.on` names, without the project's servers, which are checked anyway."""
     if project is None:
         return ()
@@ -56,7 +56,7 @@ def places_of(project: Project | None) -> tuple[str, ...]:
 
 async def gather_builders(project: Project | None) -> list[BuilderInspection]:
     """Connect to each builder and ask it; errors are part of the result."""
-    return await gather(_inspect(place) for place in places_of(project))
+    return await gather(_inspect(place) for place in builders_of(project))
 
 
 async def _inspect(place: str) -> BuilderInspection:

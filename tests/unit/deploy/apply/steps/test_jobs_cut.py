@@ -13,7 +13,7 @@ from ftl.config.models.project import Job
 from ftl.deploy.apply.steps.jobs import RUNNERS
 from ftl.deploy.plan.steps.jobs import CreateJob, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.deploy.plan.steps.proxy import Switch
-from ftl.deploy.plan.steps.records import Record
+from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.host.jobs import read_jobs
@@ -67,7 +67,7 @@ class ServerWithJobs:
         decided = False
         for step in made.steps:
             decided |= isinstance(step, Switch) or (
-                isinstance(step, Record) and step.record.outcome == "live"
+                isinstance(step, WriteRecord) and step.record.outcome == "live"
             )
             for change in _changes(step):
                 if not changes:

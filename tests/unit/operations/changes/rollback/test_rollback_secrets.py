@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ftl.config.models.project import Registry
 from ftl.deploy.plan.records.retention import outdated_records
-from ftl.deploy.plan.steps.records import Record
+from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.operations.changes.restart import plan_restart
 from tests.unit.deploy.world import plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
@@ -49,7 +49,7 @@ def test_a_rollback_records_the_values_of_both_releases_and_fresh_ones() -> None
     assert made.record is not None
     assert made.record.secrets == ("token-fresh", "token-r1", "token-r2")
     restarted = plan_restart(REQUEST.change, ME, observed)
-    assert not [step for step in restarted.steps if isinstance(step, Record)]
+    assert not [step for step in restarted.steps if isinstance(step, WriteRecord)]
 
 
 def test_a_release_that_is_no_longer_kept_loses_the_values() -> None:

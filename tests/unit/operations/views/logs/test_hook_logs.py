@@ -17,7 +17,7 @@ from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.hooks import run_hook
 from ftl.deploy.apply.steps.records import write_record
 from ftl.deploy.plan.steps.containers import RunHook
-from ftl.deploy.plan.steps.records import Record
+from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import HookFailed, UsageError
 from ftl.host.fleet import Fleet
@@ -55,7 +55,7 @@ async def released(post: str) -> FakeEngine:
         asked, Path(), Fleet([session]), session, server(asked), "r2", print, LocalResources(asked, Path())
     )
     await run_hook(context, step("pre", "remote", "migrate"))
-    await write_record(context, Record("shop", RECORD, decides=True))
+    await write_record(context, WriteRecord("shop", RECORD, decides=True))
     with suppress(HookFailed):
         await run_hook(context, step("post", "local", post))
     return engine
@@ -133,7 +133,7 @@ def test_only_the_last_lines_are_kept() -> None:
         )
         for _ in range(3):
             await run_hook(context, step("pre", "local", "seq 1000"))
-        await write_record(context, Record("shop", RECORD, decides=True))
+        await write_record(context, WriteRecord("shop", RECORD, decides=True))
         return context.recorded["r2"].logs
 
     lines = asyncio.run(chatty())

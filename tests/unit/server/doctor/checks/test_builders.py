@@ -8,8 +8,8 @@ import pytest
 
 from ftl.config.models.project import Build, Server
 from ftl.errors import LoginRefused
-from ftl.image.building.place import ROOM
-from ftl.server.doctor.checks.builders import TIGHT, BuilderInspection, judge, places_of
+from ftl.image.building.remote import ROOM
+from ftl.server.doctor.checks.builders import TIGHT, BuilderInspection, builders_of, judge
 from tests.unit.deploy.world import project, service
 
 ENGINE = "Docker 28.5.2, linux/amd64, containerd"
@@ -45,5 +45,5 @@ def test_builders_are_the_hosts_that_are_no_servers_of_the_project() -> None:
     builds = ["local", None, "server", "builder", "b.example", "builder"]
     services = [service(f"s{number}", build=Build(on=place)) for number, place in enumerate(builds)]
     made = replace(project(*services), server=Server(host="b.example"))
-    assert places_of(made) == ("builder",)
-    assert places_of(None) == ()
+    assert builders_of(made) == ("builder",)
+    assert builders_of(None) == ()

@@ -21,7 +21,7 @@ _LOCAL_URL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ComposeHealthCheck:
     """A health check: a path where it only requests one, else the command."""
 
     command: str | tuple[str, ...] | None = None
@@ -30,15 +30,15 @@ class Check:
     disabled: bool = False
 
 
-def parse_check(node: Node | None) -> Check:
+def parse_check(node: Node | None) -> ComposeHealthCheck:
     """The test of a health check."""
     disabled = text(entries(node).get("disable")) == "true"
     test = entries(node).get("test")
     words = [text(item) for item in items(test)]
     if disabled or words[:1] == ["NONE"]:
-        return Check(disabled=True)
+        return ComposeHealthCheck(disabled=True)
     if not words:
-        return Check()
+        return ComposeHealthCheck()
     if not isinstance(test, MappingNode) and len(words) == 1 and words[0] not in ("CMD", "CMD-SHELL"):
         command: str | tuple[str, ...] = words[0]
     elif words[0] == "CMD-SHELL":
@@ -51,8 +51,8 @@ def parse_check(node: Node | None) -> Check:
         r"\|(?!\|)|&&|grep|--header|-H ", line
     )
     if url and simple:
-        return Check(command, url[2] or "/", int(url[1]) if url[1] else None)
-    return Check(command)
+        return ComposeHealthCheck(command, url[2] or "/", int(url[1]) if url[1] else None)
+    return ComposeHealthCheck(command)
 
 
 def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:

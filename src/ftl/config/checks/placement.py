@@ -46,7 +46,7 @@ def servers(checks: Checks) -> None:
     if (
         given
         and any(service.routes for service in checks.project.services)
-        and not checks.project.places((WEB,))
+        and not checks.project.servers_on((WEB,))
     ):
         message = "servers: no server has the role web, so nothing would answer the requests of the routes"
         checks.report(checks.mark("servers"), message, "add `web` to the `roles` of a server")
@@ -68,7 +68,7 @@ def services(checks: Checks) -> None:
     users: dict[str, tuple[str, str]] = {}
     for dependency in project.dependencies:
         users |= {
-            mount.source: (dependency.name, project.place_of(dependency))
+            mount.source: (dependency.name, project.server_for(dependency))
             for mount in dependency.mounts
             if mount.is_named
         }
@@ -82,19 +82,19 @@ def services(checks: Checks) -> None:
 
 
 def _volumes(checks: Checks, service: Service, index: int, users: dict[str, tuple[str, str]]) -> None:
-    places = tuple(filter(None, checks.project.places_of(service)))
+    allowed = tuple(filter(None, checks.project.servers_for(service)))
     named = [mount.source for mount in service.mounts if mount.is_named]
-    if named and len(places) > 1:
+    if named and len(allowed) > 1:
         message = (
-            f"on: the volume {named[0]} of {label(service)} is on one server, not on {', '.join(places)}"
+            f"on: the volume {named[0]} of {label(service)} is on one server, not on {', '.join(allowed)}"
         )
         checks.report(checks.mark("services", index, "on"), message, "write the host of one server")
         return
     for volume in named:
-        user, place = users.setdefault(volume, (service.name, places[0] if places else ""))
-        if places and place != places[0]:
+        user, place = users.setdefault(volume, (service.name, allowed[0] if allowed else ""))
+        if allowed and place != allowed[0]:
             message = (
-                f"on: the volume {volume} is on {place}, with {user}, and {label(service)} on {places[0]}"
+                f"on: the volume {volume} is on {place}, with {user}, and {label(service)} on {allowed[0]}"
             )
             where = checks.mark("services", index, "on")
             checks.report(where, message, f"write `on: {place}`, or use another volume")
@@ -106,10 +106,10 @@ def dependencies(checks: Checks) -> None:
         path: KeyPath = ("dependencies", index, "on")
         if not dependency.on or not _is_known(checks, dependency.on, path):
             continue
-        places = tuple(filter(None, checks.project.places((dependency.on,))))
-        if len(places) > 1:
+        allowed = tuple(filter(None, checks.project.servers_on((dependency.on,))))
+        if len(allowed) > 1:
             message = (
-                f"on: `{dependency.on}` is several servers ({', '.join(places)}), "
+                f"on: `{dependency.on}` is several servers ({', '.join(allowed)}), "
                 f"and a dependency such as {dependency.name} is on one, with its data"
             )
             checks.report(checks.mark(*path), message, "write the host of one server")
@@ -122,7 +122,7 @@ def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
         hint = "leave it out: there is one server; or list several under `servers` in place of `server`"
         checks.report(checks.mark(*path), f"on: `{place}` needs `servers`, and the file has none", hint)
         return False
-    if not given or checks.project.places((place,)):
+    if not given or checks.project.servers_on((place,)):
         return bool(given)
     roles = dict.fromkeys(role for server in given for role in server.roles)
     hosts = [server.host for server in given if server.host]
