@@ -117,6 +117,11 @@ ODD = {
         {"Pipfile": '[packages]\nflask = "*"\nflask-sqlalchemy = "*"\npymysql = "*"\n[requires]\npython_version = "3.12"\n', "Pipfile.lock": "{}", "app.py": "app = Flask(__name__)\n"},
         8000, ("FROM python:3.12-slim", "pipenv sync"), dependencies=("mysql",), env=("DATABASE_URL",),
     ),
+    "rails whose gemfile reads the version": Case(
+        "Rails",
+        {"Gemfile": 'ruby file: ".ruby-version"\ngem "rails"\ngem "sqlite3"\n', "Gemfile.lock": "", ".ruby-version": "3.4.1\n"},
+        3000, ("FROM ruby:3.4.1-slim", "COPY Gemfile Gemfile.lock .ruby-version ./"), hook="bundle exec rails db:prepare",
+    ),
     "streamlit": Case(
         "Streamlit", {"requirements.txt": "streamlit\n", "app.py": ""}, 8000, ('"streamlit", "run", "app.py", "--server.address", "0.0.0.0"',), health="/_stcore/health"
     ),

@@ -48,7 +48,9 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
             "version": version,
             "system_run": apt_install(" ".join(["libjemalloc2", *(run for _, run in needs)])),
             "system_build": apt_install(built),
-            "locked": "Gemfile Gemfile.lock" if locked else "Gemfile",
+            "locked": " ".join(
+                ["Gemfile", *(["Gemfile.lock"] if locked else []), *_named_by_gemfile(folder)]
+            ),
             # Without a lock file bundler refuses to install for a deployment
             "deployment": "BUNDLE_DEPLOYMENT=1 " if locked else "",
             "assets": assets,
@@ -92,6 +94,12 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         else ("run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems",),
         facts=(Fact("Ruby", version, reason, sure="default" not in reason),),
     )
+
+
+def _named_by_gemfile(folder: AppFolder) -> list[str]:
+    """The file with the version of Ruby, where the Gemfile reads it."""
+    match = re.search(r"^ruby file: ['\"]([\w.-]+)['\"]", folder.read("Gemfile"), re.MULTILINE)
+    return [match[1]] if match and folder.has(match[1]) else []
 
 
 def _ruby(folder: AppFolder) -> tuple[str, str]:
