@@ -120,7 +120,7 @@ ODD = {
     "rails whose gemfile reads the version": Case(
         "Rails",
         {"Gemfile": 'ruby file: ".ruby-version"\ngem "rails"\ngem "sqlite3"\n', "Gemfile.lock": "", ".ruby-version": "3.4.1\n"},
-        3000, ("FROM ruby:3.4.1-slim", "COPY Gemfile Gemfile.lock .ruby-version ./"), hook="bundle exec rails db:prepare",
+        3000, ("FROM ruby:3.4.1-slim", "COPY Gemfile Gemfile.lock .ruby-version ./", "SECRET_KEY_BASE=unused bundle exec rails assets:precompile"), hook="bundle exec rails db:prepare",
     ),
     "streamlit": Case(
         "Streamlit", {"requirements.txt": "streamlit\n", "app.py": ""}, 8000, ('"streamlit", "run", "app.py", "--server.address", "0.0.0.0"',), health="/_stcore/health"

@@ -38,7 +38,9 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         ]
     )
     is_api = "config.api_only = true" in folder.read("config/application.rb")
-    assets = "" if is_api else "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"
+    # The dummy is of Rails 7.1; older ones take any value
+    keys = "SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=unused"
+    assets = "" if is_api else f"RUN {keys} bundle exec rails assets:precompile"
     if node:
         assets = "RUN --mount=type=cache,target=/root/.npm npm install\n" + assets
     locked = folder.has("Gemfile.lock") is not None
