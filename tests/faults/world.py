@@ -438,9 +438,10 @@ class World:
         return sorted(there) + kept + local_leftovers(self.home, self.temporary)
 
     def _snapshot(self) -> frozenset[str]:
-        """Without the lock files of projects that were removed: they mean nothing, and stay."""
+        """Without what stays on purpose: lock files of removed projects, and the script that ends previews."""
         locks = (f"ftl-{self.name}-y.lock", f"ftl-{self.name}-y-{PREVIEW}.lock")
-        return frozenset(line for line in snapshot(self.server) if not line.endswith(locks))
+        stays = (*locks, "/.ftl/expire.sh")
+        return frozenset(line for line in snapshot(self.server) if not line.endswith(stays))
 
     def _settled(self) -> frozenset[str]:
         """A snapshot that is the same a moment later: nothing goes on by itself, such as a drain's last `sleep`."""
