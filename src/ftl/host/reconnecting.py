@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftl.aio import task_group
@@ -71,6 +70,8 @@ class ReconnectingFleet:
             working.cancel()
             losing.cancel()
             await asyncio.wait({working, losing})
+            if not working.cancelled():
+                working.exception()  # of one that was ended, nobody else asks
 
     async def keep(self, host: str) -> None:
         """Be connected to a server, again and again, until cancelled."""
@@ -90,13 +91,13 @@ class ReconnectingFleet:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _while_it_answers(self, session: Session) -> None:
-        """Ask a server again and again; what its engine says of itself is that of the session."""
+        """Ask a server's engine again and again, until it does not answer."""
         host = session.name
         try:
             while True:
                 await asyncio.sleep(ASK_SECONDS)
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._up[host] = replace(session, info=await session.engine.info())
+                    await session.engine.ping()
         except TimeoutError:
             self._missing[host] = ServerError(f"{host} does not answer any more")
         except FtlError as error:

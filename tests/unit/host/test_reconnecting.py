@@ -23,7 +23,6 @@ from tests.support.fake_machine import FakeMachine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.engine.values import EngineInfo
     from ftl.host.fleet import Fleet
     from ftl.host.reconnecting import ReconnectingFleet
 
@@ -63,12 +62,11 @@ class _Engine(FakeEngine):
         super().__init__(name=host)
         self._network = network
 
-    async def info(self) -> EngineInfo:
+    async def ping(self) -> None:
         if self.name in self._network.hung:
             await asyncio.sleep(3600)
         if self.name in self._network.down:
             raise EngineUnavailable(f"{self.name} was lost")
-        return await super().info()
 
 
 async def seen(servers: ReconnectingFleet) -> tuple[tuple[str, ...], list[str]]:
