@@ -250,6 +250,7 @@ RECORD_FIELDS = {
 LATER_RECORD_FIELDS = {
     ReleaseRecord: (
         "origin", "subject", "bytes_sent", "switched", "rollback_of", "bad", "environment", "hooks", "logs", "secrets",
+        "backup_folders",
     ),
     ServiceRecord: (),
     DependencyRecord: (),

@@ -55,9 +55,11 @@ async def wait_drained(
     hosts = {_host(address) for address in addresses}
     clock = asyncio.get_running_loop().time
     start = clock()
+    settled = min(SETTLE_SECONDS - switched_ago, timeout)
     zeros, reported, explained = 0, -1, False
     remaining: dict[str, int] = {}
     while True:
+        asked = clock() - start
         counts = await _count(in_flight, hosts)
         if counts is not None:
             remaining = counts
@@ -71,11 +73,22 @@ async def wait_drained(
         if still_open and not explained and EXPLAIN_SECONDS <= elapsed < timeout:
             explained = True
             emit(_explanation(service, still_open, timeout))
-        if (
-            zeros >= _ZEROS_IN_A_ROW and elapsed >= min(SETTLE_SECONDS - switched_ago, timeout)
-        ) or elapsed >= timeout:
+        if (zeros >= _ZEROS_IN_A_ROW and asked >= settled) or elapsed >= timeout:
             return remaining
-        await asyncio.sleep(min(_INTERVAL, timeout - elapsed))
+        await asyncio.sleep(min(_pause(settled - elapsed, idle=zeros > 0), timeout - elapsed))
+
+
+def _pause(unsettled: float, *, idle: bool) -> float:
+    """Seconds until the next count; one falls on the moment from which zeros are believed.
+
+    Args:
+        unsettled: Seconds until then.
+        idle: Nothing was open just now: a count before that moment would tell nothing.
+    """
+    if unsettled <= 0:
+        return _INTERVAL
+    unsettled += 0.001  # a timer may be early by the clock's resolution
+    return unsettled if idle else min(_INTERVAL, unsettled)
 
 
 def _explanation(service: str, open_requests: int, timeout: float) -> Note:

@@ -106,9 +106,13 @@ def proxy_alias(project: str, host: str) -> str:
     return f"ftl-proxy-{hashlib.sha256(f'{project}/{host}'.encode()).hexdigest()[:12]}"
 
 
+LIVE_FOLDER = "/config/live"
+"""The folder in the proxy with a file for each service: the alias of its live release."""
+
+
 def live_file(project: str, service: str) -> str:
     """The file in the proxy that holds the alias of the live release."""
-    return f"/config/live/{project}.{service}"
+    return f"{LIVE_FOLDER}/{project}.{service}"
 
 
 def handed_folder(project: str) -> str:

@@ -108,6 +108,8 @@ class ReleaseRecord:
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
         hooks: Whether the hooks of the services that it started ran: not after `ftl deploy --no-hooks`, and not after a
             rollback without `--hooks`.
+        backup_folders: Folders on the server that its scheduled backups go to (`backups[].path`). They stay in the
+            record of a removed project, whose backups stay too.
     """
 
     release: str
@@ -131,6 +133,7 @@ class ReleaseRecord:
     hooks: bool = True
     logs: tuple[KeptLine, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    backup_folders: tuple[str, ...] = ()
 
     @property
     def dirty(self) -> bool:
@@ -198,7 +201,23 @@ class ReleaseRecord:
             hooks=as_bool(stored.get("hooks", stored.get("rollback_of") is None)),
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
             secrets=as_strs(stored.get("secrets")),
+            backup_folders=as_strs(stored.get("backup_folders")),
         )
+
+
+def backup_folders_of(records: Iterable[ReleaseRecord]) -> tuple[str, ...]:
+    """Folders of scheduled backups on the server, by a project's records. Pure.
+
+    Those of earlier versions of FTL have them in their project alone.
+    """
+    records = [*records]
+    by_project = (
+        as_str(backup.get("path"))
+        for record in records
+        for backup in as_objects(record.project.get("backups"))
+    )
+    folders = (*(folder for record in records for folder in record.backup_folders), *by_project)
+    return tuple(dict.fromkeys(filter(None, folders)))
 
 
 _OUTCOMES: dict[str, ReleaseOutcome] = {outcome: outcome for outcome in get_args(ReleaseOutcome)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.errors import FtlError
 from ftl.events import Draining, Event, Note
 from ftl.proxy.drain import SETTLE_SECONDS, wait_drained
@@ -45,14 +47,29 @@ def test_it_ends_when_nothing_is_in_flight() -> None:
 def test_a_single_zero_is_not_believed() -> None:
     """A request that was not counted yet appears in a later count and is waited for."""
     events: list[Event] = []
-    assert run(wait_drained(counts(0, 0, 1, 1, 1, 0), [OLD], 5, events.append)) == {}
+    assert run(wait_drained(counts(0, 1, 1, 0), [OLD], 5, events.append)) == {}
     assert Draining("", 1) in events
 
 
 def test_zeros_are_believed_once_the_switch_has_settled() -> None:
-    """It takes no longer than the time in which an uncounted request could appear, plus one interval."""
-    seconds = run(seconds_of(wait_drained(counts(0), [OLD], 60)))
-    assert SETTLE_SECONDS <= seconds < SETTLE_SECONDS + 0.5
+    """An idle container is asked for twice: at once, and as soon as no uncounted request can appear any more."""
+    for switched_ago in (0.0, 0.07, SETTLE_SECONDS / 2):
+        left = SETTLE_SECONDS - switched_ago
+        asked: list[float] = []
+
+        async def idle(asked: list[float] = asked) -> Mapping[str, int]:
+            asked.append(asyncio.get_running_loop().time())
+            return {}
+
+        run(wait_drained(idle, [OLD], 60, switched_ago=switched_ago))
+        assert asked == [0.0, pytest.approx(left, abs=0.01)]
+        assert asked[-1] >= left
+
+
+def test_a_container_that_ends_its_requests_is_asked_for_when_the_switch_has_settled() -> None:
+    """However the interval of the counts falls: the wait ends with the first count from then on that is a second 0."""
+    seconds = run(seconds_of(wait_drained(counts(1, 0), [OLD], 60, switched_ago=0.05)))
+    assert seconds == pytest.approx(SETTLE_SECONDS - 0.05, abs=0.01)
 
 
 def test_open_requests_are_returned_after_the_timeout() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -126,11 +127,11 @@ def command(
             return open_session(machine_of(server, project=project.name), ahead=ahead)
 
         async def mask() -> None:
-            from ftl.host.fleet import open_fleet
-            from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+            from ftl.operations.views.logs.masking import mask_secrets_by_a_manager
 
-            async with open_fleet(address.machines(project=project.name)) as fleet:
-                await mask_secrets_of_cluster(fleet, project.name, warn)
+            chosen_first = sorted(address.servers, key=lambda each: each.host != address.named_server)
+            ways = [partial(connect, each.host) for each in chosen_first]
+            await mask_secrets_by_a_manager(ways, project.name, warn)
 
         if address.narrowed:  # a worker has no records of releases, whose secrets are redacted
             await mask()
@@ -146,7 +147,7 @@ def command(
             from ftl.operations.views.logs.access import AccessFollower
             from ftl.operations.views.logs.following import keep_connected
 
-            requests = AccessFollower(query, show, warn)
+            requests = AccessFollower(query, show, warn, mask=mask if address.narrowed else None)
             with _noting_silence(show, chosen, emit):
                 await keep_connected(connect, requests.follow, lambda: requests.began, emit)
         elif follow:

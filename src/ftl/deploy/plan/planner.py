@@ -21,7 +21,7 @@ from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.step_servers import with_servers
-from ftl.deploy.plan.steps.images import BringImage
+from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.jobs import CheckCron
 from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch
 from ftl.deploy.plan.steps.records import Decide, SetHold, SetPreview, WriteRecord
@@ -122,8 +122,10 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("prepare", (*prepare, *(images if together else ())))
     # Before the record, and all that could have data: the server removes what a deploy that is killed leaves behind.
     yield Stage("preview", (_preview(diff, author),))
-    yield Stage("record", (begin, _repaired_records(diff)))
-    yield Stage("images", () if together else images)
+    # Beside the record: a tag for what the server has changes nothing, and a deploy that fails leaves it to the next.
+    tagged = () if together else tuple(track for track in images if _only_tags(track))
+    yield Stage("record", (begin, _repaired_records(diff), *tagged))
+    yield Stage("images", () if together else tuple(track for track in images if track not in tagged))
     dependencies = (
         tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
     )
@@ -157,6 +159,11 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
     # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
+
+
+def _only_tags(track: Track) -> bool:
+    """Whether the image is on the server, and only gets the tag of the new release."""
+    return all(isinstance(step, TagPulled) for step in track)
 
 
 def _round(diff: Diff, replacements: tuple[Replacement, ...], *, renews: bool) -> Iterator[Stage]:

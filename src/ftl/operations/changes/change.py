@@ -13,6 +13,7 @@ from ftl.deploy.locked import deploy_lock, holder_name
 from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
+from ftl.errors import LockHeld
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
@@ -104,18 +105,33 @@ class PreparedChange:
         return await run(operation, self.fleet, self.observed, emit=emit)
 
 
+@dataclass(frozen=True, slots=True)
+class LockFirst:
+    """Lock of a command that takes it before it looks at the servers, and holds it to its end.
+
+    One look is enough then. For commands that ask nobody and take no time before they change something.
+
+    Attributes:
+        command: Its name, for others who want the lock.
+        emit: Receives a note while it waits.
+        refuse: Raises for a request that is wrong whoever has the lock; called only where another one has it.
+    """
+
+    command: str
+    emit: Emit
+    refuse: Callable[[Observed], None]
+
+
 @asynccontextmanager
 async def open_change(
-    request: ChangeRequest, machines: Sequence[Machine], *, lock: tuple[str, Emit] | None = None
+    request: ChangeRequest, machines: Sequence[Machine], *, lock: LockFirst | None = None
 ) -> AsyncIterator[PreparedChange]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
     Args:
         request: What is asked for.
         machines: Its servers, not entered yet.
-        lock: The command, and what receives a note while it waits: it takes the lock first, and holds it to the end, so
-            that one look at the servers is enough. For commands that ask nobody and take no time before they change
-            something; a dry run takes no lock.
+        lock: Take the lock first; a dry run takes none.
 
     Raises:
         LockHeld: Another operation has the lock.
@@ -128,11 +144,8 @@ async def open_change(
         fleet = await stack.enter_async_context(open_fleet(machines))
         heartbeat = None
         if lock is not None and not request.dry_run:
-            command, emit = lock
-            own = deploy_lock(fleet.first, request.project)
-            holder = holder_name((await writing).name, command)
-            holding = own.hold(holder, wait=request.lock_wait, emit=emit)
-            heartbeat = await stack.enter_async_context(holding)
+            holder = holder_name((await writing).name, lock.command)
+            heartbeat = await _take(lock, request, fleet, holder, stack)
         observe = request.backend.observe
         observed = await (
             observe(fleet, request.project, request.servers)
@@ -140,6 +153,20 @@ async def open_change(
             else observe_with_records(observe, fleet, request.project, request.servers)
         )
         yield PreparedChange(request, fleet, observed, await writing, began, heartbeat)
+
+
+async def _take(
+    lock: LockFirst, request: ChangeRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
+) -> asyncio.Task[None]:
+    """Take the lock, to be held until the stack is closed."""
+    own = deploy_lock(fleet.first, request.project)
+    try:
+        return await stack.enter_async_context(own.hold(holder, wait=0.0, emit=lock.emit))
+    except LockHeld:
+        lock.refuse(await request.backend.observe(fleet, request.project, request.servers))
+        if not request.lock_wait:
+            raise
+    return await stack.enter_async_context(own.hold(holder, wait=request.lock_wait, emit=lock.emit))
 
 
 async def _cancel(task: asyncio.Task[Author]) -> None:

@@ -26,6 +26,7 @@ from ftl.events import Note
 from ftl.host.backup_folders import stored_folders
 from ftl.operations.changes.change import open_change
 from ftl.operations.changes.prune import images_here
+from ftl.releases.record import backup_folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
-    from ftl.host.fleet import Fleet
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.change import ChangeRequest, PreparedChange
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -90,7 +90,7 @@ async def remove(
         if preview is not None and not is_deployed(change.observed, preview):
             # Its time is over, and the server has removed it.
             return Removal(Plan(change.observed.server, request.project, "", ()), ProjectResources())
-        stored = await _stored(change.fleet, request, emit, needed=backups, at_all=preview is None)
+        stored = await _stored(change, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
             belongings(change.observed, volumes=volumes),
@@ -215,13 +215,14 @@ def plan_remove(
 
 
 async def _stored(
-    fleet: Fleet, request: ChangeRequest, emit: Emit, *, needed: bool, at_all: bool
+    change: PreparedChange, emit: Emit, *, needed: bool, at_all: bool
 ) -> tuple[StoredFolder, ...]:
     """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
 
+    They may be where the records of releases say, too: of a removal that was cut, the jobs that tell it are gone.
+
     Args:
-        fleet: The servers.
-        request: The removal.
+        change: The removal.
         emit: Gets a warning where they are needed and cannot be read.
         needed: They are to be removed.
         at_all: Without them, nothing is removed.
@@ -229,9 +230,10 @@ async def _stored(
     Raises:
         FtlError: That server does not answer, or has nothing that reads them, and they are needed.
     """
+    request = change.request
     try:
-        storage = fleet.require(request.servers[0].host if request.servers else "")
-        return await stored_folders(storage, request.project)
+        storage = change.fleet.require(request.servers[0].host if request.servers else "")
+        return await stored_folders(storage, request.project, backup_folders_of(change.observed.releases))
     except FtlError as error:
         if needed and at_all:
             raise

@@ -11,19 +11,46 @@ import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.backend import DOCKER
-from ftl.errors import ServerError
+from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.change import ChangeRequest, PreparedChange, open_change
+from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer, FakeProcess
 from tests.unit.deploy.model import Deploys
 from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.changes.test_second_backend import ASKED, ME, Changing, _rollback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+
+def deployed() -> Deploys:
+    """A server with release r1 of the project `u`."""
+    machine = Deploys()
+    machine.begin()
+    web = Service(name="web", image="app:1")
+    machine.files["u"] = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
+    machine.built["u"] = "1"
+    machine._run("u")
+    return machine
+
+
+def fleet_of(session: Session) -> Callable[[object], AbstractAsyncContextManager[Fleet]]:
+    """`open_fleet` that connects to this one."""
+
+    @asynccontextmanager
+    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
+        yield Fleet([session])
+
+    return open_fleet
 
 
 async def _roll_back(changing: Changing, heartbeat: asyncio.Task[None] | None) -> None:
@@ -71,24 +98,57 @@ def test_nothing_is_changed_once_the_lock_is_lost() -> None:
     assert run(work()).orchestrator.submitted == []
 
 
+class Busy(ModelMachine):
+    """A server on which another deploy is under way."""
+
+    async def start(self, argv: Sequence[str]) -> Process:
+        """Refuse the lock."""
+        process = FakeProcess(Answer(stdout=b"held anna since 12:00\n"))
+        self.processes.append(process)
+        return process
+
+
+@pytest.mark.parametrize(
+    ("release", "error", "words"),
+    [
+        ("r9", UsageError, "there is no release `r9`"),
+        ("r2", UsageError, "r2 never was live: its deploy failed"),
+        ("r1", LockHeld, "under way, by anna since 12:00"),
+        ("r3", LockHeld, "under way, by anna since 12:00"),
+        (None, LockHeld, "under way, by anna since 12:00"),
+    ],
+)
+@pytest.mark.parametrize("wait", [0.0, 3.0])
+def test_a_wrong_release_is_refused_whoever_has_the_lock(
+    monkeypatch: pytest.MonkeyPatch, release: str | None, error: type[FtlError], words: str, wait: float
+) -> None:
+    """And not only once the other operation has ended; what that one makes (r3) may still be live by then."""
+    deploys = deployed()
+    session = Session("server", Busy(deploys.engine), deploys.engine, INFO)
+    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", fleet_of(session))
+
+    async def work() -> None:
+        for record in (
+            ReleaseRecord("r2", "failed", 2.0, error="web is unhealthy"),
+            ReleaseRecord("r3", "started", 3.0),
+        ):
+            await write_record(deploys.engine, "u", record)
+        change = ChangeRequest("u", Server(host="server"), Path(), DOCKER, lock_wait=wait)
+        request = RollbackRequest(change, release)
+        with pytest.raises(error, match=words):
+            await rollback(request, [session.machine], emit=lambda _: None)
+
+    run(work())
+
+
 @pytest.mark.parametrize(("dry_run", "releases"), [(False, ["r1"]), (True, [])])
 def test_records_are_read_where_their_container_was_pruned(
     monkeypatch: pytest.MonkeyPatch, dry_run: bool, releases: list[str]
 ) -> None:
     """`docker system prune` removes what never runs; a rollback knows its releases. A dry run changes nothing."""
-    machine = Deploys()
-    machine.begin()
-    web = Service(name="web", image="app:1")
-    machine.files["u"] = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
-    machine.built["u"] = "1"
-    machine._run("u")
+    machine = deployed()
     session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-
-    @asynccontextmanager
-    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
-        yield Fleet([session])
-
-    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", open_fleet)
+    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", fleet_of(session))
 
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)

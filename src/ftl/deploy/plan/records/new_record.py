@@ -62,6 +62,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         environment=diff.project.environment,
         hooks=diff.request.hooks,
         secrets=_secrets(diff, project, live),
+        backup_folders=tuple(sorted({backup.path for backup in diff.project.backups})),
     )
 
 

@@ -23,10 +23,10 @@ from ftl.deploy.plan.records.recorded import (
 )
 from ftl.deploy.request import DeployRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
-from ftl.operations.changes.change import open_change
+from ftl.operations.changes.change import LockFirst, open_change
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import images_here, rebuilt, refuse_missing
-from ftl.operations.changes.rollback.target import choose, once_live
+from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +93,8 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
     # A build may take minutes, in which others may deploy.
-    lock = None if request.rebuild else ("rollback", emit)
+    first = LockFirst("rollback", emit, lambda observed: refuse_impossible(observed, request.release))
+    lock = None if request.rebuild else first
     async with open_change(request.change, machines, lock=lock) as change:
         observed = change.observed
         target = choose(observed, request.release)

@@ -37,6 +37,18 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
     return record
 
 
+def refuse_impossible(observed: Observed, name: str | None) -> None:
+    """Refuse a release that cannot be restored, however the operation that is under way ends.
+
+    Raises:
+        UsageError: There is no such release, or it never was live.
+    """
+    if name is None or not observed.releases:  # that of the operation may be the first
+        return
+    if find_release(observed, name, possible(observed)).outcome != "started":
+        choose(observed, name)
+
+
 def find_release(observed: Observed, name: str, hint: str) -> ReleaseRecord:
     """The record of a release, by "r12" or "12".
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
@@ -14,12 +15,13 @@ from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs.masking import mask_secrets
 from ftl.operations.views.logs.reading import LogEntry
-from ftl.proxy.names import ACCESS_LOG, Installation
+from ftl.proxy.names import ACCESS_LOG, LIVE_FOLDER, Installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
 
     from ftl.host.session import Session
+    from ftl.operations.views.logs.following import Mask
     from ftl.operations.views.logs.reading import LogQuery, Show, Warn
 
 PAST = 20_000
@@ -74,15 +76,21 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> None:
 class AccessFollower:
     """Follows the requests; after a lost connection `follow` is called again.
 
+    A path may have a secret of a release in it. `mask` redacts those of releases that come; without it the server has
+    their records itself.
+
     Attributes:
         began: Whether the past was shown.
     """
 
-    def __init__(self, query: LogQuery, show: Show, warn: Warn) -> None:
+    def __init__(self, query: LogQuery, show: Show, warn: Warn, *, mask: Mask | None = None) -> None:
         self.began = False
         self._query = query
         self._show = show
         self._warn = warn
+        self._mask = mask
+        self._live: Set[tuple[str, bytes]] = frozenset()
+        """The live files whose releases' secrets are redacted."""
         self._last = 0.0
         self._seen: set[Access] = set()
         """Entries at the time of the last one."""
@@ -94,6 +102,7 @@ class AccessFollower:
             FtlError: There is no proxy, or the connection was lost.
         """
         if not self.began:
+            self._live = await _live(session, self._query.project)
             await read_access(session, self._query, self._show)
             self._advance(await _entries(session, self._query, POLLED))
             self.began = True
@@ -104,9 +113,22 @@ class AccessFollower:
             if len(new) == POLLED:
                 self._warn(f"more than {POLLED} requests in one look: some are left out")
             self._advance(new)
+            if new:
+                await self._mask_releases(session)
             for line in map(line_of, new):
                 if self._query.accepts(line):
                     self._show(line)
+
+    async def _mask_releases(self, session: Session) -> None:
+        """Redact the secrets of a release that was switched to since the last look, before its requests are shown."""
+        live = await _live(session, self._query.project)
+        if live <= self._live:
+            return
+        if self._mask is None:
+            await mask_secrets(session.engine, self._query.project)
+        else:
+            await self._mask()
+        self._live |= live
 
     def _advance(self, entries: list[Access]) -> None:
         if not entries:
@@ -115,6 +137,13 @@ class AccessFollower:
         kept = self._seen if last == self._last else set()
         self._seen = kept | {entry for entry in entries if entry.time == last}
         self._last = last
+
+
+async def _live(session: Session, project: str) -> frozenset[tuple[str, bytes]]:
+    """The project's live files in the proxy: what requests go to."""
+    files = await session.engine.get_archive(Installation().container, LIVE_FOLDER) or {}
+    own = (item for item in files.items() if PurePosixPath(item[0]).name.startswith(f"{project}."))
+    return frozenset(own)
 
 
 async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access]:

@@ -143,7 +143,7 @@ def _following(
 
     follower: AccessFollower | Follower
     if requests:
-        follower = access = AccessFollower(request, show, warn)
+        follower = access = AccessFollower(request, show, warn, mask=mask)
         return _Following(access.follow, lambda: access.began)
     follower = logs = Follower(request, show, warn, may_be_empty=True, mask=mask)
     return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.errors import EngineError
+from ftl.errors import EngineError, FtlError
 from ftl.releases.store import CONTAINER, read_records, restore_store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from ftl.engine.api import Engine
     from ftl.host.fleet import Fleet
+    from ftl.host.session import Session
 
 
 async def mask_secrets(engine: Engine, project: str) -> bool:
@@ -30,6 +32,29 @@ async def mask_secrets(engine: Engine, project: str) -> bool:
         return False
     await read_records(engine, project)
     return True
+
+
+async def mask_secrets_by_a_manager(
+    connect: Iterable[Callable[[], AbstractAsyncContextManager[Session]]],
+    project: str,
+    warn: Callable[[str], None],
+) -> None:
+    """Redact them by the records of a cluster's first manager that has some.
+
+    The servers are connected to one after the other, and none after that manager. `warn` as below.
+    """
+    why = "no manager of the cluster answers"
+    for each in connect:
+        try:
+            async with each() as session:
+                if not session.info.is_manager:
+                    continue
+                if await mask_secrets(session.engine, project):
+                    return
+                why = f"{session.name} has no release records"
+        except FtlError as error:
+            why = error.message
+    warn(f"secrets are not masked: {why}")
 
 
 async def mask_secrets_of_cluster(

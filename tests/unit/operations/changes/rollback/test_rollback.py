@@ -52,6 +52,19 @@ def test_it_restores_image_and_env_as_recorded_in_a_new_release() -> None:
     assert isinstance(first(made, Switch), Switch)
 
 
+def test_the_image_gets_its_tag_beside_the_record() -> None:
+    """Neither waits for the other; the containers wait for both."""
+    old, new = project(service(env={"A": "1"})), project(service(env={"A": "2"}))
+    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
+    stages = {stage.name: stage for stage in rolled_back(observed).stages}
+    assert [[step.kind for step in track] for track in stages["record"].tracks] == [
+        ["record"],
+        ["tag_pulled"],
+    ]
+    assert "images" not in stages
+    assert list(stages).index("record") < list(stages).index("services")
+
+
 def test_what_was_live_before_does_not_have_to_settle() -> None:
     """An image with this configuration has proven itself; a new one is watched for a moment before the switch."""
     old, new = project(service(env={"A": "1"})), project(service(env={"A": "2"}))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.common.redact import redacted
+from ftl.engine.tarball import tar_archive
+from ftl.errors import ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from ftl.operations.views.logs.access import AccessFollower
 from ftl.operations.views.logs.following import Follower
-from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+from ftl.operations.views.logs.masking import mask_secrets_by_a_manager, mask_secrets_of_cluster
 from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import CONTAINER, compact, ensure_store, read_records, write_record
@@ -20,6 +25,12 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 from tests.support.fake_machine import FakeMachine
 from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.views.logs.test_access import ENTRY
+from tests.unit.operations.views.logs.test_access import Log as AccessLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
 R1 = ReleaseRecord("r1", "live", 1.0, secrets=("s3cret-one/+",))
 R2 = ReleaseRecord("r2", "live", 2.0, secrets=("s3cret-two",))
@@ -65,6 +76,35 @@ def test_values_of_a_release_that_is_deployed_meanwhile_are_masked() -> None:
         return shown
 
     assert run(follow())[-1] == "it is ********"
+
+
+def test_paths_of_a_release_that_is_switched_to_meanwhile_are_masked() -> None:
+    """An app may put a token into a path; the release came after `ftl logs -f --proxy`."""
+
+    async def follow() -> list[str]:
+        access = AccessLog(replace(ENTRY, path="/old", time=1.0))
+        await access.start()
+        await ensure_store(access.engine, "caddy:2")
+        await write_record(access.engine, PROJECT, R1)
+        shown: list[str] = []
+
+        def show(entry: LogEntry) -> None:
+            shown.append(redacted(entry.text))
+
+        follower = AccessFollower(LogQuery(PROJECT, ("web",)), show, print)
+        task = asyncio.ensure_future(follower.follow(access.session))
+        await asyncio.sleep(1.5)
+        await write_record(access.engine, PROJECT, replace(R2, secrets=("s3cret-in-a-path",)))
+        live = tar_archive({f"live/{PROJECT}.web": b"web-r2"})
+        await access.engine.put_archive("ftl-proxy", "/config", live)
+        access.entries.append(replace(ENTRY, path="/hook/s3cret-in-a-path", time=2.0))
+        await asyncio.sleep(3)
+        task.cancel()
+        await asyncio.wait({task})
+        return shown
+
+    lines = run(follow())
+    assert [line.split()[2] for line in lines] == ["shop.example.com/old", "shop.example.com/hook/********"]
 
 
 def test_values_are_not_kept_longer_than_the_env_of_a_release() -> None:
@@ -131,6 +171,40 @@ def test_a_part_of_a_cluster_is_masked_by_its_own_manager_or_by_all_servers(mana
         return asked, warnings
 
     assert run(mask()) == (not manager, [])
+
+
+def test_no_more_servers_are_connected_to_than_it_takes_to_mask() -> None:
+    """A worker has no records, a server that is down tells nothing; after the first manager none is asked."""
+    connected: list[str] = []
+
+    def way(name: str, server: Session | None) -> Callable[[], AbstractAsyncContextManager[Session]]:
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Session]:
+            connected.append(name)
+            if server is None:
+                raise ServerError(f"{name} does not answer")
+            yield server
+
+        return connect
+
+    async def mask() -> list[str]:
+        manager, warnings = await shop(), list[str]()
+        await write_record(manager, PROJECT, replace(R2, secrets=("s3cret-of-a-manager",)))
+        servers = {
+            "worker": session(FakeEngine(), "worker", manager=False),
+            "down": None,
+            "first": session(manager, "first", manager=True),
+            "second": session(FakeEngine(), "second", manager=True),
+        }
+        ways = [way(name, server) for name, server in servers.items()]
+        await mask_secrets_by_a_manager(ways, PROJECT, warnings.append)
+        assert warnings == []
+        await mask_secrets_by_a_manager(ways[:2], PROJECT, warnings.append)
+        return warnings
+
+    assert run(mask()) == ["secrets are not masked: down does not answer"]
+    assert connected == ["worker", "down", "first", "worker", "down"]
+    assert "s3cret-of-a-manager" not in redacted("it is s3cret-of-a-manager")
 
 
 def test_a_release_that_comes_to_a_worker_is_masked_by_who_has_its_record() -> None:
