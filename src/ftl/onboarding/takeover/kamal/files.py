@@ -13,6 +13,7 @@ from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.draft import text_of
+from ftl.onboarding.takeover.kamal.vaults import vault_command
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -110,12 +111,16 @@ def _filled(node: Node, found: list[str]) -> Node:
 
 
 def declared_secrets(file: Path) -> dict[str, object]:
-    """Secrets by files and simple commands, as `secrets` of ftl.yaml has them."""
+    """Secrets by files, simple commands and vaults, as `secrets` of ftl.yaml has them."""
     found: dict[str, object] = {}
-    for _, name, value in _lines(file):
+    lines = [*_lines(file)]
+    values = {name: value for _, name, value in lines}
+    for _, name, value in lines:
         if command := _SIMPLE_COMMAND.fullmatch(value):
             read = re.fullmatch(r"cat (\S+)", command[1])
             found[name] = {"file": read[1]} if read else {"command": command[1]}
+        elif vault := vault_command(value, values):
+            found[name] = {"command": vault}
     return found
 
 
@@ -128,10 +133,13 @@ def values_in_env(file: Path) -> dict[str, str]:
 def take_over_other_files(draft: Draft, file: Path, variables: Mapping[str, str]) -> None:
     """Report secrets and hooks."""
     declared, used = declared_secrets(file), text_of(draft)
+    taken = "\n".join(value for _, name, value in _lines(file) if name in declared)
     for place, name, value in _lines(file):
         row = f"{place}: {name}"
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
-        if f"${{{name}" not in used and name not in declared:
+        if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
+            draft.report.add(row, Verdict.CHANGED, "commands of the vault's own tool, one for each secret")
+        elif f"${{{name}" not in used and name not in declared:
             draft.report.add(row, Verdict.LEFT_OUT, "nothing in ftl.yaml uses it")
         elif name in declared:
             draft.report.add(row, Verdict.CHANGED, f"secrets.{name}")

@@ -1,0 +1,77 @@
+"""Secrets that Kamal fetches from a vault, as commands of the vault's own tool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.kamal.vaults import vault_command
+from ftl.onboarding.takeover.report import Verdict
+
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OP = "kamal secrets fetch --adapter 1password --account acme --from Shop/prod"
+DOPPLER = "kamal secrets fetch -a doppler --from=shop/prd"
+
+
+@pytest.mark.parametrize(
+    ("fetch", "value", "command"),
+    [
+        (f"{OP} KEY DB/URL", "$(kamal secrets extract KEY $S)", "op read op://Shop/prod/KEY --account acme"),
+        (
+            f"{OP} KEY DB/URL",
+            "$(kamal secrets extract URL ${S})",
+            "op read op://Shop/prod/DB/URL --account acme",
+        ),
+        (OP, '$(kamal secrets extract KEY "$S")', "op read op://Shop/prod/KEY --account acme"),
+        (
+            "kamal secrets fetch -a 1password op://V/I",
+            "$(kamal secrets extract I $S)",
+            "op read op://V/I/password",
+        ),
+        (
+            f"{DOPPLER} KEY",
+            "$(kamal secrets extract KEY $S)",
+            "doppler secrets get KEY --plain -p shop -c prd",
+        ),
+        (f"{OP} KEY", "$(kamal secrets extract OTHER $S)", None),
+        (f"{OP} KEY", "$(kamal secrets extract KEY $T)", None),
+        (f"{OP} --new x KEY", "$(kamal secrets extract KEY $S)", None),
+        (f"{OP} KEY 'open", "$(kamal secrets extract KEY $S)", None),
+        ("kamal secrets fetch --adapter bitwarden --from x KEY", "$(kamal secrets extract KEY $S)", None),
+        (f"{OP} KEY", "$(kamal secrets extract KEY $S | tr a b)", None),
+    ],
+)
+def test_a_secret_of_a_vault_is_one_command(fetch: str, value: str, command: str | None) -> None:
+    """Without a shell; what is not understood whole is not guessed."""
+    found = vault_command(value, {"S": f"$({fetch})"})
+    assert found == (command.split() if command is not None else None)
+
+
+def test_a_name_with_a_space_stays_one_argument() -> None:
+    """Vaults and items have them."""
+    variables = {"S": '$(kamal secrets fetch --adapter 1password --from "My Vault/the shop" KEY)'}
+    command = vault_command("$(kamal secrets extract KEY $S)", variables)
+    assert command == ["op", "read", "op://My Vault/the shop/KEY"]
+
+
+def test_the_line_that_fetches_is_taken_over_with_them(tmp_path: Path) -> None:
+    """And nothing has to be set by hand; a vault that is not known is left to the user."""
+    files = {
+        "config/deploy.yml": "service: shop\nimage: shop\nservers: [192.0.2.1]\nenv: {secret: [KEY, OTHER]}\n",
+        ".kamal/secrets": f"S=$({OP} KEY)\nKEY=$(kamal secrets extract KEY ${{S}})\n"
+        "B=$(kamal secrets fetch -a bitwarden OTHER)\nOTHER=$(kamal secrets extract OTHER $B)\n",
+        "Dockerfile": "FROM scratch\n",
+    }
+    found = verdicts(taken(tmp_path, "config/deploy.yml", files)[1])
+    found = {key: verdict for key, verdict in found.items() if key.startswith(".kamal")}
+    assert found == {
+        ".kamal/secrets: S": Verdict.CHANGED,
+        ".kamal/secrets: KEY": Verdict.CHANGED,
+        ".kamal/secrets: B": Verdict.LEFT_OUT,
+        ".kamal/secrets: OTHER": Verdict.NEEDS_YOU,
+    }
