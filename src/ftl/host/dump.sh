@@ -40,9 +40,9 @@ mariadb-dump | mysqldump)
     exec "$@" ${host:+--host="$host"} --user=root --single-transaction --quick --routines --triggers --events --hex-blob
     ;;
 mongodump)
-    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongodump --quiet ${host:+--host="$host"} --archive; fi
+    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongodump ${host:+--host="$host"} --archive; fi
     password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
-    exec mongodump --quiet ${host:+--host="$host"} --archive --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
+    exec mongodump ${host:+--host="$host"} --archive --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
         --config=/dev/fd/3 3<<END
 password: '$password'
 END

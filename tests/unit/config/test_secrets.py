@@ -105,6 +105,24 @@ def test_commands_run_side_by_side(loaded: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=a$$b", "a$$b"),
+        ('A="a$$b"', "a$$b"),
+        ("A='a$$b'", "a$$b"),
+        ("A=a$$$b", "a$$$b"),
+        (r'A="a\$b"', "a$b"),
+        ("A=${B}", "${B}"),
+    ],
+)
+def test_dollar_signs_of_a_dotenv_output_are_kept(folder: Path, loaded: Load, line: str, value: str) -> None:
+    """What a vault prints is final: nothing in it is interpolated or an escape of it."""
+    (folder / "out").write_text(line + "\n")
+    made = loaded(project("  A: {command: [cat, out], format: dotenv}\n", "    secrets: [A]\n"))
+    assert made.services[0].env == {"A": value}
+
+
+@pytest.mark.parametrize(
     ("source", "words"),
     [
         ("{command: [sh, -c, 'echo sealed >&2; exit 3']}", "the command failed: sealed"),

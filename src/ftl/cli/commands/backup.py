@@ -11,6 +11,7 @@ from ftl.cli.output import put, put_table, writing
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
+from ftl.events import Note
 
 if TYPE_CHECKING:
     from ftl.cli.address import Address
@@ -34,7 +35,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     with a folder, it is called after the dependency and the time. `-` is stdout. `ftl restore` brings a backup back.
     The `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
     """
-    project, _, address = load_project(options)
+    project, _, address = load_project(options, fetch=False)  # a backup must not need the vault
     if name is not None:
         _known(project.dependencies, name)
     if lists:
@@ -46,8 +47,10 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     async def work(emit: Emit) -> Backup:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.backup import back_up
+        from ftl.operations.views.masking import mask_secrets_of_cluster
 
         async with open_fleet(address.machines(project=project.name)) as fleet:
+            await mask_secrets_of_cluster(fleet, project.name, lambda text: emit(Note(text, "warning")))
             return await back_up(fleet, project, name, path, emit)
 
     if path == "-":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ftl.cli.project import load_project
 from ftl.cli.running.change import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import Interrupted, UsageError
+from ftl.events import Note
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
@@ -48,15 +50,15 @@ def command(
     backup is made first. --drill changes nothing, and says how long a restore takes.
     """
     from ftl.common.suggestions import select_names
-    from ftl.operations.databases.sources import check_readable
+    from ftl.operations.databases.sources import open_dump
 
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups by --from-server")
     file = path or from_server or ""
-    project, root, address = load_project(options, changes=not drill)
+    project, root, address = load_project(
+        options, changes=not drill, fetch=False
+    )  # it must not need the vault
     select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
-    if path not in (None, "-"):
-        check_readable(file)
     if path == "-" and not (yes or drill):
         raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
 
@@ -67,12 +69,15 @@ def command(
     async def work(emit: Emit) -> Restored:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
+        from ftl.operations.views.masking import mask_secrets_of_cluster
 
-        request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, stored=path is None)
+        request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, dump)
         async with open_fleet(address.machines(project=project.name)) as fleet:
+            await mask_secrets_of_cluster(fleet, project.name, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)
 
-    result = run(options, "restore", work, lambda result: {**_fields(result), "drill": drill})
+    with contextlib.nullcontext() if path is None else open_dump(file) as dump:
+        result = run(options, "restore", work, lambda result: {**_fields(result), "drill": drill})
     if options.json:
         return
     from ftl.common.figures import duration

@@ -205,10 +205,9 @@ def _entry(name: str, text: str, structure: str) -> str:
             return str(value)
         known = sorted(values) if isinstance(values, dict) else []
     else:
-        # Values are final: with all names overridden nothing would be read, so `$` is doubled instead.
-        entries, _ = parse_env_file(SourceFile("the output", text.replace("$", "$$"), confidential=True), {})
+        entries, _ = parse_env_file(SourceFile("the output", text, confidential=True), {}, interpolated=False)
         if name in entries:
-            return entries[name].value.replace("$$", "$")
+            return entries[name].value
         known = sorted(entries)
     names = f"it has {', '.join(known[:10])}" if known else None
     raise SecretError(f"the output has no {name}", names)

@@ -33,7 +33,7 @@ _COMMENT = re.compile(r"\s+#.*")
 _END_OF_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
 _REST_OF_LINE = re.compile(r"[^\n]*(?:\n|$)")
 _ESCAPE = re.compile(r'\\([abfnrtv$"\\]|0[0-7]{0,3})')
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "$": "$$"}
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 _NO_STATEMENT = "this line is not NAME=VALUE"
 _QUOTE_IT = "quote a value that has quotes or line breaks in it"
@@ -64,17 +64,18 @@ def parse_env_file(
     *,
     overridden: Collection[str] = (),
     before: Mapping[str, Variable] | None = None,
+    interpolated: bool = True,
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
     The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone. Values of
     `overridden` names are not used, so nothing in them has to be set. `before` has the variables of files that are
-    read before it, for its `${...}`, too.
+    read before it, for its `${...}`, too. Where values are not `interpolated`, every `$` in them is one.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.
     """
-    parser = _Parser(source, environment, overridden, before or {})
+    parser = _Parser(source, environment, overridden, before or {}, interpolated)
     parser.parse()
     return parser.variables, parser.problems
 
@@ -86,6 +87,7 @@ class _Parser:
         environment: Mapping[str, str],
         overridden: Collection[str],
         before: Mapping[str, Variable],
+        interpolated: bool,
     ) -> None:
         self.variables: dict[str, Variable] = {}
         self.problems: list[Problem] = []
@@ -94,6 +96,8 @@ class _Parser:
         self._environment = environment
         self._overridden = overridden
         self._before = before
+        self._interpolated = interpolated
+        self._dollar = "$$" if interpolated else "$"
         self._line, self._line_start = 1, 0
 
     def parse(self) -> None:
@@ -121,7 +125,8 @@ class _Parser:
             return self._reject(start, mark)
         if name not in self._overridden:
             try:
-                self.variables[name] = Variable(interpolate(value, self._lookup).text, mark)
+                value = interpolate(value, self._lookup).text if self._interpolated else value
+                self.variables[name] = Variable(value, mark)
             except InterpolationError as error:
                 advice = _SET_IT if error.variable else error.hint
                 self.problems.append(mark.problem(error.message, f"{advice}, {_KEEP_IT}"))
@@ -132,7 +137,7 @@ class _Parser:
         return self._environment.get(name, earlier.value if earlier else None)
 
     def _value(self, start: int) -> tuple[str | None, int]:
-        """The value that begins here, its literal dollar signs doubled; None if its quote is not closed."""
+        """The value that begins here, with `$` as `interpolate` wants it; None if a quote is open."""
         text = self._text
         quote = _QUOTE.match(text, start)
         if quote is None:
@@ -140,9 +145,19 @@ class _Parser:
             return _COMMENT.sub("", text[start:end], count=1).strip(), end
         if text[quote.end()] == "'":
             match = _SINGLE.match(text, quote.end())
-            return (match[1].replace("\\'", "'").replace("$", "$$"), match.end()) if match else (None, start)
+            return (
+                (match[1].replace("\\'", "'").replace("$", self._dollar), match.end())
+                if match
+                else (None, start)
+            )
         match = _DOUBLE.match(text, quote.end())
-        return (_ESCAPE.sub(_unescaped, match[1]), match.end()) if match else (None, start)
+        return (_ESCAPE.sub(self._unescaped, match[1]), match.end()) if match else (None, start)
+
+    def _unescaped(self, match: re.Match[str]) -> str:
+        escape = match[1]
+        if escape == "$":
+            return self._dollar
+        return chr(int(escape, 8) & 0xFF) if escape[0] == "0" else _ESCAPES.get(escape, escape)
 
     def _reject(self, start: int, mark: Mark) -> int:
         self.problems.append(mark.problem(_NO_STATEMENT, _QUOTE_IT))
@@ -153,8 +168,3 @@ class _Parser:
         self._line += self._text.count("\n", self._line_start, at)
         self._line_start = self._text.rfind("\n", 0, at) + 1
         return Mark(self._source, self._line, at - self._line_start + 1, at)
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    escape = match[1]
-    return chr(int(escape, 8) & 0xFF) if escape[0] == "0" else _ESCAPES.get(escape, escape)

@@ -10,7 +10,7 @@ from ftl.aio import shielded
 from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.operations.databases.backup import progress
-from ftl.operations.databases.load import await_ready, count_contents, load_dump, put_file
+from ftl.operations.databases.load import await_ready, check_accepts, count_contents, load_dump, put_file
 from ftl.operations.guard import guarded
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ async def drill(
     dump: Dump,
     emit: Emit,
 ) -> str:
-    """Restore into a throwaway container of the same image and env, and count its contents."""
+    """Restore into a throwaway container of the same image and env, and count its contents.
+
+    Raises:
+        FtlError: The throwaway did not start, or took no dump; or the live database would not take one.
+    """
+    await check_accepts(session, container.id, dependency.name, kind)
     marks = {
         labels.PROJECT: project.name,
         labels.SERVICE: dependency.name,
@@ -59,7 +64,7 @@ async def drill(
                 tell = progress(dependency.name, "restore", emit)
                 await put_file(session, throwaway, "/data/dump.rdb", dump, tell)
             await session.engine.start(throwaway)
-            await await_ready(session, throwaway, dependency.name, kind)
+            await await_ready(session, throwaway, f"the throwaway {dependency.name}", kind)
             if kind.tool == "redis-cli":
                 return await count_contents(session, throwaway, kind)
             return await load_dump(session, throwaway, dependency.name, kind, dump, "drill", emit)

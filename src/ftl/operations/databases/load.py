@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tarfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
 from ftl.common.programs import program
-from ftl.errors import FtlError
+from ftl.errors import EngineError, FtlError
+from ftl.health.diagnosis import has_exited
 from ftl.operations.databases.backup import docker_exec, progress, script_text
 from ftl.operations.databases.sources import DumpReader, in_container
 from ftl.proxy.docker_script import docker_script
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 120.0
 """Time that a database gets to start."""
+
+LOG_LINES = 15
+"""Last lines of the log of a database that does not start."""
 
 SCRIPT_SECONDS = 60.0
 SWAP_SECONDS = 900.0
@@ -113,16 +117,43 @@ async def put_file(
 
 
 async def await_ready(session: Session, container: str, name: str, kind: DumpKind) -> None:
-    """Wait until a database accepts clients."""
+    """Wait until a database accepts clients.
+
+    Raises:
+        FtlError: It has ended, or does not accept them after `READY_SECONDS`; with its last log lines.
+    """
     argv = docker_exec(session, container, "restore.sh", "ready", kind.tool, "keep", "")
+    message = f"{name} does not accept clients after {READY_SECONDS:g} s"
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while (await session.machine.run(argv, timeout=SCRIPT_SECONDS)).exit_code != 0:  # noqa: ASYNC110
+            while (await session.machine.run(argv, timeout=SCRIPT_SECONDS)).exit_code != 0:
+                if has_exited(await session.engine.container(container)):
+                    message = f"{name} did not start"
+                    break
                 await asyncio.sleep(0.5)
+            else:
+                return
     except TimeoutError:
-        raise FtlError(
-            f"{name} does not accept clients after {READY_SECONDS:g} s", hint=f"`ftl logs {name}` says why"
-        ) from None
+        pass
+    with suppress(EngineError):
+        lines = [line.text async for line in session.engine.logs(container, tail=LOG_LINES)]
+        raise FtlError(message).with_details(lines or ["it logged nothing"])
+    raise FtlError(message)
+
+
+async def check_accepts(session: Session, container: str, name: str, kind: DumpKind) -> None:
+    """Check whether a running Redis would read a dump; other databases always do.
+
+    Raises:
+        FtlError: It would not.
+    """
+    if kind.tool != "redis-cli":
+        return
+    argv = docker_exec(session, container, "restore.sh", "accepts", kind.tool, "drill", "")
+    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
+    if done.exit_code != 0:
+        cause = done.stderr.decode("utf-8", "replace").strip() or f"it ended with status {done.exit_code}"
+        raise FtlError(f"{name} cannot be restored", cause=cause)
 
 
 async def count_contents(session: Session, container: str, kind: DumpKind) -> str:

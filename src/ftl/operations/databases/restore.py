@@ -18,7 +18,7 @@ from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
 from ftl.operations.databases.dumps import check_whole
 from ftl.operations.databases.load import load_dump
-from ftl.operations.databases.sources import LocalDump, StoredDump, open_dump
+from ftl.operations.databases.sources import LocalDump, StoredDump
 from ftl.operations.databases.stored import fetch, find_backup, read_ends
 from ftl.operations.selection import select_container
 
@@ -40,12 +40,13 @@ class RestoreRequest:
 
     Attributes:
         name: The dependency.
-        file: Path of the dump; `-` is stdin. With `stored` the name of a scheduled backup on the server, or "latest".
+        file: The dump's name: a path, or `-` for stdin. Without a `dump` that of a scheduled backup on the server, or
+            "latest".
         root: Folder of ftl.yaml.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
         lock_wait: Seconds to wait for another operation on the project to end.
-        stored: It is one that the server has made.
+        dump: The dump's bytes, which can be read again from their start; None for one that the server has made.
     """
 
     project: Project
@@ -55,7 +56,7 @@ class RestoreRequest:
     drill: bool
     confirm: Callable[[], Awaitable[None]]
     lock_wait: float = 0.0
-    stored: bool = False
+    dump: BinaryIO | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,11 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
     kind = await detect(session, container, request.name)
     await remove_drills(session, request.project.name)
     with ExitStack() as files:
-        if request.stored:
+        if request.dump is None:
             storage = fleet.require(servers[0].host if servers else "")  # where jobs run
             dump = await _stored_dump(request, storage, session, files, emit)
         else:
-            dump = LocalDump(request.file, files.enter_context(open_dump(request.file)))
+            dump = LocalDump(request.file, request.dump)
         check_whole(kind, dump.ends, "stdin" if dump.file == STDOUT else dump.file)
         if request.drill:
             dependency = next(each for each in request.project.dependencies if each.name == request.name)

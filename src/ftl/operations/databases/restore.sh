@@ -1,8 +1,8 @@
 # Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
 #
 # $1: "ready" (whether the database accepts clients), "restore" (of PostgreSQL beside the data), or "count" (prints what
-# there is); of Redis "put" (the dump beside the data); of both "swap", which gives what lies beside the data its place; $2:
-# the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
+# there is); of Redis "accepts" (whether it would read a dump) and "put" (the dump beside the data); of both "swap", which
+# gives what lies beside the data its place; $2: the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
 # the bytes of the dump of Redis.
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
@@ -37,6 +37,12 @@ redis-cli)
     REDISCLI_AUTH=$(secret REDIS_PASSWORD)
     export REDISCLI_AUTH
     [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
+    setting() { redis-cli CONFIG GET "$1" | tail -n 1; }
+    accepts() {
+        [ "$(setting appendonly)" = yes ] || return 0
+        echo 'it has appendonly on, and would not read a dump' >&2
+        return 1
+    }
     ;;
 esac
 
@@ -75,12 +81,23 @@ case "$action $tool" in
         done | sql template1 -v number="$number"
     }
     for _ in 1 2 3 4 5 6 7 8 9 10; do
+        # Who owns the database and may use it is no part of its dump: both are taken from the one before.
         # A change of the name locks the database for new sessions, and waits five seconds until there is none (RenameDatabase
         # in dbcommands.c): meanwhile they are ended. A server that goes down then has it as it was.
         end_sessions >/dev/null 2>&1 &
         sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END' && exit 0
 SET lock_timeout = '5s';
 BEGIN;
+SELECT format('ALTER DATABASE %I OWNER TO %I', :'new', pg_get_userbyid(datdba))
+    FROM pg_database WHERE datname = :'database' \gexec
+SELECT statement FROM (
+    SELECT 1 AS turn, format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'new', pg_get_userbyid(datdba)) AS statement
+        FROM pg_database WHERE datname = :'database' AND datacl IS NOT NULL
+    UNION ALL SELECT 2, format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, :'new',
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_database, aclexplode(datacl) WHERE datname = :'database'
+) AS grants ORDER BY turn \gexec
 ALTER DATABASE :"database" RENAME TO :"kept";
 ALTER DATABASE :"new" RENAME TO :"database";
 COMMIT;
@@ -107,7 +124,10 @@ END
     ;;
 'restore mariadb-dump' | 'restore mysqldump')
     # A client with an open transaction has a lock on each table that it has read, for a year by default.
-    errors=$("$client" --user=root \
+    # A dump of one database may not name it; one that does has `USE`.
+    database=${MARIADB_DATABASE:-${MYSQL_DATABASE-}}
+    if [ -n "$database" ] && ! query "USE \`$(printf %s "$database" | sed 's/`/``/g')\`" 2>/dev/null; then database=; fi
+    errors=$("$client" --user=root ${database:+--database="$database"} \
         --init-command="SET SESSION lock_wait_timeout=$patience, innodb_lock_wait_timeout=$patience" 2>&1 >/dev/null)
     status=$?
     [ -z "$errors" ] || printf '%s\n' "$errors" >&2
@@ -120,20 +140,25 @@ END
     esac
     exit "$status"
     ;;
-'ready mongodump') mongosh --quiet --eval 'db.runCommand({ping: 1})' >/dev/null ;;
+'ready mongodump')
+    client=mongosh
+    command -v mongosh >/dev/null 2>&1 || client=mongo
+    # The image's entrypoint makes its users in a server of its own first, which listens on 127.0.0.1 alone.
+    "$client" --quiet --host "$(hostname -i | cut -d ' ' -f 1)" --eval 'db.runCommand({ping: 1})' >/dev/null
+    ;;
 'count mongodump') echo '-' ;;
 'restore mongodump')
-    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongorestore --quiet --archive --drop; fi
+    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongorestore --archive --drop --stopOnError; fi
     password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
-    exec mongorestore --quiet --archive --drop --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
+    exec mongorestore --archive --drop --stopOnError --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
         --config=/dev/fd/3 3<<END
 password: '$password'
 END
     ;;
 'ready redis-cli') [ "$(redis-cli PING)" = PONG ] ;;
 'count redis-cli') redis-cli DBSIZE ;;
+'accepts redis-cli') accepts ;;
 'put redis-cli' | 'swap redis-cli')
-    setting() { redis-cli CONFIG GET "$1" | tail -n 1; }
     folder=$(setting dir)
     case $folder in
     /*) ;;
@@ -144,10 +169,7 @@ END
     esac
     new=$folder/ftl-restore.rdb
     if [ "$action" = put ]; then
-        if [ "$(setting appendonly)" = yes ]; then
-            echo 'it has appendonly on, and would not read a dump' >&2
-            exit 1
-        fi
+        accepts || exit
         trap 'rm -f "$new.part"' EXIT
         cat >"$new.part" || exit
         if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then

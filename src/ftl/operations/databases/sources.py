@@ -8,7 +8,7 @@ import re
 import secrets
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,7 +16,7 @@ from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
-from ftl.errors import FtlError
+from ftl.errors import FtlError, UsageError
 from ftl.operations.databases.backup import (
     CHUNK,
     ERROR_BYTES,
@@ -165,31 +165,52 @@ def in_container(container: str, script: str, *arguments: str) -> tuple[str, ...
     return ("exec", "-i", container, "sh", "-c", script_text(script), "sh", *arguments)
 
 
-def check_readable(file: str) -> None:
-    """Look whether a file can be read, before anybody connects to a server for it.
+def open_dump(file: str) -> BinaryIO:
+    """Open a dump; stdin is copied to a temporary file first, for its end to be checked.
+
+    It reads until stdin ends: not to be called in an event loop, where no signal would end it.
 
     Raises:
-        FtlError: It cannot be read.
+        UsageError: stdin is a terminal.
+        FtlError: The file cannot be read, or there is no room for the copy.
     """
-    open_dump(file).close()
-
-
-def open_dump(file: str) -> BinaryIO:
-    """Open a dump; stdin is copied to a temporary file first, for its end to be checked."""
+    if file == STDOUT:
+        return _spool()
     try:
-        if file != STDOUT:
-            path = Path(file)
-            if (
-                path.exists() and not path.is_file()
-            ):  # a FIFO would block, and has no end that can be checked first
-                raise FtlError(f"{file} is not a regular file", hint="`-` reads stdin")
-            return path.open("rb")
-        spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        while data := sys.stdin.buffer.read(CHUNK):
-            spool.write(data)
+        path = Path(file)
+        if (
+            path.exists() and not path.is_file()
+        ):  # a FIFO would block, and has no end that can be checked first
+            raise FtlError(f"{file} is not a regular file", hint="`-` reads stdin")
+        return path.open("rb")
     except OSError as error:
         raise FtlError(f"{file} cannot be read", cause=error.strerror or str(error)) from error
+
+
+def _spool() -> BinaryIO:
+    if sys.stdin.isatty():
+        raise UsageError("stdin is a terminal, and no backup", hint="`ftl restore NAME - < FILE`")
+    with ExitStack() as opened:
+        try:
+            spool: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
+            while data := _read_stdin():
+                spool.write(data)
+            spool.flush()
+        except OSError as error:
+            raise FtlError(
+                f"stdin cannot be copied to {tempfile.gettempdir()}",
+                cause=error.strerror or str(error),
+                hint="TMPDIR names another folder, with room for the whole backup",
+            ) from error
+        opened.pop_all()
     return spool
+
+
+def _read_stdin() -> bytes:
+    try:
+        return sys.stdin.buffer.read(CHUNK)
+    except OSError as error:
+        raise FtlError("stdin cannot be read", cause=error.strerror or str(error)) from error
 
 
 def _ends(source: BinaryIO) -> StreamEnds:

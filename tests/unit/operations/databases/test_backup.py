@@ -194,7 +194,9 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
     async def confirm() -> None:
         raise AssertionError("it asked")
 
-    request = RestoreRequest(PROJECT, "db", str(file), tmp_path, drill=False, confirm=confirm)
+    request = RestoreRequest(
+        PROJECT, "db", str(file), tmp_path, drill=False, confirm=confirm, dump=file.open("rb")
+    )
     with pytest.raises(FtlError, match=r"x\.sql is "):
         asyncio.run(restore(request, Fleet([session_]), lambda _event: None))
     assert len(machine.commands) == 1

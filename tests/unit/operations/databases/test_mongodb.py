@@ -25,9 +25,9 @@ ENV = {"MONGO_INITDB_ROOT_USERNAME": "root", "MONGO_INITDB_ROOT_PASSWORD": "it's
 @pytest.mark.parametrize(
     ("script", "arguments", "line"),
     [
-        ("dump.sh", ("mongodump",), "mongodump --quiet --archive"),
-        ("dump.sh", ("mongodump", "db"), "mongodump --quiet --host=db --archive"),
-        ("restore.sh", ("restore", "mongodump", "keep", ""), "mongorestore --quiet --archive --drop"),
+        ("dump.sh", ("mongodump",), "mongodump --archive"),
+        ("dump.sh", ("mongodump", "db"), "mongodump --host=db --archive"),
+        ("restore.sh", ("restore", "mongodump", "keep", ""), "mongorestore --archive --drop --stopOnError"),
     ],
     ids=["dump", "dump-over-the-network", "restore"],
 )
@@ -45,3 +45,11 @@ def test_the_password_reaches_the_tool_by_a_descriptor(
     assert done.returncode == 0, done
     expected = f"{line}\n" if login == "none" else f"{line} {LOGIN}"
     assert (tmp_path / "log").read_text() == expected
+
+
+@pytest.mark.parametrize("client", ["mongosh", "mongo"])
+def test_the_first_server_of_the_image_does_not_count_as_ready(tmp_path: Path, client: str) -> None:
+    """It listens on loopback alone, makes the users, and is stopped; older images have only `mongo`."""
+    container = Container(tmp_path, **{client: TOOL, "hostname": "#!/bin/sh\necho 172.17.0.9 fd00::9\n"})
+    assert container.run("ready", "mongodump", "keep", "").returncode == 0
+    assert f"{client} --quiet --host 172.17.0.9 --eval" in (tmp_path / "log").read_text()

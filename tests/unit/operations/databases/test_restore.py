@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -19,7 +20,7 @@ from ftl.operations.databases.backup import script_text
 from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
 from ftl.operations.databases.restore import Restored, RestoreRequest, restore
-from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, _feed
+from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, _feed, open_dump
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -258,8 +259,9 @@ class DatabaseServer:
             return None
 
         file, root = stored or str(self.file), self.file.parent
-        request = RestoreRequest(PROJECT, "db", file, root, drill, confirm, stored=bool(stored))
-        return await restore(request, Fleet([session]), lambda _: None)
+        with nullcontext() if stored else open_dump(file) as dump:
+            request = RestoreRequest(PROJECT, "db", file, root, drill, confirm, dump=dump)
+            return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:
         """Add a container."""

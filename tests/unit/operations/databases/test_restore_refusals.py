@@ -1,0 +1,87 @@
+"""Restores that are refused, or whose tools are told more than the dump: before anything is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import pty
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ftl.errors import FtlError, UsageError
+from ftl.operations.databases.sources import open_dump
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import Answer
+from tests.unit.operations.databases.test_restore import RDB, Container, DatabaseServer
+
+CLIENT = """#!/bin/sh
+echo "$*" >>"$HOME/log"
+case "$*" in *"USE \\`gone"*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("database", "given"),
+    [("the shop", "--database=the shop"), ("gone", ""), ("", "")],
+    ids=["there", "gone", "none"],
+)
+def test_a_dump_that_names_no_database_goes_into_the_one_of_the_image(
+    tmp_path: Path, database: str, given: str
+) -> None:
+    """A plain `mysqldump shop` has no USE; where the database is not there yet, the dump has to create it."""
+    container = Container(tmp_path, mariadb=CLIENT)
+    done = container.run("restore", "mariadb-dump", "keep", "", MARIADB_DATABASE=database)
+    assert done.returncode == 0
+    line = (tmp_path / "log").read_text().splitlines()[-1]
+    assert ("--database" in line, given in line) == (bool(given), True)
+
+
+def test_a_drill_of_a_redis_that_would_not_read_the_dump_is_refused(tmp_path: Path) -> None:
+    """With appendonly it starts from its log, and an empty throwaway would look restored."""
+    stage = DatabaseServer(tmp_path, "redis-cli", RDB)
+    stage.machine.answer("sh accepts", answer=Answer(1, stderr=b"it has appendonly on"))
+    with pytest.raises(FtlError, match="db cannot be restored") as caught:
+        asyncio.run(stage.restore(drill=True))
+    assert caught.value.cause == "it has appendonly on"
+    assert not any("-drill-" in call for call in stage.engine.calls)
+
+
+def test_a_throwaway_that_does_not_start_is_not_waited_for(tmp_path: Path) -> None:
+    """Its own log says why: that of the live database would not."""
+    stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+
+    class Ended(FakeEngine):
+        async def start(self, container: str) -> None:
+            await super().start(container)
+            next(one for one in self.by_name.values() if one.id == container).state = "exited"
+
+    stage.engine = Ended(images=["db"])
+    stage.machine.answer("sh ready", answer=Answer(1))
+    with pytest.raises(FtlError, match="the throwaway db did not start") as caught:
+        asyncio.run(asyncio.wait_for(stage.restore(drill=True), 20))
+    assert caught.value.details
+    assert caught.value.hint is None
+
+
+def test_a_terminal_is_no_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would ever end it."""
+    controller, terminal = pty.openpty()
+    with os.fdopen(controller), os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(UsageError, match="stdin is a terminal"):
+            open_dump("-")
+
+
+def test_no_room_for_what_stdin_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is named, and not stdin."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 100_000)))
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 -- open_dump closes it
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
+    with pytest.raises(FtlError, match="stdin cannot be copied to") as caught:
+        open_dump("-")
+    assert caught.value.cause == "No space left on device"
+    assert "TMPDIR" in (caught.value.hint or "")
