@@ -11,6 +11,7 @@ from ftl.deploy.plan.placement import is_spread
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
+from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ def _memory_note(diff: Diff, change: ServiceChange) -> Iterator[str]:
 
 def _scaled_before(diff: Diff) -> Iterator[str]:
     """Services whose number of containers `ftl scale` has changed, and this takes back."""
-    for change in diff.scaled:
-        before = recorded_section(diff.observed, "services", change.name)
-        if before.get("replicas") == change.service.replicas:
-            now = len(change.current)
-            wanted = change.service.replicas
-            yield f"`ftl scale` had set {change.name} to {now}: it gets {wanted} again, as ftl.yaml says"
+    purpose = diff.request.purpose
+    source = f"as {purpose.release} had it" if isinstance(purpose, RestoredRelease) else "as ftl.yaml says"
+    for change in diff.services:
+        recorded = recorded_section(diff.observed, "services", change.name).get("replicas")
+        now, wanted = len(change.current), change.service.replicas
+        if now and recorded and now not in (recorded, wanted):
+            again = " again" if recorded == wanted else ""
+            yield f"`ftl scale` had set {change.name} to {now}: it gets {wanted}{again}, {source}"
 
 
 def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:

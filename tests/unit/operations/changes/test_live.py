@@ -158,6 +158,9 @@ def test_a_deploy_with_another_number_adds_or_removes_alone() -> None:
     assert (made.release, made.record.services["web"].release) == ("r2", "r1")
     back = plan(before, live(before, *replicas(before, 3)), "content-r1")
     assert "`ftl scale` had set web to 3: it gets 1 again, as ftl.yaml says" in back.notes
+    newer = plan(before, live(before, *replicas(before, 3)), "content-r2")
+    assert [change.action for change in newer.changes] == ["replaced"]
+    assert "`ftl scale` had set web to 3: it gets 1 again, as ftl.yaml says" in newer.notes
 
 
 def test_very_many_replicas_are_started_anew() -> None:
