@@ -30,10 +30,18 @@ OPTIONAL = ("BY", "COMMIT")
 @click.option(
     "--mark-bad", metavar="RELEASE", help="Mark a release as bad: rollback then skips it. Needs -m."
 )
+@click.option("--unmark-bad", metavar="RELEASE", help="Take the mark of a release away.")
 @click.option("-m", "--message", "reason", metavar="REASON", default="", help="What is bad about it.")
 @project_option
 @pass_options
-def command(options: Options, number: int, mark_bad: str | None, reason: str, project: str | None) -> None:
+def command(
+    options: Options,
+    number: int,
+    mark_bad: str | None,
+    unmark_bad: str | None,
+    reason: str,
+    project: str | None,
+) -> None:
     """List the releases of the project, newest first.
 
     Each with its outcome: live (it serves now), replaced (it was live), failed or interrupted (it never was live).
@@ -43,13 +51,16 @@ def command(options: Options, number: int, mark_bad: str | None, reason: str, pr
         raise UsageError(
             "--mark-bad and -m go together", hint="`ftl releases --mark-bad r12 -m 'loses sessions'`"
         )
-    target = load_target(options, project, changes=mark_bad is not None)
+    if mark_bad is not None and unmark_bad is not None:
+        raise UsageError("--mark-bad and --unmark-bad exclude each other")
+    marked = mark_bad or unmark_bad
+    target = load_target(options, project, changes=marked is not None)
 
     async def work(emit: Emit) -> tuple[Release, ...]:
         from ftl.operations.views.releases import releases
 
-        if mark_bad is not None:
-            await _mark(target, mark_bad, reason, emit)
+        if marked is not None:
+            await _mark(target, marked, reason, emit)
         address = target.address
         machines = address.readable(project=target.project)
         servers = () if address.narrowed else address.servers

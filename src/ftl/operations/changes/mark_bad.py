@@ -33,7 +33,7 @@ async def mark_bad(
     """
     async with open_change(request, machines) as change:
         project = recorded_project(find_release(change.observed, release, _HINT), request.server)
-        command = f"releases --mark-bad {release}"
+        command = f"releases {'--mark-bad' if reason else '--unmark-bad'} {release}"
         await change.run(command, project, lambda server: plan_mark(server, release, reason), emit=emit)
 
 
@@ -44,6 +44,8 @@ def plan_mark(observed: Observed, release: str, reason: str) -> Plan:
         UsageError: There is no such release.
     """
     record = find_release(observed, release, _HINT)
-    step = AmendRecords(observed.project, (replace(record, bad=reason),), "marked bad")
+    step = AmendRecords(
+        observed.project, (replace(record, bad=reason),), "marked bad" if reason else "no longer marked bad"
+    )
     stages = (Stage("record", ((step,),)),) if record.bad != reason else ()
     return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)

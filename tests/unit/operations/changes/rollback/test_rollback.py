@@ -12,7 +12,7 @@ from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.steps.containers import RunHook, StartContainers, StartDependency, WaitHealthy
 from ftl.deploy.plan.steps.images import DropTags, PushPull, SendImages, TagPulled
 from ftl.deploy.plan.steps.proxy import Switch
-from ftl.deploy.plan.steps.records import SetHold
+from ftl.deploy.plan.steps.records import AmendRecords, SetHold
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
@@ -241,6 +241,11 @@ def test_a_mark_changes_the_record_alone() -> None:
     observed = on_server(asked, released(asked, "r1"), released(asked, "r2", bad="slow"))
     assert kinds(plan_mark(observed, "r1", "slow")) == ["AmendRecords"]
     assert plan_mark(observed, "r2", "slow").empty
+    taken_away = first(plan_mark(observed, "r2", ""), AmendRecords)
+    assert isinstance(taken_away, AmendRecords)
+    assert taken_away.records[0].bad == ""
+    assert "no longer marked bad" in taken_away.text
+    assert plan_mark(observed, "r1", "").empty
     with pytest.raises(UsageError, match="no release `r7`"):
         plan_mark(observed, "r7", "slow")
 
