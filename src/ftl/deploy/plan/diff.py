@@ -10,6 +10,7 @@ from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
+from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.configuration.caddy import only_site
 from ftl.proxy.names import networks_of, release_alias
@@ -57,6 +58,14 @@ class Diff:
     release: str
     commit: str | None = None
     leaves_proxy: bool = False
+
+    @property
+    def gone_why(self) -> str:
+        """Reason for a removal of what the project does not name; a rollback reads no ftl.yaml."""
+        purpose = self.request.purpose
+        return (
+            f"not in {purpose.release}" if isinstance(purpose, RestoredRelease) else "no longer in ftl.yaml"
+        )
 
     @property
     def project(self) -> Project:

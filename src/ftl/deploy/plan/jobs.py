@@ -11,7 +11,7 @@ from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
 from ftl.deploy.names import is_live_job, is_stopped_job, network_of
-from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE, DependencyChange, ServiceChange
+from ftl.deploy.plan.changes import NEW_CONFIGURATION, NEW_IMAGE, STOPPED, DependencyChange, ServiceChange
 from ftl.deploy.plan.desired.specs import (
     command_words,
     dependency_container,
@@ -163,6 +163,8 @@ def _change(project: Project, job: Job, owner: Owner, current: Container | None)
     why = ""
     if current is None:
         action, why = "created", "new"
+    elif is_stopped_job(current) and isinstance(owner, DependencyChange) and owner.why == STOPPED:
+        why = STOPPED  # a backup of a database that does not run fails
     elif current.labels.get(labels.CONTENT) != _content(owner):
         action, why = "replaced", NEW_IMAGE
     elif current.labels.get(labels.CONFIG) != spec.labels[labels.CONFIG]:

@@ -271,9 +271,7 @@ def _changes(diff: Diff) -> Iterator[PlannedChange]:
             dependency.name, dependency.action, dependency.why, dependency.dependency.image, "dependency"
         )
     for removed in diff.removed:
-        yield PlannedChange(
-            removed.name, "removed", "no longer in ftl.yaml", _first_image(removed.containers)
-        )
+        yield PlannedChange(removed.name, "removed", diff.gone_why, _first_image(removed.containers))
     for job in diff.jobs.changes:
         owner = job.owner
         image = (
@@ -282,7 +280,7 @@ def _changes(diff: Diff) -> Iterator[PlannedChange]:
         yield PlannedChange(job.name, job.action, job.why, image, "job")
     for container in diff.jobs.removed:
         image = configured_reference(container.image)
-        yield PlannedChange(container.labels[labels.JOB], "removed", "no longer in ftl.yaml", image, "job")
+        yield PlannedChange(container.labels[labels.JOB], "removed", diff.gone_why, image, "job")
 
 
 def _first_image(containers: Sequence[Container]) -> str:

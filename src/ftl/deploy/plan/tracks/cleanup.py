@@ -80,7 +80,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
             )
     for removed in diff.removed:
         drain = DRAIN_SECONDS if diff.proxied else 0
-        track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, "no longer in ftl.yaml")
+        track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, diff.gone_why)
         forget = diff.proxied and removed.name not in services
         yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
     parked = (*diff.observed.parked_dependencies, *_replaced_dependencies(diff))

@@ -160,7 +160,7 @@ def plan_rollback(
 
 
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
-    """The project of an earlier release, with the dependencies and the proxy of the live one."""
+    """The project of an earlier release, with the live one's dependencies, backups and proxy."""
     project = recorded_project(target, request.change.server)
     refuse_other_kind(observed, project, target)
     _, live = live_project(observed, request.change.server)
@@ -175,6 +175,7 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
         project,
         services=tuple(map(refreshed, project.services)),
         dependencies=live.dependencies,
+        backups=live.backups,  # of those dependencies
         proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
         keep_releases=live.keep_releases,
         volumes=tuple(sorted({*project.volumes, *live.volumes})),
