@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.next_step import with_target
+from ftl.cli.options import Options
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
 from ftl.cli.suggestions import similar_command, similar_option
 from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
@@ -24,11 +26,12 @@ DOCTOR = "`ftl doctor` checks this machine, the server and the connection betwee
 
 
 def report_and_exit_code(
-    error: BaseException, *, command: str | None = None, as_json: bool = False, verbose: bool = False
+    error: BaseException, *, command: str | None = None, as_json: bool = False, options: Options | None = None
 ) -> int:
     """Report an error on stderr, or as a JSON object, the last line of stdout.
 
-    `command` is its name in that object; for a usage error click knows it.
+    `command` is its name in that object; for a usage error click knows it. With the `options` of the call hints name
+    its environment and server, and `-vv` adds a traceback.
 
     Returns:
         The exit code.
@@ -36,24 +39,27 @@ def report_and_exit_code(
     if any(isinstance(leaf, BrokenStdout) for leaf in _leaves(error)):
         return 0
     errors = _translated_leaves(error)
-    if verbose and not isinstance(error, click.ClickException):
+    options = options or Options(json=as_json)
+    for each in errors:
+        each.hint = with_target(each.hint, options) if each.hint else each.hint
+    if options.verbose > 1 and not isinstance(error, click.ClickException):
         from traceback import format_exception
 
         _write(Style().line("".join(format_exception(error))))
-    if as_json and not isinstance(errors[0], OutputLost):
+    if options.json and not isinstance(errors[0], OutputLost):
         with suppress(BrokenStdout, OutputLost):  # stdout is gone, and stderr is for people
             put_json(_result(errors[0], command or _command_of(error)))
     else:
-        _print(errors, command)
+        _print(errors, command, options)
     return errors[0].exit_code
 
 
-def _print(errors: Sequence[FtlError], command: str | None) -> None:
+def _print(errors: Sequence[FtlError], command: str | None, options: Options) -> None:
     style = Style.of(sys.stderr)
     lines = [draw(errors, style)]
     next_step = _next_step(errors, command)
     if next_step is not None:
-        lines.append(style.line(*hint(next_step)))
+        lines.append(style.line(*hint(with_target(next_step, options))))
     _write("".join(f"{line}\n" for line in lines))
 
 

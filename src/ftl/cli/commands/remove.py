@@ -67,14 +67,14 @@ async def _confirm(project: str, belongings: ProjectResources) -> None:
     what = f"this removes {', '.join(names) or ', '.join(belongings.networks) or rest}"
     loses_data = belongings.volumes or belongings.backups
     wanted = (project,) if loses_data else ("y", "yes")
-    question = f"{what}. Type {project} to go on" if loses_data else f"{what}. Go on? [y/N]"
+    question = f"{what}. Type {project} to go on" if loses_data else f"{what}, all of {project}. Go on? [y/N]"
     answer = await ask(question)
     if answer is None:
         raise UsageError(
             "this needs an answer, and there is no terminal to ask on",
             hint="`--yes` removes without a question",
         )
-    if answer.strip().lower() not in wanted:
+    if (answer.strip() if loses_data else answer.strip().lower()) not in wanted:
         raise Interrupted("nothing was removed")
 
 

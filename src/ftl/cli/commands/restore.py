@@ -64,7 +64,7 @@ def command(
 
     async def confirm() -> None:
         if not yes:
-            await _confirm(name, file)
+            await _confirm(name, file, f"{project.name} on {address.server.host}")
 
     async def work(emit: Emit) -> Restored:
         from ftl.host.fleet import open_fleet
@@ -89,7 +89,7 @@ def command(
         put(f"the state before: {result.kept}")
 
 
-async def _confirm(name: str, file: str) -> None:
+async def _confirm(name: str, file: str, where: str) -> None:
     """Ask for the dependency's name.
 
     Raises:
@@ -98,7 +98,7 @@ async def _confirm(name: str, file: str) -> None:
     """
     from ftl.ui.prompt import ask
 
-    answer = await ask(f"this replaces the data of {name} by {file}. Type {name} to go on")
+    answer = await ask(f"this replaces the data of {name} of {where} by {file}. Type {name} to go on")
     if answer is None:
         raise UsageError(
             "this needs an answer, and there is no terminal to ask on",

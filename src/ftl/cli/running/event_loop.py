@@ -6,16 +6,19 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from ftl.cli.next_step import with_target
 from ftl.errors import FtlError, Interrupted
+from ftl.events import Note
 from ftl.ui import Reporter, open_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ftl.cli.options import Options
-    from ftl.events import Emit
+    from ftl.events import Emit, Event
 
 T = TypeVar("T")
 
@@ -25,9 +28,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T]]) -> T:
     """Run the work; the terminal is left clean however it ends."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Note):
+            hint = with_target(event.hint, options) if event.hint else None
+            event = replace(event, text=with_target(event.text, options), hint=hint)
+        reporter.emit(event)
+
     try:
         running = _run_until_signal(
-            work,
+            lambda: work(emit),
             reporter,
             lambda: _give_up(options, command, reporter),
             shows_strays=options.verbose > 1 or sys.flags.dev_mode,
@@ -46,11 +56,11 @@ def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
 
     reporter.close()
     error = Interrupted("stopped at once", cause="a second signal arrived before the cleanup finished")
-    os._exit(report_and_exit_code(error, command=command, as_json=options.json))
+    os._exit(report_and_exit_code(error, command=command, options=options))
 
 
 async def _run_until_signal(
-    work: Callable[[Emit], Awaitable[T]],
+    work: Callable[[], Awaitable[T]],
     reporter: Reporter,
     give_up: Callable[[], NoReturn],
     *,
@@ -72,7 +82,7 @@ async def _run_until_signal(
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
             loop.add_signal_handler(number, stop)
     try:
-        return await work(reporter.emit)
+        return await work()
     except asyncio.CancelledError:
         if stop.requested:
             raise Interrupted("stopped") from None

@@ -68,10 +68,7 @@ def pass_options(function: Callable[Concatenate[Options, P], T]) -> Callable[P, 
             from ftl.cli.failure import report_and_exit_code
 
             name = context.command_path.partition(" ")[2]
-            code = report_and_exit_code(
-                error, command=name, as_json=options.json, verbose=options.verbose > 1
-            )
-            sys.exit(code)
+            sys.exit(report_and_exit_code(error, command=name, options=options))
 
     return update_wrapper(call, function)
 

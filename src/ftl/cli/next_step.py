@@ -1,0 +1,23 @@
+"""Next steps that FTL prints, with the environment and the server of the call that they follow."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftl.cli.options import Options
+
+_COMMAND = re.compile(r"`ftl (?=[a-z])(?!(?:completion|init|preview|sandbox|upgrade|version)\b)")
+"""A command in a sentence, unless it has no project's server, or names its own."""
+
+
+def with_target(text: str, options: Options) -> str:
+    """Add the call's `-e` and `--server` to the commands that a sentence names.
+
+    `` `ftl deploy` `` after `ftl -e staging ...` would otherwise change the default environment.
+    """
+    target = [("-e", options.env), ("--server", options.server)]
+    given = [f"{option} {shlex.quote(value)} " for option, value in target if value is not None]
+    return _COMMAND.sub(lambda found: found[0] + "".join(given), text)
