@@ -1,4 +1,4 @@
-"""Next steps that FTL prints, with the environment and the server of the call that they follow."""
+"""Next steps that FTL prints, with the environment and server of their call."""
 
 from __future__ import annotations
 

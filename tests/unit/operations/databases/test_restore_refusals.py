@@ -1,4 +1,4 @@
-"""Restores that are refused, or whose tools are told more than the dump: before anything is changed."""
+"""Restores that are refused before anything changes, and what their tools are told."""
 
 from __future__ import annotations
 
