@@ -69,7 +69,7 @@ def command(
     async def work(emit: Emit) -> Restored:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
-        from ftl.operations.views.masking import mask_secrets_of_cluster
+        from ftl.operations.views.logs.masking import mask_secrets_of_cluster
 
         request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, dump)
         async with open_fleet(address.machines(project=project.name)) as fleet:
