@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.common.json_fields import as_objects, as_str
 from ftl.common.suggestions import closest_match
+from ftl.config.models.backup import JOB_PREFIX
 from ftl.config.values.schedule import InvalidSchedule, Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -99,6 +101,40 @@ async def job_states(
     stored = dict(zip(by_job, read, strict=True))
     jobs = (_state(key, group, states, stored[key], moment) for key, group in sorted(by_job.items()))
     return tuple(state for state in jobs if state is not None)
+
+
+def lost_jobs(
+    project: str, recorded: Mapping[str, object], found: Iterable[JobState]
+) -> tuple[JobState, ...]:
+    """Jobs and scheduled backups that a project should have, and of which the server has no container.
+
+    `docker system prune` removes them: they are created, and rarely run.
+
+    Args:
+        project: The project's name.
+        recorded: The resolved ftl.yaml of the live release, by its record.
+        found: The jobs on the server.
+    """
+    names = {job.name for job in found}
+    jobs = as_objects(recorded.get("jobs"))
+    for backup in as_objects(recorded.get("backups")):
+        dependency = as_str(backup.get("dependency"))
+        jobs.append({**backup, "name": f"{JOB_PREFIX}{dependency}", "service": dependency})
+    return tuple(
+        JobState(
+            name=name,
+            service=as_str(job.get("service")),
+            schedule=as_str(job.get("schedule")),
+            timezone=as_str(job.get("timezone")) or "UTC",
+            container=f"{project}.job.{name}",
+            next="",
+            runs=(),
+            since="",
+            problem="its container is gone, and nothing runs it: deploy again",
+        )
+        for job in jobs
+        if (name := as_str(job.get("name"))) and name not in names
+    )
 
 
 def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -292,3 +292,13 @@ def release_number(release: str) -> int:
     if release[:1] != "r" or len(digits) > _MOST_DIGITS or not (digits.isascii() and digits.isdigit()):
         return 0
     return int(digits)
+
+
+def live_project(records: Sequence[ReleaseRecord]) -> Mapping[str, object]:
+    """The resolved ftl.yaml of the live release, by the records of a project, oldest first.
+
+    Empty without one, and while a deploy is under way or was interrupted: what it changes is between two releases.
+    """
+    if not records or records[-1].outcome == "started":
+        return {}
+    return next((record.project for record in reversed(records) if record.outcome == "live"), {})

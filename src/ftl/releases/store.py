@@ -125,6 +125,19 @@ async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...
     return (await read_history(engine, project)).records
 
 
+async def read_kept_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...] | None:
+    """All records of a project, also where the store's container was pruned: it is created again.
+
+    The records are in its volume. None: the server has no store.
+    """
+    records = await read_records(engine, project)
+    if records or await engine.container(CONTAINER) is not None:
+        return records
+    if not await restore_store(engine, await engine.images(), await engine.volumes()):
+        return None
+    return await read_records(engine, project)
+
+
 def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
     """The records in a project's files ("PROJECT/r12.json"), oldest first.
 

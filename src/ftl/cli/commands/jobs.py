@@ -43,11 +43,11 @@ def list_jobs(options: Options) -> None:
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"])
 
     async def work(_: Emit) -> tuple[JobState, ...]:
-        from ftl.host.jobs import read_jobs
         from ftl.host.session import open_session
+        from ftl.operations.processes.jobs import read_all_jobs
 
         async with open_session(target.address.machine(project=target.project)) as session:
-            return await read_jobs(session.engine, target.project)
+            return await read_all_jobs(session.engine, target.project)
 
     jobs = run(options, "jobs", work, lambda jobs: {"jobs": [job.fields() for job in jobs]})
     if not options.json:

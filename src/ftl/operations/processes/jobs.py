@@ -1,24 +1,29 @@
-"""Run a job of the live release now, and follow its log."""
+"""Jobs of the live release: list them, or run one now and follow its log."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.host import crontab
-from ftl.host.jobs import find_job, read_jobs
+from ftl.host.jobs import find_job, lost_jobs, read_jobs
+from ftl.releases.record import live_project
+from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ftl.engine.api import Engine
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
+    from ftl.host.jobs import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,12 @@ class JobRequest:
     root: Path
     lock_wait: float = 0.0
     on: str = ""
+
+
+async def read_all_jobs(engine: Engine, project: str) -> tuple[JobState, ...]:
+    """The jobs of a project, also those whose containers are gone."""
+    found, records = await gather2(read_jobs(engine, project), read_kept_records(engine, project))
+    return (*found, *lost_jobs(project, live_project(records or ()), found))
 
 
 async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], None], emit: Emit) -> int:

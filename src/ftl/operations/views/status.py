@@ -12,12 +12,13 @@ from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.look import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.engine import labels
-from ftl.host.jobs import job_states
+from ftl.host.jobs import job_states, lost_jobs
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
-from ftl.releases.record import release_number
+from ftl.releases.record import live_project, release_number
+from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +185,7 @@ async def status(project: Project, session: Session, ahead: StatusAnswers | None
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=units,
-        jobs=seen.jobs,
+        jobs=(*seen.jobs, *await _lost_jobs(project, session, seen)),
         live=_live(observed),
         urls=project.urls,
         hold=observed.hold.reason if observed.hold is not None else None,
@@ -192,6 +193,18 @@ async def status(project: Project, session: Session, ahead: StatusAnswers | None
         watch=await _watch(session, observed),
         servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
     )
+
+
+async def _lost_jobs(project: Project, session: Session, seen: StatusAnswers) -> tuple[JobState, ...]:
+    """Jobs of the live release that no server has; none while a server does not answer, which may have them.
+
+    What removes their containers (`docker container prune`) removes that of the records as well.
+    """
+    observed = seen.observed
+    if not observed.live_number or (observed.is_cluster and len(observed.views) < len(project.servers)):
+        return ()
+    records = observed.releases or await read_kept_records(session.engine, project.name) or ()
+    return lost_jobs(project.name, live_project(records), seen.jobs)
 
 
 async def _watch(session: Session, observed: Observed) -> WatchStatus | None:

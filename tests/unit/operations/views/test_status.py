@@ -12,7 +12,7 @@ from ftl.config.models.project import HealthCheck
 from ftl.errors import EngineError
 from ftl.operations.views.status import LiveRelease, WatchStatus
 from ftl.operations.views.units import Unit
-from ftl.releases.store import ensure_store, write_record, write_watch
+from ftl.releases.store import CONTAINER, ensure_store, write_record, write_watch
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
@@ -254,5 +254,31 @@ def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool) -> N
             server.machine.answer("ftl-status", "shop", "r2", answer=Answer(0 if runs else 1))
             found = await server.status(project(replace(WEB, replicas=1)))
         assert found.watch == WatchStatus("r2", "r1", "2026-01-02T03:00:00Z", interrupted=not runs)
+
+    run(work())
+
+
+@pytest.mark.parametrize("outcome", ["live", "started"])
+@pytest.mark.parametrize("pruned", [False, True], ids=["store", "store-pruned"])
+def test_jobs_whose_containers_were_pruned_are_a_problem(outcome: str, pruned: bool) -> None:
+    """Cron has nothing to start, which no run would show; while a release is under way nothing is missed."""
+    jobs = {
+        "jobs": [{"name": "nightly", "service": "web", "schedule": "@daily"}],
+        "backups": [{"dependency": "db", "schedule": "0 3 * * *"}],
+    }
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await ensure_store(server.engine, "shop-web:r1")
+            await write_record(server.engine, "shop", replace(record("r1", web="r1"), project=jobs))
+            if outcome == "started":
+                await write_record(server.engine, "shop", replace(record("r2", "started"), project=jobs))
+            if pruned:
+                await server.engine.remove(CONTAINER, force=True)
+            found = await server.status(project(WEB))
+        expected = [("nightly", "web"), ("backup.db", "db")] if outcome == "live" else []
+        assert [(job.name, job.service) for job in found.jobs] == expected
+        assert all("its container is gone" in job.problem for job in found.jobs)
 
     run(work())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError, FtlError
-from ftl.releases.store import CONTAINER, read_records, restore_store
+from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -24,14 +24,7 @@ async def mask_secrets(engine: Engine, project: str) -> bool:
     Returns:
         Whether the server's records could be read.
     """
-    if await read_records(engine, project):
-        return True
-    if await engine.container(CONTAINER) is not None:
-        return True  # the project has no release
-    if not await restore_store(engine, await engine.images(), await engine.volumes()):
-        return False
-    await read_records(engine, project)
-    return True
+    return await read_kept_records(engine, project) is not None
 
 
 async def mask_secrets_by_a_manager(
