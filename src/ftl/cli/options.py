@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -44,6 +45,12 @@ def options_of(context: click.Context) -> Options:
     """Global options of a call, wherever on the line they stood."""
     given = context.meta.get(_META, {})
     return Options(**given)
+
+
+def change_options(options: Options) -> Options:
+    """Replace the global options of the current call, also for the next steps that its errors name."""
+    click.get_current_context().meta[_META] = asdict(options)
+    return options
 
 
 def seconds(option: str, text: str, *, least: float = 0.0) -> float:

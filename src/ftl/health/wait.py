@@ -140,6 +140,7 @@ class _Wait:
             await self.engine.start(self.container)
         self.restarts = now.restarts if now is not None else 0
         self.running_since = self._now()
+        self.asked = self.answered = False  # what it answered before its end says nothing of this run
 
     async def _probe(self, state: ContainerState) -> ProbeResult:
         result = await probe(self.engine, self.machine, state, self.check)
@@ -171,7 +172,8 @@ class _Wait:
         visitors only a path can say.
         """
         left = self.check.allowance_of(state) - self._waited()
-        answer = await self._ask(state, max(self.check.timeout, ceil(left)) if self.asked else ROOT_SECONDS)
+        is_last = self.asked or left <= self.check.timeout
+        answer = await self._ask(state, max(self.check.timeout, ceil(left)) if is_last else ROOT_SECONDS)
         if not answer.silent and answer.text != REFUSED:
             return accepted
         # Refused: it may have exited meanwhile, which is looked at next.

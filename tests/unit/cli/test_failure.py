@@ -157,6 +157,12 @@ def test_work_without_a_server_needs_no_event_loop() -> None:
             "`ftl --server 'me@a;b' deploy`; `ftl --server 'me@a;b' doctor`",
         ),
         (Options(), "`ftl deploy`", "`ftl deploy`"),
+        (Options(file="b.yaml"), "`ftl deploy`", "`ftl --file b.yaml deploy`"),
+        (
+            Options(env="preview/x"),
+            "`ftl deploy` or `ftl logs`",
+            "`ftl preview up x` or `ftl -e preview/x logs`",
+        ),
         (
             Options(env="x"),
             "`ftl -e NAME deploy` or `ftl sandbox up`",

@@ -150,6 +150,24 @@ def test_a_container_that_exits_while_an_answer_is_waited_for_has_exited() -> No
     run(work())
 
 
+def test_an_answer_of_an_earlier_run_says_nothing_of_the_next() -> None:
+    """It answered with an error, and exited; the run after it accepts connections, and hangs."""
+
+    async def work() -> None:
+        made = await stage(Behavior(exit_code=1, seconds=2.0), restart=False)
+
+        def stays() -> None:
+            made.engine.behaviors[IMAGE] = Behavior()
+
+        asyncio.get_running_loop().call_later(1, stays)
+        async with made.listening(lambda: FAILING if now() < 2 else None):
+            error = await fail(made, replace(TCP, start_period=10, settle=SETTLE_SECONDS, early=True))
+        assert "does not answer `GET /`" in (error.cause or "") or "exited with code 1" in (error.cause or "")
+        assert now() > 10
+
+    run(work())
+
+
 def test_a_container_that_recovers_within_its_start_period_is_healthy() -> None:
     """It exits while its database is not ready, and is started again until it is."""
 

@@ -47,10 +47,10 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     async def work(emit: Emit) -> Backup:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.backup import back_up
-        from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+        from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
         async with open_fleet(address.machines(project=project.name)) as fleet:
-            await mask_secrets_of_cluster(fleet, project.name, lambda text: emit(Note(text, "warning")))
+            await mask_secrets_of_servers(fleet, project, lambda text: emit(Note(text, "warning")))
             return await back_up(fleet, project, name, path, emit)
 
     if path == "-":

@@ -46,8 +46,10 @@ def list_jobs(options: Options) -> None:
         from ftl.host.session import open_session
         from ftl.operations.processes.jobs import read_all_jobs
 
-        async with open_session(target.address.machine(project=target.project)) as session:
-            return await read_all_jobs(session.engine, target.project)
+        address = target.address
+        first = bool(address.servers) and not address.narrowed
+        async with open_session(address.machine(project=target.project)) as session:
+            return await read_all_jobs(session.engine, target.project, first=first)
 
     jobs = run(options, "jobs", work, lambda jobs: {"jobs": [job.fields() for job in jobs]})
     if not options.json:

@@ -9,7 +9,7 @@ import click
 
 from ftl.cli.commands.deploy import make_release
 from ftl.cli.environments import PREVIEW_PREFIX, readable_environments
-from ftl.cli.options import seconds
+from ftl.cli.options import change_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.running.change import ChangeCall, build_option, wait_lock_option
@@ -242,7 +242,7 @@ def _of_preview(options: Options, name: str) -> Options:
         UsageError: They name another environment.
     """
     _refuse_environment(options)
-    return replace(options, env=f"{PREVIEW_PREFIX}{name}")
+    return change_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
 
 
 def _refuse_environment(options: Options) -> None:

@@ -69,11 +69,11 @@ def command(
     async def work(emit: Emit) -> Restored:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
-        from ftl.operations.views.logs.masking import mask_secrets_of_cluster
+        from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
         request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, dump)
         async with open_fleet(address.machines(project=project.name)) as fleet:
-            await mask_secrets_of_cluster(fleet, project.name, lambda text: emit(Note(text, "warning")))
+            await mask_secrets_of_servers(fleet, project, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)
 
     with contextlib.nullcontext() if path is None else open_dump(file) as dump:

@@ -67,7 +67,7 @@ def pass_options(function: Callable[Concatenate[Options, P], T]) -> Callable[P, 
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure is reported in words
             from ftl.cli.failure import report_and_exit_code
 
-            name = context.command_path.partition(" ")[2]
+            name, options = context.command_path.partition(" ")[2], options_of(context)
             sys.exit(report_and_exit_code(error, command=name, options=options))
 
     return update_wrapper(call, function)

@@ -143,8 +143,9 @@ END
 'ready mongodump')
     client=mongosh
     command -v mongosh >/dev/null 2>&1 || client=mongo
-    # The image's entrypoint makes its users in a server of its own first, which listens on 127.0.0.1 alone.
-    "$client" --quiet --host "$(hostname -i | cut -d ' ' -f 1)" --eval 'db.runCommand({ping: 1})' >/dev/null
+    # The image's entrypoint makes its users in a server of its own first, which listens on 127.0.0.1 alone; the other one
+    # listens on all addresses of IPv4.
+    "$client" --quiet --host "$(hostname -I | tr ' ' '\n' | grep -m 1 -F .)" --eval 'db.runCommand({ping: 1})' >/dev/null
     ;;
 'count mongodump') echo '-' ;;
 'restore mongodump')

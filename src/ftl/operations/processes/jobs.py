@@ -43,10 +43,15 @@ class JobRequest:
     on: str = ""
 
 
-async def read_all_jobs(engine: Engine, project: str) -> tuple[JobState, ...]:
-    """The jobs of a project, also those whose containers are gone."""
+async def read_all_jobs(engine: Engine, project: str, *, first: bool = False) -> tuple[JobState, ...]:
+    """The jobs of a project, also those whose containers are gone.
+
+    Of a cluster the first server has the jobs, and more have the records: unless the engine is known to be that of the
+    `first`, nothing is missed there.
+    """
     found, records = await gather2(read_jobs(engine, project), read_kept_records(engine, project))
-    return (*found, *lost_jobs(project, live_project(records or ()), found))
+    recorded = live_project(records or ())
+    return found if recorded.get("servers") and not first else (*found, *lost_jobs(project, recorded, found))
 
 
 async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], None], emit: Emit) -> int:

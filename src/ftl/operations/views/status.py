@@ -204,7 +204,10 @@ async def _lost_jobs(project: Project, session: Session, seen: StatusAnswers) ->
     if not observed.live_number or (observed.is_cluster and len(observed.views) < len(project.servers)):
         return ()
     records = observed.releases or await read_kept_records(session.engine, project.name) or ()
-    return lost_jobs(project.name, live_project(records), seen.jobs)
+    recorded = live_project(records)
+    if recorded.get("servers") and not observed.is_cluster:  # the jobs may be on another one than this
+        return ()
+    return lost_jobs(project.name, recorded, seen.jobs)
 
 
 async def _watch(session: Session, observed: Observed) -> WatchStatus | None:

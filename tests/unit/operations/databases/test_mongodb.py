@@ -50,6 +50,6 @@ def test_the_password_reaches_the_tool_by_a_descriptor(
 @pytest.mark.parametrize("client", ["mongosh", "mongo"])
 def test_the_first_server_of_the_image_does_not_count_as_ready(tmp_path: Path, client: str) -> None:
     """It listens on loopback alone, makes the users, and is stopped; older images have only `mongo`."""
-    container = Container(tmp_path, **{client: TOOL, "hostname": "#!/bin/sh\necho 172.17.0.9 fd00::9\n"})
+    container = Container(tmp_path, **{client: TOOL, "hostname": "#!/bin/sh\necho fd00::9 172.17.0.9\n"})
     assert container.run("ready", "mongodump", "keep", "").returncode == 0
     assert f"{client} --quiet --host 172.17.0.9 --eval" in (tmp_path / "log").read_text()

@@ -277,6 +277,11 @@ def test_jobs_whose_containers_were_pruned_are_a_problem(outcome: str, pruned: b
             if pruned:
                 await server.engine.remove(CONTAINER, force=True)
             found = await server.status(project(WEB))
+            on_a_manager = {**jobs, "servers": [{"host": "a"}, {"host": "shop.example.com"}]}
+            await ensure_store(server.engine, "shop-web:r1")
+            await write_record(server.engine, "shop", replace(record("r3", web="r3"), project=on_a_manager))
+            narrowed = await server.status(project(WEB))
+        assert narrowed.jobs == ()  # the first server of the cluster has them
         expected = [("nightly", "web"), ("backup.db", "db")] if outcome == "live" else []
         assert [(job.name, job.service) for job in found.jobs] == expected
         assert all("its container is gone" in job.problem for job in found.jobs)

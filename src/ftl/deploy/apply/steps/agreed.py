@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _NOT_AGREED = ("DeadlineExceeded", "does not have a leader")
 """Words of a manager that could not store a change in time (20.10 to 28)."""
 
+_TAKEN = "name conflicts"
+"""Words of a manager for a service that is there, by an attempt on which they agreed meanwhile (20.10 to 28)."""
+
 _ATTEMPTS = 4
 _AGREE_SECONDS = 3.0
 
@@ -30,13 +33,20 @@ async def create_agreed(engine: Engine, service: ServiceSpec) -> str:
     """
     for attempt in range(_ATTEMPTS):
         try:
+            if attempt and (known := await _find(engine, service)):
+                return known
             return await engine.create_service(service)
         except EngineError as error:
-            if attempt == _ATTEMPTS - 1 or not any(words in (error.cause or "") for words in _NOT_AGREED):
+            cause = error.cause or ""
+            late = any(words in cause for words in _NOT_AGREED) or (attempt > 0 and _TAKEN in cause)
+            if attempt == _ATTEMPTS - 1 or not late:
                 raise
         await asyncio.sleep(_AGREE_SECONDS)
-        marks = {key: service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
-        for known in await engine.services(labels=marks):
-            if known.name == service.name:
-                return known.id
     raise AssertionError("the last attempt returns or raises")
+
+
+async def _find(engine: Engine, service: ServiceSpec) -> str | None:
+    """The ID of the service, if it is there."""
+    marks = {key: service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
+    services = await engine.services(labels=marks)
+    return next((known.id for known in services if known.name == service.name), None)

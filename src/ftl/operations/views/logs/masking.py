@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
@@ -48,6 +49,14 @@ async def mask_secrets_by_a_manager(
         except FtlError as error:
             why = error.message
     warn(f"secrets are not masked: {why}")
+
+
+async def mask_secrets_of_servers(fleet: Fleet, project: Project, warn: Callable[[str], None]) -> None:
+    """Redact the secrets of a project on one server, or on all of its cluster."""
+    if project.servers:
+        await mask_secrets_of_cluster(fleet, project.name, warn)
+    else:
+        await mask_secrets(fleet.first.engine, project.name)
 
 
 async def mask_secrets_of_cluster(

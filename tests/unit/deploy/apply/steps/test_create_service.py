@@ -30,9 +30,10 @@ class Manager(FakeEngine):
         attempts: Number of attempts.
     """
 
-    def __init__(self, *causes: str, stored_after: int = 99) -> None:
+    def __init__(self, *causes: str, stored_after: int = 99, unlisted: int = 0) -> None:
         super().__init__(name="a")
         self.attempts = 0
+        self._unlisted = unlisted
         self._causes = causes
         self._stored_after = stored_after
 
@@ -45,6 +46,9 @@ class Manager(FakeEngine):
 
     async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
         """Those with these labels: the managers agreed after the answer."""
+        if self._unlisted:
+            self._unlisted -= 1
+            raise EngineError("the engine could not list them", cause=NO_LEADER)
         known = SwarmService("late", "shop-web-r2", MARKS, "", 3, {})
         return (
             [known] if self.attempts >= self._stored_after and (labels or {}).items() <= MARKS.items() else []
@@ -64,6 +68,18 @@ def test_one_that_was_stored_after_all_is_taken() -> None:
     manager = Manager(LATE, LATE, stored_after=1)
     assert run(create_agreed(manager, WEB)) == "late"
     assert manager.attempts == 1
+
+
+def test_a_list_that_needs_a_leader_is_tried_again_as_well() -> None:
+    """The attempts do not end with the first one that is only about the look."""
+    manager = Manager(LATE, stored_after=1, unlisted=2)
+    assert run(create_agreed(manager, WEB)) == "late"
+
+
+def test_a_name_that_an_attempt_took_is_looked_up() -> None:
+    """They may agree between the look and the next attempt."""
+    manager = Manager(LATE, "name conflicts with an existing object", stored_after=2)
+    assert run(create_agreed(manager, WEB)) == "late"
 
 
 @pytest.mark.parametrize(("causes", "calls"), [(("name conflicts",), 1), ((LATE,) * 9, 4)])

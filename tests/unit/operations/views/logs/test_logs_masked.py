@@ -16,7 +16,11 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.views.logs.access import AccessFollower
 from ftl.operations.views.logs.following import Follower
-from ftl.operations.views.logs.masking import mask_secrets_by_a_manager, mask_secrets_of_cluster
+from ftl.operations.views.logs.masking import (
+    mask_secrets_by_a_manager,
+    mask_secrets_of_cluster,
+    mask_secrets_of_servers,
+)
 from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import CONTAINER, compact, ensure_store, read_records, write_record
@@ -24,6 +28,7 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import project
 from tests.unit.operations.stage import PROJECT, add, log
 from tests.unit.operations.views.logs.test_access import ENTRY
 from tests.unit.operations.views.logs.test_access import Log as AccessLog
@@ -141,6 +146,21 @@ def test_a_worker_s_logs_are_masked_by_the_records_of_a_manager(pruned: bool) ->
         return warnings
 
     assert run(mask()) == []
+    assert secret not in redacted(f"it is {secret}")
+
+
+def test_one_server_is_no_cluster_without_managers() -> None:
+    """Its records mask what `ftl backup` and `ftl restore` print, without a word about managers."""
+    secret, warnings = "s3cret-of-one-server", list[str]()
+
+    async def mask() -> None:
+        engine = await shop()
+        await write_record(engine, PROJECT, replace(R2, secrets=(secret,)))
+        fleet = Fleet([session(engine, "a", manager=False)])
+        await mask_secrets_of_servers(fleet, project(), warnings.append)
+
+    run(mask())
+    assert warnings == []
     assert secret not in redacted(f"it is {secret}")
 
 
