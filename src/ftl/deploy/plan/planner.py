@@ -157,8 +157,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     clean_up = (*clean_tracks(diff), _old_jobs(diff))
     yield Stage("clean up", (*clean_up, _certificates(diff)))
     yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
-    # Last: the proxy leaves the project's network then, and requests that old containers still answer would be cut.
-    yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (),))
+    # Last: requests that old containers still answer would be cut, or could call no other service.
+    yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (), _left_network(diff)))
 
 
 def _only_tags(track: Track) -> bool:
@@ -238,9 +238,15 @@ def _end_of_hold(diff: Diff) -> Track:
 
 def _routes(diff: Diff) -> Track:
     site = diff.target_site
-    if site is None or (site == diff.transitional_site and not diff.left_subnets):
+    if site is None or site == diff.transitional_site:
         return ()
-    return (ApplySite(site, diff.certificate),)
+    return (ApplySite(site, diff.certificate, keeps=diff.left_subnets),)
+
+
+def _left_network(diff: Diff) -> Track:
+    """Internal names are answered to the old network's containers no longer."""
+    site = diff.target_site
+    return (ApplySite(site, diff.certificate),) if site is not None and diff.left_subnets else ()
 
 
 def _switched_jobs(diff: Diff) -> Track:

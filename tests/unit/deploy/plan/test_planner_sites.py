@@ -300,3 +300,7 @@ def test_old_containers_call_services_until_the_project_has_left_their_network(*
     assert after.site.subnets == ((SUBNET,) if there else ())
     order = kinds(found)
     assert order.index("Switch") < len(order) - 1 - order[::-1].index("ApplySite")
+    # Old containers are drained and stopped before that, and call services meanwhile.
+    changed = kinds(plan(asked, replace(seen, proxy=proxy), content="sha256:two"))
+    assert changed[-1] == "ApplySite"
+    assert changed.index("StopAndRemove") < len(changed) - 1
