@@ -48,7 +48,7 @@ def options_of(context: click.Context) -> Options:
 
 
 def change_options(options: Options) -> Options:
-    """Replace the global options of the current call, also for the next steps that its errors name."""
+    """Replace the global options of the call, also for the next steps of its errors."""
     click.get_current_context().meta[_META] = asdict(options)
     return options
 

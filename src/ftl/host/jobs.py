@@ -106,7 +106,7 @@ async def job_states(
 def lost_jobs(
     project: str, recorded: Mapping[str, object], found: Iterable[JobState]
 ) -> tuple[JobState, ...]:
-    """Jobs and scheduled backups that a project should have, and of which the server has no container.
+    """Jobs and scheduled backups that the server should have, and has no container of.
 
     `docker system prune` removes them: they are created, and rarely run.
 

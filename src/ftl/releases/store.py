@@ -126,7 +126,7 @@ async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...
 
 
 async def read_kept_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...] | None:
-    """All records of a project, also where the store's container was pruned: it is created again.
+    """All records of a project; the container of a store that was pruned is created again.
 
     The records are in its volume. None: the server has no store.
     """
