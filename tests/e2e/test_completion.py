@@ -18,7 +18,7 @@ SECONDS = 60.0
 """For the start of a shell and a few key presses, on a busy machine."""
 
 START_OF_LINE = "\x01"
-_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?<>=]*[@a-zA-Z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])")
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_the_tab_key(home: dict[str, str], shell: str, typed: str, completed: st
     subprocess.run(
         ("ftl", "completion", "install", shell), env=home, cwd=home["HOME"], check=True, capture_output=True
     )
-    # The completed line is not run but printed
-    screen = _type((shell, "-i"), home, f"{typed}\t{START_OF_LINE}echo \r", completed)
-    assert re.search(rf"^{completed}\s*$", screen, re.MULTILINE), screen
+    # The completed line is not run but printed, behind a sign that the line itself does not begin with
+    screen = _type((shell, "-i"), home, f"{typed}\t{START_OF_LINE}echo :\r", f":{completed}")
+    assert re.search(rf"^:{completed}\s*$", screen, re.MULTILINE), screen
 
 
 def _type(argv: tuple[str, ...], env: dict[str, str], keys: str, awaited: str) -> str:
