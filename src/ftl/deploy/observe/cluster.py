@@ -60,8 +60,8 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     if overlay_network(project) not in names.values():
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
-    merged = _merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
-    return settled(replace(merged, live_published=len(live) == 1))
+    found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
+    return settled(replace(found, live_published=len(live) == 1))
 
 
 async def _with_services(manager: Session, observed: Observed) -> Observed:
@@ -149,7 +149,7 @@ async def _led(answer: Coroutine[Any, Any, T]) -> T:
         ) from error
 
 
-def _merged(
+def merged(
     project: str,
     servers: Sequence[ClusterServer],
     fleet: Fleet,
@@ -157,6 +157,16 @@ def _merged(
     swarm: tuple[Container, ...],
     drained: Set[str],
 ) -> Observed:
+    """The servers of a cluster as one project sees them.
+
+    Args:
+        project: The project.
+        servers: The servers of its cluster.
+        fleet: Those that answer.
+        looks: Their own state, in the fleet's order.
+        swarm: The replicas of the project's Swarm services.
+        drained: The nodes on which the Swarm places no tasks.
+    """
     web = {server.host for server in servers if WEB in server.roles}
     views = tuple(
         ServerView(
@@ -169,6 +179,7 @@ def _merged(
             volumes=seen.volumes,
             proxy=seen.proxy,
             drained=session.info.node in drained,
+            notify=seen.notify,
         )
         for session, seen in zip(fleet, looks, strict=True)
     )
@@ -187,8 +198,7 @@ def _merged(
             project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
         ),
         releases=_all_records(newest.releases, (seen.releases for seen in looks)),
-        # The first in ftl.yaml has the jobs, and sends messages about them.
-        notify=next((seen.notify for seen in looks if seen.server == servers[0].host), b""),
+        notify=b"",  # each view has its own
         policies={name: policy for seen in looks for name, policy in seen.policies.items()},
         views=views,
         down=tuple(fleet.missing),

@@ -35,6 +35,7 @@ class ServerView:
         web: Whether it has a proxy.
         manager: Whether it has release records.
         drained: Whether the Swarm places no tasks there (`ftl servers drain`).
+        notify: Where it sends messages by itself (`ftl.releases.store.write_notify`).
     """
 
     name: str
@@ -46,6 +47,7 @@ class ServerView:
     volumes: tuple[Volume, ...]
     proxy: ProxyState | None
     drained: bool = False
+    notify: bytes = field(default=b"", repr=False)
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image: by digest where the reference has one, else by tag.
@@ -76,7 +78,7 @@ class Observed:
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
-        notify: Where the server sends messages by itself (`ftl.releases.store.write_notify`).
+        notify: Where the only server sends messages by itself; each of several has that of its own (`views`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
@@ -120,9 +122,8 @@ class Observed:
         """The servers that answer; the only one as well."""
         if self.views:
             return self.views
-        return (
-            ServerView("", True, True, self.info, self.containers, self.images, self.volumes, self.proxy),
-        )
+        own = (self.containers, self.images, self.volumes, self.proxy)
+        return (ServerView("", True, True, self.info, *own, notify=self.notify),)
 
     @property
     def issuer(self) -> str:

@@ -16,10 +16,10 @@ from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.steps.containers import RemoveVolumes
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
 from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups, WriteCrontab
-from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
 from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, removal_tracks
+from ftl.deploy.plan.tracks.notifications import ended_notifications
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -193,7 +193,7 @@ def plan_remove(
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
                 (ForgetRuns(observed.project, jobs_with_runs),) if jobs_with_runs else (),
-                (SetNotifications(observed.project, b""),) if observed.notify else (),
+                ended_notifications(observed),
                 # What is deployed under this name later must not be removed at the preview's end, but volumes that
                 # stay must.
                 (SetPreview(observed.project, None),) if ends_preview else (),

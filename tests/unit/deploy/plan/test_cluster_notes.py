@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.config.models.container import Resources
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy
+from ftl.config.models.server import ClusterServer
 from ftl.deploy.plan.steps.notifications import SetNotifications
-from tests.unit.deploy.cluster import cluster, observed
+from ftl.deploy.plan.steps.records import EnsureStore
+from ftl.operations.changes.remove import plan_remove
+from tests.unit.deploy.cluster import cluster, observed, tasks_of, where
 from tests.unit.deploy.world import plan, service
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project
 
 GB = 1 << 30
 
@@ -50,3 +57,70 @@ def test_the_first_server_sends_messages(*, first_is_web: bool) -> None:
     assert (b"\nhost shop.example.com\n" in step.lines, step.certificates) == (first_is_web, first_is_web)
     without = plan(asked, observed(asked, down=("a",)))
     assert not [one for one in without.steps if isinstance(one, SetNotifications)]
+
+
+def sending(*hosts: str) -> tuple[Project, dict[str, bytes]]:
+    """A project on servers in this order, and what each is to be told by a deploy."""
+    asked = cluster(service(), notify=(Notification(url="https://hooks.example.com/x"),))
+    asked = replace(asked, servers=tuple(ClusterServer(host=host) for host in hosts))
+    return asked, {host: server_lines_of(asked) if host == hosts[0] else b"" for host in hosts}
+
+
+def server_lines_of(asked: Project) -> bytes:
+    """The lines that the first server is told."""
+    (step,) = (one for one in plan(asked, observed(asked)).steps if isinstance(one, SetNotifications))
+    return step.lines
+
+
+@pytest.mark.parametrize("before", ["abc", "bac", "cab", "none", "all"])
+@pytest.mark.parametrize("down", ["", "a", "b", "c"])
+def test_one_server_sends_whatever_the_order_was(before: str, down: str) -> None:
+    """The first; one that was it before ends, also one that is up again since. While the first is down, it goes on."""
+    asked, wanted = sending("a", "b", "c")
+    had = {"none": "", "all": "abc"}.get(before, before[0])
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", down=tuple(down))
+    views = tuple(replace(view, notify=b"old\n" if view.name in had else b"") for view in seen.views)
+    found = plan(asked, replace(seen, views=views))
+    now = {view.name: view.notify for view in views}
+    now |= {step.servers[0]: step.lines for step in found.steps if isinstance(step, SetNotifications)}
+    expected = {host: lines for host, lines in wanted.items() if host in now}
+    assert now == (expected if down != "a" else {view.name: view.notify for view in views})
+
+
+def test_a_change_of_the_order_alone_moves_the_messages() -> None:
+    """Without a release, and then nothing is left to do."""
+    asked, wanted = sending("b", "a")
+    before, _ = sending("a", "b")
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    first = server_lines_of(before)
+    had = tuple(replace(view, notify=first if view.name == "a" else b"") for view in seen.views)
+    found = plan(asked, replace(seen, views=had))
+    assert where(found, SetNotifications) == [("b",), ("a",)]
+    assert found.record is None
+    views = tuple(replace(view, notify=wanted[view.name]) for view in seen.views)
+    assert where(plan(asked, replace(seen, views=views)), SetNotifications) == []
+
+
+def test_a_removed_project_sends_nothing_from_any_server() -> None:
+    """Whichever had been told."""
+    asked, _ = sending("a", "b", "c")
+    seen = observed(asked)
+    views = tuple(replace(view, notify=b"old\n" if view.name != "a" else b"") for view in seen.views)
+    found = plan_remove(replace(seen, views=views), volumes=False)
+    ended = [step for step in found.steps if isinstance(step, SetNotifications)]
+    assert [(step.servers, step.lines) for step in ended] == [(("b",), b""), (("c",), b"")]
+
+
+def test_the_first_server_can_keep_where_it_sends_messages_where_it_is_no_manager() -> None:
+    """The store is otherwise on managers alone; of two servers the first one may have become a worker."""
+    asked, _ = sending("b", "a")
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    views = tuple(
+        replace(view, manager=False, containers=()) if view.name == "b" else view for view in seen.views
+    )
+    found = plan(asked, replace(seen, views=views))
+    assert where(found, EnsureStore) == [("b",)]
+    kinds = [step.kind for step in found.steps]
+    assert kinds.index("ensure_store") < kinds.index("set_notifications")
+    others = tuple(replace(view, manager=False) if view.name == "a" else view for view in seen.views)
+    assert where(plan(asked, replace(seen, views=others)), EnsureStore) == []

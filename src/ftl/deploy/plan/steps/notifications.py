@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.deploy.plan.steps.base import GivenServersStep
 
 
 @dataclass(frozen=True, slots=True)
-class SetNotifications(Step):
-    """Tell the server where it sends messages about jobs and certificates.
+class SetNotifications(GivenServersStep):
+    """Tell a server where it sends messages about jobs and certificates.
 
     Attributes:
         lines: As `ftl.host`'s notify.sh reads them, with secret URLs; empty: it sends nothing any more.
@@ -18,7 +18,6 @@ class SetNotifications(Step):
     """
 
     kind = "set_notifications"
-    runs_on = "first"
     project: str
     lines: bytes = field(repr=False)
     certificates: bool = False

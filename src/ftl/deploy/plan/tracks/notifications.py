@@ -11,6 +11,9 @@ from ftl.deploy.request import NewRelease
 from ftl.proxy.tls.policy import secured_hosts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
 
@@ -19,19 +22,32 @@ def notifications_track(diff: Diff) -> Track:
     """Write where the server sends messages, if that changed or with a new release.
 
     With each, since another user may have deployed the last one, whose crontab has the line. Only ftl.yaml has the
-    webhooks: a rollback leaves them as they are. Of several servers, the first one sends: it has the jobs.
+    webhooks: a rollback leaves them as they are. Of several servers, the first one sends: it has the jobs. One that was
+    the first before ends; while the first is down, it goes on.
     """
-    if not isinstance(diff.request.purpose, NewRelease) or _is_away(diff):
+    first = diff.project.servers[0].host if diff.observed.is_cluster else ""
+    if not isinstance(diff.request.purpose, NewRelease) or first in diff.observed.down:
         return ()
-    lines = server_lines(diff)
-    if lines == diff.observed.notify and not (lines and diff.makes_release):
-        return ()
-    return (SetNotifications(diff.project.name, lines, certificates=b"\nhost " in lines),)
+    return tuple(_steps(diff, first))
 
 
-def _is_away(diff: Diff) -> bool:
-    """Whether the server that sends them is one of several, and down: a deploy goes on without it."""
-    return any(server.host in diff.observed.down for server in diff.project.servers[:1])
+def ended_notifications(observed: Observed) -> Track:
+    """Nothing is sent any more, by any server that answers."""
+    return tuple(
+        SetNotifications(observed.project, b"", servers=(server.name,))
+        for server in observed.servers
+        if server.notify
+    )
+
+
+def _steps(diff: Diff, first: str) -> Iterator[SetNotifications]:
+    for server in diff.observed.servers:
+        lines = server_lines(diff) if server.name == first else b""
+        if lines != server.notify or (lines and diff.makes_release):
+            certificates = b"\nhost " in lines
+            yield SetNotifications(
+                diff.project.name, lines, certificates=certificates, servers=(server.name,)
+            )
 
 
 def server_lines(diff: Diff) -> bytes:

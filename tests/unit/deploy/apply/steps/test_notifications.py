@@ -28,7 +28,7 @@ async def told(engine: FakeEngine, machine: FakeMachine, lines: bytes) -> list[E
     context = deploy_context(engine)
     session = Session("server", machine, engine, INFO)
     context = replace(context, session=session, emit=events.append)
-    await set_notifications(context, SetNotifications("shop", lines))
+    await set_notifications(context, SetNotifications("shop", lines, servers=("",)))
     return events
 
 
