@@ -13,6 +13,7 @@ fail() {
 
 unpack() {
     umask 077
+    # shellcheck disable=SC2015 # either failure has the same answer
     mkdir -p "$cache" 2>/dev/null && new=$(mktemp -d "$cache/new.XXXXXX" 2>/dev/null) ||
         fail "$cache cannot be written, where FTL unpacks itself" \
             'set XDG_CACHE_HOME to a folder that you can write to'
@@ -30,6 +31,7 @@ unpack() {
     rm -rf "$new"
     trap - EXIT HUP INT TERM
     # The version before stays: a command of it may still run, and import modules later.
+    # shellcheck disable=SC2012 # by age, and names of our own
     ls -1dt "$cache"/[0-9]* | tail -n +3 | while read -r old; do rm -rf "$old"; done
     find "$cache" -maxdepth 1 -name 'new.*' -mtime +1 -exec rm -rf {} + 2>/dev/null || :
 }
