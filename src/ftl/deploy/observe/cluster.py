@@ -180,6 +180,7 @@ def merged(
             proxy=seen.proxy,
             drained=session.info.node in drained,
             notify=seen.notify,
+            networks=seen.networks,
         )
         for session, seen in zip(fleet, looks, strict=True)
     )
@@ -192,7 +193,7 @@ def merged(
         info=first.info,
         containers=(*plain, *swarm),
         images=tuple(image for view in views for image in view.images),
-        networks=first.networks,
+        networks=tuple({one.id: one for seen in (first, *looks) for one in seen.networks}.values()),
         volumes=tuple(volume for view in views for volume in view.volumes),
         proxy=merged_proxy(
             project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain

@@ -36,6 +36,7 @@ class ServerView:
         manager: Whether it has release records.
         drained: Whether the Swarm places no tasks there (`ftl servers drain`).
         notify: Where it sends messages by itself (`ftl.releases.store.write_notify`).
+        networks: Those that it has: its own, and of overlays at least those of its containers.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ServerView:
     proxy: ProxyState | None
     drained: bool = False
     notify: bytes = field(default=b"", repr=False)
+    networks: tuple[Network, ...] = ()
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image: by digest where the reference has one, else by tag.
@@ -70,6 +72,7 @@ class Observed:
     Attributes:
         server: Its name, or theirs.
         containers: Every container there, of other projects and of nobody too; one for each replica of a Swarm service.
+        networks: Every network there; of several servers those of all, an overlay once.
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.

@@ -95,7 +95,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
         images=_untagged(observed.project, observed.images, needed),
         images_here=_untagged(observed.project, local_images, frozenset()),
         records=tuple(each for each in outdated_records(observed, keep=keep) if each.number < oldest),
-        networks=tuple(_unused_networks(observed, gone)),
+        networks=tuple(dict.fromkeys(_unused_networks(observed, gone))),
         watch=watch,
     )
 

@@ -91,6 +91,10 @@ class _PlannedServers:
         self.volumes: Mapping[str, frozenset[str]] = {
             view.name: frozenset(one.name for one in view.volumes) for view in observed.views
         }
+        self.networks: Mapping[str, frozenset[str]] = {
+            view.name: frozenset(one.name for one in view.networks if one.driver != "overlay")
+            for view in observed.views
+        }
         self._observed = observed
         self._first = servers[0].host if servers else ""
         self._changes: tuple[AnyChange, ...] = () if diff is None else (*diff.dependencies, *diff.services)

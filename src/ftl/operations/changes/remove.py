@@ -126,7 +126,7 @@ def belongings(observed: Observed, *, volumes: bool) -> ProjectResources:
     return ProjectResources(
         containers=tuple(sorted(container.name for container in _containers(observed))),
         networks=tuple(
-            sorted(network.name for network in observed.networks if _owns(observed, network.labels))
+            sorted({network.name for network in observed.networks if _owns(observed, network.labels)})
         ),
         volumes=names if volumes else (),
         kept_volumes=() if volumes else names,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.observe.cluster import merged
 from ftl.deploy.observe.state import Observed
+from ftl.engine.values import Network
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
@@ -30,3 +31,16 @@ def test_each_server_keeps_where_it_sends_messages() -> None:
     found = seen(*(Observed(host, INFO, "shop", notify=host.encode()) for host in "abc"))
     assert {view.name: view.notify for view in found.views} == {"a": b"a", "b": b"b", "c": b"c"}
     assert found.notify == b""
+
+
+def test_networks_are_those_of_all_servers() -> None:
+    """The one that a project had on one server is there alone, whichever manager answers first; an overlay is once."""
+    overlay = Network("o", "ftl-net-shop", {}, ("10.93.1.0/24",), False, "overlay")
+    bridges = {host: Network(f"n{host}", "ftl-shop", {}, (f"172.30.{host}",), False) for host in "bc"}
+    looks = [
+        Observed(host, INFO, "shop", networks=(overlay, *((bridges[host],) if host in bridges else ())))
+        for host in "abc"
+    ]
+    found = seen(*looks)
+    assert found.networks == (overlay, bridges["b"], bridges["c"])
+    assert [view.networks for view in found.views] == [look.networks for look in looks]

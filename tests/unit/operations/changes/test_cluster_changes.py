@@ -10,6 +10,7 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.swarm import replicas
+from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopContainers
@@ -27,7 +28,7 @@ from ftl.deploy.plan.steps.swarm_services import (
 from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService
-from ftl.engine.values import Image, Volume
+from ftl.engine.values import Image, Network, Volume
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.drain import plan_drain, plan_resume
@@ -139,6 +140,26 @@ def test_remove_takes_everything_from_where_it_is() -> None:
     assert where(found, RemoveImages) == [("b",), ("c",)]
     assert where(found, RemoveNetworks) == [()], "a manager removes the one of all"
     assert where(found, AmendRecords) == [SERVERS]
+
+
+def test_a_network_from_before_there_were_several_servers_is_removed_where_it_is() -> None:
+    """No manager but that server itself knows it."""
+    seen = live()
+    marks = {labels.PROJECT: "shop"}
+    overlay = replace(seen.networks[0], labels=marks)
+    bridges = {host: Network(f"n{host}", "ftl-shop", marks, ("172.30.0.0/16",), False) for host in "bc"}
+    views = tuple(
+        replace(view, networks=(overlay, *((bridges[view.name],) if view.name in bridges else ())))
+        for view in seen.views
+    )
+    seen = replace(seen, views=views, networks=(overlay, *bridges.values()))
+    removed = [
+        (step.networks, step.servers)
+        for step in assign_servers(plan_remove(seen, volumes=False), seen, ASKED.servers).steps
+        if isinstance(step, RemoveNetworks)
+    ]
+    assert removed == [(("ftl-shop",), ("b",)), (("ftl-shop",), ("c",)), ((overlay.name,), ())]
+    assert leftovers(seen, (), keep=2).networks == ("ftl-shop",)
 
 
 def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_them() -> None:

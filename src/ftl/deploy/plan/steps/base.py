@@ -158,6 +158,7 @@ class ServerLookup(Protocol):
         starts: Whether the plan starts containers.
         images: Server -> IDs of its images.
         volumes: Server -> names of its volumes.
+        networks: Server -> names of its own networks, which are not those of the cluster.
     """
 
     up: tuple[str, ...]
@@ -166,6 +167,7 @@ class ServerLookup(Protocol):
     starts: bool
     images: Mapping[str, frozenset[str]]
     volumes: Mapping[str, frozenset[str]]
+    networks: Mapping[str, frozenset[str]]
 
     def servers_of(self, step: Step) -> tuple[str, ...]:
         """Servers of a step by its `runs_on`; empty where its text names none."""

@@ -227,9 +227,19 @@ class RemoveNetworks(Step):
     """Remove networks of the project."""
 
     kind = "remove_networks"
-    runs_on = "one manager"
+    runs_on = "computed"
     networks: tuple[str, ...]
 
     @property
     def text(self) -> str:
         return f"remove network {', '.join(self.networks)}"
+
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        """A manager removes those of the cluster; a single server's own goes on that server."""
+        single = set[str]()
+        for server, names in lookup.networks.items():
+            if own := tuple(name for name in self.networks if name in names):
+                single |= names
+                yield replace(self, networks=own, servers=(server,))
+        if shared := tuple(name for name in self.networks if name not in single):
+            yield replace(self, networks=shared)
