@@ -14,7 +14,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import timedelta
 
 
 _META = "ftl.options"
@@ -114,17 +114,16 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PART = r"([0-9.]+)(ms|s|m|h|d)"
+_LONGEST_DAYS = 36_500
 
 
-def time_option(option: str, text: str | None) -> str | None:
+def time_option(option: str, text: str | None) -> str | timedelta | None:
     """The time that an option gives; None where it was not given."""
-    from datetime import UTC, datetime
-
-    return None if text is None else parse_time(text, now=datetime.now(UTC), option=option)
+    return None if text is None else parse_time(text, option=option)
 
 
-def parse_time(text: str, *, now: datetime, option: str = "--since") -> str:
-    """A time in UTC as RFC 3339, from that form or from a duration before `now`.
+def parse_time(text: str, *, option: str = "--since") -> str | timedelta:
+    """A time in UTC as RFC 3339, or a duration before the server's present.
 
     Raises:
         UsageError: The text is neither.
@@ -134,11 +133,11 @@ def parse_time(text: str, *, now: datetime, option: str = "--since") -> str:
     try:
         if re.fullmatch(rf"({_PART})+", text):
             parts = re.findall(_PART, text)
-            time = now - sum(
-                (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
-            )
-        else:
-            time = datetime.fromisoformat(text).astimezone(UTC)
+            before = sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+            if before > timedelta(days=_LONGEST_DAYS):
+                raise OverflowError
+            return before
+        time = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
             f"{option}: `{text}` is not a time", hint="write 10m, 1h30m, 2d or 2026-01-31T12:00:00Z"

@@ -18,6 +18,7 @@ from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import Inputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
+from ftl.deploy.plan.steps.records import SetPreview
 from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
@@ -78,6 +79,7 @@ class DeployResult:
         urls: Where the project answers.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
         watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
+        until: Of a preview, when the server removes it: Unix time by the server's clock.
         servers: What each of several servers got; empty with one.
     """
 
@@ -91,6 +93,7 @@ class DeployResult:
     urls: tuple[str, ...] = ()
     by_address: bool = False
     watch: WatchOutcome | None = None
+    until: float | None = None
     servers: tuple[ServerTraffic, ...] = ()
 
 
@@ -208,6 +211,7 @@ async def _prepared(
         ((built, builders), observed), by = await gather2(building, author(request.root))
         project = with_built_dependencies(project, built)
         request = replace(request, project=project)
+        by = replace(by, time=fleet.first.info.time_of(by.time))
         inputs = Inputs(by, built, files)
         operation = Operation(
             command=_command_line(request),
@@ -267,5 +271,8 @@ def result(applied: Applied) -> DeployResult:
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
         urls=applied.project.urls,
         by_address=plan.by_address,
+        until=next(
+            (step.preview.until for step in plan.steps if isinstance(step, SetPreview) and step.preview), None
+        ),
         servers=tuple(server(each.host) for each in applied.project.servers),
     )

@@ -6,7 +6,6 @@ An operation takes these parts around its plan; a change without a plan (`ftl re
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,11 +47,14 @@ async def locked(
         ServerError: The server does not answer, or the lock was lost; the block is cancelled then.
     """
     lock = deploy_lock(session, project)
-    async with lock.hold(holder_name(by, command), wait=wait, emit=emit) as heartbeat:
+    async with lock.hold(holder_name(session, by, command), wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
         live = next((record.release for record in reversed(history.records) if record.outcome == "live"), "")
-        entries = begun(history.audit, AuditEntry(time.time(), by, command, live, "started"))
-        async with audited([session.engine], project, entries), cancelled_if_lost(heartbeat):
+        entry = AuditEntry(session.info.now, by, command, live, "started")
+        async with (
+            audited([session.engine], project, begun(history.audit, entry)),
+            cancelled_if_lost(heartbeat),
+        ):
             yield
 
 
@@ -61,10 +63,13 @@ def deploy_lock(session: Session, project: str) -> DeployLock:
     return DeployLock(session.machine, project, session.info.id)
 
 
-def holder_name(by: str, command: str) -> str:
-    """Our name for others who want the lock, with the command unless it is a deploy."""
+def holder_name(session: Session, by: str, command: str) -> str:
+    """Our name for others who want the lock, with the command unless it is a deploy.
+
+    The time is the server's in UTC: they may be in another zone.
+    """
     verb = command.partition(" ")[0]
-    return f"{by}{'' if verb == 'deploy' else f' ({verb})'} since {time.strftime('%H:%M:%S')}"
+    return f"{by}{'' if verb == 'deploy' else f' ({verb})'} since {session.info.moment:%H:%M:%S} UTC"
 
 
 @asynccontextmanager

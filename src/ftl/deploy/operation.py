@@ -191,14 +191,14 @@ def _lock(
 ) -> AbstractAsyncContextManager[asyncio.Task[None]]:
     if operation.lock is not None:
         return nullcontext(operation.lock)
-    holder = holder_name(operation.by, operation.command)
+    holder = holder_name(session, operation.by, operation.command)
     return deploy_lock(session, operation.project.name).hold(holder, wait=operation.lock_wait, emit=emit)
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
     if plan.empty:
         return nullcontext()
-    entry = AuditEntry(time.time(), operation.by, operation.command, plan.release, "started")
+    entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started")
     engines = [context.fleet.at(host).engine for host in _record_hosts(context)]
     return audited(engines, plan.project, begun(context.observed.audit, entry))
 
@@ -253,7 +253,7 @@ async def _record_failure(
     failed = replace(
         plan.record,
         outcome="failed" if isinstance(error, FtlError) else "interrupted",
-        seconds=max(0.0, time.time() - plan.record.started),
+        seconds=max(0.0, context.now - plan.record.started),
         error=error.message if isinstance(error, FtlError) else "interrupted",
         logs=logs,
     )

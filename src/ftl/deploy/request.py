@@ -12,7 +12,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
-    from ftl.releases.preview import Preview
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPreview:
+    """A preview that the project shall be.
+
+    Attributes:
+        name: Its name, that of its environment.
+        of: The project's name in ftl.yaml, without that of the preview.
+        lasts: Seconds from the deploy until the server removes it.
+        url: Where it answers; empty: it has no routes.
+    """
+
+    name: str
+    of: str
+    lasts: float
+    url: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """As that of `ftl.releases.preview.Preview`."""
+        return self.of, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +54,7 @@ class NewRelease:
     adopt: bool = False
     end_hold: bool = False
     watch: float = 0.0
-    preview: Preview | None = None
+    preview: AskedPreview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +141,7 @@ class DeployRequest:
         return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
 
     @property
-    def preview(self) -> Preview | None:
+    def preview(self) -> AskedPreview | None:
         """The preview that the project shall be; None: the request says nothing of it."""
         return self.purpose.preview if isinstance(self.purpose, NewRelease) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ftl.common.json_fields import as_object, as_str_map
@@ -47,11 +48,20 @@ class EngineInfo:
 
     @property
     def now(self) -> float:
-        """Unix time by its machine's clock.
+        """Unix time by its machine's clock, which all that is stored there is dated by.
 
         Several machines deploy to it, and their clocks may differ by days.
         """
-        return time.time() + self.clock_ahead
+        return self.time_of(time.time())
+
+    @property
+    def moment(self) -> datetime:
+        """The time `now`, in UTC."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def time_of(self, here: float) -> float:
+        """The Unix time by its machine's clock at a time of this machine's."""
+        return here + self.clock_ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class JobState:
 
 
 async def read_jobs(engine: Engine, project: str, *, now: datetime | None = None) -> tuple[JobState, ...]:
-    """The jobs of a project, by name: two round trips."""
+    """The jobs of a project, by name, at a time by the server's clock, or now: two round trips."""
     listed = await engine.containers(labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_JOB})
     return await job_states(engine, listed, now=now)
 
@@ -85,8 +85,8 @@ async def read_jobs(engine: Engine, project: str, *, now: datetime | None = None
 async def job_states(
     engine: Engine, containers: Iterable[Container], *, now: datetime | None = None
 ) -> tuple[JobState, ...]:
-    """The jobs among containers: one round trip, without one none."""
-    moment = now or datetime.now(UTC)
+    """The jobs among containers, as in `read_jobs`: one round trip, without one none."""
+    moment = now or (await engine.info()).moment
     by_job: dict[tuple[str, str], list[Container]] = {}
     for container in containers:
         if container.labels.get(labels.ROLE) == labels.ROLE_JOB:

@@ -107,4 +107,16 @@ def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord
         for record in records
         if record.started and record.release not in releases
     )
-    return tuple(sorted((*known, *others), key=lambda entry: entry.time))
+    return in_order(known, others)
+
+
+def in_order(stored: Sequence[AuditEntry], others: Iterable[AuditEntry]) -> tuple[AuditEntry, ...]:
+    """Entries in the order in which they were stored, with others among them by their times.
+
+    The times of stored ones may be wrong: earlier versions of FTL took them from the clock of whoever made the change.
+    """
+    merged = list(stored)
+    for other in sorted(others, key=lambda entry: entry.time):
+        place = next((at for at, entry in enumerate(merged) if entry.time > other.time), len(merged))
+        merged.insert(place, other)
+    return tuple(merged)

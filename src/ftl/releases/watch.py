@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
-from ftl.releases.audit import AuditEntry
+from ftl.releases.audit import AuditEntry, in_order
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ def audited(entries: Iterable[AuditEntry], watches: Mapping[str, ReleaseWatch]) 
         if watch.outcome == "switched_back"
     )
     new = [entry for entry in taken_back if entry.command not in stored]
-    return tuple(sorted((*known, *new), key=lambda entry: entry.time)) if new else known
+    return in_order(known, new)

@@ -125,9 +125,9 @@ def make_release(
     backup: bool = False,
     summary: Path | None = None,
     before: Callable[[Emit], Awaitable[None]] | None = None,
-    more: Fields | None = None,
+    more: Callable[[DeployResult], Fields] | None = None,
 ) -> None:
-    """Deploy a project and print the result, with `more` fields in its JSON.
+    """Deploy a project and print the result, in its JSON with `more` fields of it.
 
     `command` is its name there. Without names of services all are deployed. `before` is called first.
     """
@@ -158,7 +158,10 @@ def make_release(
         return await _notified(project, address, deploying, emit)
 
     def fields(result: DeployResult) -> Fields:
-        return {**deploy_fields(result, address.urls(project, result)), **(more or {})}
+        return {
+            **deploy_fields(result, address.urls(project, result)),
+            **(more(result) if more is not None else {}),
+        }
 
     result = run(options, command, work, fields)
     remember(project.name, address.server.host, [result.release])

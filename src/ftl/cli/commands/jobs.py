@@ -15,6 +15,7 @@ from ftl.cli.views.tables import put_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
@@ -42,18 +43,19 @@ def list_jobs(options: Options) -> None:
     """List the jobs."""
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"])
 
-    async def work(_: Emit) -> tuple[JobState, ...]:
+    async def work(_: Emit) -> tuple[tuple[JobState, ...], datetime]:
         from ftl.host.session import open_session
         from ftl.operations.processes.jobs import read_all_jobs
 
         address = target.address
         first = bool(address.servers) and not address.narrowed
         async with open_session(address.machine(project=target.project)) as session:
-            return await read_all_jobs(session.engine, target.project, first=first)
+            jobs = await read_all_jobs(session.engine, target.project, first=first)
+            return jobs, session.info.moment
 
-    jobs = run(options, "jobs", work, lambda jobs: {"jobs": [job.fields() for job in jobs]})
+    jobs, now = run(options, "jobs", work, lambda seen: {"jobs": [job.fields() for job in seen[0]]})
     if not options.json:
-        _print(target, jobs)
+        _print(target, jobs, now)
 
 
 @command.command("run")
@@ -96,8 +98,8 @@ def _show(options: Options, name: str, line: LogLine) -> None:
         stream.flush()
 
 
-def _print(target: DeployedProject, jobs: Sequence[JobState]) -> None:
+def _print(target: DeployedProject, jobs: Sequence[JobState], now: datetime) -> None:
     if not jobs:
         put(f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then `ftl deploy`, makes some")
         return
-    put_jobs(jobs)
+    put_jobs(jobs, now)

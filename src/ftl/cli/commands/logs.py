@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Ahead, Session
     from ftl.operations.views.logs.following import Mask
-    from ftl.operations.views.logs.reading import LogEntry, LogQuery, Show, Warn
+    from ftl.operations.views.logs.query import LogEntry, LogQuery
+    from ftl.operations.views.logs.reading import Show, Warn
 
 _RUN = re.compile(r"-run-[0-9a-f]{8}$")
 
@@ -102,7 +103,7 @@ def command(
 
     async def work(emit: Emit) -> None:
         from ftl.events import Note
-        from ftl.operations.views.logs.reading import LogQuery
+        from ftl.operations.views.logs.query import LogQuery
 
         show = _Counting(log_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         query = LogQuery(
@@ -198,6 +199,7 @@ async def _of_several(
     asked = [server for server in project.servers if WEB in server.roles or not requests]
     async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
         servers = log_servers(fleet, emit)
+        query = query.at(fleet.first.info.moment)
         # The managers may all be among the servers that are not asked.
         await mask_secrets_of_cluster(fleet, project.name, warn, otherwise=mask if requests else None)
         if requests and not follow:

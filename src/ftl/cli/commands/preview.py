@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
+    from ftl.deploy.deploying import DeployResult
     from ftl.events import Emit
     from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.remove import ProjectResources, Removal
@@ -79,15 +80,13 @@ def up(
     The server removes it by its own cron when its time is over, even if nobody comes back. Each `up` begins that time
     anew.
     """
-    import time
     from pathlib import Path
 
     from ftl.cli.completion.seen import remember_previews, seen
     from ftl.cli.views.summary import summarised_failure
     from ftl.common.figures import duration, utc
-    from ftl.deploy.request import NewRelease
+    from ftl.deploy.request import AskedPreview, NewRelease
     from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity
-    from ftl.releases.preview import Preview
 
     path = Path(summary) if summary is not None else None
     lasts = seconds("--expires", expires, least=SHORTEST)
@@ -103,9 +102,13 @@ def up(
             note_shared_folders(project, others, emit)
             await note_missing_dns(project, emit)
 
-        until, links = int(time.time() + lasts), project.urls
-        preview = Preview(until, 0.0, project.environment, project.preview_of, url=links[0] if links else "")
-        fields = {"name": preview.name, "project": project.name, "until": utc(until)}
+        links = project.urls
+        preview = AskedPreview(project.environment, project.preview_of, lasts, url=links[0] if links else "")
+
+        def fields(result: DeployResult) -> Fields:
+            until = utc(result.until) if result.until is not None else None
+            return {"preview": {"name": preview.name, "project": project.name, "until": until}}
+
         make_release(
             chosen,
             loaded,
@@ -115,7 +118,7 @@ def up(
             lock_wait=wait_lock,
             summary=path,
             before=before,
-            more={"preview": fields},
+            more=fields,
         )
     known = seen(f"previews:{preview.of}")
     remember_previews(preview.of, list(dict.fromkeys([preview.name, *known])))
@@ -136,15 +139,15 @@ def list_previews(options: Options, project: str | None) -> None:
     _refuse_several(target.address)
     of = project or target.preview_of
 
-    async def work(_: Emit) -> Sequence[DeployedPreview]:
+    async def work(_: Emit) -> tuple[Sequence[DeployedPreview], float]:
         from ftl.host.session import open_session
         from ftl.operations.views.previews import read_previews
 
         async with open_session(target.address.machine(project=target.project)) as session:
-            return await read_previews(session.engine, of)
+            return await read_previews(session.engine, of), session.info.now
 
-    found = run(
-        options, "preview list", work, lambda found: {"previews": [preview.fields() for preview in found]}
+    found, now = run(
+        options, "preview list", work, lambda seen: {"previews": [preview.fields() for preview in seen[0]]}
     )
     remember_previews(of, [one.preview.name for one in found])
     if options.json:
@@ -152,7 +155,7 @@ def list_previews(options: Options, project: str | None) -> None:
     if not found:
         put(f"{of} has no previews on {target.address.server.host}; `ftl preview up NAME` makes one")
         return
-    put_table(HEADER, [_row(one) for one in found], optional=("BY",))
+    put_table(HEADER, [preview_row(one, now) for one in found], optional=("BY",))
 
 
 @command.command("down")
@@ -258,12 +261,11 @@ def _refuse_environment(options: Options) -> None:
         )
 
 
-def _row(one: DeployedPreview) -> tuple[str, ...]:
-    import time
-
+def preview_row(one: DeployedPreview, now: float) -> tuple[str, ...]:
+    """Its row of the table, at a Unix time by the server's clock."""
     from ftl.common.figures import age
 
-    now, preview = time.time(), one.preview
+    preview = one.preview
     left = preview.until - now
     ends = age(left) if left > 0 else "is being removed"
     return preview.name, age(now - preview.since), ends, preview.url or "-", preview.by

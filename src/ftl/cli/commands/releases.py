@@ -56,7 +56,7 @@ def command(
     marked = mark_bad or unmark_bad
     target = load_target(options, project, changes=marked is not None)
 
-    async def work(emit: Emit) -> tuple[Release, ...]:
+    async def work(emit: Emit) -> tuple[tuple[Release, ...], float]:
         from ftl.operations.views.releases import releases
 
         if marked is not None:
@@ -66,12 +66,12 @@ def command(
         servers = () if address.narrowed else address.servers
         return await releases(target.project, address.server, machines, servers)
 
-    found = run(
-        options, "releases", work, lambda releases: {"releases": list(map(_entry, releases[:number]))}
+    found, now = run(
+        options, "releases", work, lambda seen: {"releases": list(map(_entry, seen[0][:number]))}
     )
     _remember(target, found)
     if not options.json:
-        _print(target, found[:number])
+        _print(target, found[:number], now)
 
 
 async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) -> None:
@@ -123,15 +123,12 @@ def _entry(release: Release) -> dict[str, object]:
     }
 
 
-def _print(target: DeployedProject, releases: Sequence[Release]) -> None:
-    import time
-
+def _print(target: DeployedProject, releases: Sequence[Release], now: float) -> None:
     from ftl.common.figures import ago
 
     if not releases:
         put(f"{target.project} has no releases yet; run `ftl deploy`")
         return
-    now = time.time()
     rows = [
         (
             release.record.release,

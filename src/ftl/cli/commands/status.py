@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import Fields, put, put_table
+from ftl.cli.output import put, put_table
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
 
@@ -69,7 +69,7 @@ def command(options: Options, watch: bool) -> None:
 
             return await status(project, session, await ahead.result(session.engine))
 
-    result = run(options, "status", work, _fields)
+    result = run(options, "status", work, lambda status: status.fields())
     if not options.json:
         _print(result, () if address.host_requests(project) else result.urls)
 
@@ -124,24 +124,12 @@ def _watch(
     run(options, "status", work, lambda _: {})
 
 
-def _fields(status: Status) -> Fields:
-    from dataclasses import asdict
-
-    return {
-        **asdict(status),
-        "jobs": [job.fields() for job in status.jobs],
-        "deployed": status.deployed,
-    }
-
-
 def _print(status: Status, urls: Sequence[str]) -> None:
     """Print the status as a table, and what is live."""
-    from datetime import UTC, datetime
-
     if not status.deployed:
         put(f"{status.project} is not deployed on {status.server}; run `ftl deploy`")
         return
-    now = datetime.now(UTC)
+    now = status.moment
     rows = [_row(unit, now) for unit in status.units]
     columns: tuple[str, ...] = HEADER
     if status.servers:
@@ -152,7 +140,7 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         from ftl.cli.views.tables import put_jobs
 
         put("")
-        put_jobs(status.jobs)
+        put_jobs(status.jobs, now)
         put("")
     if status.servers:
         from ftl.cli.views.tables import put_servers

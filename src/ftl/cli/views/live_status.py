@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
@@ -14,6 +13,8 @@ from ftl.ui.style import Style
 from ftl.ui.table import table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ftl.operations.views.live_status import Tick, Usage
     from ftl.operations.views.units import Unit
     from ftl.proxy.access import RequestFigures
@@ -62,7 +63,7 @@ class LiveTable:
         from shutil import get_terminal_size
 
         columns, rows = get_terminal_size()
-        lines = table_lines(tick, now=datetime.now(UTC), width=columns if self._terminal else None)
+        lines = table_lines(tick, width=columns if self._terminal else None)
         style = Style.of(sys.stdout)
         drawn = [style.line(line) for line in lines]
         if not self._terminal:
@@ -74,30 +75,31 @@ class LiveTable:
 
 def put_tick(tick: Tick) -> None:
     """Print a look as a JSON object."""
-    status = asdict(tick.status)
+    status = tick.status.fields()
     units = [
         {
             **fields,
             **(_NO_USAGE if usage is None else asdict(usage)),
             "requests": None if (requests := tick.requests_of(unit)) is None else asdict(requests),
         }
-        for unit, fields, usage in zip(tick.status.units, status["units"], tick.usage, strict=True)
+        for unit, fields, usage in zip(
+            tick.status.units, map(asdict, tick.status.units), tick.usage, strict=True
+        )
     ]
-    jobs = [job.fields() for job in tick.status.jobs]
-    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    deployed = tick.status.deployed
-    put_json({"type": "status", "time": time, **status, "units": units, "jobs": jobs, "deployed": deployed})
+    time = tick.status.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    put_json({"type": "status", "time": time, **status, "units": units})
 
 
 _NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}
 
 
-def table_lines(tick: Tick, *, now: datetime, width: int | None) -> list[str]:
+def table_lines(tick: Tick, *, width: int | None) -> list[str]:
     """The table of one look, below a line with project, server and time.
 
     Of several servers, a table of these stands below.
     """
     status = tick.status
+    now = status.moment
     title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
     rows = [
         _row(unit, usage, tick.requests_of(unit), now)

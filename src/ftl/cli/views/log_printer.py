@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from ftl.cli.options import Options
-    from ftl.operations.views.logs.reading import LogEntry, Show
+    from ftl.operations.views.logs.query import LogEntry
+    from ftl.operations.views.logs.reading import Show
 
 
 FLUSH_SECONDS = 0.02

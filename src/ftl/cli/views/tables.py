@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_table
@@ -10,6 +9,7 @@ from ftl.common.figures import age, ago, duration, seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from ftl.host.jobs import JobState
     from ftl.operations.views.servers import ServerStatus
@@ -19,9 +19,8 @@ _JOBS = ("JOB", "SERVICE", "SCHEDULE", "NEXT", "LAST")
 _OPTIONAL = ("SERVICE", "SCHEDULE")
 
 
-def put_jobs(jobs: Iterable[JobState]) -> None:
-    """Print jobs with their next and last run, and what is wrong with them."""
-    now = datetime.now(UTC)
+def put_jobs(jobs: Iterable[JobState], now: datetime) -> None:
+    """Print jobs with their next and last run, and what is wrong; `now` by the server's clock."""
     put_table(_JOBS, [_job(job, now) for job in jobs], optional=_OPTIONAL, sentences=("LAST",))
 
 

@@ -181,6 +181,11 @@ class DeployContext:
         return self.session.info
 
     @property
+    def now(self) -> float:
+        """Unix time for what is stored, by the server's clock; in a cluster by the first one's."""
+        return self.fleet.first.info.now
+
+    @property
     def proxy(self) -> ProxyControl:
         """The server's proxy."""
         return ProxyControl(self.engine, self.machine)

@@ -37,6 +37,7 @@ from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.project_site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
+from ftl.releases.preview import Preview
 from ftl.releases.store import Hold
 
 if TYPE_CHECKING:
@@ -227,8 +228,15 @@ def _preview(diff: Diff, author: Author) -> Track:
     asked, before = diff.request.preview, diff.observed.preview
     if asked is None:
         return ()
-    since = before.since if before is not None else author.time
-    return (SetPreview(diff.project.name, replace(asked, since=since, by=author.name)),)
+    preview = Preview(
+        until=int(author.time + asked.lasts),
+        since=before.since if before is not None else author.time,
+        name=asked.name,
+        of=asked.of,
+        url=asked.url,
+        by=author.name,
+    )
+    return (SetPreview(diff.project.name, preview),)
 
 
 def _end_of_hold(diff: Diff) -> Track:

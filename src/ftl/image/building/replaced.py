@@ -32,7 +32,7 @@ async def remove_replaced(engine: Engine, before: Iterable[Image], built: Image,
 
     The images `before` had the tags before the build, `built` has them now.
     """
-    hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _RECENT_SECONDS))
+    hour_ago = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((await engine.info()).now - _RECENT_SECONDS))
     unused = {
         image.id
         for image in before

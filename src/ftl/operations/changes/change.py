@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -144,7 +145,7 @@ async def open_change(
         fleet = await stack.enter_async_context(open_fleet(machines))
         heartbeat = None
         if lock is not None and not request.dry_run:
-            holder = holder_name((await writing).name, lock.command)
+            holder = holder_name(fleet.first, (await writing).name, lock.command)
             heartbeat = await _take(lock, request, fleet, holder, stack)
         observe = request.backend.observe
         observed = await (
@@ -152,7 +153,9 @@ async def open_change(
             if request.dry_run
             else observe_with_records(observe, fleet, request.project, request.servers)
         )
-        yield PreparedChange(request, fleet, observed, await writing, began, heartbeat)
+        by = await writing
+        by = replace(by, time=fleet.first.info.time_of(by.time))
+        yield PreparedChange(request, fleet, observed, by, began, heartbeat)
 
 
 async def _take(

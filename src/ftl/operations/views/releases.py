@@ -38,8 +38,8 @@ class Release:
 
 async def releases(
     project: str, server: Server, machines: Sequence[Machine], servers: Sequence[ClusterServer] = ()
-) -> tuple[Release, ...]:
-    """All releases of a project, newest first.
+) -> tuple[tuple[Release, ...], float]:
+    """All releases of a project, newest first, and the Unix time by the server's clock.
 
     Without the `servers` of a cluster, one server is asked alone.
 
@@ -52,7 +52,7 @@ async def releases(
         under_way = False
         if newest is not None and newest.outcome == "started":
             under_way = await DeployLock(session.machine, project, session.info.id).holder() is not None
-    return list_releases(observed, server, under_way=under_way)
+    return list_releases(observed, server, under_way=under_way), session.info.now
 
 
 def list_releases(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[Release, ...]:

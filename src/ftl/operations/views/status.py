@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
@@ -79,6 +81,7 @@ class Status:
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
         servers: Those of a cluster; empty with one server.
+        now: Unix time of the look, by the server's clock, as are the times in it.
     """
 
     project: str
@@ -93,6 +96,18 @@ class Status:
     maintenance: bool = False
     watch: WatchStatus | None = None
     servers: tuple[ServerStatus, ...] = ()
+    now: float = 0.0
+
+    @property
+    def moment(self) -> datetime:
+        """The time `now`, in UTC."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def fields(self) -> dict[str, object]:
+        """Its fields in `--json` output."""
+        fields = {**asdict(self), "jobs": [job.fields() for job in self.jobs], "deployed": self.deployed}
+        del fields["now"]
+        return fields
 
     @property
     def deployed(self) -> bool:
@@ -192,6 +207,7 @@ async def status(project: Project, session: Session, ahead: StatusAnswers | None
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
         servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
+        now=session.info.now,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import gather, gather2, task_group
@@ -92,7 +92,7 @@ async def run_checks(request: DoctorRequest) -> Report:
         *_judge_ssh(request, ssh_inspection, inspection),
         *_judge_server(request, ssh_inspection, inspection),
         *map(builders.judge, places),
-        *_judge_domains(request, inspection, domains, datetime.now(UTC)),
+        *_judge_domains(request, inspection, domains, _now(inspection)),
         *registries.judge([*attempts, *inspection.logins]),
     ]
     areas = get_args(Area)
@@ -173,6 +173,12 @@ def _location(request: DoctorRequest, inspection: ServerInspection) -> dns.Locat
     if inspection.is_sandbox or (server is not None and server.is_sandbox):
         return "sandbox"
     return "local" if server is not None and server.is_local else "remote"
+
+
+def _now(inspection: ServerInspection) -> datetime:
+    """The time that certificates are valid at: by the server's clock, where it has told."""
+    skew = inspection.facts.skew if inspection.facts is not None else 0.0
+    return datetime.now(UTC) + timedelta(seconds=skew)
 
 
 def _judge_domains(

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.planner import Inputs, make_plan
 from ftl.deploy.plan.steps.records import SetPreview
-from ftl.deploy.request import Author, DeployRequest, NewRelease, RestoredRelease
+from ftl.deploy.request import AskedPreview, Author, DeployRequest, NewRelease, RestoredRelease
 from ftl.engine import labels
 from ftl.engine.values import Volume
 from ftl.errors import UsageError
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from ftl.deploy.request import Purpose
 
 ASKED = replace(project(), preview_of="sh")
-PREVIEW = Preview(2_000_000_000, 0.0, "op", "sh", "https://op.example.com")
-BEFORE = replace(PREVIEW, until=1_900_000_000, since=5.0, by="ana@laptop")
-BY = Author("me@here", time=7.0)
-UP = NewRelease(preview=PREVIEW)
+URL = "https://op.example.com"
+BEFORE = Preview(1_900_000_000, 5.0, "op", "sh", URL, "ana@laptop")
+BY = Author("me@here", time=1_999_740_800.0)
+UP = NewRelease(preview=AskedPreview("op", "sh", 259_200.0, URL))
 
 
 def planned(observed: Observed, purpose: Purpose = UP) -> Plan:
@@ -49,7 +49,7 @@ def test_a_preview_is_marked_before_anything_is_created() -> None:
     assert steps.index("EnsureStore") < steps.index("SetPreview") < steps.index("WaitHealthy")
     step = first(made, SetPreview)
     assert isinstance(step, SetPreview)
-    assert step.preview == replace(PREVIEW, since=7.0, by="me@here")
+    assert step.preview == Preview(2_000_000_000, BY.time, "op", "sh", URL, "me@here")
     assert step.text == "have the server remove it at 2033-05-18T03:33:20Z"
 
 
@@ -59,7 +59,7 @@ def test_each_deploy_begins_its_time_anew() -> None:
     assert kinds(made) == ["CheckCron", "SetPreview"]
     step = first(made, SetPreview)
     assert isinstance(step, SetPreview)
-    assert step.preview == replace(PREVIEW, since=5.0, by="me@here")
+    assert step.preview == Preview(2_000_000_000, 5.0, "op", "sh", URL, "me@here")
 
 
 def test_a_project_that_is_no_preview_does_not_become_one() -> None:
@@ -88,15 +88,15 @@ def test_two_previews_of_one_name_on_the_server() -> None:
         with pytest.raises(UsageError, match=f"shop on server is the preview {other.name} of {other.of}"):
             planned(deployed(other))
         with pytest.raises(UsageError, match=f"is the preview {other.name} of {other.of}"):
-            is_deployed(deployed(other), PREVIEW.identity)
+            is_deployed(deployed(other), BEFORE.identity)
 
 
 def test_only_a_preview_is_taken_down() -> None:
     """One that is gone already is no error; a project of its name that is none is left alone."""
-    assert is_deployed(deployed(), PREVIEW.identity)
-    assert not is_deployed(server(ASKED, ready=False), PREVIEW.identity)
+    assert is_deployed(deployed(), BEFORE.identity)
+    assert not is_deployed(server(ASKED, ready=False), BEFORE.identity)
     with pytest.raises(UsageError, match="shop on server is not a preview"):
-        is_deployed(deployed(None), PREVIEW.identity)
+        is_deployed(deployed(None), BEFORE.identity)
 
 
 def test_a_removed_preview_is_none_any_more() -> None:

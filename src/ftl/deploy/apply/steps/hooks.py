@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
@@ -129,7 +128,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
             ):
                 async for line in output:
                     lines.append(line)
-                    kept.append(LogLine("stdout", _now(), line))
+                    kept.append(LogLine("stdout", _now(context), line))
                     context.emit(HookOutput(step.service, step.hook, line))
                 status = await process.wait()
         except TimeoutError:
@@ -142,9 +141,9 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
         raise _failed(step, f"it ended with status {status}", lines, status=status)
 
 
-def _now() -> str:
-    """This machine's time as the engine writes it."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+def _now(context: DeployContext) -> str:
+    """The server's time as its engine writes it: the lines stand among those of containers."""
+    seconds, rest = divmod(round(context.now * 1_000_000_000), 1_000_000_000)
     return f"{utc(seconds).removesuffix('Z')}.{rest:09}Z"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -168,7 +167,7 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
             await _switch_all(context, step)
         except FtlError as error:
             return Decision(committed=not await _taken_back(context, step, before), error=error)
-        context.switch.time = time.time()
+        context.switch.time = context.now
         if step.with_port and not step.replacements:
             context.emit(Switched(step.release, step.with_port))
         try:
@@ -241,7 +240,7 @@ async def drain(context: DeployContext, step: Drain) -> None:
         step.timeout,
         context.emit,
         service=step.service,
-        switched_ago=max(0.0, time.time() - context.switch.time) if context.switch.time else 0.0,
+        switched_ago=max(0.0, context.now - context.switch.time) if context.switch.time else 0.0,
     )
     if left:
         count = sum(left.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         name: _dependency(entry, images[name]) if name in images else entry
         for name, entry in record.dependencies.items()
     }
-    now = time.time()
+    now = context.now
     return replace(
         record,
         services=services,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
@@ -34,7 +33,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
     Raises:
         ServerError: The server cannot run it.
     """
-    watch = ReleaseWatch(step.release, step.before, step.by, time.time() + step.seconds)
+    watch = ReleaseWatch(step.release, step.before, step.by, context.now + step.seconds)
     await write_watch(context.engine, step.project, watch)
     script = program("ftl.host", "lock_file.sh", "watch.sh")
     arguments = (

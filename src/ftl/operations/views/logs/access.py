@@ -14,7 +14,7 @@ from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs.masking import mask_secrets
-from ftl.operations.views.logs.reading import LogEntry
+from ftl.operations.views.logs.query import LogEntry
 from ftl.proxy.names import ACCESS_LOG, LIVE_FOLDER, Installation
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ftl.host.session import Session
     from ftl.operations.views.logs.following import Mask
-    from ftl.operations.views.logs.reading import LogQuery, Show, Warn
+    from ftl.operations.views.logs.query import LogQuery
+    from ftl.operations.views.logs.reading import Show, Warn
 
 PAST = 20_000
 """Entries of the log that are read for the past."""
@@ -63,6 +64,7 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> None:
     Raises:
         FtlError: There is no proxy.
     """
+    query = query.at(session.info.moment)
     entries, _ = await gather2(
         _entries(session, query, PAST),
         mask_secrets(session.engine, query.project),
@@ -197,8 +199,7 @@ def _number(value: object) -> float:
 
 
 def _is_wanted(query: LogQuery, line: LogEntry) -> bool:
-    in_time = (query.since or "") <= line.time and (query.until is None or line.time <= query.until)
-    return in_time and query.accepts(line)
+    return query.spans(line.time) and query.accepts(line)
 
 
 def line_of(entry: Access) -> LogEntry:

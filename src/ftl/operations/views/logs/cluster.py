@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.operations.views.logs.following import Mask
-    from ftl.operations.views.logs.reading import LogEntry, LogQuery, Show, Warn
+    from ftl.operations.views.logs.query import LogEntry, LogQuery
+    from ftl.operations.views.logs.reading import Show, Warn
 
 CLOCK_SECONDS = 0.5
 """Least difference of clocks that is taken out.

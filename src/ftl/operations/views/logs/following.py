@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, LogLine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogSource, Show, Warn
+    from ftl.operations.views.logs.query import LogEntry, LogQuery
+    from ftl.operations.views.logs.reading import LogSource, Show, Warn
 
     Mask = Callable[[], Awaitable[None]]
 
@@ -127,6 +128,7 @@ class Follower:
             EngineUnavailable: The connection was lost.
         """
         if not self.began:
+            self._query = self._query.at((await engine.info()).moment)
             await self._past(engine)
             self.began = True
         self._reading.clear()
@@ -168,11 +170,11 @@ class Follower:
         seen = replace(query, tail=1) if hidden else query
         if query.matches is not None and not hidden and query.tail is not None:
             first = await self._first_matching(sources)
-            seen = replace(query, tail=None, since=first or query.since)
+            seen = replace(query, tail=None, since=first or query.first)
         await show_merged(sources, replace(seen, matches=None), past, self._warn)
         for container in containers:
             # Where nothing was shown of a container, its lines up to now are older than all that was shown.
-            self._positions.setdefault(container.id, _Position(earliest or query.since or ""))
+            self._positions.setdefault(container.id, _Position(earliest or query.first or ""))
             if container.state not in _RUNNING:
                 self._done.add(container.id)
 

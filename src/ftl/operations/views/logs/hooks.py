@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.suggestions import select_names
-from ftl.operations.views.logs.reading import LogEntry
+from ftl.operations.views.logs.query import LogEntry
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
-    from ftl.operations.views.logs.reading import LogQuery, Show
+    from ftl.operations.views.logs.query import LogQuery
+    from ftl.operations.views.logs.reading import Show
 
 
 async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
@@ -22,6 +23,7 @@ async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
         UsageError: There is no such release.
     """
     records = await read_records(engine, query.project)
+    query = query.at((await engine.info()).moment)
     if query.release is not None:
         select_names([query.release], [record.release for record in records], kind="release")
     entries = [

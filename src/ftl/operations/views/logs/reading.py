@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.common.suggestions import select_names
@@ -17,11 +17,13 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs.masking import mask_secrets
+from ftl.operations.views.logs.query import LogEntry
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, LogLine
+    from ftl.operations.views.logs.query import LogQuery
 
 # The engine's answers for a container that was removed, or is being removed, while its log is read. Others concern this
 # log alone: a driver that cannot be read (501; 400 and 500 on older engines).
@@ -29,80 +31,8 @@ _REMOVED_STATUSES = (404, 409)
 
 NANOSECONDS = 1_000_000_000
 
-_ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
-
-
-class LogEntry(NamedTuple):
-    """A line of a container's log. A tuple, for the reason that `LogLine` is one.
-
-    Attributes:
-        name: The container without its project: "web-r5", "web-r5-2", "postgres". Tells replicas apart.
-        release: The release of a service's container; None for a dependency.
-        time: RFC 3339 with nanoseconds, UTC, by the server's clock; of several servers, by that of the first one.
-        server: The server; empty for a project's only one.
-    """
-
-    service: str
-    name: str
-    container: str
-    release: str | None
-    stream: Literal["stdout", "stderr"]
-    time: str
-    text: str
-    server: str = ""
-
-
 Show = Callable[[LogEntry], None]
 Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """The lines to read.
-
-    Attributes:
-        names: Its services, dependencies and containers of `ftl run`; or its jobs.
-        tail: Only this number of lines, the last of the merged log that match; None: all, with one line of each
-            container in memory at a time.
-        since: Only lines from then on (RFC 3339).
-        until: Only lines up to then (RFC 3339).
-        matches: Only lines whose text it accepts; None: all.
-        release: Only containers of this release; None: of all.
-        jobs: Whether `names` are jobs.
-    """
-
-    project: str
-    names: tuple[str, ...]
-    tail: int | None = None
-    since: str | None = None
-    until: str | None = None
-    matches: Callable[[str], object] | None = None
-    release: str | None = None
-    jobs: bool = False
-
-    def selects(self, container: Container) -> bool:
-        """Whether a container's log is asked for."""
-        marks = container.labels
-        if marks.get(labels.ROLE) == labels.ROLE_RUN:
-            return container.name.removeprefix(f"{self.project}-") in self.names and not self.jobs
-        roles, name = ((labels.ROLE_JOB,), labels.JOB) if self.jobs else (_ROLES, labels.SERVICE)
-        return (
-            marks.get(labels.ROLE) in roles
-            and marks.get(name) in self.names
-            and self.release in (None, marks.get(labels.RELEASE))
-        )
-
-    def spans(self, time: str) -> bool:
-        """Whether the time of a line is asked for."""
-        return (self.since or "") <= time and (self.until is None or time <= self.until)
-
-    def last(self, entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
-        """The last entries, as many as are asked for."""
-        return entries if self.tail is None else entries[max(0, len(entries) - self.tail) :]
-
-    def accepts(self, entry: LogEntry) -> bool:
-        """Whether a line's text is asked for."""
-        return self.matches is None or bool(self.matches(entry.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +52,8 @@ class LogServer:
         """A query with its times by this server's clock."""
         if not self.ahead:
             return query
-        since = shifted(query.since, self.ahead) if query.since is not None else None
-        until = shifted(query.until, self.ahead) if query.until is not None else None
+        since = shifted(query.first, self.ahead) if query.first is not None else None
+        until = shifted(query.end, self.ahead) if query.end is not None else None
         return replace(query, since=since, until=until)
 
     def corrected(self, entry: LogEntry) -> LogEntry:
@@ -164,6 +94,7 @@ async def read_logs(
     Raises:
         FtlError: There is no such container, and no log that was kept with the release's record.
     """
+    query = query.at((await servers[0].engine.info()).moment)
     lists = containers
     if lists is None:
         listing = gather(containers_of(server.engine, query) for server in servers)
@@ -269,7 +200,7 @@ async def _entries(
     server: LogServer, query: LogQuery, container: Container, warn: Warn
 ) -> AsyncGenerator[LogEntry]:
     tail = query.tail if query.matches is None else None
-    lines = server.engine.logs(container.id, tail=tail, since=query.since, until=query.until)
+    lines = server.engine.logs(container.id, tail=tail, since=query.first, until=query.end)
     async with aclosing(lines):
         try:
             async for line in lines:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import labels
 from ftl.operations.views.logs.following import Follower
-from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs
+from ftl.operations.views.logs.query import LogEntry, LogQuery
+from ftl.operations.views.logs.reading import LogServer, read_logs
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.operations.stage import PROJECT, add, log

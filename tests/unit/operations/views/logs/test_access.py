@@ -13,7 +13,7 @@ from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, FtlError
 from ftl.host.session import Session
 from ftl.operations.views.logs.access import Access, AccessFollower, line_of, read_access
-from ftl.operations.views.logs.reading import LogEntry, LogQuery
+from ftl.operations.views.logs.query import LogEntry, LogQuery
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine

@@ -16,7 +16,8 @@ from ftl.errors import EngineError, EngineUnavailable, ServerError
 from ftl.host.session import Session
 from ftl.operations.views.logs.cluster import follow_servers
 from ftl.operations.views.logs.following import Follower, keep_following
-from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer
+from ftl.operations.views.logs.query import LogEntry, LogQuery
+from ftl.operations.views.logs.reading import LogServer
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine

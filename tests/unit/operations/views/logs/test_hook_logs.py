@@ -23,7 +23,7 @@ from ftl.errors import HookFailed, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.views.logs.hooks import read_hooks
-from ftl.operations.views.logs.reading import LogEntry, LogQuery
+from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.releases import store
 from ftl.releases.record import KeptLine, ReleaseRecord
 from tests.support.clock import run

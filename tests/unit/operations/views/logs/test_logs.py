@@ -9,7 +9,8 @@ import pytest
 
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable, FtlError, UsageError
-from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs, shifted
+from ftl.operations.views.logs.query import LogEntry, LogQuery
+from ftl.operations.views.logs.reading import LogServer, read_logs, shifted
 from ftl.releases.record import KeptLine, ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run

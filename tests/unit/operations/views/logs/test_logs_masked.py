@@ -21,7 +21,8 @@ from ftl.operations.views.logs.masking import (
     mask_secrets_of_cluster,
     mask_secrets_of_servers,
 )
-from ftl.operations.views.logs.reading import LogEntry, LogQuery, LogServer, read_logs
+from ftl.operations.views.logs.query import LogEntry, LogQuery
+from ftl.operations.views.logs.reading import LogServer, read_logs
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import CONTAINER, compact, ensure_store, read_records, write_record
 from tests.support.clock import run
