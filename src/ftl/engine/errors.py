@@ -139,6 +139,22 @@ async def none_if_missing(work: Awaitable[T]) -> T | None:
         return None
 
 
+NO_MAJORITY = "the cluster has no majority of managers: what runs, runs on, and nothing can be changed"
+"""Message about a Swarm without a leader; see `is_leaderless`."""
+
+RECOVER = "bring the other managers back; if they are lost for good: `ftl setup --recover`"
+"""Hint for it."""
+
+
+def is_leaderless(error: EngineError) -> bool:
+    """Whether a manager refused a call since its Swarm has no leader.
+
+    Most of the managers are gone, or they choose another one: "The swarm does not have a leader. It's possible that too
+    few managers are online" (20.10 to 28), "raft: failed to process the request: node lost leader status" (swarmkit).
+    """
+    return "leader" in (error.cause or "")
+
+
 FREE_ROOM = "`docker system df` there shows what uses space, `docker image prune` removes unused images"
 """Hint for a full disk."""
 

@@ -12,6 +12,7 @@ from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.replicas import reached_by
 from ftl.engine import labels
+from ftl.engine.errors import NO_MAJORITY, RECOVER, is_leaderless
 from ftl.errors import EngineError, ServerError
 from ftl.proxy.names import overlay_network
 from ftl.releases.record import release_number
@@ -140,13 +141,9 @@ async def _led(answer: Coroutine[Any, Any, T]) -> T:
     try:
         return await answer
     except EngineError as error:
-        if "leader" not in (error.cause or ""):
+        if not is_leaderless(error):
             raise
-        raise ServerError(
-            "most managers of the cluster do not answer, so nothing can be changed",
-            cause=error.cause,
-            hint="what runs goes on; start the servers that are down again",
-        ) from error
+        raise ServerError(NO_MAJORITY, cause=error.cause, hint=RECOVER) from error
 
 
 def merged(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.engine import labels
+from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError
 from ftl.host.session import open_session
 from ftl.proxy.names import overlay_network
@@ -109,9 +110,7 @@ def judge(
         return
     if not nodes:
         words = next((state.error for state in states.values() if state.error), "")
-        what = "the cluster has no majority of managers: what runs, runs on, and nothing can be changed"
-        fix = "bring the other managers back; if they are lost for good: `ftl setup --recover`"
-        yield _finding("problem", f"{what} ({words})" if words else what, fix)
+        yield _finding("problem", f"{NO_MAJORITY} ({words})" if words else NO_MAJORITY, RECOVER)
         return
     for host, state in states.items():
         if state.node not in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError
 from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for
 from ftl.server.cluster.steps import (
@@ -79,10 +80,9 @@ def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> No
         words = next((member.swarm.error for member in lost if member.swarm.error), "")
         managers = [member.name for member in lost if member.swarm.is_manager]
         raise FtlError(
-            "the cluster has no majority of managers, so nothing can be changed in it; what runs, runs on",
+            NO_MAJORITY,
             cause=words or f"of its managers, {', '.join(managers) or 'none'} can be reached",
-            hint="bring the other managers back; if they are lost for good, "
-            "`ftl setup --recover` begins the cluster anew from one that is left",
+            hint=RECOVER,
         )
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import pytest
 
 from ftl.config.models.server import ClusterServer
-from ftl.deploy.observe.cluster import merged
+from ftl.deploy.observe.cluster import merged, observe_fleet
 from ftl.deploy.observe.state import Observed
+from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.engine.values import Network
+from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
+
+if TYPE_CHECKING:
+    from ftl.engine.calls.configs import SwarmConfigs
+    from ftl.engine.calls.swarm import Swarm
 
 SERVERS = tuple(ClusterServer(host=host) for host in "abc")
 
@@ -44,3 +55,40 @@ def test_networks_are_those_of_all_servers() -> None:
     found = seen(*looks)
     assert found.networks == (overlay, bridges["b"], bridges["c"])
     assert [view.networks for view in found.views] == [look.networks for look in looks]
+
+
+class Alone(FakeEngine):
+    """A manager that answers everything but what needs a leader."""
+
+    cause = "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few"
+
+    async def refuse(self, *_: object, **__: object) -> NoReturn:
+        """Answer as without a leader."""
+        raise EngineError("the engine on a could not do it", cause=self.cause)
+
+    services = tasks = refuse
+
+    @property
+    def swarm(self) -> Swarm:
+        """Swarm mode."""
+        return cast("Swarm", SimpleNamespace(nodes=self.refuse))
+
+    @property
+    def configs(self) -> SwarmConfigs:
+        """Its configs."""
+        return cast("SwarmConfigs", SimpleNamespace(list=self.refuse))
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"), [(Alone.cause, ServerError), ("raft: lost leader", ServerError), ("bad", EngineError)]
+)
+def test_a_cluster_without_a_majority_is_explained(cause: str, kind: type[FtlError]) -> None:
+    """Whatever else a manager refuses is its own words."""
+    engine = Alone(name="a", images=["web"])
+    engine.cause = cause
+    info = replace(INFO, node="a", is_manager=True)
+    fleet = Fleet([Session(name, FakeMachine(), engine, info) for name in "ab"])
+    with pytest.raises(kind) as caught:
+        asyncio.run(observe_fleet(fleet, "shop", SERVERS))
+    explained = (caught.value.message, caught.value.hint) == (NO_MAJORITY, RECOVER)
+    assert (explained, caught.value.cause) == (kind is ServerError, cause)

@@ -6,14 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.engine.errors import is_leaderless
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.calls.services import ServiceSpec
 
-_NOT_AGREED = ("DeadlineExceeded", "does not have a leader")
-"""Words of a manager that could not store a change in time (20.10 to 28)."""
+_LATE = "DeadlineExceeded"
+"""Word of a manager that could not store a change in time (20.10 to 28)."""
 
 _TAKEN = "name conflicts"
 """Words of a manager for a service that is there, by an attempt on which they agreed meanwhile (20.10 to 28)."""
@@ -38,7 +39,7 @@ async def create_agreed(engine: Engine, service: ServiceSpec) -> str:
             return await engine.create_service(service)
         except EngineError as error:
             cause = error.cause or ""
-            late = any(words in cause for words in _NOT_AGREED) or (attempt > 0 and _TAKEN in cause)
+            late = is_leaderless(error) or _LATE in cause or (attempt > 0 and _TAKEN in cause)
             if attempt == _ATTEMPTS - 1 or not late:
                 raise
         await asyncio.sleep(_AGREE_SECONDS)

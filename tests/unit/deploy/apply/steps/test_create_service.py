@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+LOST = "rpc error: code = Unknown desc = raft: failed to process the request: node lost leader status"
 NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader."
 MARKS = {labels.PROJECT: "shop", labels.SERVICE: "web", labels.RELEASE: "r2"}
 WEB = ServiceSpec("shop-web-r2", ContainerSpec("web", MARKS), 3)
@@ -55,7 +56,7 @@ class Manager(FakeEngine):
         )
 
 
-@pytest.mark.parametrize("causes", [(), (LATE,), (LATE, NO_LEADER, NO_LEADER)])
+@pytest.mark.parametrize("causes", [(), (LATE,), (LOST, NO_LEADER, NO_LEADER)])
 def test_it_is_tried_again_until_the_managers_agree(causes: tuple[str, ...]) -> None:
     """A new leader is chosen within some seconds."""
     manager = Manager(*causes)
