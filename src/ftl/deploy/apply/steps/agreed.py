@@ -1,4 +1,4 @@
-"""Creation of Swarm services on which the managers agree late."""
+"""Creation of a Swarm service on which the managers agree late."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ftl.engine.errors import is_leaderless
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ftl.engine.api import Engine
     from ftl.engine.calls.services import ServiceSpec
 
@@ -20,34 +22,72 @@ _TAKEN = "name conflicts"
 """Words of a manager for a service that is there, by an attempt on which they agreed meanwhile (20.10 to 28)."""
 
 _ATTEMPTS = 4
+_LOOKS = 3
 _AGREE_SECONDS = 3.0
 
 
-async def create_agreed(engine: Engine, service: ServiceSpec) -> str:
-    """Create a Swarm service, again where the managers did not agree in time; its ID.
+class AgreedService:
+    """One creation of a Swarm service.
 
-    So it is while they choose another leader, and on servers with a high load. They may have agreed after the answer:
-    then the service is there.
-
-    Raises:
-        EngineError: The engine refused it, or they did not agree each time.
+    Args:
+        engine: A manager.
+        service: The service.
+        known: IDs of services that existed before: one of the same name is not this one.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            if attempt and (known := await _find(engine, service)):
-                return known
-            return await engine.create_service(service)
-        except EngineError as error:
-            cause = error.cause or ""
-            late = is_leaderless(error) or _LATE in cause or (attempt > 0 and _TAKEN in cause)
-            if attempt == _ATTEMPTS - 1 or not late:
-                raise
-        await asyncio.sleep(_AGREE_SECONDS)
-    raise AssertionError("the last attempt returns or raises")
 
+    def __init__(self, engine: Engine, service: ServiceSpec, known: Collection[str] = ()) -> None:
+        self._engine = engine
+        self._service = service
+        self._known = known
+        self._id = ""
+        self._may_exist = False
 
-async def _find(engine: Engine, service: ServiceSpec) -> str | None:
-    """The ID of the service, if it is there."""
-    marks = {key: service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
-    services = await engine.services(labels=marks)
-    return next((known.id for known in services if known.name == service.name), None)
+    async def create(self) -> str:
+        """Create it, again where the managers did not agree in time; its ID.
+
+        So it is while they choose another leader, and on servers with a high load. They may have agreed after the
+        answer: then the service is there.
+
+        Raises:
+            EngineError: The engine refused it, or they did not agree each time.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._id = (await self._find() if attempt else "") or await self._engine.create_service(
+                    self._service
+                )
+            except EngineError as error:
+                cause = error.cause or ""
+                late = is_leaderless(error) or _LATE in cause or (attempt > 0 and _TAKEN in cause)
+                # Without an answer (0) and after an error of its own (500) an engine may have stored it.
+                self._may_exist |= late or not 400 <= error.status < 500
+                if attempt == _ATTEMPTS - 1 or not late:
+                    raise
+            else:
+                return self._id
+            await asyncio.sleep(_AGREE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def remove(self) -> None:
+        """Remove it, also where its creation failed for us and the managers stored it all the same.
+
+        Their answer was late, or lost with the connection. They may still agree while this looks.
+
+        Raises:
+            EngineError: They do not answer, or do not remove it.
+        """
+        for look in range(_LOOKS if self._may_exist and not self._id else 0):
+            if look:
+                await asyncio.sleep(_AGREE_SECONDS)
+            self._id = await self._find()
+            if self._id:
+                break
+        if self._id:
+            await self._engine.remove_service(self._id)
+
+    async def _find(self) -> str:
+        """The ID of the service, if the managers know it by now."""
+        marks = {key: self._service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
+        services = await self._engine.services(labels=marks)
+        own = (one.id for one in services if one.name == self._service.name and one.id not in self._known)
+        return next(own, "")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.agreed import create_agreed
+from ftl.deploy.apply.steps.agreed import AgreedService
 from ftl.deploy.apply.steps.resolve import resolve
+from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.steps.swarm_services import (
     CreateSwarmService,
     RemoveSwarmServices,
@@ -53,16 +54,14 @@ async def create_service(context: DeployContext, step: CreateSwarmService) -> No
     """Create the service of a release; undoing removes it, and with it all its tasks."""
     image = await resolve(context, step.service, step.image)
     spec = image.task(step.spec, await _common_id(context, image.reference))
+    service = ServiceSpec(step.name, spec, step.replicas, step.constraints)
+    known = {service_id(one) for one in context.observed.containers}
+    creation = AgreedService(context.fleet.first.engine, service, known)
 
     async def create() -> None:
-        service = ServiceSpec(step.name, spec, step.replicas, step.constraints)
-        context.created[step.name] = await create_agreed(context.fleet.first.engine, service)
+        context.created[step.name] = await creation.create()
 
-    async def undo() -> None:
-        if step.name in context.created:
-            await context.fleet.first.engine.remove_service(context.created[step.name])
-
-    context.undo.add(step, undo)
+    context.undo.add(step, creation.remove)
     await shielded(create())
 
 
