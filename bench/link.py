@@ -14,14 +14,11 @@ under way (starting Python, building) hides some of them.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.ssh.multiplexing.control import Control, ControlFailed
+from bench.kept import kept_connections
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 
@@ -114,22 +111,16 @@ class Far:
 
     async def commands(self, runs: int) -> Commands:
         """Ask for the status of what is deployed, without and with a kept connection."""
-        with tempfile.TemporaryDirectory(
-            prefix="ftl-bench-", dir="/tmp"
-        ) as runtime:  # a socket's path is short
-            kept = {"CI": "", "XDG_RUNTIME_DIR": runtime}
-            first, second, trips = [], [], []
-            try:
-                for _ in range(runs):
-                    await _end_kept(Path(runtime))
-                    first.append(await self._status(KEPT, kept))
-                    second.append(await self._status(KEPT, kept))
-                for _ in range(runs):
-                    before = await self._rest()
-                    await self._status(COUNTED, kept)
-                    trips.append(self._relay.counted.round_trips - before)
-            finally:
-                await _end_kept(Path(runtime))
+        first, second, trips = [], [], []
+        with kept_connections() as kept:
+            for _ in range(runs):
+                kept.end()
+                first.append(await self._status(KEPT, kept.environment))
+                second.append(await self._status(KEPT, kept.environment))
+            for _ in range(runs):
+                before = await self._rest()
+                await self._status(COUNTED, kept.environment)
+                trips.append(self._relay.counted.round_trips - before)
         return Commands(min(first), min(second), min(trips))
 
     async def _status(self, distance: float, environment: Mapping[str, str]) -> float:
@@ -166,15 +157,6 @@ class Far:
             "proxy": {"tls": "off"},
         }
         self._project.write({"ftl.yaml": config, "app/Dockerfile": DOCKERFILE})
-
-
-async def _end_kept(runtime: Path) -> None:
-    """End the connections that are kept."""
-    for socket in runtime.glob("ftl/*/master"):
-        with suppress(ControlFailed, OSError):
-            control = await Control.open(socket)
-            await control.terminate()
-            control.close()
 
 
 def slope(seconds: Mapping[float, float]) -> float:

@@ -2,7 +2,8 @@
 
 Clients keep their connections alive and never retry: 16 send GET and POST while one command after the other changes the
 live release. A request has failed if its connection broke or its status was not 200. `rollback_ratio` is the time of a
-rollback, divided by that of the deploy that it undoes: a build and a changed layer of 20 MB. `disk_growth` compares the
+rollback, divided by that of the deploy that it undoes: a build and a changed layer of 20 MB. The rollback finds the
+deploy's connection, which a user's machine keeps for a minute. `disk_growth` compares the
 bytes on the server, of the project's images here and of the build cache that they leave after all deploys with those
 after a third of them. `build_cache_bytes` are the layers that only the build cache of this machine has by then.
 """
@@ -21,9 +22,12 @@ from lab import images
 from lab.load import Load, Request, Target
 from lab.server import docker
 
+from bench.kept import kept_connections
 from ftl.engine.local import local_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lab.servers import Server
     from tests.harness import Project
 
@@ -80,18 +84,19 @@ class Changes:
         project.write({f"app/lab/{source}": (LAB / source).read_bytes() for source in sources})
         project.write({"ftl.yaml": config, "app/Dockerfile": DOCKERFILE})
 
-    def deploy(self) -> float:
+    def deploy(self, env: Mapping[str, str] | None = None) -> float:
         """Deploy a change of `CHANGE` bytes; the seconds that it took."""
         self._version += 1
         self._project.write({"app/blob": os.urandom(CHANGE), "app/version": f"v{self._version}"})
-        return self._run("deploy")
+        return self._run("deploy", env=env)
 
     def ratio(self, rounds: int) -> dict[str, float]:
         """Seconds of deploys, and of the rollbacks that undo them."""
         deploys, rollbacks = [], []
         for number in range(rounds):
-            deploys.append(self.deploy())
-            rollbacks.append(self._run("rollback"))
+            with kept_connections() as kept:
+                deploys.append(self.deploy(kept.environment))
+                rollbacks.append(self._run("rollback", env=kept.environment))
             say(f"round {number + 1}: deploy {deploys[-1]:.1f} s, rollback {rollbacks[-1]:.1f} s")
         deployed, back = statistics.median(deploys), statistics.median(rollbacks)
         return {
@@ -130,8 +135,8 @@ class Changes:
             "build_cache_bytes": asyncio.run(_cache_bytes()),
         }
 
-    def _run(self, *argv: str) -> float:
-        result: dict[str, Any] = self._project.run(*argv, "--json").ok().result
+    def _run(self, *argv: str, env: Mapping[str, str] | None = None) -> float:
+        result: dict[str, Any] = self._project.run(*argv, "--json", env=env).ok().result
         return float(result["seconds"])
 
     def _bytes(self) -> int:
