@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ErrorContext:
     """Server, service and step of an error; any part may be unknown."""
 
     server: str | None = None
@@ -70,13 +70,18 @@ class FtlError(Exception):
     exit_code = 1
 
     def __init__(
-        self, message: str, *, cause: str | None = None, hint: str | None = None, place: Place | None = None
+        self,
+        message: str,
+        *,
+        cause: str | None = None,
+        hint: str | None = None,
+        place: ErrorContext | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.cause = cause
         self.hint = hint
-        self.place = place or Place()
+        self.place = place or ErrorContext()
         self.details: tuple[str, ...] = ()
 
     def with_details(self, lines: Sequence[str]) -> FtlError:
@@ -146,7 +151,7 @@ class EngineError(FtlError):
         status: int = 0,
         cause: str | None = None,
         hint: str | None = None,
-        place: Place | None = None,
+        place: ErrorContext | None = None,
     ) -> None:
         super().__init__(message, cause=cause, hint=hint, place=place)
         self.status = status

@@ -22,7 +22,7 @@ UNREACHABLE = "tcp://127.0.0.1:1"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandOutput:
     """The outcome of a command.
 
     Attributes:
@@ -59,7 +59,7 @@ class FakeMachine:
         self.kept_folder: Path | None = None
         self.commands: list[tuple[str, ...]] = []
         self.inputs: list[bytes | None] = []
-        self.answers: list[tuple[tuple[str, ...], Answer]] = []
+        self.answers: list[tuple[tuple[str, ...], CommandOutput]] = []
         self.reachable: dict[tuple[str, int], str] = {}
         self.processes: list[FakeProcess] = []
         self.terminals: list[bool] = []
@@ -73,7 +73,7 @@ class FakeMachine:
     ) -> None:
         await self.close()
 
-    def answer(self, *words: str, answer: Answer) -> None:
+    def answer(self, *words: str, answer: CommandOutput) -> None:
         """Answer commands in which all of these words occur."""
         self.answers.insert(0, (words, answer))
 
@@ -95,13 +95,13 @@ class FakeMachine:
         self.terminals.append(terminal)
         return (await self._answered(argv, None)).exit_code
 
-    async def _answered(self, argv: Sequence[str], stdin: bytes | None) -> Answer:
+    async def _answered(self, argv: Sequence[str], stdin: bytes | None) -> CommandOutput:
         self.commands.append(tuple(argv))
         self.inputs.append(stdin)
         await asyncio.sleep(0)
         line = " ".join(argv)
         answer = next(
-            (found for words, found in self.answers if all(word in line for word in words)), Answer()
+            (found for words, found in self.answers if all(word in line for word in words)), CommandOutput()
         )
         if answer.error is not None:
             raise answer.error
@@ -138,7 +138,7 @@ class FakeMachine:
 class FakeProcess(Process):
     """A process whose output is known; `stdin` collects what is written to it in `received`."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: CommandOutput) -> None:
         self._answer = answer
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.pid = 1

@@ -21,15 +21,15 @@ from ftl.deploy.locked import locked
 from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation
 from ftl.deploy.operation import run as run_operation
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.watch import WatchRelease
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.host.fleet import Fleet
 from ftl.host.jobs import read_jobs
 from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest, open_change
+from ftl.operations.changes.operation_request import OperationRequest, open_change
 from ftl.operations.views.logs.following import Follower
 from ftl.operations.views.logs.query import LogQuery
 from ftl.operations.views.logs.reading import LogServer, read_logs
@@ -42,7 +42,7 @@ from ftl.releases.store import ensure_store, read_history, read_watch
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_hooks import context, hook
 from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 from tests.unit.deploy.world import project
@@ -71,7 +71,7 @@ OWN = {
     "image/building/replaced.py": "no clock: `EngineInfo.now` in words",
     "operations/databases/backup_files.py": "names and ages of files here",
     "operations/databases/restore.py": "name of the state before",
-    "operations/guard.py": "how long this machine slept",
+    "operations/watchdog.py": "how long this machine slept",
     "server/doctor/facts.py": "the difference itself",
     "server/doctor/report.py": "corrected by the difference",
     "server/setup/observe/reader.py": "the difference itself",
@@ -99,8 +99,8 @@ def deployed(engine: ModelEngine) -> History:
     """What is stored of a deploy."""
     web = Service(name="web", image="app:1")
     asked = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
-    request = DeployRequest(asked, Path(), purpose=NewRelease(adopt=True))
-    inputs = Inputs(Author("me", time=AHEAD.time_of(time.time() - 5)), {})
+    request = PlanRequest(asked, Path(), purpose=NewRelease(adopt=True))
+    inputs = PlanInputs(Author("me", time=AHEAD.time_of(time.time() - 5)), {})
     operation = Operation(
         "deploy", asked, Path(), "me", lambda seen: make_plan(request, inputs, seen), DOCKER
     )
@@ -128,10 +128,10 @@ def test_the_begin_of_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is taken before the server is known."""
     engine = ModelEngine()
     session = Session("server", ModelMachine(engine), engine, AHEAD)
-    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
 
     async def work() -> float:
-        request = ChangeRequest("u", Server(host="server"), Path(), DOCKER, dry_run=True)
+        request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=True)
         async with open_change(request, [session.machine]) as change:
             return change.by.time
 
@@ -143,7 +143,7 @@ def test_a_change_without_a_plan() -> None:
 
     async def work() -> float:
         engine, machine = FakeEngine(images=["web"], info=AHEAD), FakeMachine()
-        machine.answer("ftl-deploy-lock hold", answer=Answer(stdout=b"mine\n", stays=True))
+        machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
         await ensure_store(engine, "web")
         session = Session("server", machine, engine, AHEAD)
         async with locked(session, "shop", command="restore db", by="me@b", wait=0.0, emit=lambda _: None):
@@ -162,7 +162,7 @@ def test_the_end_of_a_watch() -> None:
         await ensure_store(engine, "caddy:2")
         there = context(engine, [])
         session = Session("server", FakeMachine(), engine, AHEAD)
-        session.machine.answer("ftl-watch", answer=Answer(stdout=b"watching\n"))  # type: ignore[attr-defined]
+        session.machine.answer("ftl-watch", answer=CommandOutput(stdout=b"watching\n"))  # type: ignore[attr-defined]
         there = replace(there, session=session, fleet=Fleet([session]))
         await watch_release(
             there, WatchRelease("shop", "r2", "r1", "me@here", 300.0, (), stop=10.0, drain=30.0)

@@ -18,7 +18,7 @@ from ftl.proxy import names
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.start import container_spec
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.ui.reporters.json_lines import as_record
@@ -181,7 +181,7 @@ def test_exit_codes_are_fixed() -> None:
 
 def test_names_of_the_proxys_objects_are_fixed() -> None:
     """The container, network, volumes and ports of the proxy that every project on a server shares."""
-    installation = Installation()
+    installation = ProxyNames()
     assert installation.container == "ftl-proxy"
     assert installation.network == "ftl-edge"
     assert installation.config_volume == "ftl-proxy-config"
@@ -271,7 +271,7 @@ def test_record_fields_are_fixed(
 
 def test_the_label_for_the_proxys_settings_is_fixed() -> None:
     """It is computed from the container's spec: another value would replace the proxy of every server."""
-    spec = run(container_spec(FakeEngine(), Installation(), "caddy:2"))
+    spec = run(container_spec(FakeEngine(), ProxyNames(), "caddy:2"))
     assert spec.labels["ftl.config"] == "f4dffc98321b2535"
     as_in_0_1 = replace(spec, labels={"ftl.role": "proxy"}, restart="unless-stopped")
     assert fingerprint(as_in_0_1) == "4ae37eb9b028c289"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.runners import Runners
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.plan.planner import Inputs
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.plan.planner import PlanInputs
+    from ftl.deploy.request import PlanRequest
     from ftl.host.fleet import Fleet
 
 
@@ -37,7 +37,7 @@ class Backend:
     """
 
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
-    plan: Callable[[DeployRequest, Inputs, Observed], Plan]
+    plan: Callable[[PlanRequest, PlanInputs, Observed], Plan]
     assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
     runners: Runners
 

@@ -15,7 +15,7 @@ from ftl.deploy.builders import open_builders
 from ftl.deploy.inputs import author, buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import platform_of
 from ftl.deploy.operation import Operation, run
-from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.steps.records import SetPreview
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan, PlannedChange
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.request import PlanRequest
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
@@ -98,7 +98,7 @@ class DeployResult:
 
 
 async def deploy(
-    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
 ) -> DeployResult:
     """Bring the servers to what the project says, without a failed request.
 
@@ -130,7 +130,7 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: DeployRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _prepared(request, machines, emit, backend) as (operation, fleet, observed):
@@ -142,7 +142,7 @@ async def plan_only(
 END_HOLD = "`ftl deploy --end-hold` lets them go on, beginning with its own"
 
 
-def refuse_if_held(request: DeployRequest, observed: Observed) -> None:
+def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
     """Refuse a deploy while deploys are on hold.
 
     It might put back what a rollback has just taken away.
@@ -160,11 +160,11 @@ def _held(hold: Hold) -> str:
 
 @asynccontextmanager
 async def _prepared(
-    request: DeployRequest,
+    request: PlanRequest,
     machines: Sequence[Machine],
     emit: Emit,
     backend: Backend,
-    refuse: Callable[[DeployRequest, Observed], None] = lambda _request, _observed: None,
+    refuse: Callable[[PlanRequest, Observed], None] = lambda _request, _observed: None,
 ) -> AsyncIterator[tuple[Operation, Fleet, Observed]]:
     """Connect; then build and observe the servers at the same time.
 
@@ -212,7 +212,7 @@ async def _prepared(
         project = with_built_dependencies(project, built)
         request = replace(request, project=project)
         by = replace(by, time=fleet.first.info.time_of(by.time))
-        inputs = Inputs(by, built, files)
+        inputs = PlanInputs(by, built, files)
         operation = Operation(
             command=_command_line(request),
             project=project,
@@ -227,7 +227,7 @@ async def _prepared(
         yield operation, fleet, observed
 
 
-def _command_line(request: DeployRequest) -> str:
+def _command_line(request: PlanRequest) -> str:
     """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
     if request.preview is not None:
         return f"preview up {request.preview.name}"
@@ -238,7 +238,7 @@ def _command_line(request: DeployRequest) -> str:
 # --- result -----------------------------------------------------------------------------------------
 
 
-def result(applied: Applied) -> DeployResult:
+def result(applied: OperationResult) -> DeployResult:
     """Result of an operation that made a release of a project, or changed its live one."""
     plan = applied.plan
 

@@ -78,7 +78,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class OperationResult:
     """Result of an operation.
 
     Attributes:
@@ -96,7 +96,7 @@ class Applied:
     moved: Mapping[str, Traffic] = field(default_factory=dict)
 
 
-async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> Applied:
+async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> OperationResult:
     """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
@@ -116,7 +116,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
             plan, traffic, moved = await _apply_under_lock(operation, fleet, observed, resources, emit)
         finally:
             await resources.close()
-    return Applied(operation.project, plan, time.monotonic() - operation.began, traffic, moved)
+    return OperationResult(operation.project, plan, time.monotonic() - operation.began, traffic, moved)
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:

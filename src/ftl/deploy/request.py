@@ -91,7 +91,7 @@ Purpose = NewRelease | RestoredRelease | LiveChange
 
 
 @dataclass(frozen=True, slots=True)
-class DeployRequest:
+class PlanRequest:
     """A plan that is asked for: a project, and the purpose.
 
     Attributes:

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 
 from ftl.common.json_fields import as_object, as_str
 from ftl.engine import convert
-from ftl.engine.answers import api_of, json_of, message, progress
 from ftl.engine.errors import EngineCall, Explain, mapped
+from ftl.engine.responses import api_of, json_of, message, progress
 from ftl.engine.transport import http
 from ftl.engine.transport.library import CALL_SECONDS, Library
 from ftl.engine.transport.sockets import Sockets
@@ -219,7 +219,7 @@ class Client:
         self.log_driver = as_str(info.get("LoggingDriver"))
         return convert.engine_info(info, _dotted(api))
 
-    async def _brief_info(self) -> http.Answer | None:
+    async def _brief_info(self) -> http.Response | None:
         """The info as of BRIEF_API; None from an engine that does not know that version (Docker 29)."""
         try:
             return await self._get(f"/v{_dotted(BRIEF_API)}/info") if self.is_brief else None
@@ -229,14 +229,14 @@ class Client:
                 raise
         return None
 
-    async def _get(self, target: str, *, is_fresh: bool = False) -> http.Answer:
+    async def _get(self, target: str, *, is_fresh: bool = False) -> http.Response:
         return await self._send(http.Request(target, is_fresh=is_fresh))
 
     def _require_open(self) -> None:
         if not self._is_open:
             raise RuntimeError("the engine is used outside its context")
 
-    async def _send(self, request: http.Request, seconds: float = CALL_SECONDS) -> http.Answer:
+    async def _send(self, request: http.Request, seconds: float = CALL_SECONDS) -> http.Response:
         self._require_open()
         began = time.monotonic()
         async with asyncio.timeout(seconds):

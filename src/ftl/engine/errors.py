@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ftl.dataclass import dataclass
 from ftl.engine.transport.http import HttpError
-from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.reader import MalformedResponse
 from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable, FtlError
 
@@ -88,7 +88,7 @@ Rows = tuple[tuple[tuple[type[BaseException], ...], MakeError], ...]
 _OURS: Rows = (
     ((HttpError,), _refused),
     ((NotConnected,), _unreachable),
-    ((BadAnswer, json.JSONDecodeError, UnicodeDecodeError, tarfile.TarError), _unreadable),
+    ((MalformedResponse, json.JSONDecodeError, UnicodeDecodeError, tarfile.TarError), _unreadable),
     ((TimeoutError,), _late),
     ((OSError,), _broken),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.proc_net import parse_listeners
 from ftl.dataclass import dataclass
-from ftl.errors import FtlError, Place, Unhealthy
+from ftl.errors import ErrorContext, FtlError, Unhealthy
 from ftl.health.probe import ACCEPTED, NOT_HTTP, REFUSED, SHOWN
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def diagnose(
     login = next((line for line in reversed(lines) if _LOGIN_REFUSED.search(line)), None)
     if login is not None:
         cause, hint = f"{cause}; its log: {login.strip()[:SHOWN]}", _FIRST_VALUES
-    error = Unhealthy(message, cause=cause, hint=hint, place=Place(service=service))
+    error = Unhealthy(message, cause=cause, hint=hint, place=ErrorContext(service=service))
     if not lines:
         return error.with_details([f"{container} logged nothing"])
     heading = f"the last {len(lines)} log lines" if len(lines) > 1 else "the only log line"

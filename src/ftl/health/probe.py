@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.engine.transport.http import Request, stream
-from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.reader import MalformedResponse
 from ftl.engine.transport.sockets import NotConnected, Sockets
 from ftl.ssh.streams import open_stream
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ftl.engine.api import Engine
-    from ftl.engine.transport.http import Streamed
+    from ftl.engine.transport.http import StreamingResponse
     from ftl.engine.values import ContainerState, Endpoint
     from ftl.health.spec import HealthSpec
     from ftl.ssh.machine import Machine
@@ -185,7 +185,7 @@ async def probe_http(
                     return await _result(answer)
         except TimeoutError:
             return ProbeResult(False, f"no answer within {timeout:g} s", silent=True)
-        except BadAnswer as error:
+        except MalformedResponse as error:
             return ProbeResult(False, f"{NOT_HTTP}: {_shortened(str(error))}")
         except ConnectionError:
             return ProbeResult(False, REFUSED)
@@ -193,7 +193,7 @@ async def probe_http(
             return ProbeResult(False, _reason(error))
 
 
-async def _result(answer: Streamed) -> ProbeResult:
+async def _result(answer: StreamingResponse) -> ProbeResult:
     if 200 <= answer.status < 300:
         return ProbeResult(True, str(answer.status), answer.status)
     target = answer.headers.get("location")
@@ -201,7 +201,7 @@ async def _result(answer: Streamed) -> ProbeResult:
         f" to {_shortened(target)}" if target else ""
     )
     body = b""
-    with suppress(ConnectionError, BadAnswer):  # its status is what counts
+    with suppress(ConnectionError, MalformedResponse):  # its status is what counts
         async for piece in answer.pieces:
             body += piece
             if len(body) >= SHOWN * 4:

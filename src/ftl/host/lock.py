@@ -1,8 +1,8 @@
 """Deploy lock: one deploy at a time per project and server, by flock(2) on the server.
 
 A small shell command on the server holds the lock; it is fed with heartbeats through its standard input. It ends, and
-the kernel releases the lock, when the connection closes or when no heartbeat has come for `PATIENCE` seconds (a cable
-that was pulled). The lock file itself means nothing and stays. Only users of the engine can open it: see
+the kernel releases the lock, when the connection closes or when no heartbeat has come for `HEARTBEAT_TIMEOUT` seconds
+(a cable that was pulled). The lock file itself means nothing and stays. Only users of the engine can open it: see
 docs/decisions/0019-a-lock-for-users-of-the-engine.md.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 HEARTBEAT = 5.0
-PATIENCE = 30
+HEARTBEAT_TIMEOUT = 30
 RETRY = 2.0
 """Seconds: between heartbeats, until a missing one releases the lock, between two attempts."""
 
@@ -142,7 +142,15 @@ class DeployLock:
         )
 
     def _command(self, action: str) -> list[str]:
-        return ["sh", "-c", _script(), "ftl-deploy-lock", action, self.machine.engine_socket, str(PATIENCE)]
+        return [
+            "sh",
+            "-c",
+            _script(),
+            "ftl-deploy-lock",
+            action,
+            self.machine.engine_socket,
+            str(HEARTBEAT_TIMEOUT),
+        ]
 
     def _request(self, holder: str) -> bytes:
         """The script's input: by stdin, since every local user can read the arguments of a process."""

@@ -49,7 +49,7 @@ class Session:
     info: EngineInfo
 
 
-class Ahead(Generic[T]):
+class Prefetch(Generic[T]):
     """A look at a server's engine that begins before the server has said which it is.
 
     Over a kept connection that saves a round trip.
@@ -79,7 +79,7 @@ class Ahead(Generic[T]):
 
 @asynccontextmanager
 async def open_session(
-    machine: Machine, *, ahead: Ahead[Any] | None = None, streams: bool = True
+    machine: Machine, *, ahead: Prefetch[Any] | None = None, streams: bool = True
 ) -> AsyncIterator[Session]:
     """Connect to a server and its engine; everything is closed at the end.
 

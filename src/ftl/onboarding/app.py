@@ -21,7 +21,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Evidence:
     """Something that was found, and the evidence for it.
 
     Attributes:
@@ -88,7 +88,7 @@ class App:
     volumes: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     build_args: tuple[str, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Evidence, ...] = ()
     todo: tuple[str, ...] = ()
 
 

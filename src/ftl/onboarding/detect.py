@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker, exec_form
+from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker, exec_form
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.table import STACKS, Stack
@@ -154,7 +154,7 @@ def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
             app.port or 8000,
             "the Dockerfile exposes no port: write the one that the app listens on",
         )
-    facts = (Fact("image", "Dockerfile", "it exists, and is used as it is"),)
+    facts = (Evidence("image", "Dockerfile", "it exists, and is used as it is"),)
     return replace(
         app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=()
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.onboarding.app import Fact
+from ftl.onboarding.app import Evidence
 from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
 from ftl.onboarding.env_secrets import add_secrets
@@ -51,7 +51,7 @@ _MANY_VARIABLES = frozenset({"Laravel", "Rails", "Spring Boot"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class StarterOptions:
     """Values that no file of the app has."""
 
     domain: str | None = None
@@ -73,11 +73,13 @@ class StarterFiles:
     context: str
     files: Mapping[str, str]
     kept: Sequence[str] = ()
-    facts: Sequence[Fact] = ()
+    facts: Sequence[Evidence] = ()
     todo: Sequence[str] = ()
 
 
-def make_start(path: Path, answers: Answers = Answers(), *, file: str = "ftl.yaml") -> StarterFiles:
+def make_start(
+    path: Path, answers: StarterOptions = StarterOptions(), *, file: str = "ftl.yaml"
+) -> StarterFiles:
     """Find the app in a folder and make the files that it lacks.
 
     Raises:
@@ -131,21 +133,23 @@ def not_ignored(context: Path) -> list[str]:
     return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]
 
 
-def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Fact]:
-    facts = [Fact("app", app.stack, app.evidence), *app.facts]
+def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:
+    facts = [Evidence("app", app.stack, app.evidence), *app.facts]
     if app.start:
-        facts.append(Fact("start command", " ".join(app.start), app.start_reason))
+        facts.append(Evidence("start command", " ".join(app.start), app.start_reason))
     if app.port is not None:
-        facts.append(Fact("port", str(app.port), app.port_reason, sure="check" not in app.port_reason))
+        facts.append(Evidence("port", str(app.port), app.port_reason, sure="check" not in app.port_reason))
         facts.append(
-            Fact("health check", app.health.path or "the port", app.health.reason, sure=bool(app.health.path))
+            Evidence(
+                "health check", app.health.path or "the port", app.health.reason, sure=bool(app.health.path)
+            )
         )
     if app.hook is not None:
-        facts.append(Fact("migrations", app.hook, app.hook_reason))
+        facts.append(Evidence("migrations", app.hook, app.hook_reason))
     facts += [
-        Fact(f"worker {worker.name}", " ".join(worker.command), worker.reason) for worker in app.workers
+        Evidence(f"worker {worker.name}", " ".join(worker.command), worker.reason) for worker in app.workers
     ]
-    facts += [Fact("dependency", need.database.name, need.reason) for need in wanted]
+    facts += [Evidence("dependency", need.database.name, need.reason) for need in wanted]
     return facts
 
 
@@ -176,7 +180,7 @@ def _yaml(
     env: Environment,
     name: str,
     domain: str,
-    answers: Answers,
+    answers: StarterOptions,
 ) -> list[str]:
     app = detected.app
     note = "" if answers.domain else "its DNS must point to the server"

@@ -12,7 +12,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.proxy import commands, networks, stopped
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
-from ftl.proxy.names import Installation, ca_root_file, certificate_files, live_file, networks_of
+from ftl.proxy.names import ProxyNames, ca_root_file, certificate_files, live_file, networks_of
 from ftl.proxy.site import Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
@@ -37,10 +37,10 @@ class ProxyControl:
     FtlError when the proxy itself refuses.
     """
 
-    def __init__(self, engine: Engine, machine: Machine, installation: Installation | None = None) -> None:
+    def __init__(self, engine: Engine, machine: Machine, installation: ProxyNames | None = None) -> None:
         self._engine = engine
         self._machine = machine
-        self._names = installation or Installation()
+        self._names = installation or ProxyNames()
 
     # --- life cycle -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.engine.tarball import tar_archive
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.names import ca_root_file, live_file, proxy_alias
-from ftl.proxy.site import ProxyPlace
+from ftl.proxy.site import ClusterProxy
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def at_server(site: Site, host: str, issuer: str) -> Site:
     `issuer` is the server whose proxy gets certificates.
     """
     alias = proxy_alias(site.project, host)
-    return replace(site, place=ProxyPlace(alias, proxy_alias(site.project, issuer)))
+    return replace(site, place=ClusterProxy(alias, proxy_alias(site.project, issuer)))
 
 
 def live_archive(

@@ -34,7 +34,7 @@ LONGEST_LABEL = 63  # RFC 1035, 2.3.4: octets in one label of a name
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class ProxyNames:
     """Names and published ports of a server's proxy.
 
     One per server, shared by all projects. Only tests, which run side by side, use other values than the defaults.
@@ -115,7 +115,7 @@ def live_file(project: str, service: str) -> str:
     return f"{LIVE_FOLDER}/{project}.{service}"
 
 
-def handed_folder(project: str) -> str:
+def shared_certificates_folder(project: str) -> str:
     """The folder in the proxy where tasks of the Swarm leave certificates (share.sh)."""
     return f"/data/.ftl-handed-{project}"
 

@@ -87,7 +87,7 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyPlace:
+class ClusterProxy:
     """Place of a proxy among those of a cluster.
 
     Attributes:
@@ -129,7 +129,7 @@ class Site:
     h2c: tuple[str, ...] = ()
     transition: Transition | None = None
     maintenance: Maintenance | None = None
-    place: ProxyPlace | None = None
+    place: ClusterProxy | None = None
 
     @property
     def is_issuer(self) -> bool:
@@ -208,7 +208,7 @@ class Site:
                     "trusted": tuple(stored.get("trusted", ())),
                     "transition": _read_transition(stored.get("transition")),
                     "maintenance": _read_maintenance(stored.get("maintenance")),
-                    "place": ProxyPlace(**stored["place"]) if stored.get("place") else None,
+                    "place": ClusterProxy(**stored["place"]) if stored.get("place") else None,
                 }
             )
         except (TypeError, KeyError) as error:

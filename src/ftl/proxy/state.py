@@ -11,7 +11,7 @@ from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.proxy.configuration.caddy import render
-from ftl.proxy.names import Installation, networks_of
+from ftl.proxy.names import ProxyNames, networks_of
 from ftl.proxy.site import Site
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def site_file(project: str) -> str:
     return f"/{_SITES}{project}.json"
 
 
-async def observe(engine: Engine, *, installation: Installation | None = None) -> ProxyState | None:
+async def observe(engine: Engine, *, installation: ProxyNames | None = None) -> ProxyState | None:
     """The server's proxy; None where there is none. Two parallel calls."""
-    names = installation or Installation()
+    names = installation or ProxyNames()
     proxies, files = await gather2(
         engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}),
         engine.get_archive(names.container, "/config"),
@@ -103,7 +103,7 @@ def is_proxy(container: Container) -> bool:
     return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
 
 
-def own_containers(containers: Iterable[Container], names: Installation) -> list[Container]:
+def own_containers(containers: Iterable[Container], names: ProxyNames) -> list[Container]:
     """The containers of an installation's proxy, by label and volume: an upgrade has several."""
     return [
         container
@@ -112,7 +112,7 @@ def own_containers(containers: Iterable[Container], names: Installation) -> list
     ]
 
 
-def serving(own: Iterable[Container], names: Installation) -> Container | None:
+def serving(own: Iterable[Container], names: ProxyNames) -> Container | None:
     """The container that is the proxy: one that runs, else the one with its name.
 
     One that only reads the configuration validates it for an upgrade.

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine.api import Engine
-    from ftl.proxy.names import Installation
+    from ftl.proxy.names import ProxyNames
 
 _SECONDS = 60.0
 """Limit for one command."""
 
 
 async def execute(
-    engine: Engine, names: Installation, image: str, project: str, argv: Sequence[str]
+    engine: Engine, names: ProxyNames, image: str, project: str, argv: Sequence[str]
 ) -> ExecResult:
     """Run a command beside a stopped proxy; what it prints is stderr.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.ssh.facts import LoginFacts
-    from ftl.ssh.multiplexing.kept import ConnectionFiles, Keep
+    from ftl.ssh.multiplexing.kept import ConnectionFiles, Persistence
     from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import ForwardDestination, Target
 
@@ -46,7 +46,7 @@ class Connection:
     one that an earlier command left is used.
     """
 
-    def __init__(self, server: Target, *, interactive: bool, keep: Keep) -> None:
+    def __init__(self, server: Target, *, interactive: bool, keep: Persistence) -> None:
         self.server = server
         self.attempt = failures.Attempt(server, target.UNRESOLVED)
         self._interactive = interactive

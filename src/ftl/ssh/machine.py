@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ftl.ssh.local import Local
-from ftl.ssh.multiplexing.kept import Keep
+from ftl.ssh.multiplexing.kept import Persistence
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import target_of
 
@@ -143,4 +143,4 @@ def machine_of(server: Server, *, project: str = "", keep: bool = True) -> Machi
     if server.is_local:
         return Local()
     seconds = server.keep_connection if keep and not server.is_sandbox else 0.0
-    return connect(target_of(server), keep=Keep(seconds, project))
+    return connect(target_of(server), keep=Persistence(seconds, project))

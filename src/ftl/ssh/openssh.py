@@ -12,7 +12,7 @@ from ftl.ssh import facts, failures
 from ftl.ssh.commands import Commands
 from ftl.ssh.connection import Connection
 from ftl.ssh.multiplexing import early
-from ftl.ssh.multiplexing.kept import Keep
+from ftl.ssh.multiplexing.kept import Persistence
 from ftl.ssh.pool import Pool
 from ftl.ssh.target import ForwardDestination
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from ftl.ssh.multiplexing.master import Master
     from ftl.ssh.target import Target
 
-NOT_KEPT = Keep()
+NOT_KEPT = Persistence()
 
 # Seconds for the facts, over a connection that stands.
 _FACTS_SECONDS = 15.0
 
 
-def connect(server: Target, *, keep: Keep = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
+def connect(server: Target, *, keep: Persistence = NOT_KEPT, interactive: bool | None = None) -> OpenSSH:
     """A server, not connected yet: `async with` does that.
 
     A connection that an earlier command left is used. `interactive`: ssh may ask for a passphrase or confirmation on

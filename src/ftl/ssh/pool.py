@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import ServerError
 from ftl.ssh import failures
 from ftl.ssh.connection import Connection
-from ftl.ssh.multiplexing.kept import Keep
+from ftl.ssh.multiplexing.kept import Persistence
 
 if TYPE_CHECKING:
     from ftl.ssh.multiplexing.sessions import Kind, Slot
@@ -53,7 +53,7 @@ class Pool:
         refused = failures.failure(self._first.attempt, failures.SESSION_REFUSED)
         if len(self._others) + 1 >= _MOST:
             raise refused
-        connection = Connection(self._first.server, interactive=False, keep=Keep())
+        connection = Connection(self._first.server, interactive=False, keep=Persistence())
         try:
             await connection.connect()
         except ServerError as error:

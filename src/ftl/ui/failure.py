@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
+from ftl.errors import ConfigError, ErrorContext, FtlError, Interrupted, Problem
 from ftl.ui.sanitize import escaped, printable, shortened
 from ftl.ui.style import bold, cyan, dim, red
 
@@ -131,7 +131,7 @@ def as_record(error: FtlError) -> dict[str, object]:
     }
 
 
-def _place(place: Place) -> dict[str, str] | None:
+def _place(place: ErrorContext) -> dict[str, str] | None:
     parts = {"server": place.server, "service": place.service, "step": place.step}
     known = {name: value for name, value in parts.items() if value}
     return known or None

@@ -15,7 +15,7 @@ from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.site import Site, SiteRoute
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _second(testbed: ProxyTestbed, port: int) -> ProxyControl:
     """A second proxy beside the testbed's, on a port."""
     run = f"ftl-lab-{testbed.run}"
     return ProxyControl(
-        testbed.engine, testbed.machine, Installation(f"{run}-proxy-2", f"{run}-edge-2", port, 0)
+        testbed.engine, testbed.machine, ProxyNames(f"{run}-proxy-2", f"{run}-edge-2", port, 0)
     )
 
 

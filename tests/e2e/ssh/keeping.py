@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.ssh.stage import processes
 
-from ftl.ssh.multiplexing.kept import Keep
+from ftl.ssh.multiplexing.kept import Persistence
 from ftl.ssh.openssh import connect
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def logins(sshd: Sshd) -> int:
 
 def kept_for(sshd: Sshd, seconds: float = LONG, project: str = "shop") -> OpenSSH:
     """A connection that stays for some seconds."""
-    return connect(sshd.target(), keep=Keep(seconds, project), interactive=False)
+    return connect(sshd.target(), keep=Persistence(seconds, project), interactive=False)
 
 
 async def visit(machine: OpenSSH) -> None:

@@ -20,7 +20,7 @@ from ftl.engine.api import Engine
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.proxy.control import ProxyControl
-from ftl.proxy.names import Installation, project_network, release_alias
+from ftl.proxy.names import ProxyNames, project_network, release_alias
 from ftl.proxy.networks import ensure_project_network
 from ftl.proxy.site import InternalName, Site, SiteRoute
 from ftl.ssh.local import Local
@@ -60,7 +60,7 @@ class ProxyTestbed:
     def __init__(self, server: Server | None = None, *, runner: asyncio.Runner | None = None) -> None:
         self.run = secrets.token_hex(3)
         self._server = server
-        self.names = Installation(
+        self.names = ProxyNames(
             container=f"ftl-lab-{self.run}-proxy",
             network=f"ftl-lab-{self.run}-edge",
             http_port=80 if server else 0,

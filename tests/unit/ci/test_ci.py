@@ -13,7 +13,7 @@ import yaml
 
 from ftl.cli.views.summary import MARK, append, failure_text, result_text, summarised_failure
 from ftl.deploy.deploying import DeployResult, ServiceResult
-from ftl.errors import ConfigError, FtlError, HookFailed, Place, Problem, UsageError
+from ftl.errors import ConfigError, ErrorContext, FtlError, HookFailed, Problem, UsageError
 from tests.harness import ROOT
 
 from .runner import run_action, run_gitlab, stop_agent
@@ -84,7 +84,9 @@ def test_summary_of_a_deploy() -> None:
 
 def test_summary_of_a_failure(tmp_path: Path) -> None:
     """It has the reason, the hint and the last log lines, and nothing of them is rendered."""
-    error = HookFailed("the hook failed", cause="it exited with <1>", hint="see `x`", place=Place("h", "web"))
+    error = HookFailed(
+        "the hook failed", cause="it exited with <1>", hint="see `x`", place=ErrorContext("h", "web")
+    )
     error.with_details(["~~~", "<script>", "\x1b[31mred"])
     text = failure_text(error)
     assert "### Deploy failed: the hook failed" in text

@@ -23,10 +23,10 @@ from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import WaitHealthy
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, UsageError
@@ -234,13 +234,13 @@ class Deploys(RuleBasedStateMachine):
             return Operation(
                 verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), BACKEND
             )
-        request = DeployRequest(project, Path(), only, NewRelease(adopt=True))
+        request = PlanRequest(project, Path(), only, NewRelease(adopt=True))
         sources = {
             one.name: BuiltImage(f"built:{content}", f"sha256:{content}")
             for one in project.services
             if one.build is not None
         }
-        inputs = Inputs(Author("me"), sources)
+        inputs = PlanInputs(Author("me"), sources)
         return Operation(
             "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
         )

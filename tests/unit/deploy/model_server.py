@@ -13,7 +13,7 @@ from ftl.engine.values import ExecResult
 from ftl.errors import EngineError
 from ftl.proxy import commands
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -235,7 +235,7 @@ class ModelMachine(FakeMachine):
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Take the deploy lock."""
-        process = FakeProcess(Answer(stdout=b"mine\n", stays=True))
+        process = FakeProcess(CommandOutput(stdout=b"mine\n", stays=True))
         self.processes.append(process)
         return process
 

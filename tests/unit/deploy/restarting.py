@@ -12,7 +12,7 @@ from ftl.deploy.request import Author
 from ftl.events import Emit, ignore
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
@@ -22,7 +22,7 @@ from tests.unit.deploy.model_server import ModelMachine
 if TYPE_CHECKING:
     from tests.unit.deploy.model import Deploys
 
-REQUEST = ChangeRequest("u", Server(host="server"), Path(), BACKEND)
+REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND)
 
 
 def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None, emit: Emit = ignore) -> None:

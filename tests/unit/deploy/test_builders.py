@@ -19,7 +19,7 @@ from ftl.events import BuildContext, BuildStarted, Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.world import INFO, project, service
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Engine(FakeEngine):
 def session(name: str, *, free: int = 50_000_000) -> Session:
     """A machine with this many free kilobytes."""
     machine = FakeMachine(name)
-    machine.answer("sh", answer=Answer(stdout=f"images {free}\n".encode()))
+    machine.answer("sh", answer=CommandOutput(stdout=f"images {free}\n".encode()))
     return Session(name, machine, Engine(name=name), INFO)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
 from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StartContainers, StartDependency
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -36,7 +36,7 @@ def test_containers_have_the_settings_that_the_plan_says() -> None:
     engine, planned = ModelEngine(), {}
 
     async def work() -> None:
-        inputs = Inputs(Author("me"), {})
+        inputs = PlanInputs(Author("me"), {})
         session = Session("server", ModelMachine(engine), engine, INFO)
         observed = await observe(engine, INFO, "shop", "server")
         operation = Operation(
@@ -44,7 +44,7 @@ def test_containers_have_the_settings_that_the_plan_says() -> None:
             PROJECT,
             Path(),
             "me",
-            lambda seen: make_plan(DeployRequest(PROJECT, Path()), inputs, seen),
+            lambda seen: make_plan(PlanRequest(PROJECT, Path()), inputs, seen),
             BACKEND,
         )
         applied = await run(operation, Fleet([session]), observed, emit=lambda _: None)

@@ -13,7 +13,7 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.operation import Operation, run
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.world import INFO, plan, project, server
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     """A deploy would be refused."""
     asked = project(jobs=jobs)
     machine = FakeMachine()
-    machine.answer("ftl-crontab check", answer=Answer(3, b"cron does not run\n"))
+    machine.answer("ftl-crontab check", answer=CommandOutput(3, b"cron does not run\n"))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
     operation = Operation(
         "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), DOCKER, dry_run=True

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ftl.deploy.deploying import refuse_if_held
-from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest, NewRelease, RestoredRelease
+from ftl.deploy.plan.planner import PlanInputs, make_plan
+from ftl.deploy.request import Author, NewRelease, PlanRequest, RestoredRelease
 from ftl.errors import UsageError
 from ftl.releases.store import Hold, ensure_store, read_history, write_hold
 from tests.support.clock import run
@@ -26,20 +26,20 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
     with pytest.raises(
         UsageError, match=r"1970-01-01T00:00:00Z by ana@laptop \(r14 loses sessions\)"
     ) as refused:
-        refuse_if_held(DeployRequest(asked, Path()), observed)
+        refuse_if_held(PlanRequest(asked, Path()), observed)
     assert "--end-hold" in (refused.value.hint or "")
-    ending = DeployRequest(asked, Path(), purpose=NewRelease(end_hold=True))
+    ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True))
     refuse_if_held(ending, observed)
-    assert kinds(make_plan(ending, Inputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
+    assert kinds(make_plan(ending, PlanInputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
 
 
 def test_a_hold_is_set_before_the_switch_and_ends_after_it() -> None:
     """Killed in between, a rollback has stopped the deploys that would undo it, and a deploy leaves them stopped."""
     asked = project()
     there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
-    inputs = Inputs(Author("me@here"), images(asked, "sha256:two"))
-    restoring = DeployRequest(asked, Path(), purpose=RestoredRelease("r13", hold="r14 loses sessions"))
-    ending = DeployRequest(asked, Path(), purpose=NewRelease(end_hold=True))
+    inputs = PlanInputs(Author("me@here"), images(asked, "sha256:two"))
+    restoring = PlanRequest(asked, Path(), purpose=RestoredRelease("r13", hold="r14 loses sessions"))
+    ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True))
     begins = kinds(make_plan(restoring, inputs, there))
     assert begins.index("SetHold") < begins.index("Switch")
     assert begins.index("WaitHealthy") < begins.index("SetHold")

@@ -16,7 +16,7 @@ from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, read_history, write_audit, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +35,8 @@ class Change:
     def __init__(self, answer: str = "mine") -> None:
         self.machine = FakeMachine()
         self.machine.answer(
-            "ftl-deploy-lock hold", answer=Answer(stdout=f"{answer}\n".encode(), stays=answer == "mine")
+            "ftl-deploy-lock hold",
+            answer=CommandOutput(stdout=f"{answer}\n".encode(), stays=answer == "mine"),
         )
         self.engine = FakeEngine(images=["web"])
 

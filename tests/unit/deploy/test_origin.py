@@ -12,8 +12,8 @@ import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.origin import git_origin, is_other, normal_remote
-from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.plan.planner import PlanInputs, make_plan
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.errors import UsageError
 from tests.unit.deploy.world import container, images, project, record, server, service
 
@@ -79,8 +79,8 @@ def test_another_repositorys_project_is_taken_over_only_if_said(git: bool, adopt
     told = replace(record("r1", web="r1"), origin={"root": "a"} if git else {}, by="them@there")
     running = (*container(theirs, "web", "r1"), *container(theirs, "api", "r1"))
     there = server(theirs, *running, live={"web": "r1", "api": "r1"}, releases=(told,))
-    request = DeployRequest(mine, Path(), purpose=NewRelease(adopt=adopt))
-    inputs = Inputs(Author("me@here", origin={"root": "b"}), images(mine))
+    request = PlanRequest(mine, Path(), purpose=NewRelease(adopt=adopt))
+    inputs = PlanInputs(Author("me@here", origin={"root": "b"}), images(mine))
     if adopt:
         assert make_plan(request, inputs, there).release
         return

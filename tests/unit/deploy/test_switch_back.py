@@ -17,10 +17,10 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.look import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import WaitHealthy
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.errors import EngineError, Unhealthy
 from ftl.events import Event, Note
@@ -95,8 +95,8 @@ class Visits:
 async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     """Deploy while somebody visits; raises what the deploy raises, with the visits as `visits`."""
     sources = {"web": BuiltImage(f"built:{content}", f"sha256:{content}")}
-    request = DeployRequest(project, Path(), purpose=NewRelease(adopt=True))
-    inputs = Inputs(Author("me"), sources)
+    request = PlanRequest(project, Path(), purpose=NewRelease(adopt=True))
+    inputs = PlanInputs(Author("me"), sources)
     operation = Operation(
         "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
     )

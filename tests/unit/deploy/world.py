@@ -11,8 +11,8 @@ from ftl.deploy.names import container_names, volume_name
 from ftl.deploy.observe.state import Observed
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
-from ftl.deploy.plan.planner import Inputs, make_plan
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.plan.planner import PlanInputs, make_plan
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.values import Container, Endpoint, EngineInfo, Image, Network, Volume
 from ftl.proxy.configuration.caddy import render
@@ -165,8 +165,8 @@ def plan(
     upgrade_proxy: bool = False,
 ) -> Plan:
     """The plan for a project whose images were built as `content`."""
-    request = DeployRequest(asked, Path(), only, NewRelease(upgrade_proxy=upgrade_proxy))
-    return make_plan(request, Inputs(Author("me@here"), images(asked, content)), observed)
+    request = PlanRequest(asked, Path(), only, NewRelease(upgrade_proxy=upgrade_proxy))
+    return make_plan(request, PlanInputs(Author("me@here"), images(asked, content)), observed)
 
 
 def kinds(found: Plan) -> list[str]:

@@ -13,7 +13,7 @@ from aiodocker import exceptions as docker
 from ftl.engine import errors
 from ftl.engine.errors import EngineCall
 from ftl.engine.transport.http import HttpError
-from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.reader import MalformedResponse
 from ftl.engine.transport.sockets import NotConnected
 from ftl.errors import EngineError, EngineUnavailable
 
@@ -101,7 +101,7 @@ def test_the_errors_of_reads_are_mapped_as_aiodockers_are() -> None:
     unreachable = mapped(absent)
     assert (type(unreachable), unreachable.cause) == (EngineUnavailable, "because")
     assert "usermod -aG docker" in str(unreachable.hint)
-    assert "is not one of Docker's API" in mapped(BadAnswer("no")).message
+    assert "is not one of Docker's API" in mapped(MalformedResponse("no")).message
 
 
 def test_other_exceptions_are_not_mapped() -> None:

@@ -14,7 +14,7 @@ from ftl.health.spec import SETTLE_SECONDS, HealthSpec
 from ftl.health.wait import wait_healthy
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
-from tests.support.fake_machine import Answer
+from tests.support.fake_machine import CommandOutput
 from tests.unit.common.test_proc_net import HEAD
 from tests.unit.health.stage import IMAGE, NAME, OK, stage
 from tests.unit.health.world import FAILING, HTTP, TCP, fail, now, wait
@@ -39,7 +39,7 @@ def test_a_refused_connection_is_explained_by_what_listens_inside() -> None:
     async def work() -> None:
         made = await stage()
         row = "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
-        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + row).encode()))
+        made.machine.answer("cat", "/net/tcp", answer=CommandOutput(stdout=(HEAD + row).encode()))
         error = await fail(made, TCP)
         assert error.cause == "it listens on 127.0.0.1:8000, which only the container itself can reach"
         assert error.hint == "let the program listen on 0.0.0.0:8000"
@@ -54,7 +54,9 @@ def test_a_table_that_cannot_be_read_is_no_second_error() -> None:
 
     async def work() -> None:
         made = await stage()
-        made.machine.answer("cat", answer=Answer(exit_code=1, stderr=b"cat: No such file or directory\n"))
+        made.machine.answer(
+            "cat", answer=CommandOutput(exit_code=1, stderr=b"cat: No such file or directory\n")
+        )
         assert (await fail(made, TCP)).cause == "nothing listens on port 8000, nor on any other"
 
     run(work())
@@ -221,7 +223,7 @@ def test_a_known_cause_is_shown_at_once_and_ends_the_wait_early(
     async def work() -> None:
         made = await stage()
         line = f"   0: {row} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
-        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + line).encode()))
+        made.machine.answer("cat", "/net/tcp", answer=CommandOutput(stdout=(HEAD + line).encode()))
         events: list[Event] = []
         with pytest.raises(Unhealthy) as raised:
             await wait_healthy(
@@ -246,7 +248,7 @@ def test_a_port_that_opens_later_is_waited_for() -> None:
     async def work() -> None:
         made = await stage()
         line = "   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1\n"
-        made.machine.answer("cat", "/net/tcp", answer=Answer(stdout=(HEAD + line).encode()))
+        made.machine.answer("cat", "/net/tcp", answer=CommandOutput(stdout=(HEAD + line).encode()))
         task = asyncio.ensure_future(wait(made, TCP))
         await asyncio.sleep(8)
         async with made.listening(lambda: None):

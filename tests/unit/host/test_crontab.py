@@ -14,7 +14,7 @@ import pytest
 from ftl.errors import FtlError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_a_crontab_that_cannot_be_read_is_not_overwritten(server: Server) -> Non
 def test_a_server_without_cron_is_refused_by_the_name_of_what_helps() -> None:
     """The cause is the script's, and setup installs what is missing."""
     machine = FakeMachine()
-    machine.answer("check", answer=Answer(3, b"cron is not installed\n"))
+    machine.answer("check", answer=CommandOutput(3, b"cron is not installed\n"))
     with pytest.raises(ServerError, match="cannot run jobs") as caught:
         asyncio.run(crontab.check(machine, ["UTC"]))
     assert caught.value.cause == "cron is not installed"
@@ -192,7 +192,7 @@ def test_a_container_that_a_deploy_replaces_meanwhile_is_looked_up_again(server:
 def test_a_job_that_cannot_be_started_by_hand_is_an_error(answer: str, message: str) -> None:
     """With the engine's reason."""
     machine = FakeMachine()
-    machine.answer("ftl-job", answer=Answer(0, f"{answer}\n".encode(), b"no shell"))
+    machine.answer("ftl-job", answer=CommandOutput(0, f"{answer}\n".encode(), b"no shell"))
     with pytest.raises(FtlError, match=message) as caught:
         asyncio.run(crontab.start(machine, "shop.job.nightly"))
     assert caught.value.cause == {"gone": None, "failed no memory": "no memory", "": "no shell"}[answer]

@@ -12,7 +12,7 @@ from ftl.errors import LockHeld, ServerError
 from ftl.events import Note
 from ftl.host.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock
 from tests.support.clock import run
-from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -38,7 +38,7 @@ class LockServer(FakeMachine):
         """Answer at once; the lock is held until the input is closed."""
         self.commands.append(tuple(argv))
         line = self.next_line()
-        process = FakeProcess(Answer(stdout=f"{line}\n".encode(), stays=line == "mine"))
+        process = FakeProcess(CommandOutput(stdout=f"{line}\n".encode(), stays=line == "mine"))
         self.processes.append(process)
         return process
 
@@ -141,7 +141,7 @@ def test_a_lost_lock_ends_the_heartbeat_with_an_error() -> None:
 def test_a_silent_server_is_an_error() -> None:
     """A machine that froze after the connection was up is a server out of reach, and nothing is left running."""
     machine = FakeMachine()
-    machine.answer("ftl-deploy-lock", answer=Answer(stays=True))
+    machine.answer("ftl-deploy-lock", answer=CommandOutput(stays=True))
 
     async def work() -> float:
         with pytest.raises(ServerError, match="does not answer"):

@@ -15,7 +15,7 @@ import pytest
 from ftl.errors import ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.host.test_notify import Server
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def test_a_server_that_cannot_send_or_check_says_what_is_missing(
 def test_what_is_missing_is_the_cause_of_the_error() -> None:
     """Which the runner of the step makes a note of."""
     machine = FakeMachine()
-    machine.answer("notify", answer=Answer(3, b"there is neither curl nor wget\n"))
+    machine.answer("notify", answer=CommandOutput(3, b"there is neither curl nor wget\n"))
     with pytest.raises(ServerError, match="cannot send notifications") as caught:
         asyncio.run(crontab.write_notifications(machine, "shop", certificates=False))
     assert caught.value.cause == "there is neither curl nor wget"

@@ -12,7 +12,7 @@ import pytest
 
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError, ServerError
-from ftl.host.session import Ahead, open_session
+from ftl.host.session import Prefetch, open_session
 from ftl.ssh.multiplexing import early
 from tests.support.clock import run
 from tests.support.engine_socket import served
@@ -78,7 +78,7 @@ async def networks(engine: Engine) -> list[Network]:
     return await engine.networks()
 
 
-async def look(far: Far, ahead: Ahead[list[Network]]) -> tuple[str, list[Network]]:
+async def look(far: Far, ahead: Prefetch[list[Network]]) -> tuple[str, list[Network]]:
     """Open a session and take the result: the engine's version, and what was seen."""
     async with open_session(cast("Machine", far), ahead=ahead) as session:
         return session.info.version, await ahead.result(session.engine)
@@ -91,7 +91,7 @@ def test_the_look_does_not_wait_for_the_servers_report() -> None:
         async with served() as (server, url):
             server.answer_by_path({"/info": INFO, "/networks": EMPTY})
             far = Far(url, url)
-            opening = asyncio.create_task(look(far, Ahead(networks)))
+            opening = asyncio.create_task(look(far, Prefetch(networks)))
             async with asyncio.timeout(5):
                 while sorted(server.requests) != ["/info", "/networks"]:
                     await asyncio.sleep(0.005)
@@ -112,7 +112,7 @@ def test_a_look_at_another_engine_does_not_count() -> None:
             own.answer_by_path({"/info": INFO.replace(b"27.0", b"28.0"), "/networks": EMPTY})
             far = Far(usual_url, own_url)
             far.reports.set()
-            assert await look(far, Ahead(networks)) == ("28.0", [])
+            assert await look(far, Prefetch(networks)) == ("28.0", [])
             assert own.requests == ["/info", "/networks"]
 
     run(work())
@@ -127,7 +127,7 @@ def test_a_look_that_failed_is_repeated() -> None:
             far = Far(url, url)
             far.reports.set()
             with pytest.raises(EngineError, match="list its networks"):
-                await look(far, Ahead(networks))
+                await look(far, Prefetch(networks))
             assert sum(request.endswith("/networks") for request in server.requests) == 2
 
     run(work())
@@ -142,7 +142,7 @@ def test_a_refusal_ends_the_look() -> None:
             far = Far(url, url, ServerError("no"))
             far.reports.set()
             with pytest.raises(ServerError, match=r"^no$"):
-                await look(far, Ahead(networks))
+                await look(far, Prefetch(networks))
 
     run(work())
 
@@ -189,12 +189,12 @@ def test_a_command_that_ran_before_asks_as_it_begins_and_needs_no_report(
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
-            assert await look(first, Ahead(networks)) == ("27.0", [])
+            assert await look(first, Prefetch(networks)) == ("27.0", [])
             again(url)
             async with asyncio.timeout(5):
                 while len(server.requests) < 4:
                     await asyncio.sleep(0.005)
-            assert await look(kept_at(url, short_path), Ahead(networks)) == ("27.0", [])
+            assert await look(kept_at(url, short_path), Prefetch(networks)) == ("27.0", [])
             assert sorted(server.requests) == ["/info", "/info", "/networks", "/networks"]
 
     run(work())
@@ -211,12 +211,12 @@ def test_an_engine_that_does_not_answer_early_is_asked_for(
             again(url)
             first = kept_at(url, short_path)
             first.reports.set()
-            await look(first, Ahead(networks))
+            await look(first, Prefetch(networks))
             again(silent)
             second = kept_at(url, short_path)
             second.own = url
             second.reports.set()
-            assert await look(second, Ahead(networks)) == ("27.0", [])
+            assert await look(second, Prefetch(networks)) == ("27.0", [])
 
     run(work())
 

@@ -8,7 +8,7 @@ import pytest
 
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.variables.sources import read_variables
-from ftl.onboarding.starter import Answers, make_start, write
+from ftl.onboarding.starter import StarterOptions, make_start, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Begin(Protocol):
     """Write an app's files, run `make_start` on them, write its files, and load the project."""
 
     def __call__(
-        self, files: Mapping[str, str], answers: Answers | None = None
+        self, files: Mapping[str, str], answers: StarterOptions | None = None
     ) -> tuple[StarterFiles, Project]: ...
 
 
@@ -39,9 +39,9 @@ def put_files(folder: Path, files: Mapping[str, str]) -> Path:
 def begin(tmp_path: Path) -> Begin:
     """The result of `ftl init` in a folder with these files."""
 
-    def run(files: Mapping[str, str], answers: Answers | None = None) -> tuple[StarterFiles, Project]:
+    def run(files: Mapping[str, str], answers: StarterOptions | None = None) -> tuple[StarterFiles, Project]:
         folder = put_files(tmp_path / "shop", files)
-        start = make_start(folder, answers or Answers())
+        start = make_start(folder, answers or StarterOptions())
         write(folder, start.files, file="ftl.yaml")
         return start, load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})))
 

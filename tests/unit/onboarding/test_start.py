@@ -13,7 +13,7 @@ from ftl.image.building.inputs.context import walk_context
 from ftl.image.building.inputs.dockerfile import parse
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.names import project_name
-from ftl.onboarding.starter import Answers, make_start, write
+from ftl.onboarding.starter import StarterOptions, make_start, write
 from ftl.onboarding.yaml_text import lines
 
 from .apps import MANAGE, SETTINGS, package
@@ -123,7 +123,7 @@ def test_an_env_file_is_not_touched(tmp_path: Path) -> None:
 
 def test_answers_are_used(begin: Begin) -> None:
     """The domain and the server that were asked for are in the file."""
-    _, project = begin({"index.html": ""}, Answers("Shop.example.org".lower(), "deploy@203.0.113.7"))
+    _, project = begin({"index.html": ""}, StarterOptions("Shop.example.org".lower(), "deploy@203.0.113.7"))
     assert project.project.domain == "shop.example.org"
     assert (project.server.host, project.server.user) == ("203.0.113.7", "deploy")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.proxy.names import (
-    Installation,
+    ProxyNames,
     issuer_key,
     live_file,
     project_bridge,
@@ -46,7 +46,7 @@ def test_names_that_join_to_the_same_text_differ() -> None:
 @given(NAMES)
 def test_the_proxys_network_sorts_first(project: str) -> None:
     """Docker takes the default route from the first network in lexical order, which must be `ftl-edge`."""
-    assert Installation().network < project_network(project)
+    assert ProxyNames().network < project_network(project)
 
 
 @given(NAMES, NAMES)

@@ -6,13 +6,13 @@ import pytest
 
 from ftl.proxy.names import overlay_network, project_network
 from ftl.proxy.networks import with_subnets
-from ftl.proxy.site import ProxyPlace, Site
+from ftl.proxy.site import ClusterProxy, Site
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 
 
-@pytest.mark.parametrize("place", [None, ProxyPlace("a", "a")], ids=["one server", "several"])
-def test_the_subnets_are_those_of_the_network_that_the_project_is_in(place: ProxyPlace | None) -> None:
+@pytest.mark.parametrize("place", [None, ClusterProxy("a", "a")], ids=["one server", "several"])
+def test_the_subnets_are_those_of_the_network_that_the_project_is_in(place: ClusterProxy | None) -> None:
     """That of all servers is left on the first one when a project goes back to it, and the other on the way there."""
 
     async def work() -> tuple[Site, dict[str, tuple[str, ...]]]:

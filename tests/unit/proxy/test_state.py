@@ -11,7 +11,7 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.site import Site, SiteRoute
 from ftl.proxy.state import ProxyState, observe
 from tests.support.fake_engine import FakeEngine
@@ -28,10 +28,10 @@ def state(files: dict[str, bytes]) -> ProxyState:
         spec = ContainerSpec(
             "caddy:2",
             {labels.ROLE: labels.ROLE_PROXY},
-            mounts=(Mount(Installation().config_volume, "/config"),),
+            mounts=(Mount(ProxyNames().config_volume, "/config"),),
         )
-        await engine.create(Installation().container, spec)
-        await engine.put_archive(Installation().container, "/config", tar_archive(files))
+        await engine.create(ProxyNames().container, spec)
+        await engine.put_archive(ProxyNames().container, "/config", tar_archive(files))
         return await observe(engine)
 
     found = asyncio.run(work())

@@ -12,7 +12,7 @@ import pytest
 
 from ftl.ssh.multiplexing import kept
 from ftl.ssh.multiplexing.kept import (
-    Keep,
+    Persistence,
     connection_name,
     kept_files,
     own_files,
@@ -51,7 +51,7 @@ def environ() -> Iterator[dict[str, str]]:
 def test_when_a_connection_is_kept(seconds: float, shares: bool, ci: str | None, expected: int) -> None:
     """As long as ftl.yaml says, in whole seconds; never in CI, nor where the user's ssh shares connections."""
     environ = {} if ci is None else {"CI": ci}
-    assert seconds_to_keep(Keep(seconds), replace(RESOLVED, shares=shares), environ) == expected
+    assert seconds_to_keep(Persistence(seconds), replace(RESOLVED, shares=shares), environ) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_folder_is_private_and_short(environ: dict[str, str]) -> None:
     assert runtime_folder(longest) in {
         Path(where, f"ftl-{os.getuid()}") for where in (tempfile.gettempdir(), "/tmp")
     }
-    files = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    files = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert files is not None
     try:
         below = len(str(files.socket)) - len(str(folder))
@@ -111,12 +111,12 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(
     else:
         folder.touch()
     assert runtime_folder(environ) is None
-    assert kept_files(SHOP, RESOLVED, Keep(60.0), environ) is None
+    assert kept_files(SHOP, RESOLVED, Persistence(60.0), environ) is None
 
 
 def test_commands_share_a_connections_folder_and_each_has_its_own(environ: dict[str, str]) -> None:
     """The last one takes what is left of a connection that never came to be."""
-    one, other = (kept_files(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
+    one, other = (kept_files(SHOP, RESOLVED, Persistence(60.0), environ) for _ in range(2))
     assert one is not None
     assert other is not None
     assert one.socket == other.socket
@@ -124,7 +124,7 @@ def test_commands_share_a_connections_folder_and_each_has_its_own(environ: dict[
     assert not one.remove()
     assert other.folder.exists()
     assert not other.remove()
-    assert kept_files(Target("blog"), RESOLVED, Keep(60.0), environ) is not None
+    assert kept_files(Target("blog"), RESOLVED, Persistence(60.0), environ) is not None
     assert not one.socket.parent.exists()
 
 
@@ -132,11 +132,11 @@ def test_a_retired_connection_is_not_used_again_and_ends_with_its_last_command(
     environ: dict[str, str],
 ) -> None:
     """Those that use it go on; the next command has another folder."""
-    one, other = (kept_files(SHOP, RESOLVED, Keep(60.0), environ) for _ in range(2))
+    one, other = (kept_files(SHOP, RESOLVED, Persistence(60.0), environ) for _ in range(2))
     assert one is not None
     assert other is not None
     one.retire()
-    later = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    later = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert later is not None
     assert later.socket != one.socket
     assert not one.remove()
@@ -146,11 +146,11 @@ def test_a_retired_connection_is_not_used_again_and_ends_with_its_last_command(
 
 def test_the_folder_of_a_command_that_is_gone_is_removed_by_the_next(environ: dict[str, str]) -> None:
     """A process that was killed with its helper has not removed it, but its lock is open again."""
-    files = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    files = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert files is not None
     assert files.lock is not None
     os.close(files.lock)
-    later = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    later = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert later is not None
     assert not files.folder.exists()
     assert later.folder.exists()
@@ -168,10 +168,10 @@ def test_a_connection_of_our_own_has_a_folder_of_its_own() -> None:
 
 def test_the_forward_of_a_connection_that_has_ended_makes_room(environ: dict[str, str]) -> None:
     """A master that was killed leaves the socket's file, at which the next one could not listen."""
-    one = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    one = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert one is not None
     one.usual.touch()
-    other = kept_files(SHOP, RESOLVED, Keep(60.0), environ)
+    other = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
     assert other is not None
     assert other.usual == one.usual
     assert not other.usual.exists()

@@ -14,7 +14,7 @@ from ftl.errors import EngineError, ServerError
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 
 def spec(
@@ -214,9 +214,9 @@ def test_a_machine_gives_scripted_answers() -> None:
 
     async def work() -> None:
         machine = FakeMachine()
-        machine.answer("cat", answer=Answer(stdout=b"old"))
-        machine.answer("cat", "/etc", answer=Answer(1, stderr=b"no"))
-        machine.answer("ssh", answer=Answer(error=ServerError("gone")))
+        machine.answer("cat", answer=CommandOutput(stdout=b"old"))
+        machine.answer("cat", "/etc", answer=CommandOutput(1, stderr=b"no"))
+        machine.answer("ssh", answer=CommandOutput(error=ServerError("gone")))
         assert (await machine.run(["cat", "/etc/x"])).exit_code == 1
         assert (await machine.run(["cat", "/x"], stdin=b"in")).stdout == b"old"
         assert (await machine.run(["true"])).exit_code == 0
@@ -233,7 +233,7 @@ def test_a_started_process_runs_until_its_stdin_is_closed() -> None:
 
     async def work() -> None:
         machine = FakeMachine()
-        machine.answer("lock", answer=Answer(stdout=b"mine\n", stays=True))
+        machine.answer("lock", answer=CommandOutput(stdout=b"mine\n", stays=True))
         process = await machine.start(["lock"])
         assert process.stdout is not None
         assert process.stdin is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ftl.errors import ConfigError, FtlError, Interrupted, Place, Problem
+from ftl.errors import ConfigError, ErrorContext, FtlError, Interrupted, Problem
 from ftl.ui.failure import as_record, draw
 from ftl.ui.style import Style
 
@@ -17,7 +17,7 @@ def test_an_error_says_what_where_why_and_what_next() -> None:
         "web did not become healthy",
         cause="exited with code 1\nsee below",
         hint="look at the log: `ftl logs web`",
-        place=Place("shop.example.com", "web", "wait until web is healthy"),
+        place=ErrorContext("shop.example.com", "web", "wait until web is healthy"),
     ).with_details(["Traceback", "KeyError: 'DATABASE_URL'"])
     assert draw([error], PLAIN).splitlines() == [
         "  | Traceback",
@@ -91,7 +91,7 @@ def test_colour_adds_nothing_but_colour() -> None:
     """The text is the same with and without colour."""
     import re
 
-    error = FtlError("failed", cause="so", hint="do", place=Place("h")).with_details(["x"])
+    error = FtlError("failed", cause="so", hint="do", place=ErrorContext("h")).with_details(["x"])
     coloured = draw([error], Style(colour=True))
     assert "\x1b[" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw([error], PLAIN)
@@ -109,15 +109,15 @@ def test_the_record_is_json_with_every_part() -> None:
     assert record["message"] == "unknown key `prot`"
     assert record["problems"][0]["line"] == 12
     assert record["place"] is None
-    placed = as_record(FtlError("x", place=Place(server="h", step="s")).with_details(["a"]))
+    placed = as_record(FtlError("x", place=ErrorContext(server="h", step="s")).with_details(["a"]))
     assert placed["place"] == {"server": "h", "step": "s"}
     assert placed["details"] == ["a"]
 
 
 def test_of_several_errors_the_reasons_come_last() -> None:
     """Output of all errors comes first, each line with its service; the reasons come last."""
-    web = FtlError("web failed", cause="exit 1", place=Place(service="web")).with_details(["a"])
-    api = FtlError("api failed", cause="exit 2", place=Place(service="api")).with_details(["b"])
+    web = FtlError("web failed", cause="exit 1", place=ErrorContext(service="web")).with_details(["a"])
+    api = FtlError("api failed", cause="exit 2", place=ErrorContext(service="api")).with_details(["b"])
     assert draw([web, api], PLAIN).splitlines() == [
         "  web | a",
         "  api | b",

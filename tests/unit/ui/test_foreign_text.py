@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ftl.errors import ConfigError, FtlError, LockHeld, Place, Problem
+from ftl.errors import ConfigError, ErrorContext, FtlError, LockHeld, Problem
 from ftl.server.doctor import Finding
 from ftl.ui import findings
 from ftl.ui.failure import draw
@@ -72,7 +72,9 @@ def with_text(event: Event, text: str) -> Event:
 @given(FOREIGN)
 def test_errors(text: str) -> None:
     """No part of an error contains any."""
-    failed = FtlError(text, cause=text, hint=text, place=Place(text, text, text)).with_details([text, text])
+    failed = FtlError(text, cause=text, hint=text, place=ErrorContext(text, text, text)).with_details(
+        [text, text]
+    )
     problem = Problem(text, text, 3, 2, text, text)
     wrong = ConfigError([problem, problem])
     assert unsafe(draw([failed, wrong], Style())) == []

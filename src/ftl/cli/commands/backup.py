@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Dependency, Project
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredBackup
-    from ftl.operations.databases.backup import Backup
+    from ftl.operations.databases.backup import BackupResult
 
 
 @click.command()
@@ -44,7 +44,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     if name is None:
         raise UsageError("name the dependency to back up", hint="`ftl backup --list` lists scheduled backups")
 
-    async def work(emit: Emit) -> Backup:
+    async def work(emit: Emit) -> BackupResult:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.backup import back_up
         from ftl.operations.views.logs.masking import mask_secrets_of_servers

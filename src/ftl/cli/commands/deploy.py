@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
-from ftl.cli.running.change import (
+from ftl.cli.running.operation import (
     adopt_option,
     build_option,
     deploy_fields,
@@ -139,13 +139,13 @@ def make_release(
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
         from ftl.deploy.origin import require_clean
-        from ftl.deploy.request import DeployRequest
+        from ftl.deploy.request import PlanRequest
 
         if project.protected and purpose.preview is None:
             await require_clean(root)
         if before is not None:
             await before(emit)
-        request = DeployRequest(project, root, services, purpose, build=build, lock_wait=lock_wait)
+        request = PlanRequest(project, root, services, purpose, build=build, lock_wait=lock_wait)
         machines = address.machines(project=project.name)
         backend = address.backend
         if backup:

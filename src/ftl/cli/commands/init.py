@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.cli.options import Options
-    from ftl.onboarding.starter import Answers, StarterFiles
-    from ftl.onboarding.takeover.taking_over import Takeover
+    from ftl.onboarding.starter import StarterFiles, StarterOptions
+    from ftl.onboarding.takeover.taking_over import TakeoverResult
 
 
 @click.command()
@@ -79,7 +79,7 @@ def _refuse_existing(path: Path) -> None:
         raise UsageError(f"{path} already exists", hint="`ftl validate` checks it")
 
 
-def _answers(options: Options, domain: str | None) -> Answers:
+def _answers(options: Options, domain: str | None) -> StarterOptions:
     """Values that no file has: by option, else asked for on a terminal.
 
     Raises:
@@ -89,7 +89,7 @@ def _answers(options: Options, domain: str | None) -> Answers:
 
     from ftl.config.values import addresses, scalars
     from ftl.errors import UsageError
-    from ftl.onboarding.starter import Answers
+    from ftl.onboarding.starter import StarterOptions
 
     server = options.server if options.server not in ("sandbox", "local") else None
     if sys.stdin.isatty() and sys.stderr.isatty() and not (options.json or options.quiet):
@@ -102,7 +102,7 @@ def _answers(options: Options, domain: str | None) -> Answers:
         except scalars.InvalidValue as error:
             raise UsageError(f"`{value}` {error.message}", hint=error.hint) from None
     domain = domain and addresses.domain(domain)
-    return Answers(domain, server)
+    return StarterOptions(domain, server)
 
 
 def _ask(question: str) -> str | None:
@@ -168,7 +168,7 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
 
     from ftl.onboarding.takeover.report import Verdict
 
-    def work() -> Takeover:
+    def work() -> TakeoverResult:
         from ftl.onboarding.starter import write
         from ftl.onboarding.takeover.taking_over import take_over
 
@@ -191,7 +191,7 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
         put(f"next: {needed}{_NEXT}")
 
 
-def _takeover_fields(path: Path, takeover: Takeover, *, dry_run: bool) -> Fields:
+def _takeover_fields(path: Path, takeover: TakeoverResult, *, dry_run: bool) -> Fields:
     from dataclasses import asdict
 
     return {
@@ -206,7 +206,7 @@ _NEXT = "`ftl validate`; to try it without a server: `ftl sandbox up`, then `ftl
 _TEXT = "AS WHAT, WHY, OR WHAT TO DO"
 
 
-def _print_report(takeover: Takeover) -> None:
+def _print_report(takeover: TakeoverResult) -> None:
     """Print the rows by line; those that need the user are the last, next to the prompt."""
     from ftl.cli.output import put_table
     from ftl.onboarding.takeover.report import Verdict

@@ -9,7 +9,7 @@ import click
 
 from ftl.cli.output import put, put_json, writing
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.change import wait_lock_option
+from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_jobs
 

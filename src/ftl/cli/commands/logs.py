@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
     from ftl.events import Emit
-    from ftl.host.session import Ahead, Session
+    from ftl.host.session import Prefetch, Session
     from ftl.operations.views.logs.following import Mask
     from ftl.operations.views.logs.query import LogEntry, LogQuery
     from ftl.operations.views.logs.reading import Show, Warn
@@ -120,7 +120,9 @@ def command(
         def warn(text: str) -> None:
             emit(Note(text, "warning"))
 
-        def connect(name: str = "", ahead: Ahead[Any] | None = None) -> AbstractAsyncContextManager[Session]:
+        def connect(
+            name: str = "", ahead: Prefetch[Any] | None = None
+        ) -> AbstractAsyncContextManager[Session]:
             from ftl.host.session import open_session
             from ftl.ssh.machine import machine_of
 
@@ -163,10 +165,10 @@ def command(
             async with connect() as session:
                 await read_access(session, query, show)
         else:
-            from ftl.host.session import Ahead
+            from ftl.host.session import Prefetch
             from ftl.operations.views.logs.reading import LogServer, listed, read_logs
 
-            ahead = Ahead(lambda engine: listed(engine, query))
+            ahead = Prefetch(lambda engine: listed(engine, query))
             async with connect(ahead=ahead) as session:
                 containers = [await ahead.result(session.engine)]
                 await read_logs([LogServer(session.engine)], query, show, warn, containers=containers)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.running.change import ChangeCall, changes_project, plan_fields
+from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.site import Maintenance
     from ftl.ssh.machine import Machine
 
@@ -36,7 +36,7 @@ def command() -> None:
     "--allow", multiple=True, metavar="CIDR", help="Let these addresses through: 198.51.100.7. Repeatable."
 )
 @changes_project
-def on(change: ChangeCall, page: str | None, allow: tuple[str, ...]) -> None:
+def on(change: OperationCall, page: str | None, allow: tuple[str, ...]) -> None:
     """Begin: visitors get 503, a page, and a Retry-After."""
     from ftl.proxy.site import Maintenance
 
@@ -45,27 +45,27 @@ def on(change: ChangeCall, page: str | None, allow: tuple[str, ...]) -> None:
 
 @command.command()
 @changes_project
-def off(change: ChangeCall) -> None:
+def off(change: OperationCall) -> None:
     """End: requests reach the project again."""
     _run(change, None)
 
 
-def _run(change: ChangeCall, stopped: Maintenance | None) -> None:
+def _run(change: OperationCall, stopped: Maintenance | None) -> None:
     on = stopped is not None
 
-    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
+    async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
         from ftl.operations.changes.live import change_live
         from ftl.operations.changes.maintenance import plan_maintenance
 
         command = "maintenance on" if on else "maintenance off"
         return await change_live(command, plan_maintenance(stopped), request, machines, emit=emit)
 
-    def fields(applied: Applied) -> Fields:
+    def fields(applied: OperationResult) -> Fields:
         if change.dry_run:
             return {**plan_fields(applied.plan), "maintenance": on, "dry_run": True}
         return {"server": applied.plan.server, "maintenance": on, "changed": not applied.plan.empty}
 
-    def show(applied: Applied) -> None:
+    def show(applied: OperationResult) -> None:
         name, server = change.target.project, applied.plan.server
         put(
             f"{name} is in maintenance on {server}: `ftl maintenance off` ends it"

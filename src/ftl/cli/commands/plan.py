@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_project
-from ftl.cli.running.change import adopt_option, build_option, plan_fields, print_plan, upgrade_proxy_option
+from ftl.cli.running.operation import (
+    adopt_option,
+    build_option,
+    plan_fields,
+    print_plan,
+    upgrade_proxy_option,
+)
 from ftl.cli.running.run import pass_options, run
 
 if TYPE_CHECKING:
@@ -34,10 +40,10 @@ def command(
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
-        from ftl.deploy.request import DeployRequest, NewRelease
+        from ftl.deploy.request import NewRelease, PlanRequest
 
         purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
-        request = DeployRequest(project, root, services, purpose, build=build)
+        request = PlanRequest(project, root, services, purpose, build=build)
         machines = address.machines(project=project.name)
         return await plan_only(request, machines, emit=emit, backend=address.backend)
 

@@ -12,7 +12,7 @@ from ftl.cli.environments import PREVIEW_PREFIX, readable_environments
 from ftl.cli.options import change_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
-from ftl.cli.running.change import ChangeCall, build_option, wait_lock_option
+from ftl.cli.running.operation import OperationCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.deploy.deploying import DeployResult
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.remove import ProjectResources, Removal
+    from ftl.operations.changes.operation_request import OperationRequest
+    from ftl.operations.changes.remove import ProjectResources, RemoveResult
     from ftl.operations.views.previews import DeployedPreview
     from ftl.ssh.machine import Machine
 
@@ -183,7 +183,7 @@ def down(
     async def confirm(_: ProjectResources) -> None:
         """Do not ask: a preview has no data that anybody counts on."""
 
-    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
+    async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RemoveResult:
         from ftl.operations.changes.remove import remove
 
         return await remove(
@@ -196,18 +196,18 @@ def down(
             preview=(of, preview),
         )
 
-    def fields(result: Removal) -> Fields:
+    def fields(result: RemoveResult) -> Fields:
         from ftl.cli.commands.remove import removal_fields
 
         return {**removal_fields(result), "dry_run": dry_run}
 
-    def show(result: Removal) -> None:
+    def show(result: RemoveResult) -> None:
         if result.plan.empty:
             put(f"{result.plan.server} has no preview {preview}: nothing was removed")
         else:
             put(f"{target.project} was removed from {result.plan.server}")
 
-    ChangeCall(options, target, dry_run, wait_lock).run("preview down", work, fields, show)
+    OperationCall(options, target, dry_run, wait_lock).run("preview down", work, fields, show)
     if not dry_run:
         remember_previews(of, [each for each in seen(f"previews:{of}") if each != preview])
 

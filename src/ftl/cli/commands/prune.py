@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.prune import Pruned
+    from ftl.operations.changes.operation_request import OperationRequest
+    from ftl.operations.changes.prune import PruneResult
     from ftl.ssh.machine import Machine
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Also remove the build cache of this machine that no build is using, of all projects.",
 )
 @changes_project
-def command(change: ChangeCall, build_cache: bool) -> None:
+def command(change: OperationCall, build_cache: bool) -> None:
     """Remove what old releases and interrupted deploys left.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
@@ -34,7 +34,7 @@ def command(change: ChangeCall, build_cache: bool) -> None:
     --build-cache removes it. The next builds then start anew.
     """
 
-    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Pruned:
+    async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> PruneResult:
         from ftl.operations.changes.prune import prune
 
         return await prune(request, machines, build_cache=build_cache, emit=emit)
@@ -42,7 +42,7 @@ def command(change: ChangeCall, build_cache: bool) -> None:
     change.run("prune", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, _print)
 
 
-def _fields(result: Pruned) -> Fields:
+def _fields(result: PruneResult) -> Fields:
     leftovers = result.found
     return {
         "server": result.plan.server,
@@ -56,7 +56,7 @@ def _fields(result: Pruned) -> Fields:
     }
 
 
-def _print(result: Pruned) -> None:
+def _print(result: PruneResult) -> None:
     from ftl.common.figures import count, size
 
     leftovers = result.found
@@ -79,7 +79,7 @@ def _print(result: Pruned) -> None:
     _put_cache(result)
 
 
-def _put_cache(result: Pruned) -> None:
+def _put_cache(result: PruneResult) -> None:
     from ftl.common.figures import size
 
     if result.build_cache_here:

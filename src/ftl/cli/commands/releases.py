@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
     from ftl.events import Emit
-    from ftl.operations.views.releases import Release
+    from ftl.operations.views.releases import ReleaseRow
 
 HEADER = ("RELEASE", "OUTCOME", "WHEN", "BY", "COMMIT", "WHAT")
 OPTIONAL = ("BY", "COMMIT")
@@ -56,7 +56,7 @@ def command(
     marked = mark_bad or unmark_bad
     target = load_target(options, project, changes=marked is not None)
 
-    async def work(emit: Emit) -> tuple[tuple[Release, ...], float]:
+    async def work(emit: Emit) -> tuple[tuple[ReleaseRow, ...], float]:
         from ftl.operations.views.releases import releases
 
         if marked is not None:
@@ -75,23 +75,23 @@ def command(
 
 
 async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) -> None:
-    from ftl.operations.changes.change import ChangeRequest
     from ftl.operations.changes.mark_bad import mark_bad
+    from ftl.operations.changes.operation_request import OperationRequest
 
     address = target.address
-    request = ChangeRequest(
+    request = OperationRequest(
         target.project, address.server, target.root, address.backend, servers=address.servers
     )
     await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
 
 
-def _remember(target: DeployedProject, releases: Sequence[Release]) -> None:
+def _remember(target: DeployedProject, releases: Sequence[ReleaseRow]) -> None:
     from ftl.cli.completion.seen import remember
 
     remember(target.project, target.address.server.host, [release.record.release for release in releases])
 
 
-def _entry(release: Release) -> dict[str, object]:
+def _entry(release: ReleaseRow) -> dict[str, object]:
     from ftl.common.figures import utc
 
     record = release.record
@@ -123,7 +123,7 @@ def _entry(release: Release) -> dict[str, object]:
     }
 
 
-def _print(target: DeployedProject, releases: Sequence[Release], now: float) -> None:
+def _print(target: DeployedProject, releases: Sequence[ReleaseRow], now: float) -> None:
     from ftl.common.figures import ago
 
     if not releases:
@@ -143,7 +143,7 @@ def _print(target: DeployedProject, releases: Sequence[Release], now: float) -> 
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("WHAT",))
 
 
-def _what(release: Release) -> str:
+def _what(release: ReleaseRow) -> str:
     record = release.record
     parts = [
         f"rollback to {record.rollback_of}" if record.rollback_of else "",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
-    from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.remove import ProjectResources, Removal
+    from ftl.operations.changes.operation_request import OperationRequest
+    from ftl.operations.changes.remove import ProjectResources, RemoveResult
     from ftl.ssh.machine import Machine
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--backups", is_flag=True, help="Remove the scheduled backups on the server, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @changes_project
-def command(change: ChangeCall, volumes: bool, backups: bool, yes: bool) -> None:
+def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> None:
     """Remove the project from its server.
 
     Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of
@@ -37,12 +37,12 @@ def command(change: ChangeCall, volumes: bool, backups: bool, yes: bool) -> None
         if not yes:
             await _confirm(change.target.project, belongings)
 
-    async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Removal:
+    async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RemoveResult:
         from ftl.operations.changes.remove import remove
 
         return await remove(request, machines, volumes=volumes, backups=backups, emit=emit, confirm=confirm)
 
-    def show(result: Removal) -> None:
+    def show(result: RemoveResult) -> None:
         put(f"{change.target.project} was removed from {result.plan.server}")
         if result.belongings.kept_volumes:
             put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
@@ -93,7 +93,7 @@ def _folder_fields(stored: StoredFolder) -> Fields:
     }
 
 
-def removal_fields(result: Removal) -> Fields:
+def removal_fields(result: RemoveResult) -> Fields:
     """The fields of a removal for --json."""
     belongings = result.belongings
     return {

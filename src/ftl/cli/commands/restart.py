@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: ChangeCall, services: tuple[str, ...]) -> None:
+def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Replace the containers of all or some services without downtime.
 
     One replica of a service after the other: a new container of the same release, with the same image, env and

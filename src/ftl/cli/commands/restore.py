@@ -10,7 +10,7 @@ import click
 
 from ftl.cli.output import put
 from ftl.cli.project import load_project
-from ftl.cli.running.change import wait_lock_option
+from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import Interrupted, UsageError
 from ftl.events import Note
@@ -18,7 +18,7 @@ from ftl.events import Note
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.events import Emit
-    from ftl.operations.databases.restore import Restored
+    from ftl.operations.databases.restore import RestoreResult
 
 
 @click.command()
@@ -66,7 +66,7 @@ def command(
         if not yes:
             await _confirm(name, file, f"{project.name} on {address.server.host}")
 
-    async def work(emit: Emit) -> Restored:
+    async def work(emit: Emit) -> RestoreResult:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
@@ -108,5 +108,5 @@ async def _confirm(name: str, file: str, where: str) -> None:
         raise Interrupted("nothing was restored")
 
 
-def _fields(result: Restored) -> dict[str, object]:
+def _fields(result: RestoreResult) -> dict[str, object]:
     return {**asdict(result), "seconds": round(result.seconds, 3), "kept": result.kept or None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_notifications, load_project
-from ftl.cli.running.change import ChangeCall, changes_project, plan_fields
+from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ftl.cli.output import Fields
     from ftl.events import Emit
     from ftl.notifications.message import Message
-    from ftl.operations.changes.change import ChangeRequest
-    from ftl.operations.changes.rollback.rollback import Rollback
+    from ftl.operations.changes.operation_request import OperationRequest
+    from ftl.operations.changes.rollback.rollback import RollbackResult
     from ftl.ssh.machine import Machine
 
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @changes_project
 def command(
-    change: ChangeCall,
+    change: OperationCall,
     release: str | None,
     hooks: bool,
     hold: bool,
@@ -64,7 +64,7 @@ def command(
         today = load_project(change.options).project
         fresh, values = {service.name: service.env for service in today.services}, today.secret_values
 
-    async def work(asked: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Rollback:
+    async def work(asked: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RollbackResult:
         from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 
         request = RollbackRequest(
@@ -75,14 +75,16 @@ def command(
             return await rolling_back
         return await _notified(change, rolling_back, emit)
 
-    def fields(done: Rollback) -> Fields:
+    def fields(done: RollbackResult) -> Fields:
         result = plan_fields(done.plan) if change.dry_run else change.deploy_fields(done.applied)
         return {**result, "rollback_of": done.target, "hold": reason or None, "dry_run": change.dry_run}
 
     change.run("rollback", work, fields, lambda done: change.print_deploy(done.applied))
 
 
-async def _notified(change: ChangeCall, rolling_back: Awaitable[Rollback], emit: Emit) -> Rollback:
+async def _notified(
+    change: OperationCall, rolling_back: Awaitable[RollbackResult], emit: Emit
+) -> RollbackResult:
     """Roll back, and send a message about the outcome; `notify` is read only then."""
     from ftl.cli.running.notify import Notifier
 
@@ -91,7 +93,7 @@ async def _notified(change: ChangeCall, rolling_back: Awaitable[Rollback], emit:
         "rollback", target.project, target.address.server.host, lambda: load_notifications(change.options)
     )
 
-    def success(done: Rollback) -> Message | None:
+    def success(done: RollbackResult) -> Message | None:
         if done.plan.empty:
             return None
         title = f"{done.plan.release} is live, a rollback to {done.target}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 
 
 @click.command()
 @click.argument("services", metavar="SERVICE=N...", nargs=-1, required=True)
 @changes_project
-def command(change: ChangeCall, services: tuple[str, ...]) -> None:
+def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Run more or fewer containers of a service.
 
     `ftl scale web=3 worker=2` starts and stops as many containers as it takes; the others go on, and no request

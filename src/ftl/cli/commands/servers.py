@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_project
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_servers
 from ftl.errors import UsageError
@@ -61,7 +61,7 @@ def _fields(servers: Sequence[ServerStatus]) -> Fields:
 @command.command()
 @click.argument("name", metavar="SERVER")
 @changes_project
-def drain(change: ChangeCall, name: str) -> None:
+def drain(change: OperationCall, name: str) -> None:
     """Move all replicas away from a server, without a failed request.
 
     New replicas start on the other servers and must be healthy; then all proxies switch, and the old ones finish their
@@ -77,7 +77,7 @@ def drain(change: ChangeCall, name: str) -> None:
 @command.command()
 @click.argument("name", metavar="SERVER")
 @changes_project
-def resume(change: ChangeCall, name: str) -> None:
+def resume(change: OperationCall, name: str) -> None:
     """Let a server that was drained take replicas again.
 
     The services that may run there are replaced as by `ftl restart`, so that some of their replicas are placed on it.
@@ -88,7 +88,7 @@ def resume(change: ChangeCall, name: str) -> None:
     change.run_live("servers resume", plan_resume(name), (name,), done=f"may run on {name} again")
 
 
-def _require_cluster(change: ChangeCall) -> None:
+def _require_cluster(change: OperationCall) -> None:
     if not change.target.address.servers:
         raise UsageError(
             f"{change.target.project} has one server", hint="`ftl maintenance on` shows its visitors a page"

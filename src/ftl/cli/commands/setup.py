@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
     from ftl.events import Emit
-    from ftl.server.cluster.setup import ClusterSetup
+    from ftl.server.cluster.setup import ClusterSetupResult
     from ftl.server.setup.plan.planner import SetupPlan
     from ftl.server.setup.request import SetupRequest
     from ftl.server.setup.setup import RootAccess
@@ -154,7 +154,7 @@ def _set_up_cluster(
 
     from ftl.server.cluster.setup import setup_cluster
 
-    async def work(emit: Emit) -> tuple[ClusterSetup, dict[str, None]]:
+    async def work(emit: Emit) -> tuple[ClusterSetupResult, dict[str, None]]:
         done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=emit)
         registries: dict[str, None] = {}
         for server in () if dry_run else project.servers:
@@ -163,7 +163,7 @@ def _set_up_cluster(
                 registries |= dict.fromkeys(await _log_in(alone, root, emit, store=store))
         return done, registries
 
-    def fields(outcome: tuple[ClusterSetup, dict[str, None]]) -> Fields:
+    def fields(outcome: tuple[ClusterSetupResult, dict[str, None]]) -> Fields:
         done, registries = outcome
         return {
             "changed": done.changed and not dry_run,
@@ -178,7 +178,7 @@ def _set_up_cluster(
         _print_cluster(project, done, dry_run=dry_run)
 
 
-def _print_cluster(project: Project, done: ClusterSetup, *, dry_run: bool) -> None:
+def _print_cluster(project: Project, done: ClusterSetupResult, *, dry_run: bool) -> None:
     """Print what was done or would be done on all servers."""
     names = ", ".join(plan.server for plan in done.servers)
     if not done.changed:

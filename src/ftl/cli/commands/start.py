@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: ChangeCall, services: tuple[str, ...]) -> None:
+def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Start services that were stopped.
 
     Starts the containers that `ftl stop` has stopped and waits until they are healthy. Services get all dependencies

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.live_status import Tick
-    from ftl.operations.views.status import LiveRelease, Status, StatusAnswers, WatchStatus
+    from ftl.operations.views.status import LiveRelease, Status, StatusFacts, WatchStatus
+    from ftl.operations.views.status_stream import StatusSample
     from ftl.operations.views.units import Unit
     from ftl.ssh.machine import Machine
 
@@ -58,12 +58,12 @@ def command(options: Options, watch: bool) -> None:
         return
 
     async def work(_: Emit) -> Status:
-        from ftl.host.session import Ahead, open_session
+        from ftl.host.session import Prefetch, open_session
 
         if several:
             return await _cluster_status(project, address)
         machine = address.machine(project=project.name)
-        ahead = Ahead(lambda engine: _look(project, engine, machine))
+        ahead = Prefetch(lambda engine: _look(project, engine, machine))
         async with open_session(machine, ahead=ahead) as session:
             from ftl.operations.views.status import status
 
@@ -82,7 +82,7 @@ async def _cluster_status(project: Project, address: Address) -> Status:
         return await status(project, fleet.first, await look_at_all(project, fleet))
 
 
-async def _look(project: Project, engine: Engine, machine: Machine) -> StatusAnswers:
+async def _look(project: Project, engine: Engine, machine: Machine) -> StatusFacts:
     """Look at the server; what is needed for that is loaded while connections to the engine open."""
     from ftl.operations.views.status import look
 
@@ -97,7 +97,7 @@ def _watch(
     several: bool,
 ) -> None:
     """Show the status until Ctrl-C."""
-    from ftl.cli.views.live_status import LiveTable, put_tick
+    from ftl.cli.views.status_table import StatusTable, put_sample
 
     def connect_to(host: str) -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
@@ -107,18 +107,18 @@ def _watch(
         return open_session(machine_of(server, project=project.name))
 
     async def work(emit: Emit) -> None:
-        from ftl.operations.views.live_status import follow_servers_status, follow_status
+        from ftl.operations.views.status_stream import follow_servers_status, follow_status
 
-        async def follow(show: Callable[[Tick], None]) -> None:
+        async def follow(show: Callable[[StatusSample], None]) -> None:
             if several:
                 await follow_servers_status(project, connect_to, show, emit)
             else:
                 await follow_status(project, connect, show, emit)
 
         if options.json:
-            await follow(put_tick)
+            await follow(put_sample)
             return
-        with LiveTable() as live:
+        with StatusTable() as live:
             await follow(live.show)
 
     run(options, "status", work, lambda _: {})

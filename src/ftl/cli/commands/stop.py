@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ftl.cli.running.change import ChangeCall, changes_project
+from ftl.cli.running.operation import OperationCall, changes_project
 
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: ChangeCall, services: tuple[str, ...]) -> None:
+def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Stop services until they are started again.
 
     Their containers stay, and requests for them fail until `ftl start` or the next deploy. Without a name all

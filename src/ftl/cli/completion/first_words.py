@@ -42,7 +42,7 @@ def complete_first_words(environ: Mapping[str, str]) -> str | None:
 
 
 def _complete_first_argument(shell: str, command: str, begun: str) -> str | None:
-    from ftl.cli.completion.names import FIRST_ARGUMENTS, NamedThings
+    from ftl.cli.completion.names import FIRST_ARGUMENTS, ProjectNames
 
     find = FIRST_ARGUMENTS.get(command)
     if find is None:
@@ -50,7 +50,7 @@ def _complete_first_argument(shell: str, command: str, begun: str) -> str | None
     from ftl.cli.project_file import find_file
 
     try:
-        values = dict.fromkeys(find(NamedThings(find_file(None))))
+        values = dict.fromkeys(find(ProjectNames(find_file(None))))
     except Exception:  # noqa: BLE001 -- there is no place for a message below a key press
         values = {}
     return _answer(shell, ((value, "") for value in values if value.startswith(begun)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1_000_000
 
 
-class NamedThings:
+class ProjectNames:
     """Names of the things of a project, as far as its ftl.yaml can be read."""
 
     def __init__(self, file: str) -> None:
@@ -81,42 +81,42 @@ def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     return next((value for name, value in pairs if name.value == key), None)
 
 
-def services(things: NamedThings) -> Iterable[str]:
+def services(things: ProjectNames) -> Iterable[str]:
     """Services."""
     return things.names("services")
 
 
-def services_and_dependencies(things: NamedThings) -> Iterable[str]:
+def services_and_dependencies(things: ProjectNames) -> Iterable[str]:
     """Services, then dependencies."""
     return things.names("services", "dependencies")
 
 
-def dependencies(things: NamedThings) -> Iterable[str]:
+def dependencies(things: ProjectNames) -> Iterable[str]:
     """Dependencies."""
     return things.names("dependencies")
 
 
-def jobs(things: NamedThings) -> Iterable[str]:
+def jobs(things: ProjectNames) -> Iterable[str]:
     """Jobs."""
     return things.names("jobs")
 
 
-def releases(things: NamedThings) -> Iterable[str]:
+def releases(things: ProjectNames) -> Iterable[str]:
     """Releases that were seen."""
     return things.seen("releases")
 
 
-def previews(things: NamedThings) -> Iterable[str]:
+def previews(things: ProjectNames) -> Iterable[str]:
     """Previews that were seen."""
     return things.seen("previews")
 
 
-def scales(things: NamedThings) -> Iterable[str]:
+def scales(things: ProjectNames) -> Iterable[str]:
     """Services, for their numbers."""
     return [f"{name}=" for name in things.names("services")]
 
 
-FIRST_ARGUMENTS: dict[str, Callable[[NamedThings], Iterable[str]]] = {
+FIRST_ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "backup": dependencies,
     "build": services,
     "deploy": services,

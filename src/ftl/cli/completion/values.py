@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ftl.cli.completion import names
-from ftl.cli.completion.names import NamedThings
+from ftl.cli.completion.names import ProjectNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ def _file(context: click.Context) -> str:
     return find_file(options_of(context).file)
 
 
-FINDERS: dict[tuple[str, str], Callable[[NamedThings], Iterable[str]]] = {
+FINDERS: dict[tuple[str, str], Callable[[ProjectNames], Iterable[str]]] = {
     ("logs", "SERVICE"): names.services_and_dependencies,
     ("exec", "SERVICE"): names.services_and_dependencies,
     ("logs", "NAME"): names.jobs,
@@ -34,7 +34,7 @@ FINDERS: dict[tuple[str, str], Callable[[NamedThings], Iterable[str]]] = {
     ("", "SERVICE=N"): names.scales,
     ("", "DEPENDENCY"): names.dependencies,
     ("", "RELEASE"): names.releases,
-    ("", "HOST"): NamedThings.servers,
+    ("", "HOST"): ProjectNames.servers,
 }
 """Command and metavar -> values; an empty command is any."""
 
@@ -42,7 +42,7 @@ FINDERS: dict[tuple[str, str], Callable[[NamedThings], Iterable[str]]] = {
 class CompletedText(click.types.StringParamType):
     """A text with completions."""
 
-    def __init__(self, find: Callable[[NamedThings], Iterable[str]]) -> None:
+    def __init__(self, find: Callable[[ProjectNames], Iterable[str]]) -> None:
         self._find = find
 
     def shell_complete(
@@ -52,7 +52,7 @@ class CompletedText(click.types.StringParamType):
         words = ctx.params.get(param.name or "") if param.nargs == -1 else None
         taken = words if isinstance(words, tuple) else ()
         try:
-            values = dict.fromkeys(self._find(NamedThings(_file(ctx))))
+            values = dict.fromkeys(self._find(ProjectNames(_file(ctx))))
         except Exception:  # noqa: BLE001 -- there is no place for a message below a key press
             return []
         return [
@@ -66,7 +66,7 @@ def add_completions(name: str, command: click.Command) -> None:
         word = (parameter.metavar or (parameter.name or "").upper()).strip("[].")
         find = FINDERS.get((name, word)) or FINDERS.get(("", word))
         if parameter.name == "env":
-            find = NamedThings.environments
+            find = ProjectNames.environments
         if find is not None and isinstance(parameter.type, click.types.StringParamType):
             parameter.type = CompletedText(find)
         elif word == "FILE" and isinstance(parameter.type, click.types.StringParamType):

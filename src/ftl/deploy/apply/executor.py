@@ -36,7 +36,7 @@ class Executor:
         self._runners = runners
         self._context = context
         self._late_error: FtlError | None = None
-        self._decided = False  # the part of the plan that runs: nothing of it is undone any more
+        self._part_committed = False  # the part of the plan that runs: nothing of it is undone any more
 
     @property
     def switched_back(self) -> bool:
@@ -47,37 +47,37 @@ class Executor:
         """Execute all steps; a failure before the decision undoes everything.
 
         After it the plan goes on to its end, and the first error is raised then. Of a plan in several parts
-        (`Stage.renews`), a failure undoes the part that is not decided, and none of the next ones is begun.
+        (`Stage.begins_part`), a failure undoes the part that is not decided, and none of the next ones is begun.
 
         Raises:
             FtlError: Of the first step that failed.
         """
         try:
             for stage in self._plan.stages:
-                if stage.renews:
-                    self._renew()
+                if stage.begins_part:
+                    self._begin_part()
                 try:
                     running = self._run_stage(stage)
                     await (shielded(running) if stage.decides else running)
                 except FtlError as error:
-                    if not self._decided:
+                    if not self._part_committed:
                         raise
                     self._remember(error)
         except BaseException as error:
-            if not self._decided:
+            if not self._part_committed:
                 await shielded(self._undo(error))
             self.incomplete = self.committed
             raise
         if self._late_error is not None:
             raise self._late_error
 
-    def _renew(self) -> None:
+    def _begin_part(self) -> None:
         """Begin another part of the plan, unless something of the last one is not done."""
         if self._late_error is not None:
             raise self._late_error
-        self._decided = False
+        self._part_committed = False
         self._context.created.clear()  # those of the parts before are live
-        self._context.undo.renew()
+        self._context.undo.reopen()
 
     async def _undo(self, error: BaseException) -> None:
         """Keep the last lines of what failed, and take everything back.
@@ -104,7 +104,7 @@ class Executor:
         emit, loop = self._context.emit, asyncio.get_running_loop()
         began = loop.time()
         emit(StepStarted(step.kind, step.located_text, step.subject))
-        contexts = (self._context,) if step.together else self._context.each(step.servers)
+        contexts = (self._context,) if step.runs_once else self._context.each(step.servers)
         try:
             if len(contexts) == 1:
                 await self._run_at(contexts[0], step)
@@ -125,6 +125,6 @@ class Executor:
                     raise decision.error
 
     def _commit(self, committed: bool) -> None:
-        if committed and not self._decided:
-            self.committed = self._decided = True
+        if committed and not self._part_committed:
+            self.committed = self._part_committed = True
             self._context.undo.close()

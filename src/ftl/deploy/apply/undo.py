@@ -49,7 +49,7 @@ class UndoStack:
         self.open = False
         self._actions.clear()
 
-    def renew(self) -> None:
+    def reopen(self) -> None:
         """Remember again, from here on: another part of the plan is to be decided."""
         self.open = True
 

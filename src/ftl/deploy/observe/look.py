@@ -9,7 +9,7 @@ from ftl.aio import gather, task_group
 from ftl.common.references import pull_reference
 from ftl.deploy.observe.state import Observed
 from ftl.engine import labels
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe as observe_proxy
 from ftl.releases.store import read_history
 
@@ -58,7 +58,7 @@ async def look(
         volumes = group.create_task(engine.volumes())
         history = group.create_task(read_history(engine, project))
         proxy = group.create_task(observe_proxy(engine))
-        proxy_state = group.create_task(engine.container(Installation().container))
+        proxy_state = group.create_task(engine.container(ProxyNames().container))
     observed = Observed(
         server=server,
         info=described.result(),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def published(
-    stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, mends: bool = False
+    stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, complete: bool = False
 ) -> tuple[Stage, ...]:
     """Stages that also keep the Swarm config of the live state; with one server as they are.
 
@@ -34,16 +34,16 @@ def published(
         stages: Stages whose steps name their servers.
         observed: The servers that answer.
         servers: Those of the project's cluster.
-        mends: Whether the stages leave all proxies as they should be, so that a missing config can be published.
+        complete: Whether the stages leave all proxies as they should be, so that a missing config can be published.
     """
     stages = tuple(stages)
     steps = tuple(_steps(stages))
     if observed.left_configs and not observed.is_cluster:
-        return _left(stages, observed, mends=mends)
+        return _left(stages, observed, complete=complete)
     if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, PublishLiveState)) for step in steps):
         return stages
-    changes = any(step.live in ("changes", "removes") for step in steps)
-    missing = mends and not observed.live_published and observed.site is not None
+    changes = any(step.proxy_effect in ("changes", "removes") for step in steps)
+    missing = complete and not observed.live_published and observed.site is not None
     project = observed.project
     managers = tuple(view.name for view in observed.views if view.manager)
     if not managers or not (changes or missing):
@@ -67,10 +67,10 @@ def published(
     return (*hold, *stages[:at], publishing, *stages[at:], *shared)
 
 
-def _left(stages: tuple[Stage, ...], observed: Observed, *, mends: bool) -> tuple[Stage, ...]:
+def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> tuple[Stage, ...]:
     """Stages of a project that has come back to one server, which would follow what was live in the cluster."""
-    changes = any(step.live in ("changes", "removes") for step in _steps(stages))
-    if not (changes or mends):
+    changes = any(step.proxy_effect in ("changes", "removes") for step in _steps(stages))
+    if not (changes or complete):
         return stages
     hold = (Stage("catch-up", ((HoldCatchUp(observed.project, servers=ONLY_SERVER),),)),) if changes else ()
     return (*hold, *stages, Stage("end of catch-up", ((EndCatchUp(observed.project, servers=ONLY_SERVER),),)))
@@ -88,7 +88,7 @@ def _switched(stages: Sequence[Stage]) -> int:
     numbers = [
         number
         for number, stage in enumerate(stages, 1)
-        if stage.decides or any(step.live in ("changes", "repairs") for step in _steps([stage]))
+        if stage.decides or any(step.proxy_effect in ("changes", "repairs") for step in _steps([stage]))
     ]
     return numbers[-1] if numbers else 0
 

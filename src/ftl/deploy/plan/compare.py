@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.request import PlanRequest
     from ftl.proxy.project_site import TlsFiles
 
 
 def compare(
-    request: DeployRequest,
+    request: PlanRequest,
     observed: Observed,
     sources: Mapping[str, ImageSource],
     files: TlsFiles,

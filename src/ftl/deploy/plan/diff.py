@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ServiceChange,
     )
     from ftl.deploy.plan.jobs import JobsDiff
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.request import PlanRequest
     from ftl.engine.values import Container
     from ftl.proxy.project_site import UserCertificate
     from ftl.proxy.site import Site
@@ -45,7 +45,7 @@ class Diff:
         commit: The commit that is deployed, if it is known.
     """
 
-    request: DeployRequest
+    request: PlanRequest
     observed: Observed
     services: tuple[ServiceChange, ...]
     dependencies: tuple[DependencyChange, ...]
@@ -225,12 +225,12 @@ class Diff:
         return site.transition.service if site is not None and site.transition is not None else None
 
 
-def _release_of(request: DeployRequest, release: str, change: ServiceChange) -> str:
+def _release_of(request: PlanRequest, release: str, change: ServiceChange) -> str:
     joins = change.action == "scaled" or request.same_release
     return change.live if joins and change.live else release
 
 
-def _generation(request: DeployRequest, observed: Observed, change: ServiceChange) -> int:
+def _generation(request: PlanRequest, observed: Observed, change: ServiceChange) -> int:
     if change.action == "scaled":
         return max(map(generation_of, change.current), default=1)
     if not request.same_release:
@@ -243,7 +243,7 @@ def _generation(request: DeployRequest, observed: Observed, change: ServiceChang
     return max(map(generation_of, own), default=0) + 1
 
 
-def new_alias(request: DeployRequest, observed: Observed, release: str, change: ServiceChange) -> str:
+def new_alias(request: PlanRequest, observed: Observed, release: str, change: ServiceChange) -> str:
     """Network alias of a service's containers once a plan is done."""
     name = generation_name(_release_of(request, release, change), _generation(request, observed, change))
     if change.starts:

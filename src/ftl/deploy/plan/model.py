@@ -24,13 +24,14 @@ class Stage:
     Attributes:
         decides: The release is decided in this stage: it runs to its end even when interrupted, and after it nothing
             is undone.
-        renews: Another part of the plan begins here, which is decided and undone by itself. The parts before it stay.
+        begins_part: Another part of the plan begins here, which is decided and undone by itself. The parts before it
+            stay.
     """
 
     name: str
     tracks: tuple[Track, ...]
     decides: bool = False
-    renews: bool = False
+    begins_part: bool = False
 
 
 Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "stopped", "removed"]

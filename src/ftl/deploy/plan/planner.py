@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.rolling_restart import Replacement
     from ftl.deploy.plan.steps.base import Step
-    from ftl.deploy.request import Author, DeployRequest
+    from ftl.deploy.request import Author, PlanRequest
     from ftl.engine.values import Container
 
 
@@ -56,7 +56,7 @@ NO_FILES = TlsFiles()
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class PlanInputs:
     """Inputs of a plan from this machine, beside the request.
 
     Attributes:
@@ -70,7 +70,7 @@ class Inputs:
     files: TlsFiles = NO_FILES
 
 
-def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
+def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
     """Plan what has to be done so that the server is as the project says.
 
     Raises:
@@ -93,7 +93,7 @@ def make_plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Pla
         if (tracks := tuple(filter(None, stage.tracks)))
     )
     # With only some services others may be left behind: that state is not to be followed.
-    stages = published(stages, observed, request.project.servers, mends=not request.services)
+    stages = published(stages, observed, request.project.servers, complete=not request.services)
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):
         stages = (*stages, *with_servers([Stage("restart policies", (policies,))], diff))
@@ -136,10 +136,10 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("hooks", (hook_track(diff, "pre"),))
     rounds = restart_rounds(diff)
     for number, replacements in enumerate(rounds):
-        yield from _round(diff, replacements, renews=number > 0)
+        yield from _round(diff, replacements, begins_part=number > 0)
     for number, level in enumerate(start_levels(diff.services)):
         tracks = tuple(service_track(diff, change) for change in level)
-        yield Stage("services", tracks, renews=bool(rounds) and not number)
+        yield Stage("services", tracks, begins_part=bool(rounds) and not number)
     references = {change.name: diff.service_image(change) for change in diff.starting}
     references |= {
         change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
@@ -167,10 +167,12 @@ def _only_tags(track: Track) -> bool:
     return all(isinstance(step, TagPulled) for step in track)
 
 
-def _round(diff: Diff, replacements: tuple[Replacement, ...], *, renews: bool) -> Iterator[Stage]:
+def _round(diff: Diff, replacements: tuple[Replacement, ...], *, begins_part: bool) -> Iterator[Stage]:
     """Replace one container of each of these services; the others of them get requests meanwhile."""
     yield Stage(
-        "services", tuple(replacement_track(diff, change, old) for change, old in replacements), renews=renews
+        "services",
+        tuple(replacement_track(diff, change, old) for change, old in replacements),
+        begins_part=begins_part,
     )
     switch = Switch(
         diff.project.name,

@@ -12,7 +12,7 @@ import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftl.engine.transport.reader import CUT, AnswerReader, BadAnswer, beginning
+from ftl.engine.transport.reader import CUT, MalformedResponse, ResponseReader, beginning
 
 if TYPE_CHECKING:
     import socket
@@ -66,7 +66,7 @@ class Request(NamedTuple):
         return f"{self.method} {self.target} HTTP/1.1\r\n{lines}\r\n".encode() + self.body
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """Answer to a request; the names of its headers are in lower case."""
 
     status: int
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Streamed(NamedTuple):
+class StreamingResponse(NamedTuple):
     """Answer to a request whose body is read as it comes.
 
     Attributes:
@@ -88,16 +88,16 @@ class Streamed(NamedTuple):
     pieces: AsyncGenerator[bytes]
 
 
-class _Head(NamedTuple):
+class _ResponseHead(NamedTuple):
     """Beginning of an answer, and what reads the rest."""
 
-    reader: AnswerReader
+    reader: ResponseReader
     status: int
     reason: str
     headers: Mapping[str, str]
 
 
-async def send(sockets: Sockets, request: Request) -> Answer:
+async def send(sockets: Sockets, request: Request) -> Response:
     """Send a request, on a new connection if an idle one turned out to be closed.
 
     Connections come from `sockets`, and go there when they can be used again.
@@ -123,7 +123,7 @@ async def send(sockets: Sockets, request: Request) -> Answer:
 
 
 @asynccontextmanager
-async def stream(sockets: Sockets, request: Request, *, seconds: float) -> AsyncIterator[Streamed]:
+async def stream(sockets: Sockets, request: Request, *, seconds: float) -> AsyncIterator[StreamingResponse]:
     """Send a request whose answer may last, such as a followed log; again as `send` does.
 
     The connection is closed afterwards: whoever stops reading leaves a part of the answer in it.
@@ -137,12 +137,12 @@ async def stream(sockets: Sockets, request: Request, *, seconds: float) -> Async
     async with asyncio.timeout(seconds):
         connection, head = await _open(sockets, request)
     try:
-        yield Streamed(head.status, head.reason, head.headers, _pieces(head))
+        yield StreamingResponse(head.status, head.reason, head.headers, _pieces(head))
     finally:
         connection.close()
 
 
-async def _open(sockets: Sockets, request: Request) -> tuple[socket.socket, _Head]:
+async def _open(sockets: Sockets, request: Request) -> tuple[socket.socket, _ResponseHead]:
     """A connection on which an answer has begun."""
     idle = sockets.take()
     while True:
@@ -156,22 +156,22 @@ async def _open(sockets: Sockets, request: Request) -> tuple[socket.socket, _Hea
         idle = None  # closed as we wrote
 
 
-async def _ask(connection: socket.socket, request: Request) -> _Head:
+async def _ask(connection: socket.socket, request: Request) -> _ResponseHead:
     """Send a request, and read the head of its answer."""
     await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
     return await _begin(connection)
 
 
-async def _begin(connection: socket.socket) -> _Head:
+async def _begin(connection: socket.socket) -> _ResponseHead:
     """Read the head of an answer; interim ones (RFC 9110, section 15.2) are passed over."""
-    reader = AnswerReader(connection)
+    reader = ResponseReader(connection)
     while True:
         head = _head(reader, await reader.head())
         if not 100 <= head.status < 200 or head.status == 101:
             return head
 
 
-async def _send(sockets: Sockets, connection: socket.socket, request: Request) -> Answer:
+async def _send(sockets: Sockets, connection: socket.socket, request: Request) -> Response:
     try:
         await asyncio.get_running_loop().sock_sendall(connection, request.encoded())
     except BaseException:
@@ -180,7 +180,7 @@ async def _send(sockets: Sockets, connection: socket.socket, request: Request) -
     return await _answer(sockets, connection)
 
 
-async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
+async def _answer(sockets: Sockets, connection: socket.socket) -> Response:
     """Read the answer to a request that was sent; the connection is kept if it can be."""
     reusable = False
     try:
@@ -188,7 +188,7 @@ async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
         body, is_framed = await _body(head)
         closes = head.headers.get("connection", "").lower() == "close"
         reusable = is_framed and not head.reader.rest and not closes
-        return Answer(head.status, head.headers, body)
+        return Response(head.status, head.headers, body)
     finally:
         if reusable:
             sockets.give_back(connection)
@@ -196,14 +196,14 @@ async def _answer(sockets: Sockets, connection: socket.socket) -> Answer:
             connection.close()
 
 
-def _head(reader: AnswerReader, head: bytes) -> _Head:
+def _head(reader: ResponseReader, head: bytes) -> _ResponseHead:
     line, *lines = (each.removesuffix(b"\r") for each in head.split(b"\n"))
     match = _STATUS.fullmatch(line)
     if match is None:
-        raise BadAnswer(beginning(line))
+        raise MalformedResponse(beginning(line))
     pairs = (each.decode("latin-1").partition(":") for each in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return _Head(reader, int(match[1]), (match[2] or b"").decode("latin-1"), headers)
+    return _ResponseHead(reader, int(match[1]), (match[2] or b"").decode("latin-1"), headers)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
@@ -211,10 +211,10 @@ def _length(headers: Mapping[str, str]) -> int | None:
     try:
         return int(headers["content-length"]) if "content-length" in headers else None
     except ValueError as error:
-        raise BadAnswer("the length of its body is not a number") from error
+        raise MalformedResponse("the length of its body is not a number") from error
 
 
-async def _body(head: _Head) -> tuple[bytes, bool]:
+async def _body(head: _ResponseHead) -> tuple[bytes, bool]:
     """The body, and whether its end was known without the end of the connection."""
     if head.status in (204, 304):
         return b"", True
@@ -222,14 +222,14 @@ async def _body(head: _Head) -> tuple[bytes, bool]:
         try:
             return await _chunks(head.reader), True
         except ValueError as error:
-            raise BadAnswer("the length of its body is not a number") from error
+            raise MalformedResponse("the length of its body is not a number") from error
     length = _length(head.headers)
     if length is not None:
         return await head.reader.exactly(length), True
     return await head.reader.to_end(), False
 
 
-async def _chunks(reader: AnswerReader) -> bytes:
+async def _chunks(reader: ResponseReader) -> bytes:
     """A body in chunks (RFC 9112, section 7.1); extensions and trailers are ignored."""
     chunks = []
     while size := int((await reader.until(b"\r\n")).partition(b";")[0], 16):
@@ -240,7 +240,7 @@ async def _chunks(reader: AnswerReader) -> bytes:
     return b"".join(chunks)
 
 
-async def _pieces(head: _Head) -> AsyncGenerator[bytes]:
+async def _pieces(head: _ResponseHead) -> AsyncGenerator[bytes]:
     """A body as it comes."""
     reader = head.reader
     if head.headers.get("transfer-encoding", "").lower() != "chunked":
@@ -259,7 +259,7 @@ async def _pieces(head: _Head) -> AsyncGenerator[bytes]:
         try:
             chunks, ended = reader.whole_chunks()
         except ValueError as error:
-            raise BadAnswer("the length of a chunk is not a number") from error
+            raise MalformedResponse("the length of a chunk is not a number") from error
         if chunks:
             yield b"".join(chunks)
         elif not ended:

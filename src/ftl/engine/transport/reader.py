@@ -17,7 +17,7 @@ _PIECE = 256 * 1024
 CUT = "the connection was closed before the answer ended"
 
 
-class BadAnswer(Exception):
+class MalformedResponse(Exception):
     """The answer is not HTTP/1.1, or not one of Docker's API."""
 
 
@@ -26,7 +26,7 @@ def beginning(content: bytes | bytearray) -> str:
     return f"it begins with {bytes(content[:80]).decode(errors='replace')!r}"
 
 
-class AnswerReader:
+class ResponseReader:
     """Reads a connection in parts; `rest` has been received and not been read yet."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -37,7 +37,7 @@ class AnswerReader:
         """Read up to a separator, which is left out."""
         while (at := self.rest.find(end)) < 0:
             if len(self.rest) > _LONGEST_HEAD:
-                raise BadAnswer("its head does not end")
+                raise MalformedResponse("its head does not end")
             await self.more()
         found = bytes(self.rest[:at])
         del self.rest[: at + len(end)]
@@ -47,14 +47,14 @@ class AnswerReader:
         """Read up to an empty line, which is left out; what is not HTTP is noticed at once."""
         while True:
             if not self.rest.startswith(_BEGINNING[: len(self.rest)]):
-                raise BadAnswer(beginning(self.rest))
+                raise MalformedResponse(beginning(self.rest))
             end = _HEAD_END.search(self.rest)
             if end is not None:
                 found = bytes(self.rest[: end.start()])
                 del self.rest[: end.end()]
                 return found
             if len(self.rest) > _LONGEST_HEAD:
-                raise BadAnswer("its head does not end")
+                raise MalformedResponse("its head does not end")
             await self.more()
 
     async def some(self, most: int | None) -> bytes:
@@ -95,7 +95,7 @@ class AnswerReader:
             chunks.append(bytes(self.rest[at + 2 : end]))
             start = end + 2
         if at < 0 and len(self.rest) - start > _LONGEST_HEAD:
-            raise BadAnswer("the length of a chunk does not end")
+            raise MalformedResponse("the length of a chunk does not end")
         del self.rest[:start]
         return chunks, ended
 

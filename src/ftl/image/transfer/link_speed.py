@@ -21,7 +21,7 @@ _SLOW = 16e6
 """Bytes a second below which a link waits longer for bytes than two cores take for the next level."""
 
 
-class Pace:
+class LinkSpeed:
     """Speed of the running transfer, and the compression level that it leaves time for.
 
     `speed` is the link's in bytes a second, where it is known from an earlier transfer.

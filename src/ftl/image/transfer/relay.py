@@ -18,8 +18,8 @@ from ftl import child
 from ftl.aio import gather_all, shielded
 from ftl.errors import FtlError
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS
+from ftl.image.transfer.delivery.digest_feed import DigestFeed
 from ftl.image.transfer.delivery.script import check_receipt, output_of, receive_arguments
-from ftl.image.transfer.delivery.witness import Witness
 from ftl.image.transfer.remote.scripts import RECEIVE, RELAY, RELAY_SEND, RELAY_TAKE
 from ftl.image.transfer.staging import VerificationFailed, staging_tags
 
@@ -82,7 +82,7 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def begin(self) -> Witness:
+    async def begin(self) -> DigestFeed:
         """Let nobody join any more; the script on the first server is ready for the stream.
 
         The others take only what has the digests that the witness says to them.
@@ -90,7 +90,7 @@ class Relay:
         process = self._processes[self._first.name]
         await _write(process, "go")
         others = (self._processes[server.name].stdin for server in self.joined)
-        return Witness(process, [stdin for stdin in others if stdin is not None])
+        return DigestFeed(process, [stdin for stdin in others if stdin is not None])
 
     async def settle(
         self,

@@ -24,7 +24,7 @@ from ftl.image.transfer.disk_space import (
     reclaimable_space,
     space_estimate,
 )
-from ftl.image.transfer.link_speed import Pace, recall_speed, remember_speed, shortest_round_trip
+from ftl.image.transfer.link_speed import LinkSpeed, recall_speed, remember_speed, shortest_round_trip
 from ftl.image.transfer.pack import ArchivePacker
 from ftl.image.transfer.presence import estimated_sizes
 from ftl.image.transfer.progress.meter import ImageProgress, Meter
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
-    from ftl.image.transfer.delivery.witness import Witness
+    from ftl.image.transfer.delivery.digest_feed import DigestFeed
     from ftl.image.transfer.delta.layer_index import LayerIndex
     from ftl.image.transfer.destination import Destination, PendingImage
     from ftl.image.transfer.progress.result import TransferResult
@@ -83,7 +83,7 @@ class Transfer:
         fastest = min(destination.capabilities.round_trip, destination.engine.fastest_answer)
         self._round_trip = shortest_round_trip(self._server, fastest)
         self._speed = recall_speed(self._server, self._round_trip)
-        self._pace = Pace(self._speed)
+        self._pace = LinkSpeed(self._speed)
         self._sent = 0
         self._space_needed = 0
 
@@ -227,11 +227,11 @@ class Transfer:
         return meter.finish(time.monotonic() - self._began)
 
     def _delivery(
-        self, destination: Destination, bases: DeltaBases, meter: Meter, witness: Witness | None
+        self, destination: Destination, bases: DeltaBases, meter: Meter, feed: DigestFeed | None
     ) -> Delivery:
         if destination.machine is not None and destination.makes_archive:
             limit = destination.capabilities.cache_limit
-            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter, witness=witness)
+            return ScriptDelivery(destination.machine, limit, bases, self._pace, meter, feed=feed)
         return EngineApiDelivery(destination.engine, destination.info, meter)
 
     async def _image_progress(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Command, Fact, FoundHealthCheck
+from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.django_settings import build_values, find_settings
 from ftl.onboarding.stacks.python import ANY, PORT, python_app
@@ -45,10 +45,10 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
     generated = re.search(r"using Django (\d+\.\d+)", text)
     assumed = f"django~={generated[1]}.0" if generated else "django"
     after: list[str] = []
-    facts: list[Fact] = []
+    facts: list[Evidence] = []
     if chosen.is_other:
         after.append(f"ENV DJANGO_SETTINGS_MODULE={chosen.module}")
-        facts.append(Fact("settings", chosen.module, f"{settings}; {chosen.default} is for development"))
+        facts.append(Evidence("settings", chosen.module, f"{settings}; {chosen.default} is for development"))
     todo: list[str] = []
     env: dict[str, tuple[str, str]] = {}
     volumes: dict[str, str] = {}
@@ -56,7 +56,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         if needed := build_values(text):
             after.append("# The settings need these variables to load; here their values do not matter.")
         after.append(f"RUN {needed}python manage.py collectstatic --noinput")
-        facts.append(Fact("static files", "collectstatic", f"STATIC_ROOT in {settings}"))
+        facts.append(Evidence("static files", "collectstatic", f"STATIC_ROOT in {settings}"))
     else:
         todo.append(
             "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"

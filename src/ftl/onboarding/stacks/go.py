@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, Worker
+from ftl.onboarding.app import App, Evidence, Worker
 from ftl.onboarding.names import project_name
 from ftl.onboarding.stacks.common import found_health, found_port
 from ftl.onboarding.templates import render
@@ -91,7 +91,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         workers=tuple(workers),
         start_reason=f"package main in {package}",
         health=found_health(folder),
-        facts=(Fact("Go", version[1] if version else "1", "go.mod"),),
+        facts=(Evidence("Go", version[1] if version else "1", "go.mod"),),
         todo=tuple(todo),
     )
 

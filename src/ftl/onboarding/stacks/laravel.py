@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker
+from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.package_json import manager
 from ftl.onboarding.templates import render
 
@@ -98,7 +98,7 @@ RUN {used.run} build
             "storage/logs/*",
             "storage/framework/cache/*",
         ),
-        facts=(Fact("database driver", driver, ".env.example"),),
+        facts=(Evidence("database driver", driver, ".env.example"),),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.app import App, Fact, FoundHealthCheck
+from ftl.onboarding.app import App, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.package_json import (
     IGNORED,
     dockerfile_values,
@@ -78,9 +78,9 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
     output, reason = _output(folder, tool)
     base, base_reason = base_path(folder)
     fallback = re.search(r"\bfallback\s*:\s*[\"']((?:200|index)\.html)", folder.read("svelte.config.js"))
-    facts = (*facts, Fact("output folder", output, reason))
+    facts = (*facts, Evidence("output folder", output, reason))
     if base:
-        facts = (*facts, Fact("path of the site", f"/{base}/", base_reason))
+        facts = (*facts, Evidence("path of the site", f"/{base}/", base_reason))
     return App(
         stack=tool.name,
         evidence=evidence,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.app import Fact
+from ftl.onboarding.app import Evidence
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def uses_prisma(folder: AppFolder) -> bool:
     return bool({"prisma", "@prisma/client"} & packages(folder).keys())
 
 
-def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ...]]:
+def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence, ...]]:
     """Values for the templates of Dockerfiles, with the facts behind them."""
     used, lock = manager(folder)
     version, reason = _version(folder)
@@ -172,8 +172,8 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Fact, ..
         openssl = apt_install("openssl", "Prisma's engines look for it.")
         values["prepare"] = f"{openssl}\n{values['prepare']}".strip()
     facts = (
-        Fact("Node", version, reason, sure="default" not in reason),
-        Fact("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
+        Evidence("Node", version, reason, sure="default" not in reason),
+        Evidence("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
     )
     return values, facts
 

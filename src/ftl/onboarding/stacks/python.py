@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import NO_MIGRATION, App, Command, Fact, FoundHealthCheck, Migration, Worker
+from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python_packages import choose_installer, packages, python_version
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
@@ -159,7 +159,7 @@ def python_app(
     migration: Migration = NO_MIGRATION,
     env: dict[str, tuple[str, str]] | None = None,
     volumes: dict[str, str] | None = None,
-    facts: list[Fact] | None = None,
+    facts: list[Evidence] | None = None,
     todo: list[str] | None = None,
     ignored: tuple[str, ...] = (),
     celery: str | None = None,
@@ -187,8 +187,8 @@ def python_app(
             "cmd": cmd(start),
         },
     ).replace("PATH=/venv/bin:$PATH \n", "PATH=/venv/bin:$PATH\n")
-    more = [Fact("Python", version, version_reason, sure="default" not in version_reason)]
-    more.append(Fact("packages", installer.name, installer.note or installer.files[0]))
+    more = [Evidence("Python", version, version_reason, sure="default" not in version_reason)]
+    more.append(Evidence("packages", installer.name, installer.note or installer.files[0]))
     has_port = stack != "Python"
     return App(
         stack=stack,

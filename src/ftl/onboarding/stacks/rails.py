@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, FoundHealthCheck, Worker
+from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.templates import apt_install, cmd, render
 
@@ -94,7 +94,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         todo=()
         if locked
         else ("run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems",),
-        facts=(Fact("Ruby", version, reason, sure="default" not in reason),),
+        facts=(Evidence("Ruby", version, reason, sure="default" not in reason),),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Fact, FoundHealthCheck
+from ftl.onboarding.app import App, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.templates import apt_install, render
 
@@ -70,7 +70,9 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         else found_health(folder),
         ignored=("target", "build", ".gradle", ".idea", "*.iml"),
         facts=(
-            Fact("Java", version, file if named else "default: no file names one", sure=named is not None),
-            *((Fact("migrations", migration, "they run when the app starts"),) if migration else ()),
+            Evidence(
+                "Java", version, file if named else "default: no file names one", sure=named is not None
+            ),
+            *((Evidence("migrations", migration, "they run when the app starts"),) if migration else ()),
         ),
     )

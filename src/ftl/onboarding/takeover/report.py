@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeyReport:
     """The verdict for one key.
 
     Attributes:
@@ -42,13 +42,13 @@ class Row:
 class TakeoverReport:
     """Rows in the order in which the keys were looked at."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[KeyReport] = field(default_factory=list)
 
     def add(self, key: str, verdict: Verdict, text: str = "", mark: Mark | None = None) -> None:
         """Add a verdict; the last one for a key counts."""
         file, line = (mark.file.name, mark.line) if mark is not None else ("", 0)
         self.rows = [row for row in self.rows if (row.key, row.file, row.line) != (key, file, line)]
-        self.rows.append(Row(key, verdict, text, file, line))
+        self.rows.append(KeyReport(key, verdict, text, file, line))
 
     def count(self, verdict: Verdict) -> int:
         """Number of keys with a verdict."""

@@ -31,7 +31,7 @@ KNOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
+class TakeoverResult:
     """The result: texts by file name, and what became of each key."""
 
     files: Mapping[str, str]
@@ -40,7 +40,7 @@ class Takeover:
 
 def take_over(
     files: Sequence[Path], folder: Path, environment: Mapping[str, str], *, file: str = "ftl.yaml"
-) -> Takeover:
+) -> TakeoverResult:
     """Convert Compose files (later ones over earlier), or one file of another tool.
 
     Raises:
@@ -53,7 +53,7 @@ def take_over(
     draft = _draft(files, folder, read_variables(folder, environment))
     text = text_of(draft)
     _check(draft, text, folder, environment)
-    return Takeover({file: text_of(draft), **draft.files}, draft.report)
+    return TakeoverResult({file: text_of(draft), **draft.files}, draft.report)
 
 
 def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Draft:

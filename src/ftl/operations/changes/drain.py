@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.request import Author
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
 
 
-def plan_drain(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_drain(server: str) -> Callable[[OperationRequest, Author, Observed], Plan]:
     """Planner of the drain of a server."""
 
-    def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+    def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         _require(server, observed)
         if sum(not view.drained for view in observed.views if view.name != server) == 0:
             raise UsageError(f"{server} cannot be drained: no other server takes its tasks")
@@ -47,13 +47,13 @@ def plan_drain(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan]
     return plan
 
 
-def plan_resume(server: str) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_resume(server: str) -> Callable[[OperationRequest, Author, Observed], Plan]:
     """Planner of the end of a drain.
 
     Services that may run on the server are restarted, so that some of their replicas are placed there.
     """
 
-    def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+    def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         _require(server, observed)
         if not any(view.drained for view in observed.views if view.name == server):
             return _nothing(observed)
@@ -120,7 +120,7 @@ def _staying(observed: Observed, server: str) -> Iterator[str]:
     yield from sorted(names)
 
 
-def _restarted(request: ChangeRequest, by: Author, observed: Observed, services: tuple[str, ...]) -> Plan:
+def _restarted(request: OperationRequest, by: Author, observed: Observed, services: tuple[str, ...]) -> Plan:
     """The restart of services; nothing without any."""
     if not services:
         return _nothing(observed)

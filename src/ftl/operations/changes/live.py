@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING
 from ftl.common.suggestions import select_names
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
-from ftl.deploy.request import DeployRequest, LiveChange
+from ftl.deploy.request import LiveChange, PlanRequest
 from ftl.engine import labels
-from ftl.operations.changes.change import open_change
+from ftl.operations.changes.operation_request import open_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
 
 async def change_live(
     command: str,
-    make: Callable[[ChangeRequest, Author, Observed], Plan],
-    request: ChangeRequest,
+    make: Callable[[OperationRequest, Author, Observed], Plan],
+    request: OperationRequest,
     machines: Sequence[Machine],
     *,
     emit: Emit,
-) -> Applied:
+) -> OperationResult:
     """Run a change of the live release; `command` is its line without `ftl`, and `make` is pure.
 
     Raises:
@@ -52,7 +52,7 @@ async def change_live(
         return await change.run(command, project, lambda server: make(request, change.by, server), emit=emit)
 
 
-def select_units(request: ChangeRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def select_units(request: OperationRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Select services and dependencies by name; without names, all services.
 
     Raises:
@@ -70,7 +70,7 @@ def select_units(request: ChangeRequest, project: Project) -> tuple[tuple[str, .
 
 
 def plan_live(
-    request: ChangeRequest,
+    request: OperationRequest,
     by: Author,
     observed: Observed,
     project: Project,
@@ -92,13 +92,13 @@ def plan_live(
     if dependencies and not request.services:
         services = ()
     project = on_servers(project, request.servers)
-    deploy = DeployRequest(
+    deploy = PlanRequest(
         project,
         request.root,
         (*services, *dependencies),
         LiveChange(restart=restart),
     )
-    return request.backend.plan(deploy, Inputs(by, _images(observed, project, record)), observed)
+    return request.backend.plan(deploy, PlanInputs(by, _images(observed, project, record)), observed)
 
 
 def _images(observed: Observed, project: Project, record: ReleaseRecord) -> dict[str, ImageSource]:
@@ -112,7 +112,7 @@ def _images(observed: Observed, project: Project, record: ReleaseRecord) -> dict
     return sources
 
 
-def running_project(request: ChangeRequest, observed: Observed) -> Project:
+def running_project(request: OperationRequest, observed: Observed) -> Project:
     """The live release's project with as many replicas as there are now, after an `ftl scale`."""
     project = live_project(observed, request.server)[1]
     numbers = {service.name: len(observed.live_containers(service.name)) for service in project.services}

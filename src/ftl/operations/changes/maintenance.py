@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.request import Author
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.site import Maintenance
 
 
-def plan_maintenance(maintenance: Maintenance | None) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequest, Author, Observed], Plan]:
     """Planner of the begin of maintenance, or with None of its end."""
 
-    def plan(_request: ChangeRequest, _by: Author, observed: Observed) -> Plan:
+    def plan(_request: OperationRequest, _by: Author, observed: Observed) -> Plan:
         site = observed.site
         if site is None or not site.all_routes:
             raise UsageError(

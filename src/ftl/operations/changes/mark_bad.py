@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.operations.changes.change import open_change
+from ftl.operations.changes.operation_request import open_change
 from ftl.operations.changes.rollback.target import find_release
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 _HINT = "`ftl releases` lists them"
 
 
 async def mark_bad(
-    request: ChangeRequest, machines: Sequence[Machine], release: str, reason: str, *, emit: Emit
+    request: OperationRequest, machines: Sequence[Machine], release: str, reason: str, *, emit: Emit
 ) -> None:
     """Mark a release as bad; an empty reason takes the mark away.
 

@@ -16,7 +16,7 @@ from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS, removal_tracks
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
-from ftl.operations.changes.change import open_change
+from ftl.operations.changes.operation_request import open_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import DiskUsage, Image
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 USAGE_SECONDS = 30.0
@@ -34,7 +34,7 @@ USAGE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneResult:
     """Result of a prune.
 
     Attributes:
@@ -52,8 +52,8 @@ class Pruned:
 
 
 async def prune(
-    request: ChangeRequest, machines: Sequence[Machine], *, build_cache: bool = False, emit: Emit
-) -> Pruned:
+    request: OperationRequest, machines: Sequence[Machine], *, build_cache: bool = False, emit: Emit
+) -> PruneResult:
     """Remove leftovers of a project; a dry run only lists them.
 
     This machine's build cache belongs to all projects, and goes only if it is asked for.
@@ -83,10 +83,10 @@ async def prune(
         )
         after = [await _usage(engine) for engine in measured]
     if request.dry_run:
-        return Pruned(applied.plan, found)
+        return PruneResult(applied.plan, found)
     there = [_freed(was, now) for was, now in zip(before[:-1], after[:-1], strict=True)]
     here_now = after[-1]
-    return Pruned(
+    return PruneResult(
         applied.plan,
         found,
         _sum(there),

@@ -24,7 +24,7 @@ from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.host.backup_folders import stored_folders
-from ftl.operations.changes.change import open_change
+from ftl.operations.changes.operation_request import open_change
 from ftl.operations.changes.prune import images_here
 from ftl.releases.record import backup_folders_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
-    from ftl.operations.changes.change import ChangeRequest, PreparedChange
+    from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -60,7 +60,7 @@ class ProjectResources:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemoveResult:
     """A removal that was done, or planned."""
 
     plan: Plan
@@ -68,7 +68,7 @@ class Removal:
 
 
 async def remove(
-    request: ChangeRequest,
+    request: OperationRequest,
     machines: Sequence[Machine],
     *,
     volumes: bool,
@@ -76,7 +76,7 @@ async def remove(
     emit: Emit,
     confirm: Callable[[ProjectResources], Awaitable[None]],
     preview: tuple[str, str] | None = None,
-) -> Removal:
+) -> RemoveResult:
     """Remove a project; a dry run only lists what it has, and does not ask.
 
     `confirm` raises where it must not go on. Of a preview the identity is given: the project must be that one, and
@@ -89,7 +89,7 @@ async def remove(
     async with open_change(request, machines) as change:
         if preview is not None and not is_deployed(change.observed, preview):
             # Its time is over, and the server has removed it.
-            return Removal(Plan(change.observed.server, request.project, "", ()), ProjectResources())
+            return RemoveResult(Plan(change.observed.server, request.project, "", ()), ProjectResources())
         stored = await _stored(change, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
@@ -116,7 +116,7 @@ async def remove(
         applied = await change.run(
             command, project, lambda server: plan_remove(server, here, going, volumes=volumes), emit=emit
         )
-    return Removal(applied.plan, found)
+    return RemoveResult(applied.plan, found)
 
 
 def belongings(observed: Observed, *, volumes: bool) -> ProjectResources:
@@ -215,7 +215,7 @@ def plan_remove(
 
 
 async def _stored(
-    change: PreparedChange, emit: Emit, *, needed: bool, at_all: bool
+    change: PreparedOperation, emit: Emit, *, needed: bool, at_all: bool
 ) -> tuple[StoredFolder, ...]:
     """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
 

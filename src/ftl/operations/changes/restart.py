@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
 
 
-def plan_restart(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+def plan_restart(request: OperationRequest, by: Author, observed: Observed) -> Plan:
     """Plan new containers of the same release, image and settings, one after the other. Pure."""
     return plan_live(request, by, observed, running_project(request, observed), restart=True)

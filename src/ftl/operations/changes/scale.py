@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
 
 
-def plan_scale(numbers: Mapping[str, int]) -> Callable[[ChangeRequest, Author, Observed], Plan]:
+def plan_scale(numbers: Mapping[str, int]) -> Callable[[OperationRequest, Author, Observed], Plan]:
     """Planner of other numbers of replicas: service -> number."""
 
-    def plan(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+    def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         project = live_project(observed, request.server)[1]
         _refuse_several(project, numbers)
         return plan_live(

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
 
 
-def plan_start(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+def plan_start(request: OperationRequest, by: Author, observed: Observed) -> Plan:
     """Plan to start the containers that were stopped, of dependencies too. Pure."""
     project = running_project(request, observed)
     services, named = select_units(request, project)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Action, Track
     from ftl.deploy.request import Author
     from ftl.engine.values import Container
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
 
 
-def plan_stop(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+def plan_stop(request: OperationRequest, by: Author, observed: Observed) -> Plan:
     """Plan to stop services, and the dependencies that are named. Pure."""
     record, project = live_project(observed, request.server)
     services, dependencies = select_units(request, project)

@@ -45,7 +45,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class BackupResult:
     """A backup that was made.
 
     Attributes:
@@ -60,7 +60,7 @@ class Backup:
     verified: bool = True
 
 
-async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> Backup:
+async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> BackupResult:
     """Back up a dependency into a file.
 
     It is a path, or `-` for stdout; without one, or in a folder, it has a name with the time.
@@ -76,13 +76,13 @@ async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, e
     if file == STDOUT:
         ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)
         check_whole(kind, ends, "the dump")
-        return Backup(STDOUT, ends.size, time.monotonic() - began)
+        return BackupResult(STDOUT, ends.size, time.monotonic() - began)
     path = backup_path(file, default_name(name, kind))
     remove_stale(path.parent, name)
     with new_file(path) as sink:
         ends = await _dump(session, container, name, kind, sink, emit)
         check_whole(kind, ends, "the dump")
-    return Backup(str(path), ends.size, time.monotonic() - began)
+    return BackupResult(str(path), ends.size, time.monotonic() - began)
 
 
 async def detect(session: Session, container: Container, name: str) -> DumpKind:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
-    from ftl.deploy.plan.planner import Inputs
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.plan.planner import PlanInputs
+    from ftl.deploy.request import PlanRequest
 
 BEFORE = ("prepare", "record", "images")
 """Stages that change no dependency and no data."""
@@ -36,7 +36,7 @@ RUNNERS = Runners()
 def with_backups(backend: Backend) -> Backend:
     """A backend that backs up the dependencies on the server where there is anything to do."""
 
-    def plan(request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
+    def plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
         made = backend.plan(request, inputs, observed)
         present = observed.dependencies
         names = [dependency.name for dependency in request.project.dependencies if dependency.name in present]

@@ -11,7 +11,7 @@ from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.operations.databases.backup import progress
 from ftl.operations.databases.load import await_ready, check_accepts, count_contents, load_dump, put_file
-from ftl.operations.guard import guarded
+from ftl.operations.watchdog import watched
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Dependency, Project
@@ -57,7 +57,7 @@ async def drill(
         restart="no",
     )
     name = f"{project.name}-{dependency.name}-drill-{secrets.token_hex(4)}"
-    async with guarded(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
+    async with watched(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
         try:
             throwaway = await shielded(session.engine.create(name, spec))
             if kind.tool == "redis-cli":

@@ -60,7 +60,7 @@ class RestoreRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """A restore that was done.
 
     Attributes:
@@ -77,7 +77,7 @@ class Restored:
     verified: bool = True
 
 
-async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored:
+async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreResult:
     """Restore a dependency from a dump.
 
     PostgreSQL is restored beside its database, which then changes names with the new one. Of all others a backup is
@@ -103,7 +103,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
         if request.drill:
             dependency = next(each for each in request.project.dependencies if each.name == request.name)
             contents = await drill(request.project, dependency, session, container, kind, dump, emit)
-            return Restored(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
+            return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
         async with locked(
             fleet.first,
@@ -122,7 +122,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> Restored
                         error.hint or f"`ftl restore {request.name} {kept}` brings the state before back"
                     )
                 raise
-    return Restored(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
+    return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
 
 
 async def _stored_dump(

@@ -1,7 +1,7 @@
 """Commands in containers that are attached to FTL's terminal or pipes, and end with it.
 
 The docker CLI on the server does the work, over the system's ssh: terminals, window sizes and pipes are theirs. A
-guard on the server ends the command when we are gone.
+watchdog on the server ends the command when we are gone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.common.programs import program
 from ftl.errors import EngineError
 from ftl.events import Note
-from ftl.operations.guard import PATIENCE, guarded
+from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -27,24 +27,24 @@ async def attach(
     name: str,
     *arguments: str,
     terminal: bool,
-    guard: tuple[str, ...],
+    watchdog: tuple[str, ...],
     emit: Emit,
     prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Run a script of this package that attaches to a container; returns its exit status.
 
-    The name is what process lists show. `guard` has the kind, container, and token or time to live for `guarded`;
-    `prepare` is called under the guard, before the script. A note says so where the guard has ended the command, since
-    this machine slept. The machine has been asked for its engine's URL.
+    The name is what process lists show. `watchdog` has the kind, container, and token or time to live for `watched`;
+    `prepare` is called under the watchdog, before the script. A note says so where the watchdog has ended the command,
+    since this machine slept. The machine has been asked for its engine's URL.
     """
-    async with guarded(machine, *guard) as heartbeats:
+    async with watched(machine, *watchdog) as heartbeats:
         if prepare is not None:
             await prepare()
         status = await machine.attach(_command(machine, script, name, *arguments), terminal=terminal)
         if status and heartbeats.paused:
             emit(
                 Note(
-                    f"{machine.name} ended the command: it heard nothing from here for {PATIENCE} s",
+                    f"{machine.name} ended the command: it heard nothing from here for {HEARTBEAT_TIMEOUT} s",
                     hint="`ftl run -d` starts one that goes on without this machine",
                 )
             )

@@ -73,7 +73,7 @@ async def execute(
         "ftl-exec",
         *(kind, term, token, *_variables(container, environment), container.id, *(command or SHELL)),
         terminal=terminal,
-        guard=("exec", container.id, token),
+        watchdog=("exec", container.id, token),
         emit=emit,
     )
     if status:

@@ -108,7 +108,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
             "ftl-run",
             *("attached", name),
             terminal=request.kind == "terminal",
-            guard=("run", name, f"{seconds:.0f}"),
+            watchdog=("run", name, f"{seconds:.0f}"),
             emit=emit,
             prepare=lambda: _create(session, name, spec),
         )

@@ -49,7 +49,7 @@ class ContainerHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ProbeTarget:
     """A container as it is checked: all by which the answers of a check could differ.
 
     Attributes:
@@ -63,7 +63,7 @@ class Subject:
     address: str | None
 
     @classmethod
-    def of(cls, container: Container) -> Subject:
+    def of(cls, container: Container) -> ProbeTarget:
         """The subject that a listed container is."""
         return cls(
             container.id,
@@ -79,7 +79,7 @@ class Subject:
         return () if self.address is None else (Endpoint("", self.address),)
 
 
-Answers = tuple[ContainerState | None, ProbeResult]
+CheckInputs = tuple[ContainerState | None, ProbeResult]
 """Answers of the engine and of the ports about one container."""
 
 
@@ -103,7 +103,7 @@ async def check_containers(
     listed: Iterable[Container],
     *,
     overlay: bool = False,
-    early: Mapping[Subject, Awaitable[Answers | None]] | None = None,
+    early: Mapping[ProbeTarget, Awaitable[CheckInputs | None]] | None = None,
 ) -> dict[str, ContainerHealth]:
     """Check all of a project's containers, and the proxy's, side by side; the results by ID.
 
@@ -112,9 +112,9 @@ async def check_containers(
     """
 
     async def check(container: Container) -> ContainerHealth:
-        subject = Subject.of(container)
+        subject = ProbeTarget.of(container)
         if overlay and subject.running and _bounded_spec(project, subject).ports:
-            subject = Subject.of(await _reachable(engine, container))
+            subject = ProbeTarget.of(await _reachable(engine, container))
         answers = await begun if early and (begun := early.get(subject)) is not None else None
         return _verdict(project, container, answers or await ask(project, engine, machine, subject))
 
@@ -129,19 +129,19 @@ def belongs(container: Container, project: str) -> bool:
     return role == labels.ROLE_PROXY or (role in _ROLES and container.labels.get(labels.PROJECT) == project)
 
 
-def _bounded_spec(project: Project, subject: Subject) -> HealthSpec:
+def _bounded_spec(project: Project, subject: ProbeTarget) -> HealthSpec:
     spec = health_spec(project, subject.role, subject.service)
     return replace(spec, timeout=min(spec.timeout, PROBE_TIMEOUT))
 
 
-async def ask(project: Project, engine: Engine, machine: Machine, subject: Subject) -> Answers:
+async def ask(project: Project, engine: Engine, machine: Machine, subject: ProbeTarget) -> CheckInputs:
     """Inspect a container and, if it runs, probe it once at its address; side by side."""
     spec = _bounded_spec(project, subject)
     ports = spec if subject.running else replace(spec, ports=())
     return await gather2(engine.container(subject.id), _probe(engine, machine, subject, ports))
 
 
-def _verdict(project: Project, container: Container, answers: Answers) -> ContainerHealth:
+def _verdict(project: Project, container: Container, answers: CheckInputs) -> ContainerHealth:
     """The health of a container.
 
     One that the engine restarted in the last ten minutes is unhealthy: it may answer between two exits.
@@ -151,7 +151,7 @@ def _verdict(project: Project, container: Container, answers: Answers) -> Contai
         return ContainerHealth(False, False, "removed", "")
     if state.restarting or not state.running:
         return ContainerHealth(False, False, _down_reason(state), "", state.restarts)
-    spec = _bounded_spec(project, Subject.of(container))
+    spec = _bounded_spec(project, ProbeTarget.of(container))
     result = docker_verdict(state, spec) or with_docker_check(probed, state)
     if result.ok and state.restarts and re.match(_RECENTLY, container.status):
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
@@ -167,7 +167,7 @@ async def _reachable(engine: Engine, container: Container) -> Container:
     return replace(container, endpoints=endpoints)
 
 
-async def _probe(engine: Engine, machine: Machine, subject: Subject, spec: HealthSpec) -> ProbeResult:
+async def _probe(engine: Engine, machine: Machine, subject: ProbeTarget, spec: HealthSpec) -> ProbeResult:
     """The ports' answer; an error of the connection to them is one, too."""
     try:
         return await probe_ports(engine, machine, subject.id, subject.endpoints, spec)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import parse_json
 from ftl.errors import FtlError
-from ftl.operations.views.container_health import Subject, ask, belongs
+from ftl.operations.views.container_health import ProbeTarget, ask, belongs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
-    from ftl.operations.views.container_health import Answers
+    from ftl.operations.views.container_health import CheckInputs
     from ftl.ssh.machine import Machine
 
 MOST = 32
@@ -33,13 +33,13 @@ MOST = 32
 _LATER = 0.001
 """Seconds by which they let the look itself take the connections that are open."""
 
-EarlyChecks = dict[Subject, asyncio.Task["Answers | None"]]
+EarlyChecks = dict[ProbeTarget, asyncio.Task["CheckInputs | None"]]
 
 
 def begin(group: asyncio.TaskGroup, project: Project, engine: Engine, machine: Machine) -> EarlyChecks:
     """Begin to check the containers of the last status; the result of a failed check is None."""
 
-    async def check(subject: Subject) -> Answers | None:
+    async def check(subject: ProbeTarget) -> CheckInputs | None:
         await asyncio.sleep(_LATER)
         with suppress(FtlError):
             return await ask(project, engine, machine, subject)
@@ -51,7 +51,7 @@ def begin(group: asyncio.TaskGroup, project: Project, engine: Engine, machine: M
 
 def settle(early: EarlyChecks, project: Project, machine: Machine, listed: Iterable[Container]) -> None:
     """Cancel the checks of containers that have changed; note the listed for the next status."""
-    subjects = [Subject.of(container) for container in listed if belongs(container, project.name)]
+    subjects = [ProbeTarget.of(container) for container in listed if belongs(container, project.name)]
     for subject in early.keys() - set(subjects):
         early[subject].cancel()
     file = _file(project, machine)
@@ -65,7 +65,7 @@ def _file(project: Project, machine: Machine) -> Path | None:
     return folder / f"status-{project.name}.json" if folder is not None else None
 
 
-def _recall(file: Path | None) -> list[Subject]:
+def _recall(file: Path | None) -> list[ProbeTarget]:
     """The containers in the notes; none where another version wrote them, or a command is writing them now."""
     if file is None:
         return []
@@ -75,7 +75,7 @@ def _recall(file: Path | None) -> list[Subject]:
     return []
 
 
-def _subject(number: object, role: object, service: object, running: object, address: object) -> Subject:
+def _subject(number: object, role: object, service: object, running: object, address: object) -> ProbeTarget:
     if not (
         isinstance(number, str)
         and isinstance(role, str)
@@ -84,4 +84,4 @@ def _subject(number: object, role: object, service: object, running: object, add
         and (address is None or isinstance(address, str))
     ):
         raise ValueError("not a note of a container")
-    return Subject(number, role, service, running, address)
+    return ProbeTarget(number, role, service, running, address)

@@ -23,7 +23,7 @@ Outcome = Literal["live", "replaced", "failed", "interrupted", "started"]
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseRow:
     """A release as `ftl releases` lists it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Release:
 
 async def releases(
     project: str, server: Server, machines: Sequence[Machine], servers: Sequence[ClusterServer] = ()
-) -> tuple[tuple[Release, ...], float]:
+) -> tuple[tuple[ReleaseRow, ...], float]:
     """All releases of a project, newest first, and the Unix time by the server's clock.
 
     Without the `servers` of a cluster, one server is asked alone.
@@ -55,7 +55,7 @@ async def releases(
     return list_releases(observed, server, under_way=under_way), session.info.now
 
 
-def list_releases(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[Release, ...]:
+def list_releases(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[ReleaseRow, ...]:
     """The releases of an observed server, newest first; the newest may be under way. Pure."""
     live = observed.live_number
     newest = observed.releases[-1].number if observed.releases else 0
@@ -69,7 +69,7 @@ def list_releases(observed: Observed, server: Server, *, under_way: bool = False
         return "interrupted" if record.error == "interrupted" else record.outcome
 
     return tuple(
-        Release(record, outcome(record), record.number == live, _is_kept(observed, server, record))
+        ReleaseRow(record, outcome(record), record.number == live, _is_kept(observed, server, record))
         for record in reversed(observed.releases)
     )
 

@@ -116,7 +116,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusAnswers:
+class StatusFacts:
     """All that is asked of a server for a status.
 
     Attributes:
@@ -130,7 +130,7 @@ class StatusAnswers:
 
 async def look(
     project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None
-) -> StatusAnswers:
+) -> StatusFacts:
     """Observe the server, probe every running container once, and ask for the jobs.
 
     Containers are checked as soon as they are listed, and before that where the last status saw them: engines need
@@ -149,10 +149,10 @@ async def look(
         checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
         own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
         jobs = group.create_task(job_states(engine, own))
-    return StatusAnswers(observing.result(), checking.result(), jobs.result())
+    return StatusFacts(observing.result(), checking.result(), jobs.result())
 
 
-async def look_at_all(project: Project, fleet: Fleet) -> StatusAnswers:
+async def look_at_all(project: Project, fleet: Fleet) -> StatusFacts:
     """Observe the servers of a cluster; check the containers on each, and so the replicas."""
     observed = await observe_fleet(fleet, project.name, project.servers)
 
@@ -177,14 +177,14 @@ async def look_at_all(project: Project, fleet: Fleet) -> StatusAnswers:
         )
         for view in observed.views
     )
-    return StatusAnswers(observed, healths, tuple(state for each in jobs for state in each))
+    return StatusFacts(observed, healths, tuple(state for each in jobs for state in each))
 
 
 def _is_own(project: Project, container: Container) -> bool:
     return container.labels.get(labels.PROJECT) == project.name
 
 
-async def status(project: Project, session: Session, ahead: StatusAnswers | None = None) -> Status:
+async def status(project: Project, session: Session, ahead: StatusFacts | None = None) -> Status:
     """Describe the project from a look at its server; without one, it is taken.
 
     Raises:
@@ -211,7 +211,7 @@ async def status(project: Project, session: Session, ahead: StatusAnswers | None
     )
 
 
-async def _lost_jobs(project: Project, session: Session, seen: StatusAnswers) -> tuple[JobState, ...]:
+async def _lost_jobs(project: Project, session: Session, seen: StatusFacts) -> tuple[JobState, ...]:
     """Jobs of the live release that no server has; none while a server does not answer, which may have them.
 
     What removes their containers (`docker container prune`) removes that of the records as well.

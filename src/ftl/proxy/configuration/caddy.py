@@ -23,7 +23,7 @@ from ftl.proxy.configuration.handlers import (
 )
 from ftl.proxy.configuration.handover import graceful_app
 from ftl.proxy.configuration.paths import path_matcher, strip_path
-from ftl.proxy.configuration.views import View, read_decisions, views, views_of
+from ftl.proxy.configuration.views import SiteVariant, read_decisions, views, views_of
 from ftl.proxy.names import ADMIN, STORAGE
 from ftl.proxy.tls import policy
 
@@ -147,7 +147,7 @@ def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Ite
         yield from _public_route(view, each, {"host": [each.host]} if each.host else {})
 
 
-def _by_address(view: View) -> Iterator[Json]:
+def _by_address(view: SiteVariant) -> Iterator[Json]:
     """Routes by which the only site also answers requests by address: those of its first host."""
     host = min((each.host for each in view.site.routes), default="")
     if not host:
@@ -158,7 +158,7 @@ def _by_address(view: View) -> Iterator[Json]:
         yield from _public_route(view, each, match)
 
 
-def _public_route(view: View, each: SiteRoute, match: Json) -> Iterator[Json]:
+def _public_route(view: SiteVariant, each: SiteRoute, match: Json) -> Iterator[Json]:
     """A public route; in maintenance only for those who are allowed, after the answer for all others."""
     trusted = view.site.trusted
     handlers = [access.log_service(view.site.project, each.service), distrust_client(trusted)]
@@ -183,7 +183,7 @@ def _without(match: Json, allow: Sequence[str]) -> Json:
     return {"not": [*excluded, {"remote_ip": {"ranges": list(allow)}}]} if allow else {}
 
 
-def _views(sites: Sequence[Site]) -> Iterator[View]:
+def _views(sites: Sequence[Site]) -> Iterator[SiteVariant]:
     return (view for site in sites for view in views(site))
 
 

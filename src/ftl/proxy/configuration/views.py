@@ -23,7 +23,7 @@ Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class SiteVariant:
     """A site as it applies before or after a switch, or always.
 
     Attributes:
@@ -45,15 +45,15 @@ class View:
         return next((name.port for name in self.site.internal if name.service == service), None)
 
 
-def views(site: Site) -> tuple[View, ...]:
+def views(site: Site) -> tuple[SiteVariant, ...]:
     """The site's views: one, or the two of a transition."""
     change = site.transition
     if change is None:
-        return (View(site),)
+        return (SiteVariant(site),)
     switched: Json = {"vars": {_variable(site): [change.after[change.service]]}}
     return (
-        View(site.before_switch(), {"not": [switched]}, change.before),
-        View(
+        SiteVariant(site.before_switch(), {"not": [switched]}, change.before),
+        SiteVariant(
             site.settled({(site.project, change.service): change.after[change.service]}),
             switched,
             change.after,
@@ -61,12 +61,12 @@ def views(site: Site) -> tuple[View, ...]:
     )
 
 
-def views_of(site: Site, name: InternalName) -> tuple[View, ...]:
+def views_of(site: Site, name: InternalName) -> tuple[SiteVariant, ...]:
     """Views that tell an internal name's upstreams apart: two while its port changes."""
     both = views(site)
     ways = {(view.port(name.service), name.service in view.site.h2c) for view in both}
     known = all(port is not None for port, _ in ways)
-    return both if len(both) > 1 and known and len(ways) > 1 else (View(site),)
+    return both if len(both) > 1 and known and len(ways) > 1 else (SiteVariant(site),)
 
 
 def read_decisions(sites: Sequence[Site]) -> Iterator[Json]:

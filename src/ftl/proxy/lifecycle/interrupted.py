@@ -17,7 +17,7 @@ from ftl.proxy.state import own_containers, serving
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
-    from ftl.proxy.names import Installation
+    from ftl.proxy.names import ProxyNames
 
 SUFFIXES = ("old", "new", "failed", "check")
 """Ends of the names of containers that exist during an upgrade."""
@@ -31,7 +31,7 @@ _PATIENCE_WITHOUT_PROXY = 20.0
 _INTERVAL = 0.25
 
 
-async def finish_upgrade(engine: Engine, names: Installation) -> None:
+async def finish_upgrade(engine: Engine, names: ProxyNames) -> None:
     """Leave one container of the proxy, under its name; return at once where there is one.
 
     A proxy that runs is kept; where none runs, the one with the name is (the new one, once the renaming is done).
@@ -50,7 +50,7 @@ async def finish_upgrade(engine: Engine, names: Installation) -> None:
     await _keep(engine, names, kept, [container for container in own if container.id != kept.id])
 
 
-async def _keep(engine: Engine, names: Installation, kept: Container, others: list[Container]) -> None:
+async def _keep(engine: Engine, names: ProxyNames, kept: Container, others: list[Container]) -> None:
     if kept.name != names.container:
         for other in others:
             if other.name == names.container:

@@ -18,7 +18,7 @@ from ftl.proxy.configuration.caddy import HTTP, HTTPS, render
 from ftl.proxy.configuration.handover import sysctls
 from ftl.proxy.lifecycle.fingerprint import fingerprint
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
-from ftl.proxy.names import CONFIG_FILE, Installation
+from ftl.proxy.names import CONFIG_FILE, ProxyNames
 from ftl.proxy.state import is_proxy, observe
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _PORT_IN_USE = ("port is already allocated", "address already in use")
 _NO_NETWORK = re.compile(r"network \S+ not found")
 
 
-async def ensure(engine: Engine, machine: Machine, names: Installation, image: str) -> None:
+async def ensure(engine: Engine, machine: Machine, names: ProxyNames, image: str) -> None:
     """Ensure that the proxy is running and ready.
 
     Raises:
@@ -69,14 +69,14 @@ async def ensure(engine: Engine, machine: Machine, names: Installation, image: s
         await _reconnect(engine, machine, names)
 
 
-async def _reconnect(engine: Engine, machine: Machine, names: Installation) -> None:
+async def _reconnect(engine: Engine, machine: Machine, names: ProxyNames) -> None:
     """Connect to the networks of the projects that an earlier proxy served, which somebody removed."""
     state = await observe(engine, installation=names)
     if state is not None:
         await networks.connect_all(engine, machine, names.container, state.sites.values())
 
 
-async def find(engine: Engine, names: Installation) -> Container | None:
+async def find(engine: Engine, names: ProxyNames) -> Container | None:
     """The proxy's container in any state; None where it does not exist.
 
     Raises:
@@ -91,7 +91,7 @@ async def find(engine: Engine, names: Installation) -> Container | None:
     return container
 
 
-async def _create(engine: Engine, names: Installation, image: str) -> None:
+async def _create(engine: Engine, names: ProxyNames, image: str) -> None:
     own_labels = {labels.ROLE: labels.ROLE_PROXY}
     await engine.create_network(names.network, own_labels)
     await engine.create_volume(names.config_volume, own_labels)
@@ -104,7 +104,7 @@ async def _create(engine: Engine, names: Installation, image: str) -> None:
         await _wait_visible(engine, names)
 
 
-async def _wait_visible(engine: Engine, names: Installation) -> None:
+async def _wait_visible(engine: Engine, names: ProxyNames) -> None:
     """Wait for a container that another deploy is creating: its name is taken before it can be seen."""
     for _ in range(int(_READY_SECONDS / _INTERVAL)):
         if await engine.container(names.container) is not None:
@@ -112,7 +112,7 @@ async def _wait_visible(engine: Engine, names: Installation) -> None:
         await asyncio.sleep(_INTERVAL)
 
 
-async def _provide_configuration(engine: Engine, names: Installation) -> None:
+async def _provide_configuration(engine: Engine, names: ProxyNames) -> None:
     """Upload an initial configuration where there is none, or none that Caddy could start with.
 
     A volume that an older proxy left has the right one; from its sites it is rendered again.
@@ -134,7 +134,7 @@ def _is_json(content: bytes) -> bool:
     return True
 
 
-async def container_spec(engine: Engine, names: Installation, image: str) -> ContainerSpec:
+async def container_spec(engine: Engine, names: ProxyNames, image: str) -> ContainerSpec:
     """Spec of the proxy's container, with a label by which an upgrade detects other settings."""
     spec = ContainerSpec(
         image=image,
@@ -157,7 +157,7 @@ async def container_spec(engine: Engine, names: Installation, image: str) -> Con
     return replace(spec, labels={**spec.labels, **marks})
 
 
-async def wait_ready(engine: Engine, names: Installation) -> None:
+async def wait_ready(engine: Engine, names: ProxyNames) -> None:
     """Wait until Caddy's admin API answers, which it does once Caddy serves."""
     try:
         async with asyncio.timeout(_READY_SECONDS):
@@ -169,7 +169,7 @@ async def wait_ready(engine: Engine, names: Installation) -> None:
         raise await _not_ready(engine, names) from None
 
 
-async def _answers(engine: Engine, names: Installation) -> bool:
+async def _answers(engine: Engine, names: ProxyNames) -> bool:
     state = await engine.container(names.container)
     if state is None or not state.running or state.restarting:
         if state is None or state.exit_code != 0:
@@ -184,13 +184,13 @@ async def _answers(engine: Engine, names: Installation) -> bool:
     return result.exit_code == 0
 
 
-async def _not_ready(engine: Engine, names: Installation) -> FtlError:
+async def _not_ready(engine: Engine, names: ProxyNames) -> FtlError:
     lines = [line.text async for line in engine.logs(names.container, tail=10)]
     hint = f"`docker logs {names.container}` on the server shows the whole log"
     return FtlError(f"the proxy on {engine.name} does not start", hint=hint).with_details(lines)
 
 
-async def _with_port_holder(engine: Engine, names: Installation, error: EngineError) -> FtlError:
+async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineError) -> FtlError:
     """An error that names what uses the port, if that is the cause; else the engine's error."""
     text = f"{error.message} {error.cause or ''}"
     ports = {int(port) for port in _BOUND_PORT.findall(text)} & {names.http_port, names.https_port}

@@ -28,7 +28,7 @@ from ftl.proxy.names import ADMIN, CONFIG_FILE
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
-    from ftl.proxy.names import Installation
+    from ftl.proxy.names import ProxyNames
     from ftl.ssh.machine import Machine
 
 GRACE_SECONDS = 5
@@ -45,7 +45,7 @@ _NOT_READY = 3
 """Exit status of replace.sh if the new container starts and does not serve."""
 
 
-async def upgrade(engine: Engine, machine: Machine, names: Installation, image: str) -> bool:
+async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: str) -> bool:
     """Replace the proxy if its image is not `image`, or its settings are not this FTL version's.
 
     The image is a Caddy 2, and the server has it.
@@ -74,7 +74,7 @@ async def upgrade(engine: Engine, machine: Machine, names: Installation, image: 
     return True
 
 
-async def _validate(engine: Engine, names: Installation, image: str) -> None:
+async def _validate(engine: Engine, names: ProxyNames, image: str) -> None:
     """Let the new Caddy read the configuration in a separate container, before anything is touched."""
     spec = ContainerSpec(
         image=image,
@@ -104,7 +104,7 @@ async def _validate(engine: Engine, names: Installation, image: str) -> None:
         await engine.remove(name, force=True)
 
 
-async def _create_successor(engine: Engine, names: Installation, spec: ContainerSpec) -> str:
+async def _create_successor(engine: Engine, names: ProxyNames, spec: ContainerSpec) -> str:
     """Create the new container in the old one's networks, with its aliases and addresses; it is not started yet."""
     state = await engine.container(names.container)
     endpoints = (
@@ -124,7 +124,7 @@ async def _create_successor(engine: Engine, names: Installation, spec: Container
     return new
 
 
-async def _replace(engine: Engine, machine: Machine, names: Installation, old: Container, new: str) -> None:
+async def _replace(engine: Engine, machine: Machine, names: ProxyNames, old: Container, new: str) -> None:
     """Let the new container take over; the old one runs again if the new one does not get ready."""
     pause = pause_arguments(
         _with_suffix(names, "hold"),
@@ -147,7 +147,7 @@ async def _replace(engine: Engine, machine: Machine, names: Installation, old: C
         raise _not_replaced(engine, why, cause).with_details(log)
 
 
-async def _replace_by_api(engine: Engine, names: Installation, old: str, new: str) -> None:
+async def _replace_by_api(engine: Engine, names: ProxyNames, old: str, new: str) -> None:
     await _swap_by_api(engine, names, old, new, _with_suffix(names, "old"))
     try:
         await start.wait_ready(engine, names)
@@ -161,7 +161,7 @@ async def _replace_by_api(engine: Engine, names: Installation, old: str, new: st
         await _remove_leftovers(engine, names)
 
 
-async def _swap_by_api(engine: Engine, names: Installation, first: str, second: str, parked: str) -> None:
+async def _swap_by_api(engine: Engine, names: ProxyNames, first: str, second: str, parked: str) -> None:
     """Swap by API calls where the server has no docker command; new connections are refused meanwhile."""
     await engine.rename(first, parked)
     await engine.rename(second, names.container)
@@ -176,7 +176,7 @@ async def _swap_by_api(engine: Engine, names: Installation, first: str, second: 
         raise _not_replaced(engine, "the new one does not start", error.cause or error.message) from error
 
 
-async def _remove_leftovers(engine: Engine, names: Installation) -> None:
+async def _remove_leftovers(engine: Engine, names: ProxyNames) -> None:
     """Remove stopped containers of this upgrade or one that was interrupted; never one that serves."""
     leftovers = {_with_suffix(names, suffix) for suffix in SUFFIXES}
     for container in await engine.containers(labels={labels.ROLE: labels.ROLE_PROXY}):
@@ -203,7 +203,7 @@ def pause_arguments(name: str, image: str, delay: float, ports: str) -> list[str
     return ["run", *options, *capabilities, "--entrypoint", "chroot", image, *command]
 
 
-def _with_suffix(names: Installation, suffix: str) -> str:
+def _with_suffix(names: ProxyNames, suffix: str) -> str:
     return f"{names.container}-{suffix}"
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterSetup:
+class ClusterSetupResult:
     """The plans that were applied, or would be: one for each server, and the cluster's steps."""
 
     servers: tuple[SetupPlan, ...]
@@ -52,7 +52,7 @@ async def setup_cluster(
     dry_run: bool = False,
     recover: bool = False,
     emit: Emit,
-) -> ClusterSetup:
+) -> ClusterSetupResult:
     """Make several servers ready for deploys, and one cluster of them.
 
     Nothing is changed anywhere before every server has let us in and can take part.
@@ -82,7 +82,7 @@ async def setup_cluster(
 
 async def _set_up(
     project: Project, servers: Sequence[CandidateServer], *, dry_run: bool, recover: bool, emit: Emit
-) -> ClusterSetup:
+) -> ClusterSetupResult:
     """Make the servers ready, and one cluster of them; all have let us in."""
     refuse_unfit([server.member for server in servers])
     for server in servers:
@@ -91,7 +91,7 @@ async def _set_up(
         for note in made.notes:
             emit(Note(f"{made.server}: {note}", "warning"))
     if dry_run:
-        return ClusterSetup(tuple(server.plan for server in servers), await _dry(project, servers))
+        return ClusterSetupResult(tuple(server.plan for server in servers), await _dry(project, servers))
     await gather_all(_make_ready(server, server.plan, emit) for server in servers)
     async with _sessions(servers) as sessions:
         members = await _refreshed(servers, sessions)
@@ -107,7 +107,7 @@ async def _set_up(
         replace(server.plan, steps=(*server.plan.steps, *(server.closing.steps if server.closing else ())))
         for server in servers
     )
-    return ClusterSetup(tuple(plans), steps)
+    return ClusterSetupResult(tuple(plans), steps)
 
 
 async def _make_ready(server: CandidateServer, plan: SetupPlan, emit: Emit) -> None:

@@ -45,7 +45,7 @@ _RECORD = "server.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Persistence:
     """Time for which a connection stays after its last command.
 
     Attributes:
@@ -103,7 +103,7 @@ class ConnectionFiles:
         return False
 
 
-def seconds_to_keep(keep: Keep, resolved: Resolved, environ: Mapping[str, str]) -> int:
+def seconds_to_keep(keep: Persistence, resolved: Resolved, environ: Mapping[str, str]) -> int:
     """Seconds for which a connection may stay after its last command; 0: it is not kept.
 
     It is not kept in CI, where nothing may outlive a job, nor where the user's ssh configuration shares connections
@@ -150,7 +150,7 @@ def own_files() -> ConnectionFiles:
 
 
 def kept_files(
-    target: Target, resolved: Resolved, keep: Keep, environ: Mapping[str, str]
+    target: Target, resolved: Resolved, keep: Persistence, environ: Mapping[str, str]
 ) -> ConnectionFiles | None:
     """Make this command's files of a kept connection, which may be open; None: it is not kept."""
     seconds = seconds_to_keep(keep, resolved, environ)

@@ -13,12 +13,12 @@ import pytest
 from ftl.cli.commands import deploy, rollback
 from ftl.cli.options import Options
 from ftl.cli.project import load_notifications, load_project, load_target
-from ftl.cli.running.change import ChangeCall
 from ftl.cli.running.notify import Notifier
+from ftl.cli.running.operation import OperationCall
 from ftl.common import redact
 from ftl.config.models.notification import Notification
 from ftl.deploy.deploying import DeployResult
-from ftl.deploy.operation import Applied
+from ftl.deploy.operation import OperationResult
 from ftl.errors import (
     ConfigError,
     FtlError,
@@ -30,7 +30,7 @@ from ftl.errors import (
     UsageError,
 )
 from ftl.events import Note, ignore
-from ftl.operations.changes.rollback.rollback import Rollback
+from ftl.operations.changes.rollback.rollback import RollbackResult
 from tests.support.webhook_receiver import webhook_receiver
 from tests.unit.deploy.world import plan, project, server
 
@@ -226,13 +226,13 @@ def test_rollback_sends_the_releases(tmp_path: Path, receiver: Receiver) -> None
     """The one that is live now, and the one that it restores."""
     (tmp_path / "ftl.yaml").write_text(f"{PROJECT}notify: ['{receiver.url}']\n")
     options = Options(file=str(tmp_path / "ftl.yaml"))
-    call = ChangeCall(options, load_target(options, None), dry_run=False, lock_wait=0.0)
+    call = OperationCall(options, load_target(options, None), dry_run=False, lock_wait=0.0)
     asked = project()
     observed = server(asked, ready=False)
     made = replace(plan(asked, observed), release="r13")
 
-    async def done() -> Rollback:
-        return Rollback("r11", Applied(asked, made, 3.0))
+    async def done() -> RollbackResult:
+        return RollbackResult("r11", OperationResult(asked, made, 3.0))
 
     asyncio.run(rollback._notified(call, done(), ignore))
     (post,) = receiver.posts

@@ -14,9 +14,9 @@ def test_a_part_that_fails_is_undone_alone() -> None:
     """Of a plan in several parts the ones before stay, and none of the next is begun."""
 
     async def scenario(world: Run) -> None:
-        second = replace(stage(Do("two"), [Do("three"), Do("four", "fail")]), renews=True)
+        second = replace(stage(Do("two"), [Do("three"), Do("four", "fail")]), begins_part=True)
         executor = world.executor(
-            stage(Do("one", "decide"), decides=True), second, replace(stage(Do("five")), renews=True)
+            stage(Do("one", "decide"), decides=True), second, replace(stage(Do("five")), begins_part=True)
         )
         with pytest.raises(EngineError, match="four failed"):
             await executor.run()
@@ -36,7 +36,7 @@ def test_no_part_begins_when_the_last_one_was_not_finished() -> None:
             stage(Do("one", "decide"), decides=True),
             stage(Do("cleanup", "fail")),
             stage(Do("rest")),
-            replace(stage(Do("next")), renews=True),
+            replace(stage(Do("next")), begins_part=True),
         )
         with pytest.raises(EngineError, match="cleanup failed"):
             await executor.run()

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from ftl.config.models.project import Dependency, Hook, Hooks, Registry, Route
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import RunHook, StartDependency, StopAndRemove
 from ftl.deploy.plan.steps.proxy import PublishName, Switch
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord
 from tests.unit.deploy.world import (
@@ -255,8 +255,8 @@ def test_pre_hooks_run_before_the_new_containers_and_post_hooks_after_the_switch
 def test_without_hooks_none_runs() -> None:
     """The way back to a commit whose migrations do not know the database's revision: `ftl deploy --no-hooks`."""
     asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"), post=Hook(remote="warm"))))
-    inputs = Inputs(Author("me@here"), images(asked))
-    request = DeployRequest(asked, Path(), purpose=NewRelease(hooks=False))
+    inputs = PlanInputs(Author("me@here"), images(asked))
+    request = PlanRequest(asked, Path(), purpose=NewRelease(hooks=False))
     left_out = make_plan(request, inputs, server(asked, ready=False))
     usual = make_plan(replace(request, purpose=NewRelease()), inputs, server(asked, ready=False))
     assert ("RunHook" in kinds(left_out), "RunHook" in kinds(usual)) == (False, True)

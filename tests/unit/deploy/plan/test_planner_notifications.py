@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.notifications import SetNotifications
-from ftl.deploy.request import Author, DeployRequest, RestoredRelease
+from ftl.deploy.request import Author, PlanRequest, RestoredRelease
 from ftl.operations.changes.remove import plan_remove
 from ftl.releases.store import parse_history
 from tests.unit.deploy.world import container, images, kinds, plan, project, record, server
@@ -103,8 +103,8 @@ def test_webhooks_that_are_not_in_the_file_any_more_are_taken_from_the_server() 
 def test_a_rollback_leaves_them_alone() -> None:
     """No record has a URL, and that is no reason to send nothing."""
     asked = notifying()
-    request = DeployRequest(asked, Path(), purpose=RestoredRelease("r1"))
-    found = make_plan(request, Inputs(Author("me@here"), images(asked, "sha256:two")), live(asked, LINES))
+    request = PlanRequest(asked, Path(), purpose=RestoredRelease("r1"))
+    found = make_plan(request, PlanInputs(Author("me@here"), images(asked, "sha256:two")), live(asked, LINES))
     assert not told(found)
 
 

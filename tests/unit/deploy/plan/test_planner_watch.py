@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Job, Route
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import CreateJob
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
-from ftl.deploy.request import Author, DeployRequest, NewRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.errors import UsageError
@@ -39,8 +39,8 @@ def deployed(asked: Project) -> Observed:
 
 def watched(asked: Project, observed: Observed) -> Plan:
     """The plan of a deploy of new images with --watch 1m."""
-    request = DeployRequest(asked, Path(), purpose=NewRelease(watch=60.0))
-    return make_plan(request, Inputs(Author("me@here"), images(asked, "sha256:two")), observed)
+    request = PlanRequest(asked, Path(), purpose=NewRelease(watch=60.0))
+    return make_plan(request, PlanInputs(Author("me@here"), images(asked, "sha256:two")), observed)
 
 
 def test_old_containers_stay_and_the_watch_begins_before_the_switch() -> None:
@@ -77,7 +77,7 @@ def test_the_deploy_after_a_watch_removes_what_it_left() -> None:
         live={"web": "r2"},
         releases=(record("r1", web="r1"), record("r2", web="r2")),
     )
-    made = make_plan(DeployRequest(asked, Path()), Inputs(Author("me@here"), images(asked)), observed)
+    made = make_plan(PlanRequest(asked, Path()), PlanInputs(Author("me@here"), images(asked)), observed)
     assert kinds(made) == ["Drain", "StopAndRemove"]
 
 
@@ -120,7 +120,7 @@ def test_a_job_gets_its_old_container_back() -> None:
     """With the same schedule its new container is renamed at the switch, and the old one stays for the way back."""
     asked = project(WEB, jobs=(JOB,))
     before = deployed(asked)
-    made = make_plan(DeployRequest(asked, Path()), Inputs(Author("me@here"), images(asked)), before)
+    made = make_plan(PlanRequest(asked, Path()), PlanInputs(Author("me@here"), images(asked)), before)
     create = first(made, CreateJob)
     assert isinstance(create, CreateJob)
     marks = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}

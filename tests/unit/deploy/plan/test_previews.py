@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.deploy.plan.checks.previews import is_deployed
-from ftl.deploy.plan.planner import Inputs, make_plan
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.records import SetPreview
-from ftl.deploy.request import AskedPreview, Author, DeployRequest, NewRelease, RestoredRelease
+from ftl.deploy.request import AskedPreview, Author, NewRelease, PlanRequest, RestoredRelease
 from ftl.engine import labels
 from ftl.engine.values import Volume
 from ftl.errors import UsageError
@@ -33,7 +33,7 @@ UP = NewRelease(preview=AskedPreview("op", "sh", 259_200.0, URL))
 
 def planned(observed: Observed, purpose: Purpose = UP) -> Plan:
     """The plan of `ftl preview up`."""
-    return make_plan(DeployRequest(ASKED, Path(), purpose=purpose), Inputs(BY, images(ASKED)), observed)
+    return make_plan(PlanRequest(ASKED, Path(), purpose=purpose), PlanInputs(BY, images(ASKED)), observed)
 
 
 def deployed(preview: Preview | None = BEFORE) -> Observed:

@@ -12,7 +12,7 @@ import pytest
 from ftl.engine.api import Engine
 from ftl.engine.client import OUR_API
 from ftl.engine.transport import http, reader
-from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.reader import MalformedResponse
 from ftl.engine.transport.sockets import NotConnected, Sockets
 from ftl.errors import EngineError, EngineUnavailable
 from tests.support.clock import run
@@ -64,7 +64,7 @@ def test_the_ways_to_send_a_body(answer: bytes, body: bytes) -> None:
 )
 def test_an_answer_that_is_not_http(answer: bytes) -> None:
     """Another protocol is an error, and no endless wait."""
-    with pytest.raises(BadAnswer):
+    with pytest.raises(MalformedResponse):
         body_of(answer)
 
 
@@ -158,8 +158,8 @@ def test_a_body_is_read_as_it_comes(answer: bytes, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("rest", "error"),
     [
-        (b"zz\r\n", BadAnswer),
-        (b"x" * 70_000, BadAnswer),
+        (b"zz\r\n", MalformedResponse),
+        (b"x" * 70_000, MalformedResponse),
         (b"3\r\nab...", ConnectionError),
         (b"3\r\nabc\r\n...", ConnectionError),
     ],

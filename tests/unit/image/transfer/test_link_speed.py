@@ -12,7 +12,7 @@ from ftl.image.json_files import cache_file
 from ftl.image.transfer.link_speed import (
     EASY_LEVEL,
     HARD_LEVEL,
-    Pace,
+    LinkSpeed,
     recall_speed,
     remember_speed,
     shortest_round_trip,
@@ -80,13 +80,13 @@ def test_an_invalid_file_is_ignored(content: str) -> None:
 @pytest.mark.parametrize(("speed", "level"), [(None, EASY_LEVEL), (1e6, HARD_LEVEL), (100e6, EASY_LEVEL)])
 def test_the_first_level_follows_from_the_remembered_speed(speed: float | None, level: int) -> None:
     """A slow link leaves time for a high level from the first block on."""
-    assert Pace(speed).level == level
+    assert LinkSpeed(speed).level == level
 
 
 @given(st.lists(st.tuples(st.integers(0, 2 << 20), st.floats(0, 100))))
 def test_the_level_stays_within_bounds(steps: list[tuple[int, float]]) -> None:
     """Even if writing takes no time at all."""
-    pace = Pace()
+    pace = LinkSpeed()
     for count, seconds in steps:
         pace.record(count, seconds)
         assert EASY_LEVEL <= pace.level <= HARD_LEVEL
@@ -94,7 +94,7 @@ def test_the_level_stays_within_bounds(steps: list[tuple[int, float]]) -> None:
 
 def test_the_level_follows_the_link() -> None:
     """It rises while the link is slow, and falls once it is fast."""
-    pace = Pace()
+    pace = LinkSpeed()
     for _ in range(10):
         pace.record(1 << 20, 1.0)
     assert pace.level == HARD_LEVEL
@@ -105,7 +105,7 @@ def test_the_level_follows_the_link() -> None:
 
 def test_the_speed_is_known_after_enough_bytes() -> None:
     """The first ones only fill buffers."""
-    pace = Pace()
+    pace = LinkSpeed()
     pace.record(1000, 0.5)
     assert pace.speed(1001) is None
     assert pace.speed(1000) == 2000
@@ -114,7 +114,7 @@ def test_the_speed_is_known_after_enough_bytes() -> None:
 @pytest.mark.parametrize(("measured", "speed"), [(100e6, 100e6), (1e6, 8e6)])
 def test_the_link_is_as_fast_as_either_side_measured(measured: float, speed: float) -> None:
     """A slow engine holds up the sender, and a busy server measures its own processes."""
-    pace = Pace()
+    pace = LinkSpeed()
     pace.measured = measured
     assert pace.speed(4_000_000) == measured
     pace.record(8_000_000, 1.0)

@@ -9,7 +9,7 @@ from ftl.errors import ServerError
 from ftl.image.transfer.relay import Relay
 from ftl.image.transfer.staging import StagedImages
 from tests.support.clock import run
-from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 from tests.unit.image.transfer.test_destination import destination
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NETWORK = "ftl-c-shop"
 AT = b"ftl-relay at 10.93.0.2 40001\n"
 
 
-def servers(send: Answer, *takes: Answer) -> list[Destination]:
+def servers(send: CommandOutput, *takes: CommandOutput) -> list[Destination]:
     """Servers whose scripts print this."""
     found = [destination(name) for name in "abcd"[: 1 + len(takes)]]
     for server, answer in zip(found, (send, *takes), strict=True):
@@ -45,23 +45,25 @@ def names(found: Sequence[Destination]) -> list[str]:
     return [server.name for server in found]
 
 
-STAYS = Answer(stays=True)
+STAYS = CommandOutput(stays=True)
 
 
 def test_those_that_reach_the_first_get_the_stream() -> None:
     """Each is told where to connect on its stdin; a server that cannot start its script is left to the caller."""
 
     async def check() -> None:
-        send = Answer(stdout=b"Welcome\n" + AT + b"ftl-relay joined 2\nftl-relay joined 1\n", stays=True)
-        first, *others = servers(send, STAYS, STAYS, Answer(error=ServerError("gone", cause="reset")))
+        send = CommandOutput(
+            stdout=b"Welcome\n" + AT + b"ftl-relay joined 2\nftl-relay joined 1\n", stays=True
+        )
+        first, *others = servers(send, STAYS, STAYS, CommandOutput(error=ServerError("gone", cause="reset")))
         async with Relay(NETWORK, [first, *others], "shop") as relay:
             assert names(relay.joined) == ["c", "b"]
             assert relay.lost == {"d": "reset"}
             assert relay.stores == ("overlay2", "overlay2")
-            witness = await relay.begin()
-            assert witness.process is process(first)
-            witness.sent(b"said")
-            witness.end()
+            feed = await relay.begin()
+            assert feed.process is process(first)
+            feed.update(b"said")
+            feed.end()
         token = process(first).received.split(b"\n")[0]
         assert process(first).received == token + b"\ngo\n"
         assert len(token) == 32
@@ -79,7 +81,9 @@ def test_a_stranger_who_says_that_another_has_joined_is_not_believed() -> None:
     """Who has read the token can say the number of nobody, or of one who is there: the wait ends."""
 
     async def check(number: bytes) -> None:
-        send = Answer(stdout=AT + b"ftl-relay joined 1\nftl-relay joined " + number + b"\n", stays=True)
+        send = CommandOutput(
+            stdout=AT + b"ftl-relay joined 1\nftl-relay joined " + number + b"\n", stays=True
+        )
         async with Relay(NETWORK, servers(send, STAYS, STAYS), "shop") as relay:
             assert names(relay.joined) == ["b"]
             assert set(relay.lost) == {"c"}
@@ -92,12 +96,12 @@ def test_one_that_does_not_reach_it_is_not_waited_for() -> None:
     """Its script has ended; another one is silent, and is given up after a while."""
 
     async def check() -> None:
-        send = Answer(stdout=AT + b"ftl-relay joined 1\n", stays=True)
-        found = servers(send, STAYS, Answer(1, stderr=b"does not answer\n"))
+        send = CommandOutput(stdout=AT + b"ftl-relay joined 1\n", stays=True)
+        found = servers(send, STAYS, CommandOutput(1, stderr=b"does not answer\n"))
         async with Relay(NETWORK, found, "shop") as relay:
             assert names(relay.joined) == ["b"]
             assert relay.lost == {"c": "it does not reach a in the servers' network: does not answer"}
-        found = servers(Answer(stdout=AT, stays=True), STAYS)
+        found = servers(CommandOutput(stdout=AT, stays=True), STAYS)
         async with Relay(NETWORK, found, "shop") as relay:
             assert relay.joined == []
             assert set(relay.lost) == {"b"}
@@ -109,7 +113,7 @@ def test_one_that_does_not_reach_it_is_not_waited_for() -> None:
 def test_a_first_server_that_cannot_pass_anything_on() -> None:
     """It says so, says nothing, or its script does not start: the others are left to the caller."""
 
-    async def check(send: Answer) -> None:
+    async def check(send: CommandOutput) -> None:
         found = servers(send, STAYS, STAYS)
         async with Relay(NETWORK, found, "shop") as relay:
             assert relay.joined == []
@@ -117,10 +121,10 @@ def test_a_first_server_that_cannot_pass_anything_on() -> None:
         assert all(process(server).returncode is not None for server in found[1:])
 
     for send in (
-        Answer(stdout=b"ftl-relay failed\n", stays=True),
+        CommandOutput(stdout=b"ftl-relay failed\n", stays=True),
         STAYS,
-        Answer(1),
-        Answer(error=ServerError("gone")),
+        CommandOutput(1),
+        CommandOutput(error=ServerError("gone")),
     ):
         run(check(send))
 
@@ -129,9 +133,9 @@ def test_what_the_engine_of_another_server_does_not_take_is_its_own_failure() ->
     """The rest settles; nobody has a tag that was not verified."""
 
     async def check() -> None:
-        send = Answer(stdout=AT + b"ftl-relay joined 1\nftl-relay joined 2\n", stays=True)
+        send = CommandOutput(stdout=AT + b"ftl-relay joined 1\nftl-relay joined 2\n", stays=True)
         first, damaged, empty = servers(
-            send, Answer(1, stderr=b"ftl: layer x is damaged\n", stays=True), STAYS
+            send, CommandOutput(1, stderr=b"ftl: layer x is damaged\n", stays=True), STAYS
         )
         staged = StagedImages(first.engine, 1, first.info.now)
         (tag,) = staged.tags

@@ -18,8 +18,8 @@ from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
-from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.drain import plan_resume
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose
@@ -49,9 +49,9 @@ def seen(today: Project, *recorded: Project) -> Observed:
     return replace(found, releases=releases, views=views, images=every)
 
 
-def change_of(today: Project) -> ChangeRequest:
+def change_of(today: Project) -> OperationRequest:
     """A change as it is asked for with the ftl.yaml of today."""
-    return ChangeRequest("shop", today.servers[0], Path(), DOCKER, servers=today.servers)
+    return OperationRequest("shop", today.servers[0], Path(), DOCKER, servers=today.servers)
 
 
 def rolled_back(today: Project, before: Project) -> Plan:
@@ -133,7 +133,7 @@ def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> N
     ],
 )
 def test_what_ran_only_on_a_server_that_left_is_refused(
-    planner: Callable[[ChangeRequest, Author, Observed], Plan], before: Project, message: str
+    planner: Callable[[OperationRequest, Author, Observed], Plan], before: Project, message: str
 ) -> None:
     """Before anything is changed, in a sentence."""
     today = replace(before, servers=before.servers[:2])

@@ -30,10 +30,10 @@ from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService
 from ftl.engine.values import Image, Network, Volume
 from ftl.errors import ServerError, UsageError
-from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.drain import plan_drain, plan_resume
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.operations.changes.mark_bad import plan_mark
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.remove import plan_remove
 from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop
@@ -54,13 +54,13 @@ T = TypeVar("T", bound=Step)
 
 
 def made(
-    planner: Callable[[ChangeRequest, Author, Observed], Plan],
+    planner: Callable[[OperationRequest, Author, Observed], Plan],
     seen: Observed,
     *services: str,
     asked: Project = ASKED,
 ) -> Plan:
     """The plan of a command, at its servers."""
-    request = ChangeRequest("shop", asked.servers[0], Path(), DOCKER, services, asked.servers)
+    request = OperationRequest("shop", asked.servers[0], Path(), DOCKER, services, asked.servers)
     return assign_servers(planner(request, Author("me@here"), seen), seen, asked.servers)
 
 

@@ -19,7 +19,7 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.scale import parse_numbers, plan_scale
 from ftl.operations.changes.start import plan_start
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container
 
-REQUEST = ChangeRequest("shop", Server(host="server"), Path(), DOCKER)
+REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER)
 ME = Author("me@here")
 
 

@@ -14,13 +14,13 @@ from ftl.deploy.backend import DOCKER
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest, PreparedChange, open_change
+from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation, open_change
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeProcess
 from tests.unit.deploy.model import Deploys
 from tests.unit.deploy.model_server import ModelEngine, ModelMachine
 from tests.unit.deploy.world import INFO
@@ -55,7 +55,7 @@ def fleet_of(session: Session) -> Callable[[object], AbstractAsyncContextManager
 
 async def _roll_back(changing: Changing, heartbeat: asyncio.Task[None] | None) -> None:
     session = Session("server", ModelMachine(ModelEngine()), FakeEngine(), INFO)
-    change = PreparedChange(changing.request, Fleet([session]), changing.observed, ME, 0.0, heartbeat)
+    change = PreparedOperation(changing.request, Fleet([session]), changing.observed, ME, 0.0, heartbeat)
     await change.run(
         "rollback r1", ASKED, lambda seen: _rollback(changing.request, ME, seen), emit=lambda _: None
     )
@@ -103,7 +103,7 @@ class Busy(ModelMachine):
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Refuse the lock."""
-        process = FakeProcess(Answer(stdout=b"held anna since 12:00\n"))
+        process = FakeProcess(CommandOutput(stdout=b"held anna since 12:00\n"))
         self.processes.append(process)
         return process
 
@@ -125,7 +125,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
     """And not only once the other operation has ended; what that one makes (r3) may still be live by then."""
     deploys = deployed()
     session = Session("server", Busy(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
 
     async def work() -> None:
         for record in (
@@ -133,7 +133,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
             ReleaseRecord("r3", "started", 3.0),
         ):
             await write_record(deploys.engine, "u", record)
-        change = ChangeRequest("u", Server(host="server"), Path(), DOCKER, lock_wait=wait)
+        change = OperationRequest("u", Server(host="server"), Path(), DOCKER, lock_wait=wait)
         request = RollbackRequest(change, release)
         with pytest.raises(error, match=words):
             await rollback(request, [session.machine], emit=lambda _: None)
@@ -148,11 +148,11 @@ def test_records_are_read_where_their_container_was_pruned(
     """`docker system prune` removes what never runs; a rollback knows its releases. A dry run changes nothing."""
     machine = deployed()
     session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.change.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
 
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)
-        request = ChangeRequest("u", Server(host="server"), Path(), DOCKER, dry_run=dry_run)
+        request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=dry_run)
         async with open_change(request, [session.machine]) as change:
             return [record.release for record in change.observed.releases]
 

@@ -14,8 +14,8 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
-from ftl.operations.changes.change import ChangeRequest
 from ftl.operations.changes.maintenance import plan_maintenance
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.site import Maintenance, Site
 from ftl.proxy.state import digest
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
-REQUEST = ChangeRequest("shop", Server(host="server"), Path(), DOCKER)
+REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER)
 STOPPED = Maintenance("<h1>soon</h1>", ("198.51.100.0/24",))
 
 

@@ -17,8 +17,8 @@ from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.change import ChangeRequest, PreparedChange
 from ftl.operations.changes.maintenance import plan_maintenance
+from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.plan.planner import Inputs
-    from ftl.deploy.request import DeployRequest
+    from ftl.deploy.plan.planner import PlanInputs
+    from ftl.deploy.request import PlanRequest
 
 ASKED = project()
 ME = Author("me@here")
@@ -73,7 +73,7 @@ class Orchestrator:
         self.looks += 1
         return self._observed
 
-    def _plan(self, request: DeployRequest, inputs: Inputs, observed: Observed) -> Plan:
+    def _plan(self, request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
         purpose = type(request.purpose).__name__
         units = [
             f"{one.name} x{one.replicas} of {inputs.sources[one.name].content}"
@@ -104,15 +104,15 @@ class Changing:
         records = (released(ASKED, "r1"), released(ASKED, "r2"))
         self.observed = on_server(ASKED, *records, images=(image("r1"), image("r2")))
         self.orchestrator = Orchestrator(self.observed)
-        self.request = ChangeRequest("shop", Server(host="server"), Path(), self.orchestrator.backend)
+        self.request = OperationRequest("shop", Server(host="server"), Path(), self.orchestrator.backend)
 
-    def run(self, command: str, plan: Callable[[ChangeRequest, Author, Observed], Plan]) -> list[str]:
+    def run(self, command: str, plan: Callable[[OperationRequest, Author, Observed], Plan]) -> list[str]:
         """Plan and execute under the lock, as the command does once it is connected; what was submitted."""
 
         async def work() -> None:
             engine = FakeEngine()
             session = Session("server", ModelMachine(ModelEngine()), engine, INFO)
-            change = PreparedChange(self.request, Fleet([session]), self.observed, ME, 0.0)
+            change = PreparedOperation(self.request, Fleet([session]), self.observed, ME, 0.0)
             await change.run(command, ASKED, lambda seen: plan(self.request, ME, seen), emit=lambda _: None)
             assert not engine.by_name, "no container was started behind the backend's back"
 
@@ -121,7 +121,7 @@ class Changing:
         return self.orchestrator.submitted
 
 
-def _rollback(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
+def _rollback(request: OperationRequest, by: Author, observed: Observed) -> Plan:
     return plan_rollback(RollbackRequest(request), choose(observed, None), by, {}, observed)
 
 
@@ -140,7 +140,7 @@ def _rollback(request: ChangeRequest, by: Author, observed: Observed) -> Plan:
     ],
 )
 def test_a_command_plans_and_runs_by_the_backend_it_is_given(
-    command: str, plan: Callable[[ChangeRequest, Author, Observed], Plan], submitted: str
+    command: str, plan: Callable[[OperationRequest, Author, Observed], Plan], submitted: str
 ) -> None:
     """A rollback, changes of the live release, and plans of single steps: none knows Docker's planner or runners."""
     assert Changing().run(command, plan) == [submitted]

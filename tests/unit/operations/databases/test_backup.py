@@ -16,11 +16,11 @@ from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.databases.backup import Backup, back_up
+from ftl.operations.databases.backup import BackupResult, back_up
 from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
 from ftl.operations.databases.restore import RestoreRequest, restore
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -88,15 +88,15 @@ def session(machine: FakeMachine) -> Session:
     return Session("server", cast("Machine", machine), cast("Engine", engine), asyncio.run(engine.info()))
 
 
-def dump(answer: Answer, file: Path, tool: str = "mysqldump") -> Backup:
+def dump(answer: CommandOutput, file: Path, tool: str = "mysqldump") -> BackupResult:
     """Back up a database whose tool answers so."""
     machine = FakeMachine()
 
-    async def run() -> Backup:
+    async def run() -> BackupResult:
         return await back_up(Fleet([session_]), PROJECT, "db", str(file), lambda _event: None)
 
     session_ = session(machine)
-    machine.answers = [(("sh detect",), Answer(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
+    machine.answers = [(("sh detect",), CommandOutput(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
     return asyncio.run(run())
 
 
@@ -104,7 +104,7 @@ def test_a_backup_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     """It is the owner's alone, and replaces an earlier one."""
     file = tmp_path / "shop.sql"
     file.write_text("the last one")
-    made = dump(Answer(0, WHOLE["mysqldump"]), file)
+    made = dump(CommandOutput(0, WHOLE["mysqldump"]), file)
     assert (made.file, made.bytes, made.verified) == (str(file), len(WHOLE["mysqldump"]), True)
     assert file.read_bytes() == WHOLE["mysqldump"]
     assert file.stat().st_mode & 0o777 == 0o600
@@ -114,13 +114,13 @@ def test_a_backup_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(2, WHOLE["mysqldump"], b"mysqldump: Got error: 2013: Lost connection"),
-        Answer(0, WHOLE["mysqldump"][:-40]),
-        Answer(0, b""),
+        CommandOutput(2, WHOLE["mysqldump"], b"mysqldump: Got error: 2013: Lost connection"),
+        CommandOutput(0, WHOLE["mysqldump"][:-40]),
+        CommandOutput(0, b""),
     ],
     ids=["failed", "cut", "empty"],
 )
-def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: Answer, tmp_path: Path) -> None:
+def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: CommandOutput, tmp_path: Path) -> None:
     """And nothing beside it."""
     file = tmp_path / "shop.sql"
     file.write_text("the last one")
@@ -140,7 +140,7 @@ def test_what_a_killed_backup_left_goes_with_the_next_one(tmp_path: Path) -> Non
         os.utime(tmp_path / name, None if name == fresh else (1, 1))
     with (tmp_path / held).open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        dump(Answer(0, WHOLE["mysqldump"]), tmp_path / "shop.sql")
+        dump(CommandOutput(0, WHOLE["mysqldump"]), tmp_path / "shop.sql")
     assert {path.name for path in tmp_path.iterdir()} == {*stays, held, fresh, "shop.sql"}
 
 
@@ -148,7 +148,7 @@ def test_a_strangers_bytes_do_not_reach_the_terminal(tmp_path: Path) -> None:
     """What a file begins with is named; control characters are numbers."""
     for head, shown in ((b"PK archive", "`PK archive"), (b"\x1b]0;evil\x07", "the bytes 1b 5d 30 3b")):
         with pytest.raises(FtlError, match="is not a dump of MySQL") as caught:
-            dump(Answer(0, head + b"x" * 600), tmp_path / "shop.sql")
+            dump(CommandOutput(0, head + b"x" * 600), tmp_path / "shop.sql")
         assert f"it begins with {shown}" in (caught.value.cause or "")
 
 
@@ -159,16 +159,16 @@ def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
     with partial.open("rb") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
         with pytest.raises(FtlError, match=r"another backup writes .*shop\.sql"):
-            dump(Answer(0, WHOLE["mysqldump"]), file)
+            dump(CommandOutput(0, WHOLE["mysqldump"]), file)
     assert partial.read_text() == "half a dump"
-    dump(Answer(0, WHOLE["mysqldump"]), file)
+    dump(CommandOutput(0, WHOLE["mysqldump"]), file)
     assert file.read_bytes() == WHOLE["mysqldump"]
     assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
 
 
 def test_a_backup_into_a_folder_is_called_after_the_dependency(tmp_path: Path) -> None:
     """With the time and the suffix of its kind."""
-    made = dump(Answer(0, WHOLE["pg_dump"]), tmp_path, "pg_dump")
+    made = dump(CommandOutput(0, WHOLE["pg_dump"]), tmp_path, "pg_dump")
     name = Path(made.file).name
     assert (name.startswith("db-2"), name.endswith(".dump")) == (True, True)
 
@@ -176,7 +176,7 @@ def test_a_backup_into_a_folder_is_called_after_the_dependency(tmp_path: Path) -
 def test_an_image_without_a_known_tool_is_refused(tmp_path: Path) -> None:
     """With the way that is left."""
     with pytest.raises(FtlError, match="cannot be backed up") as caught:
-        dump(Answer(0, b""), tmp_path / "x", "memcached-tool")
+        dump(CommandOutput(0, b""), tmp_path / "x", "memcached-tool")
     assert "ftl exec db" in (caught.value.hint or "")
 
 
@@ -189,7 +189,7 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
     file.write_bytes(data)
     machine = FakeMachine()
     session_ = session(machine)
-    machine.answers = [(("sh detect",), Answer(0, b"mysqldump\n"))]
+    machine.answers = [(("sh detect",), CommandOutput(0, b"mysqldump\n"))]
 
     async def confirm() -> None:
         raise AssertionError("it asked")
@@ -207,8 +207,8 @@ def test_a_password_is_never_an_argument(tmp_path: Path) -> None:
     machine = FakeMachine()
     session_ = session(machine)
     machine.answers = [
-        (("sh detect",), Answer(0, b"pg_dump\n")),
-        (("sh pg_dump",), Answer(0, WHOLE["pg_dump"])),
+        (("sh detect",), CommandOutput(0, b"pg_dump\n")),
+        (("sh pg_dump",), CommandOutput(0, WHOLE["pg_dump"])),
     ]
     asyncio.run(back_up(Fleet([session_]), PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
     script = machine.commands[-1][-3]

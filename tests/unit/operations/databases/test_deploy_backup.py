@@ -16,10 +16,10 @@ from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.steps.backups import BackUp
 from ftl.deploy.plan.steps.base import ONLY_SERVER
-from ftl.deploy.request import Author, DeployRequest
+from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
@@ -28,7 +28,7 @@ from ftl.host.session import Session
 from ftl.operations.databases import backup_files
 from ftl.operations.databases.deploy_backup import RUNNERS, with_backups
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.cluster import ASKED as CLUSTER
 from tests.unit.deploy.cluster import live
 from tests.unit.deploy.world import INFO, container, dependency, kinds, plan, project, record, server, service
@@ -44,13 +44,13 @@ ASKED = project(
     dependencies=(Dependency(name="db", image="postgres:16"), Dependency(name="cache", image="redis:7")),
 )
 
-REQUEST = DeployRequest(ASKED, Path())
+REQUEST = PlanRequest(ASKED, Path())
 
 
 def planned(observed: Observed, content: str = "sha256:one") -> Plan:
     """The plan of a deploy with backups."""
     backend = replace(DOCKER, plan=lambda _request, _inputs, found: plan(ASKED, found, content))
-    return with_backups(backend).plan(REQUEST, cast("Inputs", None), observed)
+    return with_backups(backend).plan(REQUEST, cast("PlanInputs", None), observed)
 
 
 def deployed() -> Observed:
@@ -74,7 +74,7 @@ def test_a_deploy_that_has_nothing_to_do_makes_no_dump() -> None:
     boxes = container(asked, "web", "r1")
     observed = server(asked, *boxes, live={"web": "r1"}, releases=(record("r1", web="r1"),))
     backend = with_backups(replace(DOCKER, plan=lambda *_: plan(asked, observed)))
-    assert backend.plan(REQUEST, cast("Inputs", None), observed).empty
+    assert backend.plan(REQUEST, cast("PlanInputs", None), observed).empty
     assert "BackUp" not in kinds(planned(server(ASKED, ready=False)))
 
 
@@ -91,8 +91,11 @@ def test_a_dump_that_fails_ends_the_deploy(
     monkeypatch.setattr(backup_files, "state_folder", lambda: tmp_path / "backups")
     machine, engine = FakeMachine(), FakeEngine(images=["db"])
     machine.answers = [
-        (("sh detect",), Answer(0, b"pg_dump\n")),
-        (("sh pg_dump",), Answer(1 if fails else 0, b"PGDMP" + b"x" * 600, b"disk full" if fails else b"")),
+        (("sh detect",), CommandOutput(0, b"pg_dump\n")),
+        (
+            ("sh pg_dump",),
+            CommandOutput(1 if fails else 0, b"PGDMP" + b"x" * 600, b"disk full" if fails else b""),
+        ),
     ]
     events: list[Event] = []
 
@@ -125,5 +128,5 @@ def test_of_several_servers_the_one_with_the_dependency_is_named() -> None:
     """Its step runs there."""
     made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web", servers=("a",)),),)),))
     backend = with_backups(replace(DOCKER, plan=lambda *_: made))
-    found = backend.plan(DeployRequest(CLUSTER, Path()), Inputs(Author("me@here"), {}), live())
+    found = backend.plan(PlanRequest(CLUSTER, Path()), PlanInputs(Author("me@here"), {}), live())
     assert found.steps[0].located_text == "back up db, if it is a database on b"

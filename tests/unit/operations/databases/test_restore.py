@@ -19,12 +19,12 @@ from ftl.host.session import Session
 from ftl.operations.databases.backup import script_text
 from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
-from ftl.operations.databases.restore import Restored, RestoreRequest, restore
+from ftl.operations.databases.restore import RestoreRequest, RestoreResult, restore
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, _feed, open_dump
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -201,7 +201,7 @@ class Busy(FakeProcess):
     """A process that reads everything and does not end."""
 
     def __init__(self) -> None:
-        super().__init__(Answer(stays=True))
+        super().__init__(CommandOutput(stays=True))
         assert self.stdin is not None
         self.stdin.write_eof = lambda: None  # type: ignore[method-assign]
 
@@ -241,12 +241,12 @@ class DatabaseServer:
     def __init__(self, tmp_path: Path, tool: str, data: bytes) -> None:
         self.machine = FakeMachine()
         self.engine = FakeEngine(images=["db"])
-        self.machine.answer("ftl-deploy-lock hold", answer=Answer(stdout=b"mine\n", stays=True))
-        self.machine.answer("sh detect", answer=Answer(0, f"{tool}\n".encode()))
+        self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+        self.machine.answer("sh detect", answer=CommandOutput(0, f"{tool}\n".encode()))
         self.file = tmp_path / "db.dump"
         self.file.write_bytes(data)
 
-    async def restore(self, *, drill: bool = False, stored: str = "") -> Restored:
+    async def restore(self, *, drill: bool = False, stored: str = "") -> RestoreResult:
         """Restore the file, or a backup of the server."""
         engine = cast("Engine", self.engine)
         await ensure_store(engine, "db")
@@ -292,15 +292,17 @@ def test_a_scheduled_backup_does_not_leave_the_server(tmp_path: Path) -> None:
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"")
         await stage.add("shop.job.backup.db", labels.ROLE_JOB, **{labels.JOB: "backup.db"})
-        stage.machine.answer("for file in", answer=Answer(stdout=b"db-20250101-031500.dump 6\n"))
+        stage.machine.answer("for file in", answer=CommandOutput(stdout=b"db-20250101-031500.dump 6\n"))
         whole = " ".join(f"{byte:02x}" for byte in b"PGDMP.").encode()
-        stage.machine.answer("od -An", answer=Answer(stdout=whole + b"\n/\n" + whole))
+        stage.machine.answer("od -An", answer=CommandOutput(stdout=whole + b"\n/\n" + whole))
         done = await stage.restore(stored="latest")
         assert (done.file, done.bytes) == ("db-20250101-031500.dump", 6)
         (fed,) = (command for command in stage.machine.commands if "sh restore pg_dump" in " ".join(command))
         assert "db-20250101-031500.dump" in fed
         assert not any(command[-3] == 'cat "/backups/$1"' for command in stage.machine.commands)
-        stage.machine.answer("od -An", answer=Answer(stdout=b"68 65 6c 6c 6f 21\n/\n68 65 6c 6c 6f 21"))
+        stage.machine.answer(
+            "od -An", answer=CommandOutput(stdout=b"68 65 6c 6c 6f 21\n/\n68 65 6c 6c 6f 21")
+        )
         with pytest.raises(FtlError, match="is not a dump of PostgreSQL"):
             await stage.restore(stored="latest")
 
@@ -312,7 +314,7 @@ def test_a_drill_is_guarded_on_the_server(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
-        stage.machine.answer("sh ready", answer=Answer(error=ServerError("the connection was lost")))
+        stage.machine.answer("sh ready", answer=CommandOutput(error=ServerError("the connection was lost")))
         with pytest.raises(ServerError):
             await stage.restore(drill=True)
         (created,) = (call for call in stage.engine.calls if "-drill-" in call and call.startswith("create"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import ServerError
-from tests.support.fake_machine import Answer
+from tests.support.fake_machine import CommandOutput
 from tests.unit.operations.databases.test_restore import RDB, Container, DatabaseServer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_a_lost_connection_says_what_became_of_postgresql(
 
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
-        stage.machine.answer(lost, answer=Answer(error=ServerError("the connection was lost")))
+        stage.machine.answer(lost, answer=CommandOutput(error=ServerError("the connection was lost")))
         with pytest.raises(ServerError) as caught:
             await stage.restore()
         assert (caught.value.hint or "").startswith(hint)
@@ -77,7 +77,7 @@ def test_the_state_before_is_kept_outside_of_the_projects_folder(
 
     async def scenario() -> None:
         stage = DatabaseServer(work, "redis-cli", RDB)
-        stage.machine.answer("sh redis-cli", answer=Answer(stdout=RDB))
+        stage.machine.answer("sh redis-cli", answer=CommandOutput(stdout=RDB))
         done = await stage.restore()
         (kept,) = (state / "ftl" / "backups" / "shop").iterdir()
         assert (done.kept, kept.read_bytes()) == (str(kept), RDB)

@@ -15,7 +15,7 @@ import pytest
 from ftl.errors import FtlError, UsageError
 from ftl.operations.databases.sources import open_dump
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer
+from tests.support.fake_machine import CommandOutput
 from tests.unit.operations.databases.test_restore import RDB, Container, DatabaseServer
 
 CLIENT = """#!/bin/sh
@@ -43,7 +43,7 @@ def test_a_dump_that_names_no_database_goes_into_the_one_of_the_image(
 def test_a_drill_of_a_redis_that_would_not_read_the_dump_is_refused(tmp_path: Path) -> None:
     """With appendonly it starts from its log, and an empty throwaway would look restored."""
     stage = DatabaseServer(tmp_path, "redis-cli", RDB)
-    stage.machine.answer("sh accepts", answer=Answer(1, stderr=b"it has appendonly on"))
+    stage.machine.answer("sh accepts", answer=CommandOutput(1, stderr=b"it has appendonly on"))
     with pytest.raises(FtlError, match="db cannot be restored") as caught:
         asyncio.run(stage.restore(drill=True))
     assert caught.value.cause == "it has appendonly on"
@@ -60,7 +60,7 @@ def test_a_throwaway_that_does_not_start_is_not_waited_for(tmp_path: Path) -> No
             next(one for one in self.by_name.values() if one.id == container).state = "exited"
 
     stage.engine = Ended(images=["db"])
-    stage.machine.answer("sh ready", answer=Answer(1))
+    stage.machine.answer("sh ready", answer=CommandOutput(1))
     with pytest.raises(FtlError, match="the throwaway db did not start") as caught:
         asyncio.run(asyncio.wait_for(stage.restore(drill=True), 20))
     assert caught.value.details

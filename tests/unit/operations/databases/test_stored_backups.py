@@ -19,7 +19,7 @@ from ftl.host.backup_folders import StoredBackup
 from ftl.host.session import Session
 from ftl.operations.databases.stored import fetch, find_backup, read_ends, stored_backups
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -55,10 +55,10 @@ class Stage:
         other: str = labels.ROLE_PROXY,
     ) -> None:
         self.machine = FakeMachine()
-        self.machine.answer("for file in", answer=Answer(125, stderr=MISSING))
+        self.machine.answer("for file in", answer=CommandOutput(125, stderr=MISSING))
         if listed is not None:
-            self.machine.answer("for file in", f"source={FOLDER}", answer=Answer(stdout=listed))
-        self.machine.answer('cat "/backups/$1"', answer=Answer(stdout=data))
+            self.machine.answer("for file in", f"source={FOLDER}", answer=CommandOutput(stdout=listed))
+        self.machine.answer('cat "/backups/$1"', answer=CommandOutput(stdout=data))
         self._made = made
         self._other = other
 
@@ -114,7 +114,7 @@ def test_a_folder_of_ftl_yaml_is_looked_at_beside_the_default_one() -> None:
     """Where backups were made before it was set, they are still found; a comma in its name is no other option."""
     stage = Stage(made=False)
     stage.machine.answer(
-        "for file in", '"source=/srv/b,x/shop"', answer=Answer(stdout=b"db-20260101-000000.dump 3\n")
+        "for file in", '"source=/srv/b,x/shop"', answer=CommandOutput(stdout=b"db-20260101-000000.dump 3\n")
     )
     found = asyncio.run(_listed(stage, MOVED))
     assert [one.path for one in found if one.dependency == "db"] == [
@@ -122,7 +122,7 @@ def test_a_folder_of_ftl_yaml_is_looked_at_beside_the_default_one() -> None:
         NEW.path,
         f"{FOLDER}/db-20250101-031500.dump",
     ]
-    stage.machine.answer("for file in", answer=Answer(1, stderr=b"input/output error"))
+    stage.machine.answer("for file in", answer=CommandOutput(1, stderr=b"input/output error"))
     with pytest.raises(FtlError, match="cannot be listed"):
         asyncio.run(_listed(stage, MOVED))
 
@@ -165,7 +165,7 @@ def test_a_backup_that_comes_in_part_is_an_error() -> None:
 def test_the_ends_of_a_backup_are_read_on_the_server() -> None:
     """One that cannot be read, or is shorter than it was listed, is an error."""
 
-    async def ends(answer: Answer) -> StreamEnds:
+    async def ends(answer: CommandOutput) -> StreamEnds:
         server = Stage()
         server.machine.answer("od -An", answer=answer)
         session = await server.session()
@@ -173,8 +173,12 @@ def test_the_ends_of_a_backup_are_read_on_the_server() -> None:
         return await read_ends(session, folder, backup)
 
     whole = b" 50 47 44 4d 50 2e 2e\n/\n 50 47 44 4d 50 2e 2e\n"
-    found = asyncio.run(ends(Answer(stdout=whole)))
+    found = asyncio.run(ends(CommandOutput(stdout=whole)))
     assert (found.head, found.tail, found.size) == (b"PGDMP..", b"PGDMP..", 7)
-    for answer in (Answer(stdout=b"50/50"), Answer(stdout=b"?"), Answer(1, whole, b"head: no such file")):
+    for answer in (
+        CommandOutput(stdout=b"50/50"),
+        CommandOutput(stdout=b"?"),
+        CommandOutput(1, whole, b"head: no such file"),
+    ):
         with pytest.raises(FtlError, match="cannot be read on server"):
             asyncio.run(ends(answer))

@@ -15,7 +15,7 @@ from ftl.operations.databases.dumps import StreamEnds
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, StoredDump
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine, FakeProcess
+from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DUMP = StoredDump("db.dump", StreamEnds(size=90), BackupFolder("/var/backups/ftl/shop", "sha256:1"), "shop")
 
 
-async def fed(answer: Answer, told: list[int], processes: list[FakeProcess] | None = None) -> None:
+async def fed(answer: CommandOutput, told: list[int], processes: list[FakeProcess] | None = None) -> None:
     """Feed it to a command."""
     machine = FakeMachine()
     machine.answer("ftl-dump", answer=answer)
@@ -40,9 +40,9 @@ def test_a_restore_on_the_server_tells_how_far_it_is() -> None:
     """What else comes on stderr is why it failed."""
     told: list[int] = []
     lines = b"ftl-read 10\nftl-read 10\nftl-read 90\n"
-    asyncio.run(fed(Answer(stdout=b"ready\n", stderr=lines), told))
+    asyncio.run(fed(CommandOutput(stdout=b"ready\n", stderr=lines), told))
     assert told == [10, 90]
-    failed = Answer(1, b"ready\n", b"ftl-read 10\npg_restore: no\nftl-read 20\nand no\n")
+    failed = CommandOutput(1, b"ready\n", b"ftl-read 10\npg_restore: no\nftl-read 20\nand no\n")
     with pytest.raises(FtlError, match="the restore of db failed") as caught:
         asyncio.run(fed(failed, told))
     assert caught.value.cause == "pg_restore: no\nand no"
@@ -66,7 +66,7 @@ def test_a_restore_on_the_server_that_stands_still_is_given_up(size: int, second
         processes: list[FakeProcess] = []
         lines = f"ftl-read {size}\n".encode() * 2
         with pytest.raises(FtlError, match="the restore of db failed") as caught:
-            await fed(Answer(stdout=b"ready\n", stderr=lines, stays=True), [], processes)
+            await fed(CommandOutput(stdout=b"ready\n", stderr=lines, stays=True), [], processes)
         assert (caught.value.cause or "").startswith(f"after {text}")
         assert processes[0].received == b"go\n"
         assert seconds <= loop.time() < seconds + 10
@@ -81,7 +81,7 @@ def test_a_dump_that_stands_still_is_given_up() -> None:
         """A process that has written something, and writes nothing more."""
 
         def __init__(self) -> None:
-            super().__init__(Answer(stays=True))
+            super().__init__(CommandOutput(stays=True))
             self.stdout = asyncio.StreamReader()
             self.stdout.feed_data(b"PGDMP")
 

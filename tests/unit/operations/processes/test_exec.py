@@ -18,7 +18,7 @@ from ftl.operations.processes.exec import execute
 from ftl.operations.selection import select_container
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.operations.stage import PROJECT, add
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_arguments_reach_the_container_as_they_are() -> None:
     """By its ID, with the engine pinned, as separate words; the exit status is the command's."""
     engine = run(deployed("shop-web-r1"))
     machine = FakeMachine()
-    machine.answer("ftl-exec", answer=Answer(exit_code=7))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=7))
     status, events = executed(engine, machine, ["printf", "%s", "a b;'\n"])
     assert (status, events) == (7, [])
     attached = next(command for command in machine.commands if "ftl-exec" in command)
@@ -132,7 +132,7 @@ def test_the_guard_hears_of_the_orderly_end() -> None:
     """It has the container and the command's token, and gets the last word."""
     engine = run(deployed("shop-web-r1"))
     machine = FakeMachine()
-    machine.answer("ftl-guard", answer=Answer(stays=True))
+    machine.answer("ftl-guard", answer=CommandOutput(stays=True))
     executed(engine, machine, ["true"], terminal=True)
     guard = next(command for command in machine.commands if "ftl-guard" in command)
     attached = next(command for command in machine.commands if "ftl-exec" in command)
@@ -146,8 +146,8 @@ def test_the_guard_gets_no_last_word_of_a_failure() -> None:
     """Where the connection broke, it has to end the command."""
     engine = run(deployed("shop-web-r1"))
     machine = FakeMachine()
-    machine.answer("ftl-guard", answer=Answer(stays=True))
-    machine.answer("ftl-exec", answer=Answer(error=FtlError("lost")))
+    machine.answer("ftl-guard", answer=CommandOutput(stays=True))
+    machine.answer("ftl-exec", answer=CommandOutput(error=FtlError("lost")))
     with pytest.raises(FtlError, match="lost"):
         executed(engine, machine, ["true"])
     assert b"done" not in machine.processes[0].received
@@ -158,7 +158,7 @@ def test_an_image_without_a_shell_needs_a_command(status: int) -> None:
     """The docker CLI's own message would not say what to do."""
     engine = run(deployed("shop-web-r1"))
     machine = FakeMachine()
-    machine.answer("ftl-exec", answer=Answer(exit_code=status))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=status))
     with pytest.raises(FtlError, match="the image of web has no shell") as error:
         executed(engine, machine, [])
     assert "ftl exec web -- " in (error.value.hint or "")
@@ -169,7 +169,7 @@ def test_a_container_that_stops_meanwhile_is_noted() -> None:
     """The exit status is still the command's."""
     engine = run(deployed("shop-web-r1"))
     machine = FakeMachine()
-    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=137))
 
     async def attach(argv: Sequence[str], *, terminal: bool) -> int:
         engine.by_name["shop-web-r1"].end(1, stopped=True)
@@ -191,7 +191,7 @@ def test_a_container_that_was_started_again_is_noted(seconds: float, notes: list
     state = run(engine.container("shop-web-r1"))
     assert state is not None
     machine = FakeMachine()
-    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=137))
     clock_ahead = datetime.fromisoformat(state.started).timestamp() + seconds - time.time()
     assert executed(engine, machine, ["sleep", "9"], clock_ahead=clock_ahead) == (137, notes)
 
@@ -223,7 +223,7 @@ def test_a_container_that_stops_under_a_command_is_named(removed: bool, words: s
             return await super().attach(argv, terminal=terminal)
 
     machine = Stopping()
-    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=137))
     status, events = executed(engine, machine, ["sleep", "60"])
     assert status == 137
     (note,) = events
@@ -274,7 +274,7 @@ def test_a_container_that_is_seen_to_stop_late_is_noted() -> None:
 
     engine.container = late  # type: ignore[method-assign]
     machine = FakeMachine()
-    machine.answer("ftl-exec", answer=Answer(exit_code=137))
+    machine.answer("ftl-exec", answer=CommandOutput(exit_code=137))
     note = Note("web-r1 stopped (137), and the command with it")
     assert executed(engine, machine, ["sleep", "9"]) == (137, [note])
     assert looks == 2

@@ -20,7 +20,7 @@ from ftl.proxy.names import project_network
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.cluster import ASKED, live
 from tests.unit.deploy.world import project, record, service
 from tests.unit.operations.stage import PROJECT, add
@@ -119,7 +119,7 @@ def test_the_guard_knows_the_container_before_it_exists() -> None:
     """So that a connection that breaks in between leaves none; it also has the time to live."""
     engine = run(deployed("r1"))
     machine = FakeMachine()
-    machine.answer("ftl-guard", answer=Answer(stays=True))
+    machine.answer("ftl-guard", answer=CommandOutput(stays=True))
     result, _ = ran(engine, machine, command=("true",), seconds=90.0)
     assert machine.commands[0][-3:] == ("run", result.container, "90")
     assert machine.commands[1][-2:] == ("attached", result.container)
@@ -132,7 +132,7 @@ def test_a_command_that_the_guard_ended_is_explained(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(time, "clock_gettime", lambda _: next(hours))
     for status, said in ((137, True), (0, False)):
         machine = FakeMachine()
-        machine.answer("ftl-run", answer=Answer(exit_code=status))
+        machine.answer("ftl-run", answer=CommandOutput(exit_code=status))
         _, notes = ran(run(deployed("r1")), machine, command=("true",))
         assert (
             any("heard nothing from here for 30 s" in note.text for note in notes if isinstance(note, Note))
@@ -144,7 +144,7 @@ def test_a_failed_command_leaves_no_container_that_never_started() -> None:
     """The engine removes one at its end alone."""
     engine = run(deployed("r1"))
     machine = FakeMachine()
-    machine.answer("ftl-run", answer=Answer(exit_code=1))
+    machine.answer("ftl-run", answer=CommandOutput(exit_code=1))
     result, _ = ran(engine, machine, command=("true",))
     assert result.status == 1
     assert result.container not in engine.by_name

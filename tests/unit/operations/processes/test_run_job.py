@@ -17,7 +17,7 @@ from ftl.operations.processes.jobs import JobRequest, run_job
 from ftl.releases.store import ensure_store, read_history
 from tests.support.fake_container import Behavior
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,9 @@ class Server(FakeMachine):
         self.engine = FakeEngine(images=["web"])
         self.engine.behaviors["web"] = Behavior(3, 0.5, ("cleaned up",))
         self._job = job
-        self.answer("ftl-deploy-lock", answer=Answer(stdout=f"{lock}\n".encode(), stays=lock == "mine"))
+        self.answer(
+            "ftl-deploy-lock", answer=CommandOutput(stdout=f"{lock}\n".encode(), stays=lock == "mine")
+        )
 
     async def run(
         self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
@@ -49,9 +51,9 @@ class Server(FakeMachine):
             await self.engine.start(container)
             await self.engine.rename(container, f"{argv[-2]}.old-1")
             await self.add()
-            self.answer("ftl-job", answer=Answer(stdout=f"started {container}\n".encode()))
+            self.answer("ftl-job", answer=CommandOutput(stdout=f"started {container}\n".encode()))
         elif "ftl-job" in argv:
-            self.answer("ftl-job", answer=Answer(stdout=f"{self._job}\n".encode()))
+            self.answer("ftl-job", answer=CommandOutput(stdout=f"{self._job}\n".encode()))
         return await super().run(argv, stdin=stdin, timeout=timeout)
 
     async def add(self) -> None:

@@ -16,7 +16,7 @@ from ftl.releases.store import CONTAINER, ensure_store, write_record, write_watc
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
-from tests.support.fake_machine import Answer
+from tests.support.fake_machine import CommandOutput
 from tests.unit.deploy.world import project, record
 from tests.unit.operations.stage import add
 from tests.unit.operations.views.status_stage import DB, WEB, WORKER, Server, failing
@@ -251,7 +251,7 @@ def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool) -> N
             await write_record(server.engine, "shop", record("r1", "live", web="r1"))
             await write_record(server.engine, "shop", record("r2", "live", web="r2"))
             await write_watch(server.engine, "shop", ReleaseWatch("r2", "r1", "ann@laptop", 1767322800.0))
-            server.machine.answer("ftl-status", "shop", "r2", answer=Answer(0 if runs else 1))
+            server.machine.answer("ftl-status", "shop", "r2", answer=CommandOutput(0 if runs else 1))
             found = await server.status(project(replace(WEB, replicas=1)))
         assert found.watch == WatchStatus("r2", "r1", "2026-01-02T03:00:00Z", interrupted=not runs)
 

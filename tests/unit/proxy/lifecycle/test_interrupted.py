@@ -10,12 +10,12 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.values import Mount
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe
 from tests.support import clock
 from tests.support.fake_engine import FakeEngine
 
-NAMES = Installation()
+NAMES = ProxyNames()
 IMAGE = "caddy:2"
 
 

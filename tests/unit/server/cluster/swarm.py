@@ -13,7 +13,7 @@ from ftl.errors import EngineError
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -220,6 +220,6 @@ def sessions_of(cluster: Cluster, hosts: str, members: str = "", managers: str =
             cluster.labels = {names.CLUSTER: "1"}
             engine.members.member = True
         machine = FakeMachine(host)
-        machine.answer("ports.pl", answer=Answer())
+        machine.answer("ports.pl", answer=CommandOutput())
         sessions[host] = Session(host, machine, engine, replace(INFO, id=f"engine-{host}"))
     return sessions

@@ -14,9 +14,9 @@ from ftl.errors import ServerError
 from ftl.events import Note
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
-from ftl.proxy.handed import forget_handed
 from ftl.proxy.live_state import live_archive
-from ftl.proxy.names import ADMIN, Installation
+from ftl.proxy.names import ADMIN, ProxyNames
+from ftl.proxy.shared_certificates import remove_shared_certificates
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def share_certificates(
             return
         given, arguments = shared[0].data, ["take", shared[0].labels.get(labels.CONTENT, "")]
     script = crontab.following_script(adoption())
-    place = [context.machine.engine_socket, project, Installation().container, ADMIN]
+    place = [context.machine.engine_socket, project, ProxyNames().container, ADMIN]
     argv = ["sh", "-c", script, "ftl-follow", *place, *arguments]
     try:
         done = await context.machine.run(argv, stdin=given, timeout=SHARE_SECONDS)
@@ -132,7 +132,7 @@ async def _await_end(context: DeployContext, project: str) -> None:
 
 
 async def _follow(context: DeployContext, step: PublishLiveState) -> None:
-    script, places = crontab.following_script(adoption()), (Installation().container, ADMIN)
+    script, places = crontab.following_script(adoption()), (ProxyNames().container, ADMIN)
     machine = context.machine
     state = crontab.following_state(machine, step.project, script, places)
     if context.followed.get(context.session.name) == state:
@@ -157,7 +157,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     bringing = await engine.services(labels=shared)  # a config that a service has cannot be removed
     await gather(engine.remove_service(service.id) for service in bringing)
     await _remove(configs, await configs.list(shared))
-    await gather(forget_handed(at.engine, step.project) for at in every)
+    await gather(remove_shared_certificates(at.engine, step.project) for at in every)
 
 
 def _marks(project: str) -> dict[str, str]:

@@ -38,9 +38,9 @@ from ftl.deploy.plan.steps.proxy import (
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
 from ftl.proxy.drain import wait_drained
-from ftl.proxy.handed import forget_handed
 from ftl.proxy.live_state import at_server
 from ftl.proxy.networks import ensure_project_network
+from ftl.proxy.shared_certificates import remove_shared_certificates
 from ftl.proxy.tls.issuance import likely_cause
 from ftl.proxy.tls.policy import by_acme
 
@@ -263,7 +263,7 @@ async def remove_routes(context: DeployContext, step: RemoveRoutes) -> None:
 async def remove_site(context: DeployContext, step: RemoveSite) -> None:
     """Remove the whole project."""
     await context.proxy.remove_routes(step.project)
-    await forget_handed(context.engine, step.project)
+    await remove_shared_certificates(context.engine, step.project)
 
 
 @RUNNERS.runs(RemoveNetworks)

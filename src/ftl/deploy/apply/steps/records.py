@@ -17,7 +17,7 @@ from ftl.deploy.plan.steps.records import (
     WriteRecord,
 )
 from ftl.host import crontab
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.releases import store
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def set_preview(context: DeployContext, step: SetPreview) -> None:
     It is not undone: what a deploy that fails leaves behind, such as volumes, shall be removed as well.
     """
     await store.write_preview(context.engine, step.project, step.preview)
-    places = (Installation().container, store.CONTAINER, store.ROOT) if step.preview is not None else ()
+    places = (ProxyNames().container, store.CONTAINER, store.ROOT) if step.preview is not None else ()
     await crontab.write_expiry(context.machine, step.project, places)
 
 

@@ -20,7 +20,7 @@ from ftl.deploy.plan.steps.swarm_services import (
 )
 from ftl.engine import labels
 from ftl.engine.calls.services import ServiceSpec
-from ftl.errors import EngineError, Place, Unhealthy
+from ftl.errors import EngineError, ErrorContext, Unhealthy
 from ftl.events import Note
 from ftl.health.wait import wait_healthy
 
@@ -145,7 +145,9 @@ async def _failure(context: DeployContext, step: WaitSwarmTasks, task: SwarmTask
 
 
 def _unhealthy(step: WaitSwarmTasks, cause: str) -> Unhealthy:
-    return Unhealthy(f"{step.service} did not become healthy", cause=cause, place=Place(service=step.service))
+    return Unhealthy(
+        f"{step.service} did not become healthy", cause=cause, place=ErrorContext(service=step.service)
+    )
 
 
 def _session_of(context: DeployContext, task: SwarmTask) -> Session | None:

@@ -11,7 +11,7 @@ from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.errors import ServerError
 from ftl.host.lock import DeployLock
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
-from ftl.proxy.names import ACCESS_LOG, ADMIN, Installation
+from ftl.proxy.names import ACCESS_LOG, ADMIN, ProxyNames
 from ftl.releases.store import CONTAINER, ROOT, write_watch
 from ftl.releases.watch import ReleaseWatch
 
@@ -40,7 +40,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         step.project,
         step.release,
         *(str(math.ceil(seconds)) for seconds in (step.seconds, step.stop, step.drain)),
-        Installation().container,
+        ProxyNames().container,
         ADMIN,
         ACCESS_LOG,
         program("ftl.proxy", "scripts/request_figures.sh"),

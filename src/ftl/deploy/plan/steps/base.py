@@ -29,7 +29,7 @@ RunsOn = Literal[
 ONLY_SERVER = ("",)
 """Servers of a step where the project has one: only those of a cluster have names."""
 
-Live = Literal["", "changes", "repairs", "removes"]
+ProxyEffect = Literal["", "changes", "repairs", "removes"]
 """Effect of a step on what the proxies serve, which servers that were away follow."""
 
 
@@ -56,8 +56,8 @@ class Step:
         kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
         runs_on: The servers of a cluster that it runs on.
         sentence: Its `text`, where `{0}` is the step; one that is put together otherwise has a `text` of its own.
-        live: Its effect on what the proxies serve.
-        together: Run once for all its servers, and not on each of them.
+        proxy_effect: Its effect on what the proxies serve.
+        runs_once: Run once for all its servers, and not on each of them.
         servers: Servers it runs on, by their names in the fleet. Empty: the project's only server; in a cluster the
             first manager, where `runs_on` is "one manager", and this machine, where it is "none".
     """
@@ -65,8 +65,8 @@ class Step:
     kind: ClassVar[str]
     runs_on: ClassVar[RunsOn]
     sentence: ClassVar[str] = ""
-    live: ClassVar[Live] = ""
-    together: ClassVar[bool] = False
+    proxy_effect: ClassVar[ProxyEffect] = ""
+    runs_once: ClassVar[bool] = False
     servers: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property

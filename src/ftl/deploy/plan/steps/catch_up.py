@@ -11,7 +11,7 @@ class HoldCatchUp(GivenServersStep):
     """Remove the config of the live state: no server follows it while it is about to change."""
 
     kind = "hold_catch_up"
-    together = True
+    runs_once = True
     sentence = "servers that come back wait until the release is decided"
     project: str
 
@@ -29,7 +29,7 @@ class PublishLiveState(GivenServersStep):
     """
 
     kind = "publish_live"
-    together = True
+    runs_once = True
     sentence = "publish what is live, for servers that come back"
     project: str
     proxies: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class ShareCertificates(GivenServersStep):
     """
 
     kind = "share_certificates"
-    together = True
+    runs_once = True
     sentence = "share certificates between the proxies"
     project: str
     issuer: str
@@ -57,6 +57,6 @@ class EndCatchUp(GivenServersStep):
     """Remove the config, and the cron entries that follow it: the project is removed."""
 
     kind = "end_catch_up"
-    together = True
+    runs_once = True
     sentence = "servers no longer follow what is live"
     project: str

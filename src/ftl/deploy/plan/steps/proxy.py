@@ -72,7 +72,7 @@ class ApplySite(Step):
 
     kind = "apply_site"
     runs_on = "computed"
-    live = "changes"
+    proxy_effect = "changes"
     site: Site
     certificate: UserCertificate | None = None
     issuer: str = ""
@@ -129,7 +129,7 @@ class PublishName(ServiceStep):
 
     kind = "open_name"
     runs_on = "proxies"
-    live = "changes"
+    proxy_effect = "changes"
     sentence = "make {0.service} reachable by its name in the project"
     project: str
     alias: str
@@ -141,7 +141,7 @@ class RepairSwitch(Step):
 
     kind = "point_again"
     runs_on = "proxies"
-    live = "repairs"
+    proxy_effect = "repairs"
     project: str
     aliases: Mapping[str, str]
 
@@ -163,8 +163,8 @@ class Switch(Step):
 
     kind = "switch"
     runs_on = "proxies"
-    live = "changes"
-    together = True
+    proxy_effect = "changes"
+    runs_once = True
     project: str
     release: str
     aliases: Mapping[str, str]
@@ -186,7 +186,7 @@ class Drain(ServiceStep):
 
     kind = "drain"
     runs_on = "proxies"
-    together = True
+    runs_once = True
     sentence = "let the old {0.service} finish its requests (up to {0.timeout:g} s)"
     addresses: tuple[str, ...]
     timeout: float
@@ -198,7 +198,7 @@ class RemoveRoutes(Step):
 
     kind = "forget"
     runs_on = "proxies"
-    live = "removes"
+    proxy_effect = "removes"
     project: str
     services: tuple[str, ...]
 
@@ -213,7 +213,7 @@ class RemoveSite(Step):
 
     kind = "remove_site"
     runs_on = "computed"
-    live = "removes"
+    proxy_effect = "removes"
     sentence = "remove the routes of {0.project} from the proxy"
     project: str
 

@@ -22,7 +22,7 @@ from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from ftl.image.transfer.link_speed import Pace
+    from ftl.image.transfer.link_speed import LinkSpeed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -42,7 +42,7 @@ def compress_frame(block: bytes, level: int) -> bytes:
     return zstd.ZstdCompressor(options=options).compress(block, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-async def compress_frames(chunks: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
+async def compress_frames(chunks: AsyncIterator[bytes], pace: LinkSpeed) -> AsyncGenerator[bytes, None]:
     """Compress a layer in frames; the consumer's time for each frame sets the pace."""
     layer = in_blocks(chunks, BLOCK)
     frames = map_in_threads(

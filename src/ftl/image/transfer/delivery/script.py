@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-    from ftl.image.transfer.delivery.witness import Witness
+    from ftl.image.transfer.delivery.digest_feed import DigestFeed
     from ftl.image.transfer.delta.bases import DeltaBase, DeltaBases
-    from ftl.image.transfer.link_speed import Pace
+    from ftl.image.transfer.link_speed import LinkSpeed
     from ftl.image.transfer.pack import ArchivePart
     from ftl.image.transfer.progress.meter import Meter
     from ftl.image.transfer.sources.source import LayerStream
@@ -58,21 +58,21 @@ _RESUME_HINT = "run it again: the layers that have arrived are not sent again"
 class ScriptDelivery:
     """Delivery by the receiving script; see `Delivery`.
 
-    At most `cache_limit` bytes of layers are cached there. `witness` has the script where it was started already, as it
+    At most `cache_limit` bytes of layers are cached there. `feed` has the script where it was started already, as it
     passes the stream on to other servers.
     """
 
     machine: Machine
     cache_limit: int
     bases: DeltaBases
-    pace: Pace
+    pace: LinkSpeed
     meter: Meter
-    witness: Witness | None = None
+    feed: DigestFeed | None = None
 
     async def deliver(self, parts: AsyncGenerator[ArchivePart, None]) -> None:
         """Send the archive part by part; see `Delivery`."""
-        if self.witness is not None:
-            process = self.witness.process
+        if self.feed is not None:
+            process = self.feed.process
         else:
             arguments = receive_arguments(self.machine, self.cache_limit)
             process = await self.machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
@@ -97,13 +97,13 @@ class ScriptDelivery:
         """Send all parts, and wait for the script to exit, which may happen before it has read everything."""
         assert process.stdin is not None
         async with asyncio.timeout(STALL_SECONDS) as limit:
-            script = _ScriptInput(process.stdin, self.meter, limit, self.witness)
+            script = _ScriptInput(process.stdin, self.meter, limit, self.feed)
             with suppress(BrokenPipeError, ConnectionResetError):
                 async for part in parts:
                     await self._send_part(script, part)
                 await script.send_line("end")
-                if self.witness is not None:
-                    self.witness.end()
+                if self.feed is not None:
+                    self.feed.end()
             process.stdin.close()
             texts = await asyncio.shield(output)
             await process.wait()
@@ -195,10 +195,10 @@ class _ScriptInput:
     """
 
     def __init__(
-        self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout, witness: Witness | None
+        self, stdin: asyncio.StreamWriter, meter: Meter, limit: asyncio.Timeout, feed: DigestFeed | None
     ) -> None:
         self._stdin = stdin
-        self._witness = witness
+        self._feed = feed
         self._meter = meter
         self._limit = limit
         self._raw = bytearray()
@@ -223,8 +223,8 @@ class _ScriptInput:
 
     def _write(self, chunk: bytes) -> None:
         self._stdin.write(chunk)
-        if self._witness is not None:
-            self._witness.sent(chunk)
+        if self._feed is not None:
+            self._feed.update(chunk)
         self._meter.bytes_sent(len(chunk))
 
 

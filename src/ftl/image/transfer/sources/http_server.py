@@ -42,7 +42,7 @@ class UploadRequest(NamedTuple):
     headers: Mapping[str, str]
 
 
-class UploadAnswer(NamedTuple):
+class UploadResponse(NamedTuple):
     """Answer without a body."""
 
     status: int
@@ -89,7 +89,7 @@ class Body:
             raise BodyInterrupted(str(error)) from error
 
 
-Handler = Callable[[UploadRequest, Body], Awaitable[UploadAnswer]]
+Handler = Callable[[UploadRequest, Body], Awaitable[UploadResponse]]
 """Function that answers a request; if it raises, the answer is 500, and the connection ends."""
 
 
@@ -134,19 +134,19 @@ class HttpServer:
         """Answer one request; whether the connection can be used for another."""
         first = await reader.readexactly(1)
         if not first.isalpha():  # engines try TLS first
-            return await _respond(writer, "GET", UploadAnswer(400), goes_on=False)
+            return await _respond(writer, "GET", UploadResponse(400), goes_on=False)
         head = first + await reader.readuntil(b"\r\n\r\n")
         try:
             request = _parsed(head)
             body = Body(reader, request.headers)
         except ValueError:
-            return await _respond(writer, "GET", UploadAnswer(400), goes_on=False)
+            return await _respond(writer, "GET", UploadResponse(400), goes_on=False)
         if request.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             answer = await self._handler(request, body)
         except Exception:  # noqa: BLE001 -- the source reports it; the engine only needs a status
-            answer = UploadAnswer(500)
+            answer = UploadResponse(500)
         return await _respond(writer, request.method, answer, goes_on=body.is_read and answer.status != 500)
 
 
@@ -166,7 +166,9 @@ def _parsed(head: bytes) -> UploadRequest:
     return UploadRequest(method, unquote(path), parse_qs(query), headers)
 
 
-async def _respond(writer: asyncio.StreamWriter, method: str, answer: UploadAnswer, *, goes_on: bool) -> bool:
+async def _respond(
+    writer: asyncio.StreamWriter, method: str, answer: UploadResponse, *, goes_on: bool
+) -> bool:
     headers = {"Content-Length": "0", **answer.headers, "Connection": "keep-alive" if goes_on else "close"}
     lines = (f"{name}: {value}\r\n" for name, value in headers.items())
     reason = _REASONS[answer.status]

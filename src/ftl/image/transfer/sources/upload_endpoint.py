@@ -16,7 +16,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ftl.image.transfer.sources.http_server import BodyInterrupted, HttpServer, UploadAnswer
+from ftl.image.transfer.sources.http_server import BodyInterrupted, HttpServer, UploadResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,12 +82,12 @@ class UploadEndpoint:
         await self._server.__aexit__(*error)
         self._socket.close()
 
-    async def _answer(self, request: UploadRequest, body: Body) -> UploadAnswer:
+    async def _answer(self, request: UploadRequest, body: Body) -> UploadResponse:
         self._handler.on_activity()
         if request.path == "/v2/":
-            return UploadAnswer(200, {"Docker-Distribution-Api-Version": "registry/2.0"})
+            return UploadResponse(200, {"Docker-Distribution-Api-Version": "registry/2.0"})
         if not request.path.startswith(self._prefix):
-            return UploadAnswer(404)
+            return UploadResponse(404)
         kind, _, rest = request.path.removeprefix(self._prefix).partition("/")
         upload_id = rest.removeprefix("uploads/")
         match request.method, kind:
@@ -102,17 +102,17 @@ class UploadEndpoint:
                 return await self._put_blob(body, self._uploads.pop(upload_id), digests[0])
             case "PUT", "manifests":
                 return await self._put_manifest(request, body)
-        return UploadAnswer(404)
+        return UploadResponse(404)
 
-    def _head_blob(self, digest: str) -> UploadAnswer:
+    def _head_blob(self, digest: str) -> UploadResponse:
         size = self._complete.get(digest) or self._handler.known_blob_size(digest)
         if size is None:
-            return UploadAnswer(404)
-        return UploadAnswer(200, {"Content-Length": str(size), "Docker-Content-Digest": digest})
+            return UploadResponse(404)
+        return UploadResponse(200, {"Content-Length": str(size), "Docker-Content-Digest": digest})
 
-    def _accepted(self, upload_id: str, upload: _Upload) -> UploadAnswer:
+    def _accepted(self, upload_id: str, upload: _Upload) -> UploadResponse:
         self._uploads[upload_id] = upload
-        return UploadAnswer(
+        return UploadResponse(
             202,
             {
                 "Location": f"{self._prefix}blobs/uploads/{upload_id}",
@@ -121,10 +121,10 @@ class UploadEndpoint:
             },
         )
 
-    async def _patch(self, body: Body, upload_id: str) -> UploadAnswer:
+    async def _patch(self, body: Body, upload_id: str) -> UploadResponse:
         upload = self._uploads[upload_id]
         if upload.size:  # no engine sends a blob in several parts, and the first one has been read to its end
-            return UploadAnswer(416)
+            return UploadResponse(416)
         upload.received = await self._handler.receive(self._chunks(body, upload))
         return self._accepted(upload_id, upload)
 
@@ -138,27 +138,27 @@ class UploadEndpoint:
         except BodyInterrupted as error:
             raise UploadInterrupted(str(error)) from error
 
-    async def _put_blob(self, body: Body, upload: _Upload, expected: str) -> UploadAnswer:
+    async def _put_blob(self, body: Body, upload: _Upload, expected: str) -> UploadResponse:
         if not upload.size:
             upload.received = await self._handler.receive(self._chunks(body, upload))
         digest = f"sha256:{upload.sha256.hexdigest()}"
         if expected != digest:
-            return UploadAnswer(400)
+            return UploadResponse(400)
         self._complete[digest] = upload.size
         self._handler.blob_complete(digest, upload.size, upload.received)
         headers = {"Location": f"{self._prefix}blobs/{digest}", "Docker-Content-Digest": digest}
-        return UploadAnswer(201, headers)
+        return UploadResponse(201, headers)
 
-    async def _put_manifest(self, request: UploadRequest, body: Body) -> UploadAnswer:
+    async def _put_manifest(self, request: UploadRequest, body: Body) -> UploadResponse:
         sha256 = hashlib.sha256()
         size = 0
         async for piece in body.pieces():
             sha256.update(piece)
             size += len(piece)
             if size > _MANIFEST_LIMIT:
-                return UploadAnswer(413)
+                return UploadResponse(413)
         digest = f"sha256:{sha256.hexdigest()}"
-        return UploadAnswer(201, {"Location": request.path, "Docker-Content-Digest": digest})
+        return UploadResponse(201, {"Location": request.path, "Docker-Content-Digest": digest})
 
 
 def _listen(port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.planner import Inputs
+from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import (
     live_project,
     on_servers,
@@ -21,9 +21,9 @@ from ftl.deploy.plan.records.recorded import (
     recorded_project,
     refuse_other_kind,
 )
-from ftl.deploy.request import DeployRequest, RestoredRelease
+from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
-from ftl.operations.changes.change import LockFirst, open_change
+from ftl.operations.changes.operation_request import LockFirst, open_change
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import images_here, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.records.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.tls.x509 import X509Certificate
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
@@ -58,7 +58,7 @@ class RollbackRequest:
         fresh_secrets: The values of secrets that were fetched for it, by name.
     """
 
-    change: ChangeRequest
+    change: OperationRequest
     release: str | None = None
     hooks: bool = False
     hold: str = ""
@@ -68,7 +68,7 @@ class RollbackRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
+class RollbackResult:
     """A rollback that was made, or planned.
 
     Attributes:
@@ -77,7 +77,7 @@ class Rollback:
     """
 
     target: str
-    applied: Applied
+    applied: OperationResult
 
     @property
     def plan(self) -> Plan:
@@ -85,7 +85,7 @@ class Rollback:
         return self.applied.plan
 
 
-async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emit: Emit) -> Rollback:
+async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emit: Emit) -> RollbackResult:
     """Restore an earlier release.
 
     Raises:
@@ -117,7 +117,7 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
             lambda server: plan_rollback(request, target, change.by, local, server, certificate),
             emit=emit,
         )
-    return Rollback(target.release, applied)
+    return RollbackResult(target.release, applied)
 
 
 def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
@@ -151,9 +151,9 @@ def plan_rollback(
     images = recorded_images(observed, project, target)
     refuse_missing(observed, target, [name for name in images.missing if name not in local])
     restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
-    as_deployed = DeployRequest(project, request.change.root, purpose=restored)
+    as_deployed = PlanRequest(project, request.change.root, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
-    inputs = Inputs(source, {**images.sources, **local})
+    inputs = PlanInputs(source, {**images.sources, **local})
     plan = request.change.backend.plan(as_deployed, inputs, observed)
     notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
     return replace(plan, notes=(*notes, *plan.notes))

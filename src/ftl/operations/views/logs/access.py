@@ -15,7 +15,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
 from ftl.operations.views.logs.masking import mask_secrets
 from ftl.operations.views.logs.query import LogEntry
-from ftl.proxy.names import ACCESS_LOG, LIVE_FOLDER, Installation
+from ftl.proxy.names import ACCESS_LOG, LIVE_FOLDER, ProxyNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -143,7 +143,7 @@ class AccessFollower:
 
 async def _live(session: Session, project: str) -> frozenset[tuple[str, bytes]]:
     """The project's live files in the proxy: what requests go to."""
-    files = await session.engine.get_archive(Installation().container, LIVE_FOLDER) or {}
+    files = await session.engine.get_archive(ProxyNames().container, LIVE_FOLDER) or {}
     own = (item for item in files.items() if PurePosixPath(item[0]).name.startswith(f"{project}."))
     return frozenset(own)
 
@@ -157,7 +157,7 @@ async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access
     script = program(__package__, "access_log.sh")
     argv = ["sh", "-c", script, "ftl", ACCESS_LOG, query.project, str(lines)]
     try:
-        done = await session.engine.execute(Installation().container, argv)
+        done = await session.engine.execute(ProxyNames().container, argv)
     except EngineError as error:
         if error.status not in (404, 409):
             raise

@@ -30,13 +30,13 @@ from ftl.host.session import Session
 from ftl.proxy.commands import adoption
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.live_state import at_server, live_archive
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.site import Maintenance, Site, SiteRoute
 from ftl.proxy.state import ProxyState
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ def two_servers(worker: str = "") -> tuple[DeployContext, Manager, list[FakeMach
 
 async def put_site(manager: Manager, site: Site) -> None:
     """Have a proxy with a site."""
-    mounts = (Mount(Installation().config_volume, "/config"),)
+    mounts = (Mount(ProxyNames().config_volume, "/config"),)
     spec = ContainerSpec("caddy:2", {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts)
-    await manager.create(Installation().container, spec)
+    await manager.create(ProxyNames().container, spec)
     files = tar_archive({"ftl/sites/shop.json": site.to_json().encode()})
-    await manager.put_archive(Installation().container, "/config", files)
+    await manager.put_archive(ProxyNames().container, "/config", files)
 
 
 def perform(context: DeployContext, step: Step) -> None:
@@ -156,7 +156,7 @@ def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
 def test_each_server_looks_for_what_is_live() -> None:
     """One without cron is named in a warning, and the others look all the same."""
     context, _, machines, events = two_servers()
-    machines[1].answer("crontab", answer=Answer(3, b"cron is not installed\n"))
+    machines[1].answer("crontab", answer=CommandOutput(3, b"cron is not installed\n"))
     perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     for machine in machines:
         (command,) = machine.commands
@@ -178,8 +178,8 @@ def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
     context, _, machines, _ = two_servers()
     places = ("ftl-proxy", "127.0.0.1:2019")
     state = following_state(machines[0], "shop", following_script(adoption()), places)
-    machines[0].answer("ftl-hold", answer=Answer(0, f"{state}\n".encode()))
-    machines[1].answer("ftl-hold", answer=Answer(0, b"other\n"))
+    machines[0].answer("ftl-hold", answer=CommandOutput(0, f"{state}\n".encode()))
+    machines[1].answer("ftl-hold", answer=CommandOutput(0, b"other\n"))
     perform(context, HoldCatchUp("shop", servers=("a", "b")))
     perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     assert [len(machine.commands) for machine in machines] == [1, 2]
@@ -224,8 +224,8 @@ def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
     (command,) = machines[0].commands
     assert [machine.commands for machine in machines] == [[command]] * 2
     assert events == []
-    machines[0].answer("ftl-hold", answer=Answer(1))
-    machines[1].answer("ftl-hold", answer=Answer(error=ServerError("b took longer than 60 s")))
+    machines[0].answer("ftl-hold", answer=CommandOutput(1))
+    machines[1].answer("ftl-hold", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
     perform(context, HoldCatchUp("shop", servers=("a", "b")))
     assert sorted(event.text for event in events if isinstance(event, Note)) == [
         "a may still be following the release that was live before: it has done so for more than 30 s",

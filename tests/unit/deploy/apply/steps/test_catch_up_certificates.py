@@ -14,9 +14,9 @@ from ftl.deploy.plan.steps.proxy import RemoveSite
 from ftl.engine.values import ExecResult
 from ftl.errors import ServerError
 from ftl.events import Note
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from tests.support.clock import run
-from tests.support.fake_machine import Answer
+from tests.support.fake_machine import CommandOutput
 from tests.unit.deploy.apply.steps.test_catch_up import SITE, perform, put_site, two_servers
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_keys_that_nobody_has_taken_go_with_the_site(step: Step, monkeypatch: py
     """A task of the Swarm has left them in the proxy, and cron does not run there."""
     context, manager, _, _ = two_servers()
     run(put_site(manager, SITE))
-    run(manager.start(Installation().container))
+    run(manager.start(ProxyNames().container))
     executed: list[list[str]] = []
 
     def execute(_: str, argv: Sequence[str]) -> ExecResult:
@@ -77,7 +77,7 @@ def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
     assert machines[0].commands[0][-1] == "get"
     assert machines[1].commands[0][-2:] == ("take", "digest")
     assert not any("keys" in word for word in machines[1].commands[0])
-    machines[1].answer("take", answer=Answer(1, b"", b"caddy refuses"))
+    machines[1].answer("take", answer=CommandOutput(1, b"", b"caddy refuses"))
     run(share_certificates(context.at("b"), "shop"))
     (note,) = events
     assert isinstance(note, Note)
@@ -87,7 +87,7 @@ def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
 def test_a_server_that_does_not_answer_while_certificates_are_shared_is_a_warning() -> None:
     """A deploy is not undone for it: cron shares them, too."""
     context, _, machines, events = two_servers()
-    machines[1].answer("get", answer=Answer(error=ServerError("b took longer than 60 s")))
+    machines[1].answer("get", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
     run(share_certificates(context.at("b"), "shop"))
     (note,) = events
     assert isinstance(note, Note)

@@ -12,7 +12,7 @@ from ftl.events import Note
 from ftl.host.session import Session
 from ftl.releases.store import ensure_store, read_history
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
 from tests.unit.deploy.world import INFO
 
@@ -51,7 +51,7 @@ def test_a_server_that_cannot_send_is_a_note() -> None:
     async def work() -> None:
         engine, machine = FakeEngine(images=["shop-web:r1"]), FakeMachine()
         await ensure_store(engine, "shop-web:r1")
-        machine.answer("notify", answer=Answer(3, b"there is neither curl nor wget\n"))
+        machine.answer("notify", answer=CommandOutput(3, b"there is neither curl nor wget\n"))
         (note,) = await told(engine, machine, LINES)
         assert isinstance(note, Note)
         assert note.level == "warning"

@@ -12,7 +12,7 @@ from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import Answer, FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
 
 
@@ -25,7 +25,7 @@ def test_one_of_the_two_runs_under_the_name_at_the_end(starts: bool) -> None:
         context = deploy_context(engine)
 
         assert isinstance(context.machine, FakeMachine)
-        context.machine.answer("ftl-swap", answer=Answer(exit_code=NO_DOCKER))
+        context.machine.answer("ftl-swap", answer=CommandOutput(exit_code=NO_DOCKER))
         old = await engine.create("shop-db", ContainerSpec(image="db:1", labels={}))
         await engine.start(old)
         new = await engine.create("shop-db-new-r2", ContainerSpec(image="db:1", labels={}, restart="no"))

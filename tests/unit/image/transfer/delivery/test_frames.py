@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftl.image.transfer.delivery.frames import BLOCK, compress_frames
-from ftl.image.transfer.link_speed import Pace
+from ftl.image.transfer.link_speed import LinkSpeed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -33,7 +33,7 @@ def compressed(chunks: Iterable[bytes]) -> list[bytes]:
     """The frames of these chunks."""
 
     async def work() -> list[bytes]:
-        return [frame async for frame in compress_frames(stream(chunks), Pace())]
+        return [frame async for frame in compress_frames(stream(chunks), LinkSpeed())]
 
     return asyncio.run(work())
 
@@ -60,7 +60,7 @@ def test_an_error_of_the_stream_is_raised() -> None:
         raise OSError("gone")
 
     async def work() -> None:
-        async for _ in compress_frames(broken(), Pace()):
+        async for _ in compress_frames(broken(), LinkSpeed()):
             pass
 
     with pytest.raises(OSError, match="gone"):

@@ -11,7 +11,7 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.desired.specs import service_container
 from ftl.deploy.request import Author
 from ftl.engine.values import Image
-from ftl.operations.changes.change import ChangeRequest
+from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose
 from ftl.releases.record import ReleaseRecord, ServiceRecord
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HERE = Server(host="server")
 
 
-REQUEST = RollbackRequest(ChangeRequest("shop", HERE, Path(), DOCKER))
+REQUEST = RollbackRequest(OperationRequest("shop", HERE, Path(), DOCKER))
 
 
 ME = Author("me@here", commit="c" * 40)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.views.status import Status, StatusAnswers
+    from ftl.operations.views.status import Status, StatusFacts
     from ftl.operations.views.units import Unit
     from ftl.proxy.access import RequestFigures
 
 REQUEST_SECONDS = 10
 """Seconds before a look whose requests count."""
 
-TICK_SECONDS = 2.0
+SAMPLE_SECONDS = 2.0
 """Seconds between the end of a look and the next one."""
 
 LOOK_SECONDS = 60.0
@@ -58,7 +58,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class StatusSample:
     """One look at the server, or at those of a cluster.
 
     Attributes:
@@ -78,7 +78,7 @@ class Tick:
 async def follow_status(
     project: Project,
     connect: Callable[[], AbstractAsyncContextManager[Session]],
-    show: Callable[[Tick], None],
+    show: Callable[[StatusSample], None],
     emit: Emit,
 ) -> None:
     """Show the status on one server until cancelled, also across lost connections.
@@ -88,13 +88,13 @@ async def follow_status(
     Raises:
         FtlError: The first look fails.
     """
-    ticks = _Ticks(project, show)
+    ticks = _Sampler(project, show)
 
     async def work(session: Session) -> None:
         fleet = Fleet([session])
         while True:
             await ticks.show(fleet, await look(project, session.engine, session.machine, session.info))
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     await keep_connected(connect, work, lambda: ticks.shown, emit)
 
@@ -102,7 +102,7 @@ async def follow_status(
 async def follow_servers_status(
     project: Project,
     connect: Callable[[str], AbstractAsyncContextManager[Session]],
-    show: Callable[[Tick], None],
+    show: Callable[[StatusSample], None],
     emit: Emit,
 ) -> None:
     """Show the status of a cluster until cancelled, of the servers that answer.
@@ -119,7 +119,7 @@ async def follow_servers_status(
     Raises:
         FtlError: The first look fails.
     """
-    ticks = _Ticks(project, show)
+    ticks = _Sampler(project, show)
     noted = ""
 
     async def look_and_show(fleet: Fleet) -> None:
@@ -140,29 +140,29 @@ async def follow_servers_status(
                 if error.message != noted:
                     emit(Note(error.message, "warning"))
                 noted = error.message
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(SAMPLE_SECONDS)
 
 
-class _Ticks:
+class _Sampler:
     """Shows looks, with what units used since the one before.
 
     Attributes:
         shown: Whether one was shown.
     """
 
-    def __init__(self, project: Project, show: Callable[[Tick], None]) -> None:
+    def __init__(self, project: Project, show: Callable[[StatusSample], None]) -> None:
         self.shown = False
         self._project = project
         self._show = show
         self._before: Mapping[str, ContainerStats] = {}
 
-    async def show(self, fleet: Fleet, seen: StatusAnswers) -> None:
+    async def show(self, fleet: Fleet, seen: StatusFacts) -> None:
         """Describe a look, sample the containers that run, and show both."""
         status_now = await status(self._project, fleet.first, seen)
         places = _places(status_now, seen.observed)
         samples, requests = await gather2(_samples(fleet, places), self._requests(fleet))
         usage = tuple(usage_of(unit, samples, self._before) for unit in status_now.units)
-        self._show(Tick(status_now, usage, requests))
+        self._show(StatusSample(status_now, usage, requests))
         self._before, self.shown = samples, True
 
     async def _requests(self, fleet: Fleet) -> Mapping[str, RequestFigures]:

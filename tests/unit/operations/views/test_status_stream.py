@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.views.live_status import put_tick, table_lines
+from ftl.cli.views.status_table import put_sample, table_lines
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ContainerStats, ExecResult
 from ftl.errors import EngineUnavailable
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.operations.views.live_status import TICK_SECONDS, Tick, Usage, follow_status, usage_of
 from ftl.operations.views.servers import ServerStatus
 from ftl.operations.views.status import Status
+from ftl.operations.views.status_stream import SAMPLE_SECONDS, StatusSample, Usage, follow_status, usage_of
 from ftl.operations.views.units import Unit
 from ftl.proxy.access import RequestFigures
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
@@ -73,7 +73,7 @@ def test_each_look_as_json_has_the_fields_of_a_status(
 ) -> None:
     """Also whether the project is deployed, as `ftl status --json`."""
     own = tuple(unit(name) for name in units)
-    put_tick(Tick(Status("shop", "server", "28.5.2", None, own), (None,) * len(own)))
+    put_sample(StatusSample(Status("shop", "server", "28.5.2", None, own), (None,) * len(own)))
     printed = json.loads(capsys.readouterr().out)
     assert (printed["type"], printed["deployed"]) == ("status", bool(units))
     assert {field.name for field in fields(Status)} - {"now"} <= printed.keys()
@@ -83,7 +83,7 @@ def test_each_look_as_json_has_the_fields_of_a_status(
 def test_the_machines_memory_is_no_limit(machine: int, limit: int | None) -> None:
     """The engine says so for a container without a limit."""
 
-    async def work() -> Tick:
+    async def work() -> StatusSample:
         engine = FakeEngine(info=replace(INFO, memory=machine))
         await add(engine, "shop-worker-r1", "worker")
         return (await watched(engine, 1))[0][0]
@@ -103,9 +103,9 @@ def test_a_restarted_container_keeps_nothing_busy_backwards() -> None:
 
 async def watched(
     engine: FakeEngine, seconds: float, asked: Project = WORKER
-) -> tuple[list[Tick], list[Event], int]:
+) -> tuple[list[StatusSample], list[Event], int]:
     """Looks, events, and connections in this time."""
-    ticks: list[Tick] = []
+    ticks: list[StatusSample] = []
     events: list[Event] = []
     connections = 0
 
@@ -127,10 +127,10 @@ async def watched(
 def test_looks_come_again_and_again() -> None:
     """From the second one on with the use of the processor."""
 
-    async def work() -> tuple[list[Tick], list[Event], int]:
+    async def work() -> tuple[list[StatusSample], list[Event], int]:
         engine = FakeEngine()
         await add(engine, "shop-worker-r1", "worker")
-        return await watched(engine, 2.5 * TICK_SECONDS)
+        return await watched(engine, 2.5 * SAMPLE_SECONDS)
 
     ticks, events, connections = run(work())
     assert (len(ticks), events, connections) == (3, [], 1)
@@ -140,7 +140,7 @@ def test_looks_come_again_and_again() -> None:
 def test_a_lost_connection_is_made_again() -> None:
     """One that fails at first is an error."""
 
-    async def work(number: int) -> tuple[list[Tick], list[Event], int]:
+    async def work(number: int) -> tuple[list[StatusSample], list[Event], int]:
         engine = FakeEngine()
         await add(engine, "shop-worker-r1", "worker")
         engine.fail("stats", EngineUnavailable("lost"), number=number)
@@ -160,13 +160,13 @@ def test_a_lost_connection_is_made_again() -> None:
 def test_the_table() -> None:
     """Processor as part of one, memory against its limit."""
 
-    async def work() -> Tick:
+    async def work() -> StatusSample:
         engine = FakeEngine()
         await add(engine, "shop-worker-r1", "worker")
         return (await watched(engine, 1))[0][0]
 
     tick = run(work())
-    shown = Tick(tick.status, (Usage(1.5, 50_000_000, 512 << 20),))
+    shown = StatusSample(tick.status, (Usage(1.5, 50_000_000, 512 << 20),))
     _, _, header, row = table_lines(shown, width=None)
     assert header.split() == [
         "SERVICE",
@@ -189,7 +189,9 @@ def test_requests_are_the_live_releases() -> None:
     figures = RequestFigures(rate=41.25, errors=0.002, p95=0.18)
     web = replace(unit("a"), name="web")
     units = (web, replace(web, live=False), replace(web, name="db", kind="dependency"))
-    shown = Tick(Status("shop", "server", "28.5", "r1", units), (None,) * 3, {"web": figures, "db": figures})
+    shown = StatusSample(
+        Status("shop", "server", "28.5", "r1", units), (None,) * 3, {"web": figures, "db": figures}
+    )
     assert [shown.requests_of(one) for one in units] == [figures, None, None]
     rows = table_lines(shown, width=None)[3:]
     assert ["41.2   0.2%" in row for row in rows] == [True, False, False]
@@ -198,11 +200,11 @@ def test_requests_are_the_live_releases() -> None:
 def test_figures_come_from_the_proxy() -> None:
     """In each look; one that does not answer leaves the look without them."""
 
-    async def work(answer: ExecResult) -> list[Tick]:
+    async def work(answer: ExecResult) -> list[StatusSample]:
         engine = FakeEngine(images=["caddy:2"])
         await add(engine, "shop-web-r1", "web")
-        await engine.create(Installation().container, ContainerSpec("caddy:2", {}))
-        await engine.start(Installation().container)
+        await engine.create(ProxyNames().container, ContainerSpec("caddy:2", {}))
+        await engine.start(ProxyNames().container)
         engine.on_execute = lambda _name, _argv: answer
         return (await watched(engine, 1, WEB))[0]
 
@@ -215,7 +217,7 @@ def test_the_table_of_several_servers() -> None:
     """Each row names its servers, and the servers stand below, those that are down, too."""
     servers = (ServerStatus("a", "ready", manager=True, proxy="up", tasks=2), ServerStatus("b", "down"))
     status = Status("shop", "a", "28.5", "r1", (replace(unit("x"), server="a, c"),), servers=servers)
-    _, _, header, row, _, *below = table_lines(Tick(status, (None,)), width=None)
+    _, _, header, row, _, *below = table_lines(StatusSample(status, (None,)), width=None)
     assert header.split()[-1] == "SERVER"
     assert row.endswith("a, c")
     assert [line.split() for line in below] == [

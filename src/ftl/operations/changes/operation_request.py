@@ -1,4 +1,4 @@
-"""Change of a deployed project: its request, and its run from the connection to the result."""
+"""Operation on a deployed project: its request, and its run from connection to result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer, Project, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRequest:
+class OperationRequest:
     """A deployed project to change.
 
     Attributes:
@@ -59,7 +59,7 @@ class ChangeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedChange:
+class PreparedOperation:
     """A project on its server, observed and ready to be changed.
 
     Attributes:
@@ -67,7 +67,7 @@ class PreparedChange:
         lock: The heartbeat of the lock, where it is held since before the project was observed.
     """
 
-    request: ChangeRequest
+    request: OperationRequest
     fleet: Fleet
     observed: Observed
     by: Author
@@ -81,7 +81,7 @@ class PreparedChange:
 
     async def run(
         self, command: str, project: Project, plan: Callable[[Observed], Plan], *, emit: Emit
-    ) -> Applied:
+    ) -> OperationResult:
         """Plan and apply; a dry run only plans.
 
         The command is its line without `ftl`, the project as it shall be. `plan` is pure, and called again under the
@@ -125,8 +125,8 @@ class LockFirst:
 
 @asynccontextmanager
 async def open_change(
-    request: ChangeRequest, machines: Sequence[Machine], *, lock: LockFirst | None = None
-) -> AsyncIterator[PreparedChange]:
+    request: OperationRequest, machines: Sequence[Machine], *, lock: LockFirst | None = None
+) -> AsyncIterator[PreparedOperation]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
     Args:
@@ -155,11 +155,11 @@ async def open_change(
         )
         by = await writing
         by = replace(by, time=fleet.first.info.time_of(by.time))
-        yield PreparedChange(request, fleet, observed, by, began, heartbeat)
+        yield PreparedOperation(request, fleet, observed, by, began, heartbeat)
 
 
 async def _take(
-    lock: LockFirst, request: ChangeRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
+    lock: LockFirst, request: OperationRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
 ) -> asyncio.Task[None]:
     """Take the lock, to be held until the stack is closed."""
     own = deploy_lock(fleet.first, request.project)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.operation import Applied
+    from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.change import ChangeRequest
+    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
@@ -60,7 +60,7 @@ class _Planned(Protocol):
 R = TypeVar("R", bound=_Planned)
 
 
-class ChangeCall(NamedTuple):
+class OperationCall(NamedTuple):
     """Call of a command that changes a deployed project; `lock_wait` are seconds."""
 
     options: Options
@@ -71,15 +71,15 @@ class ChangeCall(NamedTuple):
     def run(
         self,
         command: str,
-        work: Callable[[ChangeRequest, Sequence[Machine], Emit], Awaitable[R]],
+        work: Callable[[OperationRequest, Sequence[Machine], Emit], Awaitable[R]],
         fields: Callable[[R], Fields],
         show: Callable[[R], None],
     ) -> None:
         """Do the work and print its result: with --json its fields, with --dry-run its plan."""
-        from ftl.operations.changes.change import ChangeRequest
+        from ftl.operations.changes.operation_request import OperationRequest
 
         name, address = self.target.project, self.target.address
-        request = ChangeRequest(
+        request = OperationRequest(
             name,
             address.server,
             self.target.root,
@@ -103,14 +103,14 @@ class ChangeCall(NamedTuple):
     def run_live(
         self,
         command: str,
-        make: Callable[[ChangeRequest, Author, Observed], Plan],
+        make: Callable[[OperationRequest, Author, Observed], Plan],
         services: Sequence[str],
         *,
         done: str,
     ) -> None:
         """Change containers of the live release, and print what was `done` to each service."""
 
-        async def work(request: ChangeRequest, machines: Sequence[Machine], emit: Emit) -> Applied:
+        async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
             from dataclasses import replace
 
             from ftl.operations.changes.live import change_live
@@ -119,21 +119,21 @@ class ChangeCall(NamedTuple):
             line = " ".join((command, *services))
             return await change_live(line, make, replace(request, services=names), machines, emit=emit)
 
-        def fields(applied: Applied) -> Fields:
+        def fields(applied: OperationResult) -> Fields:
             if self.dry_run:
                 return {**plan_fields(applied.plan), "dry_run": True}
             return self.deploy_fields(applied)
 
         self.run(command, work, fields, lambda applied: _print_live(applied, done))
 
-    def deploy_fields(self, applied: Applied) -> Fields:
+    def deploy_fields(self, applied: OperationResult) -> Fields:
         """The fields for --json of a change that made a release, or changed the live one."""
         from ftl.deploy.deploying import result
 
         deployed = result(applied)
         return deploy_fields(deployed, self.target.address.urls(applied.project, deployed))
 
-    def print_deploy(self, applied: Applied) -> None:
+    def print_deploy(self, applied: OperationResult) -> None:
         """Print a change that made a release."""
         from ftl.deploy.deploying import result
 
@@ -144,7 +144,7 @@ class ChangeCall(NamedTuple):
 
 
 def changes_project(function: Callable[..., None]) -> Callable[..., None]:
-    """Add --dry-run, --wait-lock and --project to a command, which gets a `ChangeCall` for them.
+    """Add --dry-run, --wait-lock and --project to a command, which gets an `OperationCall`.
 
     A protected environment has to be given by -e, except for a dry run.
     """
@@ -157,12 +157,12 @@ def changes_project(function: Callable[..., None]) -> Callable[..., None]:
         options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
     ) -> None:
         target = load_target(options, project, changes=not dry_run)
-        function(ChangeCall(options, target, dry_run, wait_lock), **arguments)
+        function(OperationCall(options, target, dry_run, wait_lock), **arguments)
 
     return update_wrapper(call, function)
 
 
-def _print_live(applied: Applied, done: str) -> None:
+def _print_live(applied: OperationResult, done: str) -> None:
     from ftl.common.figures import duration
     from ftl.deploy.deploying import result as deployed
 

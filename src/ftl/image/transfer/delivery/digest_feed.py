@@ -1,4 +1,4 @@
-"""Digests of a stream, said by this machine to servers that get it from another one."""
+"""Digests of a stream, sent to the servers that receive it from another server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PART = 1 << 20
 """Bytes for which there is a digest; a receiver compares them before it passes them on."""
 
 
-class Witness:
-    """Says the digests of what is sent to one server to those that it passes it on to.
+class DigestFeed:
+    """Sends the digests of a stream to the servers that get it from another server.
 
     Each line is a number of bytes and their SHA-256; one with 0 is the end. See relay_take.pl.
 
@@ -31,7 +31,7 @@ class Witness:
         self._hash = hashlib.sha256()
         self._count = 0
 
-    def sent(self, chunk: bytes | bytearray) -> None:
+    def update(self, chunk: bytes | bytearray) -> None:
         """Count bytes of the stream."""
         rest = memoryview(chunk)
         while rest:
@@ -39,19 +39,19 @@ class Witness:
             self._hash.update(part)
             self._count += len(part)
             if self._count == PART:
-                self._say_part()
+                self._write_part()
 
     def end(self) -> None:
         """Nothing more is sent."""
         if self._count:
-            self._say_part()
-        self._say("0")
+            self._write_part()
+        self._write("0")
 
-    def _say_part(self) -> None:
-        self._say(f"{self._count} {self._hash.hexdigest()}")
+    def _write_part(self) -> None:
+        self._write(f"{self._count} {self._hash.hexdigest()}")
         self._hash, self._count = hashlib.sha256(), 0
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         for listener in self._listeners:
             with suppress(BrokenPipeError, ConnectionResetError):
                 listener.write(f"{line}\n".encode())

@@ -6,7 +6,7 @@ import re
 
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.engine.transport import http
-from ftl.engine.transport.reader import BadAnswer
+from ftl.engine.transport.reader import MalformedResponse
 
 _QUOTED = 300
 """Bytes that are quoted of an answer that is not the engine's."""
@@ -38,12 +38,12 @@ def json_of(body: bytes) -> object:
     try:
         return parse_json(body)
     except ValueError as error:
-        raise BadAnswer(str(error)) from error
+        raise MalformedResponse(str(error)) from error
 
 
-def api_of(answer: http.Answer) -> tuple[int, int]:
+def api_of(answer: http.Response) -> tuple[int, int]:
     """The engine's newest API version, which every answer of it names."""
     match = re.fullmatch(r"(\d+)\.(\d+)", answer.headers.get("api-version", ""))
     if match is None:
-        raise BadAnswer("no API version in the answer")
+        raise MalformedResponse("no API version in the answer")
     return int(match[1]), int(match[2])

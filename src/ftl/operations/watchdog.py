@@ -1,4 +1,4 @@
-"""Guard: ends what runs on a server for an FTL that is gone.
+"""Watchdog: ends what runs on a server for an FTL that is gone.
 
 The engine never ends a command whose client is gone (moby issue 9098), so a script on the server does: it gets
 heartbeats, and acts when they stop.
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 HEARTBEAT = 5.0
-PATIENCE = 30
-"""Seconds between heartbeats, and until a missing one makes the guard act."""
+HEARTBEAT_TIMEOUT = 30
+"""Seconds between heartbeats, and until a missing one makes the watchdog act."""
 
 
 class Heartbeats:
-    """Heartbeats that were sent to a guard, by a clock that goes on while this machine sleeps."""
+    """Heartbeats sent to a watchdog, by a clock that also counts while this machine sleeps."""
 
     def __init__(self) -> None:
         self._last = _now()
@@ -40,8 +40,8 @@ class Heartbeats:
 
     @property
     def paused(self) -> bool:
-        """Whether the guard has acted, since none was sent: this machine slept, or FTL was stopped."""
-        return max(self._pause, _now() - self._last) > PATIENCE
+        """Whether the watchdog has acted: none was sent, as this machine slept or FTL was stopped."""
+        return max(self._pause, _now() - self._last) > HEARTBEAT_TIMEOUT
 
 
 def _now() -> float:
@@ -50,13 +50,13 @@ def _now() -> float:
 
 
 @asynccontextmanager
-async def guarded(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
-    """End a command, or remove a container, when this block is left by an error, or we are gone.
+async def watched(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
+    """Have the server end a command or remove a container if this block fails, or FTL is gone.
 
-    A guard of kind "exec" ends a command in a container, by its token; "run" removes a container, at the latest after
-    `limit` seconds. Neither the guard's begin nor its end is awaited, which would cost round trips: its session is
-    asked for first, and without the last word it finds out by itself that the command has ended. The machine has been
-    asked for its engine's URL.
+    A watchdog of kind "exec" ends a command in a container, by its token; "run" removes a container, after `limit`
+    seconds at the latest. Neither the watchdog's begin nor its end is awaited, which would cost round trips: its
+    session is asked for first, and without the last word it finds out by itself that the command has ended. The machine
+    has been asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.
@@ -65,7 +65,13 @@ async def guarded(machine: Machine, kind: str, container: str, limit: str) -> As
     starting = asyncio.create_task(
         machine.start(
             docker_script(
-                machine, program(__package__, "guard.sh"), "ftl-guard", str(PATIENCE), kind, container, limit
+                machine,
+                program(__package__, "watchdog.sh"),
+                "ftl-guard",
+                str(HEARTBEAT_TIMEOUT),
+                kind,
+                container,
+                limit,
             )
         )
     )

@@ -15,7 +15,7 @@ from ftl.ui.table import table
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ftl.operations.views.live_status import Tick, Usage
+    from ftl.operations.views.status_stream import StatusSample, Usage
     from ftl.operations.views.units import Unit
     from ftl.proxy.access import RequestFigures
 
@@ -40,7 +40,7 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
-class LiveTable:
+class StatusTable:
     """Draws each look at the server; a context manager.
 
     On a terminal one look replaces the other. Elsewhere they follow each other, with a blank line between.
@@ -49,7 +49,7 @@ class LiveTable:
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()
 
-    def __enter__(self) -> LiveTable:
+    def __enter__(self) -> StatusTable:
         if self._terminal:
             _write(_ENTER)
         return self
@@ -58,7 +58,7 @@ class LiveTable:
         if self._terminal:
             _write(_LEAVE)
 
-    def show(self, tick: Tick) -> None:
+    def show(self, tick: StatusSample) -> None:
         """Draw one look."""
         from shutil import get_terminal_size
 
@@ -73,7 +73,7 @@ class LiveTable:
         _write(f"{_HOME}{shown}{_REST_OF_SCREEN}")
 
 
-def put_tick(tick: Tick) -> None:
+def put_sample(tick: StatusSample) -> None:
     """Print a look as a JSON object."""
     status = tick.status.fields()
     units = [
@@ -93,7 +93,7 @@ def put_tick(tick: Tick) -> None:
 _NO_USAGE = {"cpu": None, "memory": None, "memory_limit": None}
 
 
-def table_lines(tick: Tick, *, width: int | None) -> list[str]:
+def table_lines(tick: StatusSample, *, width: int | None) -> list[str]:
     """The table of one look, below a line with project, server and time.
 
     Of several servers, a table of these stands below.
