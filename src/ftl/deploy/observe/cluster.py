@@ -178,6 +178,7 @@ def merged(
             drained=session.info.node in drained,
             notify=seen.notify,
             networks=seen.networks,
+            jobs=seen.jobs,
         )
         for session, seen in zip(fleet, looks, strict=True)
     )
@@ -196,7 +197,8 @@ def merged(
             project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
         ),
         releases=_all_records(newest.releases, (seen.releases for seen in looks)),
-        notify=b"",  # each view has its own
+        notify=b"",  # each view has its own, and of jobs
+        jobs=(),
         policies={name: policy for seen in looks for name, policy in seen.policies.items()},
         views=views,
         down=tuple(fleet.missing),

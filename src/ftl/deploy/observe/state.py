@@ -37,6 +37,7 @@ class ServerView:
         drained: Whether the Swarm places no tasks there (`ftl servers drain`).
         notify: Where it sends messages by itself (`ftl.releases.store.write_notify`).
         networks: Those that it has: its own, and of overlays at least those of its containers.
+        jobs: Jobs whose runs are stored there.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ServerView:
     drained: bool = False
     notify: bytes = field(default=b"", repr=False)
     networks: tuple[Network, ...] = ()
+    jobs: tuple[str, ...] = ()
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image: by digest where the reference has one, else by tag.
@@ -77,7 +79,7 @@ class Observed:
         hold: Why deploys of the project are stopped, if they are.
         audit: Earlier changes of the project, oldest first.
         preview: Set where the project is a preview.
-        jobs: Jobs whose runs are stored.
+        jobs: Jobs whose runs are stored on the only server; each of several has those of its own (`views`).
         unsettled: Live releases whose record on the server still says "started" (`settled`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
@@ -126,7 +128,7 @@ class Observed:
         if self.views:
             return self.views
         own = (self.containers, self.images, self.volumes, self.proxy)
-        return (ServerView("", True, True, self.info, *own, notify=self.notify),)
+        return (ServerView("", True, True, self.info, *own, notify=self.notify, jobs=self.jobs),)
 
     @property
     def issuer(self) -> str:
@@ -172,6 +174,10 @@ class Observed:
         """The releases that serve at least one service."""
         services = {container.labels[labels.SERVICE] for container in self.services}
         return {release for service in services if (release := self.live_release(service))}
+
+    def server_of(self, container: Container) -> str:
+        """The server of a cluster that a container is on; empty for a replica of a Swarm service."""
+        return next((view.name for view in self.views if container in view.containers), "")
 
     def has_image(self, reference: str) -> bool:
         """Whether all servers that answer have an image: see `ServerView.has_image`."""

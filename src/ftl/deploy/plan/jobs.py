@@ -24,7 +24,7 @@ from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ftl.config.models.backup import ScheduledBackup
     from ftl.config.models.project import Dependency, Project
@@ -77,14 +77,29 @@ class JobChange:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsElsewhere:
+    """Containers of jobs on a server of a cluster that is not the first one any more.
+
+    Attributes:
+        leaving: Those of the services that are deployed, and of jobs that are gone: the first server has theirs.
+        staying: Those that cron goes on starting there.
+    """
+
+    server: str
+    leaving: tuple[Container, ...]
+    staying: tuple[Container, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobsDiff:
-    """The jobs of a project, and those on its server.
+    """The jobs of a project, and those on its server; of several servers, on the first one.
 
     Attributes:
         changes: Jobs of the services that are deployed.
         removed: Live and stopped containers of jobs that ftl.yaml no longer names.
         live: All containers that cron starts.
         old: All others but stopped ones: replaced ones, and what interrupted deploys left.
+        elsewhere: Those on other servers.
     """
 
     project: str
@@ -92,6 +107,7 @@ class JobsDiff:
     removed: tuple[Container, ...] = ()
     live: tuple[Container, ...] = ()
     old: tuple[Container, ...] = ()
+    elsewhere: tuple[JobsElsewhere, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -113,7 +129,8 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
         owners: The changes of the services that are deployed, and of the dependencies.
         partial: Whether those are not all: nothing is removed.
     """
-    on_server = observed.of_role(labels.ROLE_JOB)
+    places = by_server(observed, observed.of_role(labels.ROLE_JOB))
+    on_server = places.pop(project.servers[0].host if observed.is_cluster else "", ())
     live = {container.labels[labels.JOB]: container for container in on_server if is_live_job(container)}
     stopped = {
         container.labels[labels.JOB]: container for container in on_server if is_stopped_job(container)
@@ -138,7 +155,26 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
         for container in on_server
         if container not in current.values() and (not partial or container.labels[labels.JOB] in own)
     )
-    return JobsDiff(project.name, changes, removed, tuple(live.values()), old)
+    elsewhere = tuple(
+        _elsewhere(server, containers, own if partial else None) for server, containers in places.items()
+    )
+    return JobsDiff(project.name, changes, removed, tuple(live.values()), old, elsewhere)
+
+
+def by_server(observed: Observed, containers: Iterable[Container]) -> dict[str, tuple[Container, ...]]:
+    """Containers by the server that has them; with one server its name is empty."""
+    found: dict[str, tuple[Container, ...]] = {}
+    for container in containers:
+        server = observed.server_of(container)
+        found[server] = (*found.get(server, ()), container)
+    return found
+
+
+def _elsewhere(server: str, containers: Sequence[Container], jobs: set[str] | None) -> JobsElsewhere:
+    """Containers on another server, of which those of certain `jobs` leave; None: all."""
+    leaving = tuple(one for one in containers if jobs is None or one.labels[labels.JOB] in jobs)
+    staying = (one for one in containers if one not in leaving and is_live_job(one))
+    return JobsElsewhere(server, leaving, tuple(staying))
 
 
 def resumed_jobs(project: Project, observed: Observed, owners: Sequence[Owner]) -> JobsDiff:

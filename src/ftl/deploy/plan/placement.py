@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import Project, Service
-    from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange
-    from ftl.engine.values import Container
 
 
 def is_spread(project: Project, change: ServiceChange) -> bool:
@@ -95,17 +93,12 @@ def refuse_moved_data(diff: Diff) -> None:
             else list(change.current)
         )
         for container in current:
-            where = current_server(diff.observed, container)
+            where = diff.observed.server_of(container)
             if where not in ("", wanted) and writable_volumes(container.mounts):
                 raise UsageError(
                     f"{change.name} has its data on {where}, and `on` places it on {wanted}",
                     hint=f"write `on: {where}`, or move the data first (`ftl backup`, `ftl restore`)",
                 )
-
-
-def current_server(observed: Observed, container: Container) -> str:
-    """The server that an observed container is on; empty for a replica of a Swarm service."""
-    return next((view.name for view in observed.views if container in view.containers), "")
 
 
 def desired_server(diff: Diff, change: AnyChange) -> str:

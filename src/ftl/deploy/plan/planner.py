@@ -261,7 +261,8 @@ def _left_network(diff: Diff) -> Track:
 
 def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
-    return jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
+    switched = jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
+    return (*switched, *(() if diff.request.same_release else jobs.leave_track(diff.jobs)))
 
 
 def _old_jobs(diff: Diff) -> Track:

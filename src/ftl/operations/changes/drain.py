@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.swarm import located_container, service_id
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.placement import current_server
 from ftl.deploy.plan.records.recorded import live_project, on_servers
 from ftl.deploy.plan.steps.swarm_services import SetDrained
 from ftl.engine import labels
@@ -110,7 +109,7 @@ def _staying(observed: Observed, server: str) -> Iterator[str]:
         container
         for role in bound
         for container in observed.of_role(role)
-        if current_server(observed, container) == server
+        if observed.server_of(container) == server
     )
     names = {
         container.labels.get(labels.SERVICE) or container.labels.get(labels.JOB, container.name)

@@ -10,6 +10,7 @@ from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.catch_up import end_of_catch_up
 from ftl.deploy.plan.checks.previews import is_deployed
+from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
@@ -161,16 +162,24 @@ def plan_remove(
     tags_here = project_tags(observed.project, here, latest=True)
     untagged = tuple(dict.fromkeys(image.id for image in images if not image.tags))
     records = tuple(amended for record in observed.releases if record != (amended := _of_removed(record)))
-    job_names = tuple(
-        sorted({container.labels[labels.JOB] for container in observed.of_role(labels.ROLE_JOB)})
-    )
-    jobs_with_runs = tuple(sorted({*observed.jobs, *job_names}) if observed.jobs else ())
+    jobs = {
+        server: tuple(sorted({container.labels[labels.JOB] for container in containers}))
+        for server, containers in by_server(observed, observed.of_role(labels.ROLE_JOB)).items()
+    }
+    runs = {
+        view.name: tuple(sorted({*view.jobs, *jobs.get(view.name, ())}))
+        for view in observed.servers
+        if view.jobs
+    }
     folders = tuple(each.folder for each in backups)
     ends_preview = observed.preview is not None and not found.kept_volumes
     stages: tuple[Stage, ...] = (
         Stage(
             "crontab",
-            ((WriteCrontab(observed.project, (), removed=job_names),) if job_names else (),),
+            tuple(
+                (WriteCrontab(observed.project, (), removed=names, servers=_at(server)),)
+                for server, names in jobs.items()
+            ),
         ),
         Stage("routes", ((RemoveSite(observed.project),) if proxied else (),)),
         Stage("services", removal_tracks(services, "removed", lambda name: timeouts.get(name, STOP_SECONDS))),
@@ -192,7 +201,9 @@ def plan_remove(
             (
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
-                (ForgetRuns(observed.project, jobs_with_runs),) if jobs_with_runs else (),
+                tuple(
+                    ForgetRuns(observed.project, names, servers=_at(server)) for server, names in runs.items()
+                ),
                 ended_notifications(observed),
                 # What is deployed under this name later must not be removed at the preview's end, but volumes that
                 # stay must.
@@ -276,6 +287,11 @@ def _changes(observed: Observed) -> Iterable[PlannedChange]:
 
 def _containers(observed: Observed) -> tuple[Container, ...]:
     return tuple(container for container in observed.containers if _owns(observed, container.labels))
+
+
+def _at(server: str) -> tuple[str, ...]:
+    """The `servers` of a step on one server."""
+    return (server,) if server else ()
 
 
 def _owns(observed: Observed, marks: Mapping[str, str]) -> bool:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import size
 from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
-from ftl.deploy.plan.placement import current_server
 from ftl.deploy.plan.steps.backups import BackUp
 from ftl.events import Note
 from ftl.operations.databases.backup import back_up, dump_kind
@@ -42,7 +41,7 @@ def with_backups(backend: Backend) -> Backend:
         names = [dependency.name for dependency in request.project.dependencies if dependency.name in present]
         if made.empty or not names:
             return made
-        steps = tuple(BackUp(name, servers=(current_server(observed, present[name]),)) for name in names)
+        steps = tuple(BackUp(name, servers=(observed.server_of(present[name]),)) for name in names)
         stages = list(made.stages)
         place = next((n for n, stage in enumerate(stages) if stage.name not in BEFORE), len(stages))
         stages.insert(place, Stage("backups", (steps,)))

@@ -37,11 +37,12 @@ def seen(*looks: Observed, managers: str = "abc") -> Observed:
     return merged("shop", SERVERS, Fleet(sessions), looks, (), frozenset())
 
 
-def test_each_server_keeps_where_it_sends_messages() -> None:
-    """The plan ends them on all but the first of the file."""
-    found = seen(*(Observed(host, INFO, "shop", notify=host.encode()) for host in "abc"))
+def test_each_server_keeps_where_it_sends_messages_and_which_jobs_ran_there() -> None:
+    """The plan ends messages on all but the first of the file, and a removal forgets runs on each."""
+    found = seen(*(Observed(host, INFO, "shop", notify=host.encode(), jobs=(host,)) for host in "abc"))
     assert {view.name: view.notify for view in found.views} == {"a": b"a", "b": b"b", "c": b"c"}
-    assert found.notify == b""
+    assert {view.name: view.jobs for view in found.views} == {"a": ("a",), "b": ("b",), "c": ("c",)}
+    assert (found.notify, found.jobs) == (b"", ())
 
 
 def test_networks_are_those_of_all_servers() -> None:

@@ -60,7 +60,7 @@ class AgreedService:
                 cause = error.cause or ""
                 late = is_leaderless(error) or _LATE in cause or (attempt > 0 and _TAKEN in cause)
                 # Without an answer (0) and after an error of its own (500) an engine may have stored it.
-                self._may_exist |= late or not 400 <= error.status < 500
+                self._may_exist |= not 400 <= error.status < 500
                 if attempt == _ATTEMPTS - 1 or not late:
                     raise
             else:

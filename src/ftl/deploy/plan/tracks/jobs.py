@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import is_live_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import ServiceChange
-from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, live_spec
+from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, by_server, live_spec
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
@@ -108,9 +108,34 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
     return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
 
 
+def leave_track(diff: JobsDiff) -> Track:
+    """Take jobs from the servers that are not the first one any more; their containers, too.
+
+    One that runs stays, and goes with a later deploy; cron does not start it again.
+    """
+    steps: list[Step] = []
+    for there in diff.elsewhere:
+        if there.leaving:
+            at = (there.server,)
+            lines = sorted((_line(container) for container in there.staying), key=_order)
+            names = tuple(sorted({container.labels[labels.JOB] for container in there.leaving}))
+            steps.append(WriteCrontab(diff.project, tuple(lines), removed=names, servers=at))
+            steps.append(RemoveJobs(_refs(there.leaving), servers=at))
+    return tuple(steps)
+
+
 def stop_track(observed: Observed, services: Sequence[str]) -> Track:
     """Take the jobs of services from cron, and stop their runs; the containers stay."""
-    on_server = observed.of_role(labels.ROLE_JOB)
+    return tuple(
+        step
+        for server, containers in by_server(observed, observed.of_role(labels.ROLE_JOB)).items()
+        for step in _stop(observed, containers, services, (server,) if server else ())
+    )
+
+
+def _stop(
+    observed: Observed, on_server: Sequence[Container], services: Sequence[str], at: tuple[str, ...]
+) -> Track:
     own = [container for container in on_server if container.labels[labels.SERVICE] in services]
     live = [container for container in own if is_live_job(container)]
     steps: list[Step] = []
@@ -123,8 +148,9 @@ def stop_track(observed: Observed, services: Sequence[str]) -> Track:
             _line(container) for container in on_server if is_live_job(container) and container not in live
         ]
         names = tuple(sorted(container.labels[labels.JOB] for container in live))
-        steps.append(SwitchJobs(tuple(switches)))
-        steps.append(WriteCrontab(observed.project, tuple(sorted(stay, key=_order)), removed=names))
+        steps.append(SwitchJobs(tuple(switches), servers=at))
+        lines = tuple(sorted(stay, key=_order))
+        steps.append(WriteCrontab(observed.project, lines, removed=names, servers=at))
     if running := [container for container in own if container.state in ("running", "paused")]:
         steps.append(StopContainers(running[0].labels[labels.SERVICE], _refs(running), STOP_SECONDS))
     return tuple(steps)
