@@ -242,7 +242,7 @@ def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) ->
     assert refused.exit_code == 4
     assert "@" in refused.stderr
     planned = app.run("plan", "--no-build", "--json").ok().result
-    assert "is under way" in planned["notes"][0]
+    assert "has been locked by" in planned["notes"][0]
     waited = app.deploy("--no-build", "--wait-lock", "60")
     thread.join()
     assert first == [0]

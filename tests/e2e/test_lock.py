@@ -90,7 +90,7 @@ def test_a_second_deploy_may_wait(host: Server, project: str) -> None:
             other = await deployers.lock(host.user)
             waiting = asyncio.create_task(deployers.take(other, "bob", wait=SECONDS))
             await asyncio.sleep(1)
-            assert deployers.events == [Note(f"waiting for alice to finish a deploy of {project}")]
+            assert deployers.events == [Note(f"waiting for the lock of {project}: alice")]
             await held.aclose()
             await waiting
             assert await other.holder() == "bob"

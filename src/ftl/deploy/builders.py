@@ -107,8 +107,8 @@ async def _require_room(session: Session) -> None:
         free = (await probe_server(session.machine, session.info.root, session.info.store)).free_for_images
         if free is not None and free < ROOM:
             raise BuildFailed(
-                f"the disk of {session.name} has no room for a build",
-                cause=f"{size(free)} are free, and a build there needs {size(ROOM)} at least",
+                f"{session.name} has too little disk space for a build",
+                cause=f"{size(free)} free, at least {size(ROOM)} needed",
                 hint=await reclaimable_space(session.engine, 0),
             )
 

@@ -139,7 +139,7 @@ async def plan_only(
     return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
 
 
-END_HOLD = "`ftl deploy --end-hold` lets them go on, beginning with its own"
+END_HOLD = "`ftl deploy --end-hold` ends the hold and deploys"
 
 
 def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
@@ -155,7 +155,7 @@ def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
 
 
 def _held(hold: Hold) -> str:
-    return f"deploys are on hold since {utc(hold.time)} by {hold.by} ({hold.reason})"
+    return f"deploys have been put on hold by {hold.by} at {utc(hold.time)} ({hold.reason})"
 
 
 @asynccontextmanager

@@ -146,8 +146,8 @@ async def _nothing() -> None:
 
 def _under_way(holder: str) -> str:
     return (
-        f"a deploy by {holder} is under way: this is what would be left to do if it ended here and now; "
-        "what it has started counts as left behind"
+        f"the project has been locked by {holder}; this plan assumes that the other command stops now, and "
+        "treats what it has started as leftovers"
     )
 
 

@@ -139,10 +139,12 @@ async def none_if_missing(work: Awaitable[T]) -> T | None:
         return None
 
 
-NO_MAJORITY = "the cluster has no majority of managers: what runs, runs on, and nothing can be changed"
+NO_MAJORITY = (
+    "the cluster has no majority of managers: running services keep running, but nothing can be changed"
+)
 """Message about a Swarm without a leader; see `is_leaderless`."""
 
-RECOVER = "bring the other managers back; if they are lost for good: `ftl setup --recover`"
+RECOVER = "start the other managers again; if they are lost for good: `ftl setup --recover`"
 """Hint for it."""
 
 

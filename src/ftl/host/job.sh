@@ -28,7 +28,7 @@ report_end() {
     set -- $(inspect '{{.State.ExitCode}} {{.State.OOMKilled}}' "$id")
     case $* in
     '' | '0 '*) ;;
-    *true) report 'had too little memory (out of memory)' ;;
+    *true) report 'ran out of memory' ;;
     *) report "ended with status $1" ;;
     esac
 }

@@ -242,7 +242,7 @@ def _failed(last: JobRun | None, limit: float) -> str:
     if last is None or last.exit_code == 0:
         return ""
     if last.oom_killed:
-        return "its last run had too little memory (out of memory)"
+        return "its last run ran out of memory"
     if last.seconds >= limit:
         return f"its last run was stopped by its timeout, after {limit:g} s"
     return f"its last run ended with status {last.exit_code}"

@@ -100,12 +100,12 @@ class DeployLock:
             other = answer.text or "someone"
             if loop.time() >= deadline:
                 raise LockHeld(
-                    f"another deploy of {self.project} to {self.machine.name} is under way, by {other}",
+                    f"{self.project} on {self.machine.name} has been locked by {other}",
                     holder=other,
                     hint="wait for it with `--wait-lock SECONDS`, or try again later",
                 )
             if not waiting:
-                emit(Note(f"waiting for {other} to finish a deploy of {self.project}"))
+                emit(Note(f"waiting for the lock of {self.project}: {other}"))
                 waiting = True
             await asyncio.sleep(min(RETRY, max(0.0, deadline - loop.time())))
 

@@ -147,7 +147,7 @@ class ProxyControl:
         done = await self._run("switch to the new release", commands.switch(files))
         missing = files.keys() - {line.partition("=")[0] for line in done.decode().splitlines()}
         if missing:
-            raise FtlError("the proxy did not switch all services", cause=", ".join(sorted(missing)))
+            raise FtlError("the proxy switched only some services", cause=", ".join(sorted(missing)))
 
     async def remove_routes(self, project: str, services: Iterable[str] | None = None) -> None:
         """Remove the live files of services without routes, or a whole project.

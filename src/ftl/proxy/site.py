@@ -255,5 +255,5 @@ def _claimed_by_redirects(sites: Sequence[Site]) -> Iterator[str]:
             for other in sites:
                 if other.project != site.project and redirect.host in other.hosts:
                     yield (
-                        f"project {site.project} redirects {redirect.host}, which project {other.project} names too"
+                        f"project {site.project} redirects {redirect.host}, which project {other.project} also serves"
                     )

@@ -10,6 +10,7 @@ import os
 import sys
 import termios
 
+from ftl.errors import Interrupted, UsageError
 from ftl.ui.style import Style
 
 
@@ -40,6 +41,28 @@ async def ask(question: str, *, secret: bool = False) -> str | None:
         if secret:
             _write("\n")
     return line.decode(errors="replace").rstrip("\r\n") if line else None
+
+
+async def confirm(what: str, *, word: str = "", refused: str) -> None:
+    """Ask whether to continue, by typing a word or, without one, `y`.
+
+    Args:
+        what: The effect, as a sentence without a full stop.
+        word: To be typed exactly; for what cannot be undone.
+        refused: Message where the answer is another one.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+        Interrupted: The answer is another one.
+    """
+    answer = await ask(f"{what}. Type {word} to continue" if word else f"{what}. Continue? [y/N]")
+    if answer is None:
+        raise UsageError(
+            "cannot ask for confirmation: there is no terminal", hint="`--yes` skips the question"
+        )
+    answer = answer.strip()
+    if answer != word if word else answer.lower() not in ("y", "yes"):
+        raise Interrupted(refused)
 
 
 def _write(text: str) -> None:

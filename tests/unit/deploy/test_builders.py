@@ -68,9 +68,9 @@ def test_servers_that_build_are_not_connected_again() -> None:
 
 def test_a_build_does_not_begin_on_a_full_disk() -> None:
     """It would take down what runs on that disk."""
-    with pytest.raises(BuildFailed, match="the disk of web-1 has no room for a build") as caught:
+    with pytest.raises(BuildFailed, match="web-1 has too little disk space for a build") as caught:
         opened([built_on("server")], Fleet([session("web-1", free=300_000)]))
-    assert caught.value.cause == "307.2 MB are free, and a build there needs 1.0 GB at least"
+    assert caught.value.cause == "307.2 MB free, at least 1.0 GB needed"
     assert caught.value.hint == "`docker builder prune` there frees about 2.0 GB"
 
 

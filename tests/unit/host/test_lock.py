@@ -90,7 +90,7 @@ def test_heartbeats_are_sent_while_the_lock_is_held() -> None:
 
 def test_a_lock_that_is_held_is_an_error() -> None:
     """Without a wait it is raised at once, and says who holds the lock."""
-    with pytest.raises(LockHeld, match="is under way, by ann since 12:00") as raised:
+    with pytest.raises(LockHeld, match="has been locked by ann since 12:00") as raised:
         take(LockServer("held ann since 12:00"))
     assert raised.value.holder == "ann since 12:00"
     assert "--wait-lock" in (raised.value.hint or "")
@@ -99,7 +99,7 @@ def test_a_lock_that_is_held_is_an_error() -> None:
 def test_waiting_is_noted_once() -> None:
     """However many attempts it takes."""
     events, taken = take(LockServer("held ann", "held ann", "held ann", "mine"), wait=60)
-    assert events == [Note("waiting for ann to finish a deploy of shop")]
+    assert events == [Note("waiting for the lock of shop: ann")]
     assert taken == 6.0
 
 

@@ -133,7 +133,7 @@ def test_no_command_line_has_the_url(tmp_path: Path, receiver: Receiver) -> None
 @pytest.mark.parametrize(
     ("exit_code", "seconds", "running", "words"),
     [
-        ("137 true", 60, "false", "had too little memory (out of memory)"),
+        ("137 true", 60, "false", "ran out of memory"),
         ("143 false", 1, "true", "was stopped by its timeout, after 1 s"),
     ],
 )

@@ -150,5 +150,7 @@ def test_a_redirected_host_belongs_to_one_project() -> None:
     """A redirect applies to every request for its host."""
     redirect = Site("a", redirects=(SiteRedirect("www.example.com", "example.com"),))
     route = Site("b", routes=(SiteRoute("www.example.com", "/x", False, "web", 80),))
-    assert conflicts([redirect, route]) == ["project a redirects www.example.com, which project b names too"]
+    assert conflicts([redirect, route]) == [
+        "project a redirects www.example.com, which project b also serves"
+    ]
     assert conflicts([redirect]) == []

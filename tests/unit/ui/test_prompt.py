@@ -12,16 +12,31 @@ import termios
 import time
 from contextlib import suppress
 
+import pytest
+
 PROGRAM = "import asyncio; from ftl.ui.prompt import ask; print(repr(asyncio.run(ask('Word', secret=True))))"
 
 
-def at_a_terminal(reply: bytes) -> tuple[str, bool]:
+CONFIRM = """
+import asyncio
+from ftl.errors import FtlError
+from ftl.ui.prompt import confirm
+try:
+    asyncio.run(confirm("this removes shop", word={word!r}, refused="nothing was removed"))
+except FtlError as error:
+    print(type(error).__name__, error.message)
+else:
+    print("confirmed")
+"""
+
+
+def at_a_terminal(reply: bytes, program: str = PROGRAM, question: bytes = b"Word: ") -> tuple[str, bool]:
     """Run the program on a terminal and type a reply; its output, and whether echo is on again."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        (sys.executable, "-c", PROGRAM), stdin=theirs, stdout=theirs, stderr=theirs
+        (sys.executable, "-c", program), stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
-        shown = read_until(ours, b"Word: ")
+        shown = read_until(ours, question)
         if reply:
             os.write(ours, reply)
         else:
@@ -82,3 +97,29 @@ def test_without_a_terminal_nobody_is_asked() -> None:
     done = subprocess.run((sys.executable, "-c", PROGRAM), input=b"s3cret\n", capture_output=True, check=True)
     assert done.stdout == b"None\n"
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("word", "reply", "end"),
+    [
+        ("", b"y\n", "confirmed"),
+        ("", b" Yes \n", "confirmed"),
+        ("", b"\n", "Interrupted nothing was removed"),
+        ("shop", b"shop\n", "confirmed"),
+        ("shop", b"y\n", "Interrupted nothing was removed"),
+        ("shop", b"Shop\n", "Interrupted nothing was removed"),
+    ],
+)
+def test_only_the_wanted_answer_confirms(word: str, reply: bytes, end: str) -> None:
+    """`y` for what can be repaired, and the exact name where data would be lost."""
+    question = b"Type shop to continue: " if word else b"Continue? [y/N]: "
+    shown, _ = at_a_terminal(reply, CONFIRM.format(word=word), question)
+    assert shown.strip().endswith(end), shown
+
+
+def test_nothing_is_confirmed_without_a_terminal() -> None:
+    """The error names the option."""
+    program = CONFIRM.format(word="").replace("error.message)", "error.message, error.hint)")
+    done = subprocess.run((sys.executable, "-c", program), input=b"y\n", capture_output=True, check=True)
+    expected = "UsageError cannot ask for confirmation: there is no terminal `--yes` skips the question\n"
+    assert done.stdout.decode() == expected

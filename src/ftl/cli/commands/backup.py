@@ -63,7 +63,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     if not options.json:
         from ftl.common.figures import duration, size
 
-        put(f"{result.file}: {size(result.bytes)} of {name}, whole ({duration(result.seconds)})")
+        put(f"backed up {name} to {result.file} ({size(result.bytes)}, complete, {duration(result.seconds)})")
 
 
 def _list(options: Options, project: Project, name: str | None, address: Address) -> None:

@@ -98,7 +98,7 @@ def command(
             raise UsageError(
                 "--watch cannot take a release back on several servers",
                 cause="one of them cannot switch the proxies of the others",
-                hint="deploy without --watch; `ftl rollback` goes back by hand",
+                hint="deploy without --watch, and use `ftl rollback` if needed",
             )
         purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
         make_release(

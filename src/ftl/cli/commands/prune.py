@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--build-cache",
     is_flag=True,
-    help="Also remove the build cache of this machine that no build is using, of all projects.",
+    help="Also remove this machine's unused build cache, of all projects.",
 )
 @changes_project
 def command(change: OperationCall, build_cache: bool) -> None:
@@ -75,7 +75,7 @@ def _print(result: PruneResult) -> None:
     if known:
         put(f"freed {' and '.join(known)}")
     if unknown:
-        put(f"how much was freed {' and '.join(unknown)} is not known: Docker did not say how much it uses")
+        put(f"the space freed {' and '.join(unknown)} is unknown: Docker did not report its disk usage")
     _put_cache(result)
 
 
@@ -84,4 +84,4 @@ def _put_cache(result: PruneResult) -> None:
 
     if result.build_cache_here:
         cache = size(result.build_cache_here)
-        put(f"the build cache here has {cache} that no build is using: `ftl prune --build-cache` removes it")
+        put(f"this machine has {cache} of unused build cache: `ftl prune --build-cache` removes it")

@@ -8,7 +8,6 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.running.operation import OperationCall, changes_project
-from ftl.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,23 +58,16 @@ async def _confirm(project: str, belongings: ProjectResources) -> None:
         UsageError: There is no terminal to ask on.
         Interrupted: The answer is another one.
     """
-    from ftl.ui.prompt import ask
+    from ftl.ui.prompt import confirm
 
     names = [*belongings.containers, *(f"{name} with its data" for name in belongings.volumes)]
     names += [f"the scheduled backups in {_described(stored)}" for stored in belongings.backups]
     rest = "images and the env in release records"
     what = f"this removes {', '.join(names) or ', '.join(belongings.networks) or rest}"
-    loses_data = belongings.volumes or belongings.backups
-    wanted = (project,) if loses_data else ("y", "yes")
-    question = f"{what}. Type {project} to go on" if loses_data else f"{what}, all of {project}. Go on? [y/N]"
-    answer = await ask(question)
-    if answer is None:
-        raise UsageError(
-            "this needs an answer, and there is no terminal to ask on",
-            hint="`--yes` removes without a question",
-        )
-    if (answer.strip() if loses_data else answer.strip().lower()) not in wanted:
-        raise Interrupted("nothing was removed")
+    if belongings.volumes or belongings.backups:
+        await confirm(what, word=project, refused="nothing was removed")
+    else:
+        await confirm(f"{what}, all of {project}", refused="nothing was removed")
 
 
 def _described(stored: StoredFolder) -> str:

@@ -12,7 +12,7 @@ from ftl.cli.output import put
 from ftl.cli.project import load_project
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
-from ftl.errors import Interrupted, UsageError
+from ftl.errors import UsageError
 from ftl.events import Note
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def command(
     )  # it must not need the vault
     select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
     if path == "-" and not (yes or drill):
-        raise UsageError("nobody can be asked, since stdin has the backup", hint="`--yes` restores it")
+        raise UsageError(
+            "cannot ask for confirmation: stdin is the backup", hint="`--yes` skips the question"
+        )
 
     async def confirm() -> None:
         if not yes:
@@ -96,16 +98,10 @@ async def _confirm(name: str, file: str, where: str) -> None:
         UsageError: There is no terminal to ask on.
         Interrupted: The answer is another one.
     """
-    from ftl.ui.prompt import ask
+    from ftl.ui.prompt import confirm
 
-    answer = await ask(f"this replaces the data of {name} of {where} by {file}. Type {name} to go on")
-    if answer is None:
-        raise UsageError(
-            "this needs an answer, and there is no terminal to ask on",
-            hint="`--yes` restores without a question",
-        )
-    if answer.strip() != name:
-        raise Interrupted("nothing was restored")
+    what = f"this replaces the data of {name} of {where} with {file}"
+    await confirm(what, word=name, refused="nothing was restored")
 
 
 def _fields(result: RestoreResult) -> dict[str, object]:

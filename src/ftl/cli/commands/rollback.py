@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("release", required=False)
-@click.option("--hooks", is_flag=True, help="Also run the hooks of that release, those on the server.")
-@click.option("--hold", is_flag=True, help="Let nobody deploy until `ftl deploy --end-hold`; needs -m.")
+@click.option("--hooks", is_flag=True, help="Also run that release's hooks that run on the server.")
+@click.option("--hold", is_flag=True, help="Put deploys on hold until `ftl deploy --end-hold`; needs -m.")
 @click.option(
-    "-m", "--message", "reason", metavar="REASON", default="", help="Why, for those who deploy next."
+    "-m", "--message", "reason", metavar="REASON", default="", help="Reason, shown to those who deploy next."
 )
-@click.option("--rebuild", is_flag=True, help="Build images that are gone again, from that release's commit.")
+@click.option("--rebuild", is_flag=True, help="Rebuild missing images from that release's commit.")
 @click.option(
     "--fresh-secrets",
     is_flag=True,
-    help="Take the values of env from ftl.yaml as it is now, not as recorded; secrets that are files stay as recorded.",
+    help="Take env values from the current ftl.yaml, not from the record; secrets that are files stay as recorded.",
 )
 @changes_project
 def command(

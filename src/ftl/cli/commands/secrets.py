@@ -131,7 +131,7 @@ def edit_secrets(options: Options, age_file: str | None) -> None:
     file = AgeFile(files.folder / name, files.variables)
     new = run_sync(options, "secrets edit", lambda: _edit(file, name), lambda _: {"file": name})
     if not options.json and not options.quiet:
-        put(f"{name} is encrypted anew")
+        put(f"re-encrypted {name}")
         _explain(file, new=new)
 
 

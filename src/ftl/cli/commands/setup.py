@@ -67,7 +67,7 @@ _UNITS = {"": 1, "M": 2**20, "G": 2**30}
 @click.option(
     "--recover",
     is_flag=True,
-    help="With servers: begin the cluster anew from one manager, when most of its managers are lost for good.",
+    help="With servers: rebuild the cluster from one manager when most managers are lost for good.",
 )
 @pass_options
 def command(

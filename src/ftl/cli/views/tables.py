@@ -51,5 +51,5 @@ def server_rows(servers: Sequence[ServerStatus]) -> list[tuple[str, ...]]:
 
 
 def _server(server: ServerStatus) -> tuple[str, ...]:
-    proxy = "behind: `ftl deploy` mends it" if server.proxy == "behind" else server.proxy or "-"
+    proxy = "out of date: run `ftl deploy`" if server.proxy == "behind" else server.proxy or "-"
     return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"

@@ -95,7 +95,9 @@ class AgeFile:
         keys = find_keys(self._variables)
         if decrypt(encrypted, keys.usable) is None:
             recipients_name = display_path(self.recipients_path)
-            message = f"none of your keys is in {recipients_name}: you could not read {self.name} again"
+            message = (
+                f"none of your keys is in {recipients_name}: you could not decrypt {self.name} afterwards"
+            )
             raise FtlError(message, cause=f"tried: {keys}", hint="add your public key as a line")
         try:
             if new:

@@ -71,7 +71,7 @@ class ClusterServer(Server):
     )
     private_address: str | None = key(
         field_types.IP_ADDRESS,
-        "Its IP address in a private network that the servers share: what they reach each other at.",
+        "Its IP address in the servers' private network, which they use to reach each other.",
         None,
         default_text="the address of `host`",
     )

@@ -101,7 +101,7 @@ def refuse_shared_data(diff: Diff) -> None:
             shared = sources & writable_volumes(container.mounts) - _asked(diff, container)
             if dependency and shared and container.id not in gone | idle:
                 raise UsageError(
-                    f"{change.name} would start on the data of {container.name}, which this leaves as it is",
+                    f"{change.name} would use the data of {container.name}, which this deploy leaves running",
                     hint="deploy all services together: `ftl deploy`",
                 )
 

@@ -121,6 +121,6 @@ def desired_server(diff: Diff, change: AnyChange) -> str:
 
 def _gone(name: str, servers: Sequence[str]) -> UsageError:
     return UsageError(
-        f"{name} runs on {', '.join(servers)} only, which is none of the servers any more",
-        hint="`ftl deploy` of an ftl.yaml with another `on` places it elsewhere",
+        f"{name} runs only on {', '.join(servers)}, no longer listed in `servers`",
+        hint="set another `on` in ftl.yaml and run `ftl deploy`",
     )

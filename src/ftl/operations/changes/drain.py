@@ -40,7 +40,9 @@ def plan_drain(server: str) -> Callable[[OperationRequest, Author, Observed], Pl
         is_drained = next(view.drained for view in observed.views if view.name == server)
         drain = () if is_drained else (Stage("drain", ((SetDrained(server, value=True),),)),)
         staying = tuple(_staying(observed, server))
-        stays = f"{', '.join(staying)} stays on {server}: it is bound to that server" if staying else ""
+        stays = (
+            f"{', '.join(staying)} stays on {server}, the only server that it can run on" if staying else ""
+        )
         return replace(made, stages=(*made.stages, *drain), notes=(*((stays,) if stays else ()), *made.notes))
 
     return plan

@@ -25,7 +25,7 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
         site = observed.site
         if site is None or not site.all_routes:
             raise UsageError(
-                f"{observed.project} has no routes on {observed.server}: nobody can reach it anyway",
+                f"{observed.project} has no routes on {observed.server}: maintenance would change nothing",
                 hint="`ftl stop` stops services without routes",
             )
         step = ApplySite(replace(site, maintenance=maintenance))

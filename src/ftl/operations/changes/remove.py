@@ -101,7 +101,7 @@ async def remove(
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
         if plan_remove(change.observed, backups=going, volumes=volumes).empty:
             raise UsageError(
-                f"there is nothing of {request.project} on {change.observed.server}" + _but(found),
+                f"{change.observed.server} has nothing of {request.project}" + _but(found),
                 hint=_removes_it(found),
             )
         command = "remove" if preview is None else f"preview down {preview[1]}"
@@ -258,7 +258,7 @@ def _but(found: ProjectResources) -> str:
     volumes = f"its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""
     folders = ", ".join(each.folder.path for each in found.kept_backups)
     left = [*filter(None, (volumes, f"the scheduled backups in {folders}" if folders else ""))]
-    return f" but {' and '.join(left)}" if left else ""
+    return f" except {' and '.join(left)}" if left else ""
 
 
 def _removes_it(found: ProjectResources) -> str | None:

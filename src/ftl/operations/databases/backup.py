@@ -161,7 +161,7 @@ async def read_chunks(process: Process, failure: str) -> AsyncIterator[bytes]:
             async with asyncio.timeout(STALL_SECONDS):
                 data = await process.stdout.read(CHUNK)
         except TimeoutError:
-            cause = f"after {size_text(size)} nothing has come for {duration(STALL_SECONDS)}"
+            cause = f"no data for {duration(STALL_SECONDS)} after {size_text(size)}"
             raise FtlError(failure, cause=cause) from None
         if not data:
             return

@@ -87,7 +87,7 @@ def check_whole(kind: DumpKind, ends: StreamEnds, name: str) -> None:
             cause="it is empty" if not ends.size else f"it begins with {_shown(ends.head[:12])}",
         )
     if not _has_end(kind, ends.tail):
-        raise FtlError(f"{name} is cut", cause=f"the end of {kind.noun} is missing")
+        raise FtlError(f"{name} is truncated", cause=f"the end of {kind.noun} is missing")
 
 
 def _shown(data: bytes) -> str:

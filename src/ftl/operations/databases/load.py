@@ -52,10 +52,10 @@ async def load_dump(
     mode = "drill" if kept == "drill" else "keep"
     if kind.tool == "pg_dump":
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
-        with _hint(f"the database of {name} is as it was"):
+        with _hint(f"the database of {name} is unchanged"):
             await dump.feed(DumpReader(session, words, name, tell))
         await _swap(session, container, name, kind, mode, kept)
-        with _hint(f"the restored database has its place; the one before is `{kept}`"):
+        with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
         words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
@@ -82,15 +82,15 @@ async def _swap(session: Session, container: str, name: str, kind: DumpKind, mod
     except FtlError as error:
         if kind.tool == "pg_dump":
             error.hint = (
-                f"the server may go on without FTL: where a database `{kept}` exists a minute later, the restored one "
-                f"has its place, and else the database of {name} is as it was"
+                f"the server may finish without FTL: if a database `{kept}` exists in a minute, the restore succeeded; "
+                f"otherwise the database of {name} is unchanged"
             )
         raise
     if done.exit_code != 0:
         raise FtlError(
             f"the restore of {name} failed",
             cause=done.stderr.decode("utf-8", "replace").strip() or None,
-            hint=f"the database of {name} is as it was" if kind.tool == "pg_dump" else None,
+            hint=f"the database of {name} is unchanged" if kind.tool == "pg_dump" else None,
         )
 
 

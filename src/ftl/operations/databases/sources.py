@@ -257,7 +257,7 @@ async def _feed(reader: DumpReader, data: AsyncIterator[bytes]) -> None:
 def _stalled(name: str, size: int, seconds: float) -> FtlError:
     return FtlError(
         f"the restore of {name} failed",
-        cause=f"after {size_text(size)} it has read nothing for {duration(seconds)}, and has not ended",
+        cause=f"it read nothing for {duration(seconds)} after {size_text(size)}",
     )
 
 

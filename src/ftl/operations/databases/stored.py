@@ -103,7 +103,7 @@ async def fetch(
     finally:
         await end(process)
     if size != backup.bytes:
-        came = f"{size_text(size)} of {size_text(backup.bytes)} came"
+        came = f"only {size_text(size)} of {size_text(backup.bytes)} arrived"
         raise FtlError(failure, cause=text or came)
 
 

@@ -44,8 +44,8 @@ async def attach(
         if status and heartbeats.paused:
             emit(
                 Note(
-                    f"{machine.name} ended the command: it heard nothing from here for {HEARTBEAT_TIMEOUT} s",
-                    hint="`ftl run -d` starts one that goes on without this machine",
+                    f"{machine.name} ended the command: no heartbeat from this machine for {HEARTBEAT_TIMEOUT} s",
+                    hint="`ftl run -d` starts one that keeps running without this machine",
                 )
             )
         return status

@@ -115,7 +115,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
     if status:
         await shielded(session.engine.remove(name, force=True))  # it may never have started
         if seconds and time.monotonic() - began >= seconds:
-            emit(Note(f"its time to live was over: {duration(seconds)}", hint="`--ttl` sets another one"))
+            emit(Note(f"its time limit of {duration(seconds)} was reached", hint="`--ttl` sets another one"))
         if not request.command and status in NOT_FOUND and not await _has_shell(session, observed, spec):
             raise no_shell(request.service, f"ftl run {request.service}")
     return RunResult(name, status)

@@ -185,8 +185,8 @@ class ClusterWork:
         while not any(each.id == node and each.state == "ready" for each in await self._manager.nodes()):
             if _now() > deadline:
                 raise FtlError(
-                    f"{server} joined the cluster, and did not become ready within {_READY_SECONDS:.0f} seconds",
-                    hint=f"see what its engine writes: `journalctl -u docker` on {server}",
+                    f"{server} joined the cluster but was not ready after {_READY_SECONDS:.0f} seconds",
+                    hint=f"check its engine's log: `journalctl -u docker` on {server}",
                 )
             await asyncio.sleep(_PAUSE)
 
@@ -203,7 +203,7 @@ class ClusterWork:
         self._emit(
             Note(
                 f"{server} is no longer in the cluster; its dependencies, volumes and proxy were not touched",
-                hint=f"on {server}, `docker swarm leave --force` lets the engine forget it, too",
+                hint=f"run `docker swarm leave --force` on {server} to remove the membership there as well",
             )
         )
 

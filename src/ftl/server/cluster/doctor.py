@@ -125,7 +125,7 @@ def judge(
                 "problem",
                 f"{name} has the availability `{node.availability}`: a container that starts there, such as the proxy "
                 "after a reboot, cannot join the network",
-                f"`ftl servers resume {name}`; `ftl servers drain {name}` takes it out of service without that",
+                f"`ftl servers resume {name}`; to take it out of service, use `ftl servers drain {name}` instead",
             )
         elif name and node.is_drained(project):
             yield _finding(
@@ -139,7 +139,7 @@ def judge(
     spare = reachable - (len(managers) // 2 + 1)
     if len(managers) > 1 and spare < 1:
         yield _finding(
-            "warning", f"{text}: with one less, nothing can be changed", "bring the missing one back"
+            "warning", f"{text}: if one more fails, nothing can be changed", "start the missing manager again"
         )
     else:
         yield _finding("ok", text, None)

@@ -75,7 +75,7 @@ async def refresh(member: Member, session: Session) -> Member:
 
 
 async def begin_anew(members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit) -> None:
-    """Begin the cluster anew from the first of its managers.
+    """Rebuild the cluster from the first of its managers.
 
     The others forget it, and join again afterwards.
 
@@ -95,7 +95,7 @@ async def begin_anew(members: Sequence[Member], sessions: Mapping[str, Session],
             hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
         )
     survivor = managers[0]
-    text = f"begin the cluster anew from {survivor.name}"
+    text = f"rebuild the cluster from {survivor.name}"
     emit(StepStarted("recover_cluster", text))
     swarm = sessions[survivor.name].engine.swarm
     await swarm.restart_alone(survivor.address)

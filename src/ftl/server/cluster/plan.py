@@ -81,7 +81,7 @@ def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> No
         managers = [member.name for member in lost if member.swarm.is_manager]
         raise FtlError(
             NO_MAJORITY,
-            cause=words or f"of its managers, {', '.join(managers) or 'none'} can be reached",
+            cause=words or f"managers that can be reached: {', '.join(managers) or 'none'}",
             hint=RECOVER,
         )
 

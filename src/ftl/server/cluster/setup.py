@@ -62,7 +62,7 @@ async def setup_cluster(
         request: The options; what depends on the server is filled in here.
         access: How to log in and become root.
         dry_run: Stop after planning.
-        recover: Begin the cluster anew from one manager, where the majority of them is lost.
+        recover: Rebuild the cluster from one manager, where the majority of them is lost.
         emit: Receives the plans, their notes and the progress.
 
     Raises:

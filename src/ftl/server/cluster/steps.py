@@ -35,7 +35,7 @@ class BeginCluster(ClusterStep):
     """Begin a Swarm on the first server."""
 
     kind = "begin_cluster"
-    sentence = "begin the cluster on {0.server} ({0.address})"
+    sentence = "create the cluster on {0.server} ({0.address})"
     address: str
     pool: str
 
@@ -45,7 +45,7 @@ class LeaveOldCluster(ClusterStep):
     """Leave an earlier membership of the cluster, which its managers have forgotten."""
 
     kind = "leave_old_cluster"
-    sentence = "let {0.server} forget that it was in the cluster once"
+    sentence = "remove {0.server}'s old cluster membership"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class JoinCluster(ClusterStep):
     """Join the Swarm."""
 
     kind = "join_cluster"
-    sentence = "let {0.server} ({0.address}) join the cluster as a {0.role}"
+    sentence = "add {0.server} ({0.address}) to the cluster as a {0.role}"
     address: str
     manager: bool
 
@@ -77,7 +77,7 @@ class LabelNode(ClusterStep):
     """Set the project's labels of a node: its name and its roles."""
 
     kind = "label_node"
-    sentence = "note that {0.server} has {0.roles_text}"
+    sentence = "label {0.server} with {0.roles_text}"
     labels: Mapping[str, str | None]
     roles: tuple[str, ...]
 
@@ -106,7 +106,7 @@ class ReleaseServer(ClusterStep):
     """Take the project's labels from a node that other projects use."""
 
     kind = "release_server"
-    sentence = "take {0.server} out of the project; other projects still use it"
+    sentence = "remove {0.server} from the project; other projects still use it"
     node: str
     labels: Mapping[str, str | None]
 

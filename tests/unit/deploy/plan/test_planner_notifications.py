@@ -57,10 +57,7 @@ def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() 
     found = plan(asked, server(asked, ready=False))
     (step,) = told(found)
     assert step.lines == LINES
-    assert (
-        step.text
-        == "let the server send notifications about jobs that fail and certificates that are not renewed"
-    )
+    assert step.text == "have the server notify about jobs that fail and certificates that are not renewed"
     assert "s3cr3t" not in repr(step)
     names = kinds(found)
     assert names.index("SetNotifications") > names.index("Switch")
@@ -97,7 +94,7 @@ def test_webhooks_that_are_not_in_the_file_any_more_are_taken_from_the_server() 
     asked = notifying()
     (step,) = told(plan(asked, live(asked, LINES)))
     assert (step.lines, step.certificates) == (b"", False)
-    assert step.text == "end the notifications that the server sends"
+    assert step.text == "disable the server's notifications"
 
 
 def test_a_rollback_leaves_them_alone() -> None:

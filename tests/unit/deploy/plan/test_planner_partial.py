@@ -29,7 +29,7 @@ def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -
     asked = project(service("web"), service("old"), dependencies=(volumes("db", "data"),))
     running = [holding(one, "data") for one in container(before, "old", "r1")]
     there = server(before, *container(before, "web", "r1"), *running, live={"web": "r1", "old": "r1"})
-    with pytest.raises(UsageError, match="db would start on the data of shop-old-r1"):
+    with pytest.raises(UsageError, match="db would use the data of shop-old-r1"):
         plan(asked, there, "sha256:two", only=("web",))
 
 

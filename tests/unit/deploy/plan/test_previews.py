@@ -50,7 +50,7 @@ def test_a_preview_is_marked_before_anything_is_created() -> None:
     step = first(made, SetPreview)
     assert isinstance(step, SetPreview)
     assert step.preview == Preview(2_000_000_000, BY.time, "op", "sh", URL, "me@here")
-    assert step.text == "have the server remove it at 2033-05-18T03:33:20Z"
+    assert step.text == "schedule its removal for 2033-05-18T03:33:20Z"
 
 
 def test_each_deploy_begins_its_time_anew() -> None:

@@ -123,12 +123,12 @@ def test_a_server_that_joined_since_gets_replicas_at_the_end_of_its_drain() -> N
         (
             plan_restart,
             cluster(service(replicas=2, on=("c",))),
-            "web runs on c only, which is none of the servers any more",
+            "web runs only on c, no longer listed in `servers`",
         ),
         (
             plan_start,
             cluster(service(), dependencies=(Dependency(name="db", image="postgres:16", on="c"),)),
-            "db runs on c only, which is none of the servers any more",
+            "db runs only on c, no longer listed in `servers`",
         ),
     ],
 )

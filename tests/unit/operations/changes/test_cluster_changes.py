@@ -179,7 +179,7 @@ def test_a_server_is_drained_once_its_replicas_run_elsewhere_and_no_proxy_uses_t
 def test_what_is_bound_to_a_drained_server_is_named() -> None:
     """It stays there with its data."""
     found = made(plan_drain("b"), live())
-    assert found.notes[0] == "db stays on b: it is bound to that server"
+    assert found.notes[0] == "db stays on b, the only server that it can run on"
 
 
 def test_a_server_without_replicas_is_drained_at_once() -> None:

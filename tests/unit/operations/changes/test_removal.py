@@ -127,7 +127,7 @@ def test_prune_removes_the_build_cache_of_this_machine_only_when_asked() -> None
     observed = pruned()
     assert "prune_build_cache" not in kinds(plan_prune(observed, (), keep=2))
     made = plan_prune(observed, (), keep=2, build_cache=True)
-    assert "on this machine" in first(made, PruneBuildCache).text
+    assert "this machine's" in first(made, PruneBuildCache).text
 
     async def scenario() -> None:
         here, there = FakeEngine(), FakeEngine()
@@ -337,4 +337,4 @@ def test_remove_forgets_how_jobs_ended() -> None:
     step = first(plan_remove(observed, volumes=False), ForgetRuns)
     assert isinstance(step, ForgetRuns)
     assert step.jobs == ("backup.db", "old")
-    assert step.text == "forget the runs of backup.db, old"
+    assert step.text == "delete the run history of backup.db, old"

@@ -59,7 +59,7 @@ def test_a_whole_dump_is_recognised_by_its_ends(tool: str, size: int) -> None:
 def test_a_cut_dump_is_refused(tool: str) -> None:
     """Wherever it is cut."""
     for missing in (1, 60, 1000):
-        with pytest.raises(FtlError, match="is cut"):
+        with pytest.raises(FtlError, match="is truncated"):
             check_whole(KINDS[tool], ends(WHOLE[tool][:-missing]), "x")
 
 

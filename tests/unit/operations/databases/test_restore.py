@@ -228,7 +228,7 @@ def test_a_database_that_does_not_end_is_given_up() -> None:
         loop = asyncio.get_running_loop()
         with pytest.raises(FtlError, match="the restore of db failed") as caught:
             await _feed(DumpReader(session, ["restore"], "db", lambda _: None), _data())
-        assert "has read nothing for" in (caught.value.cause or "")
+        assert "it read nothing for" in (caught.value.cause or "")
         assert FINISH_SECONDS <= loop.time() < FINISH_SECONDS + 10
         assert machine.processes[0].returncode is not None
 

@@ -44,9 +44,9 @@ def test_a_database_with_the_name_of_the_one_beside_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("lost", "hint", "swaps"),
     [
-        ("sh restore pg_dump", "the database of db is as it was", 0),
-        ('sh swap "$3"', "the server may go on without FTL", 1),
-        ("sh count", "the restored database has its place; the one before is `db_before_", 1),
+        ("sh restore pg_dump", "the database of db is unchanged", 0),
+        ('sh swap "$3"', "the server may finish without FTL", 1),
+        ("sh count", "the restored database is in use; the previous one is kept as `db_before_", 1),
     ],
     ids=["restore", "swap", "count"],
 )

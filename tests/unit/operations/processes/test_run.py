@@ -135,7 +135,11 @@ def test_a_command_that_the_guard_ended_is_explained(monkeypatch: pytest.MonkeyP
         machine.answer("ftl-run", answer=CommandOutput(exit_code=status))
         _, notes = ran(run(deployed("r1")), machine, command=("true",))
         assert (
-            any("heard nothing from here for 30 s" in note.text for note in notes if isinstance(note, Note))
+            any(
+                "no heartbeat from this machine for 30 s" in note.text
+                for note in notes
+                if isinstance(note, Note)
+            )
             is said
         )
 

@@ -32,7 +32,7 @@ def test_a_lost_server_and_a_missing_network() -> None:
     nodes[2] = replace(nodes[2], state="down", is_reachable=False)
     assert levels(states, nodes, has_network=False) == [
         ("problem", "c is down, as the managers see it"),
-        ("warning", "2 of 3 managers can be reached: with one less, nothing can be changed"),
+        ("warning", "2 of 3 managers can be reached: if one more fails, nothing can be changed"),
         ("problem", "shop has no network across the servers"),
     ]
 

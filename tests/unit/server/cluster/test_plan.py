@@ -129,10 +129,10 @@ def test_steps_are_described_in_the_imperative() -> None:
         TryNetwork("a", exists=True).text,
     ]
     assert texts == [
-        "begin the cluster on a (10.0.0.1)",
-        "let b (10.0.0.2) join the cluster as a worker",
-        "note that b has the roles web, gpu",
-        "note that c has no role",
+        "create the cluster on a (10.0.0.1)",
+        "add b (10.0.0.2) to the cluster as a worker",
+        "label b with the roles web, gpu",
+        "label c with no role",
         "create, and try, the network between the servers",
         "try the network between the servers",
     ]

@@ -60,10 +60,8 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
         site = state.site(step.project)
         archive = live_archive(state, step.project, step.proxies, step.issuer, gone=step.gone)
     if archive is not None and len(archive) >= CONFIG_LIMIT:
-        text = f"what is live takes {size(len(archive))}, more than a config of the cluster may have"
-        hint = (
-            "servers that come back answer 503 until the next deploy; a shorter page of `maintenance` helps"
-        )
+        text = f"the live state is {size(len(archive))}, over the size limit of a Swarm config"
+        hint = "servers that come back answer 503 until the next deploy; use a shorter maintenance page"
         context.emit(Note(text, "warning", hint=hint))
         archive = None
     if archive is not None:
@@ -126,9 +124,9 @@ async def _await_end(context: DeployContext, project: str) -> None:
         if done.exit_code == 0:
             context.followed[context.session.name] = done.stdout.decode("utf-8", "replace").strip()
             return
-        cause = "it has done so for more than 30 s"
-    text = f"{context.session.name} may still be following the release that was live before: {cause}"
-    context.emit(Note(text, "warning", hint="`ftl deploy` again brings its proxy to the live release"))
+        cause = "it has not finished after 30 s"
+    text = f"{context.session.name} may still be following the previous release: {cause}"
+    context.emit(Note(text, "warning", hint="run `ftl deploy` again to bring its proxy to the live release"))
 
 
 async def _follow(context: DeployContext, step: PublishLiveState) -> None:
@@ -140,7 +138,7 @@ async def _follow(context: DeployContext, step: PublishLiveState) -> None:
     try:
         await crontab.write_following(machine, step.project, script, places)
     except ServerError as error:
-        text = f"{context.session.name} cannot catch up by itself after it was away: {error.cause}"
+        text = f"{context.session.name} cannot catch up by itself after an outage: {error.cause}"
         context.emit(Note(text, "warning", hint="`ftl setup` installs cron and starts it"))
 
 

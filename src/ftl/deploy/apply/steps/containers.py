@@ -87,7 +87,9 @@ async def _data_mounts(
         await context.engine.create_volume(
             name, {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
         )
-        context.emit(Note(f"{step.service} keeps {path} in the volume {name}: its image declares it"))
+        context.emit(
+            Note(f"{path} of {step.service} is kept in the volume {name}: its image declares VOLUME {path}")
+        )
         mounts.append(Mount(name, path))
     return tuple(mounts)
 

@@ -162,8 +162,8 @@ def _environment(context: DeployContext, step: RunHook, ports: Mapping[str, int]
 
 
 def _late(step: RunHook, lines: list[str]) -> HookFailed:
-    error = _failed(step, f"it was not done after {duration(step.timeout)}, and was stopped", lines)
-    error.hint = f"{error.hint}; `timeout` beside `{step.where}` in ftl.yaml gives it more time"
+    error = _failed(step, f"it did not finish within {duration(step.timeout)} and was stopped", lines)
+    error.hint = f"{error.hint}; `timeout` next to `{step.where}` in ftl.yaml gives it more time"
     return error
 
 

@@ -167,7 +167,7 @@ async def remove_services(context: DeployContext, step: RemoveSwarmServices) -> 
         if step.waits or context.fleet.missing:
             own = {labels.SWARM_SERVICE: service.id}
             if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=step.waits):
-                context.emit(Note(f"{service.name} still stops on {', '.join(running)}"))
+                context.emit(Note(f"{service.name} is still stopping on {', '.join(running)}"))
 
     await gather(map(remove, step.services))
 
@@ -183,7 +183,7 @@ async def stop_services(context: DeployContext, step: StopSwarmServices) -> None
         running = await _ended(context.fleet, own, step.timeout + _END_SECONDS)
         if running:
             raise EngineError(
-                f"tasks of {service.name} still run on {', '.join(running)}",
+                f"tasks of {service.name} are still running on {', '.join(running)}",
                 cause=f"they did not end within {step.timeout + _END_SECONDS:g} s",
             )
 
@@ -262,7 +262,9 @@ async def set_drained(context: DeployContext, step: SetDrained) -> None:
     if step.value:  # the old tasks may still finish their work: a reboot has to wait for them
         own = {labels.PROJECT: context.project.name}
         if await _ended([context.fleet.require(step.server)], own, _REMOVED_SECONDS):
-            context.emit(Note(f"tasks of {context.project.name} still stop on {step.server}", "warning"))
+            context.emit(
+                Note(f"tasks of {context.project.name} are still stopping on {step.server}", "warning")
+            )
 
 
 async def _staying(context: DeployContext, node: str) -> list[str]:

@@ -12,7 +12,7 @@ class HoldCatchUp(GivenServersStep):
 
     kind = "hold_catch_up"
     runs_once = True
-    sentence = "servers that come back wait until the release is decided"
+    sentence = "make returning servers wait until the release is live"
     project: str
 
 
@@ -30,7 +30,7 @@ class PublishLiveState(GivenServersStep):
 
     kind = "publish_live"
     runs_once = True
-    sentence = "publish what is live, for servers that come back"
+    sentence = "publish the live release for servers that come back"
     project: str
     proxies: tuple[str, ...] = ()
     issuer: str = ""
@@ -58,5 +58,5 @@ class EndCatchUp(GivenServersStep):
 
     kind = "end_catch_up"
     runs_once = True
-    sentence = "servers no longer follow what is live"
+    sentence = "stop servers from following the live release"
     project: str

@@ -143,7 +143,7 @@ class PruneBuildCache(Step):
 
     kind = "prune_build_cache"
     runs_on = "none"
-    sentence = "remove the build cache on this machine that no build is using, also that of other projects"
+    sentence = "remove this machine's unused build cache (of all projects)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,4 +140,4 @@ class ForgetRuns(Step):
 
     @property
     def text(self) -> str:
-        return f"forget the runs of {', '.join(self.jobs)}"
+        return f"delete the run history of {', '.join(self.jobs)}"

@@ -25,8 +25,8 @@ class SetNotifications(GivenServersStep):
     @property
     def text(self) -> str:
         if not self.lines:
-            return "end the notifications that the server sends"
+            return "disable the server's notifications"
         about = (
             "jobs that fail and certificates that are not renewed" if self.certificates else "jobs that fail"
         )
-        return f"let the server send notifications about {about}"
+        return f"have the server notify about {about}"

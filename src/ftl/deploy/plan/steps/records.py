@@ -67,7 +67,7 @@ class CompactRecords(Step):
 
     @property
     def text(self) -> str:
-        return f"sum up the records of {len(self.records)} old releases"
+        return f"summarise the records of {len(self.records)} old releases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,11 @@ class SetHold(Step):
 
     @property
     def text(self) -> str:
-        return f"put deploys on hold ({self.hold.reason})" if self.hold is not None else "let deploys go on"
+        return (
+            f"put deploys on hold ({self.hold.reason})"
+            if self.hold is not None
+            else "end the hold on deploys"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ class SetPreview(Step):
     @property
     def text(self) -> str:
         if self.preview is None:
-            return "forget that it is a preview"
-        return f"have the server remove it at {utc(self.preview.until)}"
+            return "cancel its scheduled removal"
+        return f"schedule its removal for {utc(self.preview.until)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def refuse_unwatchable(diff: Diff) -> None:
     for reason in _reasons(diff):
         raise UsageError(
             f"--watch cannot take this release back: {reason}",
-            hint="deploy it without --watch; `ftl rollback` goes back by hand",
+            hint="deploy without --watch, and use `ftl rollback` if needed",
         )
 
 

@@ -58,4 +58,4 @@ def host_notes(project: Project, target: ReleaseRecord, observed: Observed) -> I
     if before and before != after:
         lost = f", and no longer {', '.join(sorted(before - after))}" if before - after else ""
         hosts = ", ".join(sorted(after)) or "no host"
-        yield f"{target.release} answers {hosts}{lost}: DNS must lead there"
+        yield f"{target.release} serves {hosts}{lost}: their DNS records must point to the server"

@@ -53,7 +53,7 @@ class RollbackRequest:
         change: The project, and the folder of its ftl.yaml.
         release: The release to restore; None: the last one before the live one that was live and is not marked bad.
         hold: Why deploys stop afterwards; empty: they do not.
-        rebuild: Build images that are gone again, from that release's commit.
+        rebuild: Rebuild missing images from that release's commit.
         fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
         fresh_secrets: The values of secrets that were fetched for it, by name.
     """

@@ -73,7 +73,7 @@ def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
     bad = any(record.bad for record in earlier)
     raise UsageError(
         f"there is no release before {live.release} to go back to",
-        hint="those before it are marked bad; `ftl rollback RELEASE` goes to one of them all the same"
+        hint="those before it are marked bad; `ftl rollback RELEASE` restores one of them anyway"
         if bad
         else "`ftl releases` lists what was deployed",
     )
@@ -94,4 +94,8 @@ def possible(observed: Observed, *, without: str = "") -> str:
         and record.number != observed.live_number
         and record.release != without
     ]
-    return f"possible are {', '.join(names)}" if names else "there is no other to go back to"
+    return (
+        f"releases that can be restored: {', '.join(names)}"
+        if names
+        else "there is no other release to go back to"
+    )

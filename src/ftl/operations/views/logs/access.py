@@ -113,7 +113,7 @@ class AccessFollower:
             entries = await _entries(session, self._query, POLLED)
             new = [each for each in entries if each.time >= self._last and each not in self._seen]
             if len(new) == POLLED:
-                self._warn(f"more than {POLLED} requests in one look: some are left out")
+                self._warn(f"more than {POLLED} requests between two reads: some are not shown")
             self._advance(new)
             if new:
                 await self._mask_releases(session)

@@ -54,7 +54,7 @@ def log_servers(fleet: Fleet, emit: Emit) -> list[LogServer]:
     """
     first = fleet.first
     for server, error in fleet.missing.items():
-        emit(Note(f"without the logs of {server}: {error.message}", "warning"))
+        emit(Note(f"no logs from {server}: {error.message}", "warning"))
     servers = []
     for session in sorted(fleet, key=lambda each: each is not first):
         ahead = session.info.clock_ahead - first.info.clock_ahead
@@ -122,7 +122,7 @@ async def follow_servers(
             if len(followers) == 1:
                 raise
             del followers[server]
-            emit(Note(f"without the logs of {server}: {error.message}", "warning"))
+            emit(Note(f"no logs from {server}: {error.message}", "warning"))
 
     async def open_past() -> None:
         clock = asyncio.get_running_loop().time

@@ -169,7 +169,7 @@ def test_each_server_looks_for_what_is_live() -> None:
     assert isinstance(note, Note)
     assert (note.level, note.text) == (
         "warning",
-        "b cannot catch up by itself after it was away: cron is not installed",
+        "b cannot catch up by itself after an outage: cron is not installed",
     )
 
 
@@ -195,7 +195,7 @@ def test_what_does_not_fit_a_config_is_a_warning() -> None:
     (note,) = events
     assert isinstance(note, Note)
     assert note.level == "warning"
-    assert "more than a config of the cluster may have" in note.text
+    assert "over the size limit of a Swarm config" in note.text
 
 
 def test_a_removed_project_is_followed_by_nobody() -> None:
@@ -228,8 +228,8 @@ def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
     machines[1].answer("ftl-hold", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
     perform(context, HoldCatchUp("shop", servers=("a", "b")))
     assert sorted(event.text for event in events if isinstance(event, Note)) == [
-        "a may still be following the release that was live before: it has done so for more than 30 s",
-        "b may still be following the release that was live before: b took longer than 60 s",
+        "a may still be following the previous release: it has not finished after 30 s",
+        "b may still be following the previous release: b took longer than 60 s",
     ]
     # The command itself: nothing was followed yet, then a script has the lock, then it has ended.
     monkeypatch.setenv("HOME", str(tmp_path))

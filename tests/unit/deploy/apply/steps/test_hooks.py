@@ -66,10 +66,10 @@ def test_a_remote_hook_that_never_ends_is_stopped_and_removed() -> None:
 
     with pytest.raises(HookFailed, match="the pre hook of web") as caught:
         run(scenario())
-    assert caught.value.cause == "it was not done after 5.0 s, and was stopped"
+    assert caught.value.cause == "it did not finish within 5.0 s and was stopped"
     assert caught.value.details == ("waiting for a lock",)
     assert "nothing was switched" in (caught.value.hint or "")
-    assert "`timeout` beside `remote`" in (caught.value.hint or "")
+    assert "`timeout` next to `remote`" in (caught.value.hint or "")
     assert events == [HookOutput("web", "pre", "waiting for a lock")]
     assert engine.by_name == {}
 
@@ -84,7 +84,7 @@ def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path
 
     with pytest.raises(HookFailed) as caught:
         asyncio.run(local_hook())
-    assert caught.value.cause == "it was not done after 1.0 s, and was stopped"
+    assert caught.value.cause == "it did not finish within 1.0 s and was stopped"
     assert caught.value.details == ("up",)
     assert time.monotonic() - began < 30
     for pid in (tmp_path / "pids").read_text().split():

@@ -148,7 +148,7 @@ def test_a_stopped_service_keeps_its_number_and_its_tasks_are_waited_for(ends: b
             worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
             await stopping
         else:
-            with pytest.raises(EngineError, match="tasks of shop-web-r1 still run on b"):
+            with pytest.raises(EngineError, match="tasks of shop-web-r1 are still running on b"):
                 await stopping
 
     run(check())
@@ -171,7 +171,7 @@ def test_a_removal_waits_for_the_tasks_where_networks_are_removed_after_it() -> 
     manager.removed.clear()
     run(perform(context, RemoveSwarmServices("web", (WEB,), waits=True)))
     assert manager.removed == ["s1"]
-    assert events == [Note("shop-web-r1 still stops on b")]
+    assert events == [Note("shop-web-r1 is still stopping on b")]
 
 
 def test_a_removal_waits_until_swarm_has_removed_the_containers() -> None:
@@ -252,5 +252,5 @@ def test_tasks_of_another_project_on_a_drained_server_are_named() -> None:
     run(perform(context, SetDrained("b", value=True)))
     assert [event.text for event in events if isinstance(event, Note)] == [
         "blog-web-r7 of another project still runs on b",
-        "tasks of shop still stop on b",
+        "tasks of shop are still stopping on b",
     ]

@@ -34,7 +34,7 @@ def test_an_image_that_is_gone_is_refused_before_anything_happens() -> None:
     observed = on_server(asked, *records, images=(image("r2"), image("r3")), live="r3")
     with pytest.raises(UsageError, match=r"r1 cannot be restored.*image of web") as refused:
         rolled_back(observed, "r1")
-    assert "possible are r2" in (refused.value.hint or "")
+    assert "releases that can be restored: r2" in (refused.value.hint or "")
     assert "`ftl rollback r1 --rebuild` builds it from commit 111111111111" in (refused.value.hint or "")
 
 
@@ -127,4 +127,4 @@ def test_hosts_that_the_proxys_certificate_does_not_cover_are_refused() -> None:
         plan_rollback(REQUEST, target, ME, {}, observed, certificate)
     covering = replace(certificate, names=("*.example.com", "*.example.org"))
     made = plan_rollback(REQUEST, target, ME, {}, observed, covering)
-    assert any("r1 answers old.example.org, and no longer shop.example.com" in note for note in made.notes)
+    assert any("r1 serves old.example.org, and no longer shop.example.com" in note for note in made.notes)
