@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterable
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+async def in_thread(work: Callable[[], T], seconds: float) -> T:
+    """Run blocking work in a thread that is not waited for after its limit.
+
+    `asyncio.to_thread` would keep the program from its end: its threads are joined when the loop closes.
+
+    Raises:
+        TimeoutError: It takes too long.
+        Exception: As `work`.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def settle(settled: Callable[[], None]) -> None:
+        if not outcome.done():
+            settled()
+
+    def call() -> None:
+        try:
+            settled = partial(outcome.set_result, work())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            settled = partial(outcome.set_exception, error)
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(settle, settled)
+
+    Thread(target=call, name="ftl-thread", daemon=True).start()
+    async with asyncio.timeout(seconds):
+        return await outcome
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config.loading import ProjectFiles
     from ftl.config.models.notification import Notification
-    from ftl.config.models.project import Project
+    from ftl.config.models.project import Project, Registry
 
 
 class LoadedProject(NamedTuple):
@@ -76,6 +76,18 @@ def load_notifications(options: Options) -> tuple[Notification, ...]:
     from ftl.config import loading
 
     return loading.load_notifications(find_project_files(options))
+
+
+def load_registries(options: Options) -> tuple[Registry, ...]:
+    """Read no more of the project's file than `registries`, with the secrets in it.
+
+    Raises:
+        UsageError: There is no such file or environment.
+        ConfigError: `registries` is wrong.
+    """
+    from ftl.config import loading
+
+    return loading.load_registries(find_project_files(options))
 
 
 def find_project_files(options: Options, *, previews: bool = False) -> ProjectFiles:

@@ -7,12 +7,13 @@ Every node of a parsed file knows its file, and every variable the file that it 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftl.common.files import read_small_file
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import PREVIEW, Project
+from ftl.config.models.proxy import Registries
 from ftl.config.overlay import merge, unknown_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from ftl.config.models.field_types import Section
     from ftl.config.models.notification import Notification
+    from ftl.config.models.proxy import Registry
     from ftl.config.models.server import ClusterServer, Server
     from ftl.config.variables.env_file import Variable
     from ftl.config.variables.sources import Variables
+
+S = TypeVar("S", bound="Section")
 
 
 def overlay_path(path: Path, environment: str) -> Path:
@@ -130,15 +135,27 @@ def load_notifications(files: ProjectFiles) -> tuple[Notification, ...]:
     Raises:
         ConfigError: The file cannot be parsed, or `notify` is wrong.
     """
+    return _load_only("notify", Notifications, files).notify
+
+
+def load_registries(files: ProjectFiles) -> tuple[Registry, ...]:
+    """Read no more of a project than `registries`, and fetch no more than the secrets in it.
+
+    Raises:
+        ConfigError: The file cannot be parsed, or `registries` is wrong.
+    """
+    return _load_only("registries", Registries, files).registries
+
+
+def _load_only(key: str, section: type[S], files: ProjectFiles) -> S:
+    """The section of a file that has nothing but this key."""
     problems = Problems()
     root = _merged(files, problems)
-    others = {key: None for key in root.entries if key != "notify"}
-    only = root.replace(others)
+    only = root.replace({other: None for other in root.entries if other != key})
     secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), files.folder, files.variables)
-    reader = _reader(files, problems, secrets.source(problems, fetch=True))
-    section = reader.section(Notifications, only, ())
+    read = _reader(files, problems, secrets.source(problems, fetch=True)).section(section, only, ())
     problems.raise_found()
-    return section.notify
+    return read
 
 
 def load_secrets(files: ProjectFiles) -> ProjectSecrets:

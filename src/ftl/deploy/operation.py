@@ -26,11 +26,11 @@ from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from ftl.config.models.project import Project
+    from ftl.config.models.project import Project, Registry
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
@@ -57,6 +57,7 @@ class Operation:
         began: Monotonic time at which the command began.
         lock: The heartbeat of the lock, where the command holds it since before the servers were observed.
         builders: Machines that built images: value of `build.on` -> their session.
+        registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none.
     """
 
     command: str
@@ -70,6 +71,7 @@ class Operation:
     began: float = field(default_factory=time.monotonic)
     lock: asyncio.Task[None] | None = None
     builders: Mapping[str, Session] = field(default_factory=dict)
+    registries: Callable[[], Sequence[Registry]] | None = None
 
     @property
     def verb(self) -> str:
@@ -109,7 +111,9 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     if operation.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
-        resources = LocalResources(operation.project, operation.root, builders=operation.builders)
+        resources = LocalResources(
+            operation.project, operation.root, builders=operation.builders, registries=operation.registries
+        )
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
             await resources.read_ahead(image.local for step in sent for image in step.images)

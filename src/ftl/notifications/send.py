@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from threading import Thread
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from ftl import aio
 from ftl.aio import gather
 from ftl.errors import FtlError
 from ftl.events import Note
@@ -69,37 +68,19 @@ def _report(index: int, notification: Notification, reason: str, hint: str | Non
 
 
 async def in_thread(work: Callable[[], T], seconds: float) -> T:
-    """Run blocking work in a thread that is not waited for after its limit.
-
-    `asyncio.to_thread` would keep FTL from its end: its threads are joined when the loop closes.
+    """Run blocking work of libraries as `ftl.aio.in_thread` does.
 
     Raises:
         TimeoutError: It takes too long.
         FtlError: As `work`; NotSent for any other exception of a library.
     """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: FtlError | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(cast("T", result))
-
-    def call() -> None:
-        result: T | None = None
-        error: FtlError | None = None
+    def call() -> T:
         try:
-            result = work()
-        except FtlError as raised:
-            error = raised
-        except Exception as raised:  # noqa: BLE001 - a library's; its message may have the URL
-            error = NotSent(f"{type(raised).__name__} in a library")
-        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, result, error)
+            return work()
+        except FtlError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a library's; its message may have the URL
+            raise NotSent(f"{type(error).__name__} in a library") from None
 
-    Thread(target=call, name="ftl-notify", daemon=True).start()
-    async with asyncio.timeout(seconds):
-        return await outcome
+    return await aio.in_thread(call, seconds)

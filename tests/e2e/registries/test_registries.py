@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,6 +91,58 @@ def test_credentials_from_every_source(
     assert "requires a login, and there are no credentials" in refused.result["error"]["message"]
     assert f"docker login {token.host}" in refused.result["error"]["hint"]
     assert at.made.get() == (200, "three"), "the old release keeps running"
+
+
+def test_a_rollback_pulls_with_the_login_that_it_needs(
+    deployer: Callable[[str], Deployer], basic: peers.Registry, server: Server
+) -> None:
+    """A record has no login: that of today's ftl.yaml serves, and without ftl.yaml that of the server itself."""
+    basic.trust(server)
+    at = deployer(basic.host)
+    at.made.config["registries"] = [
+        {"server": basic.host, "username": "me", "password": "${REGISTRY_PASSWORD}"}
+    ]
+    env = {"REGISTRY_PASSWORD": PASSWORD}
+    for version in ("one", "two"):
+        at.made.version(version)
+        at.ftl("build", env=env).ok()
+        at.ftl("deploy", env=env).ok()
+    config = Path(at.made.project.environment["HOME"]) / ".ssh" / "config"
+    config.write_text(f"IdentityFile {server.key}\n{config.read_text()}")
+    elsewhere = ("--server", f"{server.user}@{server.host}:{server.port}", "--project", at.made.name)
+
+    def forget(release: str) -> None:
+        """Neither the server nor the machine that built has its image any more."""
+        server.docker("rmi", "-f", server.docker("images", "-q", f"{at.made.name}-web:{release}"))
+        names = (f"{at.made.name}-web", at.reference)
+        here = {image for name in names for image in at.docker("images", "-q", name).split()}
+        at.docker("rmi", "-f", *here)
+
+    def hint(*argv: str) -> str:
+        """What a rollback that fails advises."""
+        refused = at.ftl("rollback", *argv)
+        assert refused.exit_code == 1, refused
+        return str(refused.result["error"]["hint"])
+
+    forget("r1")
+    assert "REGISTRY_PASSWORD" in hint("r1")
+    without = hint("r1", *elsewhere)
+    assert f"docker login {basic.host}` on this machine or on " in without
+    assert "in the folder of ftl.yaml" in without
+    assert at.made.get() == (200, "two")
+    assert at.ftl("rollback", "r1", env=env).ok().events("pull_progress")
+    assert at.made.get() == (200, "one")
+    assert PASSWORD not in json.dumps(at.record(server))
+
+    forget("r2")
+    folder = "/root/.docker" if server.user == "root" else f"/home/{server.user}/.docker"
+    server.run("mkdir", "-p", folder)
+    server.write(f"{folder}/config.json", json.dumps({"auths": {basic.host: auth_entry("me", PASSWORD)}}))
+    try:
+        assert at.ftl("rollback", "r2", *elsewhere).ok().events("pull_progress")
+    finally:
+        server.run("rm", f"{folder}/config.json")
+    assert at.made.get() == (200, "two")
 
 
 def test_pulled_images_are_pinned_by_digest(

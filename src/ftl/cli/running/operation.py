@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import DeployedProject, load_target, project_option
+from ftl.cli.project import DeployedProject, load_registries, load_target, project_option
 from ftl.cli.running.run import pass_options, run
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ftl.cli.options import Options
+    from ftl.config.models.project import Registry
     from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
@@ -87,6 +89,7 @@ class OperationCall(NamedTuple):
             servers=address.servers,
             lock_wait=self.lock_wait,
             dry_run=self.dry_run,
+            registries=self._registries,
         )
 
         async def change(emit: Emit) -> R:
@@ -99,6 +102,17 @@ class OperationCall(NamedTuple):
             print_plan(result.plan)
         else:
             show(result)
+
+    def _registries(self) -> Sequence[Registry]:
+        """Those of ftl.yaml.
+
+        Raises:
+            UsageError: There is no ftl.yaml.
+            ConfigError: `registries` is wrong.
+        """
+        if not self.target.has_file:
+            raise UsageError("in the folder of ftl.yaml, without --project, its `registries` are used")
+        return load_registries(self.options)
 
     def run_live(
         self,

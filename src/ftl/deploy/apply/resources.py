@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.engine.local import local_url
+from ftl.image.registry.further_logins import FurtherLogins
 from ftl.image.registry.keyring import Keyring
+from ftl.image.registry.push_pull import Logins
 from ftl.proxy.names import overlay_network
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config.models.project import Project
+    from ftl.config.models.project import Project, Registry
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -32,25 +34,28 @@ class LocalResources:
 
     Attributes:
         builders: Machines that built images: value of `build.on` -> their session.
+        registries: Reads those of today's ftl.yaml, where the project is a recorded one; None: it has its own.
     """
 
     project: Project
     root: Path
     _engine: Engine | None = None
-    _keyring: Keyring | None = None
+    _logins: Logins | None = None
     _transfers: dict[str, TransferQueue] = field(default_factory=dict)
     _senders: dict[str, Sender] = field(default_factory=dict)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     builders: Mapping[str, Session] = field(default_factory=dict)
+    registries: Callable[[], Sequence[Registry]] | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _ahead: ReadAhead | None = None
 
     @property
-    def keyring(self) -> Keyring:
+    def logins(self) -> Logins:
         """Credentials for registries; each is looked up once in a deploy."""
-        if self._keyring is None:
-            self._keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
-        return self._keyring
+        if self._logins is None:
+            keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
+            self._logins = Logins(keyring, FurtherLogins(self.registries, root=self.root, environ=os.environ))
+        return self._logins
 
     async def local_engine(self) -> Engine:
         """This machine's engine.

@@ -16,6 +16,7 @@ from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftl.child import Completed
     from ftl.common.json_fields import Json
 
 CONFIG_FILE = "config.json"
@@ -44,16 +45,16 @@ async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Crede
     """
     config = read_config(environ)
     helper = credential_helper(config, registry)
-    if not _HELPER_NAME.fullmatch(helper):
-        return _from_file(config, registry)
+    if not is_helper(helper):
+        return credentials_in(config, registry)
     try:
         credentials = await _from_helper(f"docker-credential-{helper}", registry, environ)
     except HelperFailed:
-        in_file = _from_file(config, registry)
+        in_file = credentials_in(config, registry)
         if in_file is None:
             raise
         return in_file
-    return credentials or _from_file(config, registry)
+    return credentials or credentials_in(config, registry)
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:
@@ -91,6 +92,21 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
         raise HelperFailed(message, cause=f"it did not answer within {_HELPER_SECONDS:.0f} s") from None
     except OSError as error:
         raise HelperFailed(message, cause=error.strerror) from error
+    return helper_answer(done, program, registry, program)
+
+
+def is_helper(name: str) -> bool:
+    """Whether it can be the name of a helper: it becomes part of a program's."""
+    return _HELPER_NAME.fullmatch(name) is not None
+
+
+def helper_answer(done: Completed, program: str, registry: str, origin: str) -> Credentials | None:
+    """The credentials in the answer of a helper; None where it has none.
+
+    Raises:
+        HelperFailed: It failed, or its answer cannot be read.
+    """
+    message = f"the credential helper {program} failed"
     output = (done.stdout or done.stderr).decode(errors="replace").strip()
     if done.exit_code != 0:
         if _NONE_STORED in output:
@@ -100,20 +116,21 @@ async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) 
         answer = as_object(parse_json(done.stdout))
     except ValueError as error:
         raise HelperFailed(message, cause="its answer is not JSON") from error
-    return _credentials(registry, as_str(answer.get("Username")), as_str(answer.get("Secret")), program)
+    return _credentials(registry, as_str(answer.get("Username")), as_str(answer.get("Secret")), origin)
 
 
-def _from_file(config: Json, registry: str) -> Credentials | None:
+def credentials_in(config: Json, registry: str, origin: str = _FILE_ORIGIN) -> Credentials | None:
+    """The credentials that a config file itself has for a registry."""
     entries = as_object(config.get("auths"))
     keys = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")
     entry = next((as_object(entries[key]) for key in keys if key in entries), {})
     if token := as_str(entry.get("identitytoken")):
-        return _credentials(registry, IDENTITY_TOKEN_USER, token, _FILE_ORIGIN)
+        return _credentials(registry, IDENTITY_TOKEN_USER, token, origin)
     try:
         username, _, password = base64.b64decode(as_str(entry.get("auth"))).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return _credentials(registry, username, password.rstrip("\0"), _FILE_ORIGIN)
+    return _credentials(registry, username, password.rstrip("\0"), origin)
 
 
 def _credentials(registry: str, username: str, secret: str, origin: str) -> Credentials | None:

@@ -17,6 +17,7 @@ from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.docker_config import credential_helper, with_credentials
 from ftl.image.registry.failures import RegistryRequest, registry_error, translated_errors
+from ftl.image.registry.further_logins import READ_CONFIG
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import display_name
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 LOGIN_SECONDS = 60.0
 _TYPED_ORIGIN = "what was entered"
-
-_READ = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
 
 
 def typed_credentials(registry: str, username: str, secret: str) -> Credentials:
@@ -81,7 +80,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
         ServerError: The server cannot be reached.
     """
     message = f"the credentials could not be stored on {machine.name}"
-    read = await machine.run(["sh", "-c", _READ])
+    read = await machine.run(["sh", "-c", READ_CONFIG])
     if read.exit_code != 0:
         raise FtlError(message, cause=read.stderr.decode(errors="replace").strip() or None)
     try:

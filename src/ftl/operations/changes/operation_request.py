@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from ftl.config.models.project import ClusterServer, Project, Server
+    from ftl.config.models.project import ClusterServer, Project, Registry, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
@@ -46,6 +46,7 @@ class OperationRequest:
         services: The services (and for some commands dependencies) to change; empty for all.
         lock_wait: Seconds to wait for another operation to end.
         dry_run: Only plan the change.
+        registries: Reads `registries` of ftl.yaml; blocks, and raises an FtlError where there is no such file.
     """
 
     project: str
@@ -56,6 +57,7 @@ class OperationRequest:
     servers: tuple[ClusterServer, ...] = ()
     lock_wait: float = 0.0
     dry_run: bool = False
+    registries: Callable[[], Sequence[Registry]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class PreparedOperation:
             dry_run=self.request.dry_run,
             began=self.began,
             lock=self.lock,
+            registries=self.request.registries,
         )
         return await run(operation, self.fleet, self.observed, emit=emit)
 

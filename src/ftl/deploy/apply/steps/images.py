@@ -97,7 +97,7 @@ async def push_pull(context: DeployContext, step: PushPull) -> None:
     """Push a built image to the user's registry; have the server pull what was pushed."""
     source = await context.resources.engine_of(step.built_on)
     await source.tag(step.local, step.reference)
-    pushed = await push(source, step.reference, context.resources.keyring, emit=context.emit)
+    pushed = await push(source, step.reference, context.resources.logins.keyring, emit=context.emit)
     await _pull(context, pushed, step.platform)
     await context.engine.tag(pushed, step.tag)
     image = await image_on_server(context, step.tag)
@@ -194,8 +194,15 @@ async def _pull(
     seconds: float | None = None,
 ) -> None:
     """Have the server pull an image; the registry has to answer within some seconds, if any are given."""
-    keyring, report = context.resources.keyring, emit or context.emit
-    await pull(context.engine, reference, keyring, platform=platform, emit=report, start_seconds=seconds)
+    await pull(
+        context.engine,
+        reference,
+        context.resources.logins,
+        context.machine,
+        platform=platform,
+        emit=emit or context.emit,
+        start_seconds=seconds,
+    )
 
 
 async def _send(

@@ -1,0 +1,115 @@
+"""Further logins for a registry that wants one: where those of this run are not enough.
+
+A release is known by its record alone, which has no credentials, so a rollback begins without those of ftl.yaml. They
+are read when they are needed and not before: a vault that does not answer must not stop a rollback that can do without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.aio import in_thread
+from ftl.common.json_fields import as_object, parse_json
+from ftl.errors import FtlError
+from ftl.image.registry.configured import configured_credentials
+from ftl.image.registry.docker_config import (
+    HelperFailed,
+    credential_helper,
+    credentials_in,
+    helper_answer,
+    is_helper,
+)
+from ftl.image.registry.keyring import RegistryLogin
+from ftl.image.registry.names import config_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from ftl.config.models.project import Registry
+    from ftl.image.registry.credentials import Credentials
+    from ftl.ssh.machine import Machine
+
+LOAD_SECONDS = 60.0
+"""Limit for the secrets in `registries`."""
+
+SERVER_SECONDS = 20.0
+
+READ_CONFIG = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
+
+
+class FurtherLogins:
+    """Logins from ftl.yaml, read late, and from the server's own Docker configuration.
+
+    Args:
+        load: Reads `registries` of today's ftl.yaml; blocks. None where the run has them already.
+        root: Folder of ftl.yaml.
+        environ: For the commands in it.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Sequence[Registry]] | None,
+        *,
+        root: Path,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._load = load
+        self._root = root
+        self._environ = environ
+        self._loaded: Sequence[Registry] | FtlError | None = None
+
+    async def of(self, registry: str, machine: Machine) -> AsyncIterator[RegistryLogin]:
+        """Further logins for a registry, given its key in Docker's config file."""
+        for entry in await self._registries():
+            if config_key(entry.server) == registry:
+                credentials = await configured_credentials(entry, root=self._root, environ=self._environ)
+                if credentials is not None:
+                    yield RegistryLogin(registry, credentials)
+        try:
+            stored = await credentials_on(machine, registry)
+        except HelperFailed:
+            stored = None
+        if stored is not None:
+            yield RegistryLogin(registry, stored)
+
+    @property
+    def problem(self) -> str:
+        """The reason why `registries` of ftl.yaml could not be read; empty if there is none."""
+        error = self._loaded
+        if not isinstance(error, FtlError):
+            return ""
+        return f"{error.message}: {error.cause}" if error.cause else error.message
+
+    async def _registries(self) -> Sequence[Registry]:
+        if self._loaded is None:
+            try:
+                self._loaded = await in_thread(self._load, LOAD_SECONDS) if self._load is not None else ()
+            except FtlError as error:
+                self._loaded = error
+            except TimeoutError:
+                self._loaded = FtlError("the secrets in `registries` of ftl.yaml took too long")
+        return () if isinstance(self._loaded, FtlError) else self._loaded
+
+
+async def credentials_on(machine: Machine, registry: str) -> Credentials | None:
+    """The credentials that Docker of the user on a server has stored for a registry.
+
+    Raises:
+        HelperFailed: Its helper failed there.
+        ServerError: The server does not answer.
+    """
+    read = await machine.run(["sh", "-c", READ_CONFIG], timeout=SERVER_SECONDS)
+    try:
+        config = as_object(parse_json(read.stdout or b"{}"))
+    except ValueError:
+        return None
+    origin = f"docker's configuration on {machine.name}"
+    helper = credential_helper(config, registry)
+    if is_helper(helper):
+        program = f"docker-credential-{helper}"
+        done = await machine.run([program, "get"], stdin=registry.encode(), timeout=SERVER_SECONDS)
+        found = helper_answer(done, program, registry, origin)
+        if found is not None:
+            return found
+    return credentials_in(config, registry, origin)
