@@ -24,7 +24,7 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
     asked = project()
     observed = replace(server(asked, *container(asked, "web", "r1"), live={"web": "r1"}), hold=HOLD)
     with pytest.raises(
-        UsageError, match=r"1970-01-01T00:00:00Z by ana@laptop \(r14 loses sessions\)"
+        UsageError, match=r"by ana@laptop at 1970-01-01T00:00:00Z \(r14 loses sessions\)"
     ) as refused:
         refuse_if_held(PlanRequest(asked, Path()), observed)
     assert "--end-hold" in (refused.value.hint or "")
