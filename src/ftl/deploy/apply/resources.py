@@ -12,7 +12,7 @@ from ftl.dataclass import dataclass
 from ftl.engine.local import local_url
 from ftl.image.registry.further_logins import FurtherLogins
 from ftl.image.registry.keyring import Keyring
-from ftl.image.registry.push_pull import Logins
+from ftl.image.registry.push_pull import PullLogins
 from ftl.proxy.names import overlay_network
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LocalResources:
     project: Project
     root: Path
     _engine: Engine | None = None
-    _logins: Logins | None = None
+    _logins: PullLogins | None = None
     _transfers: dict[str, TransferQueue] = field(default_factory=dict)
     _senders: dict[str, Sender] = field(default_factory=dict)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -50,11 +50,13 @@ class LocalResources:
     _ahead: ReadAhead | None = None
 
     @property
-    def logins(self) -> Logins:
+    def logins(self) -> PullLogins:
         """Credentials for registries; each is looked up once in a deploy."""
         if self._logins is None:
             keyring = Keyring(self.project.registries, root=self.root, environ=os.environ)
-            self._logins = Logins(keyring, FurtherLogins(self.registries, root=self.root, environ=os.environ))
+            self._logins = PullLogins(
+                keyring, FurtherLogins(self.registries, root=self.root, environ=os.environ)
+            )
         return self._logins
 
     async def local_engine(self) -> Engine:

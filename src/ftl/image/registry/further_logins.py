@@ -39,7 +39,7 @@ READ_CONFIG = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/confi
 
 
 class FurtherLogins:
-    """Logins from ftl.yaml, read late, and from the server's own Docker configuration.
+    """PullLogins from ftl.yaml, read late, and from the server's own Docker configuration.
 
     Args:
         load: Reads `registries` of today's ftl.yaml; blocks. None where the run has them already.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 
-class Logins(NamedTuple):
-    """Logins of a run; further ones are looked up where a registry wants others."""
+class PullLogins(NamedTuple):
+    """PullLogins of a run; further ones are looked up where a registry wants others."""
 
     keyring: Keyring
     further: FurtherLogins
@@ -66,7 +66,7 @@ async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) 
 async def pull(
     engine: Engine,
     reference: str,
-    logins: Logins,
+    logins: PullLogins,
     machine: Machine,
     *,
     platform: str,

@@ -13,7 +13,7 @@ from ftl.config.models.project import Registry
 from ftl.errors import FtlError, TransferFailed, UsageError
 from ftl.image.registry.further_logins import FurtherLogins
 from ftl.image.registry.keyring import Keyring
-from ftl.image.registry.push_pull import Logins, pull
+from ftl.image.registry.push_pull import PullLogins, pull
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.image.registry.docker_home import DockerHome, auth_entry
@@ -61,7 +61,7 @@ def pulled(
 ) -> None:
     """Have the server pull the image."""
     further = FurtherLogins(load, root=home.folder, environ=home.environ)
-    logins = Logins(Keyring(home.registries, root=home.folder, environ=home.environ), further)
+    logins = PullLogins(Keyring(home.registries, root=home.folder, environ=home.environ), further)
     asyncio.run(
         pull(
             cast("Engine", engine),

@@ -113,9 +113,9 @@ class Busy(ModelMachine):
     [
         ("r9", UsageError, "there is no release `r9`"),
         ("r2", UsageError, "r2 never was live: its deploy failed"),
-        ("r1", LockHeld, "under way, by anna since 12:00"),
-        ("r3", LockHeld, "under way, by anna since 12:00"),
-        (None, LockHeld, "under way, by anna since 12:00"),
+        ("r1", LockHeld, "has been locked by anna since 12:00"),
+        ("r3", LockHeld, "has been locked by anna since 12:00"),
+        (None, LockHeld, "has been locked by anna since 12:00"),
     ],
 )
 @pytest.mark.parametrize("wait", [0.0, 3.0])
