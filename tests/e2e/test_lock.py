@@ -71,7 +71,7 @@ def test_users_of_the_engine_exclude_each_other(
             assert await other.holder() is None
             held = await deployers.take(one, "alice")
             assert await other.holder() == "alice"
-            with pytest.raises(LockHeld, match="under way, by alice"):
+            with pytest.raises(LockHeld, match="locked by alice"):
                 await deployers.take(other)
             await held.aclose()
             assert await other.holder() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/ftl"
-MOST = 17
+MOST = 15
 FLAT = ("cli/commands",)
 """Found by name, see docs/explanation/architecture.md."""
 

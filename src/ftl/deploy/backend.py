@@ -8,7 +8,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply import docker
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.planner import make_plan
-from ftl.deploy.plan.step_servers import assign_servers
+from ftl.deploy.plan.servers.step_servers import assign_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

@@ -113,14 +113,14 @@ async def _require_room(session: Session) -> None:
             )
 
 
-def builds_on_server(services: Iterable[Service], hosts: Iterable[str]) -> bool:
+def builds_on_server(services: Iterable[Service], servers: Iterable[str]) -> bool:
     """Whether one of the services is built on a server of the project.
 
     Args:
         services: The services.
-        hosts: The project's servers.
+        servers: The project's servers.
     """
-    places = {SERVER, *hosts}
+    places = {SERVER, *servers}
     return any(builder_of(service) in places for service in services)
 
 

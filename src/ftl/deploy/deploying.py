@@ -253,9 +253,9 @@ def result(applied: OperationResult) -> DeployResult:
             moved.bytes_saved,
         )
 
-    def server(host: str) -> ServerTraffic:
-        moved = applied.moved.get(host, Traffic())
-        return ServerTraffic(host, moved.bytes_sent, moved.bytes_fanned_out)
+    def server(name: str) -> ServerTraffic:
+        moved = applied.moved.get(name, Traffic())
+        return ServerTraffic(name, moved.bytes_sent, moved.bytes_fanned_out)
 
     return DeployResult(
         server=plan.server,

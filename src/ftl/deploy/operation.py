@@ -203,11 +203,11 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
     if plan.empty:
         return nullcontext()
     entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started")
-    engines = [context.fleet.at(host).engine for host in _record_hosts(context)]
+    engines = [context.fleet.at(name).engine for name in _record_servers(context)]
     return audited(engines, plan.project, begun(context.observed.audit, entry))
 
 
-def _record_hosts(context: DeployContext) -> list[str]:
+def _record_servers(context: DeployContext) -> list[str]:
     """The servers that have release records: the only one, or the managers that answer."""
     return [server.name for server in context.observed.servers if server.manager]
 
@@ -263,7 +263,7 @@ async def _record_failure(
     )
     try:
         async with asyncio.timeout(RECORD_SECONDS):
-            engines = [context.fleet.at(host).engine for host in _record_hosts(context)]
+            engines = [context.fleet.at(name).engine for name in _record_servers(context)]
             await gather_all(write_record(engine, plan.project, failed) for engine in engines)
     except (FtlError, TimeoutError):
         return  # the server is out of reach: the record stays "started", which says the same

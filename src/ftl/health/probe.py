@@ -76,7 +76,7 @@ async def probe(engine: Engine, machine: Machine, state: ContainerState, spec: H
     blocked = docker_verdict(state, spec)
     if blocked is not None:
         return blocked
-    return with_docker_check(await probe_ports(engine, machine, state.id, state.endpoints, spec), state)
+    return with_docker_check(await probe_ports(engine, machine, state.endpoints, spec), state)
 
 
 async def at_gateway(engine: Engine, state: ContainerState) -> ContainerState:
@@ -110,7 +110,7 @@ def _failed(state: ContainerState) -> str:
 
 
 async def probe_ports(
-    engine: Engine, machine: Machine, container: str, endpoints: Sequence[Endpoint], spec: HealthSpec
+    engine: Engine, machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec
 ) -> ProbeResult:
     """Check the ports of a running container once."""
     if not spec.ports:

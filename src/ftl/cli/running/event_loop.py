@@ -38,7 +38,6 @@ def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T
     try:
         running = _run_until_signal(
             lambda: work(emit),
-            reporter,
             lambda: _give_up(options, command, reporter),
             shows_strays=options.verbose > 1 or sys.flags.dev_mode,
         )
@@ -61,7 +60,6 @@ def _give_up(options: Options, command: str, reporter: Reporter) -> NoReturn:
 
 async def _run_until_signal(
     work: Callable[[], Awaitable[T]],
-    reporter: Reporter,
     give_up: Callable[[], NoReturn],
     *,
     shows_strays: bool,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import binary, count
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.placement import is_spread
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
+from ftl.deploy.plan.servers.placement import is_spread
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
 from ftl.deploy.request import RestoredRelease
@@ -72,10 +72,10 @@ def _memory_note(diff: Diff, change: ServiceChange) -> Iterator[str]:
     there = sum(view.info.memory for view in views)
     wanted = limit * change.service.replicas
     if views and all(view.info.memory for view in views) and wanted > there:
-        replicas, hosts = count(change.service.replicas, "replica"), " and ".join(view.name for view in views)
+        replicas, names = count(change.service.replicas, "replica"), " and ".join(view.name for view in views)
         yield (
             f"{replicas} of {change.name} may use {binary(wanted)} of memory (`resources`), and "
-            f"{hosts} {'have' if len(views) > 1 else 'has'} {binary(there)}: the kernel kills what needs more"
+            f"{names} {'have' if len(views) > 1 else 'has'} {binary(there)}: the kernel kills what needs more"
         )
 
 

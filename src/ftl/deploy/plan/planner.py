@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names, refuse_worker
@@ -16,11 +15,12 @@ from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.placement import refuse_moved_data
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.rolling_restart import restart_rounds
+from ftl.deploy.plan.servers.catch_up import published
+from ftl.deploy.plan.servers.placement import refuse_moved_data
+from ftl.deploy.plan.servers.step_servers import with_servers
 from ftl.deploy.plan.start_order import start_levels
-from ftl.deploy.plan.step_servers import with_servers
 from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.jobs import CheckCron
 from ftl.deploy.plan.steps.proxy import ApplySite, AwaitCertificates, RemoveSite, Switch

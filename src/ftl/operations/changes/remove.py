@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ftl.common.json_fields import as_objects, as_str
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.catch_up import end_of_catch_up
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage, compact
 from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.servers.catch_up import end_of_catch_up
 from ftl.deploy.plan.steps.containers import RemoveVolumes
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
 from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups, WriteCrontab

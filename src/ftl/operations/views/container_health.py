@@ -170,7 +170,7 @@ async def _reachable(engine: Engine, container: Container) -> Container:
 async def _probe(engine: Engine, machine: Machine, subject: ProbeTarget, spec: HealthSpec) -> ProbeResult:
     """The ports' answer; an error of the connection to them is one, too."""
     try:
-        return await probe_ports(engine, machine, subject.id, subject.endpoints, spec)
+        return await probe_ports(engine, machine, subject.endpoints, spec)
     except FtlError as error:
         return ProbeResult(False, error.message)
 

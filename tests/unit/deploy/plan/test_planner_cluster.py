@@ -9,7 +9,7 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.changes import ANOTHER_NETWORK, NEW_CONFIGURATION
-from ftl.deploy.plan.step_servers import assign_servers
+from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.deploy.plan.steps.containers import EnsureVolume, StartContainers, StartDependency, WaitHealthy

@@ -13,7 +13,7 @@ import pytest
 
 from ftl.config.models.project import Dependency
 from ftl.deploy.plan import planner
-from ftl.deploy.plan.step_servers import assign_servers
+from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import GivenServersStep, Step
 from ftl.deploy.plan.steps.catch_up import EndCatchUp
 from ftl.deploy.plan.steps.images import BringImage

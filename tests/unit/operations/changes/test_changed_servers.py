@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.plan.step_servers import assign_servers
+from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.images import BringImage, TagPulled
 from ftl.deploy.plan.steps.proxy import Switch

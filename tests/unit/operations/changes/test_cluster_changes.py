@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.plan.leftovers import leftovers
-from ftl.deploy.plan.step_servers import assign_servers
+from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove, StopContainers
 from ftl.deploy.plan.steps.images import RemoveImages

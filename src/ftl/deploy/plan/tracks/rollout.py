@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import fresh_name, parked_name, service_name
 from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_spec
 from ftl.deploy.plan.exclusive import stop_before
-from ftl.deploy.plan.placement import constraints_of, is_spread, open_servers_for
 from ftl.deploy.plan.rolling_restart import rolling_replacements
+from ftl.deploy.plan.servers.placement import constraints_of, is_spread, open_servers_for
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import (
     RestartContainers,

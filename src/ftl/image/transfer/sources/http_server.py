@@ -134,20 +134,20 @@ class HttpServer:
         """Answer one request; whether the connection can be used for another."""
         first = await reader.readexactly(1)
         if not first.isalpha():  # engines try TLS first
-            return await _respond(writer, "GET", UploadResponse(400), goes_on=False)
+            return await _respond(writer, UploadResponse(400), goes_on=False)
         head = first + await reader.readuntil(b"\r\n\r\n")
         try:
             request = _parsed(head)
             body = Body(reader, request.headers)
         except ValueError:
-            return await _respond(writer, "GET", UploadResponse(400), goes_on=False)
+            return await _respond(writer, UploadResponse(400), goes_on=False)
         if request.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             answer = await self._handler(request, body)
         except Exception:  # noqa: BLE001 -- the source reports it; the engine only needs a status
             answer = UploadResponse(500)
-        return await _respond(writer, request.method, answer, goes_on=body.is_read and answer.status != 500)
+        return await _respond(writer, answer, goes_on=body.is_read and answer.status != 500)
 
 
 def _parsed(head: bytes) -> UploadRequest:
@@ -166,9 +166,7 @@ def _parsed(head: bytes) -> UploadRequest:
     return UploadRequest(method, unquote(path), parse_qs(query), headers)
 
 
-async def _respond(
-    writer: asyncio.StreamWriter, method: str, answer: UploadResponse, *, goes_on: bool
-) -> bool:
+async def _respond(writer: asyncio.StreamWriter, answer: UploadResponse, *, goes_on: bool) -> bool:
     headers = {"Content-Length": "0", **answer.headers, "Connection": "keep-alive" if goes_on else "close"}
     lines = (f"{name}: {value}\r\n" for name, value in headers.items())
     reason = _REASONS[answer.status]

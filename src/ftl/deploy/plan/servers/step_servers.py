@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.swarm import service_id
-from ftl.deploy.plan.catch_up import published
 from ftl.deploy.plan.changes import DependencyChange
-from ftl.deploy.plan.placement import desired_server
+from ftl.deploy.plan.servers.catch_up import published
+from ftl.deploy.plan.servers.placement import desired_server
 from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep
 from ftl.deploy.plan.steps.containers import SetRestartPolicy
 from ftl.errors import ServerError
