@@ -1,19 +1,21 @@
-"""Creation of a Swarm service on which the managers agree late."""
+"""Changes of a Swarm on which its managers agree late."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftl.engine import labels
 from ftl.engine.errors import is_leaderless
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from ftl.engine.api import Engine
     from ftl.engine.calls.services import ServiceSpec
+
+T = TypeVar("T")
 
 _LATE = "DeadlineExceeded"
 """Word of a manager that could not store a change in time (20.10 to 28)."""
@@ -24,6 +26,36 @@ _TAKEN = "name conflicts"
 _ATTEMPTS = 4
 _LOOKS = 3
 _AGREE_SECONDS = 3.0
+
+
+async def agreed(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call of a manager, again where the managers did not agree in time.
+
+    So it is while they choose another leader, and on servers with a high load.
+
+    Args:
+        call: What may be done twice: a look, or a change to what may be so already.
+
+    Raises:
+        EngineError: The engine refused it, or they did not agree each time.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await call()
+        except EngineError as error:
+            if not _is_late(error):
+                raise
+        await asyncio.sleep(_AGREE_SECONDS)
+    return await call()
+
+
+def is_taken(error: EngineError) -> bool:
+    """Whether something has that name: perhaps by an attempt on which they agreed meanwhile."""
+    return _TAKEN in (error.cause or "")
+
+
+def _is_late(error: EngineError) -> bool:
+    return is_leaderless(error) or _LATE in (error.cause or "")
 
 
 class AgreedService:
@@ -45,8 +77,7 @@ class AgreedService:
     async def create(self) -> str:
         """Create it, again where the managers did not agree in time; its ID.
 
-        So it is while they choose another leader, and on servers with a high load. They may have agreed after the
-        answer: then the service is there.
+        They may have agreed after the answer: then the service exists.
 
         Raises:
             EngineError: The engine refused it, or they did not agree each time.
@@ -57,8 +88,7 @@ class AgreedService:
                     self._service
                 )
             except EngineError as error:
-                cause = error.cause or ""
-                late = is_leaderless(error) or _LATE in cause or (attempt > 0 and _TAKEN in cause)
+                late = _is_late(error) or (attempt > 0 and is_taken(error))
                 # Without an answer (0) and after an error of its own (500) an engine may have stored it.
                 self._may_exist |= not 400 <= error.status < 500
                 if attempt == _ATTEMPTS - 1 or not late:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather
 from ftl.common.figures import size
 from ftl.deploy.apply.runners import Runners
+from ftl.deploy.apply.steps.agreed import agreed, is_taken
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
-from ftl.errors import ServerError
+from ftl.errors import EngineError, ServerError
 from ftl.events import Note
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
@@ -36,11 +37,11 @@ SHARE_SECONDS = 60.0
 async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
     """Remove the config of the live state; undoing creates it again."""
     configs = context.fleet.first.engine.configs
-    before = await configs.list(_marks(step.project))
+    before = await _list(configs, _marks(step.project))
 
     async def undo() -> None:
         # The plan's own config, if it came so far: of two none is followed.
-        await _remove(configs, await configs.list(_marks(step.project)))
+        await _remove(configs, await _list(configs, _marks(step.project)))
         if len(before) == 1:
             await _create(configs, step.project, before[0].data)
 
@@ -53,7 +54,7 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
 async def publish_live_state(context: DeployContext, step: PublishLiveState) -> None:
     """Store what the first proxy serves now in a Swarm config; all of them serve the same."""
     configs = context.fleet.first.engine.configs
-    older = await configs.list(_marks(step.project))
+    older = await _list(configs, _marks(step.project))
     state = await context.at(step.issuer).proxy.observe()
     archive, site = None, None
     if state is not None:
@@ -147,14 +148,14 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     """Remove a project's configs, lines in crontabs, and keys that nobody has taken."""
     engine, every = context.fleet.first.engine, context.each(step.servers)
     configs = engine.configs
-    await _remove(configs, await configs.list(_marks(step.project)))
+    await _remove(configs, await _list(configs, _marks(step.project)))
     await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)
     # One that has begun to give certificates would make the config anew.
     await gather(_await_end(at, step.project) for at in every)
     shared = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_CERTIFICATES}
     bringing = await engine.services(labels=shared)  # a config that a service has cannot be removed
     await gather(engine.remove_service(service.id) for service in bringing)
-    await _remove(configs, await configs.list(shared))
+    await _remove(configs, await _list(configs, shared))
     await gather(remove_shared_certificates(at.engine, step.project) for at in every)
 
 
@@ -163,8 +164,27 @@ def _marks(project: str) -> dict[str, str]:
 
 
 async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
-    await configs.create(f"ftl-live-{secrets.token_hex(8)}", data, _marks(project))
+    """Create one config: of two none is followed, so that each attempt has the same name."""
+    name, tried = f"ftl-live-{secrets.token_hex(8)}", False
+
+    async def create() -> None:
+        nonlocal tried
+        try:
+            await configs.create(name, data, _marks(project))
+        except EngineError as error:
+            if not tried or not is_taken(error):
+                tried = True
+                raise
+
+    await agreed(create)
+
+
+async def _list(configs: SwarmConfigs, marks: dict[str, str]) -> list[SwarmConfig]:
+    return await agreed(lambda: configs.list(marks))
 
 
 async def _remove(configs: SwarmConfigs, removed: list[SwarmConfig]) -> None:
-    await gather(configs.remove(config.id) for config in removed)
+    async def remove(config: SwarmConfig) -> None:
+        await agreed(lambda: configs.remove(config.id))
+
+    await gather(map(remove, removed))

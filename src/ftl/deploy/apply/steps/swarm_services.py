@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
 from ftl.deploy.apply.runners import Runners
-from ftl.deploy.apply.steps.agreed import AgreedService
+from ftl.deploy.apply.steps.agreed import AgreedService, agreed
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.steps.swarm_services import (
@@ -113,8 +113,9 @@ async def _running(context: DeployContext, step: WaitSwarmTasks, service: str, s
     """
     clock = asyncio.get_running_loop().time
     began = clock()
+    engine = context.fleet.first.engine
     while True:
-        tasks = [task for task in await context.fleet.first.engine.tasks(service) if task.slot == slot]
+        tasks = [task for task in await agreed(lambda: engine.tasks(service)) if task.slot == slot]
         for task in tasks:
             if task.state == "running" and task.wanted == "running" and task.container:
                 return task
@@ -163,7 +164,7 @@ async def remove_services(context: DeployContext, step: RemoveSwarmServices) -> 
     """
 
     async def remove(service: ContainerRef) -> None:
-        await context.fleet.first.engine.remove_service(service.id)
+        await agreed(lambda: context.fleet.first.engine.remove_service(service.id))
         if step.waits or context.fleet.missing:
             own = {labels.SWARM_SERVICE: service.id}
             if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=step.waits):
@@ -178,7 +179,7 @@ async def stop_services(context: DeployContext, step: StopSwarmServices) -> None
     engine = context.fleet.first.engine
 
     async def stop(service: ContainerRef, replicas: int) -> None:
-        await engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)})
+        await agreed(lambda: engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)}))
         own = {labels.SWARM_SERVICE: service.id}
         running = await _ended(context.fleet, own, step.timeout + _END_SECONDS)
         if running:
@@ -226,9 +227,15 @@ async def _ended(
 @RUNNERS.runs(StartSwarmServices)
 async def start_services(context: DeployContext, step: StartSwarmServices) -> None:
     """Give services their replicas again."""
-    for service, replicas in zip(step.services, step.replicas, strict=True):
+    engine = context.fleet.first.engine
+
+    async def start(service: ContainerRef, replicas: int) -> None:
         context.created[service.name] = service.id
-        await context.fleet.first.engine.scale_service(service.id, replicas, {labels.STOPPED: None})
+        await agreed(lambda: engine.scale_service(service.id, replicas, {labels.STOPPED: None}))
+
+    await gather(
+        start(service, replicas) for service, replicas in zip(step.services, step.replicas, strict=True)
+    )
 
 
 @RUNNERS.runs(SetDrained)
@@ -258,7 +265,8 @@ async def set_drained(context: DeployContext, step: SetDrained) -> None:
 
     context.undo.add(step, undo)
     value, availability = ("true", None) if step.value else (None, "active")
-    await shielded(manager.engine.swarm.update_node(node, labels={label: value}, availability=availability))
+    change = manager.engine.swarm.update_node
+    await shielded(agreed(lambda: change(node, labels={label: value}, availability=availability)))
     if step.value:  # the old tasks may still finish their work: a reboot has to wait for them
         own = {labels.PROJECT: context.project.name}
         if await _ended([context.fleet.require(step.server)], own, _REMOVED_SECONDS):

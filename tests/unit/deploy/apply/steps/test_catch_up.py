@@ -22,7 +22,7 @@ from ftl.engine.calls.services import SwarmService
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
-from ftl.errors import ServerError
+from ftl.errors import EngineError, ServerError
 from ftl.events import Note
 from ftl.host.crontab import following_script, following_state
 from ftl.host.fleet import Fleet
@@ -52,25 +52,40 @@ SITE = Site("shop", ("10.0.0.0/24",), routes=(SiteRoute("shop.example.com", "/",
 
 
 class Configs:
-    """The configs of a Swarm in memory."""
+    """The configs of a Swarm in memory.
+
+    Attributes:
+        late: Calls whose answers come too late, once for each.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, SwarmConfig] = {}
+        self.late: list[str] = []
+
+    def may_be_late(self, call: str) -> None:
+        """Fail after a call that the managers stored all the same; the next time, it answers."""
+        if call in self.late:
+            self.late.remove(call)
+            raise EngineError("the engine could not do it", cause="rpc error: code = DeadlineExceeded")
 
     async def list(self, labels: Mapping[str, str]) -> list[SwarmConfig]:
         """Those with these labels."""
+        self.may_be_late("list")
         return [one for one in self.kept.values() if labels.items() <= one.labels.items()]
 
     async def create(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         """Keep one."""
-        assert all(one.name != name for one in self.kept.values())
+        if any(one.name == name for one in self.kept.values()):
+            raise EngineError("the engine could not create it", cause="name conflicts", status=409)
         made = SwarmConfig(f"id-{name}", name, labels, data)
         self.kept[made.id] = made
+        self.may_be_late("create")
         return made.id
 
     async def remove(self, config: str) -> None:
-        """Forget one."""
-        del self.kept[config]
+        """Forget one; a missing one is no error."""
+        self.kept.pop(config, None)
+        self.may_be_late("remove")
 
 
 class Manager(FakeEngine):
@@ -151,6 +166,18 @@ def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
     run(manager.kept.create("two", b"after", marks))
     run(context.undo.run(context.emit))
     assert [one.data for one in manager.kept.kept.values()] == [b"before"]
+
+
+def test_what_is_live_is_said_once_where_the_managers_agree_late() -> None:
+    """Of two configs no server follows any; and the release is live, whatever they do."""
+    context, manager, _, _ = two_servers()
+    run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
+    run(put_site(manager, SITE))
+    manager.kept.late = ["list", "create", "create", "remove"]
+    perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
+    assert manager.kept.late == ["create"]
+    assert len(manager.kept.kept) == 1
+    assert "id-one" not in manager.kept.kept
 
 
 def test_each_server_looks_for_what_is_live() -> None:

@@ -18,13 +18,15 @@ from ftl.deploy.plan.steps.swarm_services import (
     SetDrained,
     StartSwarmServices,
     StopSwarmServices,
+    WaitSwarmTasks,
 )
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode
 from ftl.engine.specs import ContainerSpec
-from ftl.errors import EngineError, ServerError
+from ftl.errors import EngineError, ServerError, Unhealthy
 from ftl.events import Note
+from ftl.health.spec import HealthSpec
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run
@@ -45,7 +47,8 @@ WEB = ContainerRef("s1", "shop-web-r1")
 class Nodes:
     """The nodes of a Swarm, as its managers see them."""
 
-    def __init__(self) -> None:
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
         self.availability = {"n-a": "active", "n-b": "active"}
         self.labels: dict[str, dict[str, str]] = {"n-a": {}, "n-b": {}}
 
@@ -60,6 +63,7 @@ class Nodes:
         self, node: str, *, availability: str | None, labels: Mapping[str, str | None]
     ) -> None:
         """Change a node's availability and labels."""
+        self._manager.may_be_late()
         self.availability[node] = availability or self.availability[node]
         changed = {**self.labels[node], **labels}
         self.labels[node] = {name: value for name, value in changed.items() if value is not None}
@@ -70,6 +74,7 @@ class Manager(FakeEngine):
 
     Attributes:
         scaled: Service -> number of replicas, and the labels that were set.
+        late: Number of changes that fail at first.
     """
 
     def __init__(self) -> None:
@@ -77,7 +82,14 @@ class Manager(FakeEngine):
         self.scaled: dict[str, tuple[int, dict[str, str | None]]] = {}
         self.removed: list[str] = []
         self.running: list[SwarmTask] = []
-        self.nodes = Nodes()
+        self.late = 0
+        self.nodes = Nodes(self)
+
+    def may_be_late(self) -> None:
+        """Fail as while the managers choose a leader, so often."""
+        if self.late:
+            self.late -= 1
+            raise EngineError("the engine on a could not do it", cause="The swarm does not have a leader.")
 
     @property
     def swarm(self) -> Swarm:
@@ -86,10 +98,12 @@ class Manager(FakeEngine):
 
     async def scale_service(self, service: str, replicas: int, marks: Mapping[str, str | None]) -> None:
         """Note the number."""
+        self.may_be_late()
         self.scaled[service] = (replicas, dict(marks))
 
     async def remove_service(self, service: str) -> None:
         """Note the removal."""
+        self.may_be_late()
         self.removed.append(service)
 
     async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
@@ -101,8 +115,9 @@ class Manager(FakeEngine):
         ]
 
     async def tasks(self, service: str | None = None) -> list[SwarmTask]:
-        """Those that shall run."""
-        assert service is None
+        """Those that shall run, or of a service."""
+        if service is not None:
+            self.may_be_late()
         return self.running
 
 
@@ -254,3 +269,38 @@ def test_tasks_of_another_project_on_a_drained_server_are_named() -> None:
         "blog-web-r7 of another project still runs on b",
         "tasks of shop are still stopping on b",
     ]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StartSwarmServices("web", (WEB,), (3,)),
+        RemoveSwarmServices("web", (WEB,)),
+        SetDrained("b", value=True),
+    ],
+)
+def test_a_change_waits_for_another_leader(step: Step) -> None:
+    """The release is live already: what is left to do is done when the managers agree again."""
+    context, manager, _, _ = servers()
+    manager.late = 3
+    run(perform(context, step))
+    assert manager.late == 0
+    assert manager.removed or manager.scaled or manager.nodes.labels["n-b"]
+    manager.late = 9
+    with pytest.raises(EngineError):
+        run(perform(context, step))
+
+
+def test_a_stop_and_a_wait_for_tasks_wait_for_another_leader() -> None:
+    """A release is not given up for it."""
+    context, manager, worker, _ = servers()
+    worker.by_name["shop-web-r1.1.t1"].end(0, stopped=True)
+    manager.late = 3
+    run(perform(context, StopSwarmServices("web", (WEB,), (3,), 5.0)))
+    assert (manager.late, manager.scaled) == (0, {"s1": (0, {labels.STOPPED: "3"})})
+    context.created["shop-web-r1"] = "s1"
+    manager.running = [replace(task("s1", "n-b"), state="failed", error="no such image")]
+    manager.late = 3
+    with pytest.raises(Unhealthy, match="did not become healthy"):
+        run(perform(context, WaitSwarmTasks("web", "shop-web-r1", 1, HealthSpec(start_period=0.0))))
+    assert manager.late == 0
