@@ -73,6 +73,29 @@ def test_mistakes(ftl: Callable[..., Project], server: Server) -> None:
     assert "`ftl deploy` starts it" in nothing.stderr
 
 
+def test_what_ftl_yaml_does_not_have_any_more(ftl: Callable[..., Project], server: Server) -> None:
+    """What still runs has a log, and commands can run in it; a name that only records know is told as such."""
+    app = lab_project(ftl, server)
+    worker(app, "gone", ["sh", "-c", "echo gone is up; sleep 9999"])
+    add_echo(app)
+    app.deploy().ok()
+    del app.config["services"][1]
+    cache = app.config.pop("dependencies")
+    assert app.run("logs", "gone", "--no-prefix").ok().stdout == "gone is up\n"
+    assert app.run("logs", "cache", "--no-prefix").ok().stdout == "echo is up\n"
+    assert app.run("exec", "gone", "--", "echo", "here").ok().stdout == "here\n"
+    assert app.run("stop", "gone").ok()
+    assert app.run("logs", "gone", "web", "--no-prefix", "--grep", "gone").ok().stdout == "gone is up\n"
+    unknown = app.run("logs", "gnoe")
+    assert (unknown.exit_code, "did you mean `gone`?" in unknown.stderr) == (2, True)
+    app.config["dependencies"] = cache
+    app.deploy().ok()
+    removed = app.run("logs", "gone")
+    assert removed.exit_code == 1
+    assert "no container of gone is left on" in removed.stderr
+    assert "the last release with it is r1" in removed.stderr
+
+
 def test_a_silent_service_is_noted(ftl: Callable[..., Project], server: Server) -> None:
     """Of a service that logs nothing the command says so on stderr, at once or, with -f, while it waits."""
     app = lab_project(ftl, server)

@@ -16,7 +16,7 @@ from ftl.events import Note
 if TYPE_CHECKING:
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.models.project import Dependency, Project
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredBackup
     from ftl.operations.databases.backup import BackupResult
@@ -36,8 +36,6 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     The `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
     """
     project, _, address = load_project(options, fetch=False)  # a backup must not need the vault
-    if name is not None:
-        _known(project.dependencies, name)
     if lists:
         _list(options, project, name, address)
         return
@@ -82,15 +80,10 @@ def _list(options: Options, project: Project, name: str | None, address: Address
     from ftl.common.figures import size
 
     if not backups:
-        put("there is no scheduled backup on the server; `backups` in ftl.yaml makes some")
+        of = "" if name is None else f" of {name}"
+        put(f"there is no scheduled backup{of} on the server; `backups` in ftl.yaml makes some")
         return
     put_table(
         ("DEPENDENCY", "BACKUP", "TIME", "SIZE"),
         [(backup.dependency, backup.file, backup.time, size(backup.bytes)) for backup in backups],
     )
-
-
-def _known(dependencies: tuple[Dependency, ...], name: str) -> None:
-    from ftl.common.suggestions import select_names
-
-    select_names([name], [dependency.name for dependency in dependencies], kind="dependency")

@@ -99,7 +99,8 @@ def command(
         )
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy prints requests, which belong to no job and no release")
-    chosen = tuple(_chosen_jobs(project, jobs) if jobs else _chosen(project, names))
+    own = _own_jobs(project) if jobs else _own_units(project)
+    chosen, missing = _chosen(project.name, jobs or names, own, jobs=bool(jobs))
 
     async def work(emit: Emit) -> None:
         from ftl.events import Note
@@ -136,6 +137,13 @@ def command(
             ways = [partial(connect, each.host) for each in chosen_first]
             await mask_secrets_by_a_manager(ways, project.name, warn)
 
+        if missing:
+            from ftl.host.fleet import open_fleet
+            from ftl.operations.views.logs.known_names import require_known
+
+            needs_container = not (hooks or proxy or release is not None)
+            async with open_fleet(address.readable(project=project.name)) as fleet:
+                await require_known(fleet, query, missing, own, needs_container=needs_container)
         if address.narrowed:  # a worker has no records of releases, whose secrets are redacted
             await mask()
         if hooks:
@@ -251,27 +259,31 @@ def nothing_logged(names: Sequence[str], since: str | None = None, *, matching: 
     return f"{listed}: nothing logged since {since}" if since else f"{listed}: nothing logged yet"
 
 
-def _chosen(project: Project, names: Sequence[str]) -> Sequence[str]:
-    """The names of services and dependencies, and those of containers that `ftl run -d` has printed."""
-    from ftl.common.suggestions import select_names
+def _chosen(
+    project: str, names: Sequence[str], own: Sequence[str], *, jobs: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names that are asked for, and those of them that ftl.yaml does not have: a server may.
 
-    short = [name.removeprefix(f"{project.name}-") for name in names]
-    runs = [name for name in short if _RUN.search(name)]
-    if runs and len(runs) == len(names):
-        return runs
-    known = [service.name for service in project.services] + [
-        dependency.name for dependency in project.dependencies
+    Names of containers that `ftl run -d` has printed are among them.
+    """
+    if not names:
+        return tuple(own), ()
+    short = {name: name.removeprefix(f"{project}-") for name in names}
+    runs = [] if jobs else [less for less in short.values() if _RUN.search(less)]
+    others = [name for name in short if short[name] not in runs]
+    missing = tuple(name for name in others if name not in own)
+    return (*(name for name in own if name in others), *missing, *runs), missing
+
+
+def _own_units(project: Project) -> list[str]:
+    return [
+        *(service.name for service in project.services),
+        *(dependency.name for dependency in project.dependencies),
     ]
-    services = [name for name, less in zip(names, short, strict=True) if less not in runs]
-    return [*select_names(services, known, kind="service or dependency"), *runs]
 
 
-def _chosen_jobs(project: Project, names: Sequence[str]) -> Sequence[str]:
-    from ftl.common.suggestions import select_names
-
-    return select_names(
-        names, [*(job.name for job in project.jobs), *(backup.job for backup in project.backups)], kind="job"
-    )
+def _own_jobs(project: Project) -> list[str]:
+    return [*(job.name for job in project.jobs), *(backup.job for backup in project.backups)]
 
 
 def _pattern(text: str | None) -> Callable[[str], object] | None:

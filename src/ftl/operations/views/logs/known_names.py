@@ -1,0 +1,74 @@
+"""Names that ftl.yaml does not have: what the server still has of them. Read-only.
+
+A service that was taken out of ftl.yaml runs until the next deploy, and is in the records of releases for longer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.aio import gather, gather2
+from ftl.common.json_fields import as_objects, as_str
+from ftl.common.suggestions import select_names
+from ftl.config.models.backup import JOB_PREFIX
+from ftl.engine import labels
+from ftl.errors import FtlError
+from ftl.releases.store import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ftl.engine.values import Container
+    from ftl.host.fleet import Fleet
+    from ftl.operations.views.logs.query import LogQuery
+    from ftl.releases.record import ReleaseRecord
+
+_UNITS = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
+
+
+async def require_known(
+    fleet: Fleet, query: LogQuery, missing: Sequence[str], own: Sequence[str], *, needs_container: bool
+) -> None:
+    """Refuse names that the servers do not have either.
+
+    Args:
+        fleet: The project's servers.
+        query: What is asked for.
+        missing: Names in it that ftl.yaml does not have.
+        own: Those that it has.
+        needs_container: Whether what is shown is in a container's log, and nowhere else.
+
+    Raises:
+        UsageError: Neither ftl.yaml nor a server has such a name.
+        FtlError: Only records of releases have it, and its container is gone.
+    """
+    listing = gather(session.engine.containers(labels={labels.PROJECT: query.project}) for session in fleet)
+    lists, records = await gather2(listing, read_records(fleet.first.engine, query.project))
+    there = {name for listed in lists for name in _of_containers(listed, query)}
+    recorded = {name: record.release for record in records for name in _of_record(record, query)}
+    kind = "job" if query.jobs else "service or dependency"
+    select_names(missing, list(dict.fromkeys((*own, *sorted(there), *sorted(recorded)))), kind=kind)
+    gone = next((name for name in missing if name not in there), None)
+    if gone is not None and needs_container:
+        raise FtlError(
+            f"no container of {gone} is left on {', '.join(fleet.names)}",
+            cause=f"ftl.yaml does not have it, and the last release with it is {recorded[gone]}",
+            hint="a log ends with its container; only a failed release keeps the last lines of its own",
+        )
+
+
+def _of_containers(containers: Sequence[Container], query: LogQuery) -> Iterator[str]:
+    roles, label = ((labels.ROLE_JOB,), labels.JOB) if query.jobs else (_UNITS, labels.SERVICE)
+    for container in containers:
+        if container.labels.get(labels.ROLE) in roles:
+            yield container.labels[label]
+
+
+def _of_record(record: ReleaseRecord, query: LogQuery) -> Iterator[str]:
+    if not query.jobs:
+        yield from (*record.services, *record.dependencies, *(line.service for line in record.logs))
+        return
+    for job in as_objects(record.project.get("jobs")):
+        yield as_str(job.get("name"))
+    for backup in as_objects(record.project.get("backups")):
+        yield f"{JOB_PREFIX}{as_str(backup.get('dependency'))}"
