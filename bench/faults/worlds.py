@@ -17,9 +17,10 @@ from lab.server import docker
 from lab.servers import Lab
 from tests.faults.commands import NAMED, PREVIEW
 from tests.faults.secret_scan import planted
+from tests.faults.sources import REGISTRY_USER
 from tests.faults.trials import Kind, Link, Trial, Trials
 from tests.faults.undisturbed import KnownRuns
-from tests.faults.world import REGISTRY_USER, World
+from tests.faults.world import World
 
 from bench.project import remove_images, run_name
 

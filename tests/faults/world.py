@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
-import tempfile
-import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab import images
 from lab.load import Load, Request, Target
@@ -27,7 +23,9 @@ from tests.faults.objects import (
     snapshot,
     stored_secrets,
 )
-from tests.faults.secret_scan import needles, planted
+from tests.faults.running import Commands
+from tests.faults.secret_scan import planted
+from tests.faults.sources import REGISTRY_USER, Sources
 from tests.faults.store import Store
 from tests.harness import Project, environment
 
@@ -39,64 +37,13 @@ if TYPE_CHECKING:
     from lab.peers import Registry
     from lab.servers import Server
 
-DOCKERFILE = """\
-FROM ftl-lab-busybox:latest
-RUN --mount=type=secret,id=TOKEN :
-COPY www /www
-CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]
-"""
-
-HANG_SECONDS = 90.0
-"""Limit of every command: one that takes longer counts as hanging."""
-
-PREPARE_SECONDS = 600.0
-"""Limit of commands that prepare a trial, which nothing disturbs but other work of the machine."""
-
 SETTLE_SECONDS = 30.0
 """Limit for what goes on without FTL after a fault: the proxy's switch, a drain, a script of the server."""
 
 FOREIGN = "foreign=yes"
 
-REGISTRY_USER = "me"
 
-DEFECTS = (
-    "Traceback",
-    "internal error",
-    "Exception ignored",
-    "was never",
-    "Unknown child process",
-    "that handles pid",
-)
-"""Words in messages that no command may print: of an exception nobody expected, or of asyncio."""
-
-
-@dataclass(slots=True)
-class Ended:
-    """End of a command: its exit status (None where it hung), its JSON lines, seconds it took."""
-
-    argv: tuple[str, ...]
-    status: int | None
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    errors: str = ""
-    seconds: float = 0.0
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The result line; empty without one."""
-        last = self.lines[-1] if self.lines else {}
-        return last if last.get("type") == "result" else {}
-
-    def __str__(self) -> str:
-        error = self.result.get("error") or (self.lines[-1] if self.lines else "")
-        return f"{' '.join(self.argv)} -> {self.status}: {error} {self.errors.strip()[-300:]}"
-
-    @property
-    def steps(self) -> list[str]:
-        """Kinds of the steps that began, in order."""
-        return [line["step"] for line in self.lines if line["type"] == "step_started"]
-
-
-class World:
+class World(Commands):
     """Project NAME with three services, one more from a registry, a dependency and a job, on one server.
 
     Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
@@ -111,8 +58,6 @@ class World:
         registry: One that lets in the user `REGISTRY_USER` with the password `login`; None: no service is from there.
         login: That password, which is looked for as the other planted secrets are.
 
-    Attributes:
-        told: Commands that printed a planted secret, or a message that nobody is to see.
     """
 
     def __init__(
@@ -132,18 +77,18 @@ class World:
         self.temporary.mkdir()
         # In Python's development mode asyncio and FTL tell of what nobody waited for or closed.
         user = {**environment(self.home), "TMPDIR": str(self.temporary), "PYTHONDEVMODE": "1"}
-        self.project = Project(folder / "project", user)
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
         self.store = Store(server, Project(folder / "store", user), f"{name}-s", self._run_store)
-        self.told: set[str] = set()
         self.login = login or planted()
         self._registry = registry
-        self._section = {**server.section(), "port": port or server.port}
+        section = {**server.section(), "port": port or server.port}
+        self._sources = Sources(name, section, registry.host if registry is not None else None)
         self._versions = itertools.count(1)
         self.version = ""
         self.token = planted()
         self.password = planted()
+        super().__init__(Project(folder / "project", user), (self.token, self.password, self.login))
         self.expected: frozenset[str] = frozenset()
         self.foreign: frozenset[str] = frozenset()
 
@@ -167,21 +112,20 @@ class World:
             self._fill_registry(self._registry)
         self._make_foreign()
         self.neighbour.folder.mkdir()
-        self.neighbour.write(
-            self._files(f"{self.name}-web", "neighbour", [self._service("api", secret=False, routes=["/"])])
-        )
+        api = self._sources.service("api", secret=False, routes=["/"])
+        self.neighbour.write(self._sources.files(f"{self.name}-web", "neighbour", [api]))
         self.passing.folder.mkdir()
-        short = self._service("web", secret=False, volumes=["data:/data"])
+        short = self._sources.service("web", secret=False, volumes=["data:/data"])
         self.passing.write(
             {
-                **self._files(f"{self.name}-y", "passing", [short]),
+                **self._sources.files(f"{self.name}-y", "passing", [short]),
                 "ftl.preview.yaml": {"project": {"domain": f"${{FTL_ENV}}.{self.name}.example.com"}},
             }
         )
         self.run_well("deploy", project=self.neighbour)
         if store:
             idle = {"name": "idle", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
-            self.store.prepare(self._files(f"{self.name}-s", "store", [idle]), self.home)
+            self.store.prepare(self._sources.files(f"{self.name}-s", "store", [idle]), self.home)
         self.project.folder.mkdir()
         for turn in range(2):
             self.change()
@@ -195,51 +139,10 @@ class World:
         """Write a new version of the project, which every service answers."""
         number = next(self._versions)
         self.version = f"v{number}"
-        services = [
-            self._service(
-                "web", routes=["/"], replicas=2, hooks={"pre": "sleep 0.3"}, env={"PASSWORD": "${PASSWORD}"}
-            ),
-            self._service("web-x", routes=["/x"]),
-            {
-                "name": "worker",
-                "build": {"context": "app", "secrets": ["TOKEN"]},
-                "command": "sleep 100000",
-                "stop_timeout": 1,
-            },
-        ]
-        config = self._files(self.name, self.version, services)
-        if self._registry is not None:
-            image = f"{self._registry.host}/team/side:v{number % 2}"
-            services.append({"name": "side", "image": image, "command": "sleep 100000", "stop_timeout": 1})
-            config["ftl.yaml"]["registries"] = [
-                {"server": self._registry.host, "username": REGISTRY_USER, "password": "${LOGIN}"}
-            ]
-        config["ftl.yaml"]["dependencies"] = [
-            {"name": "db", "image": f"ftl-lab-{self.name}-db:1", "volumes": ["data:/data"]}
-        ]
-        config["ftl.yaml"]["jobs"] = [
-            {"name": "tick", "service": "worker", "command": ["sleep", "2"], "schedule": "0 0 1 1 *"}
-        ]
-        values = {"TOKEN": self.token, "PASSWORD": self.password, "LOGIN": self.login}
-        env = "".join(f"{key}={_quoted(value)}\n" for key, value in values.items())
-        self.project.write({**config, ".env": env})
+        secrets = {"TOKEN": self.token, "PASSWORD": self.password, "LOGIN": self.login}
+        self.project.write(self._sources.version(number, secrets))
         (self.project.folder / ".env").chmod(0o600)
         return self.version
-
-    def _service(self, name: str, *, secret: bool = True, **more: object) -> dict[str, object]:
-        build = {"context": "app", "secrets": ["TOKEN"]} if secret else "app"
-        fixed = {"build": build, "port": 8000, "stop_timeout": 1, "drain_timeout": "3s"}
-        return {"name": name, **fixed, **more}
-
-    def _files(self, name: str, version: str, services: list[dict[str, object]]) -> dict[str, Any]:
-        config = {
-            "project": {"name": name, "domain": f"{name}.example.com"},
-            "server": self._section,
-            "services": services,
-            "proxy": {"tls": "off"},
-        }
-        pages = {f"app/www/{path}index.html": version for path in ("", "x/")}
-        return {"ftl.yaml": config, "app/Dockerfile": DOCKERFILE, **pages}
 
     def _make_foreign(self) -> None:
         near = (f"{self.name}-web-old", f"{self.name}-web-r", f"{self.name}-dbx", f"x{self.name}-web-r1")
@@ -271,94 +174,8 @@ class World:
 
     # --- commands -----------------------------------------------------------------------------------
 
-    def run(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
-        """Run a command to its end, or until it has hung for `HANG_SECONDS`."""
-        return self.run_until(argv, lambda line: None, project=project, stdin=stdin)
-
-    def run_well(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
-        """Run a command that nothing disturbs.
-
-        Raises:
-            RuntimeError: It failed, or took longer than `PREPARE_SECONDS`.
-        """
-        ended = self.run_until(argv, lambda line: None, project=project, stdin=stdin, limit=PREPARE_SECONDS)
-        if ended.status != 0:
-            raise RuntimeError(str(ended))
-        return ended
-
     def _run_store(self, *argv: str, stdin: str = "") -> None:
         self.run_well(*argv, project=self.store.project, stdin=stdin)
-
-    def run_until(
-        self,
-        argv: tuple[str, ...],
-        saw: Callable[[dict[str, Any]], Callable[[int], None] | None],
-        *,
-        project: Project | None = None,
-        after: float | None = None,
-        fault: Callable[[int], None] | None = None,
-        stdin: str = "",
-        limit: float = HANG_SECONDS,
-    ) -> Ended:
-        """Run a command and break something meanwhile.
-
-        Args:
-            argv: Its arguments; `--json` is added.
-            saw: Called with each event; it may return the fault, which is called with the process ID.
-            project: The neighbour, instead of the project.
-            after: Seconds after the start at which `fault` is called, whatever is seen.
-            fault: See `after`.
-            stdin: Its input.
-            limit: Seconds after which it has hung.
-        """
-        began = time.monotonic()
-        ended = Ended(argv, None)
-        output: list[str] = []
-        with (
-            tempfile.TemporaryFile() as given,
-            (project or self.project).start("--json", *argv, stdin=_filled(given, stdin)) as process,
-        ):
-            assert process.stdout is not None
-            assert process.stderr is not None
-            timers = [threading.Timer(limit, process.kill)]
-            if after is not None and fault is not None:
-                timers.append(threading.Timer(after, fault, (process.pid,)))
-            errors: list[str] = []
-            stderr = process.stderr
-            reading = threading.Thread(target=lambda: errors.append(stderr.read()))
-            for thread in (*timers, reading):
-                thread.start()
-            for text in process.stdout:
-                output.append(text)
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    continue  # the end of a killed one
-                ended.lines.append(line)
-                if action := saw(line):
-                    action(process.pid)
-            status = process.wait()
-            reading.join(5)
-            ended.seconds = time.monotonic() - began
-            for timer in timers:
-                timer.cancel()
-        ended.errors = "".join(errors)
-        self._listen(ended, "".join(output))
-        ended.status = None if ended.seconds >= limit else status
-        return ended
-
-    def _listen(self, ended: Ended, output: str) -> None:
-        """Note secrets, and messages that no command may print."""
-        text = f"{output}\n{ended.errors}"
-        command = " ".join(ended.argv)
-        for value in (self.token, self.password, self.login):
-            if any(form in text.encode() for form in needles(value)):
-                self.told.add(f"a secret is in the output of {command}")
-        found = [word for word in DEFECTS if word in ended.errors or word in str(ended.result.get("error"))]
-        if ended.errors.rstrip().endswith("KeyboardInterrupt") and "/src/ftl/" not in ended.errors:
-            return  # Python itself was still starting
-        if found:
-            self.told.add(f"{command} printed {found}: {ended.errors[-6000:]} {ended.result.get('error')}")
 
     # --- what holds ---------------------------------------------------------------------------------
 
@@ -460,19 +277,6 @@ class World:
     def foreign_touched(self) -> list[str]:
         """Objects of others that have changed."""
         return sorted(self._foreign_state() ^ self.foreign)
-
-
-def _filled(file: IO[bytes], text: str) -> IO[bytes]:
-    """The file with a text, to be read from its beginning."""
-    file.write(text.encode())
-    file.seek(0)
-    return file
-
-
-def _quoted(secret: str) -> str:
-    """A planted secret as .env has it in double quotes."""
-    escaped = secret.replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
