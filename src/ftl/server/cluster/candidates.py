@@ -78,7 +78,7 @@ async def prepare(server: ClusterServer) -> PreparedServer:
     return PreparedServer(server, target, resolved, user, address, await public_keys(server, resolved))
 
 
-async def _address(host: str, name: str) -> str:
+async def _address(server: str, name: str) -> str:
     """The address that a name leads to; IPv4 where it has both.
 
     Raises:
@@ -93,7 +93,7 @@ async def _address(host: str, name: str) -> str:
         found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise ServerError(
-            f"{host} has no address", cause=str(error), hint="check its name, or write its address"
+            f"{server} has no address", cause=str(error), hint="check its name, or write its address"
         ) from None
     ordered = sorted(found, key=lambda item: item[0] != socket.AF_INET)
     return str(ordered[0][4][0])
@@ -122,14 +122,14 @@ async def log_in_all(
             return await access.ask(question)
 
     async def one(given: PreparedServer) -> CandidateServer:
-        host = given.server.host
+        server = given.server.host
         own = replace(
             request_for(project, request, given.keys),
             cluster=project.name,
-            peers=tuple(address for other, address in addresses.items() if other != host),
+            peers=tuple(address for other, address in addresses.items() if other != server),
         )
         query = ObserveQuery(given.user, key_bodies(given.keys))
-        with at(server=host):
+        with at(server=server):
             login = await stack.enter_async_context(
                 log_in(
                     given.target,
@@ -137,10 +137,10 @@ async def log_in_all(
                     login=access.login,
                     password=access.password,
                     ask=ask,
-                    emit=named_emit(host, emit),
+                    emit=named_emit(server, emit),
                 )
             )
-            return CandidateServer(given, login, *plans_of(host, own, login.observed))
+            return CandidateServer(given, login, *plans_of(server, own, login.observed))
 
     results = await asyncio.gather(*map(one, prepared), return_exceptions=True)
     errors = [result for result in results if isinstance(result, FtlError)]
@@ -157,7 +157,7 @@ async def log_in_all(
 
 
 def plans_of(
-    host: str, request: SetupRequest, observed: ObservedServer
+    server: str, request: SetupRequest, observed: ObservedServer
 ) -> tuple[SetupPlan, SetupPlan | None]:
     """The plan of what is missing on a server, and that of what is closed at the end. Pure.
 
@@ -168,22 +168,22 @@ def plans_of(
     wider = replace(request, peers=(*request.peers, *left))
     closing = None
     if left:
-        complete = make_plan(request, observed, server=host)
+        complete = make_plan(request, observed, server=server)
         closing = replace(
             complete,
             steps=tuple(step for step in complete.steps if isinstance(step, ApplyFirewall)),
             notes=(),
         )
-    return make_plan(wider, observed, server=host), closing
+    return make_plan(wider, observed, server=server), closing
 
 
-def named_emit(host: str, emit: Emit) -> Emit:
+def named_emit(server: str, emit: Emit) -> Emit:
     """Report with the server's name in front: several are at work side by side."""
 
     def named(event: Event) -> None:
         match event:
             case StepStarted() | StepFinished() | StepFailed() | StepUndone() | Note():
-                emit(replace(event, text=f"{host}: {event.text}"))
+                emit(replace(event, text=f"{server}: {event.text}"))
             case _:
                 emit(event)
 

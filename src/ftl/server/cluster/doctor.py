@@ -49,16 +49,16 @@ async def check_cluster(project: Project, root: Path) -> Report:
 
 
 def merged(reports: Mapping[str, Sequence[Finding]]) -> list[Finding]:
-    """Findings of all servers, by host; each once, and with its server where they differ."""
-    every = [(host, finding) for host, findings in reports.items() for finding in findings]
+    """Findings of all servers, by server; each once, and with its server where they differ."""
+    every = [(server, finding) for server, findings in reports.items() for finding in findings]
     reported: dict[tuple[str, str], set[Finding]] = {}
     for _, finding in every:
         reported.setdefault((finding.area, finding.name), set()).add(finding)
     result: dict[Finding, None] = {}
-    for host, finding in every:
+    for server, finding in every:
         same = reported[finding.area, finding.name]
         differs = finding.area == "certificates" and len(same) > 1
-        named = replace(finding, name=f"{host}: {finding.name}")
+        named = replace(finding, name=f"{server}: {finding.name}")
         if differs and finding.level != "ok" and any(one.level == "ok" for one in same):
             named = replace(named, fix=_SHARE)
         result[named if differs or finding.area == "there" else finding] = None
@@ -72,11 +72,11 @@ async def _cluster(project: Project) -> list[Finding]:
         states = dict(
             zip(sessions, await gather(each.engine.swarm.state() for each in sessions.values()), strict=True)
         )
-        leading = [host for host, state in states.items() if state.has_leader]
+        leading = [server for server, state in states.items() if state.has_leader]
         nodes: list[SwarmNode] = []
         has_network = False
         if leading:
-            engine = sessions[max(leading, key=lambda host: generation(states[host]))].engine
+            engine = sessions[max(leading, key=lambda server: generation(states[server]))].engine
             nodes = await engine.swarm.nodes()
             has_network = any(one.name == overlay_network(project.name) for one in await engine.networks())
     return list(judge(project.name, states, nodes, has_network=has_network))
@@ -103,7 +103,7 @@ def judge(
     """
     known = {node.id: node for node in nodes}
     setup = "`ftl setup` makes the servers one cluster"
-    members = [host for host, state in states.items() if state.is_member]
+    members = [server for server, state in states.items() if state.is_member]
     if not members:
         if states:
             yield _finding("problem", "the servers are not one cluster yet", setup)
@@ -112,9 +112,9 @@ def judge(
         words = next((state.error for state in states.values() if state.error), "")
         yield _finding("problem", f"{NO_MAJORITY} ({words})" if words else NO_MAJORITY, RECOVER)
         return
-    for host, state in states.items():
+    for server, state in states.items():
         if state.node not in known:
-            yield _finding("problem", f"{host} is not in the cluster", setup)
+            yield _finding("problem", f"{server} is not in the cluster", setup)
     for node in nodes:
         name = node.labels.get(labels.node_host(project), "")
         if name and node.state != "ready":

@@ -219,21 +219,21 @@ def _clocks(members: Sequence[Member]) -> Iterator[FtlError]:
 
 def _engines(members: Sequence[Member]) -> Iterator[FtlError]:
     versions = {member.name: _version(member.facts.version) for member in members if member.facts.version}
-    for host, version in versions.items():
+    for name, version in versions.items():
         if version < _OLDEST:
             yield FtlError(
-                f"the Docker engine of {host} is too old for a cluster",
+                f"the Docker engine of {name} is too old for a cluster",
                 cause=f"it is {'.'.join(map(str, version))}; 20.10 is the oldest",
                 hint="upgrade it",
             )
-    newest = max(versions, key=lambda host: versions[host], default="")
-    for host, version in versions.items():
+    newest = max(versions, key=lambda name: versions[name], default="")
+    for name, version in versions.items():
         if _OLDEST <= version < (_SPLIT[0],) and versions[newest] >= (_SPLIT[1],):
             yield FtlError(
-                f"the Docker engines of {host} and {newest} are too far apart for one cluster",
+                f"the Docker engines of {name} and {newest} are too far apart for one cluster",
                 cause=f"{'.'.join(map(str, version))} and {'.'.join(map(str, versions[newest]))} have no version of "
                 "the API in common",
-                hint=f"upgrade the one of {host} to {_SPLIT[0]} or newer",
+                hint=f"upgrade the one of {name} to {_SPLIT[0]} or newer",
             )
 
 
