@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
 
 
-def belongings(app: LabProject) -> dict[str, str]:
+def project_resources(app: LabProject) -> dict[str, str]:
     """IDs of all that the server has under the project's label, and its volumes with their content."""
     listed = {
         kind: app.server.docker(kind, "ls", "--quiet", "--filter", f"label=ftl.project={app.name}")
@@ -47,7 +47,7 @@ def test_neighbours_with_similar_names_do_not_touch_each_other(
         app.deploy(*(("-e", "staging") if app is staging else ())).ok()
         write = ("sh", "-c", f"echo {app.name} > /data/owner")
         app.run("exec", "web", *(("-e", "staging") if app is staging else ()), "--", *write).ok()
-    before = {app.name: belongings(app) for app in apps}
+    before = {app.name: project_resources(app) for app in apps}
     for app in apps:
         assert app.get() == (200, app.name)
         assert app.containers() == [f"{app.name}-web-r1"]
@@ -74,8 +74,8 @@ def test_neighbours_with_similar_names_do_not_touch_each_other(
     assert (one.failures, two.failures) == ({}, {})
     assert (one.seen, two.seen) == ({first.name}, {other.name})
     assert removed["removed"]["volumes"] == [f"{staging.name}_data"]
-    assert not any(belongings(staging).values())
-    assert {app.name: belongings(app) for app in (first, other)} == {
+    assert not any(project_resources(staging).values())
+    assert {app.name: project_resources(app) for app in (first, other)} == {
         app.name: before[app.name] for app in (first, other)
     }
     released = first.run("releases", "--json").ok().result["releases"]

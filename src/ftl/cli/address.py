@@ -30,14 +30,14 @@ class Address:
 
     Attributes:
         servers: All of a cluster; empty for one server.
-        stand_ins: The servers of a sandbox that has several, for the `servers` of a project.
+        sandbox_servers: The servers of a sandbox that has several, for the `servers` of a project.
         narrowed: --server named one of several servers: commands that read ask only that one.
     """
 
     server: Server
     servers: tuple[ClusterServer, ...] = ()
     narrowed: bool = False
-    stand_ins: tuple[ClusterServer, ...] = ()
+    sandbox_servers: tuple[ClusterServer, ...] = ()
 
     @property
     def named_server(self) -> str:
@@ -100,8 +100,8 @@ def resolve(text: str) -> Address:
         from ftl.server.sandbox import addresses
 
         first, *others = addresses()
-        stand_ins = tuple(each.cluster_server for each in (first, *others)) if others else ()
-        return _Sandbox(first.server, stand_ins=stand_ins, sandbox=first)
+        sandbox_servers = tuple(each.cluster_server for each in (first, *others)) if others else ()
+        return _Sandbox(first.server, sandbox_servers=sandbox_servers, sandbox=first)
     return Address(parse(text))
 
 

@@ -54,7 +54,7 @@ def load_project(
     project = load(
         files,
         server=given.server if given is not None else None,
-        stand_ins=given.stand_ins if given is not None else (),
+        sandbox_servers=given.sandbox_servers if given is not None else (),
         fetch=fetch,
     )
     if not show_secrets and (project.secret_values or project.notify):
@@ -160,7 +160,7 @@ def load_target(
     project = load_address(
         files,
         server=given.server if given else None,
-        stand_ins=given.stand_ins if given else (),
+        sandbox_servers=given.sandbox_servers if given else (),
     )
     if changes:
         _require_spelled_out(project, options)
@@ -173,7 +173,7 @@ def _address(project: Project, given: Address | None) -> Address:
     """The address of --server, else of the file; a server of a cluster keeps its keys of the file."""
     from ftl.cli.address import Address
 
-    if given is not None and given.stand_ins and project.is_cluster:
+    if given is not None and given.sandbox_servers and project.is_cluster:
         return replace(given, server=project.server, servers=project.servers)
     if given is None or project.is_cluster:
         return Address(project.server, project.servers, project.is_cluster and given is not None)

@@ -74,13 +74,13 @@ def load(
     files: ProjectFiles,
     *,
     server: Server | None = None,
-    stand_ins: Sequence[ClusterServer] = (),
+    sandbox_servers: Sequence[ClusterServer] = (),
     fetch: bool = True,
 ) -> Project:
     """Read a project.
 
-    The server replaces that of the file; `stand_ins`, the servers of a sandbox that has several, take the places of the
-    file's `servers` in turn. Without `fetch` each secret that the file uses has a placeholder for its value.
+    The server replaces that of the file; `sandbox_servers`, the servers of a sandbox that has several, take the places
+    of the file's `servers` in turn. Without `fetch` each secret that the file uses has a placeholder for its value.
 
     Returns:
         The project with defaults added and short forms expanded. Every value in it is valid.
@@ -95,7 +95,7 @@ def load(
     source = secrets.source(problems, fetch=fetch)
     reader = _reader(files, problems, source)
     reader.secrets = tuple(secrets.declared)
-    project = _project(files, reader, root, server, stand_ins)
+    project = _project(files, reader, root, server, sandbox_servers)
     volumes = _volumes(project)
     return replace(
         _with_built_names(project),
@@ -108,7 +108,7 @@ def load(
 
 
 def load_address(
-    files: ProjectFiles, *, server: Server | None = None, stand_ins: Sequence[ClusterServer] = ()
+    files: ProjectFiles, *, server: Server | None = None, sandbox_servers: Sequence[ClusterServer] = ()
 ) -> Project:
     """Read no more of a project than its name, its server and whether it is protected.
 
@@ -123,7 +123,7 @@ def load_address(
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
     needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
     root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
-    project = _project(files, _reader(files, problems), root, server, stand_ins)
+    project = _project(files, _reader(files, problems), root, server, sandbox_servers)
     return replace(project, services=())
 
 
@@ -182,7 +182,7 @@ def _project(
     reader: Reader,
     root: MappingNode,
     server: Server | None,
-    stand_ins: Sequence[ClusterServer],
+    sandbox_servers: Sequence[ClusterServer],
 ) -> Project:
     """The checked project, with its server and the name of its environment.
 
@@ -193,7 +193,7 @@ def _project(
     check(project, reader)
     reader.interpolator.problems.raise_found()
     return replace(
-        narrowed(project, server, stand_ins),
+        narrowed(project, server, sandbox_servers),
         environment=files.environment,
         preview_of=_base_name(files) if files.preview else "",
     )

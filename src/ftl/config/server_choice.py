@@ -28,18 +28,20 @@ def with_server(project: Project, server: Server | None) -> Project:
     return _in_sandbox(project) if server.is_sandbox else project
 
 
-def narrowed(project: Project, server: Server | None, stand_ins: Sequence[ClusterServer] = ()) -> Project:
+def narrowed(
+    project: Project, server: Server | None, sandbox_servers: Sequence[ClusterServer] = ()
+) -> Project:
     """The project with one of its `servers` as its server, or with a sandbox for all of them.
 
-    Of a sandbox `server` is the first one, and `stand_ins` are all where it has several.
+    Of a sandbox `server` is the first one, and `sandbox_servers` are all where it has several.
 
     Raises:
         UsageError: It is none of them, or the sandbox has too few servers.
     """
     if server is None or not project.servers:
         return project
-    if stand_ins:
-        return _on_stand_ins(project, stand_ins)
+    if sandbox_servers:
+        return _on_sandbox_servers(project, sandbox_servers)
     if server.is_sandbox:
         return with_server(replace(project, servers=()), server)
     for each in project.servers:
@@ -53,16 +55,16 @@ def narrowed(project: Project, server: Server | None, stand_ins: Sequence[Cluste
     )
 
 
-def _on_stand_ins(project: Project, stand_ins: Sequence[ClusterServer]) -> Project:
+def _on_sandbox_servers(project: Project, sandbox_servers: Sequence[ClusterServer]) -> Project:
     """The project with a sandbox's servers under the names of its own, so that `on` means the same."""
-    if len(project.servers) > len(stand_ins):
+    if len(project.servers) > len(sandbox_servers):
         raise UsageError(
-            f"{project.name} has {len(project.servers)} servers, and the sandbox {len(stand_ins)}",
+            f"{project.name} has {len(project.servers)} servers, and the sandbox {len(sandbox_servers)}",
             hint=f"`ftl sandbox down`, then `ftl sandbox up --servers {len(project.servers)}`",
         )
     servers = tuple(
         replace(sandbox, host=own.host, roles=own.roles)
-        for own, sandbox in zip(project.servers, stand_ins, strict=False)
+        for own, sandbox in zip(project.servers, sandbox_servers, strict=False)
     )
     first = Server.from_dict(servers[0].to_dict())
     first = replace(first, known_hosts=servers[0].known_hosts, connect_to=servers[0].connect_to)

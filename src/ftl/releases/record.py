@@ -294,7 +294,7 @@ def release_number(release: str) -> int:
     return int(digits)
 
 
-def live_project(records: Sequence[ReleaseRecord]) -> Mapping[str, object]:
+def stored_project(records: Sequence[ReleaseRecord]) -> Mapping[str, object]:
     """The resolved ftl.yaml of the live release, by the records of a project, oldest first.
 
     Empty without one, and while a deploy is under way or was interrupted: what it changes is between two releases.

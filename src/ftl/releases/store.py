@@ -29,7 +29,7 @@ from ftl.releases import audit, preview
 from ftl.releases.preview import parse_preview
 from ftl.releases.record import ReleaseRecord, release_number
 from ftl.releases.watch import SUFFIX as WATCH
-from ftl.releases.watch import audited, parse_watches, with_watches
+from ftl.releases.watch import parse_watches, with_watch_entry, with_watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +110,7 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
     return History(
         with_watches(records, watches),
         _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
-        audited(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
+        with_watch_entry(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
         watches,
         files.get(f"{project}/{_NOTIFY}", b""),
         parse_preview(files.get(f"{project}/{preview.FILE}", b"")),

@@ -109,7 +109,9 @@ def with_watches(
     )
 
 
-def audited(entries: Iterable[AuditEntry], watches: Mapping[str, ReleaseWatch]) -> tuple[AuditEntry, ...]:
+def with_watch_entry(
+    entries: Iterable[AuditEntry], watches: Mapping[str, ReleaseWatch]
+) -> tuple[AuditEntry, ...]:
     """Add an entry for each release that was taken back, unless a later operation has stored it."""
     known = tuple(entries)
     stored = {entry.command for entry in known}

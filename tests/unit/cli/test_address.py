@@ -96,7 +96,7 @@ def test_the_sandbox_answers_at_its_own_ports(
 
     address = resolve("sandbox")
 
-    assert (address.server.port, address.stand_ins) == (2222, ())
+    assert (address.server.port, address.sandbox_servers) == (2222, ())
     assert address.urls(project, RESULT) == ()
     assert address.host_requests(project) == ("curl --connect-to ::127.0.0.1:8080 http://shop.example.com",)
 

@@ -85,7 +85,7 @@ def test_the_servers_of_a_sandbox_take_the_places_of_those_in_the_file(folder: P
     def on(servers: list[ClusterServer]) -> Project:
         variables = read_variables(folder, {})
         first = Server(host="127.0.0.1", port=2222, known_hosts=known_hosts)
-        return load(ProjectFiles(path, variables), server=first, stand_ins=servers)
+        return load(ProjectFiles(path, variables), server=first, sandbox_servers=servers)
 
     project = on(sandbox)
     assert [(each.host, each.roles, each.port) for each in project.servers] == [

@@ -32,9 +32,9 @@ def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> N
     project's name has to be typed. The proxy and other projects are not touched.
     """
 
-    async def confirm(belongings: ProjectResources) -> None:
+    async def confirm(project_resources: ProjectResources) -> None:
         if not yes:
-            await _confirm(change.target.project, belongings)
+            await _confirm(change.target.project, project_resources)
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RemoveResult:
         from ftl.operations.changes.remove import remove
@@ -43,15 +43,15 @@ def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> N
 
     def show(result: RemoveResult) -> None:
         put(f"{change.target.project} was removed from {result.plan.server}")
-        if result.belongings.kept_volumes:
-            put(f"its volumes stay: {', '.join(result.belongings.kept_volumes)}")
-        for stored in result.belongings.kept_backups:
+        if result.project_resources.kept_volumes:
+            put(f"its volumes stay: {', '.join(result.project_resources.kept_volumes)}")
+        for stored in result.project_resources.kept_backups:
             put(f"its scheduled backups stay: {_described(stored)}; `ftl remove --backups` removes them")
 
     change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
 
 
-async def _confirm(project: str, belongings: ProjectResources) -> None:
+async def _confirm(project: str, project_resources: ProjectResources) -> None:
     """Ask for the project's name where data would be lost, else for a yes.
 
     Raises:
@@ -60,11 +60,11 @@ async def _confirm(project: str, belongings: ProjectResources) -> None:
     """
     from ftl.ui.prompt import confirm
 
-    names = [*belongings.containers, *(f"{name} with its data" for name in belongings.volumes)]
-    names += [f"the scheduled backups in {_described(stored)}" for stored in belongings.backups]
+    names = [*project_resources.containers, *(f"{name} with its data" for name in project_resources.volumes)]
+    names += [f"the scheduled backups in {_described(stored)}" for stored in project_resources.backups]
     rest = "images and the env in release records"
-    what = f"this removes {', '.join(names) or ', '.join(belongings.networks) or rest}"
-    if belongings.volumes or belongings.backups:
+    what = f"this removes {', '.join(names) or ', '.join(project_resources.networks) or rest}"
+    if project_resources.volumes or project_resources.backups:
         await confirm(what, word=project, refused="nothing was removed")
     else:
         await confirm(f"{what}, all of {project}", refused="nothing was removed")
@@ -87,18 +87,18 @@ def _folder_fields(stored: StoredFolder) -> Fields:
 
 def removal_fields(result: RemoveResult) -> Fields:
     """The fields of a removal for --json."""
-    belongings = result.belongings
+    project_resources = result.project_resources
     return {
         "server": result.plan.server,
         "removed": {
-            "containers": list(belongings.containers),
-            "networks": list(belongings.networks),
-            "volumes": list(belongings.volumes),
-            "routes": list(belongings.routes),
-            "backups": [_folder_fields(stored) for stored in belongings.backups],
+            "containers": list(project_resources.containers),
+            "networks": list(project_resources.networks),
+            "volumes": list(project_resources.volumes),
+            "routes": list(project_resources.routes),
+            "backups": [_folder_fields(stored) for stored in project_resources.backups],
         },
         "kept": {
-            "volumes": list(belongings.kept_volumes),
-            "backups": [_folder_fields(stored) for stored in belongings.kept_backups],
+            "volumes": list(project_resources.kept_volumes),
+            "backups": [_folder_fields(stored) for stored in project_resources.kept_backups],
         },
     }

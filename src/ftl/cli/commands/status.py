@@ -76,17 +76,17 @@ def command(options: Options, watch: bool) -> None:
 
 async def _cluster_status(project: Project, address: Address) -> Status:
     from ftl.host.fleet import open_fleet
-    from ftl.operations.views.status import look_at_all, status
+    from ftl.operations.views.status import gather_cluster_status, status
 
     async with open_fleet(address.machines(project=project.name)) as fleet:
-        return await status(project, fleet.first, await look_at_all(project, fleet))
+        return await status(project, fleet.first, await gather_cluster_status(project, fleet))
 
 
 async def _look(project: Project, engine: Engine, machine: Machine) -> StatusFacts:
     """Look at the server; what is needed for that is loaded while connections to the engine open."""
-    from ftl.operations.views.status import look
+    from ftl.operations.views.status import gather_status
 
-    return await look(project, engine, machine)
+    return await gather_status(project, engine, machine)
 
 
 def _watch(

@@ -39,7 +39,7 @@ def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T
         running = _run_until_signal(
             lambda: work(emit),
             lambda: _give_up(options, command, reporter),
-            shows_strays=options.verbose > 1 or sys.flags.dev_mode,
+            shows_background_errors=options.verbose > 1 or sys.flags.dev_mode,
         )
         try:
             return asyncio.run(running)
@@ -62,19 +62,19 @@ async def _run_until_signal(
     work: Callable[[], Awaitable[T]],
     give_up: Callable[[], NoReturn],
     *,
-    shows_strays: bool,
+    shows_background_errors: bool,
 ) -> T:
     """Run the work; the first signal cancels it, the second one calls `give_up`.
 
-    An exception that nobody waited for is shown as a traceback only with `shows_strays`: when a connection is lost,
-    several tasks fail, and the first failure is the one that is reported.
+    An exception that nobody waited for is shown as a traceback only with `shows_background_errors`: when a connection
+    is lost, several tasks fail, and the first failure is the one that is reported.
 
     Raises:
         Interrupted: A signal stopped the work; its cause is an error of the cleanup, if there was one.
     """
     stop = _Stop(asyncio.current_task(), give_up)
     loop = asyncio.get_running_loop()
-    if not shows_strays:
+    if not shows_background_errors:
         loop.set_exception_handler(lambda _loop, _context: None)
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background

@@ -65,7 +65,7 @@ class RemoveResult:
     """A removal that was done, or planned."""
 
     plan: Plan
-    belongings: ProjectResources
+    project_resources: ProjectResources
 
 
 async def remove(
@@ -94,7 +94,7 @@ async def remove(
         stored = await _stored(change, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
-            belongings(change.observed, volumes=volumes),
+            project_resources(change.observed, volumes=volumes),
             backups=going,
             kept_backups=() if backups else stored,
         )
@@ -120,7 +120,7 @@ async def remove(
     return RemoveResult(applied.plan, found)
 
 
-def belongings(observed: Observed, *, volumes: bool) -> ProjectResources:
+def project_resources(observed: Observed, *, volumes: bool) -> ProjectResources:
     """List the belongings of the project; its own labels decide. Pure."""
     site = observed.site
     names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
@@ -150,7 +150,7 @@ def plan_remove(
 
     `here` are the project's images on this machine. Named volumes go only if that is asked for.
     """
-    found = belongings(observed, volumes=volumes)
+    found = project_resources(observed, volumes=volumes)
     timeouts = _stop_timeouts(observed)
     proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]

@@ -12,7 +12,7 @@ from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.host import crontab
 from ftl.host.jobs import find_job, lost_jobs, read_jobs
-from ftl.releases.record import live_project
+from ftl.releases.record import stored_project
 from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def read_all_jobs(engine: Engine, project: str, *, first: bool = False) ->
     `first`, nothing is missed there.
     """
     found, records = await gather2(read_jobs(engine, project), read_kept_records(engine, project))
-    recorded = live_project(records or ())
+    recorded = stored_project(records or ())
     return found if recorded.get("servers") and not first else (*found, *lost_jobs(project, recorded, found))
 
 

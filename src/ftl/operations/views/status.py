@@ -19,7 +19,7 @@ from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
-from ftl.releases.record import live_project, release_number
+from ftl.releases.record import release_number, stored_project
 from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class StatusFacts:
     jobs: tuple[JobState, ...]
 
 
-async def look(
+async def gather_status(
     project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None
 ) -> StatusFacts:
     """Observe the server, probe every running container once, and ask for the jobs.
@@ -152,7 +152,7 @@ async def look(
     return StatusFacts(observing.result(), checking.result(), jobs.result())
 
 
-async def look_at_all(project: Project, fleet: Fleet) -> StatusFacts:
+async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
     """Observe the servers of a cluster; check the containers on each, and so the replicas."""
     observed = await observe_fleet(fleet, project.name, project.servers)
 
@@ -190,7 +190,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    seen = ahead or await look(project, session.engine, session.machine, session.info)
+    seen = ahead or await gather_status(project, session.engine, session.machine, session.info)
     observed = seen.observed
     units = units_of(project, observed, seen.healths)
     releases = [unit.release for unit in units if unit.live and unit.release]
@@ -220,7 +220,7 @@ async def _lost_jobs(project: Project, session: Session, seen: StatusFacts) -> t
     if not observed.live_number or (observed.is_cluster and len(observed.views) < len(project.servers)):
         return ()
     records = observed.releases or await read_kept_records(session.engine, project.name) or ()
-    recorded = live_project(records)
+    recorded = stored_project(records)
     if recorded.get("servers") and not observed.is_cluster:  # the jobs may be on another one than this
         return ()
     return lost_jobs(project.name, recorded, seen.jobs)

@@ -15,7 +15,7 @@ from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.reconnecting import reconnecting_fleet
 from ftl.operations.views.logs.following import keep_connected
-from ftl.operations.views.status import look, look_at_all, status
+from ftl.operations.views.status import gather_cluster_status, gather_status, status
 from ftl.proxy.access import parse_figures
 from ftl.proxy.control import ProxyControl
 
@@ -93,7 +93,9 @@ async def follow_status(
     async def work(session: Session) -> None:
         fleet = Fleet([session])
         while True:
-            await ticks.show(fleet, await look(project, session.engine, session.machine, session.info))
+            await ticks.show(
+                fleet, await gather_status(project, session.engine, session.machine, session.info)
+            )
             await asyncio.sleep(SAMPLE_SECONDS)
 
     await keep_connected(connect, work, lambda: ticks.shown, emit)
@@ -123,7 +125,7 @@ async def follow_servers_status(
     noted = ""
 
     async def look_and_show(fleet: Fleet) -> None:
-        await ticks.show(fleet, await look_at_all(project, fleet))
+        await ticks.show(fleet, await gather_cluster_status(project, fleet))
 
     async with reconnecting_fleet([server.host for server in project.servers], connect) as servers:
         while True:

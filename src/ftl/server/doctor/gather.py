@@ -14,7 +14,7 @@ from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.jobs import job_states, lost_jobs
-from ftl.releases.record import live_project
+from ftl.releases.record import stored_project
 from ftl.releases.store import read_kept_records
 from ftl.server.doctor.checks import certificates, dns, ports
 from ftl.server.doctor.facts import NO_ENGINE, EngineState, ServerFacts, gather_facts, proxy_of
@@ -153,7 +153,7 @@ async def _jobs(engine: Engine | None, state: EngineState, project: str | None) 
             found, records = await gather2(job_states(engine, own), read_kept_records(engine, project))
     except (TimeoutError, FtlError):
         return ()
-    recorded = live_project(records or ())
+    recorded = stored_project(records or ())
     # Of several servers one has the jobs, and more have the records.
     return found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))
 

@@ -25,7 +25,7 @@ from ftl.host.backup_folders import BackupFolder, StoredFolder
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
-from ftl.operations.changes.remove import ProjectResources, belongings, plan_remove
+from ftl.operations.changes.remove import ProjectResources, plan_remove, project_resources
 from ftl.proxy.names import project_network
 from ftl.releases.record import DependencyRecord, KeptLine
 from ftl.releases.watch import ReleaseWatch
@@ -222,7 +222,7 @@ def everything() -> Observed:
 
 def test_remove_takes_all_but_the_data() -> None:
     """Routes first, so that nobody is sent to a container that is gone; volumes stay and are named."""
-    found = belongings(everything(), volumes=False)
+    found = project_resources(everything(), volumes=False)
     assert (found.containers, found.networks) == (("shop-db", "shop-web-r2"), ("ftl-p-shop",))
     assert (found.volumes, found.kept_volumes) == ((), ("shop_data",))
     assert found.routes == ("shop.example.com/web",)
@@ -299,7 +299,7 @@ def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:
     there = replace(
         server(asked, live={}), networks=(), volumes=(), proxy=None, releases=(released(asked, "r1"),)
     )
-    assert belongings(there, volumes=True) == ProjectResources()
+    assert project_resources(there, volumes=True) == ProjectResources()
     found = plan_remove(there, volumes=True)
     amended = first(found, AmendRecords)
     assert isinstance(amended, AmendRecords)

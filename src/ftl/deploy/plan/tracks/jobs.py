@@ -35,7 +35,7 @@ def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
         yield (RemoveJobs(_refs(fresh)),)
 
 
-def fresh_name(diff: JobsDiff, change: JobChange, release: str) -> str:
+def new_job_name(diff: JobsDiff, change: JobChange, release: str) -> str:
     """Name of a job's new container until the release is live."""
     return f"{job_name(diff.project, change.name)}.new-{release}"
 
@@ -56,7 +56,7 @@ def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Ite
                 CreateJob(
                     name,
                     change.name,
-                    fresh_name(diff, change, release),
+                    new_job_name(diff, change, release),
                     live_spec(change, release),
                     _live_image(change.owner) if joins else image[name],
                     change.why,
@@ -98,7 +98,7 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
     if not lines and not diff.removed:
         return ()
     switches = [
-        _switch(diff, change.name, change.current, fresh_name(diff, change, release))
+        _switch(diff, change.name, change.current, new_job_name(diff, change, release))
         for change in diff.changes
         if change.creates
     ]

@@ -8,7 +8,7 @@ from ftl.deploy.names import is_live_job, job_name
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
-from ftl.deploy.plan.tracks.jobs import fresh_name
+from ftl.deploy.plan.tracks.jobs import new_job_name
 from ftl.deploy.replicas import alias_of
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -66,7 +66,7 @@ def _jobs(diff: Diff) -> Iterator[WatchedJob]:
         if change.creates and change.current is not None:
             old = ContainerRef(change.current.id, change.current.name)
             yield WatchedJob(
-                job_name(diff.project.name, change.name), fresh_name(diff.jobs, change, diff.release), old
+                job_name(diff.project.name, change.name), new_job_name(diff.jobs, change, diff.release), old
             )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 
-async def images_here(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
+async def local_copies(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
     """Images that the server lost and this machine still has, with the same content."""
     missing = recorded_images(observed, project, target).missing
     if not missing or project.server.is_local:

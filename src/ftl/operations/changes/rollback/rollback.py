@@ -25,7 +25,7 @@ from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
 from ftl.operations.changes.operation_request import LockFirst, open_change
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
-from ftl.operations.changes.rollback.images import images_here, rebuilt, refuse_missing
+from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         observed = change.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
-        local = await images_here(observed, project, target)
+        local = await local_copies(observed, project, target)
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
         if gone and request.rebuild:
             local |= await rebuilt(
