@@ -26,7 +26,8 @@ _WORDS = {
     "ssh": "OpenSSH: connection, commands, forwards",
     "engine": "the Docker Engine API, local or forwarded",
     "config": "ftl.yaml → Project",
-    "child": "", "databases": "", "spawn": "", "aio": "", "common": "", "events": "", "errors": "", "dataclass": "",
+    "child": "", "databases": "", "execution": "", "spawn": "",
+    "aio": "", "common": "", "events": "", "errors": "", "dataclass": "",
 }  # fmt: skip
 """Name of a package or module -> its description. A name that is missing here is an error."""
 

@@ -58,13 +58,21 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFailed(Event):
-    """A step failed; the error is reported separately."""
+    """A step failed, or was interrupted; the error is reported separately.
+
+    It is interrupted by Ctrl-C, by the loss of the deploy lock, and when another one that runs beside it fails.
+    """
 
     type: ClassVar[str] = "step_failed"
 
     step: str
     text: str
     service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepInterrupted(StepFailed):
+    """An interrupted step, in the words for people; in JSON it has failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from ftl.events import (
     SetupPlanned,
     StepFailed,
     StepFinished,
+    StepInterrupted,
     StepStarted,
     StepUndone,
     Switched,
@@ -56,6 +57,7 @@ EVERY: tuple[Event, ...] = (
     Switched("r5", ("api", "web")),
     Draining("web", 3),
     StepFailed("start_containers", "start shop-api-r5", "api"),
+    StepInterrupted("wait_healthy", "wait until web is healthy", "web"),
     StepUndone("start_containers", "start shop-web-r5", "web"),
 )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather_all, shielded
 from ftl.deploy.apply.kept_logs import last_lines
 from ftl.errors import FtlError, HookFailed, at
-from ftl.events import StepFailed, StepFinished, StepStarted
+from ftl.execution.reporting import reported
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -101,23 +100,16 @@ class Executor:
             await self._run_step(step)
 
     async def _run_step(self, step: Step) -> None:
-        emit, loop = self._context.emit, asyncio.get_running_loop()
-        began = loop.time()
-        emit(StepStarted(step.kind, step.located_text, step.subject))
         contexts = (self._context,) if step.runs_once else self._context.each(step.servers)
-        try:
+        async with reported(self._context.emit, step):
             if len(contexts) == 1:
                 await self._run_at(contexts[0], step)
             else:  # to the end on each: what is recorded or repaired on one server is so on all that answer
                 await gather_all(self._run_at(context, step) for context in contexts)
-        except FtlError:
-            emit(StepFailed(step.kind, step.located_text, step.subject))
-            raise
-        emit(StepFinished(step.kind, step.located_text, loop.time() - began, step.subject))
 
     async def _run_at(self, context: DeployContext, step: Step) -> None:
         """Run a step on one server; each decides for itself, so the first that commits does it for all."""
-        with at(server=context.session.name, service=step.subject, step=step.text):
+        with at(server=context.session.name):
             decision = await self._runners.of(step)(context, step)
             if decision is not None:
                 self._commit(decision.committed)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all, shielded
 from ftl.engine import labels
-from ftl.errors import EngineError, FtlError, at
-from ftl.events import Note, StepFailed, StepFinished, StepStarted, StepUndone
+from ftl.errors import EngineError, FtlError
+from ftl.events import Note, StepUndone
+from ftl.execution.reporting import reported
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -125,15 +126,8 @@ class ClusterWork:
             raise
 
     async def _run(self, step: ClusterStep) -> None:
-        self._emit(StepStarted(step.kind, step.text))
-        started = _now()
-        try:
-            with at(server=step.server, step=step.kind):
-                await self._do(step)
-        except BaseException:
-            self._emit(StepFailed(step.kind, step.text))
-            raise
-        self._emit(StepFinished(step.kind, step.text, _now() - started))
+        async with reported(self._emit, step, server=step.server):
+            await self._do(step)
 
     async def _do(self, step: ClusterStep) -> None:
         match step:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import labels
 from ftl.errors import UsageError
-from ftl.events import StepFinished, StepStarted
+from ftl.execution.reporting import reported
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.apply import MARK, ClusterWork, forget, remove_node
 from ftl.server.cluster.connected import ConnectedServers
 from ftl.server.cluster.members import generation, is_ours, known_nodes
 from ftl.server.cluster.plan import plan
 from ftl.server.cluster.ports import refuse_closed_ports
-from ftl.server.cluster.steps import ClusterStep, JoinCluster
+from ftl.server.cluster.steps import ClusterStep, JoinCluster, RecoverCluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,16 +95,14 @@ async def begin_anew(members: Sequence[Member], sessions: Mapping[str, Session],
             hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
         )
     survivor = managers[0]
-    text = f"rebuild the cluster from {survivor.name}"
-    emit(StepStarted("recover_cluster", text))
-    swarm = sessions[survivor.name].engine.swarm
-    await swarm.restart_alone(survivor.address)
-    begun = await swarm.state()
-    await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
-    for member in managers[1:]:
-        await forget(sessions[member.name])
-    reachable = {member.swarm.node for member in members if member not in managers[1:]}
-    for node in await swarm.nodes():
-        if node.id not in reachable:
-            await remove_node(swarm, node.id, is_manager=node.role == "manager")
-    emit(StepFinished("recover_cluster", text, 0.0))
+    async with reported(emit, RecoverCluster(survivor.name), server=survivor.name):
+        swarm = sessions[survivor.name].engine.swarm
+        await swarm.restart_alone(survivor.address)
+        begun = await swarm.state()
+        await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
+        for member in managers[1:]:
+            await forget(sessions[member.name])
+        reachable = {member.swarm.node for member in members if member not in managers[1:]}
+        for node in await swarm.nodes():
+            if node.id not in reachable:
+                await remove_node(swarm, node.id, is_manager=node.role == "manager")

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.execution.step import BaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterStep:
+class ClusterStep(BaseStep):
     """One action of a cluster's setup.
 
     Attributes:
-        kind: Stable name in events.
-        sentence: Description for people, in the imperative; `{0}` is the step.
         server: The server that it is about.
     """
 
-    kind: ClassVar[str]
-    sentence: ClassVar[str]
     server: str
-
-    @property
-    def text(self) -> str:
-        """Description for people."""
-        return self.sentence.format(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +30,14 @@ class BeginCluster(ClusterStep):
     sentence = "create the cluster on {0.server} ({0.address})"
     address: str
     pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverCluster(ClusterStep):
+    """Begin the Swarm anew from a manager that is left, where the majority of them is lost."""
+
+    kind = "recover_cluster"
+    sentence = "rebuild the cluster from {0.server}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,8 @@ class Transcript:
                 yield Line("done", event.text + took, event.service)
             case events.StepFinished():
                 pass
+            case events.StepInterrupted():
+                yield Line("failed", f"interrupted: {event.text}", event.service)
             case events.StepFailed():
                 yield Line("failed", f"failed: {event.text}", event.service)
             case events.StepUndone():

@@ -18,7 +18,7 @@ from ftl.deploy.apply.undo import UndoStack
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import Step
 from ftl.errors import EngineError, FtlError, HookFailed
-from ftl.events import Event, Note, StepFailed, StepUndone
+from ftl.events import Event, Note, StepFailed, StepInterrupted, StepUndone
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.unit.deploy.world import INFO, project, record, server
@@ -162,7 +162,13 @@ def test_the_first_error_of_a_stage_cancels_its_other_tracks() -> None:
         with pytest.raises(EngineError, match="bad failed"):
             await world.executor(stage(Do("waiting", "wait"), Do("bad", "fail"))).run()
 
-    assert run(scenario).log == ["waiting", "bad", "undo bad", "undo waiting"]
+    world = run(scenario)
+    assert world.log == ["waiting", "bad", "undo bad", "undo waiting"]
+    ended = [event for event in world.events if isinstance(event, StepFailed)]
+    assert [(type(event), event.text) for event in ended] == [
+        (StepFailed, "bad"),
+        (StepInterrupted, "waiting"),
+    ]
 
 
 def test_what_cannot_be_undone_is_said_and_does_not_stop_the_rest() -> None:

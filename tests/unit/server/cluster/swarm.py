@@ -58,6 +58,8 @@ class FakeSwarm:
         self.host = host
         self.cluster = cluster
         self.member = False
+        self.refuses: set[str] = set()
+        """Names of the methods that fail."""
 
     @property
     def _node(self) -> str:
@@ -95,6 +97,8 @@ class FakeSwarm:
 
     async def restart_alone(self, address: str) -> None:
         """Begin it anew: the other managers are no managers any more."""
+        if "restart_alone" in self.refuses:
+            raise EngineError("it does not begin its swarm anew")
         self._note(f"restart alone at {address}")
         self.cluster.majority = True
 
@@ -201,6 +205,12 @@ class Server(FakeEngine):
     async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
         """Create a container of an image."""
         return await self.create(name, ContainerSpec(image=str(config["Image"]), labels={}))
+
+
+def engine_of(session: Session) -> Server:
+    """The engine of a session."""
+    assert isinstance(session.engine, Server)
+    return session.engine
 
 
 def sessions_of(cluster: Cluster, hosts: str, members: str = "", managers: str = "") -> dict[str, Session]:

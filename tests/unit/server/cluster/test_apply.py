@@ -23,7 +23,7 @@ from ftl.server.cluster.steps import (
 )
 from tests.support.clock import run
 
-from .swarm import Cluster, Server, sessions_of
+from .swarm import Cluster, engine_of, sessions_of
 from .world import PROJECT, server, servers
 
 if TYPE_CHECKING:
@@ -65,12 +65,6 @@ class ThreeServers:
     def notes(self) -> list[str]:
         """The notes that were emitted."""
         return [event.text for event in self.events if isinstance(event, Note)]
-
-
-def engine_of(session: Session) -> Server:
-    """The fake engine of a session."""
-    assert isinstance(session.engine, Server)
-    return session.engine
 
 
 def marked(session: Session) -> list[str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine import labels
-from ftl.errors import UsageError
-from ftl.events import StepFinished
+from ftl.errors import EngineError, ErrorContext, UsageError
+from ftl.events import StepFailed, StepFinished, StepStarted
 from ftl.server.cluster.apply import mark
 from ftl.server.cluster.join import begin_anew, join, refresh, view
 from tests.support.clock import run
 
-from .swarm import Cluster, sessions_of
+from .swarm import Cluster, engine_of, sessions_of
 from .world import PROJECT, servers
 
 if TYPE_CHECKING:
@@ -82,6 +82,22 @@ def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
     assert set(cluster.nodes) == {"node-a", "node-c"}
     assert [member.swarm.is_member for member in refreshed(sessions)] == [True, False, True]
     assert isinstance(events[-1], StepFinished)
+
+
+def test_a_recovery_that_fails_is_reported() -> None:
+    """Its error has the place of the step."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "ab")
+    for session in sessions.values():
+        run(mark(session))
+    cluster.majority = False
+    members = refreshed(sessions)
+    engine_of(sessions["a"]).members.refuses = {"restart_alone"}
+    events: list[Event] = []
+    with pytest.raises(EngineError) as caught:
+        run(begin_anew(members, sessions, events.append))
+    assert caught.value.place == ErrorContext("a", None, "recover_cluster")
+    assert [type(event) for event in events] == [StepStarted, StepFailed]
 
 
 def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:

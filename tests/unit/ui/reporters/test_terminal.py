@@ -71,6 +71,7 @@ def test_only_the_transcript_stays() -> None:
         "✓ web: healthy after 1.2 s",
         "✓ api, web: new requests go to r5",
         "✗ api: failed: start shop-api-r5",
+        "✗ web: interrupted: wait until web is healthy",
         "↩ web: undone: start shop-web-r5",
     ]
 

@@ -6,6 +6,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from ftl.dataclass import dataclass
+from ftl.execution.step import BaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,30 +50,21 @@ class ContainerRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One action of a plan, as data.
+class Step(BaseStep):
+    """One action of a plan that changes a project.
 
     Attributes:
-        kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
         runs_on: The servers of a cluster that it runs on.
-        sentence: Its `text`, where `{0}` is the step; one that is put together otherwise has a `text` of its own.
         proxy_effect: Its effect on what the proxies serve.
         runs_once: Run once for all its servers, and not on each of them.
         servers: Servers it runs on, by their names in the fleet. Empty: the project's only server; in a cluster the
             first manager, where `runs_on` is "one manager", and this machine, where it is "none".
     """
 
-    kind: ClassVar[str]
     runs_on: ClassVar[RunsOn]
-    sentence: ClassVar[str] = ""
     proxy_effect: ClassVar[ProxyEffect] = ""
     runs_once: ClassVar[bool] = False
     servers: tuple[str, ...] = field(default=(), kw_only=True)
-
-    @property
-    def text(self) -> str:
-        """Description for people, in the imperative."""
-        return self.sentence.format(self)
 
     @property
     def located_text(self) -> str:
@@ -85,9 +77,9 @@ class Step:
         return f"on {', '.join(self.servers)}"
 
     @property
-    def subject(self) -> str | None:
-        """The service or dependency it is about; None where it is about neither."""
-        return None
+    def place(self) -> str:
+        """Its name in the place of an error: its description."""
+        return self.text
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         """The step at its servers of a cluster; several steps where the servers do not do the same."""

@@ -6,13 +6,13 @@ A change that could lock us out is kept only if a new connection works after it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LoginRefused, ServerError, at
-from ftl.events import Emit, StepFailed, StepFinished, StepStarted, StepUndone
+from ftl.events import Emit, StepUndone
+from ftl.execution.reporting import reported
 from ftl.server.setup.apply.root_shell import RootShell
 from ftl.server.setup.plan.guarded import HardenSsh, KeepChange, RevertChange
 from ftl.ssh import openssh
@@ -61,45 +61,40 @@ async def apply(
         return
     async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as shell:
         for step in plan.steps:
-            with at(server=plan.server, step=step.kind):
-                await _run(step, shell, check, emit)
+            await _run(step, plan.server, shell, check, emit)
     with at(server=plan.server, step=PROVE):
         await check.complete()
 
 
-async def _run(step: SetupStep, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
-    emit(StepStarted(step.kind, step.text))
-    started = time.monotonic()
-    if isinstance(step, HardenSsh):
-        await check.complete()
+async def _run(step: SetupStep, server: str, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
+    reverted: ServerError | None = None
     try:
-        await shell.run(step)
-    except BaseException:
-        emit(StepFailed(step.kind, step.text))
-        raise
-    if step.guarded:
-        await _confirm(step, shell, check, emit)
-    emit(StepFinished(step.kind, step.text, time.monotonic() - started))
+        async with reported(emit, step, server=server):
+            if isinstance(step, HardenSsh):
+                await check.complete()
+            await shell.run(step)
+            if step.guarded:
+                reverted = await _kept_or_reverted(step, shell, check)
+            if reverted is not None:
+                raise reverted
+    finally:
+        if reverted is not None:
+            emit(StepUndone(step.kind, step.text))
 
 
-async def _confirm(step: SetupStep, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
-    """Keep a guarded step's change if a new connection works, else revert it.
-
-    Raises:
-        ServerError: It was reverted.
-    """
+async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerCheck) -> ServerError | None:
+    """Keep a guarded step's change if a new connection works, else revert it; returns why it was reverted."""
     try:
         await check.connect(accept_refusal=not isinstance(step, HardenSsh))
     except FtlError as error:
         await shell.run(RevertChange())
-        emit(StepFailed(step.kind, step.text))
-        emit(StepUndone(step.kind, step.text))
-        raise ServerError(
+        return ServerError(
             f"{check.target.host} accepted no new connection after this step, which was reverted: {step.text}",
             cause=error.message,
             hint=error.hint,
-        ) from error
+        )
     await shell.run(KeepChange())
+    return None
 
 
 class _DeployerCheck:

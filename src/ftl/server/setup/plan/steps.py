@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftl.common.figures import binary
 from ftl.dataclass import dataclass
+from ftl.execution.step import BaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,26 +20,16 @@ AUTO_UPGRADES = b'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unatt
 
 
 @dataclass(frozen=True, slots=True)
-class SetupStep:
-    """One action of a setup plan, as data.
+class SetupStep(BaseStep):
+    """One action of a setup plan, which the shell function `do_KIND` runs.
 
     Attributes:
-        kind: Stable name in `--json` output and events, and of the shell function that runs it: `do_KIND`. Part of the
-            public contract; class names are not.
-        sentence: Description for people, in the imperative; `{0}` is the step.
         seconds: Time limit.
         guarded: Whether the server reverts it unless a new connection works afterwards.
     """
 
-    kind: ClassVar[str]
-    sentence: ClassVar[str] = ""
     seconds: ClassVar[float] = 60.0
     guarded: ClassVar[bool] = False
-
-    @property
-    def text(self) -> str:
-        """Description for people."""
-        return self.sentence.format(self)
 
     @property
     def arguments(self) -> tuple[str, ...]:
