@@ -77,7 +77,7 @@ class StepInterrupted(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class StepUndone(Event):
-    """A step was undone because the release failed."""
+    """A step was undone because a later one failed, or was interrupted."""
 
     type: ClassVar[str] = "step_undone"
 

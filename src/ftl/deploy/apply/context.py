@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.undo import UndoStack
 from ftl.engine import labels
+from ftl.execution.undo import UndoStack
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ftl.image.transfer import TransferResult
     from ftl.releases.record import KeptLine, ReleaseRecord
     from ftl.ssh.machine import Machine
+
+AFTER_UNDO = "the next `ftl deploy` starts from whatever state the server is in; `ftl status` shows it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class DeployContext:
     release: str
     emit: Emit
     resources: LocalResources
-    undo: UndoStack = field(default_factory=UndoStack)
+    undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO))
     images: dict[str, ResolvedImage] = field(default_factory=dict)
     moved: dict[str, Traffic] = field(default_factory=dict)
     followed: dict[str, str] = field(default_factory=dict)

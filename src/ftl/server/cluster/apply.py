@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all, shielded
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.events import Note, StepUndone
+from ftl.events import Note
 from ftl.execution.reporting import reported
+from ftl.execution.undo import UndoStack
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -24,7 +25,7 @@ from ftl.server.cluster.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
@@ -37,6 +38,10 @@ MARK = "ftl-cluster"
 _READY_SECONDS = 30.0
 _DRAIN_SECONDS = 90.0
 _PAUSE = 0.3
+
+_AFTER_UNDO = (
+    "`ftl setup` again goes on from what the servers are then; `docker node ls` on a manager shows it"
+)
 
 
 async def mark(session: Session) -> None:
@@ -108,9 +113,8 @@ class ClusterWork:
         self._sessions = servers.sessions
         self._lead = lead
         self._emit = servers.emit
-        self._joined: list[str] = []
+        self._undo = UndoStack(_AFTER_UNDO)
         self._began = False
-        self._network: ClusterNetwork | None = None
 
     async def apply(self, steps: Sequence[ClusterStep]) -> None:
         """Run the steps in their order, joins side by side.
@@ -122,7 +126,7 @@ class ClusterWork:
             for group in _groups(steps):
                 await gather_all(self._run(step) for step in group)
         except BaseException:
-            await shielded(self._undo())
+            await shielded(self._undo.run(self._emit))
             raise
 
     async def _run(self, step: ClusterStep) -> None:
@@ -132,15 +136,16 @@ class ClusterWork:
     async def _do(self, step: ClusterStep) -> None:
         match step:
             case BeginCluster(server, address, pool):
-                own = {labels.CLUSTER: "1"}
-                await self._sessions[server].engine.swarm.init(address, labels=own, pool=pool)
+                session = self._sessions[server]
                 self._lead, self._began = server, True
-                self._joined.append(server)
-                await mark(self._sessions[server])
+                self._undo.add(step, lambda: forget(session))
+                # not given up half way: the engine would go on with it, after we have left
+                await shielded(session.engine.swarm.init(address, labels={labels.CLUSTER: "1"}, pool=pool))
+                await mark(session)
             case LeaveOldCluster(server):
                 await forget(self._sessions[server])
-            case JoinCluster(server, address, manager):
-                await self._join(server, address, manager=manager)
+            case JoinCluster():
+                await self._join(step)
             case ChangeRole(server, role):
                 await self._manager.update_node(await self._node(server), role=role)
             case LabelNode(server, changes, _):
@@ -148,8 +153,10 @@ class ClusterWork:
                     await self._node(server), labels=changes, availability="active"
                 )
             case TryNetwork(_, exists):
-                self._network = ClusterNetwork(self._servers, self._lead)
-                await self._network.ensure(exists=exists)
+                network = ClusterNetwork(self._servers, self._lead)
+                if not exists and not self._began:  # with a new cluster, its network goes as well
+                    self._undo.add(step, network.remove)
+                await network.ensure(exists=exists)
             case ReleaseServer(_, node, changes):
                 await self._manager.update_node(node, labels=changes)
             case RemoveServer(server, node, is_manager):
@@ -164,14 +171,17 @@ class ClusterWork:
     async def _node(self, server: str) -> str:
         return (await self._sessions[server].engine.swarm.state()).node
 
-    async def _join(self, server: str, address: str, *, manager: bool) -> None:
+    async def _join(self, step: JoinCluster) -> None:
+        server = step.server
         session = self._sessions[server]
         as_manager, as_worker = await self._manager.tokens()
-        self._joined.append(server)
-        await session.engine.swarm.join(
-            address,
-            managers=[self._servers.member(self._lead).address],
-            token=as_manager if manager else as_worker,
+        self._undo.add(step, self._leaving(session))
+        await shielded(
+            session.engine.swarm.join(
+                step.address,
+                managers=[self._servers.member(self._lead).address],
+                token=as_manager if step.manager else as_worker,
+            )
         )
         await mark(session)
         node = await self._node(server)
@@ -201,23 +211,22 @@ class ClusterWork:
             )
         )
 
-    async def _undo(self) -> None:
-        """Let the servers that joined in this run leave again; others are as they were."""
-        if self._network is not None and self._network.created and not self._began:
-            with suppress(FtlError, TimeoutError):
-                await self._network.remove()
-        for server in reversed(self._joined):
-            with suppress(FtlError, TimeoutError):
-                state = await self._sessions[server].engine.swarm.state()
-                if server != self._lead and not self._began and state.node:
-                    if state.is_manager:
-                        await self._manager.update_node(state.node, role="worker")
-                        await asyncio.sleep(1)  # as a worker it leaves without taking a vote with it
-                    await forget(self._sessions[server])
-                    await remove_node(self._manager, state.node, is_manager=False)
-                else:
-                    await forget(self._sessions[server])
-                self._emit(StepUndone("join_cluster", f"{server} has left the cluster again"))
+    def _leaving(self, session: Session) -> Callable[[], Awaitable[None]]:
+        """Undo a join: the server leaves, and the cluster that was there before forgets its node."""
+        node = ""
+
+        async def leave() -> None:
+            nonlocal node  # a second attempt knows it, too, when the server has left
+            state = await session.engine.swarm.state()
+            node = state.node or node
+            if state.is_manager and not self._began:
+                await self._manager.update_node(node, role="worker")
+                await asyncio.sleep(1)  # as a worker it leaves without taking a vote with it
+            await forget(session)
+            if node and not self._began:
+                await remove_node(self._manager, node, is_manager=False)
+
+        return leave
 
 
 def _now() -> float:

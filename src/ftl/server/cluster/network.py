@@ -31,13 +31,9 @@ class ClusterNetwork:
     Args:
         servers: The servers.
         lead: The name of a manager.
-
-    Attributes:
-        created: Whether this run creates it.
     """
 
     def __init__(self, servers: ConnectedServers, lead: str) -> None:
-        self.created = False
         self._servers = servers
         self._name = overlay_network(servers.project)
         self._engine = servers.sessions[lead].engine
@@ -52,7 +48,6 @@ class ClusterNetwork:
         if exists:
             self._refuse(await self._lost())
             return
-        self.created = True
         if len(self._servers.members) == 1:
             await self._create(encrypted=bool(public))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +33,7 @@ class Cluster:
         passes_small: Whether they pass small ones.
         changes: Every change, in order.
         slow: Hosts whose nodes do not become ready.
+        seconds: How long an engine takes to begin or join it; it goes on with that when the call is given up.
     """
 
     nodes: dict[str, SwarmNode] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Cluster:
     silent: set[bool] = field(default_factory=set)
     changes: list[str] = field(default_factory=list)
     slow: set[str] = field(default_factory=set)
+    seconds: float = 0.0
     passes_small: bool = False
     majority: bool = True
 
@@ -91,9 +94,14 @@ class FakeSwarm:
     async def init(self, address: str, *, labels: Mapping[str, str], pool: str) -> None:
         """Begin the Swarm."""
         self._note(f"init {pool}")
-        self.member = True
-        self.cluster.labels = dict(labels)
-        self.cluster.add(self.host, "manager", address)
+
+        async def begin() -> None:
+            await asyncio.sleep(self.cluster.seconds)
+            self.member = True
+            self.cluster.labels = dict(labels)
+            self.cluster.add(self.host, "manager", address)
+
+        await asyncio.shield(asyncio.ensure_future(begin()))
 
     async def restart_alone(self, address: str) -> None:
         """Begin it anew: the other managers are no managers any more."""
@@ -109,11 +117,18 @@ class FakeSwarm:
     async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
         """Join it."""
         self._note(f"join as a {token} at {', '.join(managers)}")
-        self.member = True
-        self.cluster.add(self.host, token, address)
+
+        async def join() -> None:
+            await asyncio.sleep(self.cluster.seconds)
+            self.member = True
+            self.cluster.add(self.host, token, address)
+
+        await asyncio.shield(asyncio.ensure_future(join()))
 
     async def leave(self) -> None:
         """Leave it."""
+        if "leave" in self.refuses:
+            raise EngineError(f"{self.host} cannot leave", cause="it is busy")
         self._note("leave")
         self.member = False
         node = self.cluster.nodes.get(self._node)
@@ -145,6 +160,8 @@ class FakeSwarm:
 
     async def remove_node(self, node: str) -> None:
         """Forget a node, unless it is a manager."""
+        if "remove_node" in self.refuses:
+            raise EngineError("it does not forget the node")
         if self.cluster.nodes[node].role == "manager":
             raise EngineError(
                 "cannot remove it", cause="is a cluster manager and is a member of the raft cluster"

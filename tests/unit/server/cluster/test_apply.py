@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
-from ftl.events import Note, StepFailed, StepUndone
+from ftl.events import Note, StepFailed, StepInterrupted, StepStarted, StepUndone
 from ftl.server.cluster.apply import ClusterWork, mark, remove_node
 from ftl.server.cluster.connected import ConnectedServers
 from ftl.server.cluster.steps import (
@@ -57,6 +58,24 @@ class ThreeServers:
         connected = ConnectedServers(PROJECT, self._members, self.sessions, self.events.append)
         work = ClusterWork(connected, lead=self._lead)
         run(work.apply(steps))
+
+    def interrupt(self, seconds: float, *steps: ClusterStep) -> None:
+        """Press Ctrl-C so long after the steps have begun; returns when engines have ended what they go on with."""
+
+        async def main() -> None:
+            connected = ConnectedServers(PROJECT, self._members, self.sessions, self.events.append)
+            running = asyncio.create_task(ClusterWork(connected, lead=self._lead).apply(steps))
+            await asyncio.sleep(seconds)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            await asyncio.sleep(60)
+
+        run(main())
+
+    def undone(self) -> list[str]:
+        """The kinds of the steps that were undone."""
+        return [event.step for event in self.events if isinstance(event, StepUndone)]
 
     def in_it(self) -> dict[str, bool]:
         """Which servers believe that they are in the cluster."""
@@ -126,6 +145,56 @@ def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
     ):
         world.apply(*BEGIN, NETWORK)
     assert world.in_it() == {"a": False, "b": False, "c": False}
+    assert [marked(session) for session in world.sessions.values()] == [[], [], []]
+    assert world.undone() == ["join_cluster", "join_cluster", "begin_cluster"]
+
+
+def test_ctrl_c_while_a_cluster_is_begun_leaves_no_swarm() -> None:
+    """The engine goes on with a call that is given up: a server that left too early would be in a Swarm later."""
+    world = ThreeServers()
+    world.cluster.seconds = 2
+    world.interrupt(1, *BEGIN)
+    assert world.in_it() == {"a": False, "b": False, "c": False}
+    assert marked(world.sessions["a"]) == []
+    assert [type(event) for event in world.events] == [StepStarted, StepInterrupted, StepUndone]
+    assert world.undone() == ["begin_cluster"]
+
+
+def test_ctrl_c_while_a_server_joins_lets_it_leave_again() -> None:
+    """The cluster that was there before forgets its node."""
+    world = ThreeServers("ab", "a")
+    world.cluster.seconds = 2
+    world.interrupt(1, JoinCluster("c", "10.0.0.3", manager=True))
+    assert world.in_it() == {"a": True, "b": True, "c": False}
+    assert set(world.cluster.nodes) == {"node-a", "node-b"}
+
+
+def test_a_server_that_cannot_leave_again_is_named() -> None:
+    """A warning says so, and what to do; the others leave all the same."""
+    world = ThreeServers()
+    world.cluster.silent = {True, False}
+    engine_of(world.sessions["b"]).members.refuses = {"leave"}
+    with pytest.raises(FtlError, match="does not work"):
+        world.apply(*BEGIN, NETWORK)
+    assert world.in_it() == {"a": False, "b": True, "c": False}
+    assert world.undone() == ["join_cluster", "begin_cluster"]
+    (note,) = [event for event in world.events if isinstance(event, Note)]
+    assert (note.level, note.text) == (
+        "warning",
+        f"could not undo `{BEGIN[1].text}`: b cannot leave: it is busy",
+    )
+    assert "`ftl setup` again" in (note.hint or "")
+
+
+def test_a_node_that_the_cluster_does_not_forget_is_named() -> None:
+    """The second attempt knows it, although its server has left by then."""
+    world = ThreeServers("ab", "a")
+    world.cluster.slow = {"c"}
+    engine_of(world.sessions["a"]).members.refuses = {"remove_node"}
+    with pytest.raises(FtlError, match="was not ready"):
+        world.apply(JoinCluster("c", "10.0.0.3", manager=False))
+    assert (world.undone(), world.in_it()["c"]) == ([], False)
+    assert "could not undo" in world.notes()[0]
 
 
 def test_an_mtu_that_the_way_does_not_carry_is_named_and_nothing_is_left() -> None:

@@ -11,7 +11,6 @@ import pytest
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.agreed import AgreedService
 from ftl.deploy.apply.steps.swarm_services import RUNNERS
-from ftl.deploy.apply.undo import UndoStack
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.engine import labels
 from ftl.engine.calls.services import ServiceSpec, SwarmService
@@ -19,6 +18,7 @@ from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Container
 from ftl.errors import EngineError
 from ftl.events import StepUndone
+from ftl.execution.undo import UndoStack
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
@@ -176,7 +176,7 @@ def test_a_failed_deploy_undoes_the_step(causes: tuple[str, ...], removed: str) 
     manager = Manager(*causes, stored_after=len(causes) if removed else 99)
     before = Container("late.1" if not causes else "old.1", "shop-web-r1.1", "web", "", {}, "running", "", 0)
     context = replace(
-        deploy_context(manager), images={"web": ResolvedImage("web", "")}, undo=(undo := UndoStack())
+        deploy_context(manager), images={"web": ResolvedImage("web", "")}, undo=(undo := UndoStack(""))
     )
     context = replace(context, observed=replace(context.observed, containers=(before,)))
     step = CreateSwarmService("web", "shop-web-r2", WEB.container, "web", "new", 3)

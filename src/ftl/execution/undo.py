@@ -1,0 +1,85 @@
+"""Undo stack: how the steps that were begun are undone when a plan fails, or is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.errors import FtlError
+from ftl.events import Note, StepUndone
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ftl.events import Emit
+    from ftl.execution.step import BaseStep
+
+UNDO_SECONDS = 90.0
+"""Limit for undoing everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """A step and the action that undoes it."""
+
+    step: BaseStep
+    action: Callable[[], Awaitable[object]]
+
+
+class UndoStack:
+    """Actions to run, last first, when a plan fails before it is decided.
+
+    Args:
+        advice: What to do about something that could not be undone.
+        seconds: Limit for undoing everything.
+
+    Attributes:
+        open: Whether the plan is still undecided; once closed, nothing is remembered or undone.
+    """
+
+    def __init__(self, advice: str, *, seconds: float = UNDO_SECONDS) -> None:
+        self.open = True
+        self._advice = advice
+        self._actions: list[Undo] = []
+        self._seconds = seconds
+
+    def add(self, step: BaseStep, action: Callable[[], Awaitable[object]]) -> None:
+        """Remember how to undo what a step is about to do."""
+        if self.open:
+            self._actions.append(Undo(step, action))
+
+    def close(self) -> None:
+        """Forget everything: the plan is decided."""
+        self.open = False
+        self._actions.clear()
+
+    def reopen(self) -> None:
+        """Remember again, from here on: another part of the plan is to be decided."""
+        self.open = True
+
+    async def run(self, emit: Emit) -> None:
+        """Undo everything, last first; failures are warnings and do not stop the others."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                while self._actions:
+                    await self._undo(self._actions[-1], emit)
+                    self._actions.pop()
+        except TimeoutError:
+            left = ", ".join(undo.step.text for undo in reversed(self._actions))
+            self._actions.clear()
+            text = f"undoing took more than {self._seconds:g} s and was given up"
+            emit(Note(text, "warning", hint=f"not undone: {left}; {self._advice}"))
+
+    async def _undo(self, undo: Undo, emit: Emit) -> None:
+        step = undo.step
+        try:
+            try:
+                await undo.action()
+            except FtlError:  # what failed may have been this one call: what is undone next relies on it
+                await undo.action()
+        except FtlError as error:
+            reason = f"{error.message}: {error.cause}" if error.cause else error.message
+            emit(Note(f"could not undo `{step.text}`: {reason}", "warning", hint=self._advice))
+        else:
+            emit(StepUndone(step.kind, step.text, step.subject))
