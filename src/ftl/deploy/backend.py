@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ftl.config.models.project import ClusterServer
-    from ftl.deploy.apply.runners import Runners
+    from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
+    from ftl.execution.runners import Runners
     from ftl.host.fleet import Fleet
 
 
@@ -39,7 +40,7 @@ class Backend:
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[PlanRequest, PlanInputs, Observed], Plan]
     assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
-    runners: Runners
+    runners: Runners[DeployContext]
 
 
 DOCKER = Backend(observe_fleet, make_plan, assign_servers, docker.RUNNERS)

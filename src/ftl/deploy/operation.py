@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2, gather_all
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, Traffic
-from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.records import observe_with_records
@@ -103,7 +103,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
 
     Raises:
         LockHeld: Another operation has the lock, and `operation.lock_wait` seconds were not enough.
-        FtlError: As `operation.plan`, and as `Executor.run`.
+        FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
     plan = operation.plan(observed)
     traffic: Mapping[str, Traffic] = {}
@@ -214,7 +214,7 @@ def _record_servers(context: DeployContext) -> list[str]:
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
     """Execute the plan; a failure is reported with what holds now, and goes into the release's record."""
-    executor = Executor(plan, operation.backend.runners, context)
+    executor = DeployExecutor(plan, operation.backend.runners, context)
     try:
         await executor.run()
     except BaseException as error:
@@ -225,7 +225,7 @@ async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> No
         raise
 
 
-def _outcome_note(plan: Plan, operation: Operation, executor: Executor) -> Note | None:
+def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) -> Note | None:
     """What holds on the server after a failure."""
     if executor.incomplete:
         return Note(

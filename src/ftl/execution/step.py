@@ -14,10 +14,17 @@ class BaseStep:
     Attributes:
         kind: Stable name in `--json` output and events. Part of the public contract; class names are not.
         sentence: Its `text`, where `{0}` is the step; one that is put together otherwise has a `text` of its own.
+        runs_once: Run once for all its servers, and not on each of them.
     """
 
     kind: ClassVar[str]
     sentence: ClassVar[str] = ""
+    runs_once: ClassVar[bool] = False
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Its servers, by their names in the context that it runs in."""
+        return ()
 
     @property
     def text(self) -> str:

@@ -16,7 +16,6 @@ from hypothesis.stateful import (
 )
 
 from ftl.deploy.apply.context import ResolvedImage
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.look import observe
@@ -30,6 +29,7 @@ from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, UsageError
+from ftl.execution.runners import Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.remove import plan_remove
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tests.support.fake_container import FakeContainer
 
 
-_OWN = Runners()
+_OWN: Runners[DeployContext] = Runners()
 
 
 @_OWN.runs(SendImages)

@@ -14,7 +14,7 @@ from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from tests.unit.deploy.world import project
 
 if TYPE_CHECKING:
-    from ftl.deploy.apply.executor import Executor
+    from ftl.deploy.apply.executor import DeployExecutor
 
 
 @pytest.mark.parametrize("decides", [True, False])
@@ -23,7 +23,7 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     change = PlannedChange("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
     operation = Operation("remove", project(), Path(), "me@here", lambda _: plan, DOCKER)
-    failed = cast("Executor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
+    failed = cast("DeployExecutor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)
     assert note is not None
     texts = (note.text, note.hint)

@@ -11,7 +11,6 @@ import pytest
 
 from ftl.config.models.project import Build, Project, ProjectInfo, Proxy, Route, Server, Service
 from ftl.deploy.apply.context import ResolvedImage
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.look import observe
@@ -24,6 +23,7 @@ from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.errors import EngineError, Unhealthy
 from ftl.events import Event, Note
+from ftl.execution.runners import Runners
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.values import ExecResult
 
-_OWN = Runners()
+_OWN: Runners[DeployContext] = Runners()
 
 
 @_OWN.runs(SendImages)

@@ -168,6 +168,11 @@ class DeployContext:
         return tuple(self.at(server) for server in servers or ("",))
 
     @property
+    def server(self) -> str:
+        """The server's name."""
+        return self.session.name
+
+    @property
     def engine(self) -> Engine:
         """The server's engine."""
         return self.session.engine

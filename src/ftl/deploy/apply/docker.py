@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps import (
     catch_up,
     containers,
@@ -16,6 +15,7 @@ from ftl.deploy.apply.steps import (
     swarm_services,
     watch,
 )
+from ftl.execution.runners import Runners
 
 RUNNERS = Runners(
     catch_up.RUNNERS,

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import Step
+from ftl.execution.stages import StageOf, steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ftl.releases.record import ReleaseRecord
 
 Track = tuple[Step, ...]
 """Steps that run one after the other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Tracks that run concurrently; a stage begins when the one before it has ended.
-
-    Attributes:
-        decides: The release is decided in this stage: it runs to its end even when interrupted, and after it nothing
-            is undone.
-        begins_part: Another part of the plan begins here, which is decided and undone by itself. The parts before it
-            stay.
-    """
-
-    name: str
-    tracks: tuple[Track, ...]
-    decides: bool = False
-    begins_part: bool = False
-
+Stage = StageOf[Step]
+"""Tracks that run concurrently."""
 
 Action = Literal["created", "replaced", "unchanged", "restarted", "scaled", "stopped", "removed"]
 
@@ -70,15 +54,9 @@ class Plan:
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which `ftl plan` prints them."""
-        return tuple(step for stage in self.stages for track in stage.tracks for step in track)
+        return steps_of(self.stages)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.steps
-
-
-def compact(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """Stages without empty tracks, and without those that have none left."""
-    full = (replace(stage, tracks=tuple(filter(None, stage.tracks))) for stage in stages)
-    return tuple(stage for stage in full if stage.tracks)

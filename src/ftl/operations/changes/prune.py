@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.leftovers import leftovers
-from ftl.deploy.plan.model import Plan, Stage, compact
+from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.deploy.plan.steps.proxy import RemoveNetworks
@@ -16,6 +16,7 @@ from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS, removal_tracks
 from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
+from ftl.execution.stages import compact
 from ftl.operations.changes.operation_request import open_change
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
-from ftl.deploy.plan.model import Plan, PlannedChange, Stage, compact
+from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.servers.catch_up import end_of_catch_up
 from ftl.deploy.plan.steps.containers import RemoveVolumes
@@ -24,6 +24,7 @@ from ftl.deploy.plan.tracks.notifications import ended_notifications
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
+from ftl.execution.stages import compact
 from ftl.host.backup_folders import stored_folders
 from ftl.operations.changes.operation_request import open_change
 from ftl.operations.changes.prune import images_here

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import size
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.steps.backups import BackUp
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.operations.databases.backup import back_up, dump_kind
 from ftl.operations.databases.backup_files import project_folder
 from ftl.operations.selection import select_container
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BEFORE = ("prepare", "record", "images")
 """Stages that change no dependency and no data."""
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 
 def with_backups(backend: Backend) -> Backend:

@@ -11,13 +11,13 @@ import pytest
 
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.resources import LocalResources
-from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import Step
 from ftl.errors import EngineError, FtlError, HookFailed
 from ftl.events import Event, Note, StepFailed, StepInterrupted, StepUndone
+from ftl.execution.runners import Decision, Runners
 from ftl.execution.undo import UndoStack
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -51,7 +51,7 @@ class Run:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.runners = Runners()
+        self.runners: Runners[DeployContext] = Runners()
         self.runners.runs(Do)(self.do)
         sessions = [Session(name, None, None, INFO) for name in ("server", "second")]  # type: ignore[arg-type]
         asked = project()
@@ -92,9 +92,11 @@ class Run:
             raise EngineError("the engine is gone")
         self.log.append(f"undo {step.name}")
 
-    def executor(self, *stages: Stage, record: ReleaseRecord | None = None) -> Executor:
+    def executor(self, *stages: Stage, record: ReleaseRecord | None = None) -> DeployExecutor:
         """The executor of a plan of these stages."""
-        return Executor(Plan("server", "shop", "r2", (), stages, record=record), self.runners, self.context)
+        return DeployExecutor(
+            Plan("server", "shop", "r2", (), stages, record=record), self.runners, self.context
+        )
 
 
 def stage(*tracks: Sequence[Do] | Do, decides: bool = False) -> Stage:
@@ -254,7 +256,7 @@ def test_an_interruption_while_the_last_lines_are_read_does_not_skip_the_undo(
             await opened.wait()
             return ()
 
-        monkeypatch.setattr(f"{Executor.__module__}.last_lines", lines)
+        monkeypatch.setattr(f"{DeployExecutor.__module__}.last_lines", lines)
         executor = world.executor(stage(Do("bad", "fail")), record=record("r2"))
         running = asyncio.create_task(executor.run())
         await began.wait()

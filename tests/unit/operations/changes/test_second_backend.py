@@ -10,11 +10,11 @@ import pytest
 
 from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.backend import Backend
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
+from ftl.execution.runners import Decision, Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.maintenance import plan_maintenance
@@ -65,7 +65,7 @@ class Orchestrator:
         self.submitted: list[str] = []
         self.looks = 0
         self._observed = observed
-        runners = Runners()
+        runners: Runners[DeployContext] = Runners()
         runners.runs(Submit)(self._submit)
         self.backend = Backend(self._observe, self._plan, self._assign, runners)
 

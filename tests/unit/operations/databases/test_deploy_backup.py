@@ -11,9 +11,8 @@ import pytest
 
 from ftl.config.models.project import Dependency, Hook
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.executor import Executor
+from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.resources import LocalResources
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import PlanInputs
@@ -23,6 +22,7 @@ from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
+from ftl.execution.runners import Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases import backup_files
@@ -109,7 +109,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
         )
-        await Executor(made, Runners(RUNNERS), context).run()
+        await DeployExecutor(made, Runners(RUNNERS), context).run()
 
     if fails:
         with pytest.raises(FtlError, match="the backup of db failed") as caught:

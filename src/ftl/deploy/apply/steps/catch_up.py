@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.common.figures import size
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.agreed import agreed, is_taken
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import EngineError, ServerError
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from ftl.proxy.live_state import live_archive
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.calls.configs import SwarmConfig, SwarmConfigs
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 CONFIG_LIMIT = 500 << 10
 """Bytes of a config that an engine takes (20.10)."""

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.apply.steps.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
@@ -28,6 +27,7 @@ from ftl.engine.errors import ignoring
 from ftl.engine.values import Mount
 from ftl.errors import EngineError
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.specs import ContainerSpec
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 
 @RUNNERS.runs(EnsureVolume)

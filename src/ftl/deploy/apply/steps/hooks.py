@@ -14,13 +14,13 @@ from ftl.child import lines_of
 from ftl.common.figures import duration, utc
 from ftl.config.variables.sources import env_files, read_variables
 from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError, FtlError, HookFailed
 from ftl.events import HookOutput
+from ftl.execution.runners import Runners
 from ftl.releases.store import write_record
 from ftl.tunnels.tunnels import dependency_tunnels
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.releases.record import ReleaseRecord
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 LAST_LINES = 30
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.image.building.dropped import look_first, remove_dropped
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 CACHE_SECONDS = 600.0
 """Limit for the removal of a build cache, which may be many files."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.common.references import repository
 from ftl.deploy.apply.context import ResolvedImage, Traffic
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.resolve import external_image, image_on_server
 from ftl.deploy.plan.pins import digest_of
 from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
 from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
+from ftl.execution.runners import Runners
 from ftl.image.identity import content_id
 from ftl.image.registry.push_pull import pull, push
 from ftl.image.transfer import Urgency, warm_blob_cache
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit, Event
     from ftl.image.transfer import TransferQueue, TransferResult
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 PULL_START_SECONDS = 15.0
 """Limit for a pull to begin where this machine has the image; then it is sent from here."""

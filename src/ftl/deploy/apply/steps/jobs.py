@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.jobs import (
     CheckCron,
@@ -17,13 +16,14 @@ from ftl.deploy.plan.steps.jobs import (
     WriteCrontab,
 )
 from ftl.engine.errors import ignoring
+from ftl.execution.runners import Runners
 from ftl.host import backup_folders, crontab, job_runs
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps.jobs import JobSwitch
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 
 @RUNNERS.runs(CheckCron)

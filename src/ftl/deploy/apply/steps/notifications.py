@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.errors import FtlError
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.host import crontab
 from ftl.releases import store
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 
 @RUNNERS.runs(SetNotifications)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, gather_all
-from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.apply.steps.catch_up import share_certificates
 from ftl.deploy.apply.steps.images import newest_image
 from ftl.deploy.apply.steps.settling import (
@@ -37,6 +36,7 @@ from ftl.deploy.plan.steps.proxy import (
 )
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note, Switched
+from ftl.execution.runners import Decision, Runners
 from ftl.proxy.drain import wait_drained
 from ftl.proxy.live_state import at_server
 from ftl.proxy.networks import ensure_project_network
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 NETWORK_SECONDS = 30.0
 """Limit for a cluster's network to count as unused."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.apply.kept_logs import hook_lines
-from ftl.deploy.apply.runners import Decision, Runners
 from ftl.deploy.plan.steps.records import (
     AmendRecords,
     CompactRecords,
@@ -16,6 +15,7 @@ from ftl.deploy.plan.steps.records import (
     SetPreview,
     WriteRecord,
 )
+from ftl.execution.runners import Decision, Runners
 from ftl.host import crontab
 from ftl.proxy.names import ProxyNames
 from ftl.releases import store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext, ResolvedImage
     from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 
 @RUNNERS.runs(EnsureStore)

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.apply.steps.agreed import AgreedService, agreed
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.observe.swarm import service_id
@@ -22,6 +21,7 @@ from ftl.engine import labels
 from ftl.engine.calls.services import ServiceSpec
 from ftl.errors import EngineError, ErrorContext, Unhealthy
 from ftl.events import Note
+from ftl.execution.runners import Runners
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ftl.engine.calls.services import SwarmTask
     from ftl.host.session import Session
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 TASK_SECONDS = 60.0
 """Limit for a task to get a container, beyond the check's own `start_period`."""

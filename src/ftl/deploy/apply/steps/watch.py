@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
-from ftl.deploy.apply.runners import Runners
 from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.errors import ServerError
+from ftl.execution.runners import Runners
 from ftl.host.lock import DeployLock
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.names import ACCESS_LOG, ADMIN, ProxyNames
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.apply.context import DeployContext
 
-RUNNERS = Runners()
+RUNNERS: Runners[DeployContext] = Runners()
 
 _SECONDS = 60.0
 """For the script to read the figures before the switch, and to go to the background."""

@@ -56,14 +56,12 @@ class Step(BaseStep):
     Attributes:
         runs_on: The servers of a cluster that it runs on.
         proxy_effect: Its effect on what the proxies serve.
-        runs_once: Run once for all its servers, and not on each of them.
         servers: Servers it runs on, by their names in the fleet. Empty: the project's only server; in a cluster the
             first manager, where `runs_on` is "one manager", and this machine, where it is "none".
     """
 
     runs_on: ClassVar[RunsOn]
     proxy_effect: ClassVar[ProxyEffect] = ""
-    runs_once: ClassVar[bool] = False
     servers: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property

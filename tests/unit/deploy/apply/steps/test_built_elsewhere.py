@@ -25,8 +25,8 @@ from tests.unit.deploy.world import INFO, project, server, service
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from ftl.deploy.apply.runners import Decision
     from ftl.engine.api import Engine
+    from ftl.execution.runners import Decision
     from ftl.image.transfer.queue import Outcome, Send, ServerImages
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ftl.dataclass import dataclass
-from ftl.deploy.plan.steps.base import Step
+from ftl.execution.step import BaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.deploy.apply.context import DeployContext
     from ftl.errors import FtlError
 
-S = TypeVar("S", bound=Step)
+C = TypeVar("C")
+S = TypeVar("S", bound=BaseStep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Decision:
     """Result of a step of the deciding stage.
 
     Attributes:
-        committed: The release is decided: nothing is undone any more.
+        committed: The plan is decided: nothing is undone any more.
         error: Failure of the step although it committed; raised when the plan has come to its end.
     """
 
@@ -30,41 +30,40 @@ class Decision:
     error: FtlError | None = None
 
 
-Runner = Callable[["DeployContext", Any], Awaitable[Decision | None]]
-"""Executes one step. Steps of the deciding stage return a decision, all others None.
+Runner = Callable[[C, Any], Awaitable[Decision | None]]
+"""Executes one step in a context. Steps of the deciding stage return a decision, all others None.
 
 Raises FtlError: The step failed.
 """
 
 
-class Runners:
-    """A table of runners by step class: what a backend brings."""
+class Runners(Generic[C]):
+    """A table of runners by step class; all get the same kind of context."""
 
-    def __init__(self, *tables: Runners) -> None:
-        self._by_step: dict[type[Step], Runner] = {}
+    def __init__(self, *tables: Runners[C]) -> None:
+        self._by_step: dict[type[BaseStep], Runner[C]] = {}
         for table in tables:
             self._by_step |= {step: table.of_class(step) for step in table}
 
     def runs(
         self, step: type[S]
     ) -> Callable[
-        [Callable[[DeployContext, S], Awaitable[Decision | None]]],
-        Callable[[DeployContext, S], Awaitable[Decision | None]],
+        [Callable[[C, S], Awaitable[Decision | None]]], Callable[[C, S], Awaitable[Decision | None]]
     ]:
         """Decorator: register a function as the runner of `step`."""
 
         def register(
-            runner: Callable[[DeployContext, S], Awaitable[Decision | None]],
-        ) -> Callable[[DeployContext, S], Awaitable[Decision | None]]:
+            runner: Callable[[C, S], Awaitable[Decision | None]],
+        ) -> Callable[[C, S], Awaitable[Decision | None]]:
             self._by_step[step] = runner
             return runner
 
         return register
 
-    def __iter__(self) -> Iterator[type[Step]]:
+    def __iter__(self) -> Iterator[type[BaseStep]]:
         return iter(self._by_step)
 
-    def of(self, step: Step) -> Runner:
+    def of(self, step: BaseStep) -> Runner[C]:
         """The runner of a step.
 
         Raises:
@@ -72,6 +71,6 @@ class Runners:
         """
         return self.of_class(type(step))
 
-    def of_class(self, step: type[Step]) -> Runner:
+    def of_class(self, step: type[BaseStep]) -> Runner[C]:
         """The runner of a step class."""
         return self._by_step[step]
