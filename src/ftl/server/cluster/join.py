@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
-from ftl.errors import UsageError
-from ftl.execution.reporting import reported
+from ftl.execution.executor import Executor
+from ftl.execution.stages import steps_of
 from ftl.proxy.names import overlay_network
-from ftl.server.cluster.apply import MARK, ClusterWork, forget, remove_node
-from ftl.server.cluster.connected import ConnectedServers
-from ftl.server.cluster.members import generation, is_ours, known_nodes
-from ftl.server.cluster.plan import plan
+from ftl.server.cluster.apply import RUNNERS
+from ftl.server.cluster.context import ActingManager, ClusterContext
+from ftl.server.cluster.members import generation
+from ftl.server.cluster.membership import MARK
+from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.cluster.ports import refuse_closed_ports
-from ftl.server.cluster.steps import ClusterStep, JoinCluster, RecoverCluster
+from ftl.server.cluster.steps import JoinCluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
+    from ftl.server.cluster.steps import ClusterStep
 
 
 async def join(
@@ -30,12 +32,14 @@ async def join(
 ) -> tuple[ClusterStep, ...]:
     """Make one cluster of the servers; returns the steps that it took."""
     lead, nodes, has_network = await view(project, members, sessions)
-    steps = plan(project, members, nodes, has_network=has_network)
+    stages = plan(project, members, nodes, has_network=has_network)
+    steps = steps_of(stages)
     if any(isinstance(step, JoinCluster) for step in steps):
         machines = {name: session.machine for name, session in sessions.items()}
         await refuse_closed_ports(members, machines)
-    work = ClusterWork(ConnectedServers(project, members, sessions, emit), lead=lead)
-    await work.apply(steps)
+    await Executor(
+        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(lead))
+    ).run()
     return steps
 
 
@@ -74,35 +78,14 @@ async def refresh(member: Member, session: Session) -> Member:
     return replace(member, facts=facts)
 
 
-async def begin_anew(members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit) -> None:
-    """Rebuild the cluster from the first of its managers.
-
-    The others forget it, and join again afterwards.
+async def begin_anew(
+    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
+) -> tuple[ClusterStep, ...]:
+    """Rebuild a lost cluster from one of its managers; returns the steps that it took.
 
     Raises:
-        UsageError: It has a leader, or no manager is left.
+        UsageError: It is not lost, or no manager is left.
     """
-    if any(member.swarm.has_leader for member in members):
-        raise UsageError(
-            "the cluster has a majority of its managers: there is nothing to recover",
-            hint="`ftl setup` without `--recover` adds and removes servers",
-        )
-    ours = known_nodes(members)
-    managers = [member for member in members if member.swarm.is_manager and is_ours(member, ours)]
-    if not managers:
-        raise UsageError(
-            "none of the servers that can be reached was a manager of the cluster",
-            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
-        )
-    survivor = managers[0]
-    async with reported(emit, RecoverCluster(survivor.name), server=survivor.name):
-        swarm = sessions[survivor.name].engine.swarm
-        await swarm.restart_alone(survivor.address)
-        begun = await swarm.state()
-        await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
-        for member in managers[1:]:
-            await forget(sessions[member.name])
-        reachable = {member.swarm.node for member in members if member not in managers[1:]}
-        for node in await swarm.nodes():
-            if node.id not in reachable:
-                await remove_node(swarm, node.id, is_manager=node.role == "manager")
+    stages = plan_recovery(members)
+    await Executor(stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""))).run()
+    return steps_of(stages)

@@ -16,7 +16,7 @@ from ftl.server.cluster.overlay import SECONDS, LostPackets, lost_packets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.server.cluster.connected import ConnectedServers
+    from ftl.server.cluster.context import ClusterContext
 
 _READY_SECONDS = 30.0
 _PAUSE = 0.3
@@ -29,14 +29,13 @@ class ClusterNetwork:
     """The network of a project.
 
     Args:
-        servers: The servers.
-        lead: The name of a manager.
+        context: The servers; there is a manager.
     """
 
-    def __init__(self, servers: ConnectedServers, lead: str) -> None:
-        self._servers = servers
-        self._name = overlay_network(servers.project)
-        self._engine = servers.sessions[lead].engine
+    def __init__(self, context: ClusterContext) -> None:
+        self._context = context
+        self._name = overlay_network(context.project)
+        self._engine = context.sessions[context.manager.name].engine
 
     async def ensure(self, *, exists: bool) -> None:
         """Try the project's network; a new one is encrypted where that works.
@@ -44,11 +43,11 @@ class ClusterNetwork:
         Raises:
             FtlError: Packets do not pass, or would pass the internet in clear.
         """
-        public = [member for member in self._servers.members if not is_private(member.address)]
+        public = [member for member in self._context.members if not is_private(member.address)]
         if exists:
             self._refuse(await self._lost())
             return
-        if len(self._servers.members) == 1:
+        if len(self._context.members) == 1:
             await self._create(encrypted=bool(public))
             return
         await self._create(encrypted=True)
@@ -66,7 +65,7 @@ class ClusterNetwork:
         await self.remove()
         await self._create(encrypted=False)
         self._refuse(await self._lost())
-        self._servers.emit(
+        self._context.emit(
             Note(
                 "the packets between the servers are not encrypted: they stay in the private network that the servers "
                 "share",
@@ -75,9 +74,9 @@ class ClusterNetwork:
         )
 
     async def _lost(self, seconds: int = SECONDS) -> list[LostPackets]:
-        servers = self._servers
-        sessions = [servers.sessions[member.name] for member in servers.members]
-        return await lost_packets(sessions, self._name, servers.project, seconds=seconds)
+        context = self._context
+        sessions = [context.sessions[member.name] for member in context.members]
+        return await lost_packets(sessions, self._name, context.project, seconds=seconds)
 
     def _refuse(self, lost: Sequence[LostPackets]) -> None:
         if not lost:
@@ -94,9 +93,9 @@ class ClusterNetwork:
         ).with_details(list(map(str, lost)))
 
     async def _create(self, *, encrypted: bool) -> None:
-        own = {labels.PROJECT: self._servers.project, labels.ROLE: labels.ROLE_NETWORK}
+        own = {labels.PROJECT: self._context.project, labels.ROLE: labels.ROLE_NETWORK}
         own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
-        name, mtu = self._name, mtu_of(self._servers.members)
+        name, mtu = self._name, mtu_of(self._context.members)
         deadline = _now() + _READY_SECONDS
         while True:
             subnet = await self._free_subnet()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER
-from ftl.errors import FtlError
+from ftl.errors import FtlError, UsageError
+from ftl.execution.stages import StageOf, compact
 from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -15,6 +16,7 @@ from ftl.server.cluster.steps import (
     JoinCluster,
     LabelNode,
     LeaveOldCluster,
+    RecoverCluster,
     ReleaseServer,
     RemoveServer,
     TryNetwork,
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
     from ftl.engine.calls.swarm import SwarmNode
 
 
+Stage = StageOf[ClusterStep]
+
+
 def plan(
     project: str, members: Sequence[Member], nodes: Sequence[SwarmNode], *, has_network: bool
-) -> tuple[ClusterStep, ...]:
-    """Plan what is missing.
+) -> tuple[Stage, ...]:
+    """Plan what is missing; servers leave and join side by side, since each does so for itself.
 
     Args:
         project: The project's name.
@@ -42,28 +47,54 @@ def plan(
     """
     known = {node.id: node for node in nodes}
     _require_leader(members, nodes)
-    steps: list[ClusterStep] = []
     at = {member.name: known[member.swarm.node] for member in members if member.swarm.node in known}
     removed = tuple(_removed(project, members, nodes))
     managers = _managers(
         members, at, nodes, {step.node for step in removed if isinstance(step, RemoveServer)}
     )
-    steps += [LeaveOldCluster(each.name) for each in members if each.swarm.is_member and each.name not in at]
+    former = [each.name for each in members if each.swarm.is_member and each.name not in at]
     joining = [member for member in members if member.name not in at]
+    first = members[0]
+    begin: tuple[ClusterStep, ...] = ()
     if not nodes:
-        first, *joining = members
-        steps.append(BeginCluster(first.name, first.address, pool_for(members)))
-    steps += [JoinCluster(each.name, each.address, each.name in managers) for each in joining]
-    steps += _role_changes(at, managers, "manager")
-    for member in members:
-        node = at.get(member.name)
-        changes = _label_changes(project, member, node.labels if node is not None else {})
-        if changes:
-            steps.append(LabelNode(member.name, changes, member.roles))
-    if not has_network or joining or not nodes:
-        steps.append(TryNetwork(members[0].name, has_network))
-    steps += _role_changes(at, managers, "worker")
-    return (*steps, *removed)
+        joining = joining[1:]
+        begin = (BeginCluster(first.name, first.address, pool_for(members)),)
+    joins = [JoinCluster(each.name, each.address, each.name in managers) for each in joining]
+    promotions = _role_changes(at, managers, "manager")
+    tried = not has_network or joining or not nodes
+    stages = (
+        Stage("leave", tuple((LeaveOldCluster(name),) for name in former)),
+        Stage("begin", (begin,)),
+        Stage("join", tuple((step,) for step in joins)),
+        Stage("nodes", ((*promotions, *_labels(project, members, at)),)),
+        Stage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
+        Stage("remove", ((*_role_changes(at, managers, "worker"), *removed),)),
+    )
+    return compact(stages)
+
+
+def plan_recovery(members: Sequence[Member]) -> tuple[Stage, ...]:
+    """Plan to rebuild a lost cluster from the first of its managers that is left.
+
+    Raises:
+        UsageError: It has a leader, or no manager is left.
+    """
+    if any(member.swarm.has_leader for member in members):
+        raise UsageError(
+            "the cluster has a majority of its managers: there is nothing to recover",
+            hint="`ftl setup` without `--recover` adds and removes servers",
+        )
+    ours = known_nodes(members)
+    managers = [member for member in members if member.swarm.is_manager and is_ours(member, ours)]
+    if not managers:
+        raise UsageError(
+            "none of the servers that can be reached was a manager of the cluster",
+            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
+        )
+    survivor, *others = managers
+    nodes = frozenset(member.swarm.node for member in members if member not in others)
+    names = tuple(member.name for member in others)
+    return (Stage("recover", ((RecoverCluster(survivor.name, survivor.address, names, nodes),),)),)
 
 
 def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> None:
@@ -106,6 +137,14 @@ def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: s
     for server, node in at.items():
         if node.role != role and (server in managers) == (role == "manager"):
             yield ChangeRole(server, role)
+
+
+def _labels(project: str, members: Sequence[Member], at: Mapping[str, SwarmNode]) -> Iterator[ClusterStep]:
+    for member in members:
+        node = at.get(member.name)
+        changes = _label_changes(project, member, node.labels if node is not None else {})
+        if changes:
+            yield LabelNode(member.name, changes, member.roles)
 
 
 def _label_changes(project: str, member: Member, current: Mapping[str, str]) -> dict[str, str | None]:

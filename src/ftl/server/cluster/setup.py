@@ -11,11 +11,12 @@ from ftl.aio import gather, gather_all
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, at
 from ftl.events import Emit, Note, SetupPlanned
+from ftl.execution.stages import steps_of
 from ftl.host.session import open_session
 from ftl.server.cluster.candidates import CandidateServer, log_in_all, named_emit, prepare
 from ftl.server.cluster.join import begin_anew, join, refresh, view
 from ftl.server.cluster.members import Member, refuse_unfit
-from ftl.server.cluster.plan import plan
+from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.setup.apply.executor import apply
 from ftl.ssh.machine import machine_of
 from ftl.ssh.multiplexing.kept import retire_server
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ftl.config.models.project import Project
+    from ftl.engine.calls.swarm import SwarmNode
     from ftl.host.session import Session
     from ftl.server.cluster.steps import ClusterStep
     from ftl.server.setup.plan.planner import SetupPlan
@@ -91,15 +93,17 @@ async def _set_up(
         for note in made.notes:
             emit(Note(f"{made.server}: {note}", "warning"))
     if dry_run:
-        return ClusterSetupResult(tuple(server.plan for server in servers), await _dry(project, servers))
+        steps = await _dry(project, servers, recover=recover, emit=emit)
+        return ClusterSetupResult(tuple(server.plan for server in servers), steps)
     await gather_all(_make_ready(server, server.plan, emit) for server in servers)
     async with _sessions(servers) as sessions:
         members = await _refreshed(servers, sessions)
         refuse_unfit(members)
+        recovery: tuple[ClusterStep, ...] = ()
         if recover:
-            await begin_anew(members, sessions, emit)
+            recovery = await begin_anew(project.name, members, sessions, emit)
             members = await _refreshed(servers, sessions)
-        steps = await join(project.name, members, sessions, emit)
+        steps = (*recovery, *await join(project.name, members, sessions, emit))
     await gather_all(
         _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
     )
@@ -135,15 +139,18 @@ async def _refreshed(servers: Sequence[CandidateServer], sessions: Mapping[str, 
     return await gather(refresh(server.member, sessions[server.prepared.server.host]) for server in servers)
 
 
-async def _dry(project: Project, servers: Sequence[CandidateServer]) -> tuple[ClusterStep, ...]:
+async def _dry(
+    project: Project, servers: Sequence[CandidateServer], *, recover: bool, emit: Emit
+) -> tuple[ClusterStep, ...]:
     """The cluster's steps, without a change; where there is a cluster, its managers are asked."""
     members = [server.member for server in servers]
-    if not any(member.swarm.is_member for member in members):
-        return plan(project.name, members, (), has_network=False)
-    async with _sessions([server for server in servers if server.member.swarm.is_member]) as sessions:
-        lead, nodes, has_network = await view(project.name, members, sessions)
-        return (
-            plan(project.name, members, nodes, has_network=has_network)
-            if lead
-            else plan(project.name, members, (), has_network=False)
-        )
+    if recover:
+        steps = steps_of(plan_recovery(members))
+        emit(Note("what joins the cluster again is planned when it has been rebuilt"))
+        return steps
+    nodes: Sequence[SwarmNode] = ()
+    has_network = False
+    if any(member.swarm.is_member for member in members):
+        async with _sessions([server for server in servers if server.member.swarm.is_member]) as sessions:
+            _, nodes, has_network = await view(project.name, members, sessions)
+    return steps_of(plan(project.name, members, nodes, has_network=has_network))

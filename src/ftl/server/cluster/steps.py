@@ -1,4 +1,4 @@
-"""The steps of a cluster's setup: values, which `ClusterWork` runs."""
+"""The steps of a cluster's setup: values, whose runners are in `apply.py`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class ClusterStep(BaseStep):
 
     server: str
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """That server."""
+        return (self.server,)
+
 
 @dataclass(frozen=True, slots=True)
 class BeginCluster(ClusterStep):
@@ -34,10 +39,18 @@ class BeginCluster(ClusterStep):
 
 @dataclass(frozen=True, slots=True)
 class RecoverCluster(ClusterStep):
-    """Begin the Swarm anew from a manager that is left, where the majority of them is lost."""
+    """Rebuild the Swarm from a manager that is left, where the majority of them is lost.
+
+    Attributes:
+        others: Other managers that are left: they forget it, and join again afterwards.
+        nodes: Nodes that stay in it.
+    """
 
     kind = "recover_cluster"
     sentence = "rebuild the cluster from {0.server}"
+    address: str
+    others: tuple[str, ...]
+    nodes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,8 @@ class FakeSwarm:
 
     async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
         """Join it."""
+        if "join" in self.refuses:
+            raise EngineError(f"{self.host} does not join")
         self._note(f"join as a {token} at {', '.join(managers)}")
 
         async def join() -> None:

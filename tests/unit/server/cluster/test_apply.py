@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import labels
-from ftl.errors import EngineError, FtlError
+from ftl.errors import EngineError, ErrorContext, FtlError
 from ftl.events import Note, StepFailed, StepInterrupted, StepStarted, StepUndone
-from ftl.server.cluster.apply import ClusterWork, mark, remove_node
-from ftl.server.cluster.connected import ConnectedServers
+from ftl.execution.executor import Executor
+from ftl.execution.stages import StageOf
+from ftl.server.cluster import steps
+from ftl.server.cluster.apply import RUNNERS
+from ftl.server.cluster.context import ActingManager, ClusterContext
+from ftl.server.cluster.membership import mark, remove_node
 from ftl.server.cluster.steps import (
     BeginCluster,
     ChangeRole,
@@ -28,6 +33,8 @@ from .swarm import Cluster, engine_of, sessions_of
 from .world import PROJECT, server, servers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.events import Event
     from ftl.host.session import Session
     from ftl.server.cluster.steps import ClusterStep
@@ -53,18 +60,23 @@ class ThreeServers:
         if public:
             self._members[2] = type(self._members[2])("c", "203.0.113.9", (), self._members[2].facts)
 
-    def apply(self, *steps: ClusterStep) -> None:
+    def apply(self, *plan: ClusterStep) -> None:
         """Run steps."""
-        connected = ConnectedServers(PROJECT, self._members, self.sessions, self.events.append)
-        work = ClusterWork(connected, lead=self._lead)
-        run(work.apply(steps))
+        run(self._executor(plan).run())
 
-    def interrupt(self, seconds: float, *steps: ClusterStep) -> None:
+    def _executor(self, plan: Sequence[ClusterStep]) -> Executor[ClusterContext]:
+        """Joins side by side, as they are planned."""
+        manager = ActingManager(self._lead)
+        context = ClusterContext(PROJECT, self._members, self.sessions, self.events.append, manager)
+        together = groupby(plan, lambda step: step.kind)
+        stages = [StageOf(kind, tuple((step,) for step in group)) for kind, group in together]
+        return Executor(stages, RUNNERS, context)
+
+    def interrupt(self, seconds: float, *plan: ClusterStep) -> None:
         """Press Ctrl-C so long after the steps have begun; returns when engines have ended what they go on with."""
 
         async def main() -> None:
-            connected = ConnectedServers(PROJECT, self._members, self.sessions, self.events.append)
-            running = asyncio.create_task(ClusterWork(connected, lead=self._lead).apply(steps))
+            running = asyncio.create_task(self._executor(plan).run())
             await asyncio.sleep(seconds)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -195,6 +207,25 @@ def test_a_node_that_the_cluster_does_not_forget_is_named() -> None:
         world.apply(JoinCluster("c", "10.0.0.3", manager=False))
     assert (world.undone(), world.in_it()["c"]) == ([], False)
     assert "could not undo" in world.notes()[0]
+
+
+def test_a_server_that_cannot_join_interrupts_the_others() -> None:
+    """All that have begun to join leave again; the failed step is told apart from the interrupted one."""
+    world = ThreeServers()
+    world.cluster.slow = {"c"}
+    engine_of(world.sessions["b"]).members.refuses = {"join"}
+    with pytest.raises(EngineError, match="b does not join") as caught:
+        world.apply(*BEGIN)
+    assert caught.value.place == ErrorContext("b", None, "join_cluster")
+    assert world.in_it() == {"a": False, "b": False, "c": False}
+    ended = [(type(event), event.text) for event in world.events if isinstance(event, StepFailed)]
+    assert ended == [(StepFailed, BEGIN[1].text), (StepInterrupted, BEGIN[2].text)]
+
+
+def test_every_step_of_a_cluster_has_a_runner() -> None:
+    """The planner plans nothing else."""
+    kinds = [each for each in vars(steps).values() if isinstance(each, type) and "kind" in vars(each)]
+    assert set(kinds) == set(RUNNERS)
 
 
 def test_an_mtu_that_the_way_does_not_carry_is_named_and_nothing_is_left() -> None:

@@ -9,8 +9,8 @@ import pytest
 from ftl.engine import labels
 from ftl.errors import EngineError, ErrorContext, UsageError
 from ftl.events import StepFailed, StepFinished, StepStarted
-from ftl.server.cluster.apply import mark
 from ftl.server.cluster.join import begin_anew, join, refresh, view
+from ftl.server.cluster.membership import mark
 from tests.support.clock import run
 
 from .swarm import Cluster, engine_of, sessions_of
@@ -76,7 +76,7 @@ def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
     cluster.add("lost", "worker")
     cluster.majority = False
     events: list[Event] = []
-    run(begin_anew(refreshed(sessions), sessions, events.append))
+    run(begin_anew(PROJECT, refreshed(sessions), sessions, events.append))
     assert cluster.changes[0] == "a: restart alone at 10.0.0.1"
     assert cluster.labels == {labels.CLUSTER: "2"}
     assert set(cluster.nodes) == {"node-a", "node-c"}
@@ -95,7 +95,7 @@ def test_a_recovery_that_fails_is_reported() -> None:
     engine_of(sessions["a"]).members.refuses = {"restart_alone"}
     events: list[Event] = []
     with pytest.raises(EngineError) as caught:
-        run(begin_anew(members, sessions, events.append))
+        run(begin_anew(PROJECT, members, sessions, events.append))
     assert caught.value.place == ErrorContext("a", None, "recover_cluster")
     assert [type(event) for event in events] == [StepStarted, StepFailed]
 
@@ -105,9 +105,9 @@ def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     with pytest.raises(UsageError, match="nothing to recover"):
-        run(begin_anew(refreshed(sessions), sessions, ignore))
+        run(begin_anew(PROJECT, refreshed(sessions), sessions, ignore))
     alone = {"b": sessions["b"]}
     members = [run(refresh(servers(2)[1], alone["b"]))]
     with pytest.raises(UsageError, match="none of the servers that can be reached was a manager"):
-        run(begin_anew(members, alone, ignore))
+        run(begin_anew(PROJECT, members, alone, ignore))
     assert cluster.changes == []

@@ -9,13 +9,15 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.calls.swarm import SwarmState
 from ftl.errors import FtlError
-from ftl.server.cluster.plan import plan
+from ftl.execution.stages import steps_of
+from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.cluster.steps import (
     BeginCluster,
     ChangeRole,
     JoinCluster,
     LabelNode,
     LeaveOldCluster,
+    RecoverCluster,
     ReleaseServer,
     RemoveServer,
     TryNetwork,
@@ -27,7 +29,7 @@ from .world import PROJECT, in_cluster, node, server, servers, with_facts
 @pytest.mark.parametrize(("number", "managers"), [(1, 1), (2, 1), (3, 3), (4, 3), (5, 5), (7, 5)])
 def test_new_servers_become_one_cluster(number: int, managers: int) -> None:
     """The first begins it, the others join; an odd number of them are managers, the first of the file."""
-    steps = plan(PROJECT, servers(number), (), has_network=False)
+    steps = steps_of(plan(PROJECT, servers(number), (), has_network=False))
     begin, *others = steps
     assert begin == BeginCluster("a", "10.0.0.1", "10.213.0.0/16")
     joins = [step for step in others if isinstance(step, JoinCluster)]
@@ -47,7 +49,7 @@ def test_a_second_run_changes_nothing(number: int, managers: int) -> None:
 def test_a_third_server_makes_three_managers() -> None:
     """It joins as a manager, and the worker there is becomes one; the existing network is tried with it."""
     members, nodes = in_cluster(servers(2), 1)
-    steps = plan(PROJECT, [*members, server(2)], nodes, has_network=True)
+    steps = steps_of(plan(PROJECT, [*members, server(2)], nodes, has_network=True))
     assert [(step.kind, step.server) for step in steps] == [
         ("join_cluster", "c"),
         ("change_role", "b"),
@@ -60,7 +62,7 @@ def test_a_third_server_makes_three_managers() -> None:
 def test_a_server_that_is_no_longer_in_the_file_is_removed() -> None:
     """Another manager becomes a worker first, so that the number of managers stays odd."""
     members, nodes = in_cluster(servers(3), 3)
-    steps = plan(PROJECT, members[:2], nodes, has_network=True)
+    steps = steps_of(plan(PROJECT, members[:2], nodes, has_network=True))
     assert steps == (ChangeRole("b", "worker"), RemoveServer("c", "node-c", is_manager=True))
 
 
@@ -68,7 +70,7 @@ def test_a_server_that_another_project_uses_stays_in_the_cluster() -> None:
     """Only this project's labels are taken from it, and the managers stay."""
     members, nodes = in_cluster(servers(3), 3)
     shared = replace(nodes[2], labels={**nodes[2].labels, labels.node_host("blog"): "c.example.com"})
-    (step,) = plan(PROJECT, members[:2], [*nodes[:2], shared], has_network=True)
+    (step,) = steps_of(plan(PROJECT, members[:2], [*nodes[:2], shared], has_network=True))
     assert isinstance(step, ReleaseServer)
     assert set(step.labels) == set(nodes[2].labels)
 
@@ -77,14 +79,14 @@ def test_nodes_without_labels_of_the_project_are_left_alone() -> None:
     """A cluster that another project made is joined as it is: its servers count for the managers."""
     members, nodes = in_cluster(servers(3), 3)
     others = [replace(each, labels={labels.node_host("blog"): each.hostname}) for each in nodes]
-    steps = plan(PROJECT, members[:1], others, has_network=False)
+    steps = steps_of(plan(PROJECT, members[:1], others, has_network=False))
     assert [step.kind for step in steps] == ["label_node", "try_network"]
 
 
 def test_changed_roles_are_labels() -> None:
     """A role that was taken away is removed from the node."""
     members, nodes = in_cluster(servers(1), 1)
-    (step,) = plan(PROJECT, [replace(members[0], roles=("web", "gpu"))], nodes, has_network=True)
+    (step,) = steps_of(plan(PROJECT, [replace(members[0], roles=("web", "gpu"))], nodes, has_network=True))
     assert isinstance(step, LabelNode)
     assert step.labels == {"ftl.role.shop.gpu": "true", "ftl.role.shop.worker": None}
 
@@ -94,7 +96,7 @@ def test_a_server_that_the_managers_have_forgotten_joins_again() -> None:
     members, nodes = in_cluster(servers(3), 3)
     old = SwarmState(state="active", node="old", is_manager=True, error="no leader")
     returned = with_facts(server(2), swarm=old, marked="old")
-    steps = plan(PROJECT, [*members[:2], returned], nodes[:2], has_network=True)
+    steps = steps_of(plan(PROJECT, [*members[:2], returned], nodes[:2], has_network=True))
     assert steps[:2] == (LeaveOldCluster("c"), JoinCluster("c", "10.0.0.3", manager=True))
 
 
@@ -109,11 +111,38 @@ def test_a_cluster_without_a_majority_is_explained() -> None:
     assert "--recover" in (caught.value.hint or "")
 
 
+def test_a_lost_cluster_is_begun_anew_by_a_step() -> None:
+    """From its first manager that is left; the others forget it, and workers that answer stay."""
+    lost = SwarmState(state="active", node="node-b", is_manager=True, error="no leader")
+    worker = SwarmState(state="active", node="node-d")
+    members = [
+        server(0),
+        with_facts(server(1), swarm=lost, marked="node-b"),
+        with_facts(server(2), swarm=replace(lost, node="node-c"), marked="node-c"),
+        with_facts(server(3), swarm=worker, marked="node-d"),
+    ]
+    (step,) = steps_of(plan_recovery(members))
+    assert step == RecoverCluster("b", "10.0.0.2", ("c",), frozenset({"", "node-b", "node-d"}))
+
+
+def test_servers_leave_and_join_side_by_side() -> None:
+    """One stage each: the others wait until all have ended."""
+    stages = plan(PROJECT, servers(3), (), has_network=False)
+    assert [(stage.name, len(stage.tracks)) for stage in stages] == [
+        ("begin", 1),
+        ("join", 2),
+        ("nodes", 1),
+        ("network", 1),
+    ]
+
+
 def test_a_renamed_server_keeps_its_node() -> None:
     """Another name for the same engine changes a label, and removes nothing."""
     members, nodes = in_cluster(servers(2), 1)
     renamed = replace(members[1], name="new.example.com")
-    (step,) = plan(PROJECT, [members[0], renamed], [nodes[0], node(members[1], "worker")], has_network=True)
+    (step,) = steps_of(
+        plan(PROJECT, [members[0], renamed], [nodes[0], node(members[1], "worker")], has_network=True)
+    )
     assert isinstance(step, LabelNode)
     assert step.labels == {"ftl.host.shop": "new.example.com"}
 

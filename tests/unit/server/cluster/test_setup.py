@@ -1,20 +1,30 @@
-"""Plans of the servers of a cluster: the firewall lets a server through until it has left."""
+"""Plans of the servers of a cluster: the firewall lets a server through until it has left; a recovery is planned."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.server.cluster.candidates import plans_of
+from ftl.config.models.server import ClusterServer
+from ftl.engine.calls.swarm import SwarmState
+from ftl.events import Note
+from ftl.server.cluster import setup
+from ftl.server.cluster.candidates import CandidateServer, PreparedServer, plans_of
+from ftl.server.setup.observe.login import RootLogin
 from ftl.server.setup.observe.state import InstalledFirewall, ObservedServer
 from ftl.server.setup.plan.firewall import firewall_conf, peers
 from ftl.server.setup.plan.guarded import ApplyFirewall
+from ftl.server.setup.plan.planner import SetupPlan
 from ftl.server.setup.ports import WEB
 from ftl.server.setup.request import SetupRequest
+from ftl.ssh.target import UNRESOLVED, Target
+from tests.support.clock import run
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import project
 from tests.unit.server.setup.world import KEY, READY
 
 if TYPE_CHECKING:
-    from ftl.server.setup.plan.planner import SetupPlan
+    from ftl.events import Event
 
 REQUEST = SetupRequest(keys=(KEY,), cluster="shop", peers=("10.0.0.2",))
 
@@ -54,3 +64,18 @@ def test_servers_of_another_project_stay_let_through() -> None:
     """They are none of this one's."""
     first, closing = plans_of("a", REQUEST, observed(("10.0.0.2", "shop"), ("10.0.0.9", "blog")))
     assert (let_through(first), closing) == ([], None)
+
+
+def test_a_dry_run_of_a_recovery_shows_its_step() -> None:
+    """What joins again depends on what the manager knows when it has begun: a note says so."""
+    lost = SwarmState(state="active", node="node-b", is_manager=True, error="no leader")
+    cluster = replace(READY.cluster, swarm=lost, marked="node-b")
+    prepared = PreparedServer(ClusterServer(host="b"), Target("b"), UNRESOLVED, "deploy", "10.0.0.2", ())
+    login = RootLogin(
+        FakeMachine(), Target("b"), "root", "", replace(READY, cluster=cluster), deployer_logged_in=True
+    )
+    candidate = CandidateServer(prepared, login, SetupPlan("b", "Debian", "deploy", ()), None)
+    events: list[Event] = []
+    (step,) = run(setup._dry(project(), [candidate], recover=True, emit=events.append))
+    assert (step.kind, step.server) == ("recover_cluster", "b")
+    assert [type(event) for event in events] == [Note]

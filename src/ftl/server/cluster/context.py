@@ -1,0 +1,79 @@
+"""Cluster context: the servers, their Swarm and the undo stack that the runners of a setup share."""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.execution.undo import UndoStack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.engine.calls.swarm import Swarm
+    from ftl.events import Emit
+    from ftl.host.session import Session
+    from ftl.server.cluster.members import Member
+
+AFTER_UNDO = (
+    "`ftl setup` again goes on from what the servers are then; `docker node ls` on a manager shows it"
+)
+
+
+@dataclass(slots=True)
+class ActingManager:
+    """The manager by which the Swarm is changed.
+
+    Attributes:
+        name: The server's name; empty where there is no Swarm.
+        begun: Whether this run began the Swarm there: then all of it goes if the run fails.
+    """
+
+    name: str
+    begun: bool = False
+
+
+@dataclass(slots=True)
+class ClusterContext:
+    """One run of a cluster's steps, at one of its servers; the servers share everything but `server`.
+
+    Attributes:
+        project: The project's name.
+        members: The servers of the file.
+        sessions: Their sessions, by name.
+        emit: Receives the progress, and a note where packets are not encrypted.
+        manager: The manager of the Swarm there was before, or that begins one.
+        undo: How to undo what was done.
+        server: The server that the current step is about.
+    """
+
+    project: str
+    members: Sequence[Member]
+    sessions: Mapping[str, Session]
+    emit: Emit
+    manager: ActingManager
+    undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO))
+    server: str = ""
+
+    def each(self, servers: Sequence[str]) -> tuple[ClusterContext, ...]:
+        """Return this run at each of these servers."""
+        return tuple(replace(self, server=server) for server in servers)
+
+    @property
+    def session(self) -> Session:
+        """The session of the server."""
+        return self.sessions[self.server]
+
+    @property
+    def swarm(self) -> Swarm:
+        """The Swarm, as its manager has it."""
+        return self.sessions[self.manager.name].engine.swarm
+
+    async def node(self) -> str:
+        """The node that the server is."""
+        return (await self.session.engine.swarm.state()).node
+
+    def address(self, name: str) -> str:
+        """The address of a server, for the others."""
+        return next(member.address for member in self.members if member.name == name)

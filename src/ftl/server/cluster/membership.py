@@ -1,0 +1,77 @@
+"""Membership of a server in FTL's cluster: its mark, leaving, and the node that managers forget."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.engine import labels
+from ftl.errors import EngineError
+
+if TYPE_CHECKING:
+    from ftl.engine.calls.swarm import Swarm
+    from ftl.host.session import Session
+
+MARK = "ftl-cluster"
+"""Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.marked`."""
+
+_FORGET_SECONDS = 30.0
+_PAUSE = 0.3
+
+
+async def mark(session: Session) -> None:
+    """Note on the server itself that its membership is FTL's."""
+    node = (await session.engine.swarm.state()).node
+    if await _marked(session) != node:
+        await _unmark(session)
+        own = {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: node}
+        await session.engine.create_volume(MARK, own)
+
+
+async def forget(session: Session) -> None:
+    """Leave the Swarm, and remove the mark."""
+    await session.engine.swarm.leave()
+    await _unmark(session)
+
+
+async def _marked(session: Session) -> str | None:
+    """The node that the mark has; None where there is no mark."""
+    volumes = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
+    return next((volume.labels.get(labels.CLUSTER, "") for volume in volumes if volume.name == MARK), None)
+
+
+async def _unmark(session: Session) -> None:
+    """Remove the mark if there is one.
+
+    For a volume that it does not have, an engine in a Swarm asks the leader, and one of 20.10 does not understand
+    the question of one of 26.1.
+    """
+    if await _marked(session) is not None:
+        await session.engine.remove_volume(MARK)
+
+
+async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
+    """Remove a node from the Swarm.
+
+    A manager is made a worker first, which takes a moment to be known everywhere.
+
+    Raises:
+        EngineError: It cannot be removed.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _FORGET_SECONDS
+    while True:
+        try:
+            if is_manager:
+                with suppress(
+                    EngineError
+                ):  # it is no member of the managers any more, after a recovery for example
+                    await swarm.update_node(node, role="worker")
+            await swarm.remove_node(node)
+        except EngineError:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
