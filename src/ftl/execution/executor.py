@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunContext(Protocol):
-    """What the steps of one run share, at one of its servers."""
+    """Values that the steps of one run share, at one of its servers."""
 
     @property
     def emit(self) -> Emit:
@@ -28,7 +28,7 @@ class RunContext(Protocol):
 
     @property
     def undo(self) -> UndoStack:
-        """How to undo what was done, until the plan is decided."""
+        """Actions that undo what was done, until the plan is decided."""
 
     @property
     def server(self) -> str:

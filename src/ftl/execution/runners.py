@@ -31,7 +31,7 @@ class Decision:
 
 
 Runner = Callable[[C, Any], Awaitable[Decision | None]]
-"""Executes one step in a context. Steps of the deciding stage return a decision, all others None.
+"""Executes a step in a context. Steps of the deciding stage return a decision, others None.
 
 Raises FtlError: The step failed.
 """

@@ -1,4 +1,4 @@
-"""Executor of a deploy's plan: of a release that fails, the last lines of its containers are kept."""
+"""Executor of a deploy's plan: it keeps the last lines of a failed release."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ async def begin(context: ClusterContext, step: BeginCluster) -> None:
 
 @RUNNERS.runs(RecoverCluster)
 async def recover(context: ClusterContext, step: RecoverCluster) -> None:
-    """Rebuild it; other managers that are left forget it, and nodes that cannot be reached are removed."""
+    """Rebuild it; other managers leave it, and nodes that cannot be reached are removed."""
     swarm = context.session.engine.swarm
     await swarm.restart_alone(step.address)
     begun = await swarm.state()
@@ -119,7 +119,7 @@ async def label_node(context: ClusterContext, step: LabelNode) -> None:
 
 @RUNNERS.runs(TryNetwork)
 async def try_network(context: ClusterContext, step: TryNetwork) -> None:
-    """Try the network; undone, one that was created is removed, unless it goes with a new cluster."""
+    """Try the network; undone, a new one is removed, unless it goes with a new cluster."""
     network = ClusterNetwork(context)
     if not step.exists and not context.manager.begun:
         context.undo.add(step, network.remove)

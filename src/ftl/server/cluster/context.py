@@ -1,4 +1,4 @@
-"""Cluster context: the servers, their Swarm and the undo stack that the runners of a setup share."""
+"""Cluster context: servers, Swarm and undo stack that the runners share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ActingManager:
 
 @dataclass(slots=True)
 class ClusterContext:
-    """One run of a cluster's steps, at one of its servers; the servers share everything but `server`.
+    """One run of a cluster's steps, at one server; the servers share all but `server`.
 
     Attributes:
         project: The project's name.

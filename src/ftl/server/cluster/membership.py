@@ -1,4 +1,4 @@
-"""Membership of a server in FTL's cluster: its mark, leaving, and the node that managers forget."""
+"""Membership of a server in FTL's cluster: its mark, and the ways out of it."""
 
 from __future__ import annotations
 

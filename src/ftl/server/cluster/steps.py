@@ -23,7 +23,7 @@ class ClusterStep(BaseStep):
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """That server."""
+        """The server, as the executor asks for it."""
         return (self.server,)
 
 

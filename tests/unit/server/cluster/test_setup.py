@@ -1,4 +1,4 @@
-"""Plans of the servers of a cluster: the firewall lets a server through until it has left; a recovery is planned."""
+"""Plans of the servers of a cluster: a server is let through until it has left; recovery."""
 
 from __future__ import annotations
 
