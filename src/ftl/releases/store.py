@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import Image, Volume
     from ftl.releases.audit import AuditEntry
     from ftl.releases.preview import Preview
     from ftl.releases.watch import ReleaseWatch
@@ -123,19 +122,6 @@ def parse_history(project: str, files: Mapping[str, bytes]) -> History:
 async def read_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...]:
     """All records of a project, oldest first; empty before the first deploy: see `read_history`."""
     return (await read_history(engine, project)).records
-
-
-async def read_kept_records(engine: Engine, project: str) -> tuple[ReleaseRecord, ...] | None:
-    """All records of a project; the container of a store that was pruned is created again.
-
-    The records are in its volume. None: the server has no store.
-    """
-    records = await read_records(engine, project)
-    if records or await engine.container(CONTAINER) is not None:
-        return records
-    if not await restore_store(engine, await engine.images(), await engine.volumes()):
-        return None
-    return await read_records(engine, project)
 
 
 def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
@@ -294,14 +280,3 @@ async def ensure_store(engine: Engine, image: str) -> None:
     )
     with ignoring(409):  # another project's deploy creates it
         await engine.create(CONTAINER, spec)
-
-
-async def restore_store(engine: Engine, images: Sequence[Image], volumes: Iterable[Volume]) -> bool:
-    """Create the store's container anew after it was pruned; returns whether it did.
-
-    That takes the volume with the records, and any image, of the server's `volumes` and `images`.
-    """
-    if not images or all(volume.name != VOLUME for volume in volumes):
-        return False
-    await ensure_store(engine, images[0].id)
-    return True

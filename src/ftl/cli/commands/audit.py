@@ -32,10 +32,10 @@ def command(options: Options, number: int, project: str | None) -> None:
     """
     target = load_target(options, project)
 
-    async def work(_: Emit) -> tuple[AuditEntry, ...]:
+    async def work(emit: Emit) -> tuple[AuditEntry, ...]:
         from ftl.operations.views.audit import audit
 
-        return await audit(target.project, target.address.readable(project=target.project))
+        return await audit(target.project, target.address.readable(project=target.project), emit)
 
     entries = run(options, "audit", work, lambda entries: _fields(entries[:number]))
     if not options.json:

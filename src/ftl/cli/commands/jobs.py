@@ -43,14 +43,14 @@ def list_jobs(options: Options) -> None:
     """List the jobs."""
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"])
 
-    async def work(_: Emit) -> tuple[tuple[JobState, ...], datetime]:
+    async def work(emit: Emit) -> tuple[tuple[JobState, ...], datetime]:
         from ftl.host.session import open_session
         from ftl.operations.processes.jobs import read_all_jobs
 
         address = target.address
         first = bool(address.servers) and not address.narrowed
         async with open_session(address.machine(project=target.project)) as session:
-            jobs = await read_all_jobs(session.engine, target.project, first=first)
+            jobs = await read_all_jobs(session, target.project, emit, first=first)
             return jobs, session.info.moment
 
     jobs, now = run(options, "jobs", work, lambda seen: {"jobs": [job.fields() for job in seen[0]]})

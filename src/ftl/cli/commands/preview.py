@@ -139,12 +139,16 @@ def list_previews(options: Options, project: str | None) -> None:
     _refuse_several(target.address)
     of = project or target.preview_of
 
-    async def work(_: Emit) -> tuple[Sequence[DeployedPreview], float]:
+    async def work(emit: Emit) -> tuple[Sequence[DeployedPreview], float]:
         from ftl.host.session import open_session
         from ftl.operations.views.previews import read_previews
+        from ftl.releases.pruned import note_pruned
 
         async with open_session(target.address.machine(project=target.project)) as session:
-            return await read_previews(session.engine, of), session.info.now
+            found = await read_previews(session.engine, of)
+            if not found:
+                await note_pruned(session.engine, session.name, emit)
+            return found, session.info.now
 
     found, now = run(
         options, "preview list", work, lambda seen: {"previews": [preview.fields() for preview in seen[0]]}

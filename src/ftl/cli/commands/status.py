@@ -57,29 +57,41 @@ def command(options: Options, watch: bool) -> None:
         _watch(options, project, connect, several=several)
         return
 
-    async def work(_: Emit) -> Status:
+    async def work(emit: Emit) -> Status:
         from ftl.host.session import Prefetch, open_session
 
         if several:
-            return await _cluster_status(project, address)
+            return await _cluster_status(project, address, emit)
         machine = address.machine(project=project.name)
         ahead = Prefetch(lambda engine: _look(project, engine, machine))
         async with open_session(machine, ahead=ahead) as session:
             from ftl.operations.views.status import status
 
-            return await status(project, session, await ahead.result(session.engine))
+            found = await status(project, session, await ahead.result(session.engine))
+            await _note_pruned(found, session, emit)
+            return found
 
     result = run(options, "status", work, lambda status: status.fields())
     if not options.json:
         _print(result, () if address.host_requests(project) else result.urls)
 
 
-async def _cluster_status(project: Project, address: Address) -> Status:
+async def _cluster_status(project: Project, address: Address, emit: Emit) -> Status:
     from ftl.host.fleet import open_fleet
     from ftl.operations.views.status import gather_cluster_status, status
 
     async with open_fleet(address.machines(project=project.name)) as fleet:
-        return await status(project, fleet.first, await gather_cluster_status(project, fleet))
+        found = await status(project, fleet.first, await gather_cluster_status(project, fleet))
+        await _note_pruned(found, fleet.first, emit)
+        return found
+
+
+async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
+    """Say why no record tells what is live, where one should."""
+    if status.deployed and status.live is None:
+        from ftl.releases.pruned import note_pruned
+
+        await note_pruned(session.engine, session.name, emit)
 
 
 async def _look(project: Project, engine: Engine, machine: Machine) -> StatusFacts:

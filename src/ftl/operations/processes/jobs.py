@@ -12,18 +12,19 @@ from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.host import crontab
 from ftl.host.jobs import find_job, lost_jobs, read_jobs
+from ftl.releases.pruned import note_pruned
 from ftl.releases.record import stored_project
-from ftl.releases.store import read_kept_records
+from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ftl.engine.api import Engine
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.jobs import JobState
+    from ftl.host.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,18 @@ class JobRequest:
     on: str = ""
 
 
-async def read_all_jobs(engine: Engine, project: str, *, first: bool = False) -> tuple[JobState, ...]:
+async def read_all_jobs(
+    session: Session, project: str, emit: Emit, *, first: bool = False
+) -> tuple[JobState, ...]:
     """The jobs of a project, also those whose containers are gone.
 
     Of a cluster the first server has the jobs, and more have the records: unless the engine is known to be that of the
-    `first`, nothing is missed there.
+    `first`, nothing is missed there. A note says where records cannot be read.
     """
-    found, records = await gather2(read_jobs(engine, project), read_kept_records(engine, project))
-    recorded = stored_project(records or ())
+    found, records = await gather2(read_jobs(session.engine, project), read_records(session.engine, project))
+    if not records:
+        await note_pruned(session.engine, session.name, emit)
+    recorded = stored_project(records)
     return found if recorded.get("servers") and not first else (*found, *lost_jobs(project, recorded, found))
 
 

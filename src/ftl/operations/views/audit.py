@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
 from ftl.releases.audit import begun, with_releases
+from ftl.releases.pruned import note_pruned
 from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.events import Emit
     from ftl.releases.audit import AuditEntry
     from ftl.ssh.machine import Machine
 
 
-async def audit(project: str, machines: Sequence[Machine]) -> tuple[AuditEntry, ...]:
+async def audit(project: str, machines: Sequence[Machine], emit: Emit) -> tuple[AuditEntry, ...]:
     """All changes of a project, newest first; in a cluster by the first manager that answers.
+
+    A note says where they cannot be read.
 
     Raises:
         ServerError, EngineError: No server answers.
@@ -27,6 +31,8 @@ async def audit(project: str, machines: Sequence[Machine]) -> tuple[AuditEntry, 
         session = fleet.first
         history = await read_history(session.engine, project)
         entries = with_releases(history.audit, history.records)
+        if not entries:
+            await note_pruned(session.engine, session.name, emit)
         if entries and entries[-1].outcome == "started":
             lock = DeployLock(session.machine, project, session.info.id)
             if await lock.holder() is None:

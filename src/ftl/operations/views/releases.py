@@ -10,12 +10,14 @@ from ftl.deploy.plan.records.recorded import recorded_images, recorded_project
 from ftl.errors import FtlError
 from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
+from ftl.releases.pruned import note_pruned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import ClusterServer, Server
     from ftl.deploy.observe.state import Observed
+    from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -37,11 +39,16 @@ class ReleaseRow:
 
 
 async def releases(
-    project: str, server: Server, machines: Sequence[Machine], servers: Sequence[ClusterServer] = ()
+    project: str,
+    server: Server,
+    machines: Sequence[Machine],
+    servers: Sequence[ClusterServer] = (),
+    *,
+    emit: Emit,
 ) -> tuple[tuple[ReleaseRow, ...], float]:
     """All releases of a project, newest first, and the Unix time by the server's clock.
 
-    Without the `servers` of a cluster, one server is asked alone.
+    Without the `servers` of a cluster, one server is asked alone. A note says where records cannot be read.
 
     Raises:
         ServerError, EngineError: The server does not answer.
@@ -50,6 +57,8 @@ async def releases(
         session, observed = fleet.first, await observe_fleet(fleet, project, servers)
         newest = observed.releases[-1] if observed.releases else None
         under_way = False
+        if newest is None:
+            await note_pruned(session.engine, session.name, emit)
         if newest is not None and newest.outcome == "started":
             under_way = await DeployLock(session.machine, project, session.info.id).holder() is not None
     return list_releases(observed, server, under_way=under_way), session.info.now

@@ -20,7 +20,6 @@ from ftl.operations.views.container_health import ContainerHealth, check_contain
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
 from ftl.releases.record import release_number, stored_project
-from ftl.releases.store import read_kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,7 +199,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=units,
-        jobs=(*seen.jobs, *await _lost_jobs(project, session, seen)),
+        jobs=(*seen.jobs, *_lost_jobs(project, seen)),
         live=_live(observed),
         urls=project.urls,
         hold=observed.hold.reason if observed.hold is not None else None,
@@ -211,16 +210,15 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
     )
 
 
-async def _lost_jobs(project: Project, session: Session, seen: StatusFacts) -> tuple[JobState, ...]:
+def _lost_jobs(project: Project, seen: StatusFacts) -> tuple[JobState, ...]:
     """Jobs of the live release that no server has; none while a server does not answer, which may have them.
 
-    What removes their containers (`docker container prune`) removes that of the records as well.
+    What removes their containers (`docker container prune`) may remove that of the records as well, see `note_pruned`.
     """
     observed = seen.observed
     if not observed.live_number or (observed.is_cluster and len(observed.views) < len(project.servers)):
         return ()
-    records = observed.releases or await read_kept_records(session.engine, project.name) or ()
-    recorded = stored_project(records)
+    recorded = stored_project(observed.releases)
     if recorded.get("servers") and not observed.is_cluster:  # the jobs may be on another one than this
         return ()
     return lost_jobs(project.name, recorded, seen.jobs)

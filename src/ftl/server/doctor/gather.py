@@ -14,8 +14,9 @@ from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.jobs import job_states, lost_jobs
+from ftl.releases.pruned import is_pruned
 from ftl.releases.record import stored_project
-from ftl.releases.store import read_kept_records
+from ftl.releases.store import read_records
 from ftl.server.doctor.checks import certificates, dns, ports
 from ftl.server.doctor.facts import NO_ENGINE, EngineState, ServerFacts, gather_facts, proxy_of
 from ftl.ssh.local import Local
@@ -52,6 +53,7 @@ class ServerInspection:
         logins: Attempts to log in to registries from there.
         login_output: Output of the user's login scripts.
         jobs: Those of the project.
+        records_lost: Whether the container of the release records was pruned.
     """
 
     error: ServerError | None = None
@@ -63,6 +65,7 @@ class ServerInspection:
     logins: tuple[LoginAttempt, ...] = ()
     login_output: str = ""
     jobs: tuple[JobState, ...] = ()
+    records_lost: bool = False
 
     @property
     def is_sandbox(self) -> bool:
@@ -94,7 +97,7 @@ async def inspect_server(
         async with machine, AsyncExitStack() as stack:
             (state, engine), (route, resolved) = await gather2(_engine(machine, stack), _resolve(ssh))
             outside = _outside_addresses(route, resolved)
-            (inspection, jobs), (served, attempts) = await gather2(
+            (inspection, (jobs, lost)), (served, attempts) = await gather2(
                 gather2(_machine(machine, state, outside), _jobs(engine, state, project)),
                 gather2(_certificates(machine, engine, state, hosts), logins.try_on_server(engine)),
             )
@@ -104,6 +107,7 @@ async def inspect_server(
                 certificates=tuple(served),
                 logins=tuple(attempts),
                 jobs=jobs,
+                records_lost=lost,
             )
     except ServerError as error:
         return ServerInspection(error=error)
@@ -143,19 +147,25 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
     )
 
 
-async def _jobs(engine: Engine | None, state: EngineState, project: str | None) -> tuple[JobState, ...]:
-    """The project's jobs; none where they cannot be asked for, which other findings say."""
+async def _jobs(
+    engine: Engine | None, state: EngineState, project: str | None
+) -> tuple[tuple[JobState, ...], bool]:
+    """The project's jobs, and whether the release records cannot be read.
+
+    None where they cannot be asked for, which other findings say.
+    """
     own = [container for container in state.containers if container.labels.get(labels.PROJECT) == project]
     if engine is None or project is None:
-        return ()
+        return (), False
     try:
         async with asyncio.timeout(ENGINE_SECONDS):
-            found, records = await gather2(job_states(engine, own), read_kept_records(engine, project))
+            found, records = await gather2(job_states(engine, own), read_records(engine, project))
+            lost = not records and await is_pruned(engine)
     except (TimeoutError, FtlError):
-        return ()
-    recorded = stored_project(records or ())
+        return (), False
+    recorded = stored_project(records)
     # Of several servers one has the jobs, and more have the records.
-    return found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))
+    return (found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))), lost
 
 
 async def _certificates(

@@ -157,6 +157,7 @@ def _judge_server(
     ]
     findings += server.judge_machine(facts)
     findings += [server.judge_job(job) for job in inspection.jobs]
+    findings += [server.LOST_RECORDS] if inspection.records_lost else []
     findings += [server.judge_port(port, facts, engine.containers) for port in ports.WEB]
     if route is None:
         return findings

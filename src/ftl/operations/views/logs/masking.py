@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError, FtlError
-from ftl.releases.store import read_kept_records
+from ftl.releases.pruned import read_kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

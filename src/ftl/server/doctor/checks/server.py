@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import duration, size
 from ftl.errors import LoginRefused
 from ftl.image.transfer.delivery.compress import codec_for
+from ftl.releases.pruned import CAUSE, HINT
 from ftl.server.doctor.facts import proxy_of, publisher_of
 from ftl.server.doctor.finding import Finding, error_text
 
@@ -73,6 +74,9 @@ def judge_job(job: JobState) -> Finding:
         return Finding("there", name, "ok", detail)
     fix = f"`ftl logs --job {job.name}` shows what it wrote, `ftl jobs run {job.name}` runs it now"
     return Finding("there", name, "problem", job.problem, fix)
+
+
+LOST_RECORDS = Finding("there", "release records", "problem", f"they cannot be read: {CAUSE}", HINT)
 
 
 def judge_login(facts: ServerFacts) -> Finding:

@@ -1,0 +1,107 @@
+"""Commands that only read, where the container of the release records was pruned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from ftl.config.models.project import Server
+from ftl.events import Note
+from ftl.host.session import Session
+from ftl.operations.processes.jobs import read_all_jobs
+from ftl.operations.views.audit import audit
+from ftl.operations.views.releases import releases
+from ftl.operations.views.status import status
+from ftl.releases.pruned import is_pruned, note_pruned
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import CONTAINER, ensure_store, write_record
+from ftl.server.doctor.facts import EngineState
+from ftl.server.doctor.gather import _jobs
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import project
+from tests.unit.operations.changes.test_lock_first import fleet_of
+from tests.unit.operations.stage import add
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ftl.engine.api import Engine
+    from ftl.events import Emit, Event
+
+
+async def deployed(engine: FakeEngine) -> Session:
+    """A server with a live release, whose store was pruned."""
+    await ensure_store(engine, "caddy:2")
+    await write_record(engine, "shop", ReleaseRecord("r1", "live", 1.0))
+    await add(engine, "shop-web-r1", "web")
+    await engine.remove(CONTAINER, force=True)
+    return Session("shop.example.com", FakeMachine(), engine, INFO)
+
+
+async def _status(session: Session, emit: Emit) -> None:
+    found = await status(project(), session)
+    assert (found.deployed, found.live) == (True, None)
+    await note_pruned(session.engine, session.name, emit)
+
+
+async def _jobs_list(session: Session, emit: Emit) -> None:
+    assert await read_all_jobs(session, "shop", emit) == ()
+
+
+async def _releases(session: Session, emit: Emit) -> None:
+    assert (await releases("shop", Server(host="a"), [session.machine], emit=emit))[0] == ()
+
+
+async def _audit(session: Session, emit: Emit) -> None:
+    assert await audit("shop", [session.machine], emit) == ()
+
+
+@pytest.mark.parametrize("read", [_status, _jobs_list, _releases, _audit])
+def test_they_change_nothing_and_say_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[Session, Emit], Awaitable[None]]
+) -> None:
+    """Also that jobs may be gone, and how both come back."""
+    events: list[Event] = []
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        session = await deployed(engine)
+        for module in ("releases", "audit"):
+            monkeypatch.setattr(f"ftl.operations.views.{module}.open_fleet", fleet_of(session))
+        before = list(engine.calls)
+        await read(session, events.append)
+        assert engine.calls == before
+
+    run(work())
+    (note,) = [event for event in events if isinstance(event, Note)]
+    assert note.text.startswith("the release records on shop.example.com cannot be read")
+    assert "`ftl deploy` creates it again" in (note.hint or "")
+
+
+def test_doctor_finds_them_missing() -> None:
+    """It creates no container to look at what it cannot see."""
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await deployed(engine)
+        before = list(engine.calls)
+        state = EngineState(INFO, tuple(await engine.containers()))
+        assert await _jobs(cast("Engine", engine), state, "shop") == ((), True)
+        assert engine.calls == before
+        await ensure_store(engine, "caddy:2")
+        assert await _jobs(cast("Engine", engine), state, "shop") == ((), False)
+
+    run(work())
+
+
+def test_a_server_that_never_had_a_store_misses_none() -> None:
+    """Nothing is said before the first deploy."""
+
+    async def work() -> None:
+        assert not await is_pruned(FakeEngine())
+
+    run(work())
