@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.onboarding.dollars import literal
 from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[s
         reason = f"{app.hook_reason}; in the new image, before it starts" + (
             ": check that it has it" if unsure else ""
         )
-        web["hooks"] = {"pre": Commented(app.hook, reason)}
+        web["hooks"] = {"pre": Commented(literal(app.hook), reason)}
     if app.volumes:
         web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
     return web
@@ -75,7 +76,7 @@ def worker_section(
     worker: dict[str, object] = {
         "name": name,
         "build": detected.context,
-        "command": Commented(command, reason),
+        "command": Commented(tuple(map(literal, command)), reason),
     }
     if any(not isinstance(value, CommentLine) for value in env.values.values()):
         worker["env"] = Alias("env")

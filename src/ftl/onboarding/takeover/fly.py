@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.draft import Draft
@@ -63,7 +64,7 @@ def fly(file: Path, base: Path) -> Draft:
     _mounts(draft, data)
     deploy = table(data, "deploy")
     if deploy.get("release_command"):
-        web["hooks"] = {"pre": str(deploy["release_command"])}
+        web["hooks"] = {"pre": _text(deploy["release_command"])}
         report.add("deploy.release_command", Verdict.CHANGED, "hooks.pre")
     for key in deploy:
         if key != "release_command":
@@ -81,8 +82,8 @@ def fly(file: Path, base: Path) -> Draft:
 
 
 def _text(value: object) -> str:
-    """A value of TOML as Fly writes it into a variable."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A value of TOML as Fly writes it into a variable; `$` is for the container's shell."""
+    return str(value).lower() if isinstance(value, bool) else literal(str(value))
 
 
 def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
@@ -97,7 +98,12 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
     options: dict[str, object] = {"context": "."}
     for key, own in (("dockerfile", "dockerfile"), ("args", "args"), ("build-target", "target")):
         if build.get(key):
-            options[own] = build[key]
+            given = build[key]
+            options[own] = (
+                {name: _text(value) for name, value in given.items()}
+                if isinstance(given, dict)
+                else _text(given)
+            )
     return {"build": options if len(options) > 1 else "."}
 
 
@@ -216,7 +222,7 @@ def _decoded(value: object) -> str | None:
         decoded = base64.b64decode(str(value), validate=True).decode()
     except ValueError:
         return None
-    return None if "\0" in decoded else decoded.replace("$", "$$")
+    return None if "\0" in decoded else literal(decoded)
 
 
 def _mounts(draft: Draft, data: Mapping[str, object]) -> None:

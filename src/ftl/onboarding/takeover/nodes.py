@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{|([A-Za-z_][A-Za-z0-9_]*))")
+_BRACES_ONLY = re.compile(r"\$(?:(\$)|\{|((?!)))")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?")
 
 
@@ -22,11 +23,13 @@ class ComposeTexts:
 
     Attributes:
         variables: The environment and .env.
+        braces_only: The texts are those of FTL already, in which `$NAME` is no variable.
         unset: Variables that have no value, and no default where they are used, with what Compose says of them.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], *, braces_only: bool = False) -> None:
         self.unset: dict[str, str] = {}
+        self._pattern = _BRACES_ONLY if braces_only else _VARIABLE
         self.variables = variables
 
     def convert(self, text: str) -> str:
@@ -39,7 +42,7 @@ class ComposeTexts:
 
     def _parts(self, text: str, *, resolve: bool) -> Iterator[str]:
         position = 0
-        while match := _VARIABLE.search(text, position):
+        while match := self._pattern.search(text, position):
             yield text[position : match.start()]
             position = match.end()
             if match[1]:

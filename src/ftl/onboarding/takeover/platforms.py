@@ -9,8 +9,10 @@ from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RA
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.detect import processes_of
+from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
+from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import ComposeTexts, table, table_list
 from ftl.onboarding.takeover.report import Verdict
@@ -28,6 +30,10 @@ _ADDONS = {
 _URLS = {"postgres": "DATABASE_URL", "mysql": "DATABASE_URL", "redis": "REDIS_URL", "mongodb": "MONGODB_URI",
          "rabbitmq": "CLOUDAMQP_URL"}  # fmt: skip
 """Dependency -> variable in which Heroku's addon gives its address."""
+
+
+_OF_CHECK = frozenset({"path", "type", "name", "timeout", "attempts", "initialDelay", "wait", "warn"})
+"""Keys of a check that are taken over, or whose times are FTL's own."""
 
 
 def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
@@ -52,7 +58,8 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         keys: dict[str, object] = {"build": "."}
         if line:
             command = exec_form(line)
-            keys["command"] = command if command[:2] == ("sh", "-c") else line
+            is_shell = command[:2] == ("sh", "-c")
+            keys["command"] = tuple(map(literal, command)) if is_shell else literal(line)
         quantity = table(formation, name).get("quantity")
         if quantity == 0 and name != "web":
             reason = "app.json has none of it: `formation` says `quantity: 0`"
@@ -63,21 +70,19 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         own = {"PORT": "8000", **env} if name == "web" else env
         if own:
             keys["env"] = own
+        single = ""
         if name == "web":
             keys |= {"port": 8000, "routes": [{"path": "/"}]}
+        elif is_periodic(name, line) and "replicas" not in keys:
+            keys["recreate"] = True
+            single = " with recreate: true, never two of it"
         draft.services[project_name(name)] = keys
-        draft.report.add(f"{procfile}: {name}", Verdict.CHANGED, f"the service {project_name(name)}")
+        source = f"{procfile}: {name}" if processes else "the app"
+        draft.report.add(source, Verdict.CHANGED, f"the service {project_name(name)}{single}")
     if not draft.services:
         raise _no_process(file)
     web = draft.services.get("web") or next(iter(draft.services.values()))
-    scripts = table(data, "scripts")
-    release = (
-        processes.get("release") or table(scripts, "dokku").get("predeploy") or scripts.get("postdeploy")
-    )
-    if release:
-        web["hooks"] = {"pre": str(release)}
-        key = "release" if "release" in processes else "scripts"
-        draft.report.add(key, Verdict.CHANGED, "hooks.pre, before each release")
+    _hooks(draft, web, processes.get("release", ""), table(data, "scripts"))
     _heroku_rest(draft, data, web)
     if not (base / "Dockerfile").is_file():
         todo = "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks"
@@ -92,12 +97,40 @@ def _no_process(file: Path) -> UsageError:
     )
 
 
+def _hooks(draft: Draft, web: dict[str, object], release: str, scripts: Mapping[str, object]) -> None:
+    """Commands of each release as hooks; those of an app's creation are not for a deploy."""
+    dokku = table(scripts, "dokku")
+    before = {"scripts.dokku.predeploy": str(dokku.get("predeploy") or ""), "release": release}
+    hooks: dict[str, object] = {}
+    if lines := [line for line in before.values() if line]:
+        hooks["pre"] = literal(" && ".join(lines))
+    for key, line in before.items():
+        if line:
+            draft.report.add(key, Verdict.CHANGED, "hooks.pre, before each release")
+    if after := dokku.get("postdeploy"):
+        hooks["post"] = literal(str(after))
+        draft.report.add("scripts.dokku.postdeploy", Verdict.CHANGED, "hooks.post, after each release")
+    if hooks:
+        web["hooks"] = hooks
+    for key, script in scripts.items():
+        if key == "postdeploy":
+            todo = f"it runs once, when an app is created: `ftl run web -- {script}` after the first deploy"
+            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, todo)
+        elif key == "pr-predestroy":
+            draft.report.add(f"scripts.{key}", Verdict.LEFT_OUT, "it is for Heroku's review apps")
+        elif key != "dokku":
+            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, "FTL has no such script")
+    for key in dokku:
+        if key not in ("predeploy", "postdeploy"):
+            draft.report.add(f"scripts.dokku.{key}", Verdict.NEEDS_YOU, "FTL has no such script")
+
+
 def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -> dict[str, object]:
     env: dict[str, object] = {}
     for name, given in table(data, "env").items():
         value = given.get("value") if isinstance(given, dict) else given
         if value is not None:
-            env[name] = str(value)
+            env[name] = literal(str(value))
             draft.report.add(f"env.{name}", Verdict.CHANGED, "env")
         else:
             env[name] = texts.convert(f"${{{name}}}")
@@ -145,6 +178,13 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
     if path := next((item["path"] for item in checks if item.get("path")), None):
         web["health_check"] = {"path": path}
         draft.report.add("healthchecks", Verdict.CHANGED, "health_check.path")
+    for key in sorted({key for item in checks for key in item} - _OF_CHECK):
+        todo = "FTL's check is a GET at the service's port that a 2xx passes: see that it does"
+        draft.report.add(f"healthchecks.{key}", Verdict.NEEDS_YOU, todo)
+    for name, process in table(data, "formation").items():
+        if isinstance(process, dict) and process.get("quantity") != 0:
+            what = "replicas; a container may use all that the server has: `resources` limits it"
+            draft.report.add(f"formation.{name}", Verdict.CHANGED, what)
     if data.get("cron"):
         draft.report.add("cron", Verdict.NEEDS_YOU, "write each command as one of the `jobs`")
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}

@@ -44,7 +44,7 @@ class KamalConversion:
         self.draft = draft
         self.root = root
         self.base = base
-        self.texts = ComposeTexts(variables)
+        self.texts = ComposeTexts(variables, braces_only=True)
 
     def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
         """Report the verdict on a key."""

@@ -11,6 +11,7 @@ from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
+from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.draft import text_of
 from ftl.onboarding.takeover.kamal.vaults import vault_command
@@ -63,7 +64,7 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
             return ""
         known = _ERB_VARIABLE.fullmatch(match[1]) if match[0].startswith("<%=") else None
         if match[0].startswith("<%=") and (value := _value_in_file(file, match[1])):
-            found.append(value.replace("$", "$$"))
+            found.append(literal(value))
             return f"{_MARK}{len(found) - 1}."
         if known is None:
             line = written.count("\n", 0, match.start()) + 1
@@ -71,7 +72,7 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
             hint = f"write the value, or a variable: only {what} are taken over"
             raise ConfigError([Mark(source, line, 1).problem("this ERB is not evaluated", hint)])
         default = known[2] or known[3]
-        found.append(f"${{{known[1]}:-{default}}}" if default else f"${{{known[1]}}}")
+        found.append(f"${{{known[1]}:-{literal(default)}}}" if default else f"${{{known[1]}}}")
         # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
         return f"{_MARK}{len(found) - 1}."
 
@@ -98,12 +99,12 @@ def _value_in_file(file: Path, code: str) -> str:
 
 
 def _filled(node: Node, found: list[str]) -> Node:
-    """The tree with the variables in place of their marks."""
+    """The tree with texts of ftl.yaml: Kamal's own have no variables, those of ERB are put in place of their marks."""
     match node:
         case ScalarNode():
-            return replace(
-                node, text=re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], node.text)
-            )
+            written = re.sub(rf"\$(?={_MARK})", "$$", literal(node.text))
+            text = re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], written)
+            return replace(node, text=text)
         case SequenceNode():
             return replace(node, items=tuple(_filled(item, found) for item in node.items))
     entries = {key: replace(entry, value=_filled(entry.value, found)) for key, entry in node.entries.items()}
