@@ -126,7 +126,7 @@ def test_routes_of_roles_and_accessories(tmp_path: Path) -> None:
     assert found == {
         "web": [(None, "/api", True), ("bar.example.com", "/api", True)],
         "jobs": [],
-        "admin": [("admin.example.com", "/", False)],
+        "admin": [("admin.example.com", "/api", True)],
         "monitoring": [("monitor.example.com", "/", False)],
     }
     assert project.proxy.tls != "off"

@@ -54,8 +54,11 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
     for option, value in options.items():
         place = f"accessories.{key}.{option}"
         match option:
-            case "image" | "env" | "volumes" | "directories" | "proxy" | "port":
+            case "image" | "env" | "volumes" | "directories" | "proxy":
                 continue
+            case "port":
+                how = "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there"
+                kamal.add(place, Verdict.CHANGED, "port" if isinstance(proxy, MappingNode) else how, value)
             case "cmd":
                 keys["command"] = kamal.command(value)
                 kamal.add(place, Verdict.CHANGED, "command", value)

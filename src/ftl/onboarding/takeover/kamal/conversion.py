@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, SequenceNode
+from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -99,6 +100,20 @@ class KamalConversion:
                 todo = "write the same keys of the service, where FTL has them"
                 self.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo, node)
 
+    @staticmethod
+    def _add_pairs(keys: dict[str, object], option: str, own: dict[str, str]) -> None:
+        """Add labels, or limits of processes: `nofile=SOFT:HARD`."""
+        if option == "label":
+            given = keys.get("labels")
+            keys["labels"] = {**(given if isinstance(given, dict) else {}), **own}
+            return
+        limits: dict[str, object] = {}
+        for name, value in own.items():
+            soft, colon, hard = value.partition(":")
+            limits[name] = {"soft": soft, "hard": hard} if colon else value
+        container = keys.get("container")
+        keys["container"] = {**(container if isinstance(container, dict) else {}), "ulimits": limits}
+
     def docker_options(self, keys: dict[str, object], path: str, node: Node) -> None:
         """Options of `docker run`: those for which ftl.yaml has a key."""
         for name, value in entries(node).items():
@@ -114,6 +129,29 @@ class KamalConversion:
             elif name in _LISTS:
                 keys[_LISTS[name]] = [self.text(item) for item in items(value)]
                 self.add(f"{path}.{name}", Verdict.CHANGED, _LISTS[name], value)
+            elif name in ("label", "ulimit"):
+                pairs = (self.text(item).partition("=") for item in items(value))
+                own = {key: part for key, _, part in pairs}
+                self._add_pairs(keys, name, own)
+                self.add(
+                    f"{path}.{name}",
+                    Verdict.CHANGED,
+                    "labels" if name == "label" else "container.ulimits",
+                    value,
+                )
+            elif name == "volume":
+                given = keys.get("volumes")
+                more = volumes_of(self, f"{path}.volume", value)
+                keys["volumes"] = [*(given if isinstance(given, list) else []), *more]
+            elif name in ("publish", "env-file") and not path.startswith("accessories."):
+                own_key = "forwards" if name == "publish" else "env_file"
+                keys[own_key] = [self.text(item) for item in items(value)]
+                how = (
+                    "forwards: 80 and 443 are the proxy's"
+                    if name == "publish"
+                    else "env_file, of this machine"
+                )
+                self.add(f"{path}.{name}", Verdict.CHANGED, how, value)
             else:
                 todo = "write the key of the service for `docker run --{name}`, where FTL has one"
                 self.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo.format(name=name), value)

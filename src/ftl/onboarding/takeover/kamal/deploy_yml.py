@@ -9,11 +9,13 @@ from ftl.onboarding.names import project_name, service_name
 from ftl.onboarding.takeover.compose.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
+from ftl.onboarding.takeover.kamal.addresses import write_addresses
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 from ftl.onboarding.takeover.kamal.destinations import merged, overlay_text
 from ftl.onboarding.takeover.kamal.files import (
     declared_secrets,
+    files_beside,
     parse_configuration,
     take_over_other_files,
     values_in_env,
@@ -32,13 +34,13 @@ if TYPE_CHECKING:
 _LEFT_OUT = {
     "asset_path": "old and new containers answer until the old ones have finished; keep old assets in the build",
     "boot": "new containers are healthy before old ones stop",
-    "hooks_path": "write commands as `hooks` of a service",
+    "hooks_path": "each hook in it has a row",
     "minimum_version": "it is Kamal's",
     "primary_role": "routes say which service is public",
     "readiness_delay": "health checks decide",
     "deploy_timeout": "write `health_check`",
     "run_directory": "FTL keeps no files there",
-    "secrets_path": "variables come from the environment and .env",
+    "secrets_path": "each secret in it has a row",
     "error_pages_path": "the proxy has pages of its own",
     "aliases": "`ftl exec SERVICE -- COMMAND` and `ftl run SERVICE -- COMMAND` run them",
     "sshkit": "FTL keeps one connection to the server",
@@ -61,7 +63,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     """
     root = parse_configuration(file)
     draft = _draft(root, file, base, variables)
-    take_over_other_files(draft, file, variables)
+    take_over_other_files(draft, files_beside(file, root), variables)
     for path in sorted(file.parent.glob("deploy.*.yml")):
         name = path.name.removeprefix("deploy.").removesuffix(".yml")
         over = parse_configuration(path, is_whole=False)
@@ -79,7 +81,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
 
 def _draft(root: MappingNode, file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     draft = Draft(str(file), service_name(text(root.get("service")) or project_name(base.resolve().name)))
-    secrets = declared_secrets(file)
+    secrets = declared_secrets(files_beside(file, root))
     if secrets:
         draft.top["secrets"] = secrets
     _convert(KamalConversion(draft, root, base, {**dict.fromkeys(secrets, ""), **variables}))
@@ -126,7 +128,7 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.add(key, Verdict.CHANGED, how, entry.value)
             case "labels" | "logging":
                 for service in kamal.draft.services.values():
-                    service.setdefault(key, kamal.plain(entry.value))
+                    service[key] = _over(kamal.plain(entry.value), service.get(key))
                 kamal.add(key, Verdict.CHANGED, f"{key} of each service", entry.value)
             case _ if key in _LEFT_OUT:
                 kamal.add(key, Verdict.LEFT_OUT, _LEFT_OUT[key], entry.value)
@@ -140,12 +142,22 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.add(key, Verdict.NEEDS_YOU, _NEEDS_YOU.get(key, "FTL has no such key"), entry.value)
     accessories(kamal)
     _write_hosts(kamal)
+    write_addresses(kamal)
     for variable in kamal.texts.unset:
         kamal.add(
             f"${{{variable}}}",
             Verdict.NEEDS_YOU,
             "it is not set here, and so empty: set it in .env or the environment",
         )
+
+
+def _over(base: dict[str, object], own: object) -> dict[str, object]:
+    """A mapping of the whole file, with that of a role over it."""
+    over = own if isinstance(own, dict) else {}
+    return base | {
+        key: _over(before, value) if isinstance(before := base.get(key), dict) else value
+        for key, value in over.items()
+    }
 
 
 def _ssh(kamal: KamalConversion, node: Node) -> None:
@@ -158,6 +170,10 @@ def _ssh(kamal: KamalConversion, node: Node) -> None:
             case "keys":
                 kamal.draft.server["ssh_key"] = kamal.text(items(value)[0]) if items(value) else ""
                 kamal.add("ssh.keys", Verdict.CHANGED, "server.ssh_key", value)
+            case "proxy" | "proxy_command":
+                option = "ProxyJump" if key == "proxy" else "ProxyCommand"
+                todo = f"write `{option} {written}` for the server into ~/.ssh/config: without it, it may not be reached"
+                kamal.add(f"ssh.{key}", Verdict.NEEDS_YOU, todo, value)
             case _:
                 reason = "ssh's own configuration (~/.ssh/config) decides"
                 kamal.add(f"ssh.{key}", Verdict.LEFT_OUT, reason, value)

@@ -10,11 +10,13 @@ from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.draft import text_of
 from ftl.onboarding.takeover.kamal.vaults import vault_command
+from ftl.onboarding.takeover.nodes import text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -40,8 +42,37 @@ _ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chom
 _SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
 """A command that needs no shell, and none of Kamal's own."""
 
-_FILES = (".kamal/secrets-common", ".kamal/secrets")
-"""Files with the secrets of all destinations; the later one wins."""
+
+@dataclass(frozen=True, slots=True)
+class KamalFiles:
+    """Files beside deploy.yml, which may say where they are.
+
+    Attributes:
+        top: The folder of the app.
+        secrets: The file with the secrets of all destinations; others have its name with an ending.
+    """
+
+    top: Path
+    secrets: str = ".kamal/secrets"
+    hooks: str = ".kamal/hooks"
+
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """File, name and value of each secret of all destinations; the later one wins."""
+        folder = AppFolder(self.top)
+        for name in (f"{self.secrets}-common", self.secrets):
+            for line in folder.read(name).splitlines():
+                if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+                    yield name, match[1], match[2].strip()
+
+
+def files_beside(file: Path, root: MappingNode) -> KamalFiles:
+    """The files beside a deploy.yml, where it says they are."""
+    usual = KamalFiles(_top(file))
+    return KamalFiles(
+        usual.top,
+        text(root.get("secrets_path")).removeprefix("./") or usual.secrets,
+        text(root.get("hooks_path")).removeprefix("./") or usual.hooks,
+    )
 
 
 def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
@@ -103,18 +134,18 @@ def _filled(node: Node, found: list[str]) -> Node:
     match node:
         case ScalarNode():
             written = re.sub(rf"\$(?={_MARK})", "$$", literal(node.text))
-            text = re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], written)
-            return replace(node, text=text)
+            filled = re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], written)
+            return replace(node, text=filled)
         case SequenceNode():
             return replace(node, items=tuple(_filled(item, found) for item in node.items))
     entries = {key: replace(entry, value=_filled(entry.value, found)) for key, entry in node.entries.items()}
     return replace(node, entries=entries)
 
 
-def declared_secrets(file: Path) -> dict[str, object]:
+def declared_secrets(beside: KamalFiles) -> dict[str, object]:
     """Secrets by files, simple commands and vaults, as `secrets` of ftl.yaml has them."""
     found: dict[str, object] = {}
-    lines = [*_lines(file)]
+    lines = [*beside.lines()]
     values = {name: value for _, name, value in lines}
     for _, name, value in lines:
         if command := _SIMPLE_COMMAND.fullmatch(value):
@@ -131,11 +162,11 @@ def values_in_env(file: Path) -> dict[str, str]:
     return dict(re.findall(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))
 
 
-def take_over_other_files(draft: Draft, file: Path, variables: Mapping[str, str]) -> None:
+def take_over_other_files(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> None:
     """Report secrets and hooks."""
-    declared, used = declared_secrets(file), text_of(draft)
-    taken = "\n".join(value for _, name, value in _lines(file) if name in declared)
-    for place, name, value in _lines(file):
+    declared, used = declared_secrets(beside), text_of(draft)
+    taken = "\n".join(value for _, name, value in beside.lines() if name in declared)
+    for place, name, value in beside.lines():
         row = f"{place}: {name}"
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
         if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
@@ -156,26 +187,17 @@ def take_over_other_files(draft: Draft, file: Path, variables: Mapping[str, str]
             draft.report.add(
                 row, Verdict.NEEDS_YOU, f"copy the line to .env, from where `${{{name}}}` takes it"
             )
-    folder = _top(file)
-    for path in sorted((folder / ".kamal").glob("secrets.*")):
+    secrets = beside.top / beside.secrets
+    for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
         todo = f"write its lines into .env.{path.suffix[1:]}, or its commands as `secrets`"
-        draft.report.add(f".kamal/{path.name}", Verdict.NEEDS_YOU, todo)
-    hooks = folder / ".kamal" / "hooks"
+        draft.report.add(f"{beside.secrets}{path.suffix}", Verdict.NEEDS_YOU, todo)
+    hooks = beside.top / beside.hooks
     for path in sorted(hooks.iterdir()) if hooks.is_dir() else ():
         if not path.name.endswith(".sample"):
             what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
-            draft.report.add(f".kamal/hooks/{path.name}", Verdict.NEEDS_YOU, what)
+            draft.report.add(f"{beside.hooks}/{path.name}", Verdict.NEEDS_YOU, what)
     todo = "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy"
     draft.report.add("the server", Verdict.NEEDS_YOU, todo)
-
-
-def _lines(file: Path) -> Iterator[tuple[str, str, str]]:
-    """File, name and value of each secret."""
-    folder = AppFolder(_top(file))
-    for name in _FILES:
-        for line in folder.read(name).splitlines():
-            if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
-                yield name, match[1], match[2].strip()
 
 
 def _top(file: Path) -> Path:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
-from ftl.config.yaml.tree import MappingNode
+from ftl.config.yaml.tree import MappingNode, is_null
+from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 
@@ -24,24 +27,71 @@ _KNOWN = (
     "path_prefixes",
     "strip_path_prefix",
 )
+_FALSE = ("false", "no", "off")
 _NEEDS_YOU = {
     "forward_headers": "write `proxy.trusted_proxies`, the addresses of the load balancer in front",
 }
 
 
-def primary_proxy(kamal: KamalConversion, role: str) -> None:
-    """Convert the proxy of the whole file, which is the primary role's; its own keys win."""
-    keys = kamal.draft.services[role]
+def convert_proxies(kamal: KamalConversion, own: Mapping[str, Node | None], primary: str) -> None:
+    """Give the roles with a proxy routes: the primary one unless it says `false`, others if they say so.
+
+    Args:
+        own: Each role, with its own `proxy`, whose keys win over those of the whole file.
+    """
+    root = kamal.root.get("proxy")
+    with_proxy = [role for role, node in own.items() if _has_proxy(node, root, is_primary=role == primary)]
+    for role, node in own.items():
+        if role not in with_proxy and node is not None:
+            kamal.add(f"servers.{role}.proxy", Verdict.LEFT_OUT, "it is false: no requests go there", node)
+    if not with_proxy:
+        if root is not None:
+            kamal.add("proxy", Verdict.LEFT_OUT, "no role has a proxy: none gets requests", root)
+        return
+    first = primary if primary in with_proxy else with_proxy[0]
+    _first_proxy(kamal, first, own[first])
+    for role in with_proxy:
+        node = own[role]
+        if role == first or node is None:
+            continue
+        keys = kamal.draft.services[service_name(role)]
+        convert_proxy(kamal, keys, _together(root, node), f"servers.{role}.proxy")
+        what = "port, routes and health_check"
+        if keys["routes"] == kamal.draft.services[service_name(first)].get("routes"):
+            del keys["routes"]
+            what = f"its requests are those of {first}, which gets them here: give it `routes` with another host or path"
+            kamal.draft.note(service_name(role), f"proxy: {what}")
+            kamal.add(f"servers.{role}.proxy", Verdict.NEEDS_YOU, what, node)
+        else:
+            kamal.add(f"servers.{role}.proxy", Verdict.CHANGED, what, node)
+
+
+def _has_proxy(own: Node | None, root: Node | None, *, is_primary: bool) -> bool:
+    """Whether requests go to a role: by default to the primary one alone."""
+    if own is not None and not is_null(own):
+        return text(own).lower() not in _FALSE
+    return is_primary and text(root).lower() not in _FALSE
+
+
+def _together(root: Node | None, own: Node | None) -> dict[str, Node]:
+    """The keys of the whole file's proxy with a role's own over them; hosts of its own are all its hosts."""
+    over = entries(own)
+    hosts = ("host", "hosts") if over.keys() & {"host", "hosts"} else ()
+    return {key: node for key, node in entries(root).items() if key not in hosts} | over
+
+
+def _first_proxy(kamal: KamalConversion, role: str, own: Node | None) -> None:
+    """Convert the proxy of the whole file, which is that of one role."""
+    keys = kamal.draft.services[service_name(role)]
     root = kamal.root
-    options = {
-        **entries(root.get("proxy")),
-        **entries(entries(entries(root.get("servers")).get(role)).get("proxy")),
-    }
+    options = _together(root.get("proxy"), own)
     if not options and (root.get("traefik") is not None or root.get("healthcheck") is not None):
         _of_version_1(kamal, role, keys)
         return
     convert_proxy(kamal, keys, options, "proxy")
     kamal.add("proxy", Verdict.CHANGED, f"port, routes and health_check of {role}", root.get("proxy"))
+    if own is not None:
+        kamal.add(f"servers.{role}.proxy", Verdict.CHANGED, "port, routes and health_check", own)
     ssl = options.get("ssl")
     if isinstance(ssl, MappingNode):
         todo = "write its files as `certificate` and `key` of `proxy`; without them FTL gets one from an authority"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.tree import MappingNode, SequenceNode
+from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import service_name
-from ftl.onboarding.takeover.kamal.proxy import convert_proxy, primary_proxy
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.kamal.addresses import hosts_of
+from ftl.onboarding.takeover.kamal.proxy import convert_proxies
+from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def convert_roles(
     hosts: list[str] = []
     for role, value in roles.items():
         options = entries(value) if value is not kamal.root else {}
-        listed = options.get("hosts") if options else value
-        hosts += [text(item) or next(iter(entries(item)), "") for item in items(listed)]
+        hosts += hosts_of(value)
         keys: dict[str, object] = {"build": build if len(build) > 1 else build["context"]}
         if options.get("cmd") is not None:
             keys["command"] = kamal.command(options["cmd"])
@@ -47,14 +47,11 @@ def convert_roles(
     _hosts(kamal, [kamal.texts.convert(host) for host in dict.fromkeys(hosts) if host], node)
     named = text(kamal.root.get("primary_role"))
     primary = named if named in roles else "web" if "web" in roles else next(iter(roles))
-    primary_proxy(kamal, service_name(primary))
-    for role, value in roles.items():
-        proxy = entries(value).get("proxy")
-        if role != primary and isinstance(proxy, MappingNode):
-            convert_proxy(
-                kamal, kamal.draft.services[service_name(role)], entries(proxy), f"servers.{role}.proxy"
-            )
-            kamal.add(f"servers.{role}.proxy", Verdict.CHANGED, "port, routes and health_check", proxy)
+    own_proxies = {
+        role: entries(value).get("proxy") if value is not kamal.root else None
+        for role, value in roles.items()
+    }
+    convert_proxies(kamal, own_proxies, primary)
 
 
 def _hosts(kamal: KamalConversion, hosts: list[str], node: Node | None) -> None:

@@ -17,6 +17,12 @@ def volumes_of(kamal: KamalConversion, key: str, node: Node | None, dependency: 
     found: list[str] = []
     for index, item in enumerate(items(node)):
         source, colon, rest = kamal.text(item).partition(":")
+        if source.startswith((".", "~")):
+            todo = f"{source} is below the user's home on the server: write `/home/USER/...{colon}{rest}` in its place"
+            kamal.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)
+            if dependency:
+                kamal.draft.note(dependency, f"volumes: {todo}")
+            continue
         own = source.removeprefix(f"{kamal.draft.name}_")
         found.append(f"{own}{colon}{rest}")
         if source.startswith(("/", "$")) or own != source:

@@ -1,0 +1,158 @@
+"""`ftl init --from` with Kamal: which roles get requests, and where the app finds its accessories."""
+
+# ruff: noqa: E501 -- lines of other tools' files
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.report import Verdict
+
+from .test_kamal import HEAD, words
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config.models.project import Service
+
+
+def routes_of(service: Service) -> list[tuple[str | None, str]]:
+    """Hosts and paths of a service's routes."""
+    return [(route.host, route.path) for route in service.routes]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "servers: {workers: {hosts: [203.0.113.7], proxy: false, cmd: python worker.py}}\nprimary_role: workers\n",
+        "servers: [203.0.113.7]\nproxy: false\n",
+    ],
+)
+def test_a_worker_gets_no_requests(tmp_path: Path, text: str) -> None:
+    """With `proxy: false` it is not public, and no deploy waits for its /up."""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    (worker,) = project.services
+    assert (worker.port, worker.routes, worker.health_check) == (None, (), None)
+    row = next(row for row in report.rows if row.key.endswith("proxy"))
+    assert row.verdict is Verdict.LEFT_OUT
+
+
+def test_a_role_may_have_the_proxy_of_the_whole_file(tmp_path: Path) -> None:
+    """Its own keys are over those of the file, and hosts of its own are all its hosts."""
+    text = """
+servers:
+  web: {hosts: [203.0.113.7]}
+  admin: {hosts: [203.0.113.7], proxy: {host: admin.example.com}}
+  same: {hosts: [203.0.113.7], proxy: true}
+  work: {hosts: [203.0.113.7], proxy: false}
+proxy: {host: shop.example.com, ssl: true, app_port: 3000, healthcheck: {path: /ok}}
+"""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    web, admin, same, work = project.services
+    assert routes_of(web) == [(None, "/")]
+    assert routes_of(admin) == [("admin.example.com", "/")]
+    assert (admin.port, same.port, work.port) == (3000, 3000, None)
+    assert admin.health_check is not None
+    assert admin.health_check.path == "/ok"
+    assert (same.routes, verdicts(report)["servers.same.proxy"]) == ((), Verdict.NEEDS_YOU)
+    assert verdicts(report)["servers.work.proxy"] is Verdict.LEFT_OUT
+
+
+def test_another_role_may_be_the_only_public_one(tmp_path: Path) -> None:
+    """The primary one is not, by its own word."""
+    text = "servers: {web: {hosts: [h], proxy: false}, api: {hosts: [h], proxy: true}}\nproxy: {host: a.example.com, ssl: true}\n"
+    project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    web, api = project.services
+    assert (routes_of(web), routes_of(api)) == ([], [(None, "/")])
+
+
+def test_an_accessory_on_a_server_of_its_own(tmp_path: Path) -> None:
+    """Kamal's template: the app knows its address, at which nothing is published here."""
+    text = """
+servers: [192.168.0.1]
+env: {clear: {DB_HOST: 192.168.0.2, MAIN_URL: "mysql://u@192.168.0.2:3306/x", TOP: 192.168.0.22}}
+accessories: {db: {image: "mysql:8.0", host: 192.168.0.2, port: 3306}}
+"""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    assert project.services[0].env == {
+        "DB_HOST": "db",
+        "MAIN_URL": "mysql://u@db:3306/x",
+        "TOP": "192.168.0.22",
+    }
+    found = verdicts(report)
+    assert (found["env.DB_HOST"], found["accessories.db.port"]) == (Verdict.CHANGED, Verdict.CHANGED)
+
+
+def test_accessories_on_one_server(tmp_path: Path) -> None:
+    """The port or the variable's name says which is meant; an address of the app itself is none of theirs."""
+    text = """
+servers: [192.168.0.1]
+env:
+  clear:
+    DB_HOST: 192.168.0.1
+    REDIS_URL: "redis://192.168.0.1:36379/1"
+    PUBLIC_HOST: 192.168.0.1
+accessories:
+  db: {image: "mysql:8.0", host: 192.168.0.1, port: "127.0.0.1:3306:3306"}
+  cache: {image: "redis:7", roles: [web], port: "36379:6379"}
+"""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    assert project.services[0].env == {
+        "DB_HOST": "db", "REDIS_URL": "redis://cache:6379/1", "PUBLIC_HOST": "192.168.0.1",
+    }  # fmt: skip
+    found = verdicts(report)
+    assert (found["env.PUBLIC_HOST"], found["accessories.cache.port"]) == (
+        Verdict.NEEDS_YOU,
+        Verdict.NEEDS_YOU,
+    )
+
+
+def test_labels_of_a_role_are_over_those_of_the_file(tmp_path: Path) -> None:
+    """Kamal merges both, and the driver of the logs with its options."""
+    text = """
+servers: {web: {hosts: [h], labels: {a: role}, logging: {options: {max-size: 1m}}}}
+labels: {team: x, a: file}
+logging: {driver: local, options: {max-file: "3"}}
+"""
+    project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    web = project.services[0]
+    assert web.labels == {"team": "x", "a": "role"}
+    assert web.logging is not None
+    assert (web.logging.driver, web.logging.options) == ("local", {"max-file": "3", "max-size": "1m"})
+
+
+def test_options_of_docker_with_keys_in_ftl_yaml(tmp_path: Path) -> None:
+    """Volumes, limits of processes, labels, env files and ports."""
+    options = '{volume: ["a:/b", "/srv/x:/y"], ulimit: "nofile=1:2", label: [x=1], env-file: x.env, publish: ["9000:9000"]}'
+    text = f"servers: {{web: {{hosts: [h], options: {options}}}}}\nvolumes: [./local:/l]\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text, "x.env": "A=1\n"})
+    web = project.services[0]
+    assert (web.volumes, web.labels, web.env["A"]) == (("a:/b", "/srv/x:/y"), {"x": "1"}, "1")
+    assert [(forward.host_port, forward.container_port) for forward in web.forwards] == [(9000, 9000)]
+    assert web.container.ulimits
+    assert verdicts(report)["volumes[0]"] is Verdict.NEEDS_YOU
+    assert "home" in words(report, "volumes[0]")
+    assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")], report.rows
+
+
+def test_files_where_the_configuration_says_they_are(tmp_path: Path) -> None:
+    """Secrets and hooks in other folders are looked at, too; a way over another host is for ssh to know."""
+    text = (
+        HEAD + "servers: [h]\nssh: {proxy: root@bastion}\nhooks_path: ops/hooks\nsecrets_path: ops/secrets\n"
+    )
+    files = {
+        "config/deploy.yml": text + "env: {secret: [A]}\n",
+        "ops/hooks/pre-deploy": "",
+        "ops/secrets": "A=$(cat key)\n",
+        "ops/secrets.staging": "B=1\n",
+        "key": "x",
+    }
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    assert [(secret.name, secret.file) for secret in project.secrets] == [("A", "key")]
+    found = verdicts(report)
+    needed = ("ops/hooks/pre-deploy", "ops/secrets.staging", "ssh.proxy")
+    assert [found[key] for key in needed] == [Verdict.NEEDS_YOU] * 3
+    assert "ProxyJump root@bastion" in words(report, "ssh.proxy")
