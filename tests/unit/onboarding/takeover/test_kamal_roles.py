@@ -1,4 +1,4 @@
-"""`ftl init --from` with Kamal: which roles get requests, and where the app finds its accessories."""
+"""`ftl init --from` with Kamal: roles that get requests, and addresses of accessories."""
 
 # ruff: noqa: E501 -- lines of other tools' files
 
@@ -131,7 +131,7 @@ def test_options_of_docker_with_keys_in_ftl_yaml(tmp_path: Path) -> None:
     project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text, "x.env": "A=1\n"})
     web = project.services[0]
     assert (web.volumes, web.labels, web.env["A"]) == (("a:/b", "/srv/x:/y"), {"x": "1"}, "1")
-    assert [(forward.host_port, forward.container_port) for forward in web.forwards] == [(9000, 9000)]
+    assert web.forwards == ("9000:9000",)
     assert web.container.ulimits
     assert verdicts(report)["volumes[0]"] is Verdict.NEEDS_YOU
     assert "home" in words(report, "volumes[0]")

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import re
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.config.values import addresses
 from ftl.dataclass import dataclass
+from ftl.onboarding.takeover.compose.traefik import parse_rule, untaken
+from ftl.onboarding.takeover.nodes import is_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-_TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
-_TRAEFIK_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
+_TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule", re.IGNORECASE)
+_TRAEFIK_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port", re.IGNORECASE)
+_TRAEFIK_HEALTH = re.compile(
+    r"traefik\.http\.services\.[^.]+\.loadbalancer\.healthcheck\.path", re.IGNORECASE
+)
 _CADDY_HOSTS = re.compile(r"caddy(?:_\d+)?")
 _CADDY_UPSTREAM = re.compile(r"caddy(?:_\d+)?\.reverse_proxy")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRoutes:
-    """Hosts with paths, the port and the contact, by labels or variables of another proxy."""
+    """Hosts with paths, the port and the contact, by labels or variables of another proxy.
+
+    Attributes:
+        hosts: Hosts of all rules, also of those that are refused.
+        refused: Label -> what of its rule FTL's proxy cannot do: who may reach the service, the user decides.
+        untaken: What else its labels say and FTL's proxy has not -> what to do.
+        health: Path of the health check.
+        is_off: Traefik ignores the service.
+    """
 
     routes: tuple[tuple[str, str], ...] = ()
     port: int | None = None
     email: str = ""
+    hosts: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    untaken: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    is_off: bool = False
 
 
 def labelled_routes(
@@ -30,30 +50,43 @@ def labelled_routes(
 ) -> LabelledRoutes:
     """Read the labels of Traefik and caddy-docker-proxy, and the variables of nginx-proxy."""
     routes: list[tuple[str, str]] = []
-    port = ""
-    for name, given in labels.items():
-        value = resolve(given or "")
+    hosts: list[str] = []
+    refused: dict[str, str] = {}
+    port = health = ""
+    resolved = {name: resolve(given or "") for name, given in labels.items()}
+    is_off = resolved.get("traefik.enable", "").lower() == "false"
+    for name, value in resolved.items():
+        if is_off and name.startswith("traefik."):
+            continue
         if _TRAEFIK_RULE.fullmatch(name):
-            routes += _traefik(value)
+            rule = parse_rule(value)
+            routes += rule.routes
+            hosts += rule.hosts
+            if rule.refused:
+                refused[name] = rule.refused
         elif _TRAEFIK_PORT.fullmatch(name):
             port = value
+        elif _TRAEFIK_HEALTH.fullmatch(name):
+            health = value
         elif _CADDY_HOSTS.fullmatch(name):
-            hosts = (host.strip() for host in re.split(r"[,\s]+", value))
-            routes += [(re.sub(r"^https?://", "", host), "/") for host in hosts if host]
+            named = (host.strip() for host in re.split(r"[,\s]+", value))
+            routes += [(re.sub(r"^https?://", "", host), "/") for host in named if host]
         elif _CADDY_UPSTREAM.fullmatch(name) and (match := re.search(r"upstreams(?: https?)? (\d+)", value)):
             port = match[1]
     if virtual_host := environment.get("VIRTUAL_HOST"):
         routes += [(host.strip(), "/") for host in resolve(virtual_host).split(",") if host.strip()]
         port = port or resolve(environment.get("VIRTUAL_PORT") or "")
     email = resolve(environment.get("LETSENCRYPT_EMAIL") or "")
-    return LabelledRoutes(tuple(dict.fromkeys(routes)), int(port) if port.isdecimal() else None, email)
-
-
-def _traefik(rule: str) -> Iterator[tuple[str, str]]:
-    """Hosts and paths of a rule: each host has each path."""
-    paths = re.findall(r"Path(?:Prefix)?\(([^)]*)\)", rule)
-    prefixes = [path for group in paths for path in re.findall(r"[`'\"](/[^`'\"]*)", group)] or ["/"]
-    for group in re.findall(r"Host\(([^)]*)\)", rule):
-        for quoted in re.findall(r"[`'\"]([^`'\"]+)", group):
-            host = quoted.strip(" ,")
-            yield from ((host, prefix) for prefix in prefixes if host)
+    for host, _ in routes:
+        if not is_valid(addresses.route_host, host):
+            refused[host] = f"`{host}`, which is no single host"
+    return LabelledRoutes(
+        tuple(route for route in dict.fromkeys(routes) if route[0] not in refused),
+        int(port) if port.isdecimal() else None,
+        email,
+        tuple(host for host in dict.fromkeys((*(host for host, _ in routes), *hosts)) if host not in refused),
+        refused,
+        {} if is_off else dict(untaken(resolved)),
+        health,
+        is_off,
+    )

@@ -32,8 +32,8 @@ def main_host(context: ConversionContext, services: Mapping[str, MappingNode]) -
         labelled = labelled_routes(labels, pairs(node.get("environment")), context.texts.resolve)
         hosts += [
             (image in images.TOOLS, host.count("."), rank, len(hosts), host)
-            for host, _ in labelled.routes
-            if is_valid(addresses.route_host, host)
+            for host in labelled.hosts
+            if is_valid(addresses.domain, host)
         ]
     return min(hosts, default=(False, 0, 0, 0, None))[-1]
 

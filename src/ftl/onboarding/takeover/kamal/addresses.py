@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An accessory at an address: the port that its server publishes, and the container's."""
+    """An accessory at an address: the port that is published there, and the container's."""
 
     key: str
     name: str
@@ -42,9 +42,9 @@ def hosts_of(node: Node | None) -> list[str]:
 
 
 def write_addresses(kamal: KamalConversion) -> None:
-    """Replace addresses of accessories by their names here, where nothing is published for the app."""
+    """Replace addresses of accessories by their names: nothing is published at them here."""
     servers = kamal.root.get("servers")
-    roles = {"web": servers} if isinstance(servers, SequenceNode) else entries(servers)
+    roles: dict[str, Node] = {"web": servers} if isinstance(servers, SequenceNode) else entries(servers)
     own = {kamal.texts.resolve(host) for node in roles.values() for host in hosts_of(node)}
     at: dict[str, list[_Place]] = {}
     for key, node in entries(kamal.root.get("accessories")).items():
@@ -95,9 +95,9 @@ def _in_env(
                 key: re.sub(with_port, f"{place.name}:{place.port}", str(value)) for key, value in env.items()
             }
     for variable, value in env.items():
-        place = next((place for place in places if place.is_named_by(variable)), None)
-        if place is not None and value == address:
-            env[variable] = place.name
+        named = next((place for place in places if place.is_named_by(variable)), None)
+        if named is not None and value == address:
+            env[variable] = named.name
     keys["env"] = env
     if alone:
         replace_host(keys, address, places[0].name)

@@ -172,7 +172,9 @@ def _ssh(kamal: KamalConversion, node: Node) -> None:
                 kamal.add("ssh.keys", Verdict.CHANGED, "server.ssh_key", value)
             case "proxy" | "proxy_command":
                 option = "ProxyJump" if key == "proxy" else "ProxyCommand"
-                todo = f"write `{option} {written}` for the server into ~/.ssh/config: without it, it may not be reached"
+                todo = (
+                    f"write `{option} {written}` for the server into ~/.ssh/config: FTL connects as ssh does"
+                )
                 kamal.add(f"ssh.{key}", Verdict.NEEDS_YOU, todo, value)
             case _:
                 reason = "ssh's own configuration (~/.ssh/config) decides"

@@ -34,10 +34,9 @@ _NEEDS_YOU = {
 
 
 def convert_proxies(kamal: KamalConversion, own: Mapping[str, Node | None], primary: str) -> None:
-    """Give the roles with a proxy routes: the primary one unless it says `false`, others if they say so.
+    """Give the roles with a proxy routes: the primary one, and others that say so.
 
-    Args:
-        own: Each role, with its own `proxy`, whose keys win over those of the whole file.
+    `own` has each role with its own `proxy`, whose keys win over those of the whole file.
     """
     root = kamal.root.get("proxy")
     with_proxy = [role for role, node in own.items() if _has_proxy(node, root, is_primary=role == primary)]
@@ -59,7 +58,9 @@ def convert_proxies(kamal: KamalConversion, own: Mapping[str, Node | None], prim
         what = "port, routes and health_check"
         if keys["routes"] == kamal.draft.services[service_name(first)].get("routes"):
             del keys["routes"]
-            what = f"its requests are those of {first}, which gets them here: give it `routes` with another host or path"
+            what = (
+                f"its requests are those of {first}, which gets them here: write `routes` with another host"
+            )
             kamal.draft.note(service_name(role), f"proxy: {what}")
             kamal.add(f"servers.{role}.proxy", Verdict.NEEDS_YOU, what, node)
         else:
@@ -143,13 +144,20 @@ def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) ->
         entries(entries(kamal.root.get("servers")).get(role)).get("labels")
     )
     labelled = labelled_routes(labels, {}, kamal.texts.resolve)
-    routes = [(host, path) for host, path in labelled.routes if is_valid(addresses.route_host, host)]
-    kamal.draft.domain = routes[0][0] if routes else None
+    routes = labelled.routes
+    domains = [host for host in labelled.hosts if is_valid(addresses.domain, host)]
+    kamal.draft.domain = domains[0] if domains else None
     keys["port"] = kamal.text(check.get("port")) or str(labelled.port or 3000)
     keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
     keys["routes"] = [
         {"path": path} | ({} if host == kamal.draft.domain else {"host": host}) for host, path in routes
-    ] or [{"path": "/"}]
+    ] or ([] if labelled.refused else [{"path": "/"}])
+    for name, reason in labelled.refused.items():
+        todo = f"its rule has {reason}, which FTL's proxy has not: write `routes` with what may be public"
+        kamal.add(f"labels: {name}", Verdict.NEEDS_YOU, todo)
+        kamal.draft.note(service_name(role), todo)
+    if not keys["routes"]:
+        del keys["routes"]
     if check:
         kamal.add(
             "healthcheck", Verdict.CHANGED, f"port and health_check of {role}", kamal.root.get("healthcheck")

@@ -31,11 +31,25 @@ def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
     elif others:
         conversion.keys["labels"] = {name: conversion.convert(value) for name, value in others.items()}
         conversion.add(key, Verdict.TAKEN)
-    if routing and conversion.labelled.routes:
-        conversion.add(key, Verdict.CHANGED, "routes")
+    labelled = conversion.labelled
+    if routing and (labelled.routes or labelled.refused):
+        if labelled.routes:
+            conversion.add(key, Verdict.CHANGED, "routes")
         _middlewares(conversion, key, routing, node)
     elif routing:
-        conversion.add(key, Verdict.LEFT_OUT, "FTL has its own proxy")
+        reason = "traefik.enable is false: it has no routes" if labelled.is_off else "FTL has its own proxy"
+        conversion.add(key, Verdict.LEFT_OUT, reason)
+    for name in routing:
+        if name in labelled.refused:
+            how = "write `routes` with what may be public: there is none now"
+            what = f"its rule has {labelled.refused[name]}, which FTL's proxy has not: {how}"
+            conversion.add(f"{key}: {name}", Verdict.NEEDS_YOU, what, node)
+    for host in labelled.refused if routing else ():
+        if host not in routing:
+            todo = f"write a route for each host: {labelled.refused[host]}"
+            conversion.add(f"{key}: {host}", Verdict.NEEDS_YOU, todo, node)
+    for name, todo in labelled.untaken.items() if routing else ():
+        conversion.add(f"{key}: {name}", Verdict.NEEDS_YOU, todo, node)
 
 
 def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], node: Node) -> None:

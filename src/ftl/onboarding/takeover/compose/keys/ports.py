@@ -52,7 +52,7 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     elif main.is_loopback:
         reached = f"the proxy and the other services reach the port {main.target}"
         conversion.add(key, Verdict.LEFT_OUT, f"port {main.published} on 127.0.0.1: {reached}")
-    elif conversion.labelled.routes:
+    elif conversion.labelled.routes or conversion.labelled.refused:
         conversion.add(key, Verdict.CHANGED, f"port: {main.target}")
     else:
         conversion.context.candidates[conversion.source] = main
@@ -134,19 +134,20 @@ def find_port(conversion: ComposeConversion) -> None:
         keys |= {"port": port} if port is not None else {}
     if labelled.routes and "port" in keys:
         _routes(conversion)
+    if labelled.health and "port" in keys and is_valid(addresses.probe_path, labelled.health):
+        keys["health_check"] = {"path": labelled.health}
+        conversion.add("labels: healthcheck.path", Verdict.CHANGED, "health_check.path")
     if labelled.email and not conversion.draft.email and "@" in labelled.email:
         conversion.draft.email = labelled.email
 
 
 def _routes(conversion: ComposeConversion) -> None:
     """Routes by labels; those of the project's domain need no host."""
-    valid = [
-        (host, path) for host, path in conversion.labelled.routes if is_valid(addresses.route_host, host)
-    ]
     draft = conversion.draft
     conversion.keys["routes"] = [
-        {"path": path} | ({} if host == draft.domain else {"host": host}) for host, path in valid
-    ] or [{"path": "/"}]
+        {"path": path} | ({} if host == draft.domain else {"host": host})
+        for host, path in conversion.labelled.routes
+    ]
 
 
 def _database_port(conversion: ComposeConversion) -> int | None:

@@ -1,0 +1,129 @@
+"""`ftl init --from` with labels of Traefik: what was shut stays shut."""
+
+# ruff: noqa: E501 -- labels, one a line
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.compose.traefik import parse_rule
+from ftl.onboarding.takeover.report import Verdict
+
+from .compose import service, taken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.onboarding.takeover.report import TakeoverReport
+
+
+def needed(report: TakeoverReport) -> dict[str, str]:
+    """Rows that need the user, without the service's part."""
+    return {
+        row.key.partition(".labels: ")[2]: row.text for row in report.rows if row.verdict is Verdict.NEEDS_YOU
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "routes"),
+    [
+        ("Host(`a.io`)", [("a.io", "/")]),
+        ("Host(`a.io`) || Host(`b.io`)", [("a.io", "/"), ("b.io", "/")]),
+        (
+            "Host(`a.io`, `b.io`) && PathPrefix(`/x`, `/y`)",
+            [("a.io", "/x"), ("a.io", "/y"), ("b.io", "/x"), ("b.io", "/y")],
+        ),
+        ("Host(`a.io`) && (PathPrefix(`/x`) || PathPrefix(`/y`))", [("a.io", "/x"), ("a.io", "/y")]),
+        ("(Host(`a.io`) && PathPrefix(`/x`)) || Host(`b.io`)", [("a.io", "/x"), ("b.io", "/")]),
+        ('Host("a.io")&&PathPrefix("/x")', [("a.io", "/x")]),
+    ],
+)
+def test_hosts_and_prefixes_are_routes(rule: str, routes: list[tuple[str, str]]) -> None:
+    """`&&` binds more closely than `||`."""
+    assert list(parse_rule(rule).routes) == routes
+    assert parse_rule(rule).refused == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("Host(`a.io`) && !PathPrefix(`/admin`)", "`!`"),
+        ("Host(`a.io`) && !(PathPrefix(`/admin`) || PathPrefix(`/x`))", "`!`"),
+        (r"HostRegexp(`^.+\\.b\\.io$`)", "`HostRegexp`"),
+        ("Host(`a.io`) && Headers(`X-Key`, `1`)", "`Headers`"),
+        ("Host(`a.io`) && ClientIP(`10.0.0.0/8`)", "`ClientIP`"),
+        ("Host(`a.io`) && Path(`/only`)", "`Path`"),
+        ("Host(`a.io`) && Method(`GET`)", "`Method`"),
+        ("Host(``)", "a variable that is not set"),
+        ("Host(`a.io`) || PathPrefix(`/x`)", "a path at any host"),
+        ("PathPrefix(`/x`)", "no host"),
+        ("Host(`a.io`) && Host(`b.io`)", "two hosts or paths at once"),
+        ("Host(`a.io`", "a form that is not known here"),
+        ("Host(`a.io`) &&", "a form that is not known here"),
+        ("Host(`a.io`) Host(`b.io`)", "a form that is not known here"),
+        ("(Host(`a.io`)", "a form that is not known here"),
+        ("", "a form that is not known here"),
+    ],
+)
+def test_what_is_more_than_hosts_and_prefixes_has_no_route(rule: str, refused: str) -> None:
+    """The proxy would let through more than Traefik did."""
+    parsed = parse_rule(rule)
+    assert (parsed.routes, parsed.refused) == ((), refused)
+
+
+def test_a_path_that_was_shut_is_not_the_only_public_one(tmp_path: Path) -> None:
+    """No route is written, the user is asked, and the domain is that of the rule."""
+    text = """
+services:
+  web: {image: "a:1", ports: ["80:80"], labels: {traefik.http.routers.w.rule: "Host(`a.io`) && !PathPrefix(`/admin`)"}}
+  api: {image: "b:1", labels: {traefik.http.routers.w.rule: "HostRegexp(`^.+\\\\.b\\\\.io$`)"}}
+  off: {image: "c:1", expose: [80], labels: {traefik.enable: "false", traefik.http.routers.w.rule: "Host(`c.io`)"}}
+  odd: {image: "d:1", expose: [80], labels: ["traefik.http.routers.w.rule=Host(`${FQDN:?}`)"]}
+"""
+    project, report = taken(tmp_path, text)
+    assert project.project.domain == "a.io"
+    assert [item.routes for item in project.services] == [()] * 4
+    keys = [row.key for row in report.rows if row.verdict is Verdict.NEEDS_YOU and ".labels: " in row.key]
+    rule = "labels: traefik.http.routers.w.rule"
+    assert keys == [f"services.{name}.{rule}" for name in ("web", "api", "odd")]
+    assert "# TO DO labels: traefik.http.routers.w.rule" in (tmp_path / "ftl.yaml").read_text()
+
+
+def test_hosts_that_are_no_domain(tmp_path: Path) -> None:
+    """A pattern led to the start page of the project's domain; a wildcard has its route, but is no domain."""
+    variables = "environment: {VIRTUAL_HOST: '~^x', CERT: x}"
+    text = f"services: {{web: {{image: x, expose: [80], {variables}, labels: {{traefik.http.routers.w.rule: 'Host(`*.b.io`)'}}}}}}"
+    project, report = taken(tmp_path, text)
+    assert [route.host for route in project.services[0].routes] == ["*.b.io"]
+    assert "~^x" in needed(report)
+
+
+@pytest.mark.parametrize(
+    ("label", "key"),
+    [
+        ("traefik.tcp.routers.a.rule=HostSNI(`*`)", "tcp"),
+        ("traefik.udp.routers.a.entrypoints=x", "udp"),
+        ("traefik.http.routers.a.priority=10", "priority"),
+        ("traefik.http.services.a.loadbalancer.server.scheme=https", "scheme"),
+        ("traefik.http.services.a.loadbalancer.sticky.cookie=true", "sticky"),
+        ("traefik.http.services.a.loadbalancer.healthcheck.port=81", "healthcheck.port"),
+    ],
+)
+def test_what_traefik_did_beside_its_rules_is_told(tmp_path: Path, label: str, key: str) -> None:
+    """Each has a row with what to do."""
+    rule = "traefik.http.routers.a.rule=Host(`a.example.org`)"
+    _, report = taken(
+        tmp_path, f"services: {{web: {{image: x, expose: [80], labels: ['{rule}', '{label}']}}}}"
+    )
+    assert key in needed(report)
+
+
+def test_the_check_of_traefik_is_ours(tmp_path: Path) -> None:
+    """Its path is requested here, too."""
+    labels = "{traefik.http.routers.a.rule: 'Host(`a.example.org`)', traefik.http.services.a.loadbalancer.healthcheck.path: /ok}"
+    project, _ = taken(tmp_path, f"services: {{web: {{image: x, expose: [80], labels: {labels}}}}}")
+    check = service(project).health_check
+    assert check is not None
+    assert check.path == "/ok"
