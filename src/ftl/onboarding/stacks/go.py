@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import App, Evidence, Worker
 from ftl.onboarding.names import project_name
 from ftl.onboarding.stacks.common import found_health, found_port
+from ftl.onboarding.stacks.sqlite import NOTE, find_sqlite
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _STATIC_C = (
     "-ldflags='-s -w -linkmode external -extldflags \"-static\"'"
 )
 """With the C of its modules inside: the final image has no library of C."""
+
+_SQLITE = f"{NOTE}\nCOPY --from=build --chown=65532:65532 /out/data /data\nCOPY --from=build /out/links ./"
 
 _ASSETS = ("templates", "static", "public", "views", "web", "assets", "migrations")
 
@@ -65,6 +68,8 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         line.split()[0]
         for line in re.findall(r"^\s*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
     }
+    sqlite = find_sqlite(folder, modules)
+    has_file = sqlite is not None and bool(sqlite.path)
     text = render(
         "go.dockerfile",
         {
@@ -75,6 +80,8 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
             "target": "./bin" if others else "./app",
             "program": program,
             "compile": _STATIC_C if modules & _WITH_C else _PURE,
+            "sqlite_build": sqlite.in_stage("/out") if sqlite is not None and has_file else "",
+            "sqlite": _SQLITE if has_file else "",
             "assets": "\n".join(f"COPY {name} ./{name}" for name in assets),
             "port": str(port),
         },
@@ -92,7 +99,9 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         start_reason=f"package main in {package}",
         health=found_health(folder),
         facts=(Evidence("Go", version[1] if version else "1", "go.mod"),),
-        todo=tuple(todo),
+        volumes=sqlite.volumes if sqlite is not None else {},
+        ignored=sqlite.ignored if sqlite is not None else (),
+        todo=(*todo, *(sqlite.todo(folder) if sqlite is not None else ())),
     )
 
 

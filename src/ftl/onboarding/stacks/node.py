@@ -21,6 +21,7 @@ from ftl.onboarding.stacks.package_json import (
     scripts,
     uses_prisma,
 )
+from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         )
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
+    sqlite = find_sqlite(folder, packages(folder))
     public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
     return App(
         stack="Next.js",
@@ -141,18 +143,26 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         port_reason="PORT in the Dockerfile",
         dockerfile=render(
             "next-standalone.dockerfile",
-            {**values, "port": "3000", "public": public, "migrations": migration.of_standalone(folder)},
+            {
+                **values,
+                "port": "3000",
+                "public": public,
+                "migrations": migration.of_standalone(folder),
+                "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
+            },
         ),
         packages=clients(folder, development=True),
         start=("node", "server.js"),
         start_reason=f"output: standalone in {config}",
         health=health,
-        ignored=(*IGNORED, *public_env_files(folder)),
+        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command,
         hook_reason=migration.reason,
-        todo=migration.todo_of_standalone,
+        env=sqlite.env if sqlite is not None else {},
+        volumes=sqlite.volumes if sqlite is not None else {},
+        todo=(*migration.todo_of_standalone, *(sqlite.todo(folder) if sqlite is not None else ())),
     )
 
 
@@ -190,7 +200,9 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
     dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
     app = replace(app, dockerfile=dockerfile)
     if tool.name == "SvelteKit":
-        app = replace(app, env={"ORIGIN": ("https://@domain@", "of the site: forms are refused without it")})
+        app = replace(
+            app, env={**app.env, "ORIGIN": ("https://@domain@", "of the site: forms are refused without it")}
+        )
     if tool.todo:
         app = _with_todo(app, tool.todo)
     return app
@@ -235,6 +247,7 @@ def _server(
 ) -> App:
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
+    sqlite = find_sqlite(folder, packages(folder))
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
     system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
@@ -249,6 +262,7 @@ def _server(
             "prune": migration.kept(folder) or f"RUN {values['prune']}",
             "system_run": f"{bun}{apt_install(' '.join(system), '' if handled else comment)}",
             "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
+            "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
             "cmd": cmd(command),
         },
     )
@@ -262,11 +276,14 @@ def _server(
         start=command,
         start_reason=reason,
         health=health,
-        ignored=(*IGNORED, *public_env_files(folder)),
+        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command,
         hook_reason=migration.reason,
+        env=sqlite.env if sqlite is not None else {},
+        volumes=sqlite.volumes if sqlite is not None else {},
+        todo=sqlite.todo(folder) if sqlite is not None else (),
     )
 
 

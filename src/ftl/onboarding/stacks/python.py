@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python_packages import choose_installer, packages, python_version
+from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
 
 if TYPE_CHECKING:
@@ -172,6 +173,9 @@ def python_app(
     installer = choose_installer(folder, extra, assumed)
     needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
     run = dict.fromkeys(package for _, packages_run in needs for package in packages_run.split())
+    sqlite = find_sqlite(folder, used) if volumes is None else None
+    if sqlite is not None:
+        after = [*(after or ()), sqlite.on_volume("app")]
     if (folder.path / "src").is_dir() and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
     text = render(
@@ -204,7 +208,7 @@ def python_app(
         hook_reason=migration[1],
         workers=tuple(_workers(folder, used, celery)),
         env=env or {},
-        volumes=volumes or {},
+        volumes=volumes or (sqlite.volumes if sqlite is not None else {}),
         ignored=(
             "__pycache__",
             "*.pyc",
@@ -214,9 +218,10 @@ def python_app(
             ".mypy_cache",
             ".ruff_cache",
             *ignored,
+            *(sqlite.ignored if sqlite is not None else ()),
         ),
         facts=(*more, *(facts or ())),
-        todo=tuple(todo or ()),
+        todo=(*(todo or ()), *(sqlite.todo(folder) if sqlite is not None else ())),
     )
 
 

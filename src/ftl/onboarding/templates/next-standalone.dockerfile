@@ -17,6 +17,7 @@ WORKDIR /app
 COPY --from=build --chown=node:node /app/.next/standalone ./
 COPY --from=build --chown=node:node /app/.next/static ./.next/static
 @migrations@
+@sqlite@
 USER node
 EXPOSE @port@
 CMD ["node", "server.js"]

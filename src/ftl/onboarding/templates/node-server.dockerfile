@@ -14,6 +14,7 @@ FROM node:@version@-slim
 ENV NODE_ENV=production PORT=@port@ PATH=/app/node_modules/.bin:$PATH
 WORKDIR /app
 COPY --from=build /app ./
+@sqlite@
 USER node
 EXPOSE @port@
 @entrypoint@

@@ -1,0 +1,134 @@
+"""SQLite files of apps: on a volume where their path is known, else a thing to do."""
+
+# ruff: noqa: E501 -- files of apps, one a line
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.stacks.sqlite import find_sqlite
+
+from .conftest import put_files
+from .dockerfile_faults import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .conftest import Begin
+
+FASTAPI = 'from fastapi import FastAPI\napp = FastAPI()\nengine = create_engine("sqlite:///database.db")\n'
+PRISMA = 'datasource db {\n  provider = "sqlite"\n  url = %s\n}\n'
+
+
+def node(**dependencies: str) -> str:
+    """A package.json of a server."""
+    used = {name.replace("_", "-"): version for name, version in dependencies.items()}
+    return json.dumps({"scripts": {"start": "node a.js"}, "dependencies": {"express": "5", **used}})
+
+
+APPS: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "fastapi": (
+        {"requirements.txt": "fastapi\nuvicorn\nsqlmodel\n", "main.py": FASTAPI},
+        "RUN mkdir -p /data && chown app /data && ln -sf /data/database.db database.db",
+    ),
+    "the name of the file": (
+        {"requirements.txt": "fastapi\n", "main.py": 'sqlite_file_name = "x.db"\nurl = f"sqlite:///{sqlite_file_name}"\napp = FastAPI()\n'},
+        "ln -sf /data/x.db x.db",
+    ),
+    "flask-sqlalchemy": (
+        {"requirements.txt": "flask\nflask-sqlalchemy\n", "app.py": 'app = Flask(__name__)\napp.config["X"] = "sqlite:///shop.db"\n'},
+        "RUN mkdir -p /data instance && chown app /data && ln -sf /data/shop.db instance/shop.db",
+    ),
+    "sqlite3 of python": (
+        {"requirements.txt": "flask\n", "app.py": 'DB = "db/a.sqlite"\napp = Flask(__name__)\nc = sqlite3.connect(DB)\n'},
+        "RUN mkdir -p /data db && chown app /data && ln -sf /data/a.sqlite db/a.sqlite",
+    ),
+    "go": (
+        {"go.mod": "module x\n\ngo 1.24\n\nrequire modernc.org/sqlite v1.0.0\n", "main.go": 'package main\nfunc main() { sql.Open("sqlite", "data/app.db"); http.ListenAndServe(":8080", nil) }\n'},
+        "RUN mkdir -p /out/data /out/links/data && ln -s /data/app.db /out/links/data/app.db",
+    ),
+    "gorm": (
+        {"go.mod": "module x\n\ngo 1.24\n", "main.go": 'package main\nfunc main() { gorm.Open(sqlite.Open("app.db"), nil); http.ListenAndServe(":8080", nil) }\n'},
+        "COPY --from=build --chown=65532:65532 /out/data /data\nCOPY --from=build /out/links ./",
+    ),
+    "better-sqlite3": (
+        {"package.json": node(better_sqlite3="12"), "a.js": 'const db = new Database("./app.db")\napp.listen(3000)\n'},
+        "RUN mkdir -p /data && chown node /data && ln -sf /data/app.db app.db\nUSER node",
+    ),
+    "prisma with a variable": (
+        {"package.json": node(prisma="6"), "a.js": "app.listen(3000)", "prisma/schema.prisma": PRISMA % 'env("DATABASE_URL")'},
+        "RUN mkdir -p /data && chown node /data\nUSER node",
+    ),
+    "prisma with a path": (
+        {"package.json": node(prisma="6"), "a.js": "app.listen(3000)", "prisma/schema.prisma": PRISMA % '"file:./dev.db"'},
+        "RUN mkdir -p /data prisma && chown node /data && ln -sf /data/dev.db prisma/dev.db",
+    ),
+    "next with prisma": (
+        {"package.json": json.dumps({"scripts": {"build": "next build"}, "dependencies": {"next": "15", "prisma": "6"}}),
+         "next.config.js": 'x = { output: "standalone" }', "prisma/schema.prisma": PRISMA % 'env("DATABASE_URL")'},
+        "RUN mkdir -p /data && chown node /data\nUSER node",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "line"), APPS.values(), ids=list(APPS))
+def test_the_file_is_on_a_volume(begin: Begin, files: Mapping[str, str], line: str) -> None:
+    """The app opens it where it did, and the user of the image may write it."""
+    start, project = begin(files)
+    assert line in start.files["Dockerfile"]
+    assert faults(start.files["Dockerfile"]) == []
+    web = project.services[0]
+    assert web.volumes == ("data:/data",)
+    if any('env("DATABASE_URL")' in text for text in files.values()):
+        assert web.env["DATABASE_URL"] == "file:/data/app.db"
+    assert not [text for text in start.todo if "SQLite" in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path"),
+    [
+        ("a.py", 'create_engine("sqlite:///:memory:")', None),
+        ("a.py", 'create_engine("sqlite://")', None),
+        ("a.py", 'create_engine("sqlite:////var/lib/a.db")', ""),
+        ("a.py", 'create_engine(f"sqlite:///{BASE / 1}.db")', ""),
+        ("a.py", "sqlite3.connect(path_of())", ""),
+        ("a.py", "sqlite3.connect(somewhere)", ""),
+        ("a.py", 'sqlite3.connect("../a.db")', ""),
+        ("a.js", 'new Database("a.db")', None),
+        ("a.go", 'sql.Open("postgres", "data/app.db")', None),
+        ("a.go", 'sql.Open("sqlite3", "file:a.db?cache=shared")', "a.db"),
+    ],
+)
+def test_where_an_sqlite_file_is(tmp_path: Path, name: str, text: str, path: str | None) -> None:
+    """None is no file, empty one that only the user knows."""
+    found = find_sqlite(AppFolder(put_files(tmp_path, {name: text})), ())
+    assert (found.path if found else None) == path
+
+
+def test_a_file_that_only_the_user_knows_is_a_thing_to_do(begin: Begin) -> None:
+    """Its data would go with each release, and it has no volume."""
+    start, project = begin(
+        {"requirements.txt": "flask\n", "app.py": "app = Flask(__name__)\nsqlite3.connect(X)\n"}
+    )
+    assert project.services[0].volumes == ()
+    assert any("app.py opens an SQLite file" in text for text in start.todo)
+
+
+def test_another_database_is_that_of_the_server(begin: Begin) -> None:
+    """SQLite is the default for development then."""
+    text = 'app = Flask(__name__)\nos.getenv("DATABASE_URL", "sqlite:///a.db")\n'
+    start, project = begin({"requirements.txt": "flask\npsycopg\n", "app.py": text})
+    assert project.services[0].volumes == ()
+    assert "SQLite" not in start.files["Dockerfile"]
+
+
+def test_a_file_with_data_is_not_in_the_image(begin: Begin) -> None:
+    """It is excluded, and said to be copied by hand."""
+    start, _ = begin({**APPS["fastapi"][0], "database.db": "x"})
+    assert "\ndatabase.db*\n" in start.files[".dockerignore"]
+    assert any("copy database.db into it" in text for text in start.todo)
