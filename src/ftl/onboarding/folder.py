@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 MAX_FILES = 2000
 MAX_SOURCE_BYTES = 200_000
 MAX_DEPTH = 5
@@ -56,7 +58,7 @@ _VARIABLE = re.compile(
 
 
 class AppFolder:
-    """The files of one app; missing or unreadable ones are as if they were not there."""
+    """The files of one app; missing ones are empty texts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,11 +76,21 @@ class AppFolder:
         return (self.path / name).is_dir()
 
     def read(self, name: str) -> str:
-        """Text of a file; empty if there is none."""
+        """Text of a file; empty if there is none.
+
+        Raises:
+            UsageError: It is there, and cannot be read: what is in it is not known.
+        """
         if name not in self._texts:
             try:
                 self._texts[name] = read_small_file(self.path / name).decode("utf-8-sig", "replace")
-            except OSError:
+            except OSError as error:
+                if error.errno in _UNREADABLE:
+                    raise UsageError(
+                        f"{self.path / name} cannot be read",
+                        cause=error.strerror,
+                        hint="`ftl init` decides by it",
+                    ) from error
                 self._texts[name] = None
         return self._texts[name] or ""
 
@@ -122,9 +134,15 @@ class AppFolder:
     @cached_property
     def sources(self) -> dict[str, str]:
         """Texts of the app's source files, by path; the ones nearest to the top first."""
-        return {
-            name: self.read(name) for name in sorted(self._walk(), key=lambda name: (name.count("/"), name))
-        }
+        names = sorted(self._walk(), key=lambda name: (name.count("/"), name))
+        return {name: text for name in names if (text := self._source(name)) is not None}
+
+    def _source(self, name: str) -> str | None:
+        """Text of one of many files: a closed one is none of the app's."""
+        try:
+            return self.read(name)
+        except UsageError:
+            return None
 
     def _walk(self) -> Iterator[str]:
         """Names of source files; a very large folder is looked at in part."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.errors import UsageError
 from ftl.onboarding.app import Evidence
 from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
 from ftl.onboarding.env_secrets import add_secrets
 from ftl.onboarding.names import project_name
+from ftl.onboarding.new_files import existing
 from ftl.onboarding.service_sections import Environment, web_section, worker_section
 from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
@@ -104,7 +103,7 @@ def make_start(
     ignored_by_hand = (detected.folder.path / ".dockerignore").exists()
     if ignored_by_hand and (missing := not_ignored(detected.folder.path)):
         todo.append(f"add to .dockerignore, so that they are not in the image: {' '.join(missing)}")
-    kept = [item for item in files if (path / item).exists() and item != file]
+    kept = existing(path, [item for item in files if item != file])
     if answers.domain is None and app.port is not None:
         todo.insert(0, f"set your domain in {file}: {domain} is a placeholder")
     return StarterFiles(
@@ -231,30 +230,3 @@ def _dockerignore(app: App) -> str:
         for line in ("Dockerfile*", "compose*.y*ml", "docker-compose*.y*ml", ".github", *app.ignored)
     )
     return DOCKERIGNORE + own
-
-
-def write(folder: Path, files: Mapping[str, str], *, file: str) -> list[str]:
-    """Create the files; none is overwritten.
-
-    Returns:
-        Names of the files, the one with the project first.
-
-    Raises:
-        UsageError: The project's file exists already, or a file cannot be written.
-    """
-    written: list[str] = []
-    for name, text in files.items():
-        path = folder / name
-        try:
-            mode = 0o600 if name == ".env" else 0o666
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-                opened.write(text)
-        except FileExistsError:
-            if name != file:
-                continue
-            raise UsageError(f"{path} already exists", hint="`ftl validate` checks it") from None
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written", cause=error.strerror) from error
-        written.append(name)
-    return written

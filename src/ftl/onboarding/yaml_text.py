@@ -72,7 +72,7 @@ def lines(value: Mapping[str, object], indent: int = 0) -> list[str]:
     pad = " " * indent
     for key, given in value.items():
         if isinstance(given, CommentLine):
-            out.append(f"{pad}# {given.text}".rstrip())
+            out.append(f"{pad}# {_one_line(given.text)}".rstrip())
             continue
         item, comment = _split(given)
         out += _entry(f"{pad}{scalar(key)}:", item, comment, indent)
@@ -107,7 +107,7 @@ def _items(items: Sequence[object], indent: int) -> list[str]:
     for given in items:
         item, comment = _split(given)
         if isinstance(item, CommentLine):
-            out.append(f"{' ' * indent}# {item.text}")
+            out.append(f"{' ' * indent}# {_one_line(item.text)}")
         elif isinstance(item, Mapping) and item:
             inner = lines(item, indent + 2)
             first = _with(inner[0], comment)
@@ -123,4 +123,9 @@ def flow(items: Sequence[object]) -> str:
 
 
 def _with(line: str, comment: str) -> str:
-    return f"{line:<{COLUMN}} # {comment}" if comment else line
+    return f"{line:<{COLUMN}} # {_one_line(comment)}" if comment else line
+
+
+def _one_line(comment: str) -> str:
+    """A comment as YAML has it: names of files may have line breaks, and bytes that are no text."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in comment)

@@ -8,7 +8,8 @@ import pytest
 
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.variables.sources import read_variables
-from ftl.onboarding.starter import StarterOptions, make_start, write
+from ftl.onboarding.new_files import write
+from ftl.onboarding.starter import StarterOptions, make_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

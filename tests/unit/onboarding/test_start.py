@@ -13,7 +13,8 @@ from ftl.image.building.inputs.context import walk_context
 from ftl.image.building.inputs.dockerfile import parse
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.names import project_name
-from ftl.onboarding.starter import StarterOptions, make_start, write
+from ftl.onboarding.new_files import write
+from ftl.onboarding.starter import StarterOptions, make_start
 from ftl.onboarding.yaml_text import lines
 
 from .apps import MANAGE, SETTINGS, package

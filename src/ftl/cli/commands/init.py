@@ -51,7 +51,8 @@ def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_
         return
 
     def work() -> StarterFiles:
-        from ftl.onboarding.starter import make_start, write
+        from ftl.onboarding.new_files import write
+        from ftl.onboarding.starter import make_start
 
         start = make_start(path.parent, _answers(options, domain), file=path.name)
         if not dry_run:
@@ -169,7 +170,7 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
     from ftl.onboarding.takeover.report import Verdict
 
     def work() -> TakeoverResult:
-        from ftl.onboarding.starter import write
+        from ftl.onboarding.new_files import write
         from ftl.onboarding.takeover.taking_over import take_over
 
         takeover = take_over([Path(source) for source in sources], path.parent, os.environ, file=path.name)

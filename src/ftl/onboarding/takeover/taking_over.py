@@ -14,6 +14,7 @@ from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
+from ftl.onboarding.new_files import encoded, existing
 from ftl.onboarding.takeover import fly, ftl_file, platforms
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.draft import Draft, text_of
@@ -53,7 +54,12 @@ def take_over(
     draft = _draft(files, folder, read_variables(folder, environment))
     text = text_of(draft)
     _check(draft, text, folder, environment)
-    return TakeoverResult({file: text_of(draft), **draft.files}, draft.report)
+    others = {name: text for name, text in draft.files.items() if name != file}
+    for name in existing(folder, others):
+        del others[name]
+        todo = "it exists, and is kept as it is: rename it, then `ftl init --from` again, to have this one"
+        draft.report.add(name, Verdict.NEEDS_YOU, todo)
+    return TakeoverResult({file: text_of(draft), **others}, draft.report)
 
 
 def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Draft:
@@ -100,10 +106,8 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
     """Load what will be written; what is still wrong needs the user, and is in the report."""
     made = tuple(f"there is no file {name}" for name in draft.files)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".ftl-", suffix=".yaml", encoding="utf-8"
-        ) as file:
-            file.write(text)
+        with tempfile.NamedTemporaryFile("wb", dir=folder, prefix=".ftl-", suffix=".yaml") as file:
+            file.write(encoded(text))
             file.flush()
             load(ProjectFiles(Path(file.name), read_variables(folder, environment)), fetch=False)
     except ConfigError as error:
