@@ -13,6 +13,7 @@ from ftl.onboarding.folder import NOT_SOURCE, AppFolder
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.table import STACKS, Stack
 from ftl.onboarding.templates import cmd, with_port
+from ftl.onboarding.workspaces import refuse_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,9 +53,10 @@ def detect(path: Path) -> Detected:
         match.stack.language != "Node" and match.stack.clear for match in matches
     ):
         raise _monorepo(folder)
+    refuse_member(folder)
     app = _chosen(folder, matches, strict=True)
     if app is not None:
-        return Detected(app, folder)
+        return Detected(_startable(app), folder)
     below = list(_apps_below(folder))
     if len(below) == 1:
         name, _ = below[0]
@@ -63,10 +65,26 @@ def detect(path: Path) -> Detected:
         if inner.has("Dockerfile"):
             app = _with_dockerfile(inner, app)
         if app is not None:
-            return Detected(app, inner, f"./{name}")
+            return Detected(_startable(app), inner, f"./{name}")
     if below:
         raise _several(below)
     raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
+
+
+def _startable(app: App) -> App:
+    """The app, if its Dockerfile has a command.
+
+    Raises:
+        UsageError: It has none: the image would have no program.
+    """
+    if app.dockerfile is None or re.search(r"^CMD ", app.dockerfile, re.MULTILINE):
+        return app
+    script = 'a `start` script into package.json (`"start": "node dist/index.js"`)'
+    how = "main.py" if app.stack == "Python" else script
+    raise UsageError(
+        f"nothing says how this app is started ({app.evidence})",
+        hint=f"write {how}, or `web: COMMAND` into a Procfile (`worker: COMMAND` without a port); then `ftl init`",
+    )
 
 
 def _matches(folder: AppFolder) -> list[_Match]:
@@ -114,13 +132,15 @@ def with_procfile(app: App, text: str) -> App:
     web = processes.get("web")
     if web is None:
         dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
+        if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
+            dockerfile += f"{cmd(app.workers[0].command)}\n"
         return replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
     start = exec_form(web)
     fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
     port = int(fixed[1]) if fixed else app.port or 8000
     dockerfile = app.dockerfile
     if dockerfile is not None:
-        dockerfile = re.sub(r"^CMD .*$", lambda _: cmd(start), dockerfile, flags=re.MULTILINE)
+        dockerfile = re.sub(r"^CMD .*\n?", "", dockerfile, flags=re.MULTILINE).rstrip() + f"\n{cmd(start)}\n"
         # A program of a Procfile may count on PORT in its code, too: Heroku and its like always set it
         dockerfile = with_port(dockerfile, port, variable=not fixed)
     reason = "web in the Procfile" if fixed else "PORT, which the Dockerfile sets"

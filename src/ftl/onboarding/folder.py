@@ -69,7 +69,7 @@ class AppFolder:
 
     def has(self, *names: str) -> str | None:
         """The first of these files that exists."""
-        return next((name for name in names if (self.path / name).is_file()), None)
+        return next((name for name in names if os.path.isfile(self.path / name)), None)  # noqa: PTH113 -- False if closed
 
     def has_folder(self, name: str) -> bool:
         """Whether it has this folder."""

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
+from ftl.onboarding.folder import NOT_SOURCE
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.django_settings import build_values, find_settings
-from ftl.onboarding.stacks.python import ANY, PORT, python_app
+from ftl.onboarding.stacks.python import ANY, PORT, any_python, python_app
 from ftl.onboarding.stacks.python_packages import packages
 
 if TYPE_CHECKING:
@@ -16,35 +17,49 @@ if TYPE_CHECKING:
 
 
 def django(folder: AppFolder) -> str | None:
-    """Evidence of a Django project."""
-    if folder.has("manage.py") and "django" in folder.read("manage.py").lower():
-        return "manage.py"
-    return None
+    """Evidence of a Django project, at the top or one folder below the list of its packages."""
+    if folder.has("manage.py"):
+        return "manage.py" if "django" in folder.read("manage.py").lower() else None
+    if any_python(folder) is None:
+        return None
+    below = [
+        f"{path.name}/manage.py"
+        for path in sorted(folder.path.iterdir())
+        if path.name not in NOT_SOURCE
+        and folder.has(f"{path.name}/manage.py")
+        and "django" in folder.read(f"{path.name}/manage.py").lower()
+        and any_python(folder / path.name) is None
+    ]
+    return below[0] if len(below) == 1 else None
 
 
 def describe_django(folder: AppFolder, evidence: str) -> App:
     """A Django project behind gunicorn, or uvicorn where it is asynchronous."""
     used = packages(folder)
-    chosen = find_settings(folder)
+    below = evidence.rpartition("/")[0]
+    code = folder / below if below else folder
+    chosen = find_settings(code)
     settings, text = chosen.file, chosen.text
     module = re.search(r"WSGI_APPLICATION\s*=\s*[\"']([\w.]+)\.application", text)
     site = module[1].partition(".")[0] if module else settings.partition("/")[0].removesuffix(".py") or "app"
     asynchronous = bool(used & {"channels", "daphne"})
+    named = re.search(r"ASGI_APPLICATION\s*=\s*[\"']([\w.]+)\.(\w+)", text)
+    application = f"{named[1]}:{named[2]}" if named else f"{site}.asgi:application"
     start: Command = (
-        ("uvicorn", "--host", ANY, "--port", str(PORT), f"{site}.asgi:application")
-        if asynchronous
-        else (
-            "gunicorn",
-            "--bind",
-            f"{ANY}:{PORT}",
-            "--workers",
-            "2",
-            module[1] if module else f"{site}.wsgi",
-        )
+        "gunicorn",
+        "--bind",
+        f"{ANY}:{PORT}",
+        "--workers",
+        "2",
+        module[1] if module else f"{site}.wsgi",
     )
+    if "daphne" in used:
+        start = ("daphne", "-b", ANY, "-p", str(PORT), application)
+    elif asynchronous:
+        start = ("uvicorn", "--host", ANY, "--port", str(PORT), application)
     generated = re.search(r"using Django (\d+\.\d+)", text)
     assumed = f"django~={generated[1]}.0" if generated else "django"
-    after: list[str] = []
+    after: list[str] = [f"WORKDIR /app/{below}"] if below else []
     facts: list[Evidence] = []
     if chosen.is_other:
         after.append(f"ENV DJANGO_SETTINGS_MODULE={chosen.module}")
@@ -67,7 +82,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
             "RUN mkdir /data && chown app /data && ln -s /data/db.sqlite3 db.sqlite3"
         )
         volumes["data:/data"] = f"the SQLite file of {settings}"
-    health = found_health(folder)
+    health = found_health(code)
     hosts = re.search(r"^ALLOWED_HOSTS\s*=\s*(.*)", text, re.MULTILINE)
     variable = re.search(r"[\"']([A-Z_]*ALLOWED_HOSTS?)[\"']", text[hosts.start() :][:300] if hosts else "")
     if variable:
@@ -98,4 +113,5 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         todo=todo,
         ignored=("db.sqlite3*", "staticfiles"),
         celery=site,
+        code=code,
     )

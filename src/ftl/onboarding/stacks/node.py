@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
 from ftl.onboarding.stacks.node_migrations import clients, find_migration
-from ftl.onboarding.stacks.node_sites import EXPORTED_NEXT, base_path, describe_files
+from ftl.onboarding.stacks.node_sites import base_path
 from ftl.onboarding.stacks.package_json import (
     BUN,
     IGNORED,
@@ -60,11 +60,6 @@ RENDERERS = (
     Renderer("@tanstack/react-start", "TanStack Start", ("node", ".output/server/index.mjs")),
     Renderer("@angular/ssr", "Angular", ("node", "dist/app/server/server.mjs")),
 )
-_ROUTE_FILE = re.compile(
-    r"(?:src/)?(?:app/((?:[\w-]+/)*_?health[\w-]*)/route|pages/(api/(?:[\w-]+/)*_?health[\w-]*))\.[jt]s"
-)
-"""Files of Next.js whose names are routes."""
-
 SERVERS = (
     "express",
     "fastify",
@@ -120,68 +115,10 @@ def _depends(folder: AppFolder, name: str) -> str | None:
     return f"{name} in package.json" if folder.has("package.json") and name in packages(folder) else None
 
 
-def describe_next(folder: AppFolder, evidence: str) -> App:
-    """Next.js: its standalone server where the configuration asks for it, else `next start`."""
-    config = folder.has("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs") or ""
-    text = folder.read(config)
-    health = _health_of_next(folder)
-    if re.search(r"output\s*:\s*[\"']export", text):
-        return describe_files(folder, evidence, EXPORTED_NEXT)
-    if not re.search(r"output\s*:\s*[\"']standalone", text):
-        app = _server(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
-        return _with_todo(
-            app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
-        )
-    values, facts = dockerfile_values(folder)
-    migration = find_migration(folder)
-    sqlite = find_sqlite(folder, packages(folder))
-    public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
-    return App(
-        stack="Next.js",
-        evidence=evidence,
-        port=3000,
-        port_reason="PORT in the Dockerfile",
-        dockerfile=render(
-            "next-standalone.dockerfile",
-            {
-                **values,
-                "port": "3000",
-                "public": public,
-                "migrations": migration.of_standalone(folder),
-                "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
-            },
-        ),
-        packages=clients(folder, development=True),
-        start=("node", "server.js"),
-        start_reason=f"output: standalone in {config}",
-        health=health,
-        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
-        build_args=public_variables(folder),
-        facts=facts,
-        hook=migration.command,
-        hook_reason=migration.reason,
-        env=sqlite.env if sqlite is not None else {},
-        volumes=sqlite.volumes if sqlite is not None else {},
-        todo=(*migration.todo_of_standalone, *(sqlite.todo(folder) if sqlite is not None else ())),
-    )
-
-
-def _health_of_next(folder: AppFolder) -> FoundHealthCheck:
-    """A route of the folder `app` or `pages` that looks like a health check, else the start page."""
-    base, _ = base_path(folder)
-    top = f"/{base}" if base else ""
-    for name in folder.sources:
-        if match := _ROUTE_FILE.fullmatch(name):
-            return FoundHealthCheck(f"{top}/{match[1] or match[2]}", name)
-    found = found_health(folder)
-    path = found.path if found.path and found.path != "/" else ""
-    return FoundHealthCheck(f"{top}{path}" or "/", found.reason if path else "the start page")
-
-
 def describe_nuxt(folder: AppFolder, evidence: str) -> App:
     """Nuxt: the server that `nuxt build` makes."""
     command = ("node", ".output/server/index.mjs")
-    return _server(
+    return server_app(
         folder, "Nuxt", evidence, 3000, command, "nuxt build", found_health(folder, start_page=True)
     )
 
@@ -196,7 +133,7 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
             command, reason = exec_form(line), f"the script {name} of package.json"
     base, _ = base_path(folder)
     health = FoundHealthCheck(f"/{base}" if base else "/", "the start page")
-    app = _server(folder, tool.name, evidence, 3000, command, reason, health, tini=False)
+    app = server_app(folder, tool.name, evidence, 3000, command, reason, health, tini=False)
     dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
     app = replace(app, dockerfile=dockerfile)
     if tool.name == "SvelteKit":
@@ -204,7 +141,7 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
             app, env={**app.env, "ORIGIN": ("https://@domain@", "of the site: forms are refused without it")}
         )
     if tool.todo:
-        app = _with_todo(app, tool.todo)
+        app = with_todo(app, tool.todo)
     return app
 
 
@@ -225,15 +162,10 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         health = FoundHealthCheck("/", "public/index.html")
     if health.path is None and folder.search(r"""router\.get\(\s*['"]/['"]""") and name == "express":
         health = FoundHealthCheck("/", "the route / of the code")
-    app = _server(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
-    if not command:
-        return _with_todo(
-            app, "write the start command into CMD of the Dockerfile: package.json has no start script"
-        )
-    return app
+    return server_app(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
 
 
-def _server(
+def server_app(
     folder: AppFolder,
     stack: str,
     evidence: str,
@@ -245,6 +177,7 @@ def _server(
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
 ) -> App:
+    """A server in Node: its Dockerfile, migrations and databases."""
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
     sqlite = find_sqlite(folder, packages(folder))
@@ -263,7 +196,7 @@ def _server(
             "system_run": f"{bun}{apt_install(' '.join(system), '' if handled else comment)}",
             "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
             "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
-            "cmd": cmd(command),
+            "cmd": cmd(command) if command else "",
         },
     )
     return App(
@@ -302,5 +235,6 @@ def _start(folder: AppFolder) -> tuple[Command, str]:
     return (("node", file), "main of package.json") if file else ((), "")
 
 
-def _with_todo(app: App, text: str) -> App:
+def with_todo(app: App, text: str) -> App:
+    """An app with one more thing to do."""
     return replace(app, todo=(*app.todo, text))

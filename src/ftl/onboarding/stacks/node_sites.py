@@ -27,12 +27,14 @@ class SiteGenerator:
 
     Attributes:
         has_pages: It makes a file for each page, and one for errors; else one page has a router of its own.
+        reason: What names the output folder, where it is not the default.
     """
 
     package: str
     name: str
     output: str
     has_pages: bool = False
+    reason: str = ""
 
 
 SITES = (
@@ -131,4 +133,4 @@ def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
         projects = folder.read_json("angular.json").get("projects")
         name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
         return f"{named[1] if named else f'dist/{name}'}/browser", "angular.json"
-    return tool.output, f"the default of {tool.name}"
+    return tool.output, tool.reason or f"the default of {tool.name}"

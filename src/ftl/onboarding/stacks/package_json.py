@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Evidence
+from ftl.onboarding.stacks.node_version import node_version
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
-DEFAULT_VERSION = "24"
-
 IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
 """Lines of .dockerignore: folders that the build makes."""
 
+
+_FROM_GIT = re.compile(r"git(?:\+|:|hub:|lab:)|bitbucket:|https?://\S+\.git\b|[\w.-]+/[\w.-]+(?:#|$)")
+"""A version of a package that is a repository: `github:OWNER/NAME`, `git+https://...`, `OWNER/NAME`."""
 
 _PUBLIC = re.compile(r"(?:VITE|PUBLIC|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|GATSBY)_\w+")
 
@@ -148,7 +150,7 @@ def uses_prisma(folder: AppFolder) -> bool:
 def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence, ...]]:
     """Values for the templates of Dockerfiles, with the facts behind them."""
     used, lock = manager(folder)
-    version, reason = _version(folder)
+    version, reason = node_version(folder)
     more = [name for name in (".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml") if folder.has(name)]
     locked = " ".join(["package.json", *([lock] if lock else []), *more])
     prepare = (
@@ -171,25 +173,11 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence
     if uses_prisma(folder):
         openssl = apt_install("openssl", "Prisma's engines look for it.")
         values["prepare"] = f"{openssl}\n{values['prepare']}".strip()
+    if any(_FROM_GIT.match(version) for version in packages(folder).values()):
+        git = apt_install("git ca-certificates", "A package is taken from a repository.")
+        values["prepare"] = f"{git}\n{values['prepare']}".strip()
     facts = (
         Evidence("Node", version, reason, sure="default" not in reason),
         Evidence("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
     )
     return values, facts
-
-
-def _version(folder: AppFolder) -> tuple[str, str]:
-    for file in (".nvmrc", ".node-version"):
-        if match := re.match(r"v?(\d+)", folder.read(file).strip()):
-            return match[1], file
-    engines = folder.read_json("package.json").get("engines")
-    wanted = str(engines.get("node", "")) if isinstance(engines, dict) else ""
-    numbers = [int(number) for number in re.findall(r"(?<![\d.])(\d{2})(?=[.\sx]|$|\|)", wanted)]
-    if numbers and not (
-        re.match(r">=?", wanted) and int(DEFAULT_VERSION) >= max(numbers) and "<" not in wanted
-    ):
-        return str(max(numbers)), "engines in package.json"
-    return (
-        DEFAULT_VERSION,
-        f"engines in package.json allows {wanted}" if wanted else "default: no file names one",
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
-from ftl.onboarding.stacks.python_packages import choose_installer, packages, python_version
+from ftl.onboarding.stacks.python_packages import choose_installer, needed_git, packages, python_version
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
 
@@ -128,8 +129,9 @@ def describe_any(folder: AppFolder, evidence: str) -> App:
 
 
 def _unsure(app: App) -> App:
-    todo = "write the start command into CMD of the Dockerfile: no main.py or app.py was found"
-    return replace(app, todo=(*app.todo, todo))
+    """An app without a start command: a Procfile may have it."""
+    dockerfile = re.sub(r"^CMD .*\n?", "", app.dockerfile or "", flags=re.MULTILINE)
+    return replace(app, start=(), dockerfile=dockerfile or None)
 
 
 def _alembic(folder: AppFolder) -> Migration:
@@ -164,25 +166,28 @@ def python_app(
     todo: list[str] | None = None,
     ignored: tuple[str, ...] = (),
     celery: str | None = None,
+    code: AppFolder | None = None,
 ) -> App:
-    """An app in Python: its Dockerfile, server and workers."""
+    """An app in Python: its Dockerfile, server and workers; `code` is the folder of its modules."""
     used = packages(folder)
     version, version_reason = python_version(folder)
     server = start[0]
-    extra = server if server in ("gunicorn", "uvicorn") and not _provides(server, used) else ""
+    extra = _extra(server, used)
     installer = choose_installer(folder, extra, assumed)
     needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
     run = dict.fromkeys(package for _, packages_run in needs for package in packages_run.split())
     sqlite = find_sqlite(folder, used) if volumes is None else None
     if sqlite is not None:
         after = [*(after or ()), sqlite.on_volume("app")]
-    if (folder.path / "src").is_dir() and any(name.startswith("src/") for name in folder.sources):
+    if code in (None, folder) and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
     text = render(
         "python.dockerfile",
         {
             "version": version,
-            "system_build": apt_install(" ".join(build for build, _ in needs if build)),
+            "system_build": apt_install(
+                " ".join([*(build for build, _ in needs if build), *needed_git(folder)])
+            ),
             "build_env": installer.env,
             "install": installer.text,
             "system_run": apt_install(" ".join(run)),
@@ -206,7 +211,7 @@ def python_app(
         health=health or FoundHealthCheck(None, "no health path was found"),
         hook=migration[0],
         hook_reason=migration[1],
-        workers=tuple(_workers(folder, used, celery)),
+        workers=tuple(_workers(code or folder, used, celery)),
         env=env or {},
         volumes=volumes or (sqlite.volumes if sqlite is not None else {}),
         ignored=(
@@ -223,6 +228,17 @@ def python_app(
         facts=(*more, *(facts or ())),
         todo=(*(todo or ()), *(sqlite.todo(folder) if sqlite is not None else ())),
     )
+
+
+def _extra(server: str, used: frozenset[str]) -> str:
+    """The package that the image needs and the app does not name; WebSockets need one of uvicorn's own."""
+    has_channels = bool(used & {"channels", "daphne"})
+    if server not in ("gunicorn", "uvicorn"):
+        return ""
+    if not _provides(server, used):
+        return '"uvicorn[standard]"' if server == "uvicorn" and has_channels else server
+    has_sockets = used & {"websockets", "wsproto", "uvicorn[standard]", "fastapi[standard]"}
+    return "websockets" if server == "uvicorn" and has_channels and not has_sockets else ""
 
 
 def _provides(server: str, used: frozenset[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def _names(requirement: str) -> Iterator[str]:
 
 
 def _declared(folder: AppFolder) -> Iterator[str]:
-    for file in _REQUIREMENTS:
+    for file in dict.fromkeys(part for named in _REQUIREMENTS for part in _included(folder, named)):
         yield from folder.read(file).splitlines()
     if folder.has("pyproject.toml"):
         data = folder.read_toml("pyproject.toml")
@@ -185,17 +186,44 @@ RUN --mount=type=cache,target=/root/.cache/pypoetry \\
         text = f"{venv}# There is no requirements.txt: write one, with versions, and copy it here first.\n"
         note = "there is no list of dependencies: the Dockerfile installs a minimum"
         return Installer("pip", (), f"{text}{pip_cache} pip install {names}", note=note)
-    top, _, _ = file.rpartition("/")
-    copy = f"COPY {top}/ ./{top}/" if top else f"COPY {' '.join(_included(folder, file))} ./"
-    text = f"{venv}{copy}\n{pip_cache} pip install -r {file}"
+    text = f"{venv}{_copies(folder, file)}\n{pip_cache} pip install -r {file}"
     add = f"{more}{pip_cache} pip install {extra}" if extra else ""
     return Installer("pip", (file,), _joined(text, add))
 
 
-def _included(folder: AppFolder, file: str) -> list[str]:
-    """The file of requirements, and those it names with -r or -c."""
-    named = re.findall(r"^\s*-(?:r|c)\s*(\S+)", folder.read(file), re.MULTILINE)
-    return [file, *(name for name in named if folder.has(name))]
+_OF_OWN_CODE = re.compile(r"^\s*(?:-e\s+|--editable[ =])?\.(?:/|\[|\s*$)", re.MULTILINE)
+"""A requirement that is the app itself, or a folder of it."""
+
+
+def _copies(folder: AppFolder, file: str) -> str:
+    """COPY of what the installation reads, each file where the others look for it."""
+    included = _included(folder, file)
+    if any(_OF_OWN_CODE.search(folder.read(name)) for name in included):
+        return "# The requirements name code of the app itself.\nCOPY . ."
+    top = [name for name in included if "/" not in name]
+    below = dict.fromkeys(name.rpartition("/")[0] for name in included if "/" in name)
+    lines = [f"COPY {' '.join(top)} ./"] if top else []
+    return "\n".join([*lines, *(f"COPY {name}/ ./{name}/" for name in below)])
+
+
+def _included(folder: AppFolder, file: str, seen: tuple[str, ...] = ()) -> list[str]:
+    """The file of requirements, and those it names with -r or -c, relative to itself; none if it is not there."""
+    if not folder.has(file) or file in seen:
+        return []
+    named = re.findall(
+        r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", folder.read(file), re.MULTILINE
+    )
+    paths = [posixpath.normpath(posixpath.join(posixpath.dirname(file), name)) for name in named]
+    below = [
+        part for path in paths if not path.startswith("..") for part in _included(folder, path, (*seen, file))
+    ]
+    return list(dict.fromkeys([file, *below]))
+
+
+def needed_git(folder: AppFolder) -> list[str]:
+    """Git, where a package is taken from a repository: slim images have none."""
+    text = "\n".join([*_declared(folder), folder.read("pyproject.toml"), folder.read("Pipfile")])
+    return ["git"] if re.search(r"\bgit\+|\bgit\s*=\s*[\"']", text) else []
 
 
 def _joined(*parts: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, Evidence, FoundHealthCheck
+from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
-from ftl.onboarding.templates import apt_install, render
+from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -36,7 +36,9 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         re.M,
     )
     port = int(next(filter(None, chosen.groups()))) if chosen else 8080
-    values = {"version": version, "port": str(port)}
+    start, extract, layers = _of_jar(text)
+    values = {"version": version, "port": str(port), "extract": extract, "cmd": cmd(start)}
+    values["layers"] = "\n".join(f"COPY --from=build /layers/{layer}/ ./" for layer in layers)
     values["run_stage"] = render("spring-run.dockerfile", values)
     if file == "pom.xml":
         wrapper = folder.has("mvnw") and folder.has(".mvn/wrapper/maven-wrapper.properties")
@@ -52,7 +54,6 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         re.findall(r"<artifactId>([\w.-]+)</artifactId>|[\"'][\w.-]+:([\w.-]+)(?::[^\"']*)?[\"']", text)
     )
     packages = frozenset(name for pair in known for name in pair if name)
-    actuator = "spring-boot-starter-actuator" in packages
     migration = next(
         (name for name in ("flyway", "liquibase") if any(name in package for package in packages)), None
     )
@@ -63,11 +64,9 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         port_reason="server.port" if chosen else "the default of Spring Boot",
         dockerfile=dockerfile,
         packages=packages,
-        start=("java", "-jar", "app.jar"),
+        start=start,
         start_reason=file,
-        health=FoundHealthCheck("/actuator/health", "actuator among the dependencies")
-        if actuator
-        else found_health(folder),
+        health=_health(folder, settings, port, has_actuator="spring-boot-starter-actuator" in packages),
         ignored=("target", "build", ".gradle", ".idea", "*.iml"),
         facts=(
             Evidence(
@@ -76,3 +75,55 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
             *((Evidence("migrations", migration, "they run when the app starts"),) if migration else ()),
         ),
     )
+
+
+_LAYERS = ("dependencies", "spring-boot-loader", "snapshot-dependencies", "application")
+_BOOT = re.compile(
+    r"<artifactId>spring-boot-starter-parent</artifactId>\s*<version>(\d+)\.(\d+)"
+    r"|<spring-boot\.version>(\d+)\.(\d+)"
+    r"|org\.springframework\.boot[\"']\)?\s*version\s*\(?[\"'](\d+)\.(\d+)"
+    r"|spring-boot-gradle-plugin:(\d+)\.(\d+)"
+)
+
+
+_ACTUATOR_PORT = re.compile(
+    r"^management\.server\.port\s*=\s*(\d+)"
+    r"|^management:\s*\n(?:\s+.*\n)*?\s+server:\s*\n(?:\s+.*\n)*?\s+port:\s*(\d+)",
+    re.MULTILINE,
+)
+
+
+def _of_jar(text: str) -> tuple[Command, str, tuple[str, ...]]:
+    """Start command, RUN that takes the jar apart, and layers: jars of 3.3 and newer have other tools in them."""
+    match = _BOOT.search(text)
+    major, minor = [int(part) for part in match.groups() if part] if match else (9, 0)
+    comment = "# Layers: the libraries change seldom, the app's own classes often.\n"
+    if (major, minor) >= (3, 3):
+        extract = f"{comment}RUN java -Djarmode=tools -jar /app.jar extract --layers --destination /layers"
+        return ("java", "-jar", "app.jar"), extract, _LAYERS
+    if (major, minor) >= (2, 4):
+        extract = (
+            f"{comment}RUN mkdir /layers && cd /layers && java -Djarmode=layertools -jar /app.jar extract"
+        )
+        package = "launch." if (major, minor) >= (3, 2) else ""
+        return ("java", f"org.springframework.boot.loader.{package}JarLauncher"), extract, _LAYERS
+    extract = "RUN mkdir -p /layers/application && cp /app.jar /layers/application/"
+    return ("java", "-jar", "app.jar"), extract, ("application",)
+
+
+def _health(folder: AppFolder, settings: str, port: int, *, has_actuator: bool) -> FoundHealthCheck:
+    """The path of the actuator, unless it answers at another port than the app."""
+    own = _ACTUATOR_PORT.search(settings)
+    other = next(filter(None, own.groups())) if own else str(port)
+    if not has_actuator:
+        return found_health(folder)
+    if other != str(port):
+        found = found_health(folder)
+        reason = f"the actuator answers at port {other} alone, which FTL does not ask"
+        return found if found.path else FoundHealthCheck(None, reason)
+    base = re.search(r"^management\.endpoints\.web\.base-path\s*=\s*(\S+)", settings, re.M)
+    context = re.search(r"^server\.servlet\.context-path\s*=\s*(\S+)", settings, re.M)
+    path = (
+        f"{context[1].rstrip('/') if context else ''}{(base[1] if base else '/actuator').rstrip('/')}/health"
+    )
+    return FoundHealthCheck(path, "actuator among the dependencies")

@@ -7,15 +7,15 @@ RUN @cache@ \
 COPY . .
 @arguments@
 ENV NEXT_TELEMETRY_DISABLED=1
-RUN --mount=type=cache,target=/app/.next/cache @run@ build
+RUN --mount=type=cache,target=/app/@built@/cache @run@ build
 
 FROM node:@version@-slim
 ENV NODE_ENV=production HOSTNAME=0.0.0.0 PORT=@port@ NEXT_TELEMETRY_DISABLED=1
 WORKDIR /app
 @public@
-# The server writes its cache of pages and pictures below .next.
-COPY --from=build --chown=node:node /app/.next/standalone ./
-COPY --from=build --chown=node:node /app/.next/static ./.next/static
+# The server writes its cache of pages and pictures below @built@.
+COPY --from=build --chown=node:node /app/@built@/standalone ./
+COPY --from=build --chown=node:node /app/@built@/static ./@built@/static
 @migrations@
 @sqlite@
 USER node

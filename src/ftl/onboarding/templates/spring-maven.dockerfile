@@ -5,7 +5,6 @@ COPY @locked@ ./
 RUN --mount=type=cache,target=/root/.m2 @tool@ -B dependency:go-offline
 COPY src ./src
 RUN --mount=type=cache,target=/root/.m2 @tool@ -B package -DskipTests && cp target/*.jar /app.jar
-# Layers: the libraries change seldom, the app's own classes often.
-RUN java -Djarmode=tools -jar /app.jar extract --layers --destination /layers
+@extract@
 
 @run_stage@

@@ -1,0 +1,93 @@
+"""Next.js: its standalone server, `next start`, or exported files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.app import App, FoundHealthCheck
+from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.node import server_app, with_todo
+from ftl.onboarding.stacks.node_migrations import clients, find_migration
+from ftl.onboarding.stacks.node_sites import EXPORTED_NEXT, base_path, describe_files
+from ftl.onboarding.stacks.package_json import (
+    IGNORED,
+    dockerfile_values,
+    packages,
+    public_env_files,
+    public_variables,
+)
+from ftl.onboarding.stacks.sqlite import find_sqlite
+from ftl.onboarding.templates import render
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+_ROUTE_FILE = re.compile(
+    r"(?:src/)?(?:app/((?:[\w-]+/)*_?health[\w-]*)/route|pages/(api/(?:[\w-]+/)*_?health[\w-]*))\.[jt]s"
+)
+"""Files of Next.js whose names are routes."""
+
+
+def describe_next(folder: AppFolder, evidence: str) -> App:
+    """Next.js: its standalone server where the configuration asks for it, else `next start`."""
+    config = folder.has("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs") or ""
+    text = folder.read(config)
+    health = _health_of_next(folder)
+    named = re.search(r"\bdistDir\s*:\s*[\"'](?:\./)?([\w./-]+)[\"']", text)
+    built = named[1].rstrip("/") if named else ".next"
+    if re.search(r"output\s*:\s*[\"']export", text):
+        # With `output: "export"`, distDir is the folder of the exported files
+        tool = replace(EXPORTED_NEXT, output=built, reason=f"distDir in {config}") if named else EXPORTED_NEXT
+        return describe_files(folder, evidence, tool)
+    if not re.search(r"output\s*:\s*[\"']standalone", text):
+        app = server_app(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
+        return with_todo(
+            app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
+        )
+    values, facts = dockerfile_values(folder)
+    migration = find_migration(folder)
+    sqlite = find_sqlite(folder, packages(folder))
+    public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
+    return App(
+        stack="Next.js",
+        evidence=evidence,
+        port=3000,
+        port_reason="PORT in the Dockerfile",
+        dockerfile=render(
+            "next-standalone.dockerfile",
+            {
+                **values,
+                "built": built,
+                "port": "3000",
+                "public": public,
+                "migrations": migration.of_standalone(folder),
+                "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
+            },
+        ),
+        packages=clients(folder, development=True),
+        start=("node", "server.js"),
+        start_reason=f"output: standalone in {config}",
+        health=health,
+        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
+        build_args=public_variables(folder),
+        facts=facts,
+        hook=migration.command,
+        hook_reason=migration.reason,
+        env=sqlite.env if sqlite is not None else {},
+        volumes=sqlite.volumes if sqlite is not None else {},
+        todo=(*migration.todo_of_standalone, *(sqlite.todo(folder) if sqlite is not None else ())),
+    )
+
+
+def _health_of_next(folder: AppFolder) -> FoundHealthCheck:
+    """A route of the folder `app` or `pages` that looks like a health check, else the start page."""
+    base, _ = base_path(folder)
+    top = f"/{base}" if base else ""
+    for name in folder.sources:
+        if match := _ROUTE_FILE.fullmatch(name):
+            return FoundHealthCheck(f"{top}/{match[1] or match[2]}", name)
+    found = found_health(folder)
+    path = found.path if found.path and found.path != "/" else ""
+    return FoundHealthCheck(f"{top}{path}" or "/", found.reason if path else "the start page")
