@@ -65,7 +65,7 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
             case "files":
                 _files(kamal, keys, name, place, value)
             case "options" | "labels":
-                kamal.option(keys, f"accessories.{key}", option, value)
+                convert_option(kamal, keys, f"accessories.{key}", option, value)
             case _ if option in _LEFT_OUT:
                 kamal.add(place, Verdict.LEFT_OUT, _LEFT_OUT[option], value)
             case _:

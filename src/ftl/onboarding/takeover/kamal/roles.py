@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.kamal.addresses import hosts_of
+from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxies
 from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.report import Verdict
@@ -43,7 +44,7 @@ def convert_roles(
         kamal.add(f"servers.{role}", Verdict.CHANGED, f"the service {service_name(role)}", value)
         for name in options:
             if name not in _OWN:
-                kamal.option(keys, f"servers.{role}", name, options[name])
+                convert_option(kamal, keys, f"servers.{role}", name, options[name])
     _hosts(kamal, [kamal.texts.convert(host) for host in dict.fromkeys(hosts) if host], node)
     named = text(kamal.root.get("primary_role"))
     primary = named if named in roles else "web" if "web" in roles else next(iter(roles))
