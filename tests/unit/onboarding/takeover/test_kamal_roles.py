@@ -128,11 +128,15 @@ def test_options_of_docker_with_keys_in_ftl_yaml(tmp_path: Path) -> None:
     """Volumes, limits of processes, labels, env files and ports."""
     options = '{volume: ["a:/b", "/srv/x:/y"], ulimit: "nofile=1:2", label: [x=1], env-file: x.env, publish: ["9000:9000"]}'
     text = f"servers: {{web: {{hosts: [h], options: {options}}}}}\nvolumes: [./local:/l]\n"
+    text += "accessories: {db: {image: 'mysql:8', host: h, options: {memory: 1g, publish: '1:1'}, labels: {a: b}}}\n"
     project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text, "x.env": "A=1\n"})
     web = project.services[0]
     assert (web.volumes, web.labels, web.env["A"]) == (("a:/b", "/srv/x:/y"), {"x": "1"}, "1")
     assert web.forwards == ("9000:9000",)
     assert web.container.ulimits
+    database = project.dependencies[0]
+    assert (database.resources.memory, database.labels) == (1024**3, {"a": "b"})
+    assert verdicts(report)["accessories.db.options.publish"] is Verdict.NEEDS_YOU
     assert verdicts(report)["volumes[0]"] is Verdict.NEEDS_YOU
     assert "home" in words(report, "volumes[0]")
     assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")], report.rows

@@ -10,6 +10,7 @@ from ftl.databases import IMAGE_PORTS
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import is_text
+from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxy
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
