@@ -44,6 +44,16 @@ def add_secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], t
         todo.append("add .env to .gitignore: it has passwords")
 
 
+def values_in(folder: Path, name: str = ".env") -> dict[str, str]:
+    """Names and values in an env file; none if there is none."""
+    try:
+        written = read_small_text(folder / name)
+    except OSError:
+        return {}
+    found = re.findall(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", written, re.MULTILINE)
+    return {key: value for key, value in found if value.strip("\"' ")}
+
+
 def _value(kind: str) -> str:
     match kind:
         case "@hex32@":

@@ -56,6 +56,11 @@ _VARIABLE = re.compile(
     re.VERBOSE,
 )
 
+_DEMANDED = re.compile(
+    r"""(?<![.\w])(?:os\.)?environ\[\s*["']([A-Z][A-Z0-9_]+)["']\s*\](?!\s*=[^=])|ENV\.fetch\(\s*["']([A-Z][A-Z0-9_]+)["']\s*\)(?!\s*\{)"""
+)
+"""Variables without which the code ends: Python's `os.environ["X"]`, Ruby's `ENV.fetch("X")`."""
+
 
 class AppFolder:
     """The files of one app; missing ones are empty texts."""
@@ -182,3 +187,12 @@ class AppFolder:
             if name.endswith(suffix) and (match := regex.search(text)):
                 return name, match
         return None
+
+
+def demanded_variables(folder: AppFolder) -> dict[str, str]:
+    """Variables without which the code does not run, with the first file that reads each."""
+    found: dict[str, str] = {}
+    for name, text in folder.sources.items():
+        for match in _DEMANDED.finditer(text):
+            found.setdefault(match[1] or match[2], name)
+    return found

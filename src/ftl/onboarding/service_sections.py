@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Environment:
-    """Environment of the web service, and the secrets behind it."""
+    """Environment of the web service, and the secrets behind it.
+
+    Attributes:
+        build_args: Values of the build, which every service of the image has.
+        todo: Variables without a value that the app needs, a sentence each.
+    """
 
     values: dict[str, object] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    build_args: dict[str, str] = field(default_factory=dict)
+    todo: list[str] = field(default_factory=list)
+
+    def build(self, context: str) -> object:
+        """The value of `build`."""
+        return {"context": context, "args": dict(self.build_args)} if self.build_args else context
 
 
 def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[str, object]:
@@ -27,9 +38,9 @@ def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[s
     app = detected.app
     web: dict[str, object] = {"name": "web" if app.port is not None or not app.workers else "app"}
     web["build"] = Commented(
-        detected.context, f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
+        env.build(detected.context), f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
     )
-    if app.build_args and app.dockerfile is not None:
+    if app.build_args and app.dockerfile is not None and not env.build_args:
         texts = ["The build writes these into what browsers get; to set them, in place of `build`:", "build:"]
         texts += [f"  context: {detected.context}", "  args:"]
         texts += [f"    {name}: ${{{name}}}" for name in app.build_args]
@@ -75,7 +86,7 @@ def worker_section(
     """A worker: the image of the web service with another command."""
     worker: dict[str, object] = {
         "name": name,
-        "build": detected.context,
+        "build": env.build(detected.context),
         "command": Commented(tuple(map(literal, command)), reason),
     }
     if any(not isinstance(value, CommentLine) for value in env.values.values()):

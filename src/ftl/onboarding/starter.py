@@ -9,10 +9,12 @@ from ftl.dataclass import dataclass
 from ftl.onboarding.app import Evidence
 from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
-from ftl.onboarding.env_secrets import add_secrets
+from ftl.onboarding.env_secrets import add_secrets, values_in
+from ftl.onboarding.folder import demanded_variables
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
 from ftl.onboarding.service_sections import Environment, web_section, worker_section
+from ftl.onboarding.stacks.package_json import public_env_files
 from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ _SECRET_NAME = re.compile(
     r"|(?:BETTER_|NEXT)?AUTH_SECRET"
 )
 _WORTH_A_COMMENT = re.compile(r".*(?:KEY|TOKEN|SECRET|PASSWORD|DSN|_URL|_URI|_HOST|BUCKET)")
+_HERE = re.compile(r"\blocalhost\b|\b127\.0\.0\.1\b")
+"""A value that is for this machine."""
 _MAX_COMMENTS = 8
 _MANY_VARIABLES = frozenset({"Laravel", "Rails", "Spring Boot"})
 """Stacks whose own files read dozens of variables that few apps set."""
@@ -89,7 +93,7 @@ def make_start(
     wanted = needs(app, folder.variables)
     name = project_name(path.resolve().name)
     domain = answers.domain or f"{name}.example.com"
-    env = _environment(detected, wanted, domain)
+    env = _environment(detected, wanted, domain, values_in(path))
     text = "\n".join([HEADER, *_yaml(detected, wanted, env, name, domain, answers)]) + "\n"
     below = "" if detected.context == "." else detected.context.removeprefix("./") + "/"
     files = {file: text}
@@ -97,7 +101,7 @@ def make_start(
         files |= {f"{below}Dockerfile": _assumptions(app) + app.dockerfile}
         files |= {f"{below}{extra}": content for extra, content in app.files.items()}
     files[f"{below}.dockerignore"] = _dockerignore(app)
-    todo = list(app.todo)
+    todo = [*app.todo, *env.todo]
     if env.secrets:
         add_secrets(path, env.secrets, files, todo)
     ignored_by_hand = (detected.folder.path / ".dockerignore").exists()
@@ -152,7 +156,10 @@ def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:
     return facts
 
 
-def _environment(detected: Detected, wanted: Sequence[NeededDatabase], domain: str) -> Environment:
+def _environment(
+    detected: Detected, wanted: Sequence[NeededDatabase], domain: str, given: Mapping[str, str]
+) -> Environment:
+    """The environment of the web service; `given` are the variables that .env has."""
     app, variables = detected.app, detected.folder.variables
     env = Environment(secrets=dict(app.secrets))
     for name, (value, comment) in app.env.items():
@@ -167,10 +174,37 @@ def _environment(detected: Detected, wanted: Sequence[NeededDatabase], domain: s
         if _SECRET_NAME.fullmatch(name):
             env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}")
             env.secrets.setdefault(name, "@hex64@")
+    demanded = demanded_variables(detected.folder)
+    for name in rest:
+        is_needed = name in demanded or _WORTH_A_COMMENT.fullmatch(name)
+        if name not in env.values and is_needed and not _HERE.search(given.get(name, "localhost")):
+            env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}; .env has it")
+    missing = [name for name in rest if name in demanded and name not in env.values]
+    if missing:
+        written = ", ".join(f"`{name}: ${{{name}}}`" for name in missing)
+        env.todo.append(
+            f"set {' and '.join(missing)} in .env, and write {written} in `env`: {demanded[missing[0]]} needs it"
+        )
+    _build_args(detected, env, given)
     others = [name for name in rest if name not in env.values and _WORTH_A_COMMENT.fullmatch(name)]
     for name in others[:_MAX_COMMENTS]:
         env.values[f"#{name}"] = CommentLine(f"{name}: ${{{name}}}   # read in {variables[name]}")
     return env
+
+
+def _build_args(detected: Detected, env: Environment, given: Mapping[str, str]) -> None:
+    """Values for browsers: those that .env has are given to the build, the others are a thing to do."""
+    app, folder = detected.app, detected.folder
+    if app.dockerfile is None or not app.build_args:
+        return
+    in_context = values_in(folder.path, ".env.production") if public_env_files(folder) else {}
+    known = [name for name in app.build_args if not _HERE.search(given.get(name, "localhost"))]
+    env.build_args |= {name: f"${{{name}}}" for name in known}
+    missing = [name for name in app.build_args if name not in known and name not in in_context]
+    if missing:
+        env.todo.append(
+            f"set {' and '.join(missing)} in .env, and as `args` of `build`: pages for browsers are built without it"
+        )
 
 
 def _yaml(

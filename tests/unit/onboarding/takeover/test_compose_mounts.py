@@ -145,3 +145,47 @@ services:
     assert service(project).volumes == ("a-uploads:/app/uploads", "shared:/shared")
     assert [verdicts(report)[f"services.web.volumes[{index}]"] for index in (0, 1)] == [Verdict.LEFT_OUT] * 2
     assert "the container runs the files of this folder" in words(report, "services.node.volumes[0]")
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ("{size: 64mb, mode: 0o1777}", "size=64m,mode=1777"),
+        ("{size: 67108864, mode: 1023}", "size=67108864,mode=1777"),
+        ("{size: 1gb, mode: 0700}", "size=1g,mode=700"),
+        ("{size: 1.5MB}", "size=1572864"),
+        ("{size: 512KiB, mode: '0755'}", "size=512k,mode=755"),
+    ],
+)
+def test_settings_of_a_tmpfs_are_those_of_the_kernel(tmp_path: Path, settings: str, options: str) -> None:
+    """It knows neither `mb` nor `0o`, and takes a mode to be octal."""
+    mount = f"{{type: tmpfs, target: /tmp, tmpfs: {settings}}}"
+    project, _ = taken(tmp_path, f"services: {{web: {{image: x, volumes: [{mount}]}}}}")
+    assert service(project).tmpfs == (f"/tmp:{options}",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "octal"),
+    [
+        ("0o400", "0400"),
+        ("0o440", "0440"),
+        ("0440", "0440"),
+        ("256", "0400"),
+        ("'0440'", "0440"),
+        ("'440'", "0440"),
+        ("odd", "0444"),
+    ],
+)
+def test_permissions_of_a_secret(tmp_path: Path, mode: str, octal: str) -> None:
+    """A file that one user may read is not readable by all."""
+    text = f"services: {{web: {{image: x, secrets: [{{source: a, mode: {mode}}}]}}}}\nsecrets: {{a: {{file: conf.ini}}}}"
+    project, _ = taken(tmp_path, text)
+    assert [secret.mode for secret in service(project).secrets] == [octal]
+
+
+def test_a_dockerfile_inside_a_compose_file_has_its_variables(tmp_path: Path) -> None:
+    """Compose replaces them: `$$` is one sign, and `${V:-3}` is not the builder's."""
+    inline = '"FROM alpine:${V:-3}\\nRUN echo $$HOME ${W}\\n"'
+    text = f"services: {{web: {{build: {{dockerfile_inline: {inline}}}}}}}"
+    taken(tmp_path, text, environment={"W": "w"})
+    assert (tmp_path / "Dockerfile.web").read_text() == "FROM alpine:3\nRUN echo $HOME w\n"

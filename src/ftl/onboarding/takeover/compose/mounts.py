@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
+from ftl.onboarding.takeover.compose.number_forms import file_mode, tmpfs_size
 from ftl.onboarding.takeover.nodes import entries, text
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> ComposeMount:
         kind = "anonymous" if kind == "volume" and not source else kind
         kind = "subpath" if entries(item.get("volume")).get("subpath") is not None else kind
         tmpfs = entries(item.get("tmpfs")).items()
-        settings = ",".join(f"{name}={resolve(text(value))}" for name, value in tmpfs)
+        settings = ",".join(f"{name}={_setting(name, value, resolve(text(value)))}" for name, value in tmpfs)
         read_only = long.get("read_only") == "true"
         return ComposeMount(
             kind, source, long.get("target", ""), read_only, dropped, f":{settings}" if settings else ""
@@ -63,3 +64,10 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> ComposeMount:
     return ComposeMount(
         "bind" if re.match(r"[./~]", source) else "volume", source, target, "ro" in options, dropped
     )
+
+
+def _setting(name: str, node: Node, written: str) -> str:
+    """A setting of a tmpfs as the kernel takes it."""
+    if name == "mode":
+        return (file_mode(node, written) or written).lstrip("0") or "0"
+    return tmpfs_size(written) if name == "size" else written

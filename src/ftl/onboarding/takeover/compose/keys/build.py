@@ -77,9 +77,15 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
             case "dockerfile_inline":
                 file = f"Dockerfile.{conversion.name}"
                 inside = "" if context == "." else f"{context}/"
-                conversion.draft.files[f"{inside}{file}"] = text(value)
+                written = text(value)
+                conversion.draft.files[f"{inside}{file}"] = conversion.resolve(written)
                 options["dockerfile"] = file
-                conversion.add(name, Verdict.CHANGED, f"the file {inside}{file}", value)
+                fixed = (
+                    ", with the values that its variables have now"
+                    if conversion.convert(written) != written
+                    else ""
+                )
+                conversion.add(name, Verdict.CHANGED, f"the file {inside}{file}{fixed}", value)
             case "args":
                 options[key] = conversion.environment(value)
                 conversion.add(name, Verdict.TAKEN, node=value)

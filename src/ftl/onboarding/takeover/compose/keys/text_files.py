@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
+from ftl.onboarding.takeover.compose.number_forms import file_mode
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.paths import is_file
 from ftl.onboarding.takeover.report import Verdict
@@ -31,13 +32,13 @@ def configs(conversion: ComposeConversion, key: str, node: Node) -> None:
         file = conversion.resolve(text(source.get("file"))).removeprefix("./")
         place = f"{key}[{index}]"
         if file:
-            add_file(conversion, place, target, {"source": file, **_permissions(item)}, item)
+            add_file(conversion, place, target, {"source": file, **_permissions(conversion, item)}, item)
         elif source.get("content") is not None:
             content = {"content": conversion.text(source.get("content"))}
-            add_file(conversion, place, target, content | _permissions(item), item)
+            add_file(conversion, place, target, content | _permissions(conversion, item), item)
         elif variable := text(source.get("environment")):
             content = {"content": conversion.convert(f"${{{variable}}}")}
-            add_file(conversion, place, target, content | _permissions(item), item)
+            add_file(conversion, place, target, content | _permissions(conversion, item), item)
         else:
             todo = f"write its text as one of the `files`: `{{{target}: FILE}}`"
             conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
@@ -53,7 +54,7 @@ def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
             conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
             continue
         target = posixpath.join(_SECRETS, conversion.resolve(text(entries(item).get("target"))) or name)
-        permissions = _permissions(item)
+        permissions = _permissions(conversion, item)
         if conversion.is_dependency:
             content = {"content": f"${{{secret}}}"}
             add_file(conversion, place, target, content | permissions, item)
@@ -94,12 +95,13 @@ def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
     return True
 
 
-def _permissions(item: Node) -> dict[str, str]:
+def _permissions(conversion: ComposeConversion, item: Node) -> dict[str, str]:
+    """Permissions and owner: Compose's default where none are written, or none that can be read."""
     long = entries(item)
-    mode = text(long.get("mode"))
+    mode = file_mode(long.get("mode"), conversion.resolve(text(long.get("mode"))))
     user, group = text(long.get("uid")), text(long.get("gid"))
     owner = {"owner": f"{user or 0}:{group or 0}"} if f"{user}{group}".isdecimal() else {}
-    return {"mode": mode if re.fullmatch(r"0?[0-7]{3}", mode) else _READABLE, **owner}
+    return {"mode": mode if mode and not int(mode, 8) & ~0o777 else _READABLE, **owner}
 
 
 def add_file(
