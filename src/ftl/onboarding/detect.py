@@ -10,6 +10,8 @@ from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker, exec_form
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder
+from ftl.onboarding.names import project_name
+from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.table import STACKS, Stack
 from ftl.onboarding.templates import cmd, with_port
@@ -122,7 +124,7 @@ def with_procfile(app: App, text: str) -> App:
     if not processes:
         return app
     workers = [
-        Worker(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), exec_form(line), "Procfile")
+        Worker(project_name(name), exec_form(line), "Procfile", single=is_periodic(name, line))
         for name, line in processes.items()
         if name not in ("web", "release", "console", "rake")
     ]

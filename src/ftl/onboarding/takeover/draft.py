@@ -27,6 +27,7 @@ class Draft:
         services: By name, the keys of each.
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
+        demanded: Variables without which ftl.yaml is refused; each has a row of its own.
         written: The text of ftl.yaml, in place of all keys.
     """
 
@@ -43,6 +44,7 @@ class Draft:
     files: dict[str, str] = field(default_factory=dict)
     report: TakeoverReport = field(default_factory=TakeoverReport)
     written: str = ""
+    demanded: set[str] = field(default_factory=set)
 
     def note(self, item: str, text: str) -> None:
         """Add a comment inside a service or dependency."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
+from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import table, table_list
 from ftl.onboarding.takeover.report import Verdict
@@ -23,7 +24,6 @@ _OTHERS = {
     "statics": (Verdict.NEEDS_YOU, "let the app serve its files"),
     "metrics": (Verdict.LEFT_OUT, "FTL collects no metrics"),
     "restart": (Verdict.LEFT_OUT, "containers are always started again; `restart` says otherwise"),
-    "experimental": (Verdict.LEFT_OUT, "it is Fly's"),
     "swap_size_mb": (Verdict.LEFT_OUT, "the server decides"),
     "console_command": (Verdict.LEFT_OUT, "`ftl exec` opens a console"),
 }
@@ -41,7 +41,7 @@ _OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_per
 """Keys of a check that are taken over, or say what FTL's check is anyway; times are FTL's, which asks each second."""
 
 _DONE = frozenset({"app", "build", "env", "http_service", "services", "processes", "deploy", "mounts", "mount", "files",
-                   "checks", *_SETTINGS})  # fmt: skip
+                   "checks", "experimental", *_SETTINGS})  # fmt: skip
 
 
 def fly(file: Path, base: Path) -> Draft:
@@ -58,9 +58,12 @@ def fly(file: Path, base: Path) -> Draft:
     built = _build(draft, table(data, "build"))
     for name, line in processes.items():
         keys = {**built, **({"command": line} if line else {}), **({"env": env} if env else {})}
+        if line and is_periodic(name, line):
+            keys["recreate"] = True
         draft.services[project_name(name)] = keys
     web = _services(draft, data, processes)
     _settings(draft, data)
+    _start(draft, data)
     _mounts(draft, data)
     deploy = table(data, "deploy")
     if deploy.get("release_command"):
@@ -152,7 +155,10 @@ def _report_public(
     for key, value in public.items():
         if key in _OF_SERVICE:
             draft.report.add(f"http_service.{key}", *_OF_SERVICE[key])
-        elif key == "min_machines_running" and isinstance(value, int) and value > 1:
+        elif key == "min_machines_running" and value in (0, 1):
+            what = "containers run all the time, one of each service"
+            draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, what)
+        elif key == "min_machines_running" and isinstance(value, int):
             if data.get("mounts") or data.get("mount"):
                 reason = "one container at a time has the volume"
                 draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, reason)
@@ -191,6 +197,19 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
     todo = "forwards; TLS of Fly's handlers is the app's own now"
     has_tls = any("tls" in handler for handler in _handlers(service))
     draft.report.add(key, Verdict.NEEDS_YOU if has_tls else Verdict.CHANGED, todo if has_tls else "forwards")
+
+
+def _start(draft: Draft, data: Mapping[str, object]) -> None:
+    """Words of `experimental` by which Fly starts an image; a process has its own command."""
+    for key, value in table(data, "experimental").items():
+        words = tuple(map(_text, value)) if isinstance(value, list) else (_text(value),)
+        if key not in ("cmd", "entrypoint", "exec"):
+            draft.report.add(f"experimental.{key}", Verdict.LEFT_OUT, "it is Fly's")
+            continue
+        own = "entrypoint" if key == "exec" else {"cmd": "command"}.get(key, key)
+        for keys in draft.services.values():
+            keys.setdefault(own, words)
+        draft.report.add(f"experimental.{key}", Verdict.CHANGED, own)
 
 
 def _settings(draft: Draft, data: Mapping[str, object]) -> None:

@@ -24,11 +24,13 @@ class ComposeTexts:
     Attributes:
         variables: The environment and .env.
         braces_only: The texts are those of FTL already, in which `$NAME` is no variable.
+        demanded: Those of `unset` without which nothing starts.
         unset: Variables that have no value, and no default where they are used, with what Compose says of them.
     """
 
     def __init__(self, variables: Mapping[str, str], *, braces_only: bool = False) -> None:
         self.unset: dict[str, str] = {}
+        self.demanded: set[str] = set()
         self._pattern = _BRACES_ONLY if braces_only else _VARIABLE
         self.variables = variables
 
@@ -68,9 +70,9 @@ class ComposeTexts:
             if operator in ("?", ":?") and not value:
                 reason = f" ({word.strip()})" if word.strip() else ""
                 self.unset[name] = (
-                    f"Compose does not start without it{reason}: set it in .env; here it is empty"
+                    f"Compose does not start without it{reason}, and FTL neither: set it in .env"
                 )
-                return f"${{{name}:-}}"
+                self.demanded.add(name)
             return f"${{{name}{operator}{self.convert(word)}}}"
         missing = not value if operator.startswith(":") else value is None
         if operator.endswith("+"):

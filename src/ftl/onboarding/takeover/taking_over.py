@@ -109,7 +109,8 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
         with tempfile.NamedTemporaryFile("wb", dir=folder, prefix=".ftl-", suffix=".yaml") as file:
             file.write(encoded(text))
             file.flush()
-            load(ProjectFiles(Path(file.name), read_variables(folder, environment)), fetch=False)
+            variables = read_variables(folder, {**dict.fromkeys(draft.demanded, "1"), **environment})
+            load(ProjectFiles(Path(file.name), variables), fetch=False)
     except ConfigError as error:
         for problem in error.problems:
             if not problem.message.endswith(made):

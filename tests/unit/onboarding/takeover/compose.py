@@ -54,7 +54,8 @@ def taken(
         file.write_text(text)
     result = take_over(files, folder, environment or {})
     put_files(folder, result.files)
-    variables = read_variables(folder, environment or {})
+    demanded = [row.key[2:-1] for row in result.report.rows if "does not start without it" in row.text]
+    variables = read_variables(folder, {**dict.fromkeys(demanded, "1"), **(environment or {})})
     return load(ProjectFiles(folder / "ftl.yaml", variables), fetch=False), result.report
 
 

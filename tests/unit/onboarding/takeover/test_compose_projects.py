@@ -10,6 +10,7 @@ import pytest
 
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.variables.sources import read_variables
+from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
@@ -284,8 +285,12 @@ def test_what_another_proxy_did_is_told(tmp_path: Path, labels: str, key: str, w
 
 
 def test_a_variable_that_compose_demands_is_named_with_its_reason(tmp_path: Path) -> None:
-    """It is empty here until it is set, which Compose would refuse."""
+    """Neither deploys with an empty password: ftl.yaml demands it as the Compose file did."""
     _, report = taken(tmp_path, "services: {web: {image: x, environment: {K: '${KEY:?create one}'}}}")
+    assert "K: ${KEY:?create one}" in (tmp_path / "ftl.yaml").read_text()
+    assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")]
+    with pytest.raises(ConfigError, match="KEY"):
+        load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {})), fetch=False)
     assert words(report, "${KEY}").startswith("Compose does not start without it (create one)")
 
 

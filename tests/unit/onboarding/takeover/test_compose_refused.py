@@ -78,7 +78,8 @@ services:
     found = verdicts(report)
     assert {found[f"services.b.{key}"] for key in wrong} == {Verdict.NEEDS_YOU}
     assert found["services.web"] is Verdict.NEEDS_YOU
-    assert service(project, "b").env == {"1": ""}
+    assert service(project, "b").env == {}
+    assert found["services.b.environment[1]"] is Verdict.NEEDS_YOU
 
 
 def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
 from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
-from ftl.onboarding.takeover.nodes import entries, pairs, text
+from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ConversionContext:
         names: Name in Compose -> name in ftl.yaml.
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
-        marks: Place of `ports` of each candidate.
+        local: Services that publish such a port on 127.0.0.1 alone.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
         extended: Services that extend another one, with the place that says so.
@@ -42,7 +42,7 @@ class ConversionContext:
     secrets: Mapping[str, Node]
     configs: Mapping[str, Node]
     candidates: dict[str, Port] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
+    local: dict[str, Port] = field(default_factory=dict)
     places: Mapping[str, Mark] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
@@ -108,9 +108,25 @@ class ComposeConversion:
         value = self.keys.get(key)
         return value if isinstance(value, dict) else {}
 
-    def environment(self, node: Node) -> dict[str, str]:
-        """Variables of the service or of its build; one without a value is passed on."""
-        return {
-            name: self.convert(f"${{{name}}}" if value is None and name.isidentifier() else value or "")
-            for name, value in pairs(node).items()
-        }
+    def environment(self, key: str, node: Node) -> dict[str, str]:
+        """Variables of the service or its build; one without a value is passed on where it is set."""
+        found: dict[str, str] = {}
+        for index, item in enumerate(items(node)):
+            if isinstance(item, (MappingNode, SequenceNode)):
+                self.add(
+                    f"{key}[{index}]", Verdict.NEEDS_YOU, "an item is no text, which Compose refuses", item
+                )
+        for name, value in pairs(node).items():
+            given = entries(node).get(name)
+            if isinstance(given, (MappingNode, SequenceNode)):
+                self.add(
+                    f"{key}: {name}", Verdict.NEEDS_YOU, "its value is no text, which Compose refuses", given
+                )
+            elif value is not None:
+                found[name] = self.convert(value)
+            elif name in self.context.texts.variables:
+                found[name] = f"${{{name}}}"
+            else:
+                what = f"not set, and so not passed on, as in Compose: write `{name}: ${{{name}}}` once it is"
+                self.add(f"{key}: {name}", Verdict.LEFT_OUT, what)
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -21,12 +22,19 @@ _MOST_OF_A_RANGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port of a container; `published` is None where only the container has it."""
+    """A port of a container.
+
+    Attributes:
+        published: None where the engine chooses the server's port.
+        place: Where it is written, below the key: "[0]", and the port in a range: "[0]: 8001".
+    """
 
     target: int
     published: int | None = None
     address: str = ""
     protocol: str = "tcp"
+    place: str = ""
+    item: Node | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -41,11 +49,11 @@ class Port:
         return f"{address}{self.published}:{self.target}{suffix}"
 
 
-def parse_ports(node: Node | None, resolve: Callable[[str], str]) -> tuple[list[Port], list[str]]:
-    """Ports in the short and the long form, and the texts of those that cannot be read."""
+def parse_ports(node: Node | None, resolve: Callable[[str], str]) -> tuple[list[Port], dict[str, str]]:
+    """Ports in both forms, and by their places the texts of those that cannot be read."""
     parsed: list[Port] = []
-    unread: list[str] = []
-    for item in items(node):
+    unread: dict[str, str] = {}
+    for index, item in enumerate(items(node)):
         long = entries(item)
         if long:
             target, published = resolve(text(long.get("target"))), resolve(text(long.get("published")))
@@ -55,8 +63,12 @@ def parse_ports(node: Node | None, resolve: Callable[[str], str]) -> tuple[list[
         else:
             source, address, protocol = resolve(text(item)), "", ""
         short = list(_short(source, address, protocol))
-        parsed += short
-        unread += [] if short else [text(item) or source]
+        parsed += [
+            replace(port, place=f"[{index}]" if len(short) == 1 else f"[{index}]: {port.target}", item=item)
+            for port in short
+        ]
+        if not short:
+            unread[f"[{index}]"] = text(item) or source
     return parsed, unread
 
 

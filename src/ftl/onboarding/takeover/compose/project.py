@@ -108,6 +108,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     for key, mark in reader.extended.items():
         if key in services:
             draft.report.add(f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", mark)
+    draft.demanded |= texts.demanded
     for variable, todo in texts.unset.items():
         draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo)
     if not draft.services:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.tree import MappingNode
     from ftl.onboarding.takeover.compose.conversion import ConversionContext
+    from ftl.onboarding.takeover.compose.port_forms import Port
 
 _NAMES = ("web", "app", "frontend", "nginx", "proxy", "site", "server", "www", "client", "ui")
 
@@ -45,13 +46,21 @@ def choose_public(context: ConversionContext) -> None:
     if others and not any("routes" in keys for keys in services.values()):
         public = min(others, key=lambda key: _rank(context, key))
         services[context.names[public]]["routes"] = [{"path": "/"}]
-        _report(context, public, Verdict.CHANGED, f"port: {others.pop(public).target} and the route /")
+        main = others.pop(public)
+        _report(context, public, main, Verdict.CHANGED, f"port: {main.target} and the route /")
     for key in others:
         _keep_published(context, key)
+    if not any("routes" in keys for keys in services.values()):
+        for key, port in context.local.items():
+            todo = f"a proxy in front of 127.0.0.1:{port.published} made it public, and FTL's has its place: write "
+            todo += "`domain` of the project and `routes: [{path: /}]` of the service"
+            _report(context, key, port, Verdict.NEEDS_YOU, todo)
+            context.draft.note(context.names[key], f"ports: {todo}")
 
 
-def _report(context: ConversionContext, key: str, verdict: Verdict, what: str) -> None:
-    context.draft.report.add(f"services.{key}.ports", verdict, what, context.marks[key])
+def _report(context: ConversionContext, key: str, port: Port, verdict: Verdict, what: str) -> None:
+    mark = port.item.mark if port.item is not None else None
+    context.draft.report.add(f"services.{key}.ports{port.place}", verdict, what, mark)
 
 
 def _rank(context: ConversionContext, key: str) -> tuple[int, int]:
@@ -70,9 +79,9 @@ def _keep_published(context: ConversionContext, key: str) -> None:
     route = "`routes: [{host: ..., path: /}]`"
     todo = f"it was public at port {port.published}: give it a route with another host, {route}"
     if port.published in (80, 443) or keys.get("replicas"):
-        _report(context, key, Verdict.NEEDS_YOU, todo)
+        _report(context, key, port, Verdict.NEEDS_YOU, todo)
     else:
         forwards = keys.get("forwards")
         keys["forwards"] = [*(forwards if isinstance(forwards, list) else []), port.forward]
-        _report(context, key, Verdict.CHANGED, "forwards, without TLS; a route with a host is better")
+        _report(context, key, port, Verdict.CHANGED, "forwards, without TLS; a route with a host is better")
     context.draft.note(name, todo)

@@ -8,6 +8,7 @@ from ftl.common.suggestions import closest_match
 from ftl.config.read.compose_keys import SERVICE
 from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import describe_kind, is_null
+from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 from ftl.onboarding.takeover.compose.keys import (
     build,
@@ -52,6 +53,18 @@ def convert(context: ConversionContext, source: str, node: MappingNode) -> None:
         if key in node.entries:
             _key(conversion, key, node.entries[key].value)
     _one_writer(conversion)
+    _one_clock(conversion)
+
+
+def _one_clock(conversion: ComposeConversion) -> None:
+    """Let a process that starts work by the clock stop before its successor starts: two would start it twice."""
+    keys, key = conversion.keys, "command" if conversion.node.get("command") is not None else ""
+    given = keys.get("command", "")
+    command = given if isinstance(given, (str, tuple)) else ""
+    is_alone = "routes" not in keys and "port" not in keys and keys.get("replicas", 1) == 1
+    if not conversion.is_dependency and is_alone and is_periodic(conversion.source, command):
+        keys["recreate"] = True
+        conversion.add(key, Verdict.CHANGED, "a clock's process, with recreate: true: never two of it")
 
 
 def _one_writer(conversion: ComposeConversion) -> None:

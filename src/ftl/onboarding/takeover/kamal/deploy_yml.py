@@ -143,6 +143,7 @@ def _convert(kamal: KamalConversion) -> None:
     accessories(kamal)
     _write_hosts(kamal)
     write_addresses(kamal)
+    kamal.draft.demanded |= kamal.texts.demanded
     for variable in kamal.texts.unset:
         kamal.add(
             f"${{{variable}}}",

@@ -87,7 +87,7 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
                 )
                 conversion.add(name, Verdict.CHANGED, f"the file {inside}{file}{fixed}", value)
             case "args":
-                options[key] = conversion.environment(value)
+                options[key] = conversion.environment("build.args", value)
                 conversion.add(name, Verdict.TAKEN, node=value)
             case "secrets":
                 _secrets(conversion, options, value)

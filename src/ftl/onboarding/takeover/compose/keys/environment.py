@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import ScalarNode, SequenceNode
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -58,13 +58,22 @@ def _has_no_quotes(written: str) -> bool:
 
 def environment(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Variables, without those for nginx-proxy."""
-    own = conversion.environment(node)
+    own = conversion.environment(key, node)
     env = conversion.mapping("env") | {
         name: value for name, value in own.items() if name not in _OF_NGINX_PROXY
     }
     if env:
         conversion.keys["env"] = env
-    conversion.add(key, Verdict.CHANGED, "env")
+    of_proxy = [name for name in _OF_NGINX_PROXY if name in pairs(node)]
+    for name in of_proxy:
+        if conversion.labelled.routes:
+            conversion.add(
+                f"{key}: {name}", Verdict.CHANGED, "routes, port and email, as nginx-proxy read it"
+            )
+        else:
+            conversion.add(f"{key}: {name}", Verdict.LEFT_OUT, "FTL has its own proxy")
+    if len(of_proxy) < len(pairs(node)) or not of_proxy:
+        conversion.add(key, Verdict.CHANGED, "env")
 
 
 def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:

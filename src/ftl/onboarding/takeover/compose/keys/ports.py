@@ -30,33 +30,41 @@ _NOT_HTTP = NOT_HTTP_PORTS | {
 
 
 def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
-    """Published ports: one gets the proxy's requests, the others are `forwards`."""
+    """Published ports: one gets the proxy's requests, the others are `forwards`; each has a row."""
     parsed, unread = parse_ports(node, conversion.resolve)
-    for written in unread:
+    for place, written in unread.items():
         todo = f"`{written}` is no port here: a variable in it is not set"
-        conversion.add(key, Verdict.NEEDS_YOU, todo)
+        conversion.add(f"{key}{place}", Verdict.NEEDS_YOU, todo)
     if conversion.is_dependency:
         _of_dependency(conversion, key, parsed)
+        return
+    if not parsed and not unread:
+        conversion.add(key, Verdict.LEFT_OUT, "it is empty")
         return
     main = _main(conversion, parsed)
     if main is not None:
         conversion.keys["port"] = main.target
+        _main_port(conversion, key, main)
     forwards = _forwards(conversion, key, parsed, main)
     if main is not None and main.target != 443 and any(port.published == 443 for port in parsed):
         todo = f"FTL's proxy has the certificate: port {main.target} gets plain requests, and must not redirect them"
         conversion.add(f"{key}: 443", Verdict.NEEDS_YOU, todo, node)
     if forwards:
         conversion.keys["forwards"] = forwards
-    if main is None or main.published is None:
-        conversion.add(key, Verdict.CHANGED, f"port: {main.target}" if main else "forwards")
-    elif main.is_loopback:
+
+
+def _main_port(conversion: ComposeConversion, key: str, main: Port) -> None:
+    """Report the port that gets requests; whether they are public, labels say, or the choice among services."""
+    labelled, context = conversion.labelled, conversion.context
+    if main.is_loopback and not labelled.routes:
         reached = f"the proxy and the other services reach the port {main.target}"
-        conversion.add(key, Verdict.LEFT_OUT, f"port {main.published} on 127.0.0.1: {reached}")
-    elif conversion.labelled.routes or conversion.labelled.refused:
-        conversion.add(key, Verdict.CHANGED, f"port: {main.target}")
+        what = f"port {main.published} on 127.0.0.1: {reached}"
+        conversion.add(f"{key}{main.place}", Verdict.LEFT_OUT, what, main.item)
+        context.local[conversion.source] = main
+    elif main.published is None or labelled.routes or labelled.refused:
+        conversion.add(f"{key}{main.place}", Verdict.CHANGED, f"port: {main.target}", main.item)
     else:
-        conversion.context.candidates[conversion.source] = main
-        conversion.context.marks[conversion.source] = conversion.node.entries[key].key
+        context.candidates[conversion.source] = main
 
 
 def _of_dependency(conversion: ComposeConversion, key: str, parsed: list[Port]) -> None:
@@ -82,18 +90,20 @@ def _rank(port: int) -> int:
 def _forwards(conversion: ComposeConversion, key: str, parsed: list[Port], main: Port | None) -> list[str]:
     forwards: dict[str, None] = {}
     for port in parsed:
-        if port.published is None or port is main:
+        if port is main:
             continue
-        if port.protocol == "sctp":
-            conversion.add(key, Verdict.NEEDS_YOU, f"FTL publishes no ports of SCTP: {port.forward}")
+        if port.published is None:
+            verdict, what = Verdict.LEFT_OUT, "the engine chose a port of the server: write one as `forwards`"
+        elif port.protocol == "sctp":
+            verdict, what = Verdict.NEEDS_YOU, f"FTL publishes no ports of SCTP: {port.forward}"
         elif port.published not in (80, 443):
             forwards[port.forward] = None
+            verdict, what = Verdict.CHANGED, "forwards"
         elif main is not None:
-            how = f"port: {main.target}; the proxy listens on 80 and 443"
-            conversion.add(key, Verdict.CHANGED, how)
+            verdict, what = Verdict.CHANGED, f"port: {main.target}; the proxy listens on 80 and 443"
         else:
-            todo = f"port {port.published} of the server belongs to the proxy"
-            conversion.add(key, Verdict.NEEDS_YOU, todo)
+            verdict, what = Verdict.NEEDS_YOU, f"port {port.published} of the server belongs to the proxy"
+        conversion.add(f"{key}{port.place}", verdict, what, port.item)
     return list(forwards)
 
 

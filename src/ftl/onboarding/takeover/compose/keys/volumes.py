@@ -83,7 +83,8 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
         case "bind" if mount.source.startswith("/"):
             if mount.source.endswith("docker.sock"):
                 return Verdict.TAKEN, "the container rules the server's engine"
-            return Verdict.TAKEN, "a path of the server: its files must be there"
+            without = f", without {mount.dropped}" if mount.dropped else ""
+            return Verdict.TAKEN, f"a path of the server: its files must be there{without}"
         case "bind" if mount.source.startswith("~"):
             todo = f"write {mount.source} as a path of the server: `/home/USER/...:{mount.target}`"
             return Verdict.NEEDS_YOU, todo

@@ -1,0 +1,144 @@
+"""Rows of `ftl init --from`: one for each value that is changed, and what it must mean."""
+
+# ruff: noqa: E501 -- Compose files, one a line
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.periodic import is_periodic
+from ftl.onboarding.takeover.report import Verdict
+
+from .compose import service, taken, verdicts
+from .test_compose_projects import words
+from .test_others import taken as taken_other
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..conftest import Begin
+
+
+def test_each_port_has_a_row(tmp_path: Path) -> None:
+    """They shared one, in which the last verdict stood for all."""
+    text = 'services: {web: {image: x, ports: ["127.0.0.1:80:80", "53:53/udp", "6060", "9000-9001:9000-9001", "$X"]}, a: {image: y, ports: []}}'
+    _, report = taken(tmp_path, text)
+    rows = {
+        row.key.removeprefix("services.web."): row.verdict for row in report.rows if "web.ports" in row.key
+    }
+    assert rows == {
+        "ports[0]": Verdict.NEEDS_YOU,
+        "ports[1]": Verdict.CHANGED,
+        "ports[2]": Verdict.LEFT_OUT,
+        "ports[3]: 9000": Verdict.CHANGED,
+        "ports[3]: 9001": Verdict.CHANGED,
+        "ports[4]": Verdict.NEEDS_YOU,
+    }
+    assert verdicts(report)["services.a.ports"] is Verdict.LEFT_OUT
+
+
+def test_a_port_for_a_proxy_in_front_needs_routes(tmp_path: Path) -> None:
+    """Nginx on the server made it public: nobody reached the app, and nothing was said."""
+    text = 'services: {web: {image: x, ports: ["127.0.0.1:3000:3000"]}}'
+    project, report = taken(tmp_path, text)
+    assert (service(project).port, service(project).routes) == (3000, ())
+    assert verdicts(report)["services.web.ports[0]"] is Verdict.NEEDS_YOU
+    assert "routes: [{path: /}]" in words(report, "services.web.ports[0]")
+    public = text.replace("services: {", 'services: {site: {image: y, ports: ["80:80"]}, ')
+    assert verdicts(taken(tmp_path / "b", public)[1])["services.web.ports[0]"] is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize("variables", ["[A, B=]", "{A: , B: ''}"])
+def test_a_variable_without_a_value_is_passed_on_where_it_is_set(tmp_path: Path, variables: str) -> None:
+    """An empty one is another thing: `int("")` ends an app that takes a missing one."""
+    text = f"services: {{web: {{image: x, environment: {variables}}}}}"
+    assert service(taken(tmp_path / "a", text)[0]).env == {"B": ""}
+    assert service(taken(tmp_path / "b", text, environment={"A": "1"})[0]).env == {"A": "1", "B": ""}
+
+
+def test_a_value_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """A list was written as an empty text, and told to be taken over."""
+    project, report = taken(tmp_path, "services: {web: {image: x, environment: {A: [1, 2], B: b}}}")
+    assert service(project).env == {"B": "b"}
+    assert verdicts(report)["services.web.environment: A"] is Verdict.NEEDS_YOU
+
+
+def test_variables_of_nginx_proxy_are_routes(tmp_path: Path) -> None:
+    """Their row said `env`, in which they are not."""
+    text = "services: {web: {image: x, expose: [80], environment: {VIRTUAL_HOST: a.example.com}}}"
+    project, report = taken(tmp_path, text)
+    assert service(project).env == {}
+    assert words(report, "services.web.environment: VIRTUAL_HOST").startswith("routes")
+    assert "services.web.environment" not in verdicts(report)
+
+
+def test_options_of_a_bound_folder_are_named(tmp_path: Path) -> None:
+    """As those of volumes are."""
+    _, report = taken(tmp_path, "services: {web: {image: x, volumes: ['/proc:/p:ro,rslave']}}")
+    assert "without rslave" in words(report, "services.web.volumes[0]")
+
+
+PERIODIC = [
+    ("beat", "anything"), ("celery-beat", "x"), ("clock", "node clock.js"), ("x", "celery -A shop beat -l info"),
+    ("x", "celery -A shop worker -B"), ("x", "php artisan schedule:work"), ("x", "bundle exec clockwork clock.rb"),
+    ("x", "supercronic /etc/crontab"), ("x", "crond -f"), ("x", "cron -f"), ("x", "rqscheduler"),
+]  # fmt: skip
+OTHERS = [
+    ("worker", "celery -A shop worker"),
+    ("heartbeat", "x"),
+    ("x", "node micron.js"),
+    ("beats", "x"),
+    ("x", "rq worker"),
+]
+
+
+@pytest.mark.parametrize(("name", "line"), PERIODIC)
+def test_two_clocks_never_run_side_by_side(tmp_path: Path, begin: Begin, name: str, line: str) -> None:
+    """Whichever file says it: Compose's, a Procfile, fly.toml, or what `ftl init` finds."""
+    assert is_periodic(name, line)
+    project, _ = taken(
+        tmp_path / "compose", f"services: {{web: {{image: x}}, {name}: {{image: x, command: '{line}'}}}}"
+    )
+    assert [item.recreate for item in project.services] == [False, True]
+    files = {
+        "Procfile": f"web: serve\n{name}: {line}\n",
+        "fly.toml": f"[processes]\nweb = 'serve'\n{name} = '{line}'\n",
+    }
+    for source in files:
+        other, _ = taken_other(tmp_path / source, source, files)
+        assert [item.recreate for item in other.services] == [False, True]
+    app = {"requirements.txt": "flask\n", "app.py": "app = Flask(__name__)\n"}
+    _, found = begin({**app, "Procfile": files["Procfile"]})
+    assert [item.recreate for item in found.services] == [False, True]
+
+
+@pytest.mark.parametrize(("name", "line"), OTHERS)
+def test_other_processes_are_replaced_without_a_gap(name: str, line: str) -> None:
+    """Names and programs that only look like a clock's."""
+    assert not is_periodic(name, line)
+
+
+def test_the_start_command_of_fly_is_ours(tmp_path: Path) -> None:
+    """`experimental` has it; what a process says is over it."""
+    text = "[experimental]\ncmd = ['serve', '$A']\nentrypoint = '/in'\nother = true\n[http_service]\ninternal_port = 80\nmin_machines_running = 0\n"
+    project, report = taken_other(tmp_path, "fly.toml", {"fly.toml": text})
+    web = project.services[0]
+    assert (web.command, web.entrypoint) == (("serve", "$A"), ("/in",))
+    found = verdicts(report)
+    assert (found["experimental.cmd"], found["experimental.other"]) == (Verdict.CHANGED, Verdict.LEFT_OUT)
+    assert found["http_service.min_machines_running"] is Verdict.LEFT_OUT
+
+
+def test_an_app_json_alone_has_one_service(tmp_path: Path) -> None:
+    """No row speaks of a Procfile that is not there; each key of checks and formation has one."""
+    app = '{"formation": {"web": {"quantity": 2, "size": "x"}}, "healthchecks": {"web": [{"path": "/ok", "port": 81, "content": "y"}]}}'
+    _, report = taken_other(tmp_path, "app.json", {"app.json": app})
+    found = verdicts(report)
+    assert not [key for key in found if key.startswith("Procfile")]
+    assert (found["healthchecks.port"], found["healthchecks.content"]) == (
+        Verdict.NEEDS_YOU,
+        Verdict.NEEDS_YOU,
+    )
+    assert found["formation.web"] is Verdict.CHANGED
