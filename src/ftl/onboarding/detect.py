@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKSPACES = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "go.work", "rush.json")
+_ASKED = re.compile(
+    r"^HEALTHCHECK\b(?:.*\\\n)*.*?\b(?:curl|wget)\b.*?https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d+))?(/[\w./-]*)?",
+    re.MULTILINE,
+)
+"""A check of a Dockerfile that requests a path of the app: its port and path."""
+
 _SUBFOLDERS = ("apps", "packages", "services")
 _MAX_SHOWN = 6
 
@@ -167,10 +173,18 @@ def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
     """The app of a Dockerfile, with what the stack adds to it."""
     from ftl.image.building.inputs.dockerfile import exposed_port
 
-    port = exposed_port(folder.read("Dockerfile"))
+    written = folder.read("Dockerfile")
+    port = exposed_port(written)
     reason = "EXPOSE of the Dockerfile"
+    asked = _ASKED.search(written)
+    if port is None and asked and asked[1]:
+        port, reason = int(asked[1]), "HEALTHCHECK of the Dockerfile"
     if app is None:
         app = App(stack="Dockerfile", evidence="Dockerfile", port=port or 8000, health=found_health(folder))
+    if asked and asked[2] and asked[1] in (None, str(port)):
+        app = replace(app, health=FoundHealthCheck(asked[2], "HEALTHCHECK of the Dockerfile"))
+    other = _other_tool(folder)
+    todo = (f"{other} says how the app runs: `ftl init --from {other}` takes it over",) if other else ()
     if port is None:
         port, reason = (
             app.port or 8000,
@@ -178,7 +192,7 @@ def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
         )
     facts = (Evidence("image", "Dockerfile", "it exists, and is used as it is"),)
     return replace(
-        app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=()
+        app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=todo
     )
 
 
@@ -246,10 +260,23 @@ def _nothing(folder: AppFolder) -> str:
     )
 
 
+def _other_tool(folder: AppFolder) -> str | None:
+    """A file of another tool that says how the app runs."""
+    return folder.has(
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yml",
+        "docker-compose.yaml",
+        "config/deploy.yml",
+        "fly.toml",
+    )
+
+
 def _nothing_hint(folder: AppFolder) -> str:
-    compose = folder.has("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-    known = compose or folder.has("config/deploy.yml", "fly.toml", "app.json", "Procfile")
+    known = _other_tool(folder) or folder.has("app.json", "Procfile")
     if known:
         return f"`ftl init --from {known}` takes over {known}"
     hint = "write a Dockerfile (any language works with one) and run `ftl init` again"
-    return f"{hint}; for an image that exists, see docs/reference/ftl-yaml.md"
+    return (
+        f"{hint}; for an image that exists, write `image` in an ftl.yaml: `ftl config --schema` has all keys"
+    )

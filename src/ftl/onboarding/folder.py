@@ -178,6 +178,8 @@ class AppFolder:
         for name, text in self.sources.items():
             for match in _VARIABLE.finditer(text):
                 found.setdefault(next(filter(None, match.groups())), name)
+            for match in re.finditer(r"\benv\.(db|cache)\(\s*\)", text):
+                found.setdefault("DATABASE_URL" if match[1] == "db" else "CACHE_URL", name)
         return found
 
     def search(self, pattern: str, suffix: str = "") -> tuple[str, re.Match[str]] | None:

@@ -24,7 +24,7 @@ def test_a_site_below_a_path(begin: Begin) -> None:
     start, _ = begin(ODD["vite below a path"].files)
     caddyfile = start.files["Caddyfile"]
     assert "\tredir / /board/\n" in caddyfile
-    assert "handle /board/assets/*" in caddyfile
+    assert "@hashed path /board/assets/*" in caddyfile
     assert "try_files {path} {path}/index.html /board/index.html" in caddyfile
 
 
@@ -62,7 +62,7 @@ def test_unknown_paths(begin: Begin, files: Mapping[str, str], page: bool) -> No
     caddyfile = start.files["Caddyfile"]
     assert ("handle_errors" in caddyfile) is not page
     assert ("{path}.html" in caddyfile) is not page
-    assert "@" not in caddyfile.replace("@page", "")
+    assert "@" not in caddyfile.replace("@page", "").replace("@hashed", "")
     fallback = "200.html" if "svelte.config.js" in files else "index.html"
     assert (f"try_files {{path}} {{path}}/index.html /{fallback}" in caddyfile) is page
 

@@ -15,6 +15,11 @@ _PATHS = (
 )
 _HEALTH = re.compile(rf"""["'`](?:GET )?(/?(?:api/)?(?:{_PATHS})/?)["'`]""")
 _ROUTE = re.compile(r"route|get\(|path\(|url\(|handle|@|\bmap", re.IGNORECASE)
+_LISTENS = (
+    r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*[\"'`]?[^\"'`()\s]*?:?(\d{4,5})\b"
+    r"|(?:listen\(\s*|[sS]erve\(\s*|^export default\s*)\{[^{}]*?\bport\s*:\s*(\d{4,5})\b"
+)
+"""A port in the code: as an argument, or in the options of fastify, Bun and Hono."""
 _START_PAGE = re.compile(
     r"""(?:\.get|\.route|HandleFunc|\.GET|\.Get|Handle|\.use)\(\s*["'`](?:GET )?/["'`]"""
 )
@@ -41,9 +46,8 @@ def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, 
     """The port that the code listens on, and the reason."""
     if "PORT" in folder.variables:
         return default, f"{folder.variables['PORT']} reads PORT, which the Dockerfile sets"
-    hit = folder.search(
-        r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*[\"'`]?[^\"'`()\s]*?:?(\d{4,5})\b", suffix
-    )
+    hit = folder.search(_LISTENS, suffix)
     if hit is None:
         return default, "nothing in the code names one: check it"
-    return int(hit[1][1]), f"`{hit[1][0]}` in {hit[0]}"
+    shown = re.sub(r"\s+", " ", hit[1][0])
+    return int(hit[1][1] or hit[1][2]), f"`{shown}` in {hit[0]}"

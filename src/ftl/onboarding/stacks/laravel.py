@@ -10,6 +10,8 @@ from ftl.onboarding.stacks.package_json import manager
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from ftl.onboarding.folder import AppFolder
 
 
@@ -69,7 +71,6 @@ RUN {used.run} build
     if driver == "sqlite":
         env["DB_DATABASE"] = ("/app/storage/database.sqlite", "the SQLite file, on the volume")
     connection = _dotenv(folder, "QUEUE_CONNECTION") or "database"
-    command = ("php", "artisan", "queue:work", "--tries=3", "--max-time=3600")
     return App(
         stack="Laravel",
         evidence=evidence,
@@ -86,7 +87,7 @@ RUN {used.run} build
         if driver == "sqlite"
         else "php artisan migrate --force",
         hook_reason="database/migrations",
-        workers=() if connection == "sync" else (Worker("worker", command, f"the queue is {connection}"),),
+        workers=tuple(_workers(folder, required, connection)),
         env=env,
         secrets={"APP_KEY": _dotenv(folder, "APP_KEY", ".env") or "@laravel@"},
         volumes=volumes,
@@ -100,6 +101,22 @@ RUN {used.run} build
         ),
         facts=(Evidence("database driver", driver, ".env.example"),),
     )
+
+
+def _workers(folder: AppFolder, required: Mapping[str, str], connection: str) -> Iterator[Worker]:
+    """The queue, by Horizon where the app has it, and the scheduler where the app schedules something."""
+    if "laravel/horizon" in required:
+        yield Worker("worker", ("php", "artisan", "horizon"), "laravel/horizon in composer.json", single=True)
+    elif connection != "sync":
+        command = ("php", "artisan", "queue:work", "--tries=3", "--max-time=3600")
+        yield Worker("worker", command, f"the queue is {connection}")
+    for file in ("routes/console.php", "app/Console/Kernel.php", "bootstrap/app.php"):
+        written = re.sub(r"^\s*(?://|#|\*).*$", "", folder.read(file), flags=re.MULTILINE)
+        if re.search(r"\bSchedule::\w+\(|\$schedule->|->(?:daily|hourly|everyMinute|cron)\w*\(", written):
+            yield Worker(
+                "scheduler", ("php", "artisan", "schedule:work"), f"a schedule in {file}", single=True
+            )
+            return
 
 
 def _dotenv(folder: AppFolder, name: str, *files: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck
@@ -27,6 +28,7 @@ class SiteGenerator:
 
     Attributes:
         has_pages: It makes a file for each page, and one for errors; else one page has a router of its own.
+        hashed: Folders of files whose names have their hash.
         reason: What names the output folder, where it is not the default.
     """
 
@@ -35,14 +37,15 @@ class SiteGenerator:
     output: str
     has_pages: bool = False
     reason: str = ""
+    hashed: tuple[str, ...] = ("assets",)
 
 
 SITES = (
     SiteGenerator("@sveltejs/adapter-static", "SvelteKit", "build", has_pages=True),
     SiteGenerator("@angular/core", "Angular", "dist"),
     SiteGenerator("astro", "Astro", "dist", has_pages=True),
-    SiteGenerator("react-scripts", "Create React App", "build"),
-    SiteGenerator("@vue/cli-service", "Vue CLI", "dist"),
+    SiteGenerator("react-scripts", "Create React App", "build", hashed=("static",)),
+    SiteGenerator("@vue/cli-service", "Vue CLI", "dist", hashed=("js", "css", "img", "fonts", "media")),
     SiteGenerator("gatsby", "Gatsby", "public", has_pages=True),
     SiteGenerator("@docusaurus/core", "Docusaurus", "build", has_pages=True),
     SiteGenerator("@11ty/eleventy", "Eleventy", "_site", has_pages=True),
@@ -113,7 +116,9 @@ def _caddyfile(tool: SiteGenerator, base: str, fallback: str) -> str:
     start = f"\tredir / {top}/" if base else ""
     if tool.has_pages and not fallback:
         return render("pages.caddyfile", {"top": top, "start": start})
-    return render("spa.caddyfile", {"top": top, "start": start, "page": fallback or "index.html"})
+    hashed = " ".join(f"{top}/{folder}/*" for folder in tool.hashed)
+    values = {"top": top, "start": start, "page": fallback or "index.html", "hashed": hashed}
+    return render("spa.caddyfile", values)
 
 
 def base_path(folder: AppFolder) -> tuple[str, str]:
@@ -121,6 +126,11 @@ def base_path(folder: AppFolder) -> tuple[str, str]:
     for file in _CONFIGURATIONS:
         if match := re.search(r"\b(?:base|basePath)\s*:\s*[\"'](/[\w./-]*)[\"']", folder.read(file)):
             return match[1].strip("/"), f"`{match[0]}` in {file}"
+    if match := re.search(r"\bpublicPath\s*:\s*[\"'](/[\w./-]*)[\"']", folder.read("vue.config.js")):
+        return match[1].strip("/"), f"`{match[0]}` in vue.config.js"
+    homepage = str(folder.read_json("package.json").get("homepage", ""))
+    if "react-scripts" in packages(folder) and (path := urlsplit(homepage).path.strip("/")) and path != ".":
+        return path, "homepage in package.json"
     return "", ""
 
 

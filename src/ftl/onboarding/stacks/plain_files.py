@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
 
+_HIDDEN = ("**/.*", "!**/.well-known")
+"""Files that begin with a dot are settings and secrets, but for what browsers and authorities ask for."""
+
+
 def static(folder: AppFolder) -> str | None:
-    """Evidence of plain files."""
+    """Evidence of plain files; those of Jekyll are made into pages first."""
+    if folder.has("_config.yml", "_config.yaml") and (folder.has("Gemfile") or folder.has_folder("_layouts")):
+        return None
     return next(
         (
             name
@@ -38,7 +44,7 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         start=("caddy", "run"),
         start_reason="a web server for the files",
         health=FoundHealthCheck("/", evidence),
-        ignored=("README*", "_redirects", "_headers", "CNAME") if root == "." else (),
+        ignored=("README*", "_redirects", "_headers", "CNAME", *_HIDDEN) if root == "." else _HIDDEN,
         todo=tuple(_todo(folder, root)),
     )
 

@@ -226,7 +226,7 @@ def python_app(
             *(sqlite.ignored if sqlite is not None else ()),
         ),
         facts=(*more, *(facts or ())),
-        todo=(*(todo or ()), *(sqlite.todo(folder) if sqlite is not None else ())),
+        todo=(*(todo or ()), *_needed_packages(used), *(sqlite.todo(folder) if sqlite is not None else ())),
     )
 
 
@@ -241,12 +241,24 @@ def _extra(server: str, used: frozenset[str]) -> str:
     return "websockets" if server == "uvicorn" and has_channels and not has_sockets else ""
 
 
+def _needed_packages(used: frozenset[str]) -> list[str]:
+    """A package without which another one does not do what the app wants of it."""
+    has_client = used & {"pymysql", "aiomysql"}
+    if not has_client or used & {"cryptography", "pymysql[rsa]", "aiomysql[rsa]"}:
+        return []
+    return [f"add cryptography to the dependencies: {min(has_client)} cannot log in to MySQL 8 without it"]
+
+
 def _provides(server: str, used: frozenset[str]) -> bool:
     return (
         server in used
         or f"{server}[standard]" in used
         or (server == "uvicorn" and "fastapi[standard]" in used)
     )
+
+
+_ARQ = r"^class (\w+)(?:\(.*\))?:(?=(?:\n(?:[ \t].*)?){0,8}\n[ \t]+functions\s*=)"
+"""A class with the settings of arq's worker."""
 
 
 def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Iterator[Worker]:
@@ -272,5 +284,8 @@ def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Itera
     elif "dramatiq" in used and (hit := folder.search(r"@dramatiq\.actor", ".py")):
         module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
         yield Worker("worker", ("dramatiq", module), f"actors in {hit[0]}")
+    elif "arq" in used and (hit := folder.search(_ARQ, ".py")):
+        module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
+        yield Worker("worker", ("arq", f"{module}.{hit[1][1]}"), f"`{hit[1][1]}` of arq in {hit[0]}")
     elif "huey" in used and folder.has("manage.py"):
         yield Worker("worker", ("python", "manage.py", "run_huey"), "huey among the dependencies")

@@ -86,7 +86,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         hook_reason="db/" if folder.has_folder("db") else "Rails",
         workers=tuple(workers),
         env={key: (f"${{{key}}}", where)},
-        secrets={key: master or "@hex64@"} if key == "SECRET_KEY_BASE" or master else {},
+        secrets=({key: "@hex64@"} if key == "SECRET_KEY_BASE" else {key: master} if master else {}),
         volumes={"storage:/rails/storage": "uploads, and SQLite files"}
         if folder.has_folder("storage") or "sqlite3" in gems
         else {},

@@ -42,6 +42,10 @@ class ComposeTexts:
         """The text with the values that the variables have now."""
         return "".join(self._parts(text, resolve=True))
 
+    def bind(self, text: str, values: Mapping[str, str]) -> str:
+        """The text with some values in it that have no other; its other variables stay as they are."""
+        return _Binding(self.variables, values).convert(text)
+
     def _parts(self, text: str, *, resolve: bool) -> Iterator[str]:
         position = 0
         while match := self._pattern.search(text, position):
@@ -78,6 +82,19 @@ class ComposeTexts:
         if operator.endswith("+"):
             return "" if missing else self.resolve(word)
         return self.resolve(word) if missing and operator.endswith("-") else value or ""
+
+
+class _Binding(ComposeTexts):
+    """Puts values of an included file's own variables into its texts."""
+
+    def __init__(self, variables: Mapping[str, str], values: Mapping[str, str]) -> None:
+        super().__init__({**values, **variables})
+        self._bound = values.keys() - variables.keys()
+
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+        if name in self._bound:
+            return super()._variable(name, operator, word, resolve=True).replace("$", "$$")
+        return f"${{{name}{operator}{self.convert(word)}}}"
 
 
 def _closing(text: str, position: int) -> int:

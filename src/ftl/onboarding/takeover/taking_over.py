@@ -16,6 +16,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.new_files import encoded, existing
 from ftl.onboarding.takeover import fly, ftl_file, platforms
+from ftl.onboarding.takeover.clear_values import report_clear_values
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
@@ -52,6 +53,7 @@ def take_over(
         if not path.is_file():
             raise UsageError(f"there is no file `{path}`", hint=f"--from takes {KNOWN}")
     draft = _draft(files, folder, read_variables(folder, environment))
+    report_clear_values(draft)
     text = text_of(draft)
     _check(draft, text, folder, environment)
     others = {name: text for name, text in draft.files.items() if name != file}

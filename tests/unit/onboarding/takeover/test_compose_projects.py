@@ -189,7 +189,7 @@ REPORTS = {
         "services: {web: {image: x, env_file: [{path: web.env, format: raw}]}}", "services.web.env_file", Verdict.NEEDS_YOU,
     ),
     "variables of an included file": (
-        "include: [{path: other.yaml, env_file: web.env}]\nservices: {web: {image: x}}", "include.env_file", Verdict.NEEDS_YOU,
+        "include: [{path: other.yaml, env_file: web.env}]\nservices: {web: {image: x}}", "include.env_file", Verdict.CHANGED,
     ),
     "a service that runs once": (
         "services: {web: {image: x, restart: 'no'}}", "services.web.restart", Verdict.NEEDS_YOU,

@@ -142,3 +142,58 @@ def test_an_app_json_alone_has_one_service(tmp_path: Path) -> None:
         Verdict.NEEDS_YOU,
     )
     assert found["formation.web"] is Verdict.CHANGED
+
+
+def test_variables_of_an_included_file_have_its_values(tmp_path: Path) -> None:
+    """Of its `env_file`, or of .env in its folder; those of the project are over them, and others stay."""
+    inner = 'services: {cache: {image: "redis:${REDIS_V}", environment: {A: "$A-${B:-b}-$$C"}}}'
+    more = {"infra/compose.yaml": inner, "infra/.env": "REDIS_V=7\nA=inner$\n", "infra/v.env": "REDIS_V=6\n"}
+    text = "include: [infra/compose.yaml]\nservices: {web: {image: x}}"
+    project, report = taken(tmp_path / "a", text, more=more, environment={"B": "outer"})
+    (cache,) = project.dependencies
+    assert (cache.image, cache.env["A"]) == ("redis:7", "inner$-outer-$C")
+    named = "include: [{path: infra/compose.yaml, env_file: infra/v.env}]\nservices: {web: {image: x}}"
+    project, report = taken(tmp_path / "b", named, more=more)
+    assert project.dependencies[0].image == "redis:6"
+    assert "${A}" in verdicts(report)
+    project, _ = taken(tmp_path / "c", text, more=more, environment={"REDIS_V": "8"})
+    assert project.dependencies[0].image == "redis:8"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_KEY", "sk_live_1"),
+        ("MYSQL_PASSWORD", "secretpw"),
+        ("X_TOKEN", "abc"),
+        ("DATABASE_URL", "postgres://u:pw@db/x"),
+    ],
+)
+def test_a_password_in_clear_needs_you(tmp_path: Path, name: str, value: str) -> None:
+    """The file is for git; its value is not in the report."""
+    text = f"services: {{web: {{image: x, environment: {{{name}: '{value}'}}}}}}"
+    _, report = taken(tmp_path, text)
+    assert verdicts(report)["web: env"] is Verdict.NEEDS_YOU
+    assert value not in words(report, "web: env")
+    assert f"{name}: ${{{name}}}" in words(report, "web: env")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_KEY", "${API_KEY}"), ("PASSWORD_FILE", "/run/x"), ("DB_PASSWORD", "/run/secrets/x"), ("ALLOW_EMPTY_PASSWORD", "yes"),
+        ("DATABASE_URL", "postgres://u:${PW}@db/x"), ("DATABASE_URL", "postgres://db/x"), ("KEYBOARD", "de"),
+    ],
+)  # fmt: skip
+def test_what_is_no_password_in_clear(tmp_path: Path, name: str, value: str) -> None:
+    """A variable, a path and a switch need nobody."""
+    text = f"services: {{web: {{image: x, environment: {{{name}: '{value}'}}}}}}"
+    _, report = taken(tmp_path, text, environment={"API_KEY": "1", "PW": "2"})
+    assert "web: env" not in verdicts(report)
+
+
+def test_a_folder_of_windows_is_no_volume(tmp_path: Path) -> None:
+    """Its drive's letter looks like a name."""
+    project, report = taken(tmp_path, r"services: {web: {image: x, volumes: ['C:\data:/data']}}")
+    assert service(project).volumes == ()
+    assert verdicts(report)["services.web.volumes[0]"] is Verdict.NEEDS_YOU

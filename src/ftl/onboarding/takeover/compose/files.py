@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
@@ -10,14 +11,16 @@ from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
+from ftl.onboarding.env_secrets import values_in
 from ftl.onboarding.takeover.compose.merging import RESET_TAGS, Merging
 from ftl.onboarding.takeover.nodes import entries, items, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.yaml.marks import Mark
+    from ftl.onboarding.takeover.nodes import ComposeTexts
 
 _MAX_FILES = 50
 
@@ -30,10 +33,13 @@ class ComposeFiles:
         env_files: Places that name files with variables for included files.
     """
 
-    def __init__(self, folder: Path, base: Path, resolve: Callable[[str], str]) -> None:
+    def __init__(
+        self, folder: Path, base: Path, texts: ComposeTexts, own: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self._base = base
-        self._resolve = resolve
+        self._texts = texts
+        self._own = own or {}
         self._parsed: dict[Path, MappingNode] = {}
         self._including: list[Path] = []
         self._merging = Merging()
@@ -80,8 +86,22 @@ class ComposeFiles:
                 raise ConfigError(
                     [root.mark.problem("this is not a Compose file", "it must begin with `services:`")]
                 )
-            self._parsed[path] = root
+            bound = _bound(root, lambda text: self._texts.bind(text, self._own)) if self._own else root
+            assert isinstance(bound, MappingNode)
+            self._parsed[path] = bound
         return self._parsed[path]
+
+    def _resolve(self, text: str) -> str:
+        return self._texts.resolve(text)
+
+    def _values_of(self, item: Node, folder: Path) -> dict[str, str]:
+        """Variables of an included file: those of its `env_file`, else of .env in its folder."""
+        named = item.get("env_file") if isinstance(item, MappingNode) else None
+        files = [self._folder / self._resolve(text(file)) for file in items(named)]
+        found: dict[str, str] = dict(self._own)
+        for file in files or [folder / ".env"]:
+            found |= values_in(file.parent, file.name)
+        return found
 
     def _rebased(self, root: MappingNode, folder: Path) -> MappingNode:
         """Make paths that are relative to `folder` relative to ftl.yaml."""
@@ -111,9 +131,9 @@ class ComposeFiles:
             if isinstance(item, MappingNode) and (variables := item.get("env_file")) is not None:
                 self.env_files.append(variables.mark)
             folder = text(item.get("project_directory")) if isinstance(item, MappingNode) else ""
-            inner = ComposeFiles(
-                self._folder / folder if folder else named[0].parent, self._base, self._resolve
-            )
+            inner_folder = self._folder / folder if folder else named[0].parent
+            own = self._values_of(item, inner_folder)
+            inner = ComposeFiles(inner_folder, self._base, self._texts, own)
             inner._including = self._including
             root = self._merging.merge(inner.load(named), root.replace({"include": None}))
             self.extended |= inner.extended
@@ -153,6 +173,17 @@ class ComposeFiles:
         self.extended[name] = extends.mark
         own = node.replace({"extends": None})
         return self._merging.merge(base, own) if isinstance(base, MappingNode) else own
+
+
+def _bound(node: Node, bind: Callable[[str], str]) -> Node:
+    """A tree with values in its texts."""
+    match node:
+        case ScalarNode():
+            return replace(node, text=bind(node.text)) if "$" in node.text else node
+        case SequenceNode():
+            return replace(node, items=tuple(_bound(item, bind) for item in node.items))
+    entries = {key: replace(entry, value=_bound(entry.value, bind)) for key, entry in node.entries.items()}
+    return replace(node, entries=entries)
 
 
 def _refuse_missing(file: Path, key: str, mark: Mark) -> None:

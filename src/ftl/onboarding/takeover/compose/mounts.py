@@ -55,7 +55,10 @@ def parse_mount(item: Node, resolve: Callable[[str], str]) -> ComposeMount:
         return ComposeMount(
             kind, source, long.get("target", ""), read_only, dropped, f":{settings}" if settings else ""
         )
-    parts = resolve(text(item)).split(":")
+    written = resolve(text(item))
+    if windows := re.match(r"([A-Za-z]:[\\/][^:]*):([^:]+)", written):
+        return ComposeMount("bind", windows[1], windows[2])
+    parts = written.split(":")
     if len(parts) == 1:
         return ComposeMount("anonymous", "", parts[0])
     source, target = parts[0], parts[1]

@@ -58,7 +58,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         ConfigError: A file cannot be parsed, is no Compose file, or extends itself.
     """
     texts = ComposeTexts(variables)
-    reader = ComposeFiles(files[0].parent, base, texts.resolve)
+    reader = ComposeFiles(files[0].parent, base, texts)
     root = reader.load(files)
     services = {
         key: node for key, node in entries(root.get("services")).items() if isinstance(node, MappingNode)
@@ -193,8 +193,8 @@ def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
                 reason = f"`docker compose` merges it, most often for development: {both} takes it over, too"
                 draft.report.add(other.name, Verdict.LEFT_OUT, reason)
     for mark in reader.env_files:
-        todo = "copy its variables to .env: they were for the included file"
-        draft.report.add("include.env_file", Verdict.NEEDS_YOU, todo, mark)
+        what = "the values that its variables have now, where the included file uses them"
+        draft.report.add("include.env_file", Verdict.CHANGED, what, mark)
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:

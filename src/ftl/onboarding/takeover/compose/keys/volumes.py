@@ -88,6 +88,9 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
         case "bind" if mount.source.startswith("~"):
             todo = f"write {mount.source} as a path of the server: `/home/USER/...:{mount.target}`"
             return Verdict.NEEDS_YOU, todo
+        case "bind" if re.match(r"[A-Za-z]:[\\/]", mount.source):
+            todo = f"write a path of the server in place of the folder of Windows: `/srv/...:{mount.target}`"
+            return Verdict.NEEDS_YOU, todo
         case "bind":
             return _local(conversion, mount)
     return Verdict.NEEDS_YOU, f"FTL has no mounts of the kind {mount.kind}"
