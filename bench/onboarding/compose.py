@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,11 +24,12 @@ def compose_figures(folder: Path, environment: Mapping[str, str]) -> dict[str, f
         for path, content in {**BESIDE, "compose.yaml": text}.items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_text(content)
+        demanded = dict.fromkeys(re.findall(r"\$\{(\w+):?\?", text), "1")
         for command in (("init", "--from", "compose.yaml"), ("validate",)):
             done = subprocess.run(
                 (FTL, *command),
                 cwd=project,
-                env=environment,
+                env={**environment, **demanded},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
