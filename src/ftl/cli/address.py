@@ -45,6 +45,13 @@ class Address:
         return self.server.host if self.narrowed else ""
 
     @property
+    def given(self) -> str:
+        """The server as `--server` takes it."""
+        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
+        user = f"{self.server.user}@" if self.server.user else ""
+        return f"{user}{host}:{self.server.port}" if self.server.port else f"{user}{host}"
+
+    @property
     def backend(self) -> Backend:
         """The backend of its servers; chosen here, and nowhere else."""
         from ftl.deploy.backend import DOCKER

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.next_step import with_target
 from ftl.cli.options import Options
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
 from ftl.cli.suggestions import similar_command, similar_option
+from ftl.common.next_step import ftl
 from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
 from ftl.ui.failure import as_record, draw, hint
 from ftl.ui.stream import silence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INTERNAL_HINT = "this is a bug in FTL; run it again with -vv and report what it prints"
-SETUP = "on a new server `ftl setup` creates the user and installs Docker"
-DOCTOR = "`ftl doctor` checks this machine, the server and the connection between them"
+SETUP = f"on a new server {ftl('setup')} creates the user and installs Docker"
+DOCTOR = f"{ftl('doctor')} checks this machine, the server and the connection between them"
 
 
 def report_and_exit_code(
@@ -30,8 +30,8 @@ def report_and_exit_code(
 ) -> int:
     """Report an error on stderr, or as a JSON object, the last line of stdout.
 
-    `command` is its name in that object; for a usage error click knows it. With the `options` of the call hints name
-    its environment and server, and `-vv` adds a traceback.
+    `command` is its name in that object; for a usage error click knows it. Of the call's `options`, `-vv` adds a
+    traceback.
 
     Returns:
         The exit code.
@@ -40,8 +40,6 @@ def report_and_exit_code(
         return 0
     errors = _translated_leaves(error)
     options = options or Options(json=as_json)
-    for each in errors:
-        each.hint = with_target(each.hint, options) if each.hint else each.hint
     if options.verbose > 1 and not isinstance(error, click.ClickException):
         from traceback import format_exception
 
@@ -50,16 +48,16 @@ def report_and_exit_code(
         with suppress(BrokenStdout, OutputLost):  # stdout is gone, and stderr is for people
             put_json(_result(errors[0], command or _command_of(error)))
     else:
-        _print(errors, command, options)
+        _print(errors, command)
     return errors[0].exit_code
 
 
-def _print(errors: Sequence[FtlError], command: str | None, options: Options) -> None:
+def _print(errors: Sequence[FtlError], command: str | None) -> None:
     style = Style.of(sys.stderr)
     lines = [draw(errors, style)]
     next_step = _next_step(errors, command)
     if next_step is not None:
-        lines.append(style.line(*hint(with_target(next_step, options))))
+        lines.append(style.line(*hint(next_step)))
     _write("".join(f"{line}\n" for line in lines))
 
 

@@ -31,6 +31,7 @@ class Options:
         json: Print one JSON object a line on stdout, and nothing else there.
         quiet: Print only errors and data.
         verbose: Number of -v: 1 shows the output of builds and hooks, 2 adds tracebacks.
+        project: Value of --project, which many commands have: a project without its file.
     """
 
     file: str | None = None
@@ -39,12 +40,20 @@ class Options:
     json: bool = False
     quiet: bool = False
     verbose: int = 0
+    project: str | None = None
 
 
 def options_of(context: click.Context) -> Options:
     """Global options of a call, wherever on the line they stood."""
     given = context.meta.get(_META, {})
-    return Options(**given)
+    return Options(**{"project": _project(context), **given})
+
+
+def _project(context: click.Context | None) -> str | None:
+    """Value of --project, which a command has or the group that it is in."""
+    while context is not None and not context.params.get("project"):
+        context = context.parent
+    return context.params["project"] if context is not None else None
 
 
 def change_options(options: Options) -> Options:

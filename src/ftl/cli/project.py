@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ftl.cli.environments import all_previews, find_environment
+from ftl.cli.next_step import server_found
 from ftl.cli.project_file import find_file
 from ftl.errors import UsageError
 
@@ -170,6 +171,13 @@ def load_target(
 
 
 def _address(project: Project, given: Address | None) -> Address:
+    """The address of a project, which next steps are told."""
+    address = _chosen_address(project, given)
+    server_found(address.given, one_of_several=address.narrowed)
+    return address
+
+
+def _chosen_address(project: Project, given: Address | None) -> Address:
     """The address of --server, else of the file; a server of a cluster keeps its keys of the file."""
     from ftl.cli.address import Address
 

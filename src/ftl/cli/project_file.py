@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 FILE = "ftl.yaml"
@@ -30,6 +31,6 @@ def find_file(given: str | None) -> str:
         if parent == folder:
             raise UsageError(
                 f"there is no {FILE} here or in any folder above",
-                hint="`ftl init` creates one; `-f FILE` uses a file in another place",
+                hint=f"{ftl('init')} creates one; `-f FILE` uses a file in another place",
             )
         folder = parent

@@ -1,6 +1,6 @@
 """Suggestions for a mistyped command or option, and for another tool's word for it.
 
-A suggestion never does more than what was typed: `ftl set` must not lead to `setup`, which changes the server, only
+A suggestion never does more than what was typed: `set` must not lead to `setup`, which changes the server, only
 because the two share letters.
 """
 

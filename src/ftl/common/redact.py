@@ -15,6 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from ftl.common.next_step import completed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -48,8 +50,9 @@ def redact(values: Iterable[str]) -> None:
 
 
 def redacted(text: str) -> str:
-    """Replace known values by a mask."""
+    """Replace known values by a mask, and complete next steps (`ftl.common.next_step`)."""
     global _pattern
+    text = completed(text)
     if not _values:
         return text
     if _pattern is None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ftl.common.files import read_small_file
+from ftl.common.next_step import ftl
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import PREVIEW, Project
@@ -282,7 +283,7 @@ def _read(path: Path) -> SourceFile:
         data = read_small_file(path)
         return SourceFile(file.name, data.decode("utf-8-sig"))
     except FileNotFoundError:
-        hint = "`ftl init` writes one; `-f FILE` names another"
+        hint = f"{ftl('init')} writes one; `-f FILE` names another"
         raise ConfigError([Mark(file).problem("the file does not exist", hint)]) from None
     except OSError as error:
         raise ConfigError([Mark(file).problem(f"the file cannot be read: {error.strerror}")]) from error

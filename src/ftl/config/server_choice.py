@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.config.models.server import Server
 from ftl.errors import UsageError
 
@@ -60,7 +61,7 @@ def _on_sandbox_servers(project: Project, sandbox_servers: Sequence[ClusterServe
     if len(project.servers) > len(sandbox_servers):
         raise UsageError(
             f"{project.name} has {len(project.servers)} servers, and the sandbox {len(sandbox_servers)}",
-            hint=f"`ftl sandbox down`, then `ftl sandbox up --servers {len(project.servers)}`",
+            hint=f"{ftl('sandbox down')}, then {ftl(f'sandbox up --servers {len(project.servers)}')}",
         )
     servers = tuple(
         replace(sandbox, host=own.host, roles=own.roles)

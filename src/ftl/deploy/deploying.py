@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
 from ftl.common.figures import utc
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import Traffic
 from ftl.deploy.builders import open_builders
@@ -139,7 +140,7 @@ async def plan_only(
     return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
 
 
-END_HOLD = "`ftl deploy --end-hold` ends the hold and deploys"
+END_HOLD = f"{ftl('deploy --end-hold')} ends the hold and deploys"
 
 
 def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
@@ -229,9 +230,9 @@ async def _prepared(
 
 def _command_line(request: PlanRequest) -> str:
     """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
-    if request.preview is not None:
-        return f"preview up {request.preview.name}"
     options = (*(() if request.hooks else ("--no-hooks",)), *(("--end-hold",) if request.end_hold else ()))
+    if request.preview is not None:
+        return " ".join(("preview", "up", request.preview.name, *options))
     return " ".join(("deploy", *request.services, *options))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl import __version__
 from ftl.aio import gather, gather2
+from ftl.common.next_step import ftl
 from ftl.deploy.builders import build_services, builder_of
 from ftl.deploy.names import dependency_tag
 from ftl.deploy.origin import git_origin, git_subject
@@ -134,7 +135,7 @@ async def last_build(
     if image is None:
         raise UsageError(
             f"there is no built image of {service.name} on {engine.name}",
-            hint="leave out --no-build, or run `ftl build` first",
+            hint=f"leave out --no-build, or run {ftl('build')} first",
         )
     content = content_id(image)
     record = load_record(record_path(root, service.name))

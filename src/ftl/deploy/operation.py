@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
+from ftl.common.next_step import ftl, plain
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.context import DeployContext, Traffic
 from ftl.deploy.apply.executor import DeployExecutor
@@ -231,10 +232,10 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"{plan.release} is live, but the {operation.verb} did not finish",
             "warning",
-            hint=f"`ftl {operation.command}` again finishes what is left: routes, old containers; "
+            hint=f"{ftl(operation.command)} again finishes what is left: routes, old containers; "
             "hooks do not run again"
             if plan.record is not None
-            else f"`ftl {operation.command}` again does all of it",
+            else f"{ftl(operation.command)} again does all of it",
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
@@ -242,7 +243,7 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"`ftl {operation.verb}` did not finish",
             "warning",
-            hint=f"`ftl {operation.command}` again finishes what is left",
+            hint=f"{ftl(operation.command)} again finishes what is left",
         )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
         switched = "the switch was taken back" if executor.switched_back else "nothing was switched"
@@ -258,7 +259,7 @@ async def _record_failure(
         plan.record,
         outcome="failed" if isinstance(error, FtlError) else "interrupted",
         seconds=max(0.0, context.now - plan.record.started),
-        error=error.message if isinstance(error, FtlError) else "interrupted",
+        error=plain(error.message) if isinstance(error, FtlError) else "interrupted",
         logs=logs,
     )
     try:

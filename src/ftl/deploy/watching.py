@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import duration
+from ftl.common.next_step import ftl
 from ftl.errors import ServerError, Unhealthy
 from ftl.events import Note
 from ftl.releases.store import read_watch
@@ -45,14 +46,14 @@ async def follow(session: Session, step: WatchRelease, emit: Emit, *, hooks: boo
         raise ServerError(
             f"the watch of {step.release} was interrupted: {step.release} stays live",
             cause=f"{session.name} does not say how it ended, as after a restart",
-            hint="`ftl deploy` removes the containers of the release before",
+            hint=f"{ftl('deploy')} removes the containers of the release before",
         )
     if watch.outcome == "switched_back":
         stay = "; what its pre hooks changed stays" if hooks else ""
         raise Unhealthy(
             f"{step.release} was taken back, {step.before} is live again{stay}",
             cause=watch.reason,
-            hint=f"`ftl logs --release {step.release}` shows its containers, which are stopped",
+            hint=f"{ftl(f'logs --release {step.release}')} shows its containers, which are stopped",
         )
     if watch.outcome == "ended":
         emit(Note(f"the watch of {step.release} has ended: {watch.reason}", "warning"))

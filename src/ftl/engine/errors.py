@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine.transport.http import HttpError
 from ftl.engine.transport.reader import MalformedResponse
@@ -144,7 +145,7 @@ NO_MAJORITY = (
 )
 """Message about a Swarm without a leader; see `is_leaderless`."""
 
-RECOVER = "start the other managers again; if they are lost for good: `ftl setup --recover`"
+RECOVER = f"start the other managers again; if they are lost for good: {ftl('setup --recover')}"
 """Hint for it."""
 
 

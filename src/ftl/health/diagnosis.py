@@ -8,6 +8,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.proc_net import parse_listeners
 from ftl.dataclass import dataclass
 from ftl.errors import ErrorContext, FtlError, Unhealthy
@@ -65,7 +66,7 @@ _LOGIN_REFUSED = re.compile(
 
 _FIRST_VALUES = (
     "a database takes user and password from its variables only when it first initialises its data: use the values of "
-    "that time, or change them in the database, too (`ALTER USER` in `ftl exec`)"
+    f"that time, or change them in the database, too (`ALTER USER` in {ftl('exec')})"
 )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
@@ -63,7 +64,7 @@ async def check(machine: Machine, timezones: Iterable[str]) -> None:
         raise ServerError(
             f"{machine.name} cannot {'run jobs' if zones else 'end previews'}",
             cause=_text(done.stdout) or _text(done.stderr),
-            hint="`ftl setup` installs cron and the time zones, and starts cron",
+            hint=f"{ftl('setup')} installs cron and the time zones, and starts cron",
         )
 
 
@@ -149,7 +150,7 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
         raise ServerError(
             f"{machine.name} cannot send notifications",
             cause=_text(done.stdout) or _text(done.stderr),
-            hint="`ftl setup` installs cron; curl and openssl are in packages of these names",
+            hint=f"{ftl('setup')} installs cron; curl and openssl are in packages of these names",
         )
 
 
@@ -171,7 +172,7 @@ async def start(machine: Machine, container: str) -> str:
         case "running":
             return ""
         case "gone":
-            raise FtlError(f"there is no container {container}", hint="`ftl deploy` creates it again")
+            raise FtlError(f"there is no container {container}", hint=f"{ftl('deploy')} creates it again")
     raise FtlError(f"{container} does not start", cause=text or _text(done.stderr) or None)
 
 

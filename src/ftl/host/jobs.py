@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.common.json_fields import as_objects, as_str
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import closest_match
 from ftl.config.models.backup import JOB_PREFIX
 from ftl.config.values.schedule import InvalidSchedule, Schedule
@@ -151,7 +152,7 @@ def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:
     known = (
         f"the jobs there are {', '.join(names)}"
         if names
-        else "`jobs` in ftl.yaml, then `ftl deploy`, makes one"
+        else f"`jobs` in ftl.yaml, then {ftl('deploy')}, makes one"
     )
     raise UsageError(
         f"there is no job `{name}` on {server}", hint=f"did you mean `{match}`?" if match else known

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, LockHeld, ServerError
@@ -193,7 +194,7 @@ async def _heartbeat(machine: Machine, process: Process) -> None:
     raise ServerError(
         f"the deploy lock on {machine.name} was lost",
         cause="the connection to the server broke",
-        hint="run `ftl deploy` again: it goes on from whatever state the server is in",
+        hint=f"run {ftl('deploy')} again: it goes on from whatever state the server is in",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 from ftl.notifications.webhook import NotSent
 
@@ -51,7 +52,9 @@ def notify(url: str, message: Message) -> None:
     """
     service = _service(url)
     if service is None:
-        raise NotSent("apprise does not know this kind of URL", hint="`ftl validate` says which one it is")
+        raise NotSent(
+            "apprise does not know this kind of URL", hint=f"{ftl('validate')} says which one it is"
+        )
     if not service.notify(
         title=message.title, body=message.body or message.title, notify_type=_TYPES[message.event]
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.deploy.names import is_parked
 from ftl.deploy.observe.cluster import observe_fleet
@@ -59,7 +60,7 @@ async def select_container(
         raise FtlError(
             f"{short_name(project, container)} does not run on {session.name}",
             cause=container.status.lower() or container.state,
-            hint=f"`ftl logs {name}` shows its last lines, `ftl status` what runs",
+            hint=f"{ftl(f'logs {name}')} shows its last lines, {ftl('status')} what runs",
         )
     return chosen
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import parse_json
+from ftl.common.next_step import ftl
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import commands, networks, stopped
@@ -225,7 +226,9 @@ class ProxyControl:
         """Its state; with `stopped` also where it does not run."""
         state = await self.observe()
         if state is None or not (state.running or stopped):
-            raise FtlError(f"the proxy on {self._engine.name} is not running", hint="`ftl deploy` starts it")
+            raise FtlError(
+                f"the proxy on {self._engine.name} is not running", hint=f"{ftl('deploy')} starts it"
+            )
         return state
 
     def _check(self, state: ProxyState, sites: Iterable[Site]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.common.next_step import ftl
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.proxy.names import networks_of, overlay_network, project_bridge, project_network
@@ -84,7 +85,7 @@ async def ensure_connected(
     """
     state = await engine.container(container)
     if state is None:
-        raise FtlError(f"the proxy on {engine.name} no longer exists", hint="`ftl deploy` starts it")
+        raise FtlError(f"the proxy on {engine.name} no longer exists", hint=f"{ftl('deploy')} starts it")
     endpoint = next((each for each in state.endpoints if each.network == network), None)
     if endpoint is None:
         await connect(engine, container, network, aliases, await _last_address(engine, network))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.errors import ServerError
 from ftl.proxy.docker_script import docker_script
@@ -42,6 +43,6 @@ async def reconnect(machine: Machine, container: str, endpoint: Endpoint, aliase
         raise ServerError(
             f"{machine.name} did not confirm that the proxy was reconnected to the network {endpoint.network}",
             cause=error.message,
-            hint="run `ftl deploy` again when the engine there answers: it does what is left",
+            hint=f"run {ftl('deploy')} again when the engine there answers: it does what is left",
         ) from error
     return done.exit_code == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.common.next_step import ftl
 from ftl.events import Note
 from ftl.releases.store import CONTAINER, VOLUME, ensure_store, read_records
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 CAUSE = "their container was removed, as by `docker system prune`, and jobs with it"
-HINT = "`ftl deploy` creates it again, and the jobs; the records are in its volume"
+HINT = f"{ftl('deploy')} creates it again, and the jobs; the records are in its volume"
 
 
 async def is_pruned(engine: Engine) -> bool:

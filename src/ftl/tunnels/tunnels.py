@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -244,7 +245,7 @@ def _check_running(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: 
         names = " and ".join(missing)
         raise FtlError(
             f"{names} of {project} {'does' if len(missing) == 1 else 'do'} not run on {server}",
-            hint="`ftl deploy` starts what is missing, `ftl status` shows what is there",
+            hint=f"{ftl('deploy')} starts what is missing, {ftl('status')} shows what is there",
         )
 
 

@@ -88,3 +88,6 @@ def test_another_repositorys_project_is_taken_over_only_if_said(git: bool, adopt
         make_plan(request, inputs, there)
     assert "them@there" in caught.value.message
     assert "--adopt" in (caught.value.hint or "")
+    with pytest.raises(UsageError) as preview:
+        make_plan(replace(request, project=replace(mine, preview_of="main")), inputs, there)
+    assert preview.value.hint == "give this one another `project.name`", "a preview has no such option"

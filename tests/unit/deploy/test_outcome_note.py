@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.operation import Operation, _outcome_note
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
@@ -26,7 +27,7 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     failed = cast("DeployExecutor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)
     assert note is not None
-    texts = (note.text, note.hint)
+    texts = (note.text, plain(note.hint or ""))
     if decides:
         assert "nothing was switched" in texts[0]
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.server.sandbox import SandboxAddress, addresses
@@ -100,7 +101,7 @@ def test_no_sandbox_is_an_error_with_the_next_step() -> None:
     """The hint is the command that starts the sandbox of that name."""
     with pytest.raises(UsageError, match="no sandbox is running") as caught:
         addresses("ci")
-    assert caught.value.hint == "start one: `ftl sandbox up --name ci`"
+    assert plain(caught.value.hint or "") == "start one: `ftl sandbox up --name ci`"
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "-a", "A", "a b", "a" * 41])

@@ -10,6 +10,7 @@ import click
 from ftl.cli.output import put, put_table, writing
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 from ftl.events import Note
 
@@ -40,7 +41,9 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         _list(options, project, name, address)
         return
     if name is None:
-        raise UsageError("name the dependency to back up", hint="`ftl backup --list` lists scheduled backups")
+        raise UsageError(
+            "name the dependency to back up", hint=f"{ftl('backup --list')} lists scheduled backups"
+        )
 
     async def work(emit: Emit) -> BackupResult:
         from ftl.host.fleet import open_fleet

@@ -12,6 +12,7 @@ from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
 from ftl.common import figures
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _platform(project: Project, fleet: Fleet | None, emit: Emit) -> str | None:
         emit(
             Note(
                 f"the platform of {project.server.host} is not known yet: building for the builder's platform",
-                hint="`ftl plan` and `ftl deploy` ask the server and remember it; `build.platform` sets it",
+                hint=f"{ftl('plan')} and {ftl('deploy')} ask the server and remember it; `build.platform` sets it",
             )
         )
     return known

@@ -11,6 +11,7 @@ import click
 from ftl.cli.completion.values import VARIABLE
 from ftl.cli.output import Fields, put
 from ftl.cli.running.run import pass_options, run_sync
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _current_shell() -> str:
     if name not in SHELLS:
         raise UsageError(
             "the shell is not known",
-            hint=f"name it: `ftl completion install {SHELLS[0]}`, or {', '.join(SHELLS[1:])}",
+            hint=f"name it: {ftl(f'completion install {SHELLS[0]}')}, or {', '.join(SHELLS[1:])}",
         )
     return name
 

@@ -17,6 +17,7 @@ from ftl.cli.running.operation import (
     wait_lock_option,
 )
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ def command(
         if name := loaded.project.preview_of and loaded.project.environment:
             raise UsageError(
                 f"`{name}` is a preview, which needs a time at which it ends",
-                hint=f"`ftl preview up {name}` deploys it",
+                hint=f"{ftl(f'preview up {name}')} deploys it",
             )
         if watched and loaded.project.is_cluster:  # before anything is built
             raise UsageError(
                 "--watch cannot take a release back on several servers",
                 cause="one of them cannot switch the proxies of the others",
-                hint="deploy without --watch, and use `ftl rollback` if needed",
+                hint=f"deploy without --watch, and use {ftl('rollback')} if needed",
             )
         purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
         make_release(

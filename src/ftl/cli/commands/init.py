@@ -9,6 +9,7 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project_file import FILE
 from ftl.cli.running.run import pass_options, run_sync
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ def _refuse_existing(path: Path) -> None:
     from ftl.errors import UsageError
 
     if path.exists():
-        raise UsageError(f"{path} already exists", hint="`ftl validate` checks it")
+        raise UsageError(f"{path} already exists", hint=f"{ftl('validate')} checks it")
 
 
 def _answers(options: Options, domain: str | None) -> StarterOptions:
@@ -203,7 +204,7 @@ def _takeover_fields(path: Path, takeover: TakeoverResult, *, dry_run: bool) -> 
     }
 
 
-_NEXT = "`ftl validate`; to try it without a server: `ftl sandbox up`, then `ftl deploy --server sandbox`"
+_NEXT = f"{ftl('validate')}; to try it without a server: {ftl('sandbox up')}, then {ftl('deploy --server sandbox')}"
 _TEXT = "AS WHAT, WHY, OR WHAT TO DO"
 
 

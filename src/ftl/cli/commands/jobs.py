@@ -12,6 +12,7 @@ from ftl.cli.project import load_target, project_option
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_jobs
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +101,8 @@ def _show(options: Options, name: str, line: LogLine) -> None:
 
 def _print(target: DeployedProject, jobs: Sequence[JobState], now: datetime) -> None:
     if not jobs:
-        put(f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then `ftl deploy`, makes some")
+        put(
+            f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then {ftl('deploy')}, makes some"
+        )
         return
     put_jobs(jobs, now)

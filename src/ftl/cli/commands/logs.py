@@ -13,6 +13,7 @@ from ftl.cli.options import time_option
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.log_printer import log_printer
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def command(
     if hooks and (jobs or proxy or follow):
         raise UsageError(
             "--hooks prints what hooks have printed, without jobs, requests and -f",
-            hint="`ftl deploy -v` shows the output of hooks while they run",
+            hint=f"{ftl('deploy -v')} shows the output of hooks while they run",
         )
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy prints requests, which belong to no job and no release")

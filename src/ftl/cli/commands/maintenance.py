@@ -9,6 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _run(change: OperationCall, stopped: Maintenance | None) -> None:
     def show(applied: OperationResult) -> None:
         name, server = change.target.project, applied.plan.server
         put(
-            f"{name} is in maintenance on {server}: `ftl maintenance off` ends it"
+            f"{name} is in maintenance on {server}: {ftl('maintenance off')} ends it"
             if on
             else f"{name} answers again on {server}"
         )

@@ -9,11 +9,13 @@ import click
 
 from ftl.cli.commands.deploy import make_release
 from ftl.cli.environments import PREVIEW_PREFIX, readable_environments
+from ftl.cli.next_step import complete_for
 from ftl.cli.options import change_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.running.operation import OperationCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ def command() -> None:
 @build_option
 @wait_lock_option
 @click.option(
+    "--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys of it."
+)
+@click.option(
     "--summary",
     metavar="FILE",
     help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
@@ -73,6 +78,7 @@ def up(
     expires: str,
     build: bool,
     wait_lock: float,
+    end_hold: bool,
     summary: str | None,
 ) -> None:
     """Deploy the working tree as a preview, or bring one up to date.
@@ -112,7 +118,7 @@ def up(
         make_release(
             chosen,
             loaded,
-            NewRelease(preview=preview),
+            NewRelease(end_hold=end_hold, preview=preview),
             command="preview up",
             build=build,
             lock_wait=wait_lock,
@@ -123,7 +129,7 @@ def up(
     known = seen(f"previews:{preview.of}")
     remember_previews(preview.of, list(dict.fromkeys([preview.name, *known])))
     if not options.json:
-        put(f"the server removes it in {duration(lasts)}; `ftl preview down {preview.name}` does so now")
+        put(f"the server removes it in {duration(lasts)}; {ftl(f'preview down {preview.name}')} does so now")
 
 
 @command.command("list")
@@ -157,7 +163,7 @@ def list_previews(options: Options, project: str | None) -> None:
     if options.json:
         return
     if not found:
-        put(f"{of} has no previews on {target.address.server.host}; `ftl preview up NAME` makes one")
+        put(f"{of} has no previews on {target.address.server.host}; {ftl('preview up NAME')} makes one")
         return
     put_table(HEADER, [preview_row(one, now) for one in found], optional=("BY",))
 
@@ -249,7 +255,9 @@ def _of_preview(options: Options, name: str) -> Options:
         UsageError: They name another environment.
     """
     _refuse_environment(options)
-    return change_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
+    changed = change_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
+    complete_for(changed)
+    return changed
 
 
 def _refuse_environment(options: Options) -> None:

@@ -8,6 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.running.operation import OperationCall, changes_project
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,4 +85,4 @@ def _put_cache(result: PruneResult) -> None:
 
     if result.build_cache_here:
         cache = size(result.build_cache_here)
-        put(f"this machine has {cache} of unused build cache: `ftl prune --build-cache` removes it")
+        put(f"this machine has {cache} of unused build cache: {ftl('prune --build-cache')} removes it")

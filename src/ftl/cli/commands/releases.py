@@ -9,6 +9,7 @@ import click
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def command(
     """
     if (mark_bad is not None) != bool(reason):
         raise UsageError(
-            "--mark-bad and -m go together", hint="`ftl releases --mark-bad r12 -m 'loses sessions'`"
+            "--mark-bad and -m go together", hint=ftl("releases --mark-bad r12 -m 'loses sessions'")
         )
     if mark_bad is not None and unmark_bad is not None:
         raise UsageError("--mark-bad and --unmark-bad exclude each other")
@@ -127,7 +128,7 @@ def _print(target: DeployedProject, releases: Sequence[ReleaseRow], now: float) 
     from ftl.common.figures import ago
 
     if not releases:
-        put(f"{target.project} has no releases yet; run `ftl deploy`")
+        put(f"{target.project} has no releases yet; run {ftl('deploy')}")
         return
     rows = [
         (

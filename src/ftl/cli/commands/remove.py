@@ -8,6 +8,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.running.operation import OperationCall, changes_project
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> N
         if result.project_resources.kept_volumes:
             put(f"its volumes stay: {', '.join(result.project_resources.kept_volumes)}")
         for stored in result.project_resources.kept_backups:
-            put(f"its scheduled backups stay: {_described(stored)}; `ftl remove --backups` removes them")
+            put(f"its scheduled backups stay: {_described(stored)}; {ftl('remove --backups')} removes them")
 
     change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
 

@@ -8,6 +8,7 @@ import click
 
 from ftl.cli.project import load_notifications, load_project
 from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def command(
     """
     if hold != bool(reason):
         raise UsageError(
-            "--hold and -m go together", hint="`ftl rollback --hold -m 'the migration locks the table'`"
+            "--hold and -m go together", hint=ftl("rollback --hold -m 'the migration locks the table'")
         )
     fresh: dict[str, dict[str, str]] = {}
     values: Mapping[str, str] = {}

@@ -10,6 +10,7 @@ from ftl.cli.options import seconds
 from ftl.cli.output import put
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import has_terminal, pass_options, run, run_attached
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def command(
 
     if detach and not arguments:
         raise UsageError(
-            "-d needs a command to run", hint=f"write it after `--`: `ftl run -d {name} -- COMMAND`"
+            "-d needs a command to run", hint=f"write it after `--`: {ftl(f'run -d {name} -- COMMAND')}"
         )
     target = load_target(options, project)
     kind: Literal["detached", "terminal", "pipes"] = "detached" if detach else "pipes"

@@ -9,6 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import bare_ftl, ftl
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
@@ -83,7 +84,7 @@ def _next(name: str | None, started: Sandbox) -> str:
     only_here = name is not None and os.environ.get("FTL_SANDBOX") != name
     prefix = f"FTL_SANDBOX={name} " if only_here else ""
     verbs = ("setup", "deploy") if len(started.addresses) > 1 else ("deploy",)
-    return ", then ".join(f"{prefix}ftl {verb} --server sandbox" for verb in verbs)
+    return ", then ".join(prefix + bare_ftl(f"{verb} --server sandbox") for verb in verbs)
 
 
 @command.command()
@@ -124,7 +125,7 @@ def _as_failure(state: str) -> Fields:
     from ftl.errors import FtlError
     from ftl.ui.failure import as_record
 
-    error = FtlError(f"the sandbox is {state}", hint="`ftl sandbox up` starts it")
+    error = FtlError(f"the sandbox is {state}", hint=f"{ftl('sandbox up')} starts it")
     return {"ok": False, "exit_code": error.exit_code, "error": as_record(error)}
 
 

@@ -12,6 +12,7 @@ import click
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import find_project_files, load_project
 from ftl.cli.running.run import pass_options, run_sync
+from ftl.common.next_step import bare_ftl, ftl
 from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
         now = age_file.path.read_bytes() if age_file.path.exists() else None
         if now != before:
             message = f"{file} was changed by another program while you edited it"
-            raise FtlError(message, hint="nothing is written: run `ftl secrets edit` again")
+            raise FtlError(message, hint=f"nothing is written: run {ftl('secrets edit')} again")
         return age_file.write(text)
 
 
@@ -194,11 +195,12 @@ def _asked_for(options: Options, name: str) -> str:
             value = data.decode().removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise UsageError(
-                "the value is not UTF-8 text", hint="encode it: `base64 FILE | ftl secrets set NAME`"
+                "the value is not UTF-8 text",
+                hint=f"encode it: `base64 FILE | {bare_ftl('secrets set NAME')}`",
             ) from None
     if not value.strip():
         raise UsageError(
-            "the value is empty", hint=f"pipe it in: `pass show {name} | ftl secrets set {name}`"
+            "the value is empty", hint=f"pipe it in: `pass show {name} | {bare_ftl(f'secrets set {name}')}`"
         )
     from ftl.common.redact import redact
 
@@ -250,7 +252,7 @@ def _only_file(secrets: ProjectSecrets) -> str:
     files = sorted({secret.age for secret in secrets.declared.values() if secret.age is not None})
     if len(files) > 1:
         message = f"the project has {len(files)} age files: {', '.join(files)}"
-        raise UsageError(message, hint="declare the secret in ftl.yaml, or `ftl secrets edit FILE`")
+        raise UsageError(message, hint=f"declare the secret in ftl.yaml, or {ftl('secrets edit FILE')}")
     return files[0] if files else DEFAULT
 
 
@@ -258,7 +260,7 @@ def _unknown(name: str, secrets: ProjectSecrets) -> Secret:
     from ftl.common.suggestions import closest_match
 
     match = closest_match(name, tuple(secrets.declared))
-    hint = f"did you mean `{match}`?" if match else "`ftl secrets list` lists them"
+    hint = f"did you mean `{match}`?" if match else f"{ftl('secrets list')} lists them"
     raise UsageError(f"ftl.yaml has no secret `{name}`", hint=hint)
 
 

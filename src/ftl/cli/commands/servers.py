@@ -10,6 +10,7 @@ from ftl.cli.project import load_project
 from ftl.cli.running.operation import OperationCall, changes_project
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_servers
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def list_servers(options: Options) -> None:
     project, _, address = load_project(options, fetch=False)
     if not project.is_cluster:
         raise UsageError(
-            f"{project.name} has one server, {project.server.host}", hint="`ftl status` shows what runs there"
+            f"{project.name} has one server, {project.server.host}",
+            hint=f"{ftl('status')} shows what runs there",
         )
 
     async def work(_: Emit) -> tuple[ServerStatus, ...]:
@@ -91,5 +93,6 @@ def resume(change: OperationCall, name: str) -> None:
 def _require_cluster(change: OperationCall) -> None:
     if not change.target.address.servers:
         raise UsageError(
-            f"{change.target.project} has one server", hint="`ftl maintenance on` shows its visitors a page"
+            f"{change.target.project} has one server",
+            hint=f"{ftl('maintenance on')} shows its visitors a page",
         )

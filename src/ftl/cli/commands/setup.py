@@ -11,6 +11,7 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _print_cluster(project: Project, done: ClusterSetupResult, *, dry_run: bool)
         put(f"the cluster of {names} is ready; nothing had to change")
         return
     if not dry_run:
-        put(f"the cluster of {names} is ready: `ftl deploy` deploys {project.name} to it")
+        put(f"the cluster of {names} is ready: {ftl('deploy')} deploys {project.name} to it")
         return
     for plan in done.servers:
         if plan.steps:

@@ -9,6 +9,7 @@ import click
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,7 +140,7 @@ def _watch(
 def _print(status: Status, urls: Sequence[str]) -> None:
     """Print the status as a table, and what is live."""
     if not status.deployed:
-        put(f"{status.project} is not deployed on {status.server}; run `ftl deploy`")
+        put(f"{status.project} is not deployed on {status.server}; run {ftl('deploy')}")
         return
     now = status.moment
     rows = [_row(unit, now) for unit in status.units]
@@ -163,11 +164,11 @@ def _print(status: Status, urls: Sequence[str]) -> None:
     if status.live is not None:
         put(describe_live(status.live, now=now))
     if status.maintenance:
-        put("in maintenance: visitors get 503 until `ftl maintenance off`")
+        put(f"in maintenance: visitors get 503 until {ftl('maintenance off')}")
     if status.watch is not None:
         put(describe_watch(status.watch, now=now))
     if status.hold is not None:
-        put(f"deploys are on hold ({status.hold}) until `ftl deploy --end-hold`")
+        put(f"deploys are on hold ({status.hold}) until {ftl('deploy --end-hold')}")
     for url in urls:
         put(url)
 
@@ -192,7 +193,7 @@ def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
     from ftl.common.figures import duration
 
     if watch.interrupted:
-        return f"the watch of {watch.release} was interrupted: `ftl deploy` removes the containers of {watch.before}"
+        return f"the watch of {watch.release} was interrupted: {ftl('deploy')} removes the containers of {watch.before}"
     left = max(0.0, (datetime.fromisoformat(watch.until) - now).total_seconds())
     return f"watching {watch.release} for another {duration(left)}, with the containers of {watch.before} beside it"
 

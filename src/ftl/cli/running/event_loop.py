@@ -6,19 +6,16 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from ftl.cli.next_step import with_target
 from ftl.errors import FtlError, Interrupted
-from ftl.events import Note
 from ftl.ui import Reporter, open_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ftl.cli.options import Options
-    from ftl.events import Emit, Event
+    from ftl.events import Emit
 
 T = TypeVar("T")
 
@@ -28,16 +25,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run_async(options: Options, command: str, work: Callable[[Emit], Awaitable[T]]) -> T:
     """Run the work; the terminal is left clean however it ends."""
     reporter = open_reporter(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
-
-    def emit(event: Event) -> None:
-        if isinstance(event, Note):
-            hint = with_target(event.hint, options) if event.hint else None
-            event = replace(event, text=with_target(event.text, options), hint=hint)
-        reporter.emit(event)
-
     try:
         running = _run_until_signal(
-            lambda: work(emit),
+            lambda: work(reporter.emit),
             lambda: _give_up(options, command, reporter),
             shows_background_errors=options.verbose > 1 or sys.flags.dev_mode,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, FtlError, Interrupted, LockHeld, UsageError
 
@@ -97,7 +98,11 @@ class Notifier:
             return
         except ConfigError as error:
             first = error.problems[0].message
-            emit(Note(f"no notification was sent: {first}", "warning", hint="`ftl validate` shows the place"))
+            emit(
+                Note(
+                    f"no notification was sent: {first}", "warning", hint=f"{ftl('validate')} shows the place"
+                )
+            )
             return
         except FtlError as error:
             emit(Note(f"no notification was sent: {error.message}", "warning", hint=error.hint))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from ftl.cli.next_step import complete_for
 from ftl.cli.options import Options, options_of
 from ftl.cli.output import Fields, put_json, writing
 
@@ -60,6 +61,7 @@ def pass_options(function: Callable[Concatenate[Options, P], T]) -> Callable[P, 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         context = click.get_current_context()
         options = options_of(context)
+        complete_for(options)
         try:
             return function(options, *args, **kwargs)
         except (click.ClickException, click.exceptions.Exit):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_table
 from ftl.common.figures import age, ago, duration, seconds_since
+from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,5 +52,5 @@ def server_rows(servers: Sequence[ServerStatus]) -> list[tuple[str, ...]]:
 
 
 def _server(server: ServerStatus) -> tuple[str, ...]:
-    proxy = "out of date: run `ftl deploy`" if server.proxy == "behind" else server.proxy or "-"
+    proxy = f"out of date: run {ftl('deploy')}" if server.proxy == "behind" else server.proxy or "-"
     return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_file
+from ftl.common.next_step import ftl
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
 from ftl.config.yaml.marks import display_path
@@ -138,7 +139,7 @@ class AgeFile:
     def _decrypt(self, encrypted: bytes) -> bytes:
         types = recipient_types(encrypted)
         if not types:
-            raise FtlError(f"{self.name} is not an age file", hint="`ftl secrets set NAME` makes one")
+            raise FtlError(f"{self.name} is not an age file", hint=f"{ftl('secrets set NAME')} makes one")
         if types == ("scrypt",):
             message = f"{self.name} is encrypted with a passphrase, and FTL cannot ask for one"
             raise FtlError(message, hint="encrypt it for public keys: `age -R RECIPIENTS -a`")
@@ -150,7 +151,9 @@ class AgeFile:
         if data is None:
             count = f"{len(types)} recipients" if len(types) > 1 else "1 recipient"
             where = self.recipients_path.name
-            ask = f"ask one who can read it to add your public key to {where} and to run `ftl secrets edit`"
+            ask = (
+                f"ask one who can read it to add your public key to {where} and to run {ftl('secrets edit')}"
+            )
             raise FtlError(
                 f"{self.name} is encrypted for {count}, and none of your keys opens it (tried: {keys})",
                 hint=keys.hint or f"{ask}, or name your key by {KEY_FILE} or {KEY}",

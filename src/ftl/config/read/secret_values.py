@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.common.json_fields import parse_json
+from ftl.common.next_step import ftl
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.marks import SourceFile
@@ -222,7 +223,7 @@ def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[s
         age_file = AgeFile(folder / file, variables)
         return parse_map(age_file.read().text, file)
     except FileNotFoundError:
-        return SecretError(f"there is no file {file}", "`ftl secrets set NAME` creates it")
+        return SecretError(f"there is no file {file}", f"{ftl('secrets set NAME')} creates it")
     except FtlError as error:
         return SecretError(f"{error.message} ({error.cause})" if error.cause else error.message, error.hint)
 
@@ -238,7 +239,9 @@ def _entry_of(secret: Secret, values: Mapping[str, str] | SecretError) -> str:
     name = secret.key or secret.name
     if name not in values:
         names = f"it has {', '.join(sorted(values)[:10])}; " if values else ""
-        raise SecretError(f"{secret.age} has no {name}", f"{names}`ftl secrets set {secret.name}` adds it")
+        raise SecretError(
+            f"{secret.age} has no {name}", f"{names}{ftl(f'secrets set {secret.name}')} adds it"
+        )
     return values[name]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
+from ftl.common.next_step import ftl
 from ftl.config.yaml.marks import Mark, SourceFile
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 from ftl.errors import ConfigError
@@ -66,7 +67,7 @@ def parse(
     if builder.root is None or is_null(builder.root):
         if may_be_empty:
             return MappingNode({}, Mark(source, 1, 1)), builder.problems
-        hint = "`ftl init` writes one to start from"
+        hint = f"{ftl('init')} writes one to start from"
         raise ConfigError([Mark(source, 1, 1).problem("the file is empty", hint)])
     return builder.root, builder.problems
 

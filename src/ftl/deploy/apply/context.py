@@ -6,6 +6,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.execution.undo import UndoStack
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ftl.releases.record import KeptLine, ReleaseRecord
     from ftl.ssh.machine import Machine
 
-AFTER_UNDO = "the next `ftl deploy` starts from whatever state the server is in; `ftl status` shows it"
+AFTER_UNDO = f"the next {ftl('deploy')} starts from whatever state the server is in; {ftl('status')} shows it"
 
 
 @dataclass(frozen=True, slots=True)

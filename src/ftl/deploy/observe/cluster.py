@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.aio import gather, gather2
+from ftl.common.next_step import ftl
 from ftl.config.models.server import WEB
 from ftl.deploy.observe.look import look, observe, settled
 from ftl.deploy.observe.state import Observed, ServerView
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SETUP = "`ftl setup` makes the servers of ftl.yaml one cluster"
+_SETUP = f"{ftl('setup')} makes the servers of ftl.yaml one cluster"
 
 
 async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterServer]) -> Observed:

@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_bool, as_objects
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import DependencyChange, ServiceChange
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.engine import labels
@@ -102,7 +103,7 @@ def refuse_shared_data(diff: Diff) -> None:
             if dependency and shared and container.id not in gone | idle:
                 raise UsageError(
                     f"{change.name} would use the data of {container.name}, which this deploy leaves running",
-                    hint="deploy all services together: `ftl deploy`",
+                    hint=f"deploy all services together: {ftl('deploy')}",
                 )
 
 

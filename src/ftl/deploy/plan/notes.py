@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import binary, count
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
@@ -39,16 +40,18 @@ def plan_notes(diff: Diff) -> Iterator[str]:
     if not diff.request.same_release:
         yield from _scaled_before(diff)
     if diff.target_site is not None and diff.target_site.maintenance is not None:
-        yield f"{diff.project.name} is in maintenance: visitors get 503 until `ftl maintenance off`"
+        yield f"{diff.project.name} is in maintenance: visitors get 503 until {ftl('maintenance off')}"
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
         yield "the proxy's file with this project's routes is damaged: it is written again"
     stays = proxy is not None and proxy.running and not diff.request.upgrade_proxy
     if diff.proxied and proxy is not None and stays and proxy.image != image:
-        yield (
+        note = (
             f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
-            "may use it; `ftl deploy --upgrade-proxy` replaces it"
+            "may use it"
         )
+        # A preview does not replace what those depend on.
+        yield note if diff.project.preview_of else f"{note}; {ftl('deploy --upgrade-proxy')} replaces it"
 
 
 def _cluster_notes(diff: Diff) -> Iterator[str]:
@@ -93,7 +96,7 @@ def _scaled_before(diff: Diff) -> Iterator[str]:
 
 def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
     if change.why == STOPPED:
-        yield f"{change.name} is stopped, and stays so: `ftl start {change.name}` starts it"
+        yield f"{change.name} is stopped, and stays so: {ftl(f'start {change.name}')} starts it"
     if change.action != "replaced":
         return
     yield (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
+from ftl.common.next_step import ftl
 from ftl.common.references import repository
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, TransferFailed
@@ -196,7 +197,7 @@ async def _local_images(source: Engine, images: Mapping[str, str]) -> dict[str, 
             raise TransferFailed(
                 f"{reference} is not on {source.name}",
                 cause="its engine has no image of that name",
-                hint="`ftl build` makes it",
+                hint=f"{ftl('build')} makes it",
             )
         local[tag] = image
     return local

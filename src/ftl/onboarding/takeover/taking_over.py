@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
+from ftl.common.next_step import plain
 from ftl.config.loading import ProjectFiles, load
 from ftl.config.variables.sources import read_variables
 from ftl.config.yaml.marks import SourceFile, display_path
@@ -116,7 +117,7 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
     except ConfigError as error:
         for problem in error.problems:
             if not problem.message.endswith(made):
-                hint = f": {problem.hint}" if problem.hint else ""
+                hint = f": {plain(problem.hint)}" if problem.hint else ""
                 draft.report.add(f"ftl.yaml:{problem.line}", Verdict.NEEDS_YOU, f"{problem.message}{hint}")
     except OSError:
         return  # a folder that cannot be written: with --dry-run that is no fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
@@ -26,7 +27,7 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
         if site is None or not site.all_routes:
             raise UsageError(
                 f"{observed.project} has no routes on {observed.server}: maintenance would change nothing",
-                hint="`ftl stop` stops services without routes",
+                hint=f"{ftl('stop')} stops services without routes",
             )
         step = ApplySite(replace(site, maintenance=maintenance))
         stages = (Stage("routes", ((step,),)),) if site.maintenance != maintenance else ()

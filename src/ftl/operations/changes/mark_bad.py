@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps.records import AmendRecords
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
-_HINT = "`ftl releases` lists them"
+_HINT = f"{ftl('releases')} lists them"
 
 
 async def mark_bad(

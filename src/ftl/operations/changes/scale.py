@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.errors import UsageError
@@ -59,10 +60,10 @@ def parse_numbers(words: Sequence[str]) -> dict[str, int]:
     for word in words:
         name, equals, text = word.partition("=")
         if not (name and equals and text.isascii() and text.isdigit()):
-            raise UsageError(f"`{word}` is not a number of replicas", hint="write `ftl scale web=3`")
+            raise UsageError(f"`{word}` is not a number of replicas", hint=f"write {ftl('scale web=3')}")
         if int(text) == 0:
             raise UsageError(
-                f"`{word}`: a service has at least one container", hint=f"`ftl stop {name}` stops it"
+                f"`{word}`: a service has at least one container", hint=f"{ftl(f'stop {name}')} stops it"
             )
         numbers[name] = int(text)
     return numbers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
@@ -96,7 +97,7 @@ async def detect(session: Session, container: Container, name: str) -> DumpKind:
         raise FtlError(
             f"{name} cannot be backed up",
             cause=f"its image has none of {', '.join(KINDS)}",
-            hint=f"`ftl exec {name} -- COMMAND > FILE` runs a command that does it",
+            hint=f"{ftl(f'exec {name} -- COMMAND > FILE')} runs a command that does it",
         )
     return kind
 

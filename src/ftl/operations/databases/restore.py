@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import size
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
@@ -119,7 +120,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             except FtlError as error:
                 if kind.tool != "pg_dump":
                     error.hint = (
-                        error.hint or f"`ftl restore {request.name} {kept}` brings the state before back"
+                        error.hint or f"{ftl(f'restore {request.name} {kept}')} brings the state before back"
                     )
                 raise
     return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
@@ -189,7 +190,7 @@ def open_dump(file: str) -> BinaryIO:
 
 def _spool() -> BinaryIO:
     if sys.stdin.isatty():
-        raise UsageError("stdin is a terminal, and no backup", hint="`ftl restore NAME - < FILE`")
+        raise UsageError("stdin is a terminal, and no backup", hint=ftl("restore NAME - < FILE"))
     with ExitStack() as opened:
         try:
             spool: BinaryIO = opened.enter_context(tempfile.TemporaryFile())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import size as size_text
+from ftl.common.next_step import ftl
 from ftl.errors import FtlError, UsageError
 from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
 from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
@@ -55,9 +56,9 @@ async def find_backup(
     if chosen is None:
         what = f"no backup of {name}" if file == LATEST else f"no backup {file} of {name}"
         hint = (
-            "`ftl backup --list` lists them"
+            f"{ftl('backup --list')} lists them"
             if folders
-            else "`backups` in ftl.yaml, then `ftl deploy`, makes some"
+            else f"`backups` in ftl.yaml, then {ftl('deploy')}, makes some"
         )
         raise UsageError(f"there is {what} on {session.name}", hint=hint)
     return folders[chosen], chosen

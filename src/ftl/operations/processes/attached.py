@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.errors import EngineError
 from ftl.events import Note
@@ -45,7 +46,7 @@ async def attach(
             emit(
                 Note(
                     f"{machine.name} ended the command: no heartbeat from this machine for {HEARTBEAT_TIMEOUT} s",
-                    hint="`ftl run -d` starts one that keeps running without this machine",
+                    hint=f"{ftl('run -d')} starts one that keeps running without this machine",
                 )
             )
         return status

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
@@ -82,7 +83,7 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
         if not container:
             raise FtlError(
                 f"the job {name} is running" + (f", since {job.since}" if job.since else ""),
-                hint=f"`ftl logs --job {name} -f` follows it; it is never run twice at once",
+                hint=f"{ftl(f'logs --job {name} -f')} follows it; it is never run twice at once",
             )
     # Its ID, not its name: a deploy may give that to another container while this one runs.
     # Lines of the runs before are in the same log. The first line of this run may be older than its start, as the

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.common.figures import duration
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
@@ -183,7 +184,7 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
     if not image:
         raise UsageError(
             f"the image of {service.name} in {record.release} is no longer on {observed.server}",
-            hint="`ftl releases` lists the releases whose images are",
+            hint=f"{ftl('releases')} lists the releases whose images are",
         )
     desired = service_container(project, service)
     variables = release_variables(

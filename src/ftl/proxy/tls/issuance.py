@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object, as_str, parse_json
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.proxy import commands
 from ftl.proxy.tls import policy
@@ -199,4 +200,4 @@ def likely_cause(refusal: str) -> str:
     for pattern, meaning in _LIKELY:
         if pattern.search(refusal):
             return meaning
-    return "`ftl doctor` checks the domain from outside; the proxy retries by itself"
+    return f"{ftl('doctor')} checks the domain from outside; the proxy retries by itself"

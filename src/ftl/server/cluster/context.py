@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.execution.undo import UndoStack
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ftl.server.cluster.members import Member
 
 AFTER_UNDO = (
-    "`ftl setup` again goes on from what the servers are then; `docker node ls` on a manager shows it"
+    f"{ftl('setup')} again goes on from what the servers are then; `docker node ls` on a manager shows it"
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.next_step import ftl
 from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
 
 
-_SHARE = "another server presents a good one: cron brings it within a minute or two, `ftl deploy` with the next change"
+_SHARE = (
+    "another server presents a good one: cron brings it within a minute or two, "
+    f"{ftl('deploy')} with the next change"
+)
 
 
 async def check_cluster(project: Project, root: Path) -> Report:
@@ -102,7 +106,7 @@ def judge(
         has_network: Whether the project's network exists.
     """
     known = {node.id: node for node in nodes}
-    setup = "`ftl setup` makes the servers one cluster"
+    setup = f"{ftl('setup')} makes the servers one cluster"
     members = [server for server, state in states.items() if state.is_member]
     if not members:
         if states:
@@ -125,13 +129,14 @@ def judge(
                 "problem",
                 f"{name} has the availability `{node.availability}`: a container that starts there, such as the proxy "
                 "after a reboot, cannot join the network",
-                f"`ftl servers resume {name}`; to take it out of service, use `ftl servers drain {name}` instead",
+                f"{ftl(f'servers resume {name}')}; to take it out of service, use "
+                f"{ftl(f'servers drain {name}')} instead",
             )
         elif name and node.is_drained(project):
             yield _finding(
                 "warning",
                 f"{name} is drained: nothing is placed on it",
-                f"`ftl servers resume {name}` ends that",
+                f"{ftl(f'servers resume {name}')} ends that",
             )
     managers = [node for node in nodes if node.role == "manager"]
     reachable = sum(node.is_reachable for node in managers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError, UsageError
@@ -89,7 +90,8 @@ def plan_recovery(members: Sequence[Member]) -> tuple[Stage, ...]:
     if not managers:
         raise UsageError(
             "none of the servers that can be reached was a manager of the cluster",
-            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, then `ftl setup`",
+            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, "
+            f"then {ftl('setup')}",
         )
     survivor, *others = managers
     nodes = frozenset(member.swarm.node for member in members if member not in others)

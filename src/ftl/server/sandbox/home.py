@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ftl.common.json_fields import parse_json
+from ftl.common.next_step import ftl
 from ftl.config.models.project import ClusterServer, Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
@@ -224,8 +225,8 @@ def addresses(name: str | None = None) -> tuple[SandboxAddress, ...]:
     home = Home.of(name)
     saved = home.addresses()
     if not saved:
-        option = "" if home.name == DEFAULT else f" --name {home.name}"
-        raise UsageError("no sandbox is running", hint=f"start one: `ftl sandbox up{option}`")
+        command = ftl("sandbox up" if home.name == DEFAULT else f"sandbox up --name {home.name}")
+        raise UsageError("no sandbox is running", hint=f"start one: {command}")
     return saved
 
 

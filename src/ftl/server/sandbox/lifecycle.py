@@ -11,6 +11,7 @@ from ftl.aio import gather
 from ftl.child import complete
 from ftl.common.figures import count
 from ftl.common.json_fields import as_object
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
@@ -85,7 +86,8 @@ async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> San
             elif servers is not None and servers != len(found):
                 raise UsageError(
                     f"the sandbox has {count(len(found), 'server')}, not {servers}",
-                    hint="`ftl sandbox down` removes it with all its data; another one can have a name: `--name NAME`",
+                    hint=f"{ftl('sandbox down')} removes it with all its data; "
+                    "another one can have a name: `--name NAME`",
                 )
             elif not all(server.running for server in found):
                 emit(Note("starting the sandbox, which was stopped"))

@@ -73,6 +73,9 @@ def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
     left = plan(asked, there)
     assert left.empty
     assert any("--upgrade-proxy" in note for note in left.notes)
+    notes = plan(replace(asked, preview_of="main"), there).notes
+    assert any("caddy:3: left as it is" in note for note in notes)
+    assert not any("--upgrade-proxy" in note for note in notes), "a preview has no such option"
     replaced = plan(asked, there, upgrade_proxy=True)
     assert [step for step in replaced.steps if isinstance(step, UpgradeProxy)] == [
         UpgradeProxy("caddy:3", servers=ONLY_SERVER)

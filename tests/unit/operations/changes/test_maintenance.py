@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.steps.proxy import ApplySite
@@ -94,7 +95,7 @@ def test_a_deploy_leaves_it_on_and_says_so() -> None:
     observed = with_site(replace(site_now(), maintenance=STOPPED))
     assert plan(project(), observed).empty
     other = plan(project(service(env={"A": "1"})), observed)
-    assert "shop is in maintenance: visitors get 503 until `ftl maintenance off`" in other.notes
+    assert "shop is in maintenance: visitors get 503 until `ftl maintenance off`" in map(plain, other.notes)
     sites = [step.site for step in other.steps if isinstance(step, ApplySite)]
     assert all(site.maintenance == STOPPED for site in sites)
 

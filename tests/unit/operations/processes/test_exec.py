@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.engine import labels
 from ftl.engine.values import EngineInfo
 from ftl.errors import FtlError, UsageError
@@ -103,7 +104,7 @@ def test_a_stopped_container_and_none_at_all_are_failures() -> None:
     assert "ftl logs web" in (stopped.value.hint or "")
     with pytest.raises(FtlError, match="shop is not deployed") as never:
         chosen(FakeEngine())
-    assert never.value.hint == "`ftl deploy` makes the first release"
+    assert plain(never.value.hint or "") == "`ftl deploy` makes the first release"
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:

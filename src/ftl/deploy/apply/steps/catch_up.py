@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
 from ftl.common.figures import size
+from ftl.common.next_step import ftl
 from ftl.deploy.apply.steps.agreed import agreed, is_taken
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
@@ -109,7 +110,7 @@ async def share_certificates(
         cause = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
         cause = cause or f"status {done.exit_code}"
     text = f"{context.session.name} cannot share certificates: {cause}"
-    context.emit(Note(text, "warning", hint="`ftl doctor` shows the certificates of each server"))
+    context.emit(Note(text, "warning", hint=f"{ftl('doctor')} shows the certificates of each server"))
 
 
 async def _await_end(context: DeployContext, project: str) -> None:
@@ -127,7 +128,9 @@ async def _await_end(context: DeployContext, project: str) -> None:
             return
         cause = "it has not finished after 30 s"
     text = f"{context.session.name} may still be following the previous release: {cause}"
-    context.emit(Note(text, "warning", hint="run `ftl deploy` again to bring its proxy to the live release"))
+    context.emit(
+        Note(text, "warning", hint=f"run {ftl('deploy')} again to bring its proxy to the live release")
+    )
 
 
 async def _follow(context: DeployContext, step: PublishLiveState) -> None:
@@ -140,7 +143,7 @@ async def _follow(context: DeployContext, step: PublishLiveState) -> None:
         await crontab.write_following(machine, step.project, script, places)
     except ServerError as error:
         text = f"{context.session.name} cannot catch up by itself after an outage: {error.cause}"
-        context.emit(Note(text, "warning", hint="`ftl setup` installs cron and starts it"))
+        context.emit(Note(text, "warning", hint=f"{ftl('setup')} installs cron and starts it"))
 
 
 @RUNNERS.runs(EndCatchUp)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, gather_all
+from ftl.common.next_step import ftl
 from ftl.deploy.apply.steps.catch_up import share_certificates
 from ftl.deploy.apply.steps.images import newest_image
 from ftl.deploy.apply.steps.settling import (
@@ -124,7 +125,7 @@ async def await_certificates(context: DeployContext, step: AwaitCertificates) ->
         issuance = await context.proxy.wait_for_certificates(step.files, seconds=CERTIFICATE_SECONDS)
     except EngineError as error:
         text = "cannot tell whether there are certificates"
-        context.emit(Note(f"{text}: {error.message}", "warning", hint="`ftl doctor` checks them"))
+        context.emit(Note(f"{text}: {error.message}", "warning", hint=f"{ftl('doctor')} checks them"))
         return
     for host in step.domains:
         words = issuance.reason(host)
@@ -136,7 +137,9 @@ async def await_certificates(context: DeployContext, step: AwaitCertificates) ->
         else:
             text = f"there is no certificate for {host} yet: the authority has not answered yet"
             context.emit(
-                Note(text, hint="until then the site answers over HTTP only; `ftl doctor` shows the state")
+                Note(
+                    text, hint=f"until then the site answers over HTTP only; {ftl('doctor')} shows the state"
+                )
             )
 
 

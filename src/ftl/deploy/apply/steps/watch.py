@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.errors import ServerError
@@ -66,7 +67,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         raise ServerError(
             f"{context.machine.name} cannot watch {step.release}",
             cause=cause or None,
-            hint="`ftl deploy` without --watch goes on",
+            hint=f"{ftl('deploy')} without --watch goes on",
         )
 
 

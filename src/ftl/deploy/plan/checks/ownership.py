@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.names import volume_name
 from ftl.deploy.origin import is_other
 from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
@@ -48,8 +49,10 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
         source = f" from {before['remote']}" if known and "remote" in before else ""
         raise UsageError(
             f"{diff.observed.server} has a project {diff.project.name} of another repository, deployed{source}{by}",
-            hint="give this one another `project.name`; `ftl deploy --adopt` takes the other one over, and removes "
-            "what this ftl.yaml does not name",
+            hint="give this one another `project.name`"
+            if diff.project.preview_of
+            else f"give this one another `project.name`; {ftl('deploy --adopt')} takes the other one over, and "
+            "removes what this ftl.yaml does not name",
         )
 
 
@@ -73,8 +76,8 @@ def refuse_worker(observed: Observed) -> None:
     ):
         raise UsageError(
             f"{observed.server} runs {observed.project} as a worker of a cluster, which only managers can change",
-            hint="write `servers` with a manager first and run `ftl setup`, or `ftl servers drain` for this server: "
-            "docs/how-to/several-servers.md tells the way back to one",
+            hint=f"write `servers` with a manager first and run {ftl('setup')}, or {ftl('servers drain')} for this "
+            "server: docs/how-to/several-servers.md tells the way back to one",
         )
 
 

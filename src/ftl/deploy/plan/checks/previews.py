@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import utc
+from ftl.common.next_step import ftl
 from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -31,7 +32,7 @@ def refuse_not_preview(diff: Diff) -> None:
         preview = observed.preview
         raise UsageError(
             f"{name} on {observed.server} is a preview, which is removed at {utc(preview.until)}",
-            hint=f"`ftl preview up {preview.name}` deploys it, and `ftl preview down {preview.name}` frees the name",
+            hint=f"{ftl(f'preview down {preview.name} --project {preview.of}')} frees the name",
         )
     asked = diff.request.preview
     if asked is None:
@@ -59,7 +60,7 @@ def is_deployed(observed: Observed, identity: tuple[str, str]) -> bool:
         if _has_anything(observed):
             raise UsageError(
                 f"{observed.project} on {observed.server} is not a preview",
-                hint=f"`ftl remove --project {observed.project}` removes it",
+                hint=f"{ftl(f'remove --project {observed.project}')} removes it",
             )
         return False
     if observed.preview.identity != identity:

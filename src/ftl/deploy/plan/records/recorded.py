@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from ftl.common.next_step import ftl
 from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
@@ -54,7 +55,7 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
     if not record.project:
         raise UsageError(
             f"{record.release} is not kept any more",
-            hint="`ftl releases` lists those that are; `keep_releases` in ftl.yaml says how many stay",
+            hint=f"{ftl('releases')} lists those that are; `keep_releases` in ftl.yaml says how many stay",
         )
     try:
         project = Project.from_dict(record.project)
@@ -93,7 +94,7 @@ E = TypeVar("E", bound=FtlError)
 
 def not_deployed(project: str, server: str, error: type[E]) -> E:
     """The error of a command that needs a live release: a `UsageError`, or one with exit code 1."""
-    return error(f"{project} is not deployed on {server}", hint="`ftl deploy` makes the first release")
+    return error(f"{project} is not deployed on {server}", hint=f"{ftl('deploy')} makes the first release")
 
 
 def live_record(observed: Observed) -> ReleaseRecord:
@@ -129,7 +130,7 @@ def refuse_other_kind(observed: Observed, project: Project, record: ReleaseRecor
     if observed.is_cluster != project.is_cluster:
         before = "several servers" if project.is_cluster else "one server"
         raise UsageError(
-            f"{record.release} was deployed to {before}", hint="`ftl deploy` makes the first release here"
+            f"{record.release} was deployed to {before}", hint=f"{ftl('deploy')} makes the first release here"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.exclusive import writable_volumes
 from ftl.engine import labels
@@ -57,7 +58,7 @@ def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     if drained.issuperset(servers):
         raise ServerError(
             f"{service.name} runs on {', '.join(servers)} only, and nothing is placed there",
-            hint=f"let `on` of {service.name} name another server, or `ftl servers resume {servers[0]}`",
+            hint=f"let `on` of {service.name} name another server, or {ftl(f'servers resume {servers[0]}')}",
         )
     return tuple(server for server in servers if server not in drained)
 
@@ -97,7 +98,7 @@ def refuse_moved_data(diff: Diff) -> None:
             if where not in ("", wanted) and writable_volumes(container.mounts):
                 raise UsageError(
                     f"{change.name} has its data on {where}, and `on` places it on {wanted}",
-                    hint=f"write `on: {where}`, or move the data first (`ftl backup`, `ftl restore`)",
+                    hint=f"write `on: {where}`, or move the data first ({ftl('backup')}, {ftl('restore')})",
                 )
 
 
@@ -122,5 +123,5 @@ def desired_server(diff: Diff, change: AnyChange) -> str:
 def _gone(name: str, servers: Sequence[str]) -> UsageError:
     return UsageError(
         f"{name} runs only on {', '.join(servers)}, no longer listed in `servers`",
-        hint="set another `on` in ftl.yaml and run `ftl deploy`",
+        hint=f"set another `on` in ftl.yaml and run {ftl('deploy')}",
     )

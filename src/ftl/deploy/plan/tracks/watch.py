@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.names import is_live_job, job_name
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps.base import ContainerRef
@@ -92,7 +93,7 @@ def refuse_unwatchable(diff: Diff) -> None:
     for reason in _reasons(diff):
         raise UsageError(
             f"--watch cannot take this release back: {reason}",
-            hint="deploy without --watch, and use `ftl rollback` if needed",
+            hint=f"deploy without --watch, and use {ftl('rollback')} if needed",
         )
 
 

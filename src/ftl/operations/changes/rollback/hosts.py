@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 from ftl.proxy.names import certificate_files
 from ftl.proxy.project_site import site_of
@@ -43,7 +44,7 @@ def refuse_uncovered(project: Project, target: ReleaseRecord, certificate: X509C
     uncovered = [host for host in site_of(project).hosts if not certificate.covers(host)]
     if uncovered:
         commit = (target.commit or "").removesuffix("-dirty")[:12]
-        way_out = f"`git checkout {commit or 'COMMIT'}` and `ftl deploy` with one that does"
+        way_out = f"`git checkout {commit or 'COMMIT'}` and {ftl('deploy')} with one that does"
         raise UsageError(
             f"{target.release} cannot be restored: the proxy's certificate does not cover {', '.join(uncovered)}",
             cause=f"it covers {', '.join(certificate.names) or 'no host'}; a rollback leaves certificates as they are",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.records.recorded import recorded_images
 from ftl.engine.local import local_url
@@ -78,7 +79,9 @@ def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]
     if not missing:
         return
     commit = (target.commit or "").removesuffix("-dirty")[:12]
-    build = f"; `ftl rollback {target.release} --rebuild` builds it from commit {commit}" if commit else ""
+    build = (
+        f"; {ftl(f'rollback {target.release} --rebuild')} builds it from commit {commit}" if commit else ""
+    )
     raise UsageError(
         f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
         f"{', '.join(missing)} any more",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.next_step import ftl
 from ftl.deploy.inputs import built_images
 from ftl.errors import BuildFailed
 
@@ -88,7 +89,7 @@ def _refuse_outside(service: Service, folder: Path) -> None:
             )
             raise BuildFailed(
                 f"{service.name} is not built again: its {name} `{given}` is outside of the commit's files",
-                hint="`git checkout` the commit and `ftl deploy` build it with the files of this machine",
+                hint=f"`git checkout` the commit and {ftl('deploy')} build it with the files of this machine",
             )
 
 

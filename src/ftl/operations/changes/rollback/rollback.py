@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import (
@@ -214,7 +215,7 @@ def _moved(target: ReleaseRecord, why: str) -> UsageError:
     return UsageError(
         f"{target.release} cannot be restored beside the dependencies that run: {why}",
         cause="a rollback leaves dependencies and their data as they are",
-        hint=f"`git checkout {commit}` and `ftl deploy` make the change in order" if commit else None,
+        hint=f"`git checkout {commit}` and {ftl('deploy')} make the change in order" if commit else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
@@ -73,9 +74,9 @@ def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
     bad = any(record.bad for record in earlier)
     raise UsageError(
         f"there is no release before {live.release} to go back to",
-        hint="those before it are marked bad; `ftl rollback RELEASE` restores one of them anyway"
+        hint=f"those before it are marked bad; {ftl('rollback RELEASE')} restores one of them anyway"
         if bad
-        else "`ftl releases` lists what was deployed",
+        else f"{ftl('releases')} lists what was deployed",
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2
 from ftl.common.figures import size
 from ftl.common.json_fields import as_object, as_str, parse_json
+from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError
@@ -162,7 +163,8 @@ async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access
         if error.status not in (404, 409):
             raise
         raise FtlError(
-            f"no proxy runs on {session.name}", hint="`ftl status` shows what runs, `ftl deploy` starts it"
+            f"no proxy runs on {session.name}",
+            hint=f"{ftl('status')} shows what runs, {ftl('deploy')} starts it",
         ) from error
     entries = parse(done.stdout.decode(errors="replace").splitlines())
     return sorted((each for each in entries if each.service in query.names), key=lambda entry: entry.time)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -145,7 +146,9 @@ async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogE
             f"no container of {', '.join(query.names)} in {query.release} is left on {servers}",
             hint="a log ends with its container; only a failed release keeps the last lines of its own",
         )
-    raise FtlError(f"nothing of {', '.join(query.names)} runs on {servers}", hint="`ftl deploy` starts it")
+    raise FtlError(
+        f"nothing of {', '.join(query.names)} runs on {servers}", hint=f"{ftl('deploy')} starts it"
+    )
 
 
 def is_ended(error: EngineError) -> bool:

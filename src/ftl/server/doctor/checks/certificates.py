@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_file
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.proxy.project_site import UserCertificate
 from ftl.proxy.tls import user_certificate, x509
@@ -182,12 +183,12 @@ def judge_served(served: ServedCertificate, proxy: Proxy, now: datetime) -> Find
         return Finding("certificates", host, "problem", what, likely_cause(served.ca_error))
     if certificate is None:
         what = f"the server presents no certificate: {served.error}"
-        fix = LOGS if by_acme else "`ftl deploy` configures the proxy"
+        fix = LOGS if by_acme else f"{ftl('deploy')} configures the proxy"
         return Finding("certificates", host, "problem" if by_acme else "warning", what, fix)
     if not certificate.covers(sample_host(host)):
         what = f"the server presents a certificate for {', '.join(certificate.names) or 'no name'}"
-        return Finding("certificates", host, "problem", what, LOGS if by_acme else "`ftl deploy`")
-    renew = "put a new one into the file of `proxy.certificate`, then `ftl deploy`"
+        return Finding("certificates", host, "problem", what, LOGS if by_acme else ftl("deploy"))
+    renew = f"put a new one into the file of `proxy.certificate`, then {ftl('deploy')}"
     finding = _judge_validity(host, certificate, now, fix=renew if proxy.certificate else LOGS)
     if finding.level != "ok" or served.distrust is None:
         return finding

@@ -10,6 +10,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Literal
 
 from ftl.aio import gather
+from ftl.common.next_step import ftl
 from ftl.databases import DATABASES
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -161,7 +162,7 @@ def judge_open_port(result: PortResult, container: Container | None) -> Finding:
         program = f" ({_KNOWN[port]})" if port in _KNOWN else ""
         fix = (
             f"on the server: `sudo ss -ltnp 'sport = :{port}'` shows the program; let it listen on 127.0.0.1, or close "
-            f"the port (`ftl setup` does, unless ufw allows it); if it is intended: `ftl setup --allow {port}`"
+            f"the port ({ftl('setup')} does, unless ufw allows it); if it is intended: {ftl(f'setup --allow {port}')}"
         )
         return Finding("there", name, "warning", f"{reachable}{program}", fix)
     inside = next(item.container_port for item in container.published if item.host_port == port)
@@ -170,9 +171,9 @@ def judge_open_port(result: PortResult, container: Container | None) -> Finding:
         "not block that"
     )
     fix = (
-        f"publish it on 127.0.0.1 only (`-p 127.0.0.1:{port}:{inside}`; `ftl tunnels` reaches dependencies), or let "
-        f"`ftl setup` close it; if it is intended: `forwards` for a service, `ftl setup --allow {port}` for another "
-        "container"
+        f"publish it on 127.0.0.1 only (`-p 127.0.0.1:{port}:{inside}`; {ftl('tunnels')} reaches dependencies), or let "
+        f"{ftl('setup')} close it; if it is intended: `forwards` for a service, {ftl(f'setup --allow {port}')} for "
+        "another container"
     )
     return Finding("there", name, "warning", what, fix)
 
@@ -182,7 +183,7 @@ def judge_blocked_port(result: PortResult) -> Finding:
     port = result.port
     what = f"the proxy listens on {port}, and this machine cannot reach it{_at_address(result)}: a firewall blocks it"
     fix = (
-        f"open it in the provider's firewall; `ftl setup` opens it in the server's own, unless ufw has a rule for "
+        f"open it in the provider's firewall; {ftl('setup')} opens it in the server's own, unless ufw has a rule for "
         f"{port} (`sudo ufw status`)"
     )
     return Finding("there", f"port {port} outside", "warning", what, fix)

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import duration, size
+from ftl.common.next_step import ftl
 from ftl.errors import LoginRefused
 from ftl.image.transfer.delivery.compress import codec_for
 from ftl.releases.pruned import CAUSE, HINT
@@ -62,7 +63,7 @@ def judge_unreachable(error: ServerError, login: str, key: str | None) -> Findin
     copy = f"`ssh-copy-id {f'-i {quote(key)}.pub ' if key else ''}{login}`"
     return replace(
         finding,
-        fix=f"{copy} installs the key, if another login works (`ftl setup` creates users); {error.hint}",
+        fix=f"{copy} installs the key, if another login works ({ftl('setup')} creates users); {error.hint}",
     )
 
 
@@ -72,7 +73,7 @@ def judge_job(job: JobState) -> Finding:
     if not job.problem:
         detail = "stopped with its service" if job.stopped else f"runs next at {job.next}"
         return Finding("there", name, "ok", detail)
-    fix = f"`ftl logs --job {job.name}` shows what it wrote, `ftl jobs run {job.name}` runs it now"
+    fix = f"{ftl(f'logs --job {job.name}')} shows what it wrote, {ftl(f'jobs run {job.name}')} runs it now"
     return Finding("there", name, "problem", job.problem, fix)
 
 
@@ -121,7 +122,7 @@ def judge_zstd(info: EngineInfo, *, has_zstd: bool) -> Finding:
     form = codec_for(info).name
     what = f"zstd is not installed: changed layers are sent whole (as {form}), and interrupted transfers start over"
     return Finding(
-        "there", "zstd", "warning", what, "`ftl setup` installs it, or `sudo apt-get install zstd`"
+        "there", "zstd", "warning", what, f"{ftl('setup')} installs it, or `sudo apt-get install zstd`"
     )
 
 
@@ -159,7 +160,7 @@ def judge_memory(memory: dict[str, int]) -> list[Finding]:
     swap_text = f"{size(swap)} swap" if swap else "no swap"
     what = f"{size(free)} of {size(memory['MemTotal'])} are free, {swap_text}"
     if memory["MemTotal"] + swap < LITTLE_MEMORY or free + swap < LITTLE_MEMORY / 4:
-        fix = "`ftl setup --swap 1G` adds swap; or stop programs that are not needed"
+        fix = f"{ftl('setup --swap 1G')} adds swap; or stop programs that are not needed"
         return [Finding("there", "memory", "warning", what, fix)]
     return [Finding("there", "memory", "ok", what)]
 

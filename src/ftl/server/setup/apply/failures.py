@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
@@ -24,15 +25,17 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"No space left on device|don't have enough free space",
-        "free disk space on the server (`apt-get clean`, `journalctl --vacuum-size=100M`), then run `ftl setup` again",
+        f"free disk space on the server (`apt-get clean`, `journalctl --vacuum-size=100M`), "
+        f"then run {ftl('setup')} again",
     ),
     (
         r"Could not get lock .*|Unable to (?:lock|acquire) .*|Waiting for cache lock.*",
-        "another program is installing packages: wait until it has finished, then run `ftl setup` again",
+        f"another program is installing packages: wait until it has finished, then run {ftl('setup')} again",
     ),
     (
         r"dpkg was interrupted.*",
-        "an earlier installation was interrupted: on the server `sudo dpkg --configure -a`, then run `ftl setup` again",
+        f"an earlier installation was interrupted: on the server `sudo dpkg --configure -a`, "
+        f"then run {ftl('setup')} again",
     ),
     (
         r"(?:Temporary failure resolving|Could not resolve|Could not connect to|Connection timed out|"

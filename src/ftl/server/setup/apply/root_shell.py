@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from ftl import child
+from ftl.common.next_step import ftl
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.events import Emit, Note
 from ftl.server.setup import scripts
@@ -106,7 +107,7 @@ class RootShell:
         except TimeoutError:
             raise FtlError(
                 f"{self._machine.name} did not {step.text} within {step.seconds:.0f} s",
-                hint="it is still running there; see what delays it, then run `ftl setup` again",
+                hint=f"it is still running there; see what delays it, then run {ftl('setup')} again",
             ) from None
 
     async def _write(self, content: bytes) -> None:
@@ -130,7 +131,7 @@ class RootShell:
         if not line.endswith(b"\n"):
             raise ServerError(
                 f"the connection to {self._machine.name} was lost, or the root shell there was killed",
-                hint="the running step is completed there; run `ftl setup` again to continue",
+                hint=f"the running step is completed there; run {ftl('setup')} again to continue",
             )
         return line.decode(errors="replace").rstrip("\n")
 

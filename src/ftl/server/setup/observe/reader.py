@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.engine.calls.swarm import parse_state
 from ftl.errors import ServerError
 from ftl.server.facts.reader import FactLines
@@ -42,7 +43,7 @@ def read(output: str, *, name: str) -> ObservedServer:
         raise ServerError(
             f"ufw does not answer on {name}, so its rules are unknown",
             cause="`ufw status` failed repeatedly; other programs may be changing the firewall",
-            hint="see `sudo ufw status` on the server, then run `ftl setup` again",
+            hint=f"see `sudo ufw status` on the server, then run {ftl('setup')} again",
         )
     try:
         return _observed(facts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.server.setup import scripts
@@ -84,18 +85,18 @@ def sudo_error(result: SudoResult, *, user: str, server: str) -> ServerError:
         return ServerError(
             f"{user} is not root on {server}, and sudo is not installed there",
             cause="setup installs packages and changes system files",
-            hint="`ftl setup --as root`, if root may log in; else, on the server: `su -c 'apt-get install sudo'`",
+            hint=f"{ftl('setup --as root')}, if root may log in; else, on the server: `su -c 'apt-get install sudo'`",
         )
     if result.outcome == "password":
         return ServerError(
             f"sudo on {server} wants the password of {user}, and there is no terminal to ask for it",
-            hint="run it in a terminal, put the password into FTL_SUDO_PASSWORD, or `ftl setup --as root`",
+            hint=f"run it in a terminal, put the password into FTL_SUDO_PASSWORD, or {ftl('setup --as root')}",
         )
     if result.outcome == "refused" and not result.is_wrong_password:
         return ServerError(
             f"{user} may not use sudo on {server}",
             cause=result.message,
-            hint=f"`ftl setup --as root`; or, on the server, as root: `usermod -aG sudo {user}`",
+            hint=f"{ftl('setup --as root')}; or, on the server, as root: `usermod -aG sudo {user}`",
         )
     return ServerError(
         f"sudo on {server} does not accept the password of {user}",

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftl.common.json_fields import parse_json
+from ftl.common.next_step import ftl
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _flags(arguments: Sequence[str]) -> set[str]:
 
 
 def _parsed(content: bytes | None, name: str) -> dict[str, Any]:
-    hint = "correct it (Docker does not start with it either), then run `ftl setup` again"
+    hint = f"correct it (Docker does not start with it either), then run {ftl('setup')} again"
     try:
         settings = parse_json(content) if content is not None and content.strip() else {}
     except ValueError as error:

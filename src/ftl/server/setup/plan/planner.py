@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import binary, size
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
 from ftl.server.setup import scripts
@@ -92,7 +93,7 @@ def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
         raise FtlError(
             f"the engine of {server} has --live-restore on its command line, and cannot be in a cluster with it",
             cause="Docker's Swarm mode does not support live-restore",
-            hint="remove it there (`systemctl edit docker`) and restart Docker, then run `ftl setup` again",
+            hint=f"remove it there (`systemctl edit docker`) and restart Docker, then run {ftl('setup')} again",
         )
     if not _is_snap(observed):
         content = daemon.merged(
@@ -157,7 +158,7 @@ def _user(request: SetupRequest, observed: ObservedServer, server: str) -> Itera
         raise FtlError(
             f"the SSH server of {server} reads no authorized_keys files",
             cause="its AuthorizedKeysFile is `none`",
-            hint=f"authorise {user} in the way that it does use, then run `ftl setup --as {user}`",
+            hint=f"authorise {user} in the way that it does use, then run {ftl(f'setup --as {user}')}",
         )
     in_home = (pattern for pattern in patterns if not pattern.startswith("/"))
     yield s.AuthoriseKey(user, next(in_home, patterns[0]), request.keys[0])
@@ -194,7 +195,7 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
         raise FtlError(
             f"the port of the SSH server on {server} is unknown",
             cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
-            hint="`ftl setup --no-firewall` does all the rest",
+            hint=f"{ftl('setup --no-firewall')} does all the rest",
         )
     open_ports, left = (*WEB, *request.allow), _left_alone(observed)
     peers = [peer for peer in firewall.peers(observed.firewall.conf) if peer[1] != request.cluster]
@@ -237,7 +238,7 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
     if observed.user == "root":
         raise UsageError(
             "`--harden` disables root login, and the deploy user is root",
-            hint="name another user in `server.user`: `ftl setup` creates it",
+            hint=f"name another user in `server.user`: {ftl('setup')} creates it",
         )
     if observed.sshd.root_login == "no" and not observed.sshd.password_login:
         return
@@ -245,7 +246,7 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
         raise FtlError(
             f"the SSH server of {server} does not read /etc/ssh/sshd_config.d",
             cause="its sshd_config has no line `Include /etc/ssh/sshd_config.d/*.conf`",
-            hint="add that as its first line, then run `ftl setup` again",
+            hint=f"add that as its first line, then run {ftl('setup')} again",
         )
     if observed.account is None or not observed.account.sudoer:
         yield s.GrantSudo(observed.user)

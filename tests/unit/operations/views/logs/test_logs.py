@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable, FtlError, UsageError
 from ftl.operations.views.logs.query import LogEntry, LogQuery
@@ -69,7 +70,7 @@ def test_nothing_to_read_is_an_error() -> None:
     """It names what was asked for, and what to do."""
     with pytest.raises(FtlError, match="nothing of web, db runs on") as raised:
         read(FakeEngine())
-    assert raised.value.hint == "`ftl deploy` starts it"
+    assert plain(raised.value.hint or "") == "`ftl deploy` starts it"
 
 
 @pytest.mark.parametrize("status", [404, 409])
