@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,4 +81,4 @@ def write(folder: Path, files: Mapping[str, str], *, file: str) -> list[str]:
 
 
 def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} already exists", hint="`ftl validate` checks it")
+    return UsageError(f"{path} already exists", hint=f"{ftl('validate')} checks it")
