@@ -49,7 +49,10 @@ def test_a_django_project_one_folder_below_its_packages(begin: Begin) -> None:
         < dockerfile.index("collectstatic")
         < dockerfile.index('"mysite.wsgi"')
     )
-    assert "ln -s /data/db.sqlite3 db.sqlite3" in dockerfile
+    assert "ln -sf /data/db.sqlite3 db.sqlite3" in dockerfile
+    assert "\nmysite/db.sqlite3*\n" in start.files[".dockerignore"], (
+        "a file of this machine would be in the link's place"
+    )
 
 
 @pytest.mark.parametrize(

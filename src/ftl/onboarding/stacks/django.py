@@ -79,7 +79,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
     if "db.sqlite3" in text and "django.db.backends.sqlite3" in text:
         after.append(
             "# The SQLite file is on a volume: what is written into a container is gone with the next release.\n"
-            "RUN mkdir /data && chown app /data && ln -s /data/db.sqlite3 db.sqlite3"
+            "RUN mkdir /data && chown app /data && ln -sf /data/db.sqlite3 db.sqlite3"
         )
         volumes["data:/data"] = f"the SQLite file of {settings}"
     health = found_health(code)
@@ -111,7 +111,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         volumes=volumes,
         facts=facts,
         todo=todo,
-        ignored=("db.sqlite3*", "staticfiles"),
+        ignored=tuple(f"{below}/{name}".lstrip("/") for name in ("db.sqlite3*", "staticfiles")),
         celery=site,
         code=code,
     )

@@ -153,7 +153,7 @@ def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) ->
         {"path": path} | ({} if host == kamal.draft.domain else {"host": host}) for host, path in routes
     ] or ([] if labelled.refused else [{"path": "/"}])
     for name, reason in labelled.refused.items():
-        todo = f"its rule has {reason}, which FTL's proxy has not: write `routes` with what may be public"
+        todo = f"no route, since its rule has {reason}: write `routes` with what may be public"
         kamal.add(f"labels: {name}", Verdict.NEEDS_YOU, todo)
         kamal.draft.note(service_name(role), todo)
     if not keys["routes"]:

@@ -41,8 +41,7 @@ def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.LEFT_OUT, reason)
     for name in routing:
         if name in labelled.refused:
-            how = "write `routes` with what may be public: there is none now"
-            what = f"its rule has {labelled.refused[name]}, which FTL's proxy has not: {how}"
+            what = f"no route, since its rule has {labelled.refused[name]}: write `routes` with what may be public"
             conversion.add(f"{key}: {name}", Verdict.NEEDS_YOU, what, node)
     for host in labelled.refused if routing else ():
         if host not in routing:
