@@ -34,10 +34,11 @@ def test_a_cluster_of_these_engines(
     try:
         app = cluster_project(ftl, servers, build="app", replicas=3, stop_timeout=1)
         domain = app.config["project"]["domain"]
+        app.project.write({"app/Dockerfile": DOCKERFILE, "app/www/index.html": "none"})
         app.setup()
         assert app.setup() == []
         for text in ("one", "two"):
-            app.project.write({"app/Dockerfile": DOCKERFILE, "app/www/index.html": text})
+            app.project.write({"app/www/index.html": text})
             app.run("deploy", "--json").ok()
             assert [_get(server, domain) for server in servers] == [(200, text)] * 3
         assert app.run("deploy", "--json").ok().events("step_finished") == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.engine import labels
+from ftl.engine.errors import is_leaderless
+from ftl.errors import EngineError
 from ftl.execution.executor import Executor
 from ftl.execution.stages import steps_of
 from ftl.proxy.names import overlay_network
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
     from ftl.server.cluster.steps import ClusterStep
+
+
+_NOTICE_SECONDS = 40.0
+_PAUSE = 1.0
 
 
 async def join(
@@ -78,6 +86,28 @@ async def refresh(member: Member, session: Session) -> Member:
     return replace(member, facts=facts)
 
 
+async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Member:
+    """A server as it is once its Swarm has noticed which managers are lost.
+
+    A leader without most of the managers goes on for 10 s and more (20.10 to 28.5). So it is waited for where most of
+    them are not among the nodes that are `here`.
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + _NOTICE_SECONDS
+    while member.swarm.has_leader and clock() < until:
+        try:
+            nodes = await session.engine.swarm.nodes()
+            managers = {node.id for node in nodes if node.role == "manager"}
+            if 2 * len(managers & here) > len(managers):
+                return member
+            await asyncio.sleep(_PAUSE)
+            member = await refresh(member, session)
+        except EngineError as error:  # between two questions
+            if not is_leaderless(error):
+                raise
+    return member
+
+
 async def begin_anew(
     project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
 ) -> tuple[ClusterStep, ...]:
@@ -86,6 +116,8 @@ async def begin_anew(
     Raises:
         UsageError: It is not lost, or no manager is left.
     """
+    here = frozenset(member.swarm.node for member in members)
+    members = await gather(_noticed(member, sessions[member.name], here) for member in members)
     stages = plan_recovery(members)
     await Executor(stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""))).run()
     return steps_of(stages)

@@ -119,10 +119,7 @@ def is_ours(member: Member, nodes: frozenset[str]) -> bool:
         member: A server whose engine is in a Swarm.
         nodes: IDs of the nodes that managers of FTL's clusters know.
     """
-    swarm = member.swarm
-    return bool(swarm.node) and (
-        swarm.node == member.facts.marked or swarm.node in nodes or labels.CLUSTER in swarm.labels
-    )
+    return member.facts.is_ours or (bool(member.swarm.node) and member.swarm.node in nodes)
 
 
 def generation(swarm: SwarmState) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,3 +112,30 @@ def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:
     with pytest.raises(UsageError, match="none of the servers that can be reached was a manager"):
         run(begin_anew(PROJECT, members, alone, ignore))
     assert cluster.changes == []
+
+
+def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
+    """A leader goes on for some seconds without the others; whoever runs setup knows better."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "a", "a", "a")
+    for host in "bc":
+        cluster.add(host, "manager")
+    run(mark(sessions["a"]))
+    members = refreshed(sessions)
+    assert members[0].swarm.has_leader
+
+    async def recover(seconds: float) -> None:
+        async def lose() -> None:
+            await asyncio.sleep(seconds)
+            cluster.majority = False
+
+        losing = asyncio.create_task(lose())
+        try:
+            await begin_anew(PROJECT, members, sessions, ignore)
+        finally:
+            losing.cancel()
+
+    with pytest.raises(UsageError, match="nothing to recover"):
+        run(recover(3600))
+    run(recover(12))
+    assert set(cluster.nodes) == {"node-a"}

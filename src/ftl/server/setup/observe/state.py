@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.engine import labels
 from ftl.engine.calls.swarm import SwarmState
 
 if TYPE_CHECKING:
@@ -131,6 +132,13 @@ class ClusterFacts:
     swarm: SwarmState = field(default_factory=SwarmState)
     nodes: frozenset[str] = frozenset()
     marked: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether `ftl setup` began or joined the Swarm, as far as this server alone knows."""
+        return bool(self.swarm.node) and (
+            self.swarm.node == self.marked or labels.CLUSTER in self.swarm.labels
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def firewall_conf(
     left: Iterable[Port] = (),
     owner: Literal["own", "ufw"],
     peers: Iterable[tuple[str, str]] = (),
+    own_swarm: bool = False,
 ) -> bytes:
     """The desired file: the ports of the current one, and these.
 
@@ -39,10 +40,11 @@ def firewall_conf(
         owner: What decides about traffic to the server itself: FTL's own chain or ufw.
         peers: Addresses of other servers, with the project that they are of. Where there are any, the ports of Swarm
             mode are open to them and nobody else.
+        own_swarm: Whether the Swarm is FTL's, also without other servers: those ports are then open to nobody else.
     """
     allow = dict.fromkeys((*allowed(current), *open_ports))
     between = sorted(set(peers))  # the same for each project that runs setup
-    closed = SWARM if between else ()
+    closed = SWARM if between or own_swarm else ()
     kept = (port for port in (*left_alone(current), *left) if port not in closed)
     leave = dict.fromkeys(port for port in kept if port not in allow)
     lines = [f"input {owner}"]

@@ -197,7 +197,8 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
             cause="neither `sshd -T` nor the connection names one, and a firewall must leave it open",
             hint=f"{ftl('setup --no-firewall')} does all the rest",
         )
-    open_ports, left = (*WEB, *request.allow), _left_alone(observed)
+    own_swarm = bool(request.cluster) or observed.cluster.is_ours
+    open_ports, left = (*WEB, *request.allow), _left_alone(observed, own_swarm=own_swarm)
     peers = [peer for peer in firewall.peers(observed.firewall.conf) if peer[1] != request.cluster]
     peers += [(address, request.cluster) for address in request.peers]
     rules = observed.ufw_rules
@@ -210,7 +211,12 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
         open_ports += tuple(port for port in opened if port not in left)
     installed = observed.firewall
     conf = firewall.firewall_conf(
-        installed.conf, open_ports, left=left, owner="own" if rules is None else "ufw", peers=peers
+        installed.conf,
+        open_ports,
+        left=left,
+        owner="own" if rules is None else "ufw",
+        peers=peers,
+        own_swarm=own_swarm,
     )
     script, unit = scripts.firewall(), scripts.firewall_unit()
     is_current = (installed.conf, installed.script) == (conf, script)
@@ -222,13 +228,14 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
         )
 
 
-def _left_alone(observed: ObservedServer) -> tuple[Port, ...]:
-    """The ports of SSH, VPNs and a swarm: a restriction of them is a decision, and without one they stay open.
+def _left_alone(observed: ObservedServer, *, own_swarm: bool) -> tuple[Port, ...]:
+    """The ports of SSH, VPNs and a swarm that is not FTL's.
 
-    No container publishes a swarm's own ports, and with ufw our rules are about containers only.
+    A restriction of them is a decision, and without one they stay open. No container publishes a swarm's own ports, and
+    with ufw our rules are about containers only.
     """
     ssh = ((port, "tcp") for port in observed.sshd.ports)
-    swarm = SWARM if observed.ufw_rules is None and _in_swarm(observed) else ()
+    swarm = SWARM if observed.ufw_rules is None and _in_swarm(observed) and not own_swarm else ()
     return (*ssh, *swarm, *sorted(observed.vpn_ports))
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.engine import labels
+from ftl.engine.calls.swarm import SwarmState
 from ftl.errors import FtlError, UsageError
-from ftl.server.setup.observe.state import DeployAccount, ObservedServer, RunningEngine
+from ftl.server.setup.observe.state import ClusterFacts, DeployAccount, ObservedServer, RunningEngine
 from ftl.server.setup.plan import firewall, guarded, steps
 from ftl.server.setup.plan.planner import make_plan
 from ftl.server.setup.ports import SWARM, WEB
@@ -122,6 +124,30 @@ def test_a_swarm_s_ports_are_left_to_other_rules() -> None:
     (applied,) = (step for step in plan.steps if isinstance(step, guarded.ApplyFirewall))
     assert applied.text == "close the ports that containers publish, except 22, 80, 443 (tcp), 443 (udp)"
     assert any("the swarm's 7946 (tcp), 7946, 4789 (udp)" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "facts"),
+    [
+        ("shop", ClusterFacts()),
+        ("", ClusterFacts(swarm=SwarmState(state="active", node="n"), marked="n")),
+        ("", ClusterFacts(swarm=SwarmState(state="active", node="n", labels={labels.CLUSTER: "1"}))),
+    ],
+)
+def test_the_ports_of_ftl_s_own_swarm_are_closed_without_other_servers(
+    cluster: str, facts: ClusterFacts
+) -> None:
+    """They were open to the others alone; once these have left, they are open to nobody."""
+    engine = RunningEngine(live_restore=False, swarm=True, containers=1)
+    conf = firewall.firewall_conf(None, WEB, left=((22, "tcp"), *SWARM), owner="own")
+    seen = replace(READY, engine=engine, cluster=facts, firewall=replace(READY.firewall, conf=conf))
+    (applied,) = (
+        step
+        for step in make_plan(replace(REQUEST, cluster=cluster), seen, server="shop").steps
+        if isinstance(step, guarded.ApplyFirewall)
+    )
+    assert firewall.left_alone(applied.conf) == ((22, "tcp"),)
+    assert set(firewall.allowed(applied.conf)) == set(WEB)
 
 
 @pytest.mark.parametrize("ufw", [None, (), ("ufw allow from 203.0.113.5",), ("ufw allow in on tailscale0",)])
