@@ -57,6 +57,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         gather(look(one.engine, one.info, project, one.name) for one in fleet),
         gather2(_swarm(first), _led(first.engine.configs.list(marks))),
     )
+    _require_same_cluster(fleet, nodes)
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
     if overlay_network(project) not in names.values():
@@ -88,13 +89,14 @@ async def _with_services(manager: Session, observed: Observed) -> Observed:
         return observed  # somebody else's Swarm
     own = [service for service in services if service.labels.get(labels.PROJECT) == observed.project]
     names = {network.id: network.name for network in observed.networks}
-    plain = tuple(one for one in observed.containers if one.labels.get(labels.SWARM_SERVICE) not in _ids(own))
+    # A task that still stops, of a service that was removed, is removed by Swarm.
+    plain = tuple(
+        one
+        for one in observed.containers
+        if labels.SWARM_TASK not in one.labels or one.labels.get(labels.PROJECT) != observed.project
+    )
     containers = (*plain, *replicas(own, tasks, names))
     return replace(observed, containers=containers, left_configs=bool(configs))
-
-
-def _ids(services: Iterable[SwarmService]) -> Set[str]:
-    return {service.id for service in services}
 
 
 def platform_of(fleet: Fleet) -> str:
@@ -121,6 +123,19 @@ def _require_cluster(fleet: Fleet) -> None:
             cause=f"{missing} cannot be reached" if missing else None,
             hint="what runs goes on; start the servers again",
         )
+
+
+def _require_same_cluster(fleet: Fleet, nodes: Iterable[SwarmNode]) -> None:
+    """Refuse servers of which some are in a cluster that was lost, and rebuilt without them.
+
+    They may have come back together, with a leader of their own.
+
+    Raises:
+        ServerError: Some are.
+    """
+    known = {node.id for node in nodes}
+    if others := [session.name for session in fleet if session.info.node not in known]:
+        raise ServerError(f"{', '.join(others)} and {fleet.first.name} are not in one cluster", hint=_SETUP)
 
 
 async def _swarm(manager: Session) -> tuple[tuple[list[SwarmService], list[SwarmTask]], list[SwarmNode]]:

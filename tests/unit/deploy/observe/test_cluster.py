@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.observe.cluster import merged, observe_fleet
 from ftl.deploy.observe.state import Observed
+from ftl.engine import labels
+from ftl.engine.calls.swarm import SwarmNode
 from ftl.engine.errors import NO_MAJORITY, RECOVER
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Network
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.fleet import Fleet
@@ -93,3 +96,66 @@ def test_a_cluster_without_a_majority_is_explained(cause: str, kind: type[FtlErr
         asyncio.run(observe_fleet(fleet, "shop", SERVERS))
     explained = (caught.value.message, caught.value.hint) == (NO_MAJORITY, RECOVER)
     assert (explained, caught.value.cause) == (kind is ServerError, cause)
+
+
+class Manager(FakeEngine):
+    """A manager of a Swarm with these nodes and no service."""
+
+    def __init__(self, name: str, *nodes: str) -> None:
+        super().__init__(name=name, images=["web"])
+        self._nodes = [
+            SwarmNode(node, node, {}, "manager", "active", "ready", "", is_reachable=True, version=1)
+            for node in nodes
+        ]
+
+    async def nothing(self, *_: object, **__: object) -> list[Any]:
+        """None of it."""
+        return []
+
+    async def all_nodes(self) -> list[SwarmNode]:
+        """All nodes."""
+        return self._nodes
+
+    services = tasks = nothing
+
+    @property
+    def swarm(self) -> Swarm:
+        """Swarm mode."""
+        return cast("Swarm", SimpleNamespace(nodes=self.all_nodes))
+
+    @property
+    def configs(self) -> SwarmConfigs:
+        """Its configs."""
+        return cast("SwarmConfigs", SimpleNamespace(list=self.nothing))
+
+
+def test_servers_of_a_cluster_that_was_rebuilt_without_them_are_refused() -> None:
+    """They may have a leader of their own, and the release of before."""
+    engines = {name: Manager(name, *nodes) for name, nodes in (("b", "bc"), ("a", "a"), ("c", "bc"))}
+
+    async def look() -> None:
+        for engine in engines.values():
+            await engine.create_network("ftl-c-shop", {})
+        sessions = [
+            Session(name, FakeMachine(), engine, replace(INFO, node=name, is_manager=True))
+            for name, engine in engines.items()
+        ]
+        await observe_fleet(Fleet(sessions), "shop", SERVERS)
+
+    with pytest.raises(ServerError, match="a and b are not in one cluster") as caught:
+        asyncio.run(look())
+    assert "ftl setup" in (caught.value.hint or "")
+
+
+def test_a_task_that_still_stops_is_left_to_swarm() -> None:
+    """Back on one server, its service is gone; a task of another project is one that uses its image."""
+    engine = Manager("a", "a")
+
+    async def look() -> Observed:
+        for name, project in (("mine", "shop"), ("other", "blog")):
+            marks = {labels.PROJECT: project, labels.SWARM_TASK: "t", labels.SWARM_SERVICE: "s"}
+            await engine.create(name, ContainerSpec(image="web", labels=marks))
+        info = replace(INFO, node="a", is_manager=True)
+        return await observe_fleet(Fleet([Session("a", FakeMachine(), engine, info)]), "shop", ())
+
+    assert [one.name for one in asyncio.run(look()).containers] == ["other"]
