@@ -1,4 +1,4 @@
-"""Clusters of one engine each, and of three ages together: setup, deploys, a rollback."""
+"""Clusters of one engine each, and of three ages together: deploys, a rollback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.support.cluster import cluster_project
 from tests.e2e.support.project import DOCKERFILE, unique
+from tests.e2e.support.swarm import form_swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,11 @@ def test_a_cluster_of_these_engines(
         app = cluster_project(ftl, servers, build="app", replicas=3, stop_timeout=1)
         domain = app.config["project"]["domain"]
         app.project.write({"app/Dockerfile": DOCKERFILE, "app/www/index.html": "none"})
-        app.setup()
-        assert app.setup() == []
+        if "sid" in suites:  # `ftl setup` does not support a Debian that is not released
+            form_swarm(servers, app.name, [f"{server.name}.test" for server in servers])
+        else:
+            app.setup()
+            assert app.setup() == []
         for text in ("one", "two"):
             app.project.write({"app/www/index.html": text})
             app.run("deploy", "--json").ok()

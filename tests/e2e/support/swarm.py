@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab.servers import Server
 
 
-def form_swarm(servers: list[Server], project: str) -> None:
-    """Make servers one cluster, with the labels and the network of a project."""
+def form_swarm(servers: Sequence[Server], project: str, hosts: Sequence[str] = ()) -> None:
+    """Make servers one cluster, with the labels and the network of a project.
+
+    `hosts` are their names in ftl.yaml; without them their addresses.
+    """
     first = servers[0]
     first.docker("swarm", "init", "--advertise-addr", first.address)
     token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
@@ -17,9 +22,9 @@ def form_swarm(servers: list[Server], project: str) -> None:
         server.docker(
             "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{first.address}:2377"
         )
-    for server in servers:
+    for server, host in zip(servers, hosts or [server.address for server in servers], strict=True):
         node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
-        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={server.address}")
+        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={host}")
         first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
     labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
     overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
