@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +71,29 @@ def test_a_server_that_does_not_let_us_in_stops_all(three: list[Server], ftl: Ca
 
 
 @pytest.mark.nightly
+def test_ctrl_c_leaves_no_swarm(three: list[Server], ftl: Callable[..., Project]) -> None:
+    """Whichever engine is at work: it goes on with what was asked of it, and is then asked to leave."""
+    app = cluster_project(ftl, three)
+    for kind in ("begin_cluster", "join_cluster", "try_network"):
+        app.write()
+        events: list[tuple[str, str]] = []
+        with app.project.start("setup", "--json") as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                event = json.loads(line)
+                events.append((event["type"], event.get("step", "")))
+                if (
+                    events[-1] == ("step_started", kind) and events.count(events[-1]) == 1
+                ):  # a second ends it at once
+                    process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        assert ("step_undone", "begin_cluster") in events, events
+        assert events.count(("step_started", kind)) == events.count(("step_failed", kind)), events
+        assert [swarm_state(server) for server in three] == ["inactive"] * 3
+    assert len(app.setup()) == 7
+
+
+@pytest.mark.nightly
 def test_a_cluster_is_recovered_from_one_manager(three: list[Server], ftl: Callable[..., Project]) -> None:
     """Without a majority setup explains; --recover begins anew, and what comes back joins again."""
     a, b, c = three
@@ -75,7 +101,14 @@ def test_a_cluster_is_recovered_from_one_manager(three: list[Server], ftl: Calla
     app.setup()
     b.kill()
     c.kill()
-    app.run("setup", "--recover").ok()
+    while a.run("docker", "node", "ls", check=False).returncode == 0:  # it finds out by a missing answer
+        time.sleep(0.5)
+    refused = app.run("setup")
+    assert refused.exit_code != 0
+    planned = app.run("setup", "--recover", "--dry-run", "--json").ok().result["changes"]
+    assert [(step["step"], step["server"]) for step in planned] == [("recover_cluster", f"{a.name}.test")]
+    changes = app.run("setup", "--recover", "--json").ok().result["changes"]
+    assert changes[0]["step"] == "recover_cluster"
     assert nodes(a) == {a.name: ("Ready", "manager")}
     b.start()
     c.start()

@@ -29,9 +29,13 @@ class ClusterProject:
     name: str
     config: dict[str, Any]
 
+    def write(self) -> None:
+        """Write the current configuration."""
+        self.project.write({"ftl.yaml": self.config})
+
     def run(self, *argv: str, timeout: float = 240) -> Outcome:
         """Run `ftl` with the current configuration."""
-        self.project.write({"ftl.yaml": self.config})
+        self.write()
         return self.project.run(*argv, timeout=timeout)
 
     def setup(self, *argv: str) -> list[tuple[str, str]]:
