@@ -32,13 +32,6 @@ TARGET = "/backups"
 
 LIST_SECONDS = 60.0
 
-_READER = (
-    'docker run --rm --network none --log-driver none --user 0 --mount "$1" '
-    '--entrypoint sh "$2" -c "$3" sh "$4"'
-)
-_LIST = """cd /backups && for file in *; do
-    [ ! -f "$file" ] || printf '%s %s\\n' "$file" "$(wc -c <"$file")"
-done"""
 _NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
 _MISSING = b"bind source path does not exist"
 """What the engine says of a folder that is not there (20.10 to 29)."""
@@ -171,15 +164,17 @@ def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
     return sorted(backups, key=lambda one: one.time, reverse=True)
 
 
-def read_command(session: Session, folder: BackupFolder, script: str, argument: str) -> list[str]:
+def read_command(session: Session, folder: BackupFolder, script: str, *arguments: str) -> list[str]:
     """Command line that runs a script in a container with a folder of backups, read only."""
+    reader = program(__package__, "read_backups.sh")
     return docker_script(
-        session.machine, _READER, "ftl-backups", folder.mount, folder.image, script, argument
+        session.machine, reader, "ftl-backups", folder.mount, folder.image, script, *arguments
     )
 
 
 async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, ...]:
-    done = await session.machine.run(read_command(session, folder, _LIST, ""), timeout=LIST_SECONDS)
+    listing = read_command(session, folder, program(__package__, "list_backups.sh"))
+    done = await session.machine.run(listing, timeout=LIST_SECONDS)
     if done.exit_code != 0 and _MISSING in done.stderr:
         return ()
     if done.exit_code != 0:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import size as size_text
 from ftl.common.next_step import ftl
+from ftl.common.programs import program
 from ftl.errors import FtlError, UsageError
 from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
 from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
 
 LATEST = "latest"
-
-_ENDS = f"""cd /backups && for end in head tail; do
-    "$end" -c {ENDS} "$1" | od -An -v -tx1
-    [ "$end" = tail ] || echo /
-done"""
 
 
 async def stored_backups(
@@ -70,7 +66,9 @@ async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup
     Raises:
         FtlError: It cannot be read.
     """
-    done = await session.machine.run(read_command(session, folder, _ENDS, backup.file), timeout=LIST_SECONDS)
+    script = program(__package__, "backup_ends.sh")
+    reading = read_command(session, folder, script, backup.file, str(ENDS))
+    done = await session.machine.run(reading, timeout=LIST_SECONDS)
     try:
         head, tail = done.stdout.decode("ascii").split("/")
         ends = StreamEnds(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
