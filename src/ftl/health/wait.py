@@ -47,10 +47,12 @@ class Healthy:
         restarts: How often the engine has restarted it.
         settled_at: When it has run for `HealthSpec.settle` seconds, by the event loop's clock. In the future only where
             requests may be sent early.
+        check: The check that it has passed.
     """
 
     restarts: int
     settled_at: float
+    check: HealthSpec
 
 
 async def wait_healthy(
@@ -112,7 +114,7 @@ class _Wait:
             allowance = self.check.allowance_of(state)
             self.emit(Probed(self.service, self.container, result.text, result.ok, waited, allowance))
             if result.ok:
-                return Healthy(state.restarts, self.running_since + self.check.settle)
+                return Healthy(state.restarts, self.running_since + self.check.settle, self.check)
             if (waited >= allowance and not self.settling) or result.final:
                 symptom = Unresponsive(self.check.ports, result)
                 raise self.first_exit or await self._diagnosis(symptom)

@@ -11,6 +11,7 @@ import pytest
 from ftl.deploy.apply.steps.settling import NewContainer, find_failure
 from ftl.engine import labels
 from ftl.health.spec import HealthSpec
+from ftl.health.wait import Healthy
 from ftl.host.session import Session
 from tests.support.clock import run
 from tests.support.fake_images import INFO
@@ -34,7 +35,7 @@ def failure(answers: Sequence[bytes]) -> str:
         new = NewContainer(Session("server", made.machine, made.engine, INFO), container)
         async with made.listening(lambda: next(coming)):
             assert await find_failure({}, [new]) is None, "one that was not checked before"
-            found = await find_failure({container.id: CHECK}, [new])
+            found = await find_failure({container.id: Healthy(0, 0.0, CHECK)}, [new])
             return "" if found is None else (await found.error()).cause or ""
 
     return run(work())

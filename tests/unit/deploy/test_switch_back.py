@@ -54,10 +54,13 @@ async def _send(context: DeployContext, step: SendImages) -> None:
 @_OWN.runs(WaitHealthy)
 async def _wait(context: DeployContext, step: WaitHealthy) -> None:
     """There are no sockets here: a container that runs has answered."""
-    await wait(context, replace(step, check=replace(step.check, ports=(), path=None, settle=0.0)))
+    await wait(
+        context, replace(step, check=replace(step.check, ports=(), path=None, settle=0.0, early=False))
+    )
     if step.check.early:
         settled = asyncio.get_running_loop().time() + step.check.settle
-        context.settled_at |= {context.id_of(container): settled for container in step.containers}
+        for number in map(context.id_of, step.containers):
+            context.healthy[number] = replace(context.healthy[number], settled_at=settled)
 
 
 BACKEND = replace(DOCKER, runners=Runners(DOCKER.runners, _OWN))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.specs import ContainerSpec
     from ftl.engine.values import EngineInfo, Mount
     from ftl.events import Emit
-    from ftl.health.spec import HealthSpec
+    from ftl.health.wait import Healthy
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.image.transfer import TransferResult
@@ -132,9 +132,7 @@ class DeployContext:
         hook_lines: The last lines of hooks, whose containers are removed at once.
         recorded: Release -> its record, as it was written when it went live.
         stopped: IDs of the containers that this run has stopped before others started.
-        restarts: ID -> how often the engine had restarted a container when it became healthy.
-        settled_at: ID -> when a container has run for long enough, by the event loop's clock.
-        checks: ID -> health check of a container that gets requests before that, to be made again then.
+        healthy: ID -> what was found when a container became healthy.
         switch: Whether requests go to the release.
     """
 
@@ -154,9 +152,7 @@ class DeployContext:
     hook_lines: list[KeptLine] = field(default_factory=list)
     recorded: dict[str, ReleaseRecord] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
-    restarts: dict[str, int] = field(default_factory=dict)
-    settled_at: dict[str, float] = field(default_factory=dict)
-    checks: dict[str, HealthSpec] = field(default_factory=dict)
+    healthy: dict[str, Healthy] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)
 
     def at(self, server: str) -> DeployContext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -137,10 +136,7 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
             emit=context.emit,
             through_gateway=context.project.is_cluster,
         )
-        context.restarts[number] = healthy.restarts
-        context.settled_at[number] = healthy.settled_at
-        if healthy.settled_at > asyncio.get_running_loop().time() and not context.project.is_cluster:
-            context.checks[number] = step.check
+        context.healthy[number] = healthy
         if not container.id:
             await restore_restart_policy(context.engine, number)
 

@@ -174,7 +174,7 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         if step.with_port and not step.replacements:
             context.emit(Switched(step.release, step.with_port))
         try:
-            failure = await exits.exit() or await find_failure(context.checks, unsettled)
+            failure = await exits.exit() or await find_failure(context.healthy, unsettled)
         except FtlError as error:  # out of reach: nothing could be undone
             return Decision(committed=True, error=error)
     if failure is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
     from ftl.health.probe import ProbeResult
     from ftl.health.spec import HealthSpec
+    from ftl.health.wait import Healthy
     from ftl.host.session import Session
 
     Before = Mapping[str, Mapping[str, str]]
@@ -117,22 +118,23 @@ async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) 
     """The first container that is down, or that the engine has restarted since it was healthy."""
     states = await gather(container.session.engine.container(container.id) for container in containers)
     for container, state in zip(containers, states, strict=True):
-        if has_exited(state, restarts=context.restarts.get(container.id, 0)):
+        healthy = context.healthy.get(container.id)
+        if has_exited(state, restarts=healthy.restarts if healthy is not None else 0):
             return ContainerExit(container, None)
     return None
 
 
 async def find_failure(
-    checks: Mapping[str, HealthSpec], containers: Sequence[NewContainer]
+    healthy: Mapping[str, Healthy], containers: Sequence[NewContainer]
 ) -> CheckFailure | None:
     """The first container that fails the check that it has passed before requests went to it.
 
     Args:
-        checks: ID -> that check.
+        healthy: ID -> how that was.
         containers: Containers that have settled.
     """
-    own = [(container, checks[container.id]) for container in containers if container.id in checks]
-    found = await gather(_failure(container, check) for container, check in own)
+    checks = ((container, healthy[container.id].check) for container in containers if container.id in healthy)
+    found = await gather(_failure(container, check) for container, check in checks if check.early)
     return next((failure for failure in found if failure is not None), None)
 
 
@@ -154,7 +156,8 @@ async def _failure(new: NewContainer, check: HealthSpec) -> CheckFailure | None:
 
 def is_settled(context: DeployContext, container: NewContainer) -> bool:
     """Whether a container has run for long enough."""
-    return context.settled_at.get(container.id, 0.0) <= asyncio.get_running_loop().time()
+    healthy = context.healthy.get(container.id)
+    return healthy is None or healthy.settled_at <= asyncio.get_running_loop().time()
 
 
 class ExitWaiter:
@@ -192,7 +195,7 @@ class ExitWaiter:
         """
         if not self._containers:
             return None
-        until = max(self._context.settled_at[container.id] for container in self._containers)
+        until = max(self._context.healthy[container.id].settled_at for container in self._containers)
         seconds = max(0.0, until - asyncio.get_running_loop().time())
         await asyncio.wait(self._waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task, container in self._waits.items():

@@ -101,8 +101,7 @@ async def _wait_slot(context: DeployContext, step: WaitSwarmTasks, service: str,
         through_gateway=True,
     )
     context.created[f"{step.name}.{slot}"] = task.container
-    context.restarts[task.container] = healthy.restarts
-    context.settled_at[task.container] = healthy.settled_at
+    context.healthy[task.container] = healthy
 
 
 async def _running(context: DeployContext, step: WaitSwarmTasks, service: str, slot: int) -> SwarmTask:
