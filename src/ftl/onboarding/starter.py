@@ -14,7 +14,7 @@ from ftl.onboarding.folder import demanded_variables
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
 from ftl.onboarding.service_sections import Environment, web_section, worker_section
-from ftl.onboarding.stacks.package_json import public_env_files
+from ftl.onboarding.stacks.node.package_json import public_env_files
 from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
-from ftl.onboarding.stacks.package_json import manager
+from ftl.onboarding.stacks.node.package_json import manager
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from ftl.onboarding.stacks import (
     django,
     go,
     laravel,
-    node,
-    node_next,
-    node_sites,
     plain_files,
     python,
     rails,
     spring,
 )
+from ftl.onboarding.stacks.node import app as node
+from ftl.onboarding.stacks.node import next as next_js
+from ftl.onboarding.stacks.node import sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +53,11 @@ STACKS = (
     Stack("Laravel", "PHP", laravel.laravel, laravel.describe_laravel),
     Stack("Spring Boot", "Java", spring.spring, spring.describe_spring),
     Stack("Go", "Go", go.go, go.describe_go),
-    Stack("Next.js", "Node", node.next_js, node_next.describe_next),
+    Stack("Next.js", "Node", node.next_js, next_js.describe_next),
     Stack("Nuxt", "Node", node.nuxt, node.describe_nuxt),
     Stack("rendered site", "Node", node.rendered_site, node.describe_rendered_site),
     Stack("Node server", "Node", node.known_server, node.describe_server),
-    Stack("built site", "Node", node_sites.site, node_sites.describe_site, clear=False),
+    Stack("built site", "Node", sites.site, sites.describe_site, clear=False),
     Stack("Node", "Node", node.start_script, node.describe_server, clear=False),
     Stack("Python", "Python", python.any_python, python.describe_any, clear=False),
     Stack("static files", "files", plain_files.static, plain_files.describe_static, clear=False),

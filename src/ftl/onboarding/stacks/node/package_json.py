@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Evidence
-from ftl.onboarding.stacks.node_version import node_version
+from ftl.onboarding.stacks.node.version import node_version
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks.package_json import packages
+from ftl.onboarding.stacks.node.package_json import packages
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck
-from ftl.onboarding.stacks.package_json import (
+from ftl.onboarding.stacks.node.package_json import (
     IGNORED,
     dockerfile_values,
     packages,

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
-from ftl.onboarding.stacks.node import server_app, with_todo
-from ftl.onboarding.stacks.node_migrations import clients, find_migration
-from ftl.onboarding.stacks.node_sites import EXPORTED_NEXT, base_path, describe_files
-from ftl.onboarding.stacks.package_json import (
+from ftl.onboarding.stacks.node.app import server_app, with_todo
+from ftl.onboarding.stacks.node.migrations import clients, find_migration
+from ftl.onboarding.stacks.node.package_json import (
     IGNORED,
     dockerfile_values,
     packages,
     public_env_files,
     public_variables,
 )
+from ftl.onboarding.stacks.node.sites import EXPORTED_NEXT, base_path, describe_files
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import render
 

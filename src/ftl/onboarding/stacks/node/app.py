@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
-from ftl.onboarding.stacks.node_migrations import clients, find_migration
-from ftl.onboarding.stacks.node_sites import base_path
-from ftl.onboarding.stacks.package_json import (
+from ftl.onboarding.stacks.node.migrations import clients, find_migration
+from ftl.onboarding.stacks.node.package_json import (
     BUN,
     IGNORED,
     dockerfile_values,
@@ -21,6 +20,7 @@ from ftl.onboarding.stacks.package_json import (
     scripts,
     uses_prisma,
 )
+from ftl.onboarding.stacks.node.sites import base_path
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 

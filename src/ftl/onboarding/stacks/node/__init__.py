@@ -1,0 +1,1 @@
+"""Node apps: servers, Next.js, static sites, package managers, migrations."""
