@@ -287,6 +287,10 @@ def test_a_dependency_does_not_move_away_from_its_data() -> None:
     seen = observed(asked, *tasks_of(before, "r1"), live="r1", on={"a": (dependency_on(before, "db"),)})
     with pytest.raises(UsageError, match="db has its data on a, and `on` places it on b"):
         plan(asked, seen)
+    moved = cluster(dependencies=(replace(db, on=None),), volumes=("data",))
+    moved = replace(moved, servers=(moved.servers[1], moved.servers[0]))
+    with pytest.raises(UsageError, match="on a, and without `on` it runs on the first server, b"):
+        plan(moved, observed(moved, live="r1", on={"a": (dependency_on(before, "db"),)}))
 
 
 def test_back_on_one_server_the_swarm_services_go_as_services() -> None:

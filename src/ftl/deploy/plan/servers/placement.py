@@ -96,8 +96,10 @@ def refuse_moved_data(diff: Diff) -> None:
         for container in current:
             where = diff.observed.server_of(container)
             if where not in ("", wanted) and writable_volumes(container.mounts):
+                given = change.dependency.on if isinstance(change, DependencyChange) else change.service.on
+                places = "`on` places it on" if given else "without `on` it runs on the first server,"
                 raise UsageError(
-                    f"{change.name} has its data on {where}, and `on` places it on {wanted}",
+                    f"{change.name} has its data on {where}, and {places} {wanted}",
                     hint=f"write `on: {where}`, or move the data first ({ftl('backup')}, {ftl('restore')})",
                 )
 

@@ -147,7 +147,7 @@ class _PlannedServers:
         if self._first not in self.up:
             raise ServerError(
                 f"{self._first} cannot be reached, and it is where jobs and hooks run",
-                hint=f"to be done: {step.text}",
+                hint=f"start it again, or write another server first in ftl.yaml; to be done: {step.text}",
             )
         return self._first
 
