@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import IO, TYPE_CHECKING, Any
 
@@ -144,3 +145,48 @@ def test_containers_of_a_new_release_join(ftl: Callable[..., Project], server: S
             if line.startswith("counter-r2"):
                 new.append(line)
     assert new == [f"counter-r2 | new {number}" for number in range(1, 21)]
+
+
+def test_following_goes_on_across_a_reboot_and_a_rollback(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """What is shown of each container is what its log has, each line once and in order."""
+    app = lab_project(ftl, server)
+    worker(app, "counter", counting("old"))
+    app.deploy().ok()
+    app.config["services"][1]["command"] = counting("new")
+    app.deploy().ok()
+
+    def logged(container: str) -> list[tuple[str, str]]:
+        """Time and text of the lines that the engine has."""
+        lines = server.docker("logs", "-t", f"{app.name}-{container}").splitlines()
+        return [(time, text) for time, _, text in (line.partition(" ") for line in lines)]
+
+    with app.project.start("logs", "-f", "-n", "3", "--json", "counter") as process:
+        shown: dict[str, list[tuple[str, str]]] = {}
+
+        def follow(container: str, count: int) -> None:
+            """Read until this number of its lines were shown since now."""
+            until = len(shown.get(container, ())) + count
+            while len(shown.get(container, ())) < until:
+                line = json.loads(next(lines(process.stdout, 1)))
+                if line["type"] == "log_line":
+                    shown.setdefault(line["container"], []).append((line["time"], line["text"]))
+
+        follow("counter-r2", 40)
+        server.kill()
+        server.start()
+        follow("counter-r2", 60)
+        assert [text for _, text in shown["counter-r2"]].count("new 1") == 1, "it began anew with the server"
+        before = logged("counter-r2")
+        first = before.index(shown["counter-r2"][0])
+        count = min(len(before) - first, len(shown["counter-r2"]))
+        assert shown["counter-r2"][:count] == before[first : first + count]
+        assert app.run("rollback", "--json").ok().result["rollback_of"] == "r1"
+        follow("counter-r3", 40)
+        assert shown["counter-r3"] == logged("counter-r3")[: len(shown["counter-r3"])]
+        numbers = [int(text.split()[1]) for _, text in shown["counter-r2"]]
+        again = numbers[numbers.index(1, 1) :]
+        assert again == list(range(1, len(again) + 1)), "up to its end, too"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130

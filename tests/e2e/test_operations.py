@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,54 @@ def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Projec
     ]
     assert app.deploy("--end-hold").ok().result["release"] == "r4"
     assert app.get() == (200, "second")
+
+
+def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Project], server: Server) -> None:
+    """In a worktree of its own, without what is uncommitted here; a release with uncommitted changes is refused."""
+    app = lab_project(ftl, server)
+    folder = app.project.folder
+
+    def git(*argv: str) -> str:
+        user = ("-c", "user.name=ann", "-c", "user.email=ann@example.com")
+        done = subprocess.run(("git", *user, *argv), cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def forget(release: str) -> None:
+        """Neither the server nor this machine has its image any more."""
+        image = f"{app.name}-web:{release}"
+        server.docker("rmi", "-f", server.docker("images", "-q", image))
+        here = subprocess.run(
+            ("docker", "images", "-q", f"{app.name}-web"), capture_output=True, text=True, check=True
+        )
+        subprocess.run(("docker", "rmi", "-f", *here.stdout.split()), capture_output=True, check=False)
+
+    git("init", "-q")
+    for version in ("one", "two", "dirty", "four"):
+        app.version(version)
+        app.save()
+        if version != "dirty":
+            git("add", "-A")
+            git("commit", "-q", "-m", version)
+        app.deploy().ok()
+    listed = app.run("releases", "--json").ok().result["releases"]
+    assert [each["dirty"] for each in listed] == [False, True, False, False]
+    for release in ("r1", "r3"):
+        forget(release)
+    refused = app.run("rollback", "r1", "--json")
+    assert refused.exit_code == 2
+    assert "`ftl rollback r1 --rebuild` builds it from commit" in refused.result["error"]["hint"]
+    never = app.run("rollback", "r3", "--rebuild", "--json")
+    assert never.exit_code == 2
+    assert "it was deployed with uncommitted changes, which no commit has" in never.result["error"]["message"]
+    assert app.get() == (200, "four")
+    app.version("unfinished")
+    back = app.run("rollback", "r1", "--rebuild", "--json").ok().result
+    assert (back["release"], back["rollback_of"]) == ("r5", "r1")
+    assert app.get() == (200, "one")
+    assert (folder / "app/www/index.html").read_text() == "unfinished"
+    assert len(git("worktree", "list").splitlines()) == 1
+    assert git("status", "--porcelain").split() == ["M", "app/www/index.html"]
+    assert app.run("rollback", "--json").ok().result["rollback_of"] == "r4", "its own images are still there"
 
 
 def test_scaling_and_a_restart_lose_no_request(ftl: Callable[..., Project], server: Server) -> None:

@@ -122,6 +122,7 @@ def test_a_rollback_pulls_with_the_login_that_it_needs(
         """What a rollback that fails advises."""
         refused = at.ftl("rollback", *argv)
         assert refused.exit_code == 1, refused
+        print(refused)
         return str(refused.result["error"]["hint"])
 
     forget("r1")

@@ -10,7 +10,6 @@ from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.records.recorded import recorded_images
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
-from ftl.events import Note
 from ftl.image.identity import content_id
 from ftl.operations.changes.rollback.rebuild import rebuilt_images
 from ftl.operations.changes.rollback.target import possible
@@ -43,6 +42,7 @@ async def local_copies(observed: Observed, project: Project, target: ReleaseReco
 
 
 async def rebuilt(
+    observed: Observed,
     project: Project,
     target: ReleaseRecord,
     services: list[str],
@@ -57,6 +57,7 @@ async def rebuilt(
         Service -> image; empty where the release has no commit, or FTL did not build one of the images.
 
     Raises:
+        UsageError: The release was deployed with uncommitted changes.
         BuildFailed: As `rebuilt_images`.
     """
     ours = [
@@ -65,9 +66,13 @@ async def rebuilt(
     if not target.commit or len(ours) < len(services):
         return {}
     if target.dirty:
-        emit(Note(f"{target.release} had uncommitted changes, which the images will not have", "warning"))
-    commit = target.commit.removesuffix("-dirty")
-    return await rebuilt_images(project, ours, commit, root=root, platform=platform, emit=emit)
+        commit = target.commit.removesuffix("-dirty")[:12]
+        raise UsageError(
+            f"{target.release} cannot be built again: it was deployed with uncommitted changes, which no commit has",
+            hint=f"{possible(observed, without=target.release)}; `git checkout {commit}` and `ftl deploy` deploy its "
+            "commit without them",
+        )
+    return await rebuilt_images(project, ours, target.commit, root=root, platform=platform, emit=emit)
 
 
 def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
@@ -78,7 +83,7 @@ def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]
     """
     if not missing:
         return
-    commit = (target.commit or "").removesuffix("-dirty")[:12]
+    commit = "" if target.dirty else (target.commit or "")[:12]
     build = (
         f"; {ftl(f'rollback {target.release} --rebuild')} builds it from commit {commit}" if commit else ""
     )

@@ -104,6 +104,7 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
         if gone and request.rebuild:
             local |= await rebuilt(
+                observed,
                 project,
                 target,
                 gone,

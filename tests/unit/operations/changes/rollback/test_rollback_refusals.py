@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from ftl.config.models.proxy import Registry
 from ftl.config.models.secret import Secret
 from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.errors import UsageError
+from ftl.operations.changes.rollback.images import rebuilt
 from ftl.operations.changes.rollback.rollback import plan_rollback
 from ftl.operations.changes.rollback.target import choose
 from ftl.proxy.tls.x509 import X509Certificate
@@ -36,6 +39,20 @@ def test_an_image_that_is_gone_is_refused_before_anything_happens() -> None:
         rolled_back(observed, "r1")
     assert "releases that can be restored: r2" in (refused.value.hint or "")
     assert "`ftl rollback r1 --rebuild` builds it from commit 111111111111" in (refused.value.hint or "")
+
+
+def test_a_release_with_uncommitted_changes_is_not_built_again() -> None:
+    """Its commit does not have them: what would be built is another release."""
+    asked = project()
+    dirty = replace(released(asked, "r1"), commit=f"{'1' * 40}-dirty")
+    observed = on_server(asked, dirty, released(asked, "r2"), images=(image("r2"),), live="r2")
+    with pytest.raises(UsageError) as refused:
+        rolled_back(observed, "r1")
+    assert "--rebuild" not in (refused.value.hint or "")
+    building = rebuilt(observed, asked, dirty, ["web"], root=Path(), platform="linux/amd64", emit=print)
+    with pytest.raises(UsageError, match="r1 cannot be built again: it was deployed") as refused:
+        asyncio.run(building)
+    assert "`git checkout 111111111111` and `ftl deploy`" in (refused.value.hint or "")
 
 
 @pytest.mark.parametrize(
