@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Server
+from ftl.deploy.observe.look import observe
+from ftl.deploy.plan.records.recorded import live_record
+from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.host.session import Session
 from ftl.operations.processes.jobs import read_all_jobs
@@ -94,6 +97,20 @@ def test_doctor_finds_them_missing() -> None:
         assert engine.calls == before
         await ensure_store(engine, "caddy:2")
         assert await _jobs(cast("Engine", engine), state, "shop") == ((), False)
+
+    run(work())
+
+
+def test_a_dry_run_of_a_rollback_does_not_say_that_nothing_is_deployed() -> None:
+    """It creates no container to read the records with."""
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await deployed(engine)
+        observed = await observe(cast("Engine", engine), INFO, "shop", "server")
+        with pytest.raises(FtlError, match="records of shop on server cannot be read") as caught:
+            live_record(observed)
+        assert not isinstance(caught.value, UsageError)
 
     run(work())
 

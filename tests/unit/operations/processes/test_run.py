@@ -17,7 +17,7 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.run import RunRequest, RunResult, choose_server, run_command
 from ftl.proxy.names import project_network
-from ftl.releases.store import ensure_store, write_record
+from ftl.releases.store import CONTAINER, ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
@@ -173,6 +173,13 @@ def test_another_release_needs_its_image() -> None:
         ran(other, command=("true",), release="r1")
     with pytest.raises(UsageError, match="there is no release `r7`"):
         ran(other, command=("true",), release="r7")
+
+
+def test_where_the_container_of_the_records_was_pruned() -> None:
+    """It is created anew: a command needs what only the record has."""
+    engine = run(deployed("r1"))
+    run(engine.remove(CONTAINER, force=True))
+    assert ran(engine, kind="detached")[0].status == 0
 
 
 def test_before_the_first_deploy() -> None:

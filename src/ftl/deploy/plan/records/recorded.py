@@ -12,6 +12,7 @@ from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.pins import with_digest
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
+from ftl.releases.pruned import CAUSE, HINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,8 +103,15 @@ def live_record(observed: Observed) -> ReleaseRecord:
 
     Raises:
         UsageError: Nothing was deployed yet.
+        FtlError: Something was, and its records cannot be read: a dry run does not create their container anew.
     """
     record = observed.live_record
+    if record is None and observed.services and not observed.releases:
+        raise FtlError(
+            f"the release records of {observed.project} on {observed.server} cannot be read",
+            cause=CAUSE,
+            hint=HINT,
+        )
     if record is None:
         raise not_deployed(observed.project, observed.server, UsageError)
     return record
