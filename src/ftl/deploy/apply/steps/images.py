@@ -167,16 +167,23 @@ async def _bring(
             if expected is not None and isinstance(event, PullProgress):  # the registry has answered
                 expected.end()
 
-        local = await _engine_with(context, reference)
+        # Only a pull gives an engine an image by its digest.
+        by_digest = "@" in reference
+        local = None if by_digest else await _engine_with(context, reference)
         try:
             await _pull(context, reference, platform, report, PULL_START_SECONDS if local else None)
         except FtlError as error:
             if local is None or transfers is None or expected is None:
+                only = (
+                    "its digest names it in its registry alone"
+                    if by_digest
+                    else "this machine does not have it"
+                )
+                hint = f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH"
                 raise TransferFailed(
-                    f"the server cannot pull {reference}, and this machine does not have it",
+                    f"the server cannot pull {reference}, and {only}",
                     cause=f"{error.message}: {error.cause}" if error.cause else error.message,
-                    hint=error.hint
-                    or f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH",
+                    hint=error.hint or (None if by_digest else hint),
                 ) from error
             context.emit(Note(f"the server cannot pull {reference}: sending it from here"))
             expected.end()  # in this moment it joins the others that wait

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags
 from ftl.deploy.apply.steps.images import bring_image, send_images
 from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, SendImages
+from ftl.errors import TransferFailed
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.image.transfer import TransferQueue, TransferResult
@@ -125,5 +128,19 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
         sent_bytes = {name: image.traffic.bytes_sent for name, image in context.images.items()}
         assert sent_bytes == {"web": 100, "db": 100, "replica": 0}
         assert context.images["replica"].traffic.layers_reused == 1
+
+    run(check())
+
+
+def test_an_image_by_its_digest_is_not_sent_from_here() -> None:
+    """No engine would know what was sent by that name: the error is that of the pull."""
+    reference = f"registry.example.com/shop@sha256:{1:064x}"
+
+    async def check() -> None:
+        remote, local = FakeEngine(), FakeEngine(images=[reference])
+        with pytest.raises(TransferFailed, match="its digest names it in its registry alone") as caught:
+            await bring_image(context_on(remote, local, is_local=False), BringImage(reference, "linux/amd64"))
+        assert "docker pull" not in (caught.value.hint or "")
+        assert local.calls == []
 
     run(check())
