@@ -69,8 +69,8 @@ async def rebuilt(
         commit = target.commit.removesuffix("-dirty")[:12]
         raise UsageError(
             f"{target.release} cannot be built again: it was deployed with uncommitted changes, which no commit has",
-            hint=f"{possible(observed, without=target.release)}; `git checkout {commit}` and `ftl deploy` deploy its "
-            "commit without them",
+            hint=f"{possible(observed, without=target.release)}; `git checkout {commit}` and {ftl('deploy')} deploy "
+            "its commit without them",
         )
     return await rebuilt_images(project, ours, target.commit, root=root, platform=platform, emit=emit)
 
