@@ -65,6 +65,7 @@ class App:
         hook: Command before a release: migrations.
         env: Environment that the stack needs, with the reason as a comment.
         secrets: Variables with a value to put into .env.
+        main: The process of its first service, where a Procfile has no web process.
         volumes: Named volumes, with the reason as a comment.
         ignored: Lines of .dockerignore that only this stack needs.
         build_args: Variables that the build writes into what browsers get.
@@ -83,6 +84,7 @@ class App:
     hook: str | None = None
     hook_reason: str = ""
     workers: tuple[Worker, ...] = ()
+    main: Worker | None = None
     env: dict[str, tuple[str, str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     volumes: dict[str, str] = field(default_factory=dict)

@@ -142,7 +142,9 @@ def with_procfile(app: App, text: str) -> App:
         dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
         if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
             dockerfile += f"{cmd(app.workers[0].command)}\n"
-        return replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
+        app = replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
+        # Heroku starts what the Procfile names, and nothing else.
+        return replace(app, main=workers[0], workers=tuple(workers[1:])) if workers else app
     start = exec_form(web)
     fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
     port = int(fixed[1]) if fixed else app.port or 8000

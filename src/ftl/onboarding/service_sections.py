@@ -10,7 +10,7 @@ from ftl.onboarding.dollars import literal
 from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine
 
 if TYPE_CHECKING:
-    from ftl.onboarding.app import Command
+    from ftl.onboarding.app import Worker
     from ftl.onboarding.detect import Detected
 
 
@@ -36,10 +36,13 @@ class Environment:
 def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[str, object]:
     """The web service of a detected app; its env has an anchor where workers share it."""
     app = detected.app
-    web: dict[str, object] = {"name": "web" if app.port is not None or not app.workers else "app"}
+    name = "web" if app.port is not None or not app.workers else "app"
+    web: dict[str, object] = {"name": name if app.main is None else app.main.name}
     web["build"] = Commented(
         env.build(detected.context), f"{app.stack}: {app.evidence}" if app.evidence != app.stack else ""
     )
+    if app.main is not None:
+        web |= _process(app.main)
     if app.build_args and app.dockerfile is not None and not env.build_args:
         texts = ["The build writes these into what browsers get; to set them, in place of `build`:", "build:"]
         texts += [f"  context: {detected.context}", "  args:"]
@@ -80,19 +83,17 @@ def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[s
     return web
 
 
-def worker_section(
-    detected: Detected, name: str, command: Command, reason: str, env: Environment, *, single: bool
-) -> dict[str, object]:
+def worker_section(detected: Detected, worker: Worker, env: Environment) -> dict[str, object]:
     """A worker: the image of the web service with another command."""
-    worker: dict[str, object] = {
-        "name": name,
-        "build": env.build(detected.context),
-        "command": Commented(tuple(map(literal, command)), reason),
-    }
+    section: dict[str, object] = {"name": worker.name, "build": env.build(detected.context)}
+    section |= _process(worker)
     if any(not isinstance(value, CommentLine) for value in env.values.values()):
-        worker["env"] = Alias("env")
-    if single:
-        worker["recreate"] = Commented(True, "never two of it")
+        section["env"] = Alias("env")
     if detected.app.volumes:
-        worker["volumes"] = list(detected.app.volumes)
-    return worker
+        section["volumes"] = list(detected.app.volumes)
+    return section
+
+
+def _process(worker: Worker) -> dict[str, object]:
+    command = {"command": Commented(tuple(map(literal, worker.command)), worker.reason)}
+    return {**command, "recreate": Commented(True, "never two of it")} if worker.single else {**command}

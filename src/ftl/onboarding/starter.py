@@ -234,18 +234,7 @@ def _yaml(
         ]
     services = lines({"services": [web_section(detected, env, shared=bool(app.workers))]})
     for worker in app.workers:
-        services += [
-            "",
-            *lines(
-                {
-                    "services": [
-                        worker_section(
-                            detected, worker.name, worker.command, worker.reason, env, single=worker.single
-                        )
-                    ]
-                }
-            )[1:],
-        ]
+        services += ["", *lines({"services": [worker_section(detected, worker, env)]})[1:]]
     out += ["", *services]
     if wanted:
         out += ["", "# Their passwords come from the environment or from .env beside this file."]

@@ -267,7 +267,7 @@ CASES = {
     ),
     "a bot": Case(
         "Python", {"requirements.txt": "aiogram\n", "main.py": "", "Procfile": "worker: python main.py\n"}, None,
-        ('CMD ["python", "main.py"]',), workers=("worker",),
+        ('CMD ["python", "main.py"]',),
     ),
     "plain files": Case("static files", {"public/index.html": "<p>"}, 8080, ("COPY public /srv", "FROM caddy:2"), health="/"),
     "plain files at the top": Case("static files", {"index.html": "<p>"}, 8080, ("COPY . /srv", "FROM caddy:2"), health="/"),

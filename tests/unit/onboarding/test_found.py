@@ -178,3 +178,13 @@ def test_a_client_of_mysql_that_can(begin: Begin) -> None:
     """With it, nothing is to do."""
     files = {"requirements.txt": "flask\npymysql[rsa]\n", "app.py": "app = Flask(__name__)\n"}
     assert not [text for text in begin(files)[0].todo if "cryptography" in text]
+
+
+def test_a_procfile_without_a_web_process(begin: Begin) -> None:
+    """Each process of it is a service, and none runs twice: as on Heroku, nothing else is started."""
+    procfile = "bot: python bot.py\nclock: python clock.py\n"
+    _, project = begin({"requirements.txt": "aiogram\n", "bot.py": "", "clock.py": "", "Procfile": procfile})
+    assert [(each.name, each.command, each.recreate) for each in project.services] == [
+        ("bot", ("python", "bot.py"), False),
+        ("clock", ("python", "clock.py"), True),
+    ]
