@@ -6,11 +6,12 @@ are read when they are needed and not before: a vault that does not answer must 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import in_thread
 from ftl.common.json_fields import as_object, parse_json
-from ftl.errors import FtlError
+from ftl.errors import FtlError, ServerError
 from ftl.image.registry.configured import configured_credentials
 from ftl.image.registry.docker_config import (
     HelperFailed,
@@ -39,7 +40,7 @@ READ_CONFIG = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/confi
 
 
 class FurtherLogins:
-    """PullLogins from ftl.yaml, read late, and from the server's own Docker configuration.
+    """Logins from ftl.yaml, read late, and from the server's own Docker configuration.
 
     Args:
         load: Reads `registries` of today's ftl.yaml; blocks. None where the run has them already.
@@ -57,39 +58,54 @@ class FurtherLogins:
         self._load = load
         self._root = root
         self._environ = environ
-        self._loaded: Sequence[Registry] | FtlError | None = None
+        self._loaded: Sequence[Registry] | None = None
+        self._credentials: dict[str, tuple[Credentials, ...]] = {}
+        self._failed: FtlError | None = None
+        self._reading = asyncio.Lock()
 
     async def of(self, registry: str, machine: Machine) -> AsyncIterator[RegistryLogin]:
         """Further logins for a registry, given its key in Docker's config file."""
-        for entry in await self._registries():
-            if config_key(entry.server) == registry:
-                credentials = await configured_credentials(entry, root=self._root, environ=self._environ)
-                if credentials is not None:
-                    yield RegistryLogin(registry, credentials)
+        async with self._reading:  # pulls side by side ask the vault once
+            if registry not in self._credentials:
+                self._credentials[registry] = await self._configured(registry)
+        for credentials in self._credentials[registry]:
+            yield RegistryLogin(registry, credentials)
         try:
             stored = await credentials_on(machine, registry)
-        except HelperFailed:
+        except (HelperFailed, ServerError):
             stored = None
         if stored is not None:
             yield RegistryLogin(registry, stored)
 
     @property
     def problem(self) -> str:
-        """The reason why `registries` of ftl.yaml could not be read; empty if there is none."""
-        error = self._loaded
-        if not isinstance(error, FtlError):
+        """The reason why a login of ftl.yaml could not be read; empty if there is none."""
+        error = self._failed
+        if error is None:
             return ""
         return f"{error.message}: {error.cause}" if error.cause else error.message
 
+    async def _configured(self, registry: str) -> tuple[Credentials, ...]:
+        found = []
+        for entry in await self._registries():
+            if config_key(entry.server) != registry:
+                continue
+            try:
+                found.append(await configured_credentials(entry, root=self._root, environ=self._environ))
+            except FtlError as error:
+                self._failed = error
+        return tuple(credentials for credentials in found if credentials is not None)
+
     async def _registries(self) -> Sequence[Registry]:
         if self._loaded is None:
+            self._loaded = ()
             try:
                 self._loaded = await in_thread(self._load, LOAD_SECONDS) if self._load is not None else ()
             except FtlError as error:
-                self._loaded = error
+                self._failed = error
             except TimeoutError:
-                self._loaded = FtlError("the secrets in `registries` of ftl.yaml took too long")
-        return () if isinstance(self._loaded, FtlError) else self._loaded
+                self._failed = FtlError("the secrets in `registries` of ftl.yaml took too long")
+        return self._loaded
 
 
 async def credentials_on(machine: Machine, registry: str) -> Credentials | None:
@@ -109,7 +125,12 @@ async def credentials_on(machine: Machine, registry: str) -> Credentials | None:
     if is_helper(helper):
         program = f"docker-credential-{helper}"
         done = await machine.run([program, "get"], stdin=registry.encode(), timeout=SERVER_SECONDS)
-        found = helper_answer(done, program, registry, origin)
+        try:
+            found = helper_answer(done, program, registry, origin)
+        except HelperFailed:
+            found = credentials_in(config, registry, origin)
+            if found is None:
+                raise
         if found is not None:
             return found
     return credentials_in(config, registry, origin)

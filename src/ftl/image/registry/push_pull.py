@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PullLogins(NamedTuple):
-    """PullLogins of a run; further ones are looked up where a registry wants others."""
+    """Logins of a run; further ones are looked up where a registry wants others."""
 
     keyring: Keyring
     further: FurtherLogins

@@ -95,20 +95,20 @@ class TransferQueue:
         self._sending = sending or asyncio.Lock()
         self._waiting: list[_Request] = []
         self._expected = 0
-        self._part_committed = asyncio.Event()
-        self._part_committed.set()
+        self._decided = asyncio.Event()
+        self._decided.set()
 
     def expect(self) -> Expectation:
         """Announce an image that may have to be sent, such as one whose pull has not begun."""
         self._expected += 1
-        self._part_committed.clear()
+        self._decided.clear()
         return Expectation(self)
 
     def expectation_ended(self) -> None:
         """Let requests go on that waited for this one."""
         self._expected -= 1
         if not self._expected:
-            self._part_committed.set()
+            self._decided.set()
 
     async def send(
         self,
@@ -138,7 +138,7 @@ class TransferQueue:
             await asyncio.sleep(0)  # for steps that begin in the same moment
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await self._part_committed.wait()
+                    await self._decided.wait()
             async with self._sending:
                 if not request.done:
                     await self._send_waiting()

@@ -11,7 +11,7 @@ from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import forget, mark, remove_node
+from ftl.server.cluster.membership import Entry, forget, mark, remove_node
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -42,9 +42,10 @@ async def begin(context: ClusterContext, step: BeginCluster) -> None:
     """Begin the Swarm; undone, the server leaves it, and with its last manager it is gone."""
     session = context.session
     context.manager.name, context.manager.begun = step.server, True
-    context.undo.add(step, lambda: forget(session))
-    # not given up half way: the engine would go on with it, after we have left
-    await shielded(session.engine.swarm.init(step.address, labels={labels.CLUSTER: "1"}, pool=step.pool))
+    entry = Entry()
+    context.undo.add(step, lambda: entry.undo(lambda: forget(session)))
+    beginning = session.engine.swarm.init(step.address, labels={labels.CLUSTER: "1"}, pool=step.pool)
+    await entry.make(beginning)
     await mark(session)
 
 
@@ -65,16 +66,17 @@ async def recover(context: ClusterContext, step: RecoverCluster) -> None:
 @RUNNERS.runs(LeaveOldCluster)
 async def leave_old(context: ClusterContext, _step: LeaveOldCluster) -> None:
     """Leave; its managers do not know the server any more."""
-    await forget(context.session)
+    await shielded(forget(context.session))
 
 
 @RUNNERS.runs(JoinCluster)
 async def join(context: ClusterContext, step: JoinCluster) -> None:
     """Join, and wait until the managers see that the server is ready."""
     as_manager, as_worker = await context.swarm.tokens()
-    context.undo.add(step, _leaving(context))
+    entry, leave = Entry(), _leaving(context)
+    context.undo.add(step, lambda: entry.undo(leave))
     token, managers = as_manager if step.manager else as_worker, [context.address(context.manager.name)]
-    await shielded(context.session.engine.swarm.join(step.address, managers=managers, token=token))
+    await entry.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
     await mark(context.session)
     node, loop = await context.node(), asyncio.get_running_loop()
     deadline = loop.time() + _READY_SECONDS

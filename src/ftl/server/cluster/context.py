@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
 
+UNDO_SECONDS = 300.0
+"""Limit for undoing all steps: a server leaves within a minute, and so does a node."""
+
 AFTER_UNDO = (
     f"{ftl('setup')} again goes on from what the servers are then; `docker node ls` on a manager shows it"
 )
@@ -54,7 +57,7 @@ class ClusterContext:
     sessions: Mapping[str, Session]
     emit: Emit
     manager: ActingManager
-    undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO))
+    undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO, seconds=UNDO_SECONDS))
     server: str = ""
 
     def each(self, servers: Sequence[str]) -> tuple[ClusterContext, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from ftl.server.cluster.ports import refuse_closed_ports
 from ftl.server.cluster.steps import JoinCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.engine.calls.swarm import SwarmNode
     from ftl.events import Emit
@@ -95,17 +96,25 @@ async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Me
     clock = asyncio.get_running_loop().time
     until = clock() + _NOTICE_SECONDS
     while member.swarm.has_leader and clock() < until:
-        try:
+        with _passing_leaderless():
             nodes = await session.engine.swarm.nodes()
             managers = {node.id for node in nodes if node.role == "manager"}
             if 2 * len(managers & here) > len(managers):
                 return member
-            await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_PAUSE)
+        with _passing_leaderless():
             member = await refresh(member, session)
-        except EngineError as error:  # between two questions
-            if not is_leaderless(error):
-                raise
     return member
+
+
+@contextmanager
+def _passing_leaderless() -> Iterator[None]:
+    """Pass over an error because the leader has stepped down between two questions."""
+    try:
+        yield
+    except EngineError as error:
+        if not is_leaderless(error):
+            raise
 
 
 async def begin_anew(

@@ -6,18 +6,48 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
 
 MARK = "ftl-cluster"
 """Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.marked`."""
 
+_IN_A_SWARM = 503
+"""Status with which an engine refuses to begin or join a Swarm while it is in one (20.10 to 29)."""
+
 _FORGET_SECONDS = 30.0
 _PAUSE = 0.3
+
+
+class Entry:
+    """One server's entry into a Swarm: its begin or its join."""
+
+    def __init__(self) -> None:
+        self._refused = False
+
+    async def make(self, call: Coroutine[object, object, None]) -> None:
+        """Make the call to its end: the engine would go on with it after we have left.
+
+        Raises:
+            EngineError: The engine refused it, or failed.
+        """
+        try:
+            await shielded(call)
+        except EngineError as error:
+            self._refused = error.status == _IN_A_SWARM
+            raise
+
+    async def undo(self, leave: Callable[[], Awaitable[None]]) -> None:
+        """Leave the Swarm, unless it is one of somebody else, begun since FTL looked."""
+        if not self._refused:
+            await leave()
 
 
 async def mark(session: Session) -> None:

@@ -124,6 +124,50 @@ def test_a_login_of_the_server(engine: PrivateEngine, home: DockerHome, machine:
     assert engine.tried == [None, ("me", "old"), ("me", "right")]
 
 
+def test_a_command_that_fails_leaves_the_login_of_the_server(engine: PrivateEngine, home: DockerHome) -> None:
+    """The vault is not reached, and the server can log in by itself."""
+    sealed = Registry(server="registry.example.com", username="me", command=("sh", "-c", "exit 3"))
+    pulled(
+        engine, home, lambda: (sealed,), there({"auths": {"registry.example.com": auth_entry("me", "right")}})
+    )
+    assert engine.tried == [None, ("me", "right")]
+
+
+def test_a_command_that_fails_is_told_where_no_login_helps(engine: PrivateEngine, home: DockerHome) -> None:
+    """The registry's refusal comes first."""
+    sealed = Registry(server="registry.example.com", username="me", command=("sh", "-c", "exit 3"))
+    with pytest.raises(TransferFailed, match="requires a login") as caught:
+        pulled(engine, home, lambda: (sealed,))
+    assert "the command for registry.example.com failed" in str(caught.value.hint) + str(caught.value.cause)
+
+
+def test_pulls_side_by_side_ask_the_vault_once(home: DockerHome) -> None:
+    """Each of them needs the same login."""
+    log = home.folder / "asked"
+    command = ("sh", "-c", f"echo once >> {log}; echo right")
+    entry = Registry(server="registry.example.com", username="me", command=command)
+    further = FurtherLogins(lambda: (entry,), root=home.folder, environ=home.environ)
+
+    async def ask() -> list[str]:
+        return [login.registry async for login in further.of("registry.example.com", FakeMachine())]
+
+    async def main() -> None:
+        first, second = await asyncio.gather(ask(), ask())
+        assert first == second == ["registry.example.com"]
+
+    asyncio.run(main())
+    assert log.read_text().split() == ["once"]
+
+
+def test_a_server_whose_helper_fails_and_whose_file_has_a_login(
+    engine: PrivateEngine, home: DockerHome
+) -> None:
+    """As with Docker on this machine."""
+    both = {"credsStore": "pass", "auths": {"registry.example.com": auth_entry("me", "right")}}
+    pulled(engine, home, machine=there(both))
+    assert engine.tried == [None, ("me", "right")]
+
+
 def test_a_server_whose_helper_fails(engine: PrivateEngine, home: DockerHome) -> None:
     """It has no login; the first error is what is told."""
     with pytest.raises(TransferFailed, match="requires a login") as caught:

@@ -63,6 +63,9 @@ class FakeSwarm:
         self.member = False
         self.refuses: set[str] = set()
         """Names of the methods that fail."""
+        self.asked_for_nodes = 0
+        self.other = False
+        """Whether it is in a Swarm of somebody else, since it was looked at."""
 
     @property
     def _node(self) -> str:
@@ -89,10 +92,21 @@ class FakeSwarm:
 
     async def nodes(self) -> list[SwarmNode]:
         """All nodes."""
+        self.asked_for_nodes += 1
+        if "nodes" in self.refuses and not self.cluster.majority:
+            raise EngineError("no leader", cause="rpc error: The swarm does not have a leader.", status=503)
         return list(self.cluster.nodes.values())
+
+    def _refuse_second(self) -> None:
+        """Refuse it as an engine does that is in a Swarm, perhaps in another one."""
+        if self.other or self.member:
+            raise EngineError(
+                f"{self.host} is in a swarm", cause="This node is already part of a swarm", status=503
+            )
 
     async def init(self, address: str, *, labels: Mapping[str, str], pool: str) -> None:
         """Begin the Swarm."""
+        self._refuse_second()
         self._note(f"init {pool}")
 
         async def begin() -> None:
@@ -116,6 +130,7 @@ class FakeSwarm:
 
     async def join(self, address: str, *, managers: Sequence[str], token: str) -> None:
         """Join it."""
+        self._refuse_second()
         if "join" in self.refuses:
             raise EngineError(f"{self.host} does not join")
         self._note(f"join as a {token} at {', '.join(managers)}")

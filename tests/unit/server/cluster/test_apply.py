@@ -135,6 +135,16 @@ def test_a_server_that_was_forgotten_leaves_before_it_joins_again() -> None:
     assert world.cluster.changes == ["b: leave", "b: join as a worker at 10.0.0.1"]
 
 
+@pytest.mark.parametrize("step", [BEGIN[0], JoinCluster("a", "10.0.0.1", manager=False)])
+def test_a_server_stays_in_a_swarm_that_somebody_else_began_meanwhile(step: ClusterStep) -> None:
+    """Its engine refuses to begin or join another one: that Swarm is not ours to leave."""
+    world = ThreeServers("b", "b")
+    engine_of(world.sessions["a"]).members.other = True
+    with pytest.raises(EngineError, match="a is in a swarm"):
+        world.apply(step)
+    assert "a: leave" not in world.cluster.changes
+
+
 def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_only() -> None:
     """A server that was in the cluster before stays there; no node is left behind."""
     world = ThreeServers("ab", "a")

@@ -139,3 +139,18 @@ def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
         run(recover(3600))
     run(recover(12))
     assert set(cluster.nodes) == {"node-a"}
+
+
+def test_a_leader_that_steps_down_while_it_is_asked_is_noticed() -> None:
+    """Its state still had a leader, and its nodes are not told any more."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "a", "a", "a")
+    for host in "bc":
+        cluster.add(host, "manager")
+    run(mark(sessions["a"]))
+    members = refreshed(sessions)
+    cluster.majority = False
+    swarm = engine_of(sessions["a"]).members
+    swarm.refuses.add("nodes")
+    run(begin_anew(PROJECT, members, sessions, ignore))
+    assert swarm.asked_for_nodes < 5

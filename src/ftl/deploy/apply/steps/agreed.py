@@ -20,8 +20,8 @@ T = TypeVar("T")
 _LATE = "DeadlineExceeded"
 """Word of a manager that could not store a change in time (20.10 to 28)."""
 
-_TAKEN = "name conflicts"
-"""Words of a manager for a service that is there, by an attempt on which they agreed meanwhile (20.10 to 28)."""
+_TAKEN = ("name conflicts", "already exists")
+"""Words of a manager for a service and for a config that is there (20.10 to 28; swarmkit's controlapi)."""
 
 _ATTEMPTS = 4
 _LOOKS = 3
@@ -51,7 +51,7 @@ async def agreed(call: Callable[[], Awaitable[T]]) -> T:
 
 def is_taken(error: EngineError) -> bool:
     """Whether something has that name: perhaps by an attempt on which they agreed meanwhile."""
-    return _TAKEN in (error.cause or "")
+    return any(words in (error.cause or "") for words in _TAKEN)
 
 
 def _is_late(error: EngineError) -> bool:

@@ -173,8 +173,10 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         context.switch.time = context.now
         if step.with_port and not step.replacements:
             context.emit(Switched(step.release, step.with_port))
+        # The network of a cluster's containers is not reached from the server's own.
+        again = {} if context.project.is_cluster else context.healthy
         try:
-            failure = await exits.exit() or await find_failure(context.healthy, unsettled)
+            failure = await exits.exit() or await find_failure(again, unsettled)
         except FtlError as error:  # out of reach: nothing could be undone
             return Decision(committed=True, error=error)
     if failure is None:

@@ -76,7 +76,11 @@ class Configs:
     async def create(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         """Keep one."""
         if any(one.name == name for one in self.kept.values()):
-            raise EngineError("the engine could not create it", cause="name conflicts", status=409)
+            raise EngineError(
+                "the engine could not create it",
+                cause=f"rpc error: code = AlreadyExists desc = config {name} already exists",
+                status=409,
+            )
         made = SwarmConfig(f"id-{name}", name, labels, data)
         self.kept[made.id] = made
         self.may_be_late("create")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ftl.config.models.project import ClusterServer
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.proxy import switch
 from ftl.deploy.plan.steps.proxy import Switch
+from ftl.engine import labels
 from ftl.errors import EngineError
+from ftl.health.spec import HealthSpec
+from ftl.health.wait import Healthy
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.proxy.names import release_alias
@@ -71,5 +77,24 @@ def test_a_proxy_that_does_not_switch_takes_the_others_back(failing: str) -> Non
         assert isinstance(decision.error, EngineError)
         assert run.switch.taken_back
         assert {host: engine.live() for host, engine in engines.items()} == before
+
+    run_async(check())
+
+
+def test_containers_of_a_cluster_are_not_checked_from_the_servers() -> None:
+    """No server reaches their addresses, which are those of the overlay: they were checked through the gateway."""
+
+    async def check() -> None:
+        engines = await servers()
+        run = context(engines)
+        own = await engines["a"].containers(labels={labels.SERVICE: "web"})
+        early = HealthSpec(ports=(8000,), path="/up", timeout=1, early=True)
+        settled = asyncio.get_running_loop().time() + 1
+        run.created.update((each.name, each.id) for each in own)
+        run.healthy.update((each.id, Healthy(0, settled, early)) for each in own)
+        asked = replace(run.project, servers=tuple(ClusterServer(host=name) for name in SERVERS))
+        decision = await switch(replace(run, project=asked), STEP)
+        assert decision is not None
+        assert (bool(own), decision.committed, decision.error) == (True, True, None)
 
     run_async(check())
