@@ -1,7 +1,9 @@
-"""Check of docstrings' first lines: `python -m tools.prose [PATH...]`, part of `make lint`.
+"""Check of docstrings and texts: `python -m tools.prose [PATH...]`, part of `make lint`.
 
-In src/ftl it is a noun phrase or an imperative in the field's words, at most 90 characters: of every module, public
-class, function and documented constant. Elsewhere only a module's is looked at, and only its length.
+In src/ftl a first line is a noun phrase or an imperative in the field's words: at most 90 characters of a module, a
+public class or function and a documented constant, at most 110 of what is private. String literals of three words and
+more, which are messages, hints, steps and helps, are looked at for riddles. Elsewhere only a module's docstring is
+looked at, and only its length.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LONGEST = 90
+
+LONGEST_PRIVATE = 110
 
 ROOTS = ("src/ftl", "tests", "lab", "bench", "tools")
 
@@ -52,8 +56,32 @@ RIDDLES = {
     r"\bget(s|ting)? at\b": "say reads, or reaches",
     r"\bat odds\b": "say conflicting",
     r"\bsame way back\b|\bon the way\b": "name the direction",
+    r"\bmends?\b": "say repairs, or names the command",
+    r"\b(is|are|stays?|left|leaves?) as (it|they) (was|were)\b": "say unchanged",
+    r"\ball the same\b": "say anyway, or although",
+    r"\bg(o|oes|oing) on\b": "say continues, or keeps running",
+    r"\bforgets?\b": "say removes, or deletes",
+    r"\blets? .*\bknow\b": "say who reports what",
+    r"\bbeside\b": "say next to, or in addition to",
+    r"\bwhat (is|was) live\b": "say the live release",
+    r"\banew\b": "say again, or recreate",
 }
 """Pattern anywhere in the line -> advice."""
+
+TEXT_RIDDLES = {
+    r"(?<![Tt]here )\b(is|are) no (?!longer\b|more\b|other\b)\w+": "say `is not a`",
+    r"\bhas (its|their) place\b": "say in use",
+    r"\bwhat runs,? (runs|goes) on\b": "say keeps running",
+    r"\bthe (state|one|release) before\b": "say the previous one",
+    r"\bnobody can be asked\b|\bheard nothing\b": "say what is missing: a terminal, a heartbeat",
+    r", whole\b": "say complete",
+}
+"""Pattern anywhere in a text -> advice; for texts alone."""
+
+CODE = re.compile(r"\n\S|\.[*+]|\\|\(\?|^\W*$")
+"""A literal of several lines, or a regular expression: no text."""
+
+FEWEST_WORDS = 3
 
 
 class Docstring(NamedTuple):
@@ -63,20 +91,26 @@ class Docstring(NamedTuple):
     text: str
     of_module: bool
     of_bool: bool
+    private: bool = False
 
 
 def findings(source: str, *, length_only: bool = False) -> Iterator[tuple[int, str]]:
     """Line numbers and messages for a module's source text."""
-    for docstring in _docstrings(ast.parse(source)):
+    tree = ast.parse(source)
+    for docstring in _docstrings(tree):
         if length_only and not docstring.of_module:
             continue
-        if len(docstring.text) > LONGEST:
+        longest = LONGEST_PRIVATE if docstring.private else LONGEST
+        if len(docstring.text) > longest:
             yield (
                 docstring.line,
-                f"docstring's first line has {len(docstring.text)} characters, over {LONGEST}",
+                f"docstring's first line has {len(docstring.text)} characters, over {longest}",
             )
         if not length_only:
             yield from ((docstring.line, message) for message in _wording(docstring))
+    if not length_only:
+        for line, text in _texts(tree):
+            yield from ((line, message) for message in _riddles("text", text, {**RIDDLES, **TEXT_RIDDLES}))
 
 
 def _wording(docstring: Docstring) -> Iterator[str]:
@@ -84,46 +118,75 @@ def _wording(docstring: Docstring) -> Iterator[str]:
         match = re.match(pattern, docstring.text)
         if match and not (match[0] == "Whether" and docstring.of_bool):
             yield f"docstring opens with `{match[0]}`: {advice}"
-    for pattern, advice in RIDDLES.items():
-        match = re.search(pattern, docstring.text)
+    yield from _riddles("docstring", docstring.text, RIDDLES)
+
+
+def _riddles(kind: str, text: str, riddles: dict[str, str]) -> Iterator[str]:
+    for pattern, advice in riddles.items():
+        match = re.search(pattern, text)
         if match:
-            yield f"docstring says `{match[0].split(' ')[-1] if '.*' in pattern else match[0]}`: {advice}"
+            yield f"{kind} says `{match[0].split(' ')[-1] if '.*' in pattern else match[0]}`: {advice}"
 
 
 def _docstrings(tree: ast.Module) -> Iterator[Docstring]:
-    """Module, public classes and functions with their public members, and documented public constants."""
+    """Module, classes and functions with their members, and documented constants."""
     if text := ast.get_docstring(tree):
         yield Docstring(tree.body[0].lineno, text.splitlines()[0], of_module=True, of_bool=False)
-    yield from _members(tree.body)
+    yield from _members(tree.body, private=False)
 
 
-def _members(body: Sequence[ast.stmt]) -> Iterator[Docstring]:
+def _members(body: Sequence[ast.stmt], *, private: bool) -> Iterator[Docstring]:
     previous: ast.stmt | None = None
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
-            if text and not node.name.startswith("_"):
+            hidden = private or node.name.startswith("_")
+            if text:
                 returns = None if isinstance(node, ast.ClassDef) else node.returns
                 of_bool = returns is not None and "bool" in ast.unparse(returns)
-                yield Docstring(node.body[0].lineno, text.splitlines()[0], of_module=False, of_bool=of_bool)
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                yield from _members(node.body)
+                line = node.body[0].lineno
+                yield Docstring(line, text.splitlines()[0], of_module=False, of_bool=of_bool, private=hidden)
+            yield from _members(node.body, private=hidden or not isinstance(node, ast.ClassDef))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             value = node.value.value
-            if isinstance(value, str) and _public_name(previous):
-                yield Docstring(node.lineno, value.strip().splitlines()[0], of_module=False, of_bool=True)
+            name = _assigned_name(previous)
+            if isinstance(value, str) and name:
+                hidden = private or name.startswith("_")
+                first = value.strip().splitlines()[0]
+                yield Docstring(node.lineno, first, of_module=False, of_bool=True, private=hidden)
         previous = node
 
 
-def _public_name(node: ast.stmt | None) -> bool:
-    """Whether a statement assigns to a public name: a string after it documents that."""
+def _assigned_name(node: ast.stmt | None) -> str:
+    """The name that a statement assigns to, which a string after it documents; empty without one."""
     if isinstance(node, ast.AnnAssign):
         targets: Sequence[ast.expr] = [node.target]
     elif isinstance(node, ast.Assign):
         targets = node.targets
     else:
-        return False
-    return any(isinstance(target, ast.Name) and not target.id.startswith("_") for target in targets)
+        return ""
+    return next((target.id for target in targets if isinstance(target, ast.Name)), "")
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts of the literals that are read by people; `{}` stands for each value in them."""
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            skipped.add(id(node.value))  # a docstring
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            skipped.update(id(value) for value in node.values)
+            text = "".join(
+                str(value.value) if isinstance(value, ast.Constant) else "{}" for value in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if len(text.split()) >= FEWEST_WORDS and not CODE.search(text.strip()):
+            yield node.lineno, text
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:

@@ -107,7 +107,7 @@ def test_a_silent_service_is_noted(ftl: Callable[..., Project], server: Server) 
     assert (silent.stdout, silent.stderr) == ("", "mute: nothing logged yet\n")
     assert app.run("logs", "mute", "-q").ok().stderr == ""
     with app.project.start("logs", "-f", "mute") as process:
-        assert next(lines(process.stderr, 1)) == "mute: nothing logged yet; waiting for lines, Ctrl-C ends it"
+        assert next(lines(process.stderr, 1)) == "mute: nothing logged yet; waiting for lines (Ctrl-C stops)"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 

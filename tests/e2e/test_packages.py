@@ -235,7 +235,7 @@ def test_one_file_needs_no_python(onefile: Path, tmp_path: Path) -> None:
         file.write("notify: ['tgram://123456789:abcdefg_hijklmnop/12315544']\n")
     done((str(onefile), "validate"), {"PATH": str(tools), "HOME": str(tmp_path)}, project)
     assert f"installed by file in {onefile}" in said
-    assert "upgrade: put the file of the new version in the place of this one" in said
+    assert "upgrade: replace this file with that of the new version" in said
 
 
 @pytest.mark.nightly

@@ -22,7 +22,7 @@ _DEFAULT = "vi"
 _TERM_SECONDS = 2.0
 
 _GUARD = 'cat >/dev/null; exec rm -rf -- "$1"'
-"""Removes a folder as soon as its stdin ends: when the process that has the other end of the pipe is gone (SIGKILL)."""
+"""Removes a folder as soon as its stdin ends: when the process at the other end of the pipe is gone (SIGKILL)."""
 
 
 class Editor:
@@ -47,13 +47,13 @@ class Editor:
             status = _run([*self._command, str(self._path)])
         except OSError as error:
             message = f"the editor `{name}` cannot be started: {error.strerror}"
-            raise FtlError(message, hint="set $VISUAL or $EDITOR to another one") from None
+            raise FtlError(message, hint="set $VISUAL or $EDITOR to another editor") from None
         if status != 0:
-            raise FtlError(f"the editor `{name}` ended with status {status}: nothing is changed")
+            raise FtlError(f"the editor `{name}` ended with status {status}: nothing was changed")
         try:
             return read_small_text(self._path)
         except OSError as error:
-            raise FtlError(f"what the editor saved cannot be read: {error.strerror}") from None
+            raise FtlError(f"the edited file cannot be read: {error.strerror}") from None
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _run(command: list[str]) -> int:
     """Run the editor on the terminal. Ctrl-C is the editor's; SIGTERM and SIGHUP end both."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise Interrupted(f"stopped by {signal.Signals(number).name}: nothing is changed")
+        raise Interrupted(f"stopped by {signal.Signals(number).name}: nothing was changed")
 
     # A handler that does nothing, and not SIG_IGN, which the editor would inherit.
     handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: stop, signal.SIGHUP: stop}

@@ -63,7 +63,7 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
     known = sorted(file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for file in files)
     match = closest_match(name, known)
     hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"
-    new = f"create {overlay_path(path, name).name} beside {path.name}" if "/" not in name else None
+    new = f"create {overlay_path(path, name).name} next to {path.name}" if "/" not in name else None
     raise UsageError(
         f"there is no environment `{name}`",
         cause="it is the value of $FTL_ENV" if options.env is None else None,
@@ -84,7 +84,7 @@ def _preview(name: str, path: Path) -> SelectedEnvironment:
     previews = all_previews(path)
     if overlay_path(path, name).is_file():
         raise UsageError(
-            f"`{name}` is an environment: there is {overlay_path(path, name).name}",
+            f"`{name}` is an environment: {overlay_path(path, name).name} exists",
             hint="give the preview another name",
         )
     return previews._replace(name=name)
@@ -102,7 +102,7 @@ def all_previews(path: Path) -> SelectedEnvironment:
     overlay = overlay_path(path, PREVIEW)
     if not overlay.is_file():
         raise UsageError(
-            f"previews need {overlay.name} beside {path.name}: what is different in them, at least the domain",
+            f"previews need {overlay.name} next to {path.name}, with at least their domain",
             hint='write `project: {domain: "${FTL_ENV}.preview.example.com"}` into it, with a domain of yours',
         )
     return SelectedEnvironment(PREVIEW, preview=True)

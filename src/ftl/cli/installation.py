@@ -41,7 +41,7 @@ def this_installation() -> InstalledProgram:
     `sys.frozen`.
     """
     if getattr(sys, "frozen", False):
-        advice = "put the file of the new version in the place of this one"
+        advice = "replace this file with that of the new version"
         return InstalledProgram("file", Path(sys.executable), advice=advice)
     return installation(
         Path(sys.prefix), editable_folder(recorded_origin()), in_environment=sys.prefix != sys.base_prefix

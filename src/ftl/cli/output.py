@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.ui.style import Part
 
 Fields = Mapping[str, object]
-"""The fields of the final `{"type": "result"}` object, beside `type`, `ok` and `command`."""
+"""Fields of the final `{"type": "result"}` object, without `type`, `ok` and `command`."""
 
 
 class BrokenStdout(Exception):

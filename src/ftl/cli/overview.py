@@ -17,7 +17,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plan": "Show what a deploy would do, without doing it.",
         "build": "Build the images of all or some services.",
         "deploy": "Build, send and start a new release without downtime.",
-        "preview": "Deploy the working tree beside the project, for some days.",
+        "preview": "Deploy the working tree next to the project, for a limited time.",
         "rollback": "Go back to an earlier release without downtime.",
     },
     "Operate": {
@@ -25,14 +25,14 @@ COMMANDS: dict[str, dict[str, str]] = {
         "scale": "Run more or fewer containers of a service.",
         "stop": "Stop services until they are started again.",
         "start": "Start services that were stopped.",
-        "maintenance": "Answer 503 with a page in place of the project.",
-        "prune": "Remove what old releases and interrupted deploys left.",
+        "maintenance": "Answer with a maintenance page (503) instead of the project.",
+        "prune": "Remove leftovers of old releases and interrupted deploys.",
         "remove": "Remove the project from its server.",
     },
     "Look": {
         "status": "Show what runs on the server.",
         "releases": "List the releases of the project, newest first.",
-        "audit": "List the changes of the project: who, when, what, how it ended.",
+        "audit": "List the changes of the project: who, when, what, and the outcome.",
         "logs": "Print the logs of services and dependencies, merged by time.",
         "exec": "Run a command or a shell in a running container.",
         "run": "Run a command in a new container of a service.",
@@ -57,10 +57,10 @@ The command `name` is `command` in the module `ftl.cli.commands.name`; a test co
 """
 
 OPTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "file": (("-f", "--file"), "FILE", "Use this file, not the ftl.yaml here or in a parent folder."),
+    "file": (("-f", "--file"), "FILE", "Use this file instead of the nearest ftl.yaml."),
     "env": (("-e", "--env"), "NAME", "Use the environment of ftl.NAME.yaml; default: $FTL_ENV."),
     "server": (("--server",), "HOST", "Use this server: [USER@]HOST[:PORT], sandbox or local."),
-    "json": (("--json",), "", "Print one JSON object a line on stdout."),
+    "json": (("--json",), "", "Print one JSON object per line on stdout."),
     "quiet": (("-q", "--quiet"), "", "Print errors and data only."),
     "verbose": (("-v", "--verbose"), "", "Show the output of builds and hooks; -vv: tracebacks too."),
 }

@@ -171,7 +171,7 @@ def load_target(
 
 
 def _address(project: Project, given: Address | None) -> Address:
-    """The address of a project, which next steps are told."""
+    """The address of a project, which next steps use, too."""
     address = _chosen_address(project, given)
     server_found(address.given, one_of_several=address.narrowed)
     return address

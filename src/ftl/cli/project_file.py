@@ -31,6 +31,6 @@ def find_file(given: str | None) -> str:
         if parent == folder:
             raise UsageError(
                 f"there is no {FILE} here or in any folder above",
-                hint=f"{ftl('init')} creates one; `-f FILE` uses a file in another place",
+                hint=f"{ftl('init')} creates one; `-f FILE` uses another file",
             )
         folder = parent

@@ -47,7 +47,7 @@ def familiar(reference: str) -> str:
 
 
 def as_listed(reference: str) -> str:
-    """Form in which an engine lists a reference: `familiar`; a tag beside a digest is left out."""
+    """Form in which an engine lists a reference: `familiar`, without a tag in front of a digest."""
     name, at, digest = reference.partition("@")
     return familiar(f"{repository(name)}@{digest}" if at else reference)
 

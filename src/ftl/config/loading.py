@@ -44,7 +44,7 @@ S = TypeVar("S", bound="Section")
 
 
 def overlay_path(path: Path, environment: str) -> Path:
-    """The overlay of an environment: `ftl.staging.yaml` beside `ftl.yaml`."""
+    """The overlay of an environment: `ftl.staging.yaml` next to `ftl.yaml`."""
     return path.with_name(f"{path.stem}.{environment}{path.suffix}")
 
 
@@ -230,7 +230,7 @@ def _merged(files: ProjectFiles, problems: Problems) -> MappingNode:
 
 
 def _on_base_server(merged: MappingNode, base: MappingNode) -> MappingNode:
-    """A preview's file; without a server of its own it is deployed where the domain of ftl.yaml leads.
+    """A preview's file; without a server in it, the preview is deployed where the domain of ftl.yaml leads.
 
     Its own domain is another one in each preview, for which ssh would know no host key.
     """

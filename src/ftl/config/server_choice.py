@@ -57,7 +57,7 @@ def narrowed(
 
 
 def _on_sandbox_servers(project: Project, sandbox_servers: Sequence[ClusterServer]) -> Project:
-    """The project with a sandbox's servers under the names of its own, so that `on` means the same."""
+    """The project with a sandbox's servers under the names of the file's, so that `on` means the same."""
     if len(project.servers) > len(sandbox_servers):
         raise UsageError(
             f"{project.name} has {len(project.servers)} servers, and the sandbox {len(sandbox_servers)}",

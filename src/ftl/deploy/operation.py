@@ -136,7 +136,7 @@ async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Pla
 
 
 async def _cron_problem(operation: Operation, session: Session) -> str | None:
-    """Why the server does not run jobs."""
+    """Reason for which the server does not run jobs."""
     try:
         await crontab.check(session.machine, [job.timezone for job in operation.project.jobs])
     except ServerError as error:
@@ -227,15 +227,15 @@ async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> No
 
 
 def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) -> Note | None:
-    """What holds on the server after a failure."""
+    """State of the server after a failure."""
     if executor.incomplete:
         return Note(
             f"{plan.release} is live, but the {operation.verb} did not finish",
             "warning",
-            hint=f"{ftl(operation.command)} again finishes what is left: routes, old containers; "
+            hint=f"run {ftl(operation.command)} again to finish the rest: routes, old containers; "
             "hooks do not run again"
             if plan.record is not None
-            else f"{ftl(operation.command)} again does all of it",
+            else f"run {ftl(operation.command)} again to repeat all of it",
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
@@ -243,11 +243,11 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"`ftl {operation.verb}` did not finish",
             "warning",
-            hint=f"{ftl(operation.command)} again finishes what is left",
+            hint=f"run {ftl(operation.command)} again to finish the rest",
         )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
         switched = "the switch was taken back" if executor.switched_back else "nothing was switched"
-        return Note(f"{switched}: the release that was live goes on")
+        return Note(f"{switched}: the previous release stays live")
     return None
 
 

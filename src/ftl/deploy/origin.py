@@ -70,7 +70,7 @@ def normal_remote(url: str) -> str:
 
 
 def is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Whether two origins are known to differ: nothing that both know is equal."""
+    """Whether two origins differ: no identifier that both have is equal."""
     shared = before.keys() & now.keys()
     return bool(shared) and all(before[key] != now[key] for key in shared)
 

@@ -137,7 +137,7 @@ class PlanRequest:
 
     @property
     def end_hold(self) -> bool:
-        """Whether deploys may go on again."""
+        """Whether a hold on deploys ends."""
         return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
 
     @property

@@ -37,16 +37,16 @@ async def follow(session: Session, step: WatchRelease, emit: Emit, *, hooks: boo
     """
     emit(
         Note(
-            f"watching {step.release} for {duration(step.seconds)}: the containers of {step.before} stay meanwhile",
-            hint="Ctrl-C ends only this command: the server goes on watching, and switches back by itself",
+            f"watching {step.release} for {duration(step.seconds)}: the containers of {step.before} are kept",
+            hint="Ctrl-C ends only this command: the server keeps watching and switches back by itself",
         )
     )
     watch = await _end(session, step)
     if watch is None:
         raise ServerError(
             f"the watch of {step.release} was interrupted: {step.release} stays live",
-            cause=f"{session.name} does not say how it ended, as after a restart",
-            hint=f"{ftl('deploy')} removes the containers of the release before",
+            cause=f"{session.name} has no record of how it ended, as after a restart",
+            hint=f"{ftl('deploy')} removes the containers of the previous release",
         )
     if watch.outcome == "switched_back":
         stay = "; what its pre hooks changed stays" if hooks else ""

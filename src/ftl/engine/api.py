@@ -100,5 +100,5 @@ class Engine(ContainerCalls, ImageCalls, RegistryCalls, ServiceCalls, VolumeCall
         return await self._client.info()
 
     async def ping(self) -> None:
-        """One round trip that begins now: what was sent before has arrived when it ends."""
+        """Round trip to the engine, after which earlier bytes have arrived."""
         await self._client.get("answer", "_ping", is_fresh=True)

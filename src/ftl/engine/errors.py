@@ -64,7 +64,7 @@ def _unreachable(call: EngineCall, error: BaseException) -> EngineError:
 
 def _broken(call: EngineCall, error: BaseException) -> EngineError:
     return EngineUnavailable(
-        f"the connection to the engine on {call.engine} was lost; it was asked to {call.action}",
+        f"the connection to the engine on {call.engine} was lost; FTL had asked it to {call.action}",
         cause=_text(error),
     )
 
@@ -78,7 +78,7 @@ def _late(call: EngineCall, _error: BaseException) -> EngineError:
 
 def _unreadable(call: EngineCall, error: BaseException) -> EngineError:
     return EngineError(
-        f"the answer from {call.engine} is not one of Docker's API; the engine was asked to {call.action}",
+        f"{call.engine} did not answer as Docker's API does; FTL had asked it to {call.action}",
         cause=_text(error),
     )
 

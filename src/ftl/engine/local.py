@@ -61,7 +61,7 @@ def _usable(host: str, origin: str) -> str:
             hint="unset it to use this machine's engine; a server to deploy to belongs in `server.host`",
         )
     if not host.startswith(("unix://", "tcp://", "http://")):
-        raise UsageError(f"{origin} names an engine in a way that is not supported: {host}")
+        raise UsageError(f"{origin} names an engine with an unsupported address: {host}")
     return host
 
 
@@ -82,7 +82,7 @@ def _context_host(folder: Path, context: str) -> str:
         raise UsageError(
             f"the docker context `{context}` cannot be read",
             cause=str(error),
-            hint="`docker context ls` lists what there is, `docker context use default` goes back",
+            hint="`docker context ls` lists them, `docker context use default` selects the default",
         ) from error
     if (folder / "contexts" / "tls" / digest / "docker").is_dir():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Runners: the functions that execute steps, registered beside their definition."""
+"""Runners: the functions that execute steps, registered where they are defined."""
 
 from __future__ import annotations
 

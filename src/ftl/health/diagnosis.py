@@ -66,7 +66,7 @@ _LOGIN_REFUSED = re.compile(
 
 _FIRST_VALUES = (
     "a database takes user and password from its variables only when it first initialises its data: use the values of "
-    f"that time, or change them in the database, too (`ALTER USER` in {ftl('exec')})"
+    f"that time, or change them in the database as well (`ALTER USER` in {ftl('exec')})"
 )
 
 
@@ -126,7 +126,7 @@ def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
     if code == 126:
         return "it exited with code 126: the command cannot be executed", "check its mode and its first line"
     if code == 0:
-        return "it exited with code 0: the command came to its end", "a service's command must keep running"
+        return "it exited with code 0: the command finished", "a service's command must keep running"
     return f"it exited with code {code}", None
 
 

@@ -30,7 +30,7 @@ REFUSED = "connection refused"
 
 ACCEPTED = "accepts connections"
 
-NOT_HTTP = "what it answers is not HTTP"
+NOT_HTTP = "its answer is not HTTP"
 
 ROOT_SECONDS = 1.0
 """Seconds for the answer to the first `GET /`."""

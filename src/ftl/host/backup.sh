@@ -53,13 +53,13 @@ kill "$watching" 2>/dev/null
 [ -s "$file.partial" ] || fail "$tool wrote nothing"
 case $tool in
 pg_dump) pg_restore --list "$file.partial" >/dev/null || fail 'pg_restore cannot read the dump' ;;
-mongodump) [ "$(tail -c 4 "$file.partial" | od -An -tx1 | tr -d ' ')" = ffffffff ] || fail 'the archive is cut' ;;
+mongodump) [ "$(tail -c 4 "$file.partial" | od -An -tx1 | tr -d ' ')" = ffffffff ] || fail 'the archive is truncated' ;;
 redis-cli)
     if command -v redis-check-rdb >/dev/null; then
         redis-check-rdb "$file.partial" || fail 'redis-check-rdb finds the dump damaged'
     fi
     ;;
-*) tail -n 1 "$file.partial" | grep -q '^-- Dump completed' || fail 'the dump is cut' ;;
+*) tail -n 1 "$file.partial" | grep -q '^-- Dump completed' || fail 'the dump is truncated' ;;
 esac
 sync
 mv "$file.partial" "$file" || fail "$file cannot be written"

@@ -34,7 +34,7 @@ LIST_SECONDS = 60.0
 
 _NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
 _MISSING = b"bind source path does not exist"
-"""What the engine says of a folder that is not there (20.10 to 29)."""
+"""Error of the engine for a folder that does not exist (20.10 to 29)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Servers whose engines do not know the version of the API at which their info is brief.
+"""Engines without the short form of `GET /info`, remembered to save a round trip.
 
 Such an engine refuses the first question, which costs a round trip: so that is remembered, and the next session asks
 without a version.

@@ -92,7 +92,7 @@ async def write_expiry(machine: Machine, project: str, places: Sequence[str]) ->
 
 
 async def write_following(machine: Machine, project: str, script: str, places: Sequence[str]) -> None:
-    """Have a server of a cluster bring its proxy to what is live, or do so no longer.
+    """Have a server of a cluster keep its proxy at the live release, or stop that.
 
     The server is a manager. `script` is the text of follow.sh, with what it follows; `places` are the proxy's container
     and its admin API's address; empty: no longer.
@@ -105,7 +105,7 @@ async def write_following(machine: Machine, project: str, script: str, places: S
 
 
 def await_following(project: str) -> list[str]:
-    """Command that waits until nothing follows what was live, and prints what the crontab has."""
+    """Command that waits until following has ended, and prints the entries of the crontab."""
     return ["sh", "-c", program("ftl.host", "await_following.sh"), "ftl-hold", project]
 
 
@@ -218,7 +218,7 @@ def expiry_script() -> str:
 
 
 def _fields(line: CronLine) -> str:
-    """When cron wakes the script: where the server's clock is UTC, and elsewhere.
+    """Times at which cron wakes the script: where the server's clock is UTC, and elsewhere.
 
     Elsewhere it is at the schedule's minutes in each hour, moved by quarters: the offsets of all time zones are
     multiples of 15 minutes.

@@ -42,7 +42,7 @@ is_utc() {
 
 if [ "$action" = check ]; then
     command -v crontab >/dev/null || fail 'cron is not installed'
-    runs || fail 'cron does not run'
+    runs || fail 'cron is not running'
     current
     for tool in flock setsid timeout; do
         command -v "$tool" >/dev/null || fail "there is no \`$tool\`"
@@ -85,7 +85,7 @@ if [ "$action" = notify ]; then
     command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
     [ -n "$3" ] || exit 0
     command -v openssl >/dev/null || fail 'there is no openssl, which reads certificates'
-    { command -v crontab >/dev/null && runs; } || fail 'cron does not run'
+    { command -v crontab >/dev/null && runs; } || fail 'cron is not running'
     exit 0
 fi
 
@@ -118,7 +118,7 @@ if [ "$action" = follow ]; then
     if [ -z "$ours" ]; then
         rm -f "$log"
     else
-        runs || fail 'cron does not run'
+        runs || fail 'cron is not running'
         printf %s "$3" >"$given"
     fi
 fi

@@ -152,7 +152,7 @@ def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:
     known = (
         f"the jobs there are {', '.join(names)}"
         if names
-        else f"`jobs` in ftl.yaml, then {ftl('deploy')}, makes one"
+        else f"add `jobs` to ftl.yaml and run {ftl('deploy')}"
     )
     raise UsageError(
         f"there is no job `{name}` on {server}", hint=f"did you mean `{match}`?" if match else known

@@ -160,7 +160,7 @@ class DeployLock:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The script's answer: "mine", "free", "held HOLDER", "foreign FILE DESCRIPTION", "failed REASON"."""
+    """The lock script's answer: "mine", "free", "held HOLDER", "foreign FILE DESCRIPTION" or "failed REASON"."""
 
     word: str
     text: str
@@ -194,7 +194,7 @@ async def _heartbeat(machine: Machine, process: Process) -> None:
     raise ServerError(
         f"the deploy lock on {machine.name} was lost",
         cause="the connection to the server broke",
-        hint=f"run {ftl('deploy')} again: it goes on from whatever state the server is in",
+        hint=f"run {ftl('deploy')} again: it continues from whatever state the server is in",
     )
 
 

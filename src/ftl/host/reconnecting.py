@@ -99,7 +99,7 @@ class ReconnectingFleet:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await session.engine.ping()
         except TimeoutError:
-            self._missing[host] = ServerError(f"{host} does not answer any more")
+            self._missing[host] = ServerError(f"{host} no longer answers")
         except FtlError as error:
             self._missing[host] = error
         self._lost.set()

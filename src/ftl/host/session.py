@@ -29,7 +29,7 @@ _TRUST_SECONDS = 1.5
 """For the answers to requests that were sent early; after that the server is asked where its engine is."""
 
 _CONNECTIONS = 12
-"""Connections that are opened ahead, one for each call of a look at the engine: over SSH each takes a round trip.
+"""Connections opened ahead, one for each call of an observation: over SSH each takes a round trip.
 
 Three of them are for the services, tasks and nodes that a manager of a cluster is asked for.
 """
@@ -50,7 +50,7 @@ class Session:
 
 
 class Prefetch(Generic[T]):
-    """A look at a server's engine that begins before the server has said which it is.
+    """Read of a server's engine that starts before its socket is known.
 
     Over a kept connection that saves a round trip.
 

@@ -37,7 +37,7 @@ async def send(
         await gather(_send(message, index, one, emit, seconds) for index, one in wanted)
     except asyncio.CancelledError:
         # What the message is about has happened: Ctrl-C ends the wait for the message alone.
-        emit(Note("the notifications were not waited for", "warning"))
+        emit(Note("FTL was interrupted and did not wait for the notifications", "warning"))
 
 
 async def _send(message: Message, index: int, notification: Notification, emit: Emit, seconds: float) -> None:

@@ -59,7 +59,7 @@ def notify(url: str, message: Message) -> None:
         title=message.title, body=message.body or message.title, notify_type=_TYPES[message.event]
     ):
         # apprise's log has the reason, and at times the token with it.
-        raise NotSent("the service did not take it", hint="`apprise -vv -b test URL` says why")
+        raise NotSent("apprise could not deliver it", hint="`apprise -vv -b test URL` says why")
 
 
 def _service(url: str) -> Any:

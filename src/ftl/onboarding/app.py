@@ -38,7 +38,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process beside the web process, of the same image."""
+    """Another process than the web process, of the same image."""
 
     name: str
     command: Command

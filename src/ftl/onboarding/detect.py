@@ -109,7 +109,7 @@ def _chosen(folder: AppFolder, matches: list[_Match], *, strict: bool) -> App | 
         names = [f"{match.stack.name} ({match.evidence})" for match in clear]
         raise UsageError(
             f"there are {len(clear)} apps in this folder: {' and '.join(names)}",
-            hint="write a Dockerfile for each (`build: {dockerfile: NAME}`), or move one to a folder of its own; "
+            hint="write a Dockerfile for each (`build: {dockerfile: NAME}`), or move one to a separate folder; "
             "then `ftl init` again",
         )
     if not matches:
@@ -192,7 +192,7 @@ def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
             app.port or 8000,
             "the Dockerfile exposes no port: write the one that the app listens on",
         )
-    facts = (Evidence("image", "Dockerfile", "it exists, and is used as it is"),)
+    facts = (Evidence("image", "Dockerfile", "it exists and is used unchanged"),)
     return replace(
         app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=todo
     )

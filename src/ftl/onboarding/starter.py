@@ -237,7 +237,7 @@ def _yaml(
         services += ["", *lines({"services": [worker_section(detected, worker, env)]})[1:]]
     out += ["", *services]
     if wanted:
-        out += ["", "# Their passwords come from the environment or from .env beside this file."]
+        out += ["", "# Their passwords come from the environment or from .env next to this file."]
         out += lines({"dependencies": [Commented(need.item, need.reason) for need in wanted]})
     return out
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 _ATTEMPTS = 5
-"""How often a change is retried because another deploy changed the configuration meanwhile."""
+"""Number of retries of a change because another deploy changed the configuration meanwhile."""
 
 
 class ProxyControl:
@@ -235,8 +235,8 @@ class ProxyControl:
         if state.unreadable:
             files = ", ".join(map(site_file, state.unreadable))
             raise FtlError(
-                f"this version of FTL cannot read what the proxy on {self._engine.name} serves for "
-                f"{', '.join(state.unreadable)}",
+                f"this version of FTL cannot read the proxy's configuration of {', '.join(state.unreadable)} "
+                f"on {self._engine.name}",
                 cause=f"{files} in {self._names.container} was written by a newer FTL",
                 hint="update FTL on this machine",
             )

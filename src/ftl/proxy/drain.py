@@ -95,9 +95,9 @@ def _pause(unsettled: float, *, idle: bool) -> float:
 def _explanation(service: str, open_requests: int, timeout: float) -> Note:
     requests = "1 request is" if open_requests == 1 else f"{open_requests} requests are"
     return Note(
-        f"{service}: {requests} still open on the old containers, as WebSockets and event streams are; they end after "
-        f"{timeout:g} s at most",
-        hint=f"`drain_timeout` of {service} in ftl.yaml makes this shorter; clients connect again to the new release",
+        f"{service}: {requests} still open on the old containers (WebSockets or event streams, for example); "
+        f"they end after {timeout:g} s at most",
+        hint=f"`drain_timeout` of {service} in ftl.yaml shortens this; clients reconnect to the new release",
     )
 
 

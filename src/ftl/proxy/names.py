@@ -28,7 +28,7 @@ CERTIFICATES = f"{STORAGE}/certificates"
 """Certificates in the storage: a folder for each issuer, and in that HOST/HOST.crt."""
 
 ACCESS_LOG = "/data/ftl/access/access.log"
-"""Caddy's log of requests; the rotated file lies beside it."""
+"""Caddy's log of requests; the rotated file is next to it."""
 
 LONGEST_LABEL = 63  # RFC 1035, 2.3.4: octets in one label of a name
 

@@ -43,6 +43,6 @@ async def reconnect(machine: Machine, container: str, endpoint: Endpoint, aliase
         raise ServerError(
             f"{machine.name} did not confirm that the proxy was reconnected to the network {endpoint.network}",
             cause=error.message,
-            hint=f"run {ftl('deploy')} again when the engine there answers: it does what is left",
+            hint=f"run {ftl('deploy')} again when the engine there answers, to finish the rest",
         ) from error
     return done.exit_code == 0

@@ -48,7 +48,7 @@ class SiteRedirect:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Routes until a switch, beside the site's own; one live file decides between the two.
+    """Routes until a switch, in addition to the site's; one live file decides between the two.
 
     A request is answered by the routes of the release that answers it, at every moment of a deploy: the rename of that
     file changes both (docs/explanation/switch.md).

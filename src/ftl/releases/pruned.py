@@ -51,7 +51,7 @@ async def read_kept_records(engine: Engine, project: str) -> tuple[ReleaseRecord
 
 
 async def restore_store(engine: Engine, images: Sequence[Image], volumes: Iterable[Volume]) -> bool:
-    """Create the store's container anew after it was pruned; returns whether it did.
+    """Recreate the store's container after it was pruned; returns whether it did.
 
     That takes the volume with the records, and any image, of the server's `volumes` and `images`.
     """

@@ -140,7 +140,7 @@ def parse_records(files: Mapping[str, bytes]) -> tuple[ReleaseRecord, ...]:
 
 
 def _with_summaries(records: tuple[ReleaseRecord, ...], lines: bytes) -> tuple[ReleaseRecord, ...]:
-    """Records with those of old releases; one that has a file of its own counts as that.
+    """Records with those of old releases; a separate file of a release has precedence.
 
     A line has no file name to go by: one that does not name a release is ignored.
     """

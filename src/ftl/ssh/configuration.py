@@ -31,8 +31,8 @@ async def resolve(target: Target) -> Resolved:
         ) from None
     except TimeoutError as error:
         raise ServerError(
-            "ssh does not come to terms with its configuration (`ssh -G` hangs)",
-            hint="does a `Match exec` in ~/.ssh/config run a program that does not end?",
+            "ssh hangs while it reads its configuration (`ssh -G`)",
+            hint="does a `Match exec` in ~/.ssh/config run a program that never ends?",
         ) from error
     if answer.exit_code != 0:
         attempt = failures.Attempt(target, UNRESOLVED)

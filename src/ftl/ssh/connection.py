@@ -148,7 +148,7 @@ class Connection:
         self._heard = asyncio.get_running_loop().time()
 
     def lost(self) -> ServerError:
-        """The error for a connection that broke, or over which the server does not answer any more.
+        """The error for a connection that broke, or over which the server no longer answers.
 
         In the background ssh logs why it ended, with one exception: "Connection to ... closed by remote host" goes to
         its stderr alone (seen on 9.2).
@@ -160,7 +160,7 @@ class Connection:
         return ServerError(
             f"the connection to {self.server.host} was lost",
             cause=no_answer if self.alive else failures.last_words(log) or "the server closed it",
-            hint="when the server answers again, run the command again: it goes on from what is there",
+            hint="when the server answers again, run the command again: it continues from the current state",
         )
 
     async def close(self) -> None:
@@ -227,7 +227,7 @@ class Connection:
             raise await self._refusal(error.status, f"{new.log}\n{error.output}") from None
         except TimeoutError as error:
             raise ServerError(
-                f"{self.server.host} did not let us in within {self._patience:.0f} seconds",
+                f"{self.server.host} did not complete the login within {self._patience:.0f} seconds",
                 cause=failures.last_words(new.log),
                 hint=f"`ssh {self.attempt.login}` must work",
             ) from error

@@ -95,26 +95,26 @@ def engine_missing(facts: LoginFacts, name: str) -> ServerError:
         return ServerError(
             f"{facts.user} may not use Docker on {name}",
             cause="permission denied for /var/run/docker.sock",
-            hint=f"{ftl('setup')} puts {facts.user} into the group docker; so does, on {name}: "
+            hint=f"{ftl('setup')} adds {facts.user} to the docker group; by hand, on {name}: "
             f"`sudo usermod -aG docker {facts.user}`",
         )
     if facts.elsewhere:
         return ServerError(
-            f"{name} has no Docker engine of its own that {facts.user} uses",
+            f"{facts.user} does not use a Docker engine of {name} itself",
             cause=f"its docker command uses the engine at {facts.elsewhere} (DOCKER_HOST, or `docker context`)",
-            hint=f"let `server.host` name the machine on which that engine runs; "
-            f"or have an engine here: {ftl('setup')}",
+            hint=f"set `server.host` to the machine that runs that engine, or "
+            f"install one here: {ftl('setup')}",
         )
     if facts.installed:
         return ServerError(
             f"the Docker engine on {name} does not run",
             cause="there is no /var/run/docker.sock",
-            hint=f"{ftl('setup')} starts it; so does, on {name}: `sudo systemctl enable --now docker`; "
+            hint=f"{ftl('setup')} starts it; by hand, on {name}: `sudo systemctl enable --now docker`; "
             "`sudo journalctl -u docker` says why it stopped",
         )
     return ServerError(
         f"Docker is not installed on {name}",
-        hint=f"{ftl('setup')} does it; by hand, on {name}: `sudo apt-get install docker.io`, then "
+        hint=f"{ftl('setup')} installs it; by hand, on {name}: `sudo apt-get install docker.io`, then "
         f"`sudo usermod -aG docker {facts.user}`",
     )
 

@@ -90,7 +90,7 @@ def _no_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
 
 
 def _broken_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
-    return f"the SSH key {match[1]} cannot be used", "is it a private key, and whole?"
+    return f"the SSH key {match[1]} cannot be used", "is it a complete private key?"
 
 
 def _denied(attempt: Attempt, _found: re.Match[str]) -> Explained:

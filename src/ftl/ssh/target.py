@@ -135,7 +135,7 @@ class ForwardDestination:
             raise UsageError(f"{self.host}:{self.port} is not an address")
 
     def __str__(self) -> str:
-        """The same as a part of ssh's -L."""
+        """The destination in the form of ssh's -L."""
         if self.port is None:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -70,7 +70,7 @@ async def _listen(
             by = f" by {program}" if program else ""
             raise PortTaken(f"port {port} of this machine is taken{by}") from None
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise UsageError(f"port {port} of this machine is for root alone") from None
+            raise UsageError(f"only root may use port {port} of this machine") from None
         raise FtlError(f"port {port} of this machine cannot be used", cause=error.strerror) from error
 
 

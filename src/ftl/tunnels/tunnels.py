@@ -245,7 +245,7 @@ def _check_running(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: 
         names = " and ".join(missing)
         raise FtlError(
             f"{names} of {project} {'does' if len(missing) == 1 else 'do'} not run on {server}",
-            hint=f"{ftl('deploy')} starts what is missing, {ftl('status')} shows what is there",
+            hint=f"{ftl('deploy')} starts what is missing, {ftl('status')} shows what runs",
         )
 
 

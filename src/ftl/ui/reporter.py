@@ -14,7 +14,7 @@ class Reporter(Protocol):
     """Draws events. Owns stderr (or, for JSON, shares stdout) until it is closed."""
 
     def emit(self, event: Event) -> None:
-        """Draw one event. A stream that fails raises nothing: the work goes on."""
+        """Draw one event. A stream that fails raises nothing: the work continues."""
         ...
 
     def close(self) -> None:

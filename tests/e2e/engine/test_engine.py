@@ -71,7 +71,7 @@ def test_something_else_behind_the_socket_is_said_to_be_no_engine(tmp_path: Path
             await asyncio.start_unix_server(answer, path),
             Engine(f"unix://{path}", name="this machine") as engine,
         ):
-            with pytest.raises(EngineError, match="is not one of Docker's API"):
+            with pytest.raises(EngineError, match="did not answer as Docker's API does"):
                 await engine.info()
 
     run(work())

@@ -36,7 +36,7 @@ MENTIONS = (
     "and `ftl setup` does not support it",
     "`ftl scale` had set ",
     "`ftl setup` prepares a server that is reached over SSH",
-    "`ftl setup` makes all `servers` ready",
+    "`ftl setup` prepares all `servers`",
     "`ftl setup` would ",
     "`ftl setup` without `--recover` adds and removes servers",
     "lets `ftl setup` do that on the server",

@@ -49,7 +49,7 @@ def test_a_preview_has_one_name(cli: Cli, words: list[str]) -> None:
         (["up", "x", "--expires", "5m"], "is shorter than 600 seconds"),
         (["up", "--pr", "0"], "0 is not in the range"),
         (["up", "Login"], "cannot be the name of a preview"),
-        (["-e", "staging", "up", "x"], "-e has no meaning here"),
+        (["-e", "staging", "up", "x"], "-e cannot be used here"),
     ],
 )
 def test_bad_arguments(cli: Cli, words: list[str], error: str) -> None:
@@ -65,7 +65,7 @@ def test_without_an_overlay(cli: Cli, folder: Path, words: list[str]) -> None:
     (folder / "ftl.preview.yaml").unlink()
     outcome = cli(["preview", *words])
     assert outcome.code == 2
-    assert "previews need ftl.preview.yaml beside ftl.yaml" in outcome.err
+    assert "previews need ftl.preview.yaml next to ftl.yaml" in outcome.err
     assert "${FTL_ENV}.preview.example.com" in outcome.err
 
 
@@ -92,7 +92,10 @@ def test_several_servers_are_refused(cli: Cli, folder: Path, words: list[str]) -
     servers = "servers: [{host: shop.example.invalid, user: deploy}, b.example]"
     (folder / "ftl.yaml").write_text(re.sub(r"server: .*", servers, FILE))
     outcome = cli(["preview", *words])
-    assert (outcome.code, "previews need one server, and here they would have 2" in outcome.err) == (2, True)
+    assert (outcome.code, "previews need a single server, but here they would have 2" in outcome.err) == (
+        2,
+        True,
+    )
     (folder / "ftl.preview.yaml").write_text(OVERLAY + "server: shop.example.invalid\n")
     assert cli(["preview", *words]).code == 3
 

@@ -92,7 +92,7 @@ def test_a_name_that_is_not_declared_says_how_to_declare_it(shop: Path) -> None:
     ("arguments", "value", "words"),
     [
         (["set", "STRIPE"], "\n", "the value is empty"),
-        (["set", "TOKEN"], "x", "the source of TOKEN is env: HOME, and not an age file"),
+        (["set", "TOKEN"], "x", "the source of TOKEN is env: HOME, not an age file"),
         (["set", "no-name"], "x", "`no-name` is not the name of a variable"),
         (["set", "STRIPE", "sk_live"], "", "unexpected extra argument"),
         (["get", "STRIP"], "", "did you mean `STRIPE`?"),
@@ -126,7 +126,7 @@ def test_the_editor_gets_a_private_file_that_is_gone_afterwards(
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("exit 3", "ended with status 3: nothing is changed"),
+        ("exit 3", "ended with status 3: nothing was changed"),
         ('echo "- list" > "$1"', "must be a map of names to values"),
         ('rm "$1"', "cannot be read"),
         ("echo garbage > secrets.yaml.age", "was changed by another program"),

@@ -215,7 +215,7 @@ def test_a_cut_file_is_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("ssh-dss AAAA me", "is none of ssh-ed25519"),
+        ("ssh-dss AAAA me", "is not ssh-ed25519"),
         ("age1xyz", "is not a valid public key"),
         ("ssh-ed25519 AAAA", "is not a valid public key"),
     ],

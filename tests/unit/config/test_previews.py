@@ -86,7 +86,7 @@ def test_a_name_must_fit_into_a_host_name(folder: Path, name: str, hint: str) ->
 def test_without_an_overlay_the_hint_says_what_to_write(folder: Path) -> None:
     """A preview with ftl.yaml alone would have production's domain."""
     (folder / "ftl.preview.yaml").unlink()
-    with pytest.raises(UsageError, match=r"previews need ftl\.preview\.yaml beside ftl\.yaml") as caught:
+    with pytest.raises(UsageError, match=r"previews need ftl\.preview\.yaml next to ftl\.yaml") as caught:
         load_project(Options(env="preview/pr-7"))
     assert 'project: {domain: "${FTL_ENV}.preview.example.com"}' in (caught.value.hint or "")
 

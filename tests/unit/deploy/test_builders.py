@@ -308,5 +308,5 @@ def test_several_platforms_are_built_at_once(docker: Path) -> None:
 
 def test_several_platforms_have_that_of_the_server(docker: Path) -> None:
     """It pulls the image."""
-    with pytest.raises(BuildFailed, match="does not have the server's platform: linux/arm64"):
+    with pytest.raises(BuildFailed, match="does not include the server's platform: linux/arm64"):
         build_for(docker, ("linux/amd64", "linux/riscv64"), "linux/arm64")

@@ -31,4 +31,4 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     if decides:
         assert "nothing was switched" in texts[0]
     else:
-        assert texts == ("`ftl remove` did not finish", "`ftl remove` again finishes what is left")
+        assert texts == ("`ftl remove` did not finish", "run `ftl remove` again to finish the rest")

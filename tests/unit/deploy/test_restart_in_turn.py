@@ -92,7 +92,7 @@ def test_one_container_at_a_time_is_replaced() -> None:
     assert serving(machine) == [f"u-web-r1g2-{number}" for number in (1, 2, 3)]
     assert serving(machine, "worker") == [f"u-worker-r1g2-{number}" for number in (1, 2)]
     texts = [event.text for event in events if isinstance(event, StepFinished)]
-    assert "let u-web-r1g2-2 take the place of u-web-r1-2" in texts
+    assert "replace u-web-r1-2 with u-web-r1g2-2" in texts
 
 
 @pytest.mark.parametrize("kind", ["kill", "fail"])

@@ -177,8 +177,8 @@ def test_a_release_that_exits_after_the_switch_is_switched_back(recreate: bool) 
         assert engine.live() == before
         assert services(engine) == {"shop-web-r1"}
         notes = [event.text for event in visits.events if isinstance(event, Note)]
-        assert "shop-web-r2 exited after the switch: requests go to the release before again" in notes
-        assert "the switch was taken back: the release that was live goes on" in notes
+        assert "shop-web-r2 exited after the switch: requests go to the previous release again" in notes
+        assert "the switch was taken back: the previous release stays live" in notes
         observed = await observe(engine, INFO, "shop", "server")
         assert [record.outcome for record in observed.releases] == ["live", "failed"]
 

@@ -89,7 +89,7 @@ def test_a_lost_connection_means_unavailable(kind: type[Exception]) -> None:
 def test_a_service_that_is_no_engine_is_reported() -> None:
     """An answer from another service is neither an engine's error nor a missing engine."""
     error = mapped(aiohttp.InvalidURL("x"))
-    assert "is not one of Docker's API" in error.message
+    assert "did not answer as Docker's API does" in error.message
 
 
 def test_the_errors_of_reads_are_mapped_as_aiodockers_are() -> None:
@@ -101,7 +101,7 @@ def test_the_errors_of_reads_are_mapped_as_aiodockers_are() -> None:
     unreachable = mapped(absent)
     assert (type(unreachable), unreachable.cause) == (EngineUnavailable, "because")
     assert "usermod -aG docker" in str(unreachable.hint)
-    assert "is not one of Docker's API" in mapped(MalformedResponse("no")).message
+    assert "did not answer as Docker's API does" in mapped(MalformedResponse("no")).message
 
 
 def test_other_exceptions_are_not_mapped() -> None:

@@ -43,7 +43,7 @@ def state(**changed: object) -> ContainerState:
         ({"exit_code": 127}, "command was not found"),
         ({"exit_code": 126}, "cannot be executed"),
         ({"exit_code": 255}, "exited with code 255"),
-        ({}, "came to its end"),
+        ({}, "the command finished"),
         ({"error": "exec: no such file"}, "exec: no such file"),
     ],
 )

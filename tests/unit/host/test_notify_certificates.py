@@ -158,7 +158,7 @@ def test_the_daily_check_has_a_line_of_its_own(tmp_path: Path) -> None:
     [
         (("curl", "wget"), b"there is neither curl nor wget\n"),
         (("openssl",), b"there is no openssl, which reads certificates\n"),
-        ((), b"cron does not run\n"),
+        ((), b"cron is not running\n"),
     ],
 )
 def test_a_server_that_cannot_send_or_check_says_what_is_missing(

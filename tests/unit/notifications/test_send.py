@@ -124,7 +124,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_command(receiver: Receiver) -> None:
 
     assert asyncio.run(interrupted()) == "done"
     assert [note.text for note in notes if isinstance(note, Note)] == [
-        "the notifications were not waited for"
+        "FTL was interrupted and did not wait for the notifications"
     ]
 
 
@@ -145,7 +145,7 @@ def test_a_service_that_refuses_is_a_note_without_the_url(
     pytest.importorskip("apprise")
     receiver.status = 403
     (note,) = sent(Notification(url=f"json://127.0.0.1:{receiver.port}/s3cr3t"), seconds=60)
-    assert note == "the notification to notify[0] (json) was not sent: the service did not take it"
+    assert note == "the notification to notify[0] (json) was not sent: apprise could not deliver it"
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""The check of docstrings' first lines."""
+"""The check of docstrings' first lines and of texts."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def messages(source: str, *, length_only: bool = False) -> list[str]:
         ('class Step:\n    def run(self) -> None:\n        """Is told of it."""', "says `told`"),
         ('LIMIT = 3\n"""So many bytes are kept."""', "says `So many`"),
         ('def ready(self) -> None:\n    """Whether it runs."""', "opens with `Whether`"),
+        ('def _private():\n    """What nobody but its neighbour reads."""', "opens with `What`"),
+        ('class _Private:\n    def run(self) -> None:\n        """Is told of it."""', "says `told`"),
+        ('def run():\n    def inner():\n        """Is told of it."""', "says `told`"),
+        ('_LIMIT = 3\n"""So many bytes are kept."""', "says `So many`"),
+        (f'def _private():\n    """{"x" * 111}"""', "111 characters, over 110"),
+        ('hint = "behind: `ftl deploy` mends it"', "text says `mends`"),
+        ('Note(f"{name} is stopped, and all goes on")', "text says `goes on`"),
+        ('f"{name} {number} is no number"', "text says `is no number`"),
+        ('sentence = "let {0.server} forget the " "release before"', "text says `the release before`"),
     ],
 )
 def test_riddles_are_found(source: str, words: str) -> None:
@@ -40,14 +49,17 @@ def test_riddles_are_found(source: str, words: str) -> None:
     [
         '"""Deploy lock: one deploy at a time; the lock is held by a process on the server."""',
         'def ready(self) -> bool:\n    """Whether the container runs."""',
-        'def _private():\n    """What nobody but its neighbour reads."""',
-        'class _Private:\n    def run(self) -> None:\n        """What nobody but its neighbour reads."""',
+        f'def _private():\n    """{"Release x" * 12}"""',
+        'f"there is no file {name}, and {name} is no longer a preview"',
+        'PATTERN = r"killed.*beside (it|them)"',
+        'SCRIPT = "set -e\\nls beside the file\\n"',
+        'NAMES = ("mend", "go on")',
         '"""Wait for a container.\n\nWhat follows may say anything, and is as long as it has to be."""',
         "def bare(): ...",
     ],
 )
 def test_plain_english_passes(source: str) -> None:
-    """Only first lines of what is public count, and `Whether` is right for a function that returns a bool."""
+    """Only first lines and texts count, and `Whether` is right for a function that returns a bool."""
     assert messages(source) == []
 
 

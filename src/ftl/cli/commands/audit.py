@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @project_option
 @pass_options
 def command(options: Options, number: int, project: str | None) -> None:
-    """List the changes of the project: who, when, what, how it ended.
+    """List the changes of the project: who, when, what, and the outcome.
 
     Newest first: deploys, rollbacks and all other commands that change the server. One that was killed, or whose
     machine lost its connection, is interrupted.
@@ -64,7 +64,7 @@ def _print(project: str, entries: Sequence[AuditEntry]) -> None:
     from ftl.common.figures import utc
 
     if not entries:
-        put(f"nothing has changed {project} yet")
+        put(f"{project} has no changes yet")
         return
     rows = [(utc(entry.time), entry.by, entry.command, entry.release, entry.outcome) for entry in entries]
     put_table(("TIME", "BY", "COMMAND", "RELEASE", "OUTCOME"), rows, sentences=("COMMAND",))

@@ -32,9 +32,9 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     """Back up a database into a file on this machine.
 
     A consistent dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb),
-    streamed through SSH while the database goes on. FILE gets its name only when the dump is whole; without FILE, or
-    with a folder, it is called after the dependency and the time. `-` is stdout. `ftl restore` brings a backup back.
-    The `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
+    streamed through SSH while the database keeps running. FILE gets its name only when the dump is complete; without
+    FILE, or with a folder, it is named after the dependency and the time. `-` is stdout. `ftl restore` restores it. The
+    `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
     """
     project, _, address = load_project(options, fetch=False)  # a backup must not need the vault
     if lists:
@@ -84,7 +84,7 @@ def _list(options: Options, project: Project, name: str | None, address: Address
 
     if not backups:
         of = "" if name is None else f" of {name}"
-        put(f"there is no scheduled backup{of} on the server; `backups` in ftl.yaml makes some")
+        put(f"the server has no scheduled backups{of}; `backups` in ftl.yaml schedules them")
         return
     put_table(
         ("DEPENDENCY", "BACKUP", "TIME", "SIZE"),

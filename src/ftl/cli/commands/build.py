@@ -209,7 +209,7 @@ def _service_fields(built: BuildResult, explanation: Explanation | None) -> Fiel
 def _report(explanation: Explanation, built: BuildResult) -> str:
     """Text of an explanation: the figures, then the advice."""
     lines = [
-        f"{explanation.service}: {figures.size(explanation.size)}, of it {figures.size(explanation.base_size)} from "
+        f"{explanation.service}: {figures.size(explanation.size)}, of which {figures.size(explanation.base_size)} from "
         f"{explanation.base or 'scratch'}; build context {figures.size(explanation.context)}"
     ]
     for line, text, size, seconds in explanation.steps:

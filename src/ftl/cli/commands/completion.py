@@ -49,7 +49,7 @@ def install(options: Options, shell: str | None) -> None:
     if not options.json and not options.quiet:
         files = fields["files"]
         put(f"completion for {fields['shell']}: {', '.join(files) if isinstance(files, list) else ''}")
-        put("it works in new shells")
+        put("open a new shell to use it")
 
 
 @command.command()
@@ -76,7 +76,7 @@ def _current_shell() -> str:
     name = Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
         raise UsageError(
-            "the shell is not known",
+            "cannot tell which shell you use",
             hint=f"name it: {ftl(f'completion install {SHELLS[0]}')}, or {', '.join(SHELLS[1:])}",
         )
     return name

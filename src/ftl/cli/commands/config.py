@@ -25,7 +25,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
     Variables are substituted, short forms expanded and defaults added. Secrets are masked: all values of env, and
     values of variables in commands, hooks and build arguments.
 
-    With -e, the result is that of ftl.yaml and the environment's overlay, and --origin tells which file each value
+    With -e, the result is that of ftl.yaml and the environment's overlay, and --origin shows which file each value
     comes from.
 
     For checks and completion in an editor, run `ftl config --schema > ftl.schema.json` and begin ftl.yaml with

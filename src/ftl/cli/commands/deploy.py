@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--backup",
     is_flag=True,
-    help="Back up the databases here, before any data can change.",
+    help="Back up the databases to this machine before any data can change.",
 )
 @click.option(
     "--summary",
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 @click.option(
     "--watch",
     metavar="DURATION",
-    help="Watch the release for this time (5m); the server goes back to the old containers by itself if requests fail.",
+    help="Watch the release for this time (5m); if requests fail, the server switches back to the old containers.",
 )
-@click.option("--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys.")
+@click.option("--end-hold", is_flag=True, help="End the hold set by `ftl rollback --hold`.")
 @pass_options
 def command(
     options: Options,
@@ -74,9 +74,9 @@ def command(
 ) -> None:
     """Build, send and start a new release without downtime.
 
-    Pre hooks run in the new image; then new containers start beside the old ones and must pass their health
-    check, all traffic switches at once, and the old containers finish their requests. If anything fails before
-    the switch, the old release stays live, and the exit code is 1. Services that did not change are not touched.
+    Pre hooks run in the new image; then new containers start next to the old ones and must pass their health check, all
+    traffic switches at once, and the old containers finish their requests. If anything fails before the switch, the old
+    release stays live, and the exit code is 1. Services that did not change are not touched.
 
     Exit codes: 0 done, 1 failed, 2 ftl.yaml or the call is wrong, 3 the server cannot be reached, 4 another
     deploy is in progress, 130 interrupted.
@@ -92,7 +92,7 @@ def command(
         loaded = load_project(options, changes=True)
         if name := loaded.project.preview_of and loaded.project.environment:
             raise UsageError(
-                f"`{name}` is a preview, which needs a time at which it ends",
+                f"`{name}` is a preview, which needs an end time",
                 hint=f"{ftl(f'preview up {name}')} deploys it",
             )
         if watched and loaded.project.is_cluster:  # before anything is built

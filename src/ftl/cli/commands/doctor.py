@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def command(options: Options) -> None:
     """Check this machine, the server and the connection; suggest fixes.
 
-    Checks the tools and keys on this machine, the server and its Docker, the server's ports that can be reached
-    from outside, the domains, the certificates and the logins to registries. Nothing is changed. Each problem comes
-    with its fix. With `servers`, all of them are checked, or the one of --server, and the cluster that they are.
-    Without an ftl.yaml (and without --server) only this machine is checked.
+    Checks the tools and keys on this machine, the server and its Docker, the server's ports that can be reached from
+    outside, the domains, the certificates and the logins to registries. Nothing is changed. Each problem comes with its
+    fix. With `servers`, all of them are checked, or the one of --server, and their cluster. Without an ftl.yaml (and
+    without --server) only this machine is checked.
 
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="SERVICE")
 @click.argument("arguments", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--replica", type=click.IntRange(min=1), metavar="N", help="The N-th replica. [the first that runs]"
+    "--replica", type=click.IntRange(min=1), metavar="N", help="The N-th replica. [the first running one]"
 )
 @project_option
 @pass_options

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     help="Take over a Compose file (or several), Kamal's config/deploy.yml, a Procfile, app.json, fly.toml, or an "
     "ftl.yaml of the original FTL.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the files, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the files without writing them.")
 @pass_options
 def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_run: bool) -> None:
     """Create an ftl.yaml for the app in this folder.
@@ -41,7 +41,7 @@ def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_
     databases that the app's dependencies ask for, and says why. On a terminal it asks for the domain and the server. No
     existing file is changed.
 
-    With --from, ftl.yaml is made from another tool's file instead, and a report says of each key what became of it.
+    With --from, ftl.yaml is made from another tool's file instead, and a report says what became of each key.
     """
     from pathlib import Path
 
@@ -189,7 +189,7 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
     _print_report(takeover)
     if not dry_run:
         put(f"wrote {_listed(list(takeover.files))}")
-        needed = "look at what needs you, then " if takeover.report.count(Verdict.NEEDS_YOU) else ""
+        needed = "see to the rows that need you, then " if takeover.report.count(Verdict.NEEDS_YOU) else ""
         put(f"next: {needed}{_NEXT}")
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def command(context: click.Context, project: str | None) -> None:
     """List the jobs of the project, or run one now.
 
-    The list has the next and the last run of each, and what is wrong with it. The server's cron runs them by the
-    `jobs` of ftl.yaml, each in a container of the live release; of several servers, the first one does.
+    The list has the next and the last run of each, and any problem with it. The server's cron runs them by the `jobs`
+    of ftl.yaml, each in a container of the live release; of several servers, the first one does.
     """
     context.meta["ftl.jobs.project"] = project
     if context.invoked_subcommand is None:
@@ -66,7 +66,7 @@ def list_jobs(options: Options) -> None:
 def run_now(options: Options, name: str, wait_lock: float) -> None:
     """Run a job now, and print its log.
 
-    The exit code is that of the job. It goes on when FTL ends; its timeout applies.
+    The exit code is that of the job. It keeps running when FTL ends; its timeout applies.
     """
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"], changes=True)
 
@@ -101,8 +101,6 @@ def _show(options: Options, name: str, line: LogLine) -> None:
 
 def _print(target: DeployedProject, jobs: Sequence[JobState], now: datetime) -> None:
     if not jobs:
-        put(
-            f"{target.project} has no jobs on its server; `jobs` in ftl.yaml, then {ftl('deploy')}, makes some"
-        )
+        put(f"{target.project} has no jobs on its server: add `jobs` to ftl.yaml and run {ftl('deploy')}")
         return
     put_jobs(jobs, now)

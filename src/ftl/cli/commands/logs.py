@@ -47,18 +47,20 @@ SILENCE = 2.0
     metavar="N",
     help=f"Only the last N lines of the merged log. [all; {FOLLOWED} with -f]",
 )
-@click.option("--since", metavar="TIME", help="Only lines since then: 10m, 1h30m, or 2026-01-31T12:00:00Z.")
-@click.option("--until", metavar="TIME", help="Only lines up to then.")
+@click.option(
+    "--since", metavar="TIME", help="Only lines since this time: 10m, 1h30m, or 2026-01-31T12:00:00Z."
+)
+@click.option("--until", metavar="TIME", help="Only lines up to this time.")
 @click.option(
     "--grep",
     metavar="REGEX",
     help="Only lines that match this regular expression; (?i) at its start ignores case.",
 )
-@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Runs of this job, in place of services.")
+@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Runs of this job, instead of services.")
 @click.option(
-    "--proxy", is_flag=True, help="Requests that the proxy passed to the services, in place of their logs."
+    "--proxy", is_flag=True, help="Requests that the proxy passed to the services, instead of their logs."
 )
-@click.option("--hooks", is_flag=True, help="What the hooks of the releases printed, in place of logs.")
+@click.option("--hooks", is_flag=True, help="Output of the releases' hooks, instead of logs.")
 @click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
@@ -80,26 +82,26 @@ def command(
 ) -> None:
     """Print the logs of services and dependencies, merged by time.
 
-    Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and
-    releases apart. With -f, containers that a deploy starts are added, and the command goes on when some exit and
-    when the server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`.
-    With --proxy, one line for each request: client, method, address, status, duration and size. With --hooks, the last
-    lines of the hooks of all releases that are kept. The logs of several servers are merged; the server is named behind
-    the container, and --server chooses one.
+    Without a SERVICE, the logs of all of them. Each line begins with its container, which tells replicas and releases
+    apart. With -f, containers that a deploy starts are added, and the command continues when some exit and when the
+    server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`. With --proxy,
+    one line for each request: client, method, address, status, duration and size. With --hooks, the last lines of the
+    hooks of all releases that are kept. The logs of several servers are merged; the server is named behind the
+    container, and --server chooses one.
     """
     project, _, address = load_project(options, fetch=False)
     start = time_option("--since", since)
     if follow and until is not None:
-        raise UsageError("-f follows without an end, so --until means nothing with it")
+        raise UsageError("--until cannot be used with -f, which has no end")
     if jobs and names:
-        raise UsageError("--job prints jobs in place of services", hint="leave out the one or the other")
+        raise UsageError("--job prints jobs instead of services", hint="leave out one of the two")
     if hooks and (jobs or proxy or follow):
         raise UsageError(
-            "--hooks prints what hooks have printed, without jobs, requests and -f",
+            "--hooks cannot be used with --job, --proxy or -f",
             hint=f"{ftl('deploy -v')} shows the output of hooks while they run",
         )
     if proxy and (jobs or release is not None):
-        raise UsageError("--proxy prints requests, which belong to no job and no release")
+        raise UsageError("--proxy cannot be used with --job or --release")
     own = _own_jobs(project) if jobs else _own_units(project)
     chosen, missing = _chosen(project.name, jobs or names, own, jobs=bool(jobs))
 
@@ -243,7 +245,7 @@ def _noting_silence(show: _Counting, names: Sequence[str], emit: Emit) -> Iterat
 
     def note() -> None:
         if not show.count:
-            emit(Note(f"{nothing_logged(names)}; waiting for lines, Ctrl-C ends it"))
+            emit(Note(f"{nothing_logged(names)}; waiting for lines (Ctrl-C stops)"))
 
     timer = get_running_loop().call_later(SILENCE, note)
     try:
@@ -301,5 +303,5 @@ def _pattern(text: str | None) -> Callable[[str], object] | None:
         raise UsageError(
             f"--grep: `{text}` is not a regular expression",
             cause=str(error),
-            hint="a backslash before a special character takes it as it is: `\\(`",
+            hint="write a backslash before a special character: `\\(`",
         ) from None

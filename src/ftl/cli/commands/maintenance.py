@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Answer 503 with a page in place of the project.
+    """Answer with a maintenance page (503) instead of the project.
 
-    Its containers go on, and requests in flight are finished. A deploy leaves it as it is; `ftl maintenance off` ends
-    it. Services of the project still reach each other.
+    Its containers keep running, and requests in flight are finished. A deploy does not end it; `ftl maintenance off`
+    ends it. Services of the project still reach each other.
     """
 
 
 @command.command()
-@click.option("--page", metavar="FILE", help="Answer with this HTML file, not with a line of text.")
+@click.option("--page", metavar="FILE", help="Answer with this HTML file instead of a line of text.")
 @click.option(
     "--allow", multiple=True, metavar="CIDR", help="Let these addresses through: 198.51.100.7. Repeatable."
 )

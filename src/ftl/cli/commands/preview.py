@@ -37,16 +37,16 @@ SHORTEST = 600.0
 HEADER = ("NAME", "AGE", "ENDS IN", "URL", "BY")
 
 pull_request = click.option(
-    "--pr", type=click.IntRange(min=1), metavar="N", help="In place of NAME: pr-N, for pull request N."
+    "--pr", type=click.IntRange(min=1), metavar="N", help="Instead of NAME: pr-N, for pull request N."
 )
 
 
 @click.group()
 def command() -> None:
-    """Deploy the working tree beside the project, for some days.
+    """Deploy the working tree next to the project, for a limited time.
 
-    A preview is an environment of its own, with ftl.preview.yaml merged over ftl.yaml and .env.preview read over .env.
-    Its name is ${FTL_ENV} in these files, for its domain. Other commands take it as `-e preview/NAME`.
+    A preview is a separate environment, with ftl.preview.yaml merged over ftl.yaml and .env.preview read over .env. Its
+    name is ${FTL_ENV} in these files, for its domain. Other commands take it as `-e preview/NAME`.
     """
 
 
@@ -58,7 +58,7 @@ def command() -> None:
     metavar="DURATION",
     default=EXPIRES,
     show_default=True,
-    help="The server removes it with its data after this time, from now on.",
+    help="The server removes it and its data after this time, counted from now.",
 )
 @build_option
 @wait_lock_option
@@ -83,8 +83,8 @@ def up(
 ) -> None:
     """Deploy the working tree as a preview, or bring one up to date.
 
-    The server removes it by its own cron when its time is over, even if nobody comes back. Each `up` begins that time
-    anew.
+    The server removes it by its own cron when its time is over, even if no client connects again. Each `up` restarts
+    that time.
     """
     from pathlib import Path
 
@@ -163,7 +163,7 @@ def list_previews(options: Options, project: str | None) -> None:
     if options.json:
         return
     if not found:
-        put(f"{of} has no previews on {target.address.server.host}; {ftl('preview up NAME')} makes one")
+        put(f"{of} has no previews on {target.address.server.host}; {ftl('preview up NAME')} creates one")
         return
     put_table(HEADER, [preview_row(one, now) for one in found], optional=("BY",))
 
@@ -180,7 +180,7 @@ def down(
 ) -> None:
     """Remove a preview from the server, with its data.
 
-    It does not ask. A preview that the server has removed already is no error.
+    It does not ask. A preview that the server has already removed is not an error.
     """
     from ftl.cli.completion.seen import remember_previews, seen
 
@@ -243,7 +243,7 @@ def _refuse_several(address: Address) -> None:
     """
     if address.servers:
         raise UsageError(
-            f"previews need one server, and here they would have {len(address.servers)}",
+            f"previews need a single server, but here they would have {len(address.servers)}",
             hint="write `server: HOST` into ftl.preview.yaml: previews are deployed there",
         )
 
@@ -268,8 +268,8 @@ def _refuse_environment(options: Options) -> None:
     """
     if options.env is not None:
         raise UsageError(
-            "a preview is an environment of its own: -e has no meaning here",
-            hint="leave it out; what previews have in common stands in ftl.preview.yaml",
+            "a preview is its own environment: -e cannot be used here",
+            hint="leave it out; settings of all previews belong in ftl.preview.yaml",
         )
 
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 )
 @changes_project
 def command(change: OperationCall, build_cache: bool) -> None:
-    """Remove what old releases and interrupted deploys left.
+    """Remove leftovers of old releases and interrupted deploys.
 
-    Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a
-    tag, containers that get no requests, and networks that no container is in. Only what belongs to this project;
-    volumes always stay. The build cache of this machine's engine belongs to all projects: its size is printed, and
-    --build-cache removes it. The next builds then start anew.
+    Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a tag,
+    containers that get no requests, and networks that no container is in. Only what belongs to this project; volumes
+    always stay. The build cache of this machine's engine belongs to all projects: its size is printed, and
+    --build-cache removes it. The next builds then run every step.
     """
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> PruneResult:

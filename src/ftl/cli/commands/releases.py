@@ -31,8 +31,8 @@ OPTIONAL = ("BY", "COMMIT")
 @click.option(
     "--mark-bad", metavar="RELEASE", help="Mark a release as bad: rollback then skips it. Needs -m."
 )
-@click.option("--unmark-bad", metavar="RELEASE", help="Take the mark of a release away.")
-@click.option("-m", "--message", "reason", metavar="REASON", default="", help="What is bad about it.")
+@click.option("--unmark-bad", metavar="RELEASE", help="Remove the bad mark of a release.")
+@click.option("-m", "--message", "reason", metavar="REASON", default="", help="Why it is bad.")
 @project_option
 @pass_options
 def command(

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--volumes", is_flag=True, help="Remove the named volumes with their data, too.")
-@click.option("--backups", is_flag=True, help="Remove the scheduled backups on the server, too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--volumes", is_flag=True, help="Also remove the named volumes and their data.")
+@click.option("--backups", is_flag=True, help="Also remove the scheduled backups on the server.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @changes_project
 def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> None:
     """Remove the project from its server.

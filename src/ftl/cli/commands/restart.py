@@ -14,9 +14,9 @@ def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Replace the containers of all or some services without downtime.
 
     One replica of a service after the other: a new container of the same release, with the same image, env and
-    settings, starts beside the old ones and must be healthy; then it gets requests in place of an old one, which
-    finishes its own. No request fails. Dependencies are not restarted, and ftl.yaml is not read: `ftl deploy`
-    applies its changes.
+    settings, starts next to the old ones and must be healthy; then it gets requests instead of an old one, which
+    finishes its own. No request fails. Dependencies are not restarted, and ftl.yaml is not read: `ftl deploy` applies
+    its changes.
     """
     from ftl.operations.changes.restart import plan_restart
 

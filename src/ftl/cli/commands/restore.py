@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 @click.option(
     "--from-server",
     metavar="NAME",
-    help="A scheduled backup on the server in place of FILE: its name, or `latest`.",
+    help="A scheduled backup on the server instead of FILE: its name, or `latest`.",
 )
 @click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_lock_option
 @pass_options
 def command(
@@ -45,15 +45,15 @@ def command(
     """Restore a database from a backup.
 
     FILE is one of `ftl backup`, or of the same tool; `-` is stdin. --from-server takes one that the server made by the
-    `backups` of ftl.yaml (`ftl backup --list`). It is checked before anything is changed. The
-    state before is kept: PostgreSQL is restored beside its database, which gets another name; of other databases a
-    backup is made first. --drill changes nothing, and says how long a restore takes.
+    `backups` of ftl.yaml (`ftl backup --list`). It is checked before anything is changed. The previous state is kept:
+    PostgreSQL is restored next to its database, which gets another name; other databases are backed up first. --drill
+    changes nothing, and says how long a restore takes.
     """
     from ftl.common.suggestions import select_names
     from ftl.operations.databases.sources import open_dump
 
     if (path is None) == (from_server is None):
-        raise UsageError("give a file, or one of the server's backups by --from-server")
+        raise UsageError("give a file, or one of the server's backups with --from-server")
     file = path or from_server or ""
     project, root, address = load_project(
         options, changes=not drill, fetch=False
@@ -88,7 +88,7 @@ def command(
     done = "can be restored" if drill else "was restored"
     put(f"{name} {done} from {result.file}{contents}, in {duration(result.seconds)}")
     if result.kept:
-        put(f"the state before: {result.kept}")
+        put(f"the previous state: {result.kept}")
 
 
 async def _confirm(name: str, file: str, where: str) -> None:

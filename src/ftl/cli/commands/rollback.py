@@ -51,7 +51,7 @@ def command(
     healthy before traffic switches, as in a deploy. Without RELEASE it is the last one before the live one that was
     live and is not marked bad. Dependencies and volumes stay as they are; hooks run only with --hooks.
 
-    `ftl releases` lists what there is. Works without ftl.yaml, too: `ftl --server HOST rollback --project NAME`.
+    `ftl releases` lists the releases. Works without ftl.yaml, too: `ftl --server HOST rollback --project NAME`.
     """
     if hold != bool(reason):
         raise UsageError(

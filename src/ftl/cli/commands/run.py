@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("arguments", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--release", metavar="RELEASE", help="A release whose image is on the server. [the live one]")
 @click.option("-d", "--detach", is_flag=True, help="Leave it running, and print the container's name.")
-@click.option("--ttl", metavar="TIME", help="End it after this time: 90s, 30m, 2h. [24h; with -d, no limit]")
+@click.option("--ttl", metavar="TIME", help="Stop it after this time: 90s, 30m, 2h. [24h; with -d, no limit]")
 @project_option
 @pass_options
 def command(

@@ -58,7 +58,7 @@ def command(name: str | None) -> None:
 )
 @pass_options
 def up(options: Options, name: str | None, servers: int | None) -> None:
-    """Start the sandbox if it does not run, and print its addresses.
+    """Start the sandbox if it is not running, and print its addresses.
 
     The first start builds its image, from Docker Hub's Debian or, where no registry is reachable, with
     mmdebstrap. Its ports are published on 127.0.0.1 only.

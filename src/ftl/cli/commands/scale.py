@@ -13,8 +13,8 @@ from ftl.cli.running.operation import OperationCall, changes_project
 def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """Run more or fewer containers of a service.
 
-    `ftl scale web=3 worker=2` starts and stops as many containers as it takes; the others go on, and no request
-    fails. It lasts until the next deploy, which goes by `replicas` in ftl.yaml.
+    `ftl scale web=3 worker=2` starts and stops as many containers as needed; the others keep running, and no request
+    fails. It lasts until the next deploy, which uses `replicas` of ftl.yaml.
     """
     from ftl.operations.changes.scale import parse_numbers, plan_scale
 

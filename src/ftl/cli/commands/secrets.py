@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.config.secrets import ProjectSecrets
 
 _TEMPLATE = """\
-# One `NAME: value` a line. ftl.yaml takes a value from here with
+# One `NAME: value` per line. ftl.yaml takes a value from here with
 #   secrets:
 #     NAME: {{age: {file}}}
 """
@@ -89,7 +89,7 @@ def get_secret(options: Options, name: str) -> None:
 @click.argument("name")
 @pass_options
 def set_secret(options: Options, name: str) -> None:
-    """Set a secret in the age file of the project. The value is read from stdin, or asked for."""
+    """Set a secret in the age file of the project, to a value from stdin or a prompt."""
     from ftl.config.age.age_file import AgeFile
     from ftl.config.age.secret_map import with_value
     from ftl.config.loading import load_secrets
@@ -112,7 +112,7 @@ def set_secret(options: Options, name: str) -> None:
         put(f"{name} is set in {file}")
         _explain(age_file, new=new)
         if secret is None:
-            put(f"below `secrets` in ftl.yaml it is {name}: {{age: {file}}}")
+            put(f"add it below `secrets` in ftl.yaml: {name}: {{age: {file}}}")
 
 
 @command.command("edit")
@@ -121,7 +121,7 @@ def set_secret(options: Options, name: str) -> None:
 def edit_secrets(options: Options, age_file: str | None) -> None:
     """Edit an age file of the project, or a new one, in $VISUAL or $EDITOR.
 
-    It is encrypted anew for the public keys in FILE.recipients, also if no value was changed.
+    It is encrypted again for the public keys in FILE.recipients, even if no value has changed.
     """
     from ftl.config.age.age_file import AgeFile
     from ftl.config.loading import load_secrets
@@ -158,7 +158,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
         now = age_file.path.read_bytes() if age_file.path.exists() else None
         if now != before:
             message = f"{file} was changed by another program while you edited it"
-            raise FtlError(message, hint=f"nothing is written: run {ftl('secrets edit')} again")
+            raise FtlError(message, hint=f"nothing was written: run {ftl('secrets edit')} again")
         return age_file.write(text)
 
 
@@ -170,7 +170,8 @@ def _again(error: FtlError) -> bool:
     from ftl.ui.style import Style
 
     sys.stderr.write(
-        draw([error], Style.of(sys.stderr)) + "\nPress Enter to edit it again, Ctrl-C to leave it as it was. "
+        draw([error], Style.of(sys.stderr))
+        + "\nPress Enter to edit it again, Ctrl-C to discard the changes. "
     )
     sys.stderr.flush()
     return sys.stdin.readline() != ""
@@ -236,7 +237,7 @@ def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
     if secret is None:
         return _only_file(secrets), name
     if secret.age is None:
-        message = f"the source of {name} is {_source(secret)}, and not an age file"
+        message = f"the source of {name} is {_source(secret)}, not an age file"
         raise UsageError(message, hint="change it there, or in ftl.yaml to `{age: secrets.yaml.age}`")
     return secret.age, secret.key or name
 
@@ -282,7 +283,7 @@ def _names(row: Fields) -> list[str]:
 
 
 def _source(secret: Secret) -> str:
-    """The source, without the words of a command, which may have credentials of their own."""
+    """The source, without the arguments of a command, which may contain credentials."""
     if secret.command is not None:
         words = secret.command.split() if isinstance(secret.command, str) else secret.command
         return f"command: {words[0]}"

@@ -67,8 +67,8 @@ def drain(change: OperationCall, name: str) -> None:
     """Move all replicas away from a server, without a failed request.
 
     New replicas start on the other servers and must be healthy; then all proxies switch, and the old ones finish their
-    requests. After that nothing is placed on the server. Its proxy goes on and forwards requests to the others. What is
-    bound to it stays: dependencies, jobs, services with volumes. `ftl servers resume` ends it.
+    requests. After that nothing is placed on the server. Its proxy keeps running and forwards requests to the others.
+    Dependencies, jobs and services with volumes stay, since they are bound to it. `ftl servers resume` undoes this.
     """
     from ftl.operations.changes.drain import plan_drain
 

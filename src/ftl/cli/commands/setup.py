@@ -93,9 +93,9 @@ def command(
     If sudo requires a password, it is asked for on the terminal; without a terminal it is read from the variable
     FTL_SUDO_PASSWORD. It is not stored.
 
-    With `servers`, all of them are made ready side by side and become one cluster: Docker's Swarm mode, with a network
-    that is tried with real packets. Nothing is changed before all have let us in. To add or to remove a server, edit
-    the file and run it again.
+    With `servers`, all of them are prepared in parallel and become one cluster: Docker's Swarm mode, with a network
+    that is tested with real packets. Nothing is changed before the login to all of them works. To add or to remove a
+    server, edit the file and run it again.
 
     Logins are tried for the registries that images are pushed to, and for private ones that the server pulls from.
     Missing credentials are asked for and stored where `docker login` stores them on this machine.
@@ -116,7 +116,7 @@ def command(
     if project.is_cluster:
         if address.narrowed:
             raise UsageError(
-                "`ftl setup` makes all `servers` ready, not one of them", hint="leave out `--server`"
+                "`ftl setup` prepares all `servers`, not one of them", hint="leave out `--server`"
             )
         _set_up_cluster(
             options, project, root, request, access, dry_run=dry_run, recover=recover, store=store_credentials

@@ -33,9 +33,7 @@ OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
 
 
 @click.command()
-@click.option(
-    "--watch", is_flag=True, help="Show it again every two seconds, with processor and memory, until Ctrl-C."
-)
+@click.option("--watch", is_flag=True, help="Refresh every two seconds, with CPU and memory, until Ctrl-C.")
 @pass_options
 def command(options: Options, watch: bool) -> None:
     """Show what runs on the server.
@@ -88,7 +86,7 @@ async def _cluster_status(project: Project, address: Address, emit: Emit) -> Sta
 
 
 async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
-    """Say why no record tells what is live, where one should."""
+    """Say why no record names the live release, where one should."""
     if status.deployed and status.live is None:
         from ftl.releases.pruned import note_pruned
 
@@ -138,7 +136,7 @@ def _watch(
 
 
 def _print(status: Status, urls: Sequence[str]) -> None:
-    """Print the status as a table, and what is live."""
+    """Print the status as a table, with the live release."""
     if not status.deployed:
         put(f"{status.project} is not deployed on {status.server}; run {ftl('deploy')}")
         return
@@ -187,7 +185,7 @@ def describe_live(live: LiveRelease, *, now: datetime) -> str:
 
 
 def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
-    """One line: "watching r12 for another 3 min, with the containers of r11 beside it"."""
+    """One line: "watching r12 for another 3 min; the containers of r11 are kept"."""
     from datetime import datetime
 
     from ftl.common.figures import duration
@@ -195,7 +193,7 @@ def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
     if watch.interrupted:
         return f"the watch of {watch.release} was interrupted: {ftl('deploy')} removes the containers of {watch.before}"
     left = max(0.0, (datetime.fromisoformat(watch.until) - now).total_seconds())
-    return f"watching {watch.release} for another {duration(left)}, with the containers of {watch.before} beside it"
+    return f"watching {watch.release} for another {duration(left)}; the containers of {watch.before} are kept"
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:

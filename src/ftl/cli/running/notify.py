@@ -91,18 +91,19 @@ class Notifier:
             notifications = await in_thread(self.load, LOAD_SECONDS)
         except asyncio.CancelledError:
             # As in `send`: the work is done, and Ctrl-C ends the wait for the secrets alone.
-            emit(Note("no notification was sent: the secrets in `notify` were not waited for", "warning"))
+            emit(
+                Note(
+                    "no notification was sent: FTL was interrupted while it read the secrets in `notify`",
+                    "warning",
+                )
+            )
             return
         except TimeoutError:
             emit(Note("no notification was sent: the secrets in `notify` took too long", "warning"))
             return
         except ConfigError as error:
             first = error.problems[0].message
-            emit(
-                Note(
-                    f"no notification was sent: {first}", "warning", hint=f"{ftl('validate')} shows the place"
-                )
-            )
+            emit(Note(f"no notification was sent: {first}", "warning", hint=f"{ftl('validate')} shows where"))
             return
         except FtlError as error:
             emit(Note(f"no notification was sent: {error.message}", "warning", hint=error.hint))

@@ -104,7 +104,7 @@ class OperationCall(NamedTuple):
             show(result)
 
     def _registries(self) -> Sequence[Registry]:
-        """Those of ftl.yaml.
+        """The `registries` of ftl.yaml.
 
         Raises:
             UsageError: There is no ftl.yaml.

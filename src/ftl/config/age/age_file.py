@@ -1,4 +1,4 @@
-"""A YAML map of secrets in an age file, with its recipients in the file beside it.
+"""A YAML map of secrets in an age file, with its recipients in the file next to it.
 
 `secrets.yaml.age` is encrypted for the public keys in `secrets.yaml.age.recipients`. That an age file does not tell its
 X25519 recipients is why they are in a file of their own; `age -R` reads it too.
@@ -72,7 +72,7 @@ class AgeFile:
         try:
             return DecryptedFile(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
         except UnicodeDecodeError:
-            raise FtlError(f"{self.name} does not have text in it") from None
+            raise FtlError(f"{self.name} does not contain text") from None
 
     def write(self, text: str) -> bool:
         """Encrypt the text for all recipients, and replace the file by it at once.
@@ -103,7 +103,7 @@ class AgeFile:
         try:
             if new:
                 lines = [
-                    "# Public keys of all who can read the secrets, one a line: ssh-ed25519, ssh-rsa or age1."
+                    "# Public keys of all who can read the secrets, one per line: ssh-ed25519, ssh-rsa or age1."
                 ]
                 _replace(
                     self.recipients_path, "".join(f"{line}\n" for line in [*lines, *recipients]).encode()
@@ -139,7 +139,7 @@ class AgeFile:
     def _decrypt(self, encrypted: bytes) -> bytes:
         types = recipient_types(encrypted)
         if not types:
-            raise FtlError(f"{self.name} is not an age file", hint=f"{ftl('secrets set NAME')} makes one")
+            raise FtlError(f"{self.name} is not an age file", hint=f"{ftl('secrets set NAME')} creates one")
         if types == ("scrypt",):
             message = f"{self.name} is encrypted with a passphrase, and FTL cannot ask for one"
             raise FtlError(message, hint="encrypt it for public keys: `age -R RECIPIENTS -a`")
@@ -151,12 +151,10 @@ class AgeFile:
         if data is None:
             count = f"{len(types)} recipients" if len(types) > 1 else "1 recipient"
             where = self.recipients_path.name
-            ask = (
-                f"ask one who can read it to add your public key to {where} and to run {ftl('secrets edit')}"
-            )
+            ask = f"ask someone who can read it to add your public key to {where} and to run {ftl('secrets edit')}"
             raise FtlError(
                 f"{self.name} is encrypted for {count}, and none of your keys opens it (tried: {keys})",
-                hint=keys.hint or f"{ask}, or name your key by {KEY_FILE} or {KEY}",
+                hint=keys.hint or f"{ask}, or set {KEY_FILE} or {KEY} to a key that can",
             )
         return data
 
@@ -164,7 +162,7 @@ class AgeFile:
         keys = find_keys(self._variables)
         recipients = public_keys(keys)
         if not recipients:
-            hint = f"`ssh-keygen -t ed25519` makes one, or name one by {KEY_FILE}"
+            hint = f"`ssh-keygen -t ed25519` creates one, or set {KEY_FILE} to one"
             raise FtlError(
                 f"there is no key to encrypt {self.name} for (tried: {keys})", hint=keys.hint or hint
             )

@@ -64,11 +64,11 @@ def read_identities(text: str, name: str) -> list[Identity]:
 
 
 def _reason(words: str) -> str:
-    """What is wrong with a private key, from pyrage's words (1.4.0), which do not quote it."""
+    """Fault of a private key, from pyrage's message (1.4.0), which does not quote it."""
     if "decrypted first" in words or "Encrypted" in words:
         return "has a passphrase"
     if "unsupported key" in words:
-        return "is of a type that age does not have (only ed25519 and RSA)"
+        return "is of a type that age does not support (only ed25519 and RSA)"
     return "is not a valid key"
 
 
@@ -107,9 +107,7 @@ def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes | None:
     except pyrage.DecryptError as error:
         if str(error).startswith("No matching keys"):
             return None
-        raise FtlError(
-            "it is damaged: it is not a whole age file", cause=str(error).splitlines()[0]
-        ) from None
+        raise FtlError("it is damaged: not a complete age file", cause=str(error).splitlines()[0]) from None
     assert isinstance(decrypted, bytes)
     return decrypted
 
@@ -142,7 +140,7 @@ def _recipient(public: str) -> object:
             return pyrage.x25519.Recipient.from_str(public)
     except pyrage.RecipientError:
         raise InvalidKey("is not a valid public key") from None
-    raise InvalidKey("is none of ssh-ed25519 ..., ssh-rsa ... and age1...")
+    raise InvalidKey("is not ssh-ed25519 ..., ssh-rsa ... or age1...")
 
 
 def _pyrage() -> Any:

@@ -94,7 +94,7 @@ def find_keys(variables: Mapping[str, str]) -> Keys:
 
 
 def public_keys(keys: Keys) -> list[str]:
-    """The public keys of the usable private keys; that of an SSH key is in the file beside it.
+    """The public keys of the usable private keys; that of an SSH key is in its .pub file.
 
     A key whose public half is nowhere is left out.
     """
@@ -113,7 +113,7 @@ def read_recipients(path: Path) -> list[str]:
     try:
         file = SourceFile(file.name, read_small_text(path))
     except FileNotFoundError:
-        hint = "write the public keys of all who may read the secrets into it, one a line"
+        hint = "write the public keys of all who may read the secrets into it, one per line"
         raise ConfigError([Mark(file).problem("the file does not exist", hint)]) from None
     except OSError as error:
         raise ConfigError([Mark(file).problem(f"the file cannot be read: {error.strerror}")]) from None

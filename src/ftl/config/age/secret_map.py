@@ -23,7 +23,7 @@ def parse_map(text: str, file: str) -> dict[str, str]:
     root, problems = parse(source, may_be_empty=True)
     if not isinstance(root, MappingNode):
         message = f"the file must be a map of names to values, not {describe_kind(root)}"
-        raise ConfigError([Mark(source, 1, 1).problem(message, "write `NAME: value`, one a line")])
+        raise ConfigError([Mark(source, 1, 1).problem(message, "write `NAME: value`, one per line")])
     values: dict[str, str] = {}
     for name, entry in root.entries.items():
         try:
@@ -33,7 +33,7 @@ def parse_map(text: str, file: str) -> dict[str, str]:
         if isinstance(entry.value, ScalarNode):
             values[name] = "" if entry.value.is_null else entry.value.text
         else:
-            hint = "write a text of several lines after `|`"
+            hint = "write text of several lines after `|`"
             problems.append(entry.key.problem(f"{name} is not a single value", hint))
     if problems:
         raise ConfigError(problems)

@@ -41,7 +41,7 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
     for name in item.labels:
         if name.startswith("ftl."):
             hint = "other names are free, such as com.example.team"
-            checks.report(checks.mark(*path, "labels", name), f"labels: {name} is one of FTL's own", hint)
+            checks.report(checks.mark(*path, "labels", name), f"labels: {name} is reserved for FTL", hint)
     for index, limit in enumerate(item.container.ulimits):
         limit_path = (*path, "container", "ulimits", index)
         is_above = limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1)
@@ -81,7 +81,7 @@ def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPat
                 else f"the file {file.path} cannot be written into a container that is read_only"
             )
             below = "/run/secrets" if target in ("", "/", "/run/") else f"{target}ftl"
-            hint = f"its folder has to be a mount of its own: write it to {below}/{posixpath.basename(full)}"
+            hint = f"its folder must be a separate mount: write it to {below}/{posixpath.basename(full)}"
             checks.report(mark, message, hint)
 
 

@@ -53,7 +53,7 @@ def start_order(checks: Checks) -> None:
                 )
             elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
                 circles.add(frozenset(circle))
-                message = f"depends_on: {' -> '.join(circle)} is a circle"
+                message = f"depends_on: {' -> '.join(circle)} is a cycle"
                 checks.report(mark, message, "leave one of them out")
 
 

@@ -39,7 +39,7 @@ def servers(checks: Checks) -> None:
         if server.private_address and server.private_address in addresses:
             where = checks.mark("servers", index, "private_address")
             message = f"private_address: {server.private_address} is the address of {addresses[server.private_address]}"
-            checks.report(where, message, "each server has its own")
+            checks.report(where, message, "each server needs a different one")
         elif server.private_address:
             addresses[server.private_address] = server.host
     _role_names(checks)

@@ -86,7 +86,7 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         _build_secret(checks, secret, (*path, "secrets", index))
     for name, value in build.args.items():
         if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
-            message = f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, which no program can be given"
+            message = f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, the longest that a program can be given"
             hint = "pass it as a build secret, or copy a file"
             checks.report(checks.mark(*path, "args", name), message, hint)
 

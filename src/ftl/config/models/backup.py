@@ -43,7 +43,7 @@ class ScheduledBackup(Section):
             "Minute, hour, day of month, month and day of week in UTC, as in crontab(5): `15 3 * * *`.",
         )
     )
-    keep: int = key(field_types.COUNT, "Number of backups that stay; older ones are removed.", 7)
+    keep: int = key(field_types.COUNT, "Number of backups to keep; older ones are removed.", 7)
     path: str = key(
         SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", DEFAULT_FOLDER
     )

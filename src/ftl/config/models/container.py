@@ -15,12 +15,14 @@ class Resources(Section):
 
     memory: int | None = key(
         field_types.MEMORY,
-        "Most memory: `512m`, `2g`. The kernel kills the program that needs more.",
+        "Memory limit: `512m`, `2g`. The kernel kills a program that needs more.",
         None,
         default_text="no limit",
     )
     cpus: float | None = key(field_types.CPUS, "Most CPUs: `2`, `0.5`.", None, default_text="no limit")
-    pids: int | None = key(field_types.COUNT, "Most processes and threads.", None, default_text="no limit")
+    pids: int | None = key(
+        field_types.COUNT, "Maximum number of processes and threads.", None, default_text="no limit"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class File(Section):
     source: str | None = key(field_types.PATH, "File with the content, relative to ftl.yaml.", None)
     content: str = key(Scalar("text", str), "Content, in place of `source`.", "", sensitive=True)
     mode: str = key(field_types.MODE, "Permissions.", "0644")
-    owner: str = key(field_types.OWNER, "Numbers of its user and group: `1000:1000`.", "0:0")
+    owner: str = key(field_types.OWNER, "Numeric user and group of the file: `1000:1000`.", "0:0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class ContainerSettings(Section):
     resources: Resources = key(Nested(Resources), "Limits of memory, CPUs and processes.", Resources())
     restart: str = key(
         field_types.RESTART,
-        "When the engine starts a container again that ended: `no`, `always`, `unless-stopped`, `on-failure:3`. "
+        "When the engine restarts a container that ended: `no`, `always`, `unless-stopped`, `on-failure:3`. "
         "Only `always` is sure to bring it back after a crash of the engine.",
         "always",
     )
@@ -83,7 +85,7 @@ class ContainerSettings(Section):
     shm_size: int | None = key(field_types.SIZE, "Size of /dev/shm: `256m`.", None, default_text="64m")
     init: bool = key(
         field_types.BOOLEAN,
-        "Whether a small init runs as the first process, which passes signals on and reaps.",
+        "Whether a small init runs as the first process; it forwards signals and reaps zombies.",
         False,
     )
     stop_signal: str | None = key(

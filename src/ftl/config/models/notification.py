@@ -93,7 +93,7 @@ class Notification(Section):
     )
     events: tuple[NotificationEvent, ...] | None = key(
         ListOf(EVENT),
-        "What it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
+        "Events that it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
         "`certificate`, which the server sends by itself.",
         None,
         default_text="all that its URL can get",

@@ -156,7 +156,7 @@ class Project(Section):
     protected: bool = key(
         field_types.BOOLEAN,
         "Whether commands that change the server need `-e NAME` on the command line (`$FTL_ENV` is not enough), "
-        "and a deploy a checkout without changes.",
+        "and a deploy needs a checkout without changes.",
         False,
     )
     environment: str = field(default="", compare=False)

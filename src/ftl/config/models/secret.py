@@ -24,9 +24,7 @@ class ServiceSecret(Section):
         default_text="a variable of this name",
     )
     mode: str = field_types.key(field_types.MODE, "Permissions of the file.", "0400")
-    owner: str = field_types.key(
-        field_types.OWNER, "Numbers of the file's user and group: `1000:1000`.", "0:0"
-    )
+    owner: str = field_types.key(field_types.OWNER, "Numeric user and group of the file: `1000:1000`.", "0:0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class Secret(Section):
     )
     format: str = field_types.key(
         field_types.SECRET_FORMAT,
-        "`text`: the output is the value; `dotenv`, `json`: it has many, and `key` is the one.",
+        "`text`: the output is the value; `dotenv`, `json`: it has several, and `key` selects one.",
         "text",
     )
     key: str | None = field_types.key(

@@ -78,7 +78,7 @@ class Route(Section):
     strip_prefix: bool = key(
         field_types.BOOLEAN,
         "Whether to remove the path from the requests that the service receives; "
-        "`X-Forwarded-Prefix` has it then.",
+        "it is then in `X-Forwarded-Prefix`.",
         False,
     )
     host: str | None = key(field_types.ROUTE_HOST, "Host name.", None, default_text="`project.domain`")

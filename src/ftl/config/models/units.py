@@ -35,7 +35,7 @@ class Service(ContainerSettings):
     protocol: Literal["http", "h2c", "tcp"] = key(
         field_types.PROTOCOL,
         "Protocol on the port: `http` is HTTP/1.1, `h2c` is HTTP/2 without TLS (gRPC), `tcp` is any other: "
-        "its name leads to its containers and not to the proxy, and it has no routes.",
+        "its name resolves to its containers, not to the proxy, and it has no routes.",
         "http",
     )
     build: Build | None = key(

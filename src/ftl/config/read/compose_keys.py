@@ -114,7 +114,7 @@ SERVICE: dict[str, ComposeKey] = {
     "models": ComposeKey("FTL has none: run the model as a dependency"),
     "network_mode": ComposeKey(_ONE_NETWORK),
     "networks": ComposeKey(_ONE_NETWORK),
-    "oom_kill_disable": ComposeKey("FTL has none: a container without memory would stop without ending"),
+    "oom_kill_disable": ComposeKey("FTL has none: a container without memory would hang instead of ending"),
     "oom_score_adj": ComposeKey(_CGROUP),
     "pid": ComposeKey(_NAMESPACE),
     "pids_limit": ComposeKey("write `resources: {pids: 200}`", (VALUE,)),
@@ -155,7 +155,7 @@ SERVICE: dict[str, ComposeKey] = {
     "tty": ComposeKey(_TERMINAL),
     "ulimits": ComposeKey(forms=(MAP,)),
     "use_api_socket": ComposeKey(
-        "mount the engine's socket with `volumes`, if the container is to rule the server"
+        "mount the engine's socket with `volumes`, if the container is to control the server"
     ),
     "user": ComposeKey(),
     "userns_mode": ComposeKey(_SECURITY),

@@ -33,7 +33,7 @@ _FOR_SHELL = re.compile(r"(\|\|?|&&?)|([0-9]?[<>]+).*|.*(;)|(\$\().*|(`).*", re.
 
 
 _SHORTEST = 6
-"""Shorter values are left in the words of a command that failed: they would be parts of other words."""
+"""Shorter values are left in the output of a command that failed: they would be parts of other words."""
 
 _CREDENTIAL = re.compile(
     r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|_AUTH$|^(?:BW|OP)_SESSION", re.I
@@ -98,7 +98,7 @@ def fetch_secrets(
 
 
 def _mask(values: Collection[str | SecretError], credentials: Sequence[str]) -> None:
-    """Mask secrets in the words of commands that failed: values that others printed, credentials, and tokens."""
+    """Mask secrets in the output of commands that failed: values that others printed, credentials, tokens."""
     known = {value for value in (*values, *credentials) if isinstance(value, str) and len(value) >= _SHORTEST}
     for error in values:
         if isinstance(error, SecretError):
@@ -152,7 +152,7 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
         return call.output
     if secret.command is not None:
         raise SecretError(
-            f"`{_operator(secret.command)}` is for a shell, and the command is run without one",
+            f"`{_operator(secret.command)}` needs a shell, but the command runs without one",
             "write it as `command: [sh, -c, '...']`",
         )
     if secret.file is not None:
@@ -270,7 +270,7 @@ async def _fetch(call: _Call, folder: Path, variables: Mapping[str, str]) -> Non
 
 
 def _failure(done: Completed) -> str | None:
-    """Why a command failed, in its own words."""
+    """Reason for which a command failed, from its output."""
     if done.exit_code == 0:
         return None
     lines = done.stderr.decode(errors="replace").strip().splitlines()

@@ -137,7 +137,7 @@ def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
         reader.report(name.mark, f"files: there is no file {name.text}", "its path is relative to ftl.yaml")
         return mapping
     except OSError as error:
-        hint = "build other files than texts into the image"
+        hint = "build files other than text into the image"
         reader.report(name.mark, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
         return mapping
     return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})

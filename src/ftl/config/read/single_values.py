@@ -34,7 +34,7 @@ def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
             hint = (
                 'quote a comma as in CSV: `id=ca,"src=a,b.pem"`, or write a map: `{id: ca, file: "a,b.pem"}`'
             )
-            reader.report(secret.mark, f"secrets: {quoted(name)} is none of id, src and env", hint)
+            reader.report(secret.mark, f"secrets: {quoted(name)} is not id, src or env", hint)
             raise AlreadyReported
         values = {
             "id": parts.get("id"),

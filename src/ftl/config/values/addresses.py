@@ -85,7 +85,7 @@ def ip_address(value: str) -> str:
     except ValueError:
         raise InvalidValue("is not an IP address", "write one like 10.0.0.2") from None
     if address.is_loopback or address.is_unspecified or address.is_multicast:
-        raise InvalidValue("is not an address at which other servers reach it", "write one like 10.0.0.2")
+        raise InvalidValue("is not an address that other servers can reach", "write one like 10.0.0.2")
     return str(address)
 
 

@@ -120,7 +120,7 @@ def parse_device(value: str) -> Device:
 def mode(value: str) -> str:
     """Permissions of a file in octal digits."""
     if not re.fullmatch(r"0?[0-7]{3}", value):
-        raise InvalidValue("are no permissions", "write them like 0400 or 0644")
+        raise InvalidValue("are not permissions", "write them like 0400 or 0644")
     return value.zfill(4)
 
 

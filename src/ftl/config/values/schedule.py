@@ -61,7 +61,7 @@ class Schedule:
         """
         words = text.lower().split()
         if len(words) != len(_FIELDS):
-            raise InvalidSchedule(f"has {len(words)} fields and not five")
+            raise InvalidSchedule(f"has {len(words)} fields, not five")
         sets = [_field(word, *field) for word, field in zip(words, _FIELDS, strict=True)]
         minutes, hours, days, months, weekdays = sets
         weekdays = frozenset(day % 7 for day in weekdays)
@@ -69,7 +69,7 @@ class Schedule:
             minutes, hours, days, months, weekdays, not words[2].startswith("*") and words[4][0] != "*"
         )
         if not schedule.either and all(min(days) > _LONGEST_MONTHS[month - 1] for month in months):
-            raise InvalidSchedule("never comes: no such month has that day")
+            raise InvalidSchedule("never occurs: no such month has that day")
         return schedule
 
     def after(self, moment: datetime, zone: tzinfo) -> Iterator[datetime]:
@@ -85,7 +85,7 @@ class Schedule:
         return next(time for day in days for time in reversed(self._times(day, zone)) if time <= moment)
 
     def _times(self, day: date, zone: tzinfo) -> list[datetime]:
-        """The times on a day; those that the clock skips are left out, those that it shows twice are there twice."""
+        """The times on a day; those that the clock skips are left out, those that it shows twice are repeated."""
         if not self._has_day(day):
             return []
         local = (

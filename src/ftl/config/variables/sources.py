@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ENV_FILE = ".env"
 EXAMPLE_FILE = ".env.example"
 
-_SET_IT = f"set it in the environment or in {ENV_FILE} beside ftl.yaml"
+_SET_IT = f"set it in the environment or in {ENV_FILE} next to ftl.yaml"
 _COPY_EXAMPLE = f"copy {EXAMPLE_FILE} to {ENV_FILE} and fill it in, or set it in the environment"
 
 

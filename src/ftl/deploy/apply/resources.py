@@ -129,7 +129,7 @@ class LocalResources:
         return self._transfers[key]
 
     def background(self, work: Coroutine[None, None, None]) -> None:
-        """Run something while the deploy goes on; cancelled when the deploy ends."""
+        """Run something in the background of the deploy; cancelled when the deploy ends."""
         task = asyncio.create_task(work)
 
         async def end() -> None:

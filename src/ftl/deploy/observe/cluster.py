@@ -121,7 +121,7 @@ def _require_cluster(fleet: Fleet) -> None:
         raise ServerError(
             "no manager of the cluster answers, so nothing can be changed",
             cause=f"{missing} cannot be reached" if missing else None,
-            hint="what runs goes on; start the servers again",
+            hint="running services keep running; start the servers again",
         )
 
 
@@ -222,7 +222,7 @@ def merged(
 
 
 def _progress(seen: Observed) -> tuple[int, int, float]:
-    """How far a server's history goes: one that was away lacks what happened meanwhile."""
+    """Progress of a server's history, to compare: one that was away lacks what happened meanwhile."""
     ended = [record for record in seen.releases if record.outcome != "started"]
     return (
         max((record.number for record in seen.releases), default=0),

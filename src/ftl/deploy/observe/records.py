@@ -1,4 +1,4 @@
-"""Observed servers whose release records are readable: their store is made whole first."""
+"""Observe servers after repairing their store of release records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def observe_with_records(
     project: str,
     servers: Sequence[ClusterServer],
 ) -> Observed:
-    """Observe the servers; where the container of the records' store was pruned, create it anew."""
+    """Observe the servers; where the container of the records' store was pruned, recreate it."""
     observed = await observe(fleet, project, servers)
     restored = await gather(
         restore_store(fleet.at(server.name).engine, server.images, server.volumes)

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 ANOTHER_NETWORK = "one server and several have different networks"
-NOT_IN_NETWORK = "it is not in the project's network any more"
+NOT_IN_NETWORK = "it is no longer in the project's network"
 NEW_IMAGE = "new image"
 NEW_CONFIGURATION = "new configuration"
 RESTART = "restart"
-STOPPED = "it is stopped, and stays so"
+STOPPED = "it is stopped and stays stopped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ AnyChange = ServiceChange | DependencyChange
 
 
 def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
-    """Running containers that leave, and must not run beside what starts."""
+    """Running containers that leave, and must not run together with those that start."""
     sources = writable_volumes(change.desired.spec.mounts)
     leaving = _leaving(diff)
     if isinstance(change, ServiceChange):

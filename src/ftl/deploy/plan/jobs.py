@@ -116,7 +116,7 @@ class JobsDiff:
 
     @property
     def resumed(self) -> bool:
-        """Whether there are jobs that go on after their service was stopped."""
+        """Whether there are jobs that keep running after their service was stopped."""
         return any(change.resumes for change in self.changes)
 
 

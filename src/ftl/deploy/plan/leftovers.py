@@ -54,7 +54,8 @@ class Leftovers:
         if self.watch is None:
             return ()
         return (
-            f"the server watches {self.watch.release}, and may go back to {self.watch.before}: its containers stay",
+            f"the server watches {self.watch.release}, and may switch back to {self.watch.before}: "
+            "its containers stay",
         )
 
 
@@ -112,7 +113,7 @@ def _running_watch(observed: Observed) -> ReleaseWatch | None:
 
 
 def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:
-    """The project's networks beside the one that its containers are in: somebody made them, or an older FTL."""
+    """The project's networks other than that of its containers, created by a user or an older FTL."""
     connected = {
         identity
         for container in observed.containers

@@ -27,11 +27,11 @@ def plan_notes(diff: Diff) -> Iterator[str]:
     yield from not_watched(diff)
     for name, image in diff.lost_images.items():
         tag = configured_reference(image)
-        yield f"{name} ran {image}, which is not on the server any more: it gets what {tag} stands for now"
+        yield f"{name} ran {image}, which is no longer on the server: it gets the current {tag}"
     for hook in running_hooks(diff):
         seconds = stop_timeout(diff, hook.labels[labels.SERVICE])
         yield (
-            f"{hook.name}, a hook that an interrupted deploy started, still runs: it is stopped, and killed after "
+            f"{hook.name}, a hook of an interrupted deploy, is still running: it is stopped, and killed after "
             f"{seconds:g} s (`stop_timeout`); `docker wait {hook.name}` there waits for it"
         )
     yield from _cluster_notes(diff)
@@ -61,8 +61,8 @@ def _cluster_notes(diff: Diff) -> Iterator[str]:
         replicas = change.service.replicas
         if replicas > 1 and diff.observed.is_cluster and not is_spread(diff.project, change):
             yield (
-                f"all {replicas} replicas of {change.name} run on one server: it has a volume or another setting that "
-                "is tied to one"
+                f"all {replicas} replicas of {change.name} run on one server: it has a volume or another setting tied "
+                "to one"
             )
         yield from _memory_note(diff, change)
 
@@ -96,7 +96,7 @@ def _scaled_before(diff: Diff) -> Iterator[str]:
 
 def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
     if change.why == STOPPED:
-        yield f"{change.name} is stopped, and stays so: {ftl(f'start {change.name}')} starts it"
+        yield f"{change.name} is stopped and stays stopped: {ftl(f'start {change.name}')} starts it"
     if change.action != "replaced":
         return
     yield (
@@ -108,5 +108,5 @@ def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
     if ignored:
         yield (
             f"{change.name}: {', '.join(ignored)} only counts when the database is first initialised; the existing one "
-            "keeps its users and passwords: change them there, too"
+            "keeps its users and passwords: change them there as well"
         )

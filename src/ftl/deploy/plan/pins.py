@@ -82,7 +82,7 @@ def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running
 
 
 def _pushed_as(release: ReleaseRecord, service: str) -> str:
-    """What ftl.yaml named for a service's image in that release."""
+    """Image that ftl.yaml named for a service in that release."""
     entries = as_objects(release.project.get("services"))
     return next((as_str(entry.get("image")) for entry in entries if entry.get("name") == service), "")
 

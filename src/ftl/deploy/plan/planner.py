@@ -57,7 +57,7 @@ NO_FILES = TlsFiles()
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    """Inputs of a plan from this machine, beside the request.
+    """Inputs of a plan from this machine, in addition to the request.
 
     Attributes:
         author: Who deploys.

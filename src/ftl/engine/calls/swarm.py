@@ -127,9 +127,9 @@ class Swarm:
         await self._post("begin a swarm", "swarm/init", body)
 
     async def restart_alone(self, address: str) -> None:
-        """Begin the Swarm anew from what this manager knows of it, as its only manager."""
+        """Recreate the Swarm from the state of this manager, as its only manager."""
         body = {**_addresses(address), "ForceNewCluster": True, "Spec": {}}
-        await self._post("begin its swarm anew", "swarm/init", body)
+        await self._post("recreate its swarm", "swarm/init", body)
 
     async def set_labels(self, labels: Mapping[str, str]) -> None:
         """Replace the Swarm's own labels."""
@@ -181,7 +181,7 @@ class Swarm:
         await update_spec(self._client, path, changed, what=f"the node {node}", verb="change")
 
     async def remove_node(self, node: str) -> None:
-        """Forget a node; one that is up goes on thinking that it is a member until it leaves."""
+        """Remove a node from the list; one that is up believes that it is a member until it leaves."""
         with ignoring(404):
             path, seconds = f"nodes/{checked(node)}", _CHANGE_SECONDS
             await self._client.send(f"remove the node {node}", "DELETE", path, {"force": 1}, seconds=seconds)

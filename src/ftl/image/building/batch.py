@@ -118,7 +118,7 @@ def _platform(config: Build, batch: Batch) -> str:
         return config.platform or server or batch.engine_platform
     if server is not None and not any(same_platform(server, platform) for platform in config.platforms):
         raise BuildFailed(
-            f"build.platforms does not have the server's platform: {server}",
+            f"build.platforms does not include the server's platform: {server}",
             hint=f"add {server}: the server pulls this image",
         )
     return ",".join(config.platforms)

@@ -38,7 +38,7 @@ _SLACK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What FTL remembers of a project's builds on an engine.
+    """Recorded builds of a project on an engine.
 
     Attributes:
         builds: Their beginnings and ends in seconds, by the engine's clock; the newest last.

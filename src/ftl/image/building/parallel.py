@@ -111,7 +111,7 @@ async def _cache_support(
     store: Store,
     emit: Emit | None,
 ) -> CacheSupport:
-    """What the builder can do with `build.cache`; asked only where a service has one.
+    """The builder's support of `build.cache`; asked only where a service has one.
 
     `emit` receives a warning about a cache that cannot be used, and is None where the builder keeps its own.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 LOGIN_SECONDS = 60.0
-_TYPED_ORIGIN = "what was entered"
+_TYPED_ORIGIN = "the prompt"
 
 
 def typed_credentials(registry: str, username: str, secret: str) -> Credentials:

@@ -24,7 +24,7 @@ _USAGE_SECONDS = 20.0
 """Time for the engine to compute its disk usage: it walks through everything that it stores."""
 
 _DEFAULT_HINT = (
-    "`docker system df` there shows what Docker holds, `docker image prune` frees what nothing uses"
+    "`docker system df` there shows Docker's disk usage, `docker image prune` removes unused images"
 )
 
 
@@ -39,9 +39,9 @@ class DiskFull(NotEnoughSpace):
 def not_enough_space(server: str, needed: int, free: int) -> NotEnoughSpace:
     """The error for a disk that is found to be too small before it is full."""
     return NotEnoughSpace(
-        f"the disk of {server} has no room for the image",
-        cause=f"it needs at least {_megabytes(needed)}, {_megabytes(free)} are free: "
-        f"{_megabytes(needed - free)} are missing",
+        f"{server} has too little disk space for the image",
+        cause=f"at least {_megabytes(needed)} needed, {_megabytes(free)} free: "
+        f"{_megabytes(needed - free)} missing",
         hint=_DEFAULT_HINT,
     )
 
@@ -80,13 +80,13 @@ def reclaim_hint(usage: DiskUsage, cached: int) -> str:
     if usage.unused_images >= _WORTH_FREEING:
         hints.append(
             f"`docker image prune --all` there frees about {size(usage.unused_images)}: images that no container "
-            "uses, those of earlier releases too"
+            "uses, including those of earlier releases"
         )
     if usage.build_cache >= _WORTH_FREEING:
         hints.append(f"`docker builder prune` there frees about {size(usage.build_cache)}")
     if cached >= _WORTH_FREEING:
         hints.append(f"FTL keeps {size(cached)} of layers there in ~/.cache/ftl/layers, which may be removed")
-    return "; ".join(hints) or "Docker there holds nothing that is not in use: the disk is too small"
+    return "; ".join(hints) or "everything that Docker holds there is in use: the disk is too small"
 
 
 def _megabytes(count: int) -> str:

@@ -197,7 +197,7 @@ async def _local_images(source: Engine, images: Mapping[str, str]) -> dict[str, 
             raise TransferFailed(
                 f"{reference} is not on {source.name}",
                 cause="its engine has no image of that name",
-                hint=f"{ftl('build')} makes it",
+                hint=f"{ftl('build')} builds it",
             )
         local[tag] = image
     return local

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image, Store
 
 _INSPECTED = 256
-"""How many images are inspected, the likeliest first: a server with more has them from something other than deploys."""
+"""Number of inspected images, the likeliest first: a server with more has them from other sources than deploys."""
 
 
 def is_same_image(a: Image, b: Image) -> bool:

@@ -47,7 +47,7 @@ class Urgency(IntEnum):
 
 @dataclass(slots=True)
 class _Request:
-    """Images that one step waits for, and what became of them."""
+    """Pending request of one step, with its result."""
 
     server: str
     images: Mapping[str, str]
@@ -105,7 +105,7 @@ class TransferQueue:
         return Expectation(self)
 
     def expectation_ended(self) -> None:
-        """Let requests go on that waited for this one."""
+        """Release the requests that waited for this one."""
         self._expected -= 1
         if not self._expected:
             self._decided.set()
@@ -170,7 +170,7 @@ class TransferQueue:
 
 
 def _images_for(server: str, batch: Sequence[_Request]) -> ServerImages:
-    """What several requests want on one server, the most urgent first."""
+    """Union of several requests for one server, the most urgent first."""
     own = sorted((each for each in batch if each.server == server), key=lambda request: request.urgency)
     return ServerImages(
         server,

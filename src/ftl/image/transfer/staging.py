@@ -98,14 +98,14 @@ class StagedImages:
     async def _verify(self, tag: str, image_id: str, layers: tuple[str, ...]) -> None:
         image, refusal = await gather2(self._engine.image(tag), self._container_refusal(tag))
         if image is None:
-            raise VerificationFailed("the image is not there after it was loaded")
+            raise VerificationFailed("the image is missing after it was loaded")
         if image.id != image_id:
             raise VerificationFailed(f"the image loaded is {image.id} instead of {image_id}")
         if image.layers != layers:
             raise VerificationFailed("the image loaded has other layers")
         if refusal is not None:
             cause = refusal.cause or refusal.message
-            raise VerificationFailed(f"no container can be made of it: {cause}") from refusal
+            raise VerificationFailed(f"no container can be created from it: {cause}") from refusal
 
     async def _container_refusal(self, tag: str) -> EngineError | None:
         """The engine's error when it creates a container, which mounts every layer; it is never started."""

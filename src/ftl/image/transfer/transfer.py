@@ -129,7 +129,7 @@ class Transfer:
             for pending in self._pending:
                 if not platform_matches(pending.image.platform, platform):
                     text = f"{pending.tag} is for {pending.image.platform}, {self._server} is {platform}"
-                    self._emit(Note(text, level="warning", hint="it runs there only where that is emulated"))
+                    self._emit(Note(text, level="warning", hint="it runs there only under emulation"))
         return images
 
     def _images_by_reference(self) -> dict[str, Image]:
@@ -148,7 +148,7 @@ class Transfer:
         needed = frozenset[str]().union(*(destination.present.missing(image.layers) for image in images))
         to_read = needed - destination.capabilities.cached.keys()
         bases = await self._delta_bases(destination)
-        reason = "none of the ways that may be used serves"
+        reason = "none of the allowed ways to send it works"
         for source in await self._origin.sources(self._images_by_reference(), images, to_read):
             try:
                 return await self._send_from(source, images, needed, destination, bases)

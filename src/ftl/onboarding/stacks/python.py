@@ -231,7 +231,7 @@ def python_app(
 
 
 def _extra(server: str, used: frozenset[str]) -> str:
-    """The package that the image needs and the app does not name; WebSockets need one of uvicorn's own."""
+    """The package that the image needs and the app does not name; WebSockets need an extra of uvicorn."""
     has_channels = bool(used & {"channels", "daphne"})
     if server not in ("gunicorn", "uvicorn"):
         return ""

@@ -38,7 +38,7 @@ _OF_SERVICE = {
 """Keys of the service with HTTP that lead to no key of ftl.yaml."""
 
 _OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
-"""Keys of a check that are taken over, or say what FTL's check is anyway; times are FTL's, which asks each second."""
+"""Keys of a check that are taken over, or are FTL's default; times are FTL's, which asks each second."""
 
 _DONE = frozenset({"app", "build", "env", "http_service", "services", "processes", "deploy", "mounts", "mount", "files",
                    "checks", "experimental", *_SETTINGS})  # fmt: skip
@@ -229,7 +229,7 @@ def _settings(draft: Draft, data: Mapping[str, object]) -> None:
             files.append({"path": target, "content": decoded})
             draft.report.add(f"files[{number}]", Verdict.CHANGED, "files, as text")
         else:
-            how = "its content is no text" if text else "its text is a secret"
+            how = "its content is not text" if text else "its text is a secret"
             draft.report.add(f"files[{number}]", Verdict.NEEDS_YOU, f"write it as one of the `files`: {how}")
     for keys in draft.services.values() if files else ():
         keys["files"] = files

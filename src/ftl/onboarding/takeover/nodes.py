@@ -85,7 +85,7 @@ class ComposeTexts:
 
 
 class _Binding(ComposeTexts):
-    """Puts values of an included file's own variables into its texts."""
+    """Puts values of the variables of an included file into its texts."""
 
     def __init__(self, variables: Mapping[str, str], values: Mapping[str, str]) -> None:
         super().__init__({**values, **variables})

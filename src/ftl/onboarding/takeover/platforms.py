@@ -62,7 +62,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
             keys["command"] = tuple(map(literal, command)) if is_shell else literal(line)
         quantity = table(formation, name).get("quantity")
         if quantity == 0 and name != "web":
-            reason = "app.json has none of it: `formation` says `quantity: 0`"
+            reason = "app.json starts none of it: `formation` says `quantity: 0`"
             draft.report.add(f"{procfile}: {name}", Verdict.LEFT_OUT, reason)
             continue
         if isinstance(quantity, int) and quantity > 1:
@@ -93,7 +93,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
 def _no_process(file: Path) -> UsageError:
     return UsageError(
         f"{file} has no process that runs",
-        hint="a line of a Procfile is `web: COMMAND`; `release`, and `quantity: 0` in app.json, are no services",
+        hint="a line of a Procfile is `web: COMMAND`; `release`, and `quantity: 0` in app.json, are not services",
     )
 
 

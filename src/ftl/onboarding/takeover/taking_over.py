@@ -75,7 +75,7 @@ def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) ->
         return platforms.heroku(first, folder, variables)
     if first.suffix in (".yml", ".yaml"):
         return _of_yaml(first, folder, variables)
-    raise UsageError(f"`{first}` is no file that FTL can take over", hint=f"--from takes {KNOWN}")
+    raise UsageError(f"`{first}` is not a file that FTL can take over", hint=f"--from takes {KNOWN}")
 
 
 def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:

@@ -33,7 +33,7 @@ def plan_drain(server: str) -> Callable[[OperationRequest, Author, Observed], Pl
     def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         _require(server, observed)
         if sum(not view.drained for view in observed.views if view.name != server) == 0:
-            raise UsageError(f"{server} cannot be drained: no other server takes its tasks")
+            raise UsageError(f"{server} cannot be drained: no other server can take its tasks")
         emptied = _with_drained(observed, server, drained=True)
         moving = _services_on(observed, server)
         made = _restarted(request, by, emptied, moving)

@@ -88,7 +88,7 @@ def _folders(project: Project) -> Iterator[VolumeMount]:
 
 
 async def note_missing_dns(preview: Project, emit: Emit) -> None:
-    """Note hosts of a preview that DNS does not know; it is deployed all the same."""
+    """Note hosts of a preview that DNS does not know; it is deployed anyway."""
     hosts = site_of(preview).hosts
     if preview.server.is_local or preview.server.is_sandbox:
         return
@@ -99,6 +99,6 @@ async def note_missing_dns(preview: Project, emit: Emit) -> None:
                 Note(
                     f"{host} has no DNS record: the preview cannot be reached by it, and gets no certificate",
                     "warning",
-                    hint=f"a record *.{parent} that leads to {preview.server.host} serves all previews",
+                    hint=f"a record *.{parent} that points to {preview.server.host} serves all previews",
                 )
             )

@@ -255,7 +255,7 @@ async def _stored(
 
 
 def _but(found: ProjectResources) -> str:
-    """What is left of a project that was removed."""
+    """Text about resources that were kept."""
     volumes = f"its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""
     folders = ", ".join(each.folder.path for each in found.kept_backups)
     left = [*filter(None, (volumes, f"the scheduled backups in {folders}" if folders else ""))]

@@ -28,5 +28,5 @@ def plan_start(request: OperationRequest, by: Author, observed: Observed) -> Pla
         for change in plan.changes
         if change.kind == "dependency" and change.action != "unchanged" and change.name not in named
     ]
-    note = f"{', '.join(also)} did not run either: services need their dependencies, so this starts them, too"
+    note = f"{', '.join(also)} did not run either: services need their dependencies, so this also starts them"
     return replace(plan, notes=(note, *plan.notes)) if also else plan

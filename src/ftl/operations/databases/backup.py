@@ -138,7 +138,7 @@ async def _dump(
             status = await process.wait()
             text = await errors
     except TimeoutError:
-        status, text = 1, "it closed its output, and did not end"
+        status, text = 1, "it closed its output but did not end"
     finally:
         errors.cancel()
         await end(process)

@@ -52,8 +52,8 @@ def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             is_ours = False
         if not is_ours:
             raise FtlError(
-                f"another backup writes {path} at the moment",
-                hint="give each a file, or a folder, of its own",
+                f"another backup is writing {path}",
+                hint="give each backup a separate file or folder",
             )
         try:
             sink.truncate()
@@ -113,7 +113,7 @@ def project_folder(project: str) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FtlError(f"{folder} cannot be made", cause=error.strerror or str(error)) from error
+        raise FtlError(f"{folder} cannot be created", cause=error.strerror or str(error)) from error
     return folder
 
 

@@ -58,4 +58,4 @@ async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
     if await dump_kind(session, container) is None:  # a cache, or a queue
         return
     backup = await back_up(context.fleet, project, name, str(project_folder(project.name)), context.emit)
-    context.emit(Note(f"{name} is backed up in {backup.file} ({size(backup.bytes)})"))
+    context.emit(Note(f"backed up {name} to {backup.file} ({size(backup.bytes)})"))

@@ -69,7 +69,7 @@ async def load_dump(
 
 
 async def _swap(session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str) -> None:
-    """Give what was put beside the data its place.
+    """Replace the data by the restored copy.
 
     Raises:
         FtlError: It failed, and PostgreSQL's database is as it was.
@@ -123,7 +123,7 @@ async def await_ready(session: Session, container: str, name: str, kind: DumpKin
         FtlError: It has ended, or does not accept them after `READY_SECONDS`; with its last log lines.
     """
     argv = docker_exec(session, container, "restore.sh", "ready", kind.tool, "keep", "")
-    message = f"{name} does not accept clients after {READY_SECONDS:g} s"
+    message = f"{name} accepts no clients after {READY_SECONDS:g} s"
     try:
         async with asyncio.timeout(READY_SECONDS):
             while (await session.machine.run(argv, timeout=SCRIPT_SECONDS)).exit_code != 0:

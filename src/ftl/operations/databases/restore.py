@@ -120,7 +120,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             except FtlError as error:
                 if kind.tool != "pg_dump":
                     error.hint = (
-                        error.hint or f"{ftl(f'restore {request.name} {kept}')} brings the state before back"
+                        error.hint or f"{ftl(f'restore {request.name} {kept}')} restores the previous state"
                     )
                 raise
     return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
@@ -132,7 +132,7 @@ async def _stored_dump(
     """A scheduled backup: read where it is, if the database runs on the same server, else brought here."""
     folder, backup = await find_backup(storage, request.project, request.name, request.file)
     if storage is session:
-        emit(Note(f"{backup.file} ({size(backup.bytes)}) is read on {session.name}"))
+        emit(Note(f"reading {backup.file} ({size(backup.bytes)}) on {session.name}"))
         return StoredDump(backup.file, await read_ends(storage, folder, backup), folder, request.project.name)
     sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed with `files`
     files.enter_context(sink)
@@ -147,5 +147,5 @@ async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emi
         return f"{request.name[:40]}_{time.strftime('before_%Y%m%d_%H%M%S')}"
     file = project_folder(request.project.name) / default_name(f"{request.name}-before-restore", kind)
     backup = await back_up(fleet, request.project, request.name, str(file), emit)
-    emit(Note(f"the state before is in {backup.file}"))
+    emit(Note(f"the previous state is in {backup.file}"))
     return backup.file

@@ -174,7 +174,7 @@ END
         trap 'rm -f "$new.part"' EXIT
         cat >"$new.part" || exit
         if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then
-            echo 'the dump was cut on its way' >&2
+            echo 'the transfer of the dump was interrupted' >&2
             exit 1
         fi
         if command -v redis-check-rdb >/dev/null && ! checked=$(redis-check-rdb "$new.part"); then

@@ -190,7 +190,7 @@ def open_dump(file: str) -> BinaryIO:
 
 def _spool() -> BinaryIO:
     if sys.stdin.isatty():
-        raise UsageError("stdin is a terminal, and no backup", hint=ftl("restore NAME - < FILE"))
+        raise UsageError("stdin is a terminal, not a backup", hint=ftl("restore NAME - < FILE"))
     with ExitStack() as opened:
         try:
             spool: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
@@ -201,7 +201,7 @@ def _spool() -> BinaryIO:
             raise FtlError(
                 f"stdin cannot be copied to {tempfile.gettempdir()}",
                 cause=error.strerror or str(error),
-                hint="TMPDIR names another folder, with room for the whole backup",
+                hint="set TMPDIR to a folder with room for the whole backup",
             ) from error
         opened.pop_all()
     return spool

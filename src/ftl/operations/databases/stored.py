@@ -54,7 +54,7 @@ async def find_backup(
         hint = (
             f"{ftl('backup --list')} lists them"
             if folders
-            else f"`backups` in ftl.yaml, then {ftl('deploy')}, makes some"
+            else f"add `backups` to ftl.yaml and run {ftl('deploy')}"
         )
         raise UsageError(f"there is {what} on {session.name}", hint=hint)
     return folders[chosen], chosen

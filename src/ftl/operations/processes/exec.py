@@ -103,20 +103,20 @@ async def _require_shell(session: Session, name: str, container: Container) -> N
 
 
 async def _stop(session: Session, container: Container, began: float) -> str:
-    """How the container stopped since its command began, by the server's clock; empty where it did not."""
+    """Text about a container's stop since its command began, by the server's clock; empty without one."""
     state = await session.engine.container(container.id)
     if state is None:
-        return "was removed, and the command with it"
+        return "was removed, which ended the command"
     if state.restarting or not state.running:
-        return f"stopped ({state.exit_code}), and the command with it"
+        return f"stopped ({state.exit_code}), which ended the command"
     now = session.info.now
     if state.started and seconds_since(state.started, datetime.fromtimestamp(now, UTC)) < now - began:
-        return "stopped, and the command with it; it runs again"
+        return "stopped, which ended the command; it is running again"
     return ""
 
 
 def no_shell(name: str, call: str) -> FtlError:
     """The error for an image without a shell, where no command was given."""
     return FtlError(
-        f"the image of {name} has no shell", hint=f"name a program of the image: `{call} -- /app --version`"
+        f"the image of {name} has no shell", hint=f"give a program of the image: `{call} -- /app --version`"
     )

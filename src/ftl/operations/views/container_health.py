@@ -50,7 +50,7 @@ class ContainerHealth:
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
-    """A container as it is checked: all by which the answers of a check could differ.
+    """Target of a health probe: all that its result depends on.
 
     Attributes:
         address: Where it is probed; None in no network.
@@ -176,14 +176,14 @@ async def _probe(engine: Engine, machine: Machine, subject: ProbeTarget, spec: H
 
 
 def _health(result: ProbeResult) -> str:
-    """Result of a probe in words; an image's own check is named where it fails."""
+    """Result of a probe as text; an image's own check is named where it fails."""
     if not result.ok:
         return result.text
     return f"healthy ({result.note})" if result.note else "healthy"
 
 
 def _down_reason(state: ContainerState) -> str:
-    """Why a container does not run."""
+    """Reason for which a container does not run."""
     if state.restarting:
         return f"restarting (exited {state.exit_code})"
     if state.oom_killed:

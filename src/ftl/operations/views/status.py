@@ -225,7 +225,7 @@ def _lost_jobs(project: Project, seen: StatusFacts) -> tuple[JobState, ...]:
 
 
 async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
-    """The watch of the live release, while the containers of the one before are there.
+    """The watch of the live release, while the containers of the previous one exist.
 
     The script on the server is looked for: a reboot ends it.
     """

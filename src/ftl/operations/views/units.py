@@ -181,7 +181,7 @@ def _servers(observed: Observed, containers: Sequence[Container]) -> Iterable[st
 
 
 def _summary(results: Sequence[ContainerHealth], unhealthy: Sequence[ContainerHealth]) -> str:
-    """Health in words: the first reason why not, else a remark about one that is healthy."""
+    """Health as text: the first reason against it, else a remark about one that is healthy."""
     if not results:
         return "not running"
     return unhealthy[0].health if unhealthy else max((result.health for result in results), key=len)

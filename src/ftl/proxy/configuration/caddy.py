@@ -177,7 +177,7 @@ def _public_route(view: SiteVariant, each: SiteRoute, match: Json) -> Iterator[J
 
 
 def _without(match: Json, allow: Sequence[str]) -> Json:
-    """Matcher of addresses outside `allow`, beside what else a matcher excludes."""
+    """Matcher of addresses outside `allow`, in addition to what else a matcher excludes."""
     excluded = match.get("not", [])
     assert isinstance(excluded, list)
     return {"not": [*excluded, {"remote_ip": {"ranges": list(allow)}}]} if allow else {}

@@ -203,7 +203,7 @@ async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineErro
         return FtlError(
             f"port {port} of {engine.name} is taken by the container {holder.name}",
             cause=error.cause,
-            hint=f"a proxy serves there: run {ftl('deploy')} again in a minute, when it is no longer being replaced"
+            hint=f"a proxy is serving there: run {ftl('deploy')} again in a minute, when it is no longer being replaced"
             if is_proxy(holder)
             else f"stop it (`docker stop {holder.name}`), or let it publish another port",
         )

@@ -145,7 +145,7 @@ def _serves(server: ssl.SSLContext, leaf: str, host: str) -> bool:
 
 
 def _client(leaf: str) -> ssl.SSLContext:
-    """A client that trusts this certificate itself, whoever issued it."""
+    """A client that trusts this certificate itself, regardless of its issuer."""
     client = ssl.create_default_context(cadata=leaf)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)

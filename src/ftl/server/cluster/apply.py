@@ -90,7 +90,7 @@ async def join(context: ClusterContext, step: JoinCluster) -> None:
 
 
 def _leaving(context: ClusterContext) -> Callable[[], Awaitable[None]]:
-    """Undo a join: the server leaves, and the cluster that was there before forgets its node."""
+    """Undo a join: the server leaves, and the earlier cluster removes its node."""
     node = ""
 
     async def leave() -> None:

@@ -150,7 +150,7 @@ async def log_in_all(
     servers = [result for result in results if isinstance(result, CandidateServer)]
     if recover and servers:
         for error in errors:
-            emit(Note(f"recovering without a server: {error.message}", "warning"))
+            emit(Note(f"recovering without one server: {error.message}", "warning"))
     else:
         raise_all(errors)
     return servers

@@ -21,7 +21,7 @@ UNDO_SECONDS = 300.0
 """Limit for undoing all steps: a server leaves within a minute, and so does a node."""
 
 AFTER_UNDO = (
-    f"{ftl('setup')} again goes on from what the servers are then; `docker node ls` on a manager shows it"
+    f"run {ftl('setup')} again: it continues from the current state; `docker node ls` on a manager shows it"
 )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _SHARE = (
-    "another server presents a good one: cron brings it within a minute or two, "
+    "another server presents a good one: cron copies it within a minute or two, "
     f"{ftl('deploy')} with the next change"
 )
 

@@ -1,4 +1,4 @@
-"""Join servers to one cluster, or begin it anew from a manager that is left."""
+"""Join servers to one cluster, or rebuild it from a manager that is left."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def _same_machine(members: Sequence[Member]) -> Iterator[FtlError]:
             yield FtlError(
                 f"{first.name} and {member.name} are the same machine: both lead to one Docker engine",
                 cause=f"its ID is {member.facts.engine_id}",
-                hint="name each server once; a machine that was cloned from another gets an ID of its own when "
+                hint="name each server once; a machine that was cloned from another gets a new ID when "
                 "/var/lib/docker/engine-id (before Docker 24: /etc/docker/key.json) is removed and Docker restarted",
             )
 
@@ -210,7 +210,7 @@ def _clocks(members: Sequence[Member]) -> Iterator[FtlError]:
             way = "ahead of" if apart > 0 else "behind"
             yield FtlError(
                 f"the clock of {member.name} is {abs(apart):.0f} seconds {way} those of the other servers",
-                hint="let it be set by NTP: `timedatectl set-ntp true`, or install systemd-timesyncd or chrony",
+                hint="have NTP set it: `timedatectl set-ntp true`, or install systemd-timesyncd or chrony",
             )
 
 

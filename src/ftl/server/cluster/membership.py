@@ -33,7 +33,7 @@ class Entry:
         self._refused = False
 
     async def make(self, call: Coroutine[object, object, None]) -> None:
-        """Make the call to its end: the engine would go on with it after we have left.
+        """Make the call to its end: the engine would continue it after we have left.
 
         Raises:
             EngineError: The engine refused it, or failed.

@@ -129,7 +129,7 @@ async def _try(session: Session, name: str, others: Sequence[str], seconds: int)
     done = await session.engine.execute(name, argv, seconds=seconds + 30.0)
     if done.exit_code:
         raise FtlError(
-            f"the network could not be tried on {session.name}",
+            f"the network could not be tested on {session.name}",
             cause=(done.stderr or done.stdout).decode(errors="replace").strip() or None,
         )
     return done.stdout.decode(errors="replace")

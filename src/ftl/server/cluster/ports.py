@@ -87,7 +87,7 @@ def blocked_ports(hosts: Sequence[str], heard: Sequence[Sequence[str]]) -> list[
 
 
 class _Trial:
-    """One server's part: it listens, and when all do, it sends."""
+    """Port check of one server: listen, then send to the others."""
 
     def __init__(self, machine: Machine, number: int, members: Sequence[Member]) -> None:
         self._machine = machine
@@ -113,7 +113,7 @@ class _Trial:
                         return
                     self._lines.append(text)
         raise ServerError(
-            f"the ports of {self._machine.name} could not be tried",
+            f"the ports of {self._machine.name} could not be tested",
             cause=self._lines[-1] if self._lines else "perl does not run there as expected",
         )
 

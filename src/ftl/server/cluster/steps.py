@@ -111,7 +111,7 @@ class TryNetwork(ClusterStep):
     @property
     def verb(self) -> str:
         """To be done with the network."""
-        return "try" if self.exists else "create, and try,"
+        return "test" if self.exists else "create and test"
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _location(request: DoctorRequest, inspection: ServerInspection) -> dns.Locat
 
 
 def _now(inspection: ServerInspection) -> datetime:
-    """The time that certificates are valid at: by the server's clock, where it has told."""
+    """The time that certificates are valid at: by the server's clock, where that is known."""
     skew = inspection.facts.skew if inspection.facts is not None else 0.0
     return datetime.now(UTC) + timedelta(seconds=skew)
 

@@ -160,7 +160,7 @@ class Home:
 
     @property
     def key(self) -> Path:
-        """The private key; the public one is beside it."""
+        """The private key; the public one is next to it."""
         return self.folder / "id_ed25519"
 
     @property

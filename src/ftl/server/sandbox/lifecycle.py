@@ -190,7 +190,7 @@ async def make_key(path: Path, comment: str) -> str:
     argv = (program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
     done = await complete(argv, seconds=_KEY_SECONDS)
     if done.exit_code:
-        raise FtlError("no key pair could be made", cause=done.stderr.decode(errors="replace").strip())
+        raise FtlError("no key pair could be created", cause=done.stderr.decode(errors="replace").strip())
     return path.with_suffix(".pub").read_text().strip()
 
 
@@ -212,7 +212,7 @@ async def _own(engine: Engine, home: Home) -> list[ServerState]:
 
 
 def _addresses(home: Home, servers: Sequence[ServerState]) -> tuple[SandboxAddress, ...]:
-    """Where a running sandbox is reached."""
+    """Address of a running sandbox."""
     return tuple(
         SandboxAddress(
             host=HOST,

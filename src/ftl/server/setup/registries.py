@@ -38,7 +38,7 @@ AskLogin = Callable[[str], Awaitable[tuple[str, str] | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """What it takes to verify credentials with one engine, and to ask for missing ones.
+    """Verification of credentials with one engine, and questions for missing ones.
 
     Attributes:
         engine: Verifies them: the one that pushes or pulls.

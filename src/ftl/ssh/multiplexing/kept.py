@@ -83,7 +83,7 @@ class ConnectionFiles:
         return (self.socket.parent if self.shared else self.folder) / USUAL
 
     def retire(self) -> None:
-        """Keep later commands from using the connection. Those that use it now go on."""
+        """Keep later commands from using the connection. Those that use it keep it."""
         with suppress(OSError):
             (self.socket.parent / RETIRED).touch()
 

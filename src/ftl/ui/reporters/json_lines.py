@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """Writes each event as a line. When the stream fails, it stops writing and the work goes on.
+    """Writes each event as a line. When the stream fails, it stops, and the work continues.
 
     A stream whose reader closed it is silenced. One that cannot be written is not: writing the result fails as well
     then, and that is an error of the command.

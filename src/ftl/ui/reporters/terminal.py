@@ -104,7 +104,7 @@ class Terminal:
         self._redraw = loop.call_later(1 / REFRESH, self._redraw_now, loop)
 
     def _redraw_now(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Draw the live part with its spinner and times anew."""
+        """Redraw the live part with its spinner and times."""
         if self._live is None:
             return
         try:
@@ -119,7 +119,7 @@ class Terminal:
             self._redraw.cancel()
 
     def _fall_silent(self) -> None:
-        """Stop drawing, because the terminal is gone; the work goes on, or is rolled back."""
+        """Stop drawing, because the terminal is gone; the work continues, or is rolled back."""
         self._closed = True
         self._stop_redrawing()
         silence(self._console.file)

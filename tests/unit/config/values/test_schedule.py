@@ -41,8 +41,8 @@ def test_a_schedule_comes_when_crontab_says(text: str, expected: list[str]) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("0 0 31 2 *", "never comes"),
-        ("0 0 31 4,6 *", "never comes"),
+        ("0 0 31 2 *", "never occurs"),
+        ("0 0 31 4,6 *", "never occurs"),
         ("0 3 * *", "has 4 fields"),
         ("@daily", "has 1 fields"),
         ("60 * * * *", "`60`, which is not a minute from 0 to 59"),

@@ -237,7 +237,7 @@ def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
 def test_a_service_whose_only_server_is_down_is_refused() -> None:
     """Nothing is touched."""
     asked = cluster(service(on=("c",)))
-    with pytest.raises(ServerError, match="web runs on c only, which cannot be reached"):
+    with pytest.raises(ServerError, match="web runs only on c, which cannot be reached"):
         plan(asked, observed(asked, down=("c",)))
 
 

@@ -170,7 +170,7 @@ def test_a_new_configuration_changes_no_image_that_was_pulled(recorded: bool, ke
     current = f"nginx:1.27@{DIGESTS[1]}"
     assert specs == ([db, web, web] if kept else [f"postgres:16@{DIGESTS[1]}", current, current])
     assert "BringImage" not in kinds(found)
-    assert len([one for one in found.notes if "not on the server any more" in one]) == (
+    assert len([one for one in found.notes if "no longer on the server" in one]) == (
         2 if recorded and not kept else 0
     )
     assert {one.image for one in found.changes} == {"nginx:1.27", "postgres:16"}

@@ -11,8 +11,8 @@ from ftl.image.transfer.disk_space import not_enough_space, reclaim_hint, space_
 @pytest.mark.parametrize(
     ("usage", "cached", "expected"),
     [
-        (DiskUsage(0, 0), 0, ["holds nothing that is not in use"]),
-        (DiskUsage(999_999, 999_999), 999_999, ["holds nothing that is not in use"]),
+        (DiskUsage(0, 0), 0, ["everything that Docker holds there is in use"]),
+        (DiskUsage(999_999, 999_999), 999_999, ["everything that Docker holds there is in use"]),
         (DiskUsage(1_200_000_000, 0), 0, ["`docker image prune --all` there frees about 1.2 GB"]),
         (
             DiskUsage(1_200_000_000, 300_000_000),
@@ -35,8 +35,8 @@ def test_the_hint_names_what_is_worth_freeing(usage: DiskUsage, cached: int, exp
 def test_the_error_says_how_much_is_missing() -> None:
     """The amount is rounded up, so that it is enough to free that much."""
     error = not_enough_space("shop.example.com", 700_000_001, 600_000_000)
-    assert error.message == "the disk of shop.example.com has no room for the image"
-    assert error.cause == "it needs at least 701 MB, 600 MB are free: 101 MB are missing"
+    assert error.message == "shop.example.com has too little disk space for the image"
+    assert error.cause == "at least 701 MB needed, 600 MB free: 101 MB missing"
     assert space_estimate(700_000_001, 600_000_000).endswith(
         "about 701 MB there while it is loaded, 600 MB were free"
     )

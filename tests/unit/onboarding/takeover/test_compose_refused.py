@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         ("services: {}", "there are no services"),
         ("services: []", "it has no services"),
         ("services: {db: {image: 'postgres:16'}}", "none of its services is an app"),
-        ("services: {a: {extends: b}, b: {extends: a}}", "extends goes in a circle: a -> b -> a"),
+        ("services: {a: {extends: b}, b: {extends: a}}", "extends is circular: a -> b -> a"),
         ("services: {a: {extends: {service: x}}}", "there is no service x"),
-        ("services: {a: {extends: b}, b: {extends: c}, c: {extends: a}}", "in a circle: a -> b -> c -> a"),
+        ("services: {a: {extends: b}, b: {extends: c}, c: {extends: a}}", "circular: a -> b -> c -> a"),
         ("services: {a: {extends: {service: x, file: no.yaml}}}", "extends: there is no file .*no.yaml"),
         ("include: [no.yaml]\nservices: {a: {image: x}}", "include: there is no file .*no.yaml"),
         ("services: {a: {image: x}}\n---\nservices: {}", "a second YAML document"),
@@ -85,7 +85,7 @@ services:
 def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:
     """Any other file is refused, with a list of those that can be taken over."""
     put_files(tmp_path, {"x.ini": ""})
-    for name, message in (("x.ini", "is no file that FTL can take over"), ("no.yaml", "there is no file")):
+    for name, message in (("x.ini", "is not a file that FTL can take over"), ("no.yaml", "there is no file")):
         with pytest.raises(FtlError, match=message) as caught:
             take_over([tmp_path / name], tmp_path, {})
         assert "Kamal" in (caught.value.hint or "")

@@ -157,7 +157,7 @@ def test_kamal_without_a_proxy_has_its_defaults(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("service: a\nimage: b\nservers:\n  - <%= %x(hostname) %>\n", "this ERB is not evaluated"),
-        ("image: <%= ENV['X'] %>\n", "this is no configuration of Kamal"),
+        ("image: <%= ENV['X'] %>\n", "this is not a Kamal configuration"),
         ("service: [\nimage: <%= ENV['X'] %>", "not valid YAML"),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_server_without_replicas_is_drained_at_once() -> None:
 def test_a_service_that_may_run_nowhere_else_keeps_its_server() -> None:
     """The refusal names it, before anything is changed."""
     asked = cluster(service(replicas=2, on=("c",)))
-    with pytest.raises(ServerError, match="web runs on c only, and nothing is placed there"):
+    with pytest.raises(ServerError, match="web runs only on c, which is drained"):
         made(plan_drain("c"), live(asked), asked=asked)
 
 
@@ -200,7 +200,7 @@ def test_a_service_that_may_run_nowhere_else_keeps_its_server() -> None:
     ("host", "drained", "message"),
     [
         ("d", (), "d is not one of the servers of shop"),
-        ("c", ("a", "b"), "c cannot be drained: no other server takes its tasks"),
+        ("c", ("a", "b"), "c cannot be drained: no other server can take its tasks"),
     ],
 )
 def test_a_server_that_cannot_be_drained(host: str, drained: tuple[str, ...], message: str) -> None:
@@ -212,7 +212,7 @@ def test_a_server_that_cannot_be_drained(host: str, drained: tuple[str, ...], me
 def test_resume_brings_replicas_back() -> None:
     """The services that may run there are replaced, once the Swarm places tasks on it again."""
     found = made(plan_resume("c"), live(drained=("c",)))
-    assert found.steps[0].text == "let replicas be placed on c again"
+    assert found.steps[0].text == "allow replicas on c again"
     create = first(found, CreateSwarmService)
     assert (create.allowed, create.constraints) == (
         SERVERS,

@@ -83,7 +83,7 @@ def test_a_domain_without_dns_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     run(note_missing_dns(MINE, lambda event: notes.append(f"{event.text}; {event.hint}")))  # type: ignore[attr-defined]
     assert len(notes) == 1
     assert "pr-7.example.com has no DNS record" in notes[0]
-    assert "*.example.com that leads to server" in notes[0]
+    assert "*.example.com that points to server" in notes[0]
 
 
 def test_folders_that_others_use_are_noted() -> None:

@@ -158,7 +158,7 @@ def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
     partial.write_text("half a dump")
     with partial.open("rb") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        with pytest.raises(FtlError, match=r"another backup writes .*shop\.sql"):
+        with pytest.raises(FtlError, match=r"another backup is writing .*shop\.sql"):
             dump(CommandOutput(0, WHOLE["mysqldump"]), file)
     assert partial.read_text() == "half a dump"
     dump(CommandOutput(0, WHOLE["mysqldump"]), file)

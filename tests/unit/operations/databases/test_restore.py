@@ -115,7 +115,7 @@ def test_a_dump_for_redis_takes_its_place_when_it_is_whole(redis: Container) -> 
 @pytest.mark.parametrize(
     ("data", "env", "reason"),
     [
-        (RDB[:1000], {}, b"cut on its way"),
+        (RDB[:1000], {}, b"transfer of the dump was interrupted"),
         (b"x" * len(RDB), {}, b"redis-check-rdb"),
         (RDB, {"APPENDONLY": "yes"}, b"appendonly"),
     ],

@@ -152,7 +152,7 @@ def test_without_backups_there_is_no_latest() -> None:
     for server in (Stage(b""), Stage(None), Stage(None, made=False)):
         with pytest.raises(UsageError, match="no backup of db") as caught:
             server.fetch("latest")
-        assert "`backups` in ftl.yaml" in (caught.value.hint or "")
+        assert "add `backups` to ftl.yaml" in (caught.value.hint or "")
 
 
 def test_a_backup_that_comes_in_part_is_an_error() -> None:

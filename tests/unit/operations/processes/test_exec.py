@@ -104,7 +104,7 @@ def test_a_stopped_container_and_none_at_all_are_failures() -> None:
     assert "ftl logs web" in (stopped.value.hint or "")
     with pytest.raises(FtlError, match="shop is not deployed") as never:
         chosen(FakeEngine())
-    assert plain(never.value.hint or "") == "`ftl deploy` makes the first release"
+    assert plain(never.value.hint or "") == "`ftl deploy` creates the first release"
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
@@ -179,12 +179,13 @@ def test_a_container_that_stops_meanwhile_is_noted() -> None:
     machine.attach = attach  # type: ignore[method-assign]
     assert executed(engine, machine, ["sleep", "9"]) == (
         137,
-        [Note("web-r1 stopped (1), and the command with it")],
+        [Note("web-r1 stopped (1), which ended the command")],
     )
 
 
 @pytest.mark.parametrize(
-    ("seconds", "notes"), [(-1, [Note("web-r1 stopped, and the command with it; it runs again")]), (60, [])]
+    ("seconds", "notes"),
+    [(-1, [Note("web-r1 stopped, which ended the command; it is running again")]), (60, [])],
 )
 def test_a_container_that_was_started_again_is_noted(seconds: float, notes: list[Note]) -> None:
     """One that the engine started after the command began is named; one that ran all the time is not."""
@@ -207,7 +208,7 @@ def test_labels_of_parked_dependencies_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("removed", "words"),
-    [(False, "web-r1 stopped (137), and the command with it"), (True, "web-r1 was removed")],
+    [(False, "web-r1 stopped (137), which ended the command"), (True, "web-r1 was removed")],
 )
 def test_a_container_that_stops_under_a_command_is_named(removed: bool, words: str) -> None:
     """The command's status is kept: 137 where the engine killed it, 1 where it could not even start it."""
@@ -276,6 +277,6 @@ def test_a_container_that_is_seen_to_stop_late_is_noted() -> None:
     engine.container = late  # type: ignore[method-assign]
     machine = FakeMachine()
     machine.answer("ftl-exec", answer=CommandOutput(exit_code=137))
-    note = Note("web-r1 stopped (137), and the command with it")
+    note = Note("web-r1 stopped (137), which ended the command")
     assert executed(engine, machine, ["sleep", "9"]) == (137, [note])
     assert looks == 2

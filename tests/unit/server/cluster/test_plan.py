@@ -162,6 +162,6 @@ def test_steps_are_described_in_the_imperative() -> None:
         "add b (10.0.0.2) to the cluster as a worker",
         "label b with the roles web, gpu",
         "label c with no role",
-        "create, and try, the network between the servers",
-        "try the network between the servers",
+        "create and test the network between the servers",
+        "test the network between the servers",
     ]

@@ -21,7 +21,7 @@ _LATE = "DeadlineExceeded"
 """Word of a manager that could not store a change in time (20.10 to 28)."""
 
 _TAKEN = ("name conflicts", "already exists")
-"""Words of a manager for a service and for a config that is there (20.10 to 28; swarmkit's controlapi)."""
+"""Errors of a manager for a service and a config that exist (20.10 to 28; swarmkit's controlapi)."""
 
 _ATTEMPTS = 4
 _LOOKS = 3
@@ -99,7 +99,7 @@ class AgreedService:
         raise AssertionError("the last attempt returns or raises")
 
     async def remove(self) -> None:
-        """Remove it, also where its creation failed for us and the managers stored it all the same.
+        """Remove it, also where its creation failed for us although the managers stored it.
 
         Their answer was late, or lost with the connection. They may still agree while this looks.
 

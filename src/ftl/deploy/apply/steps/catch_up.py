@@ -114,7 +114,7 @@ async def share_certificates(
 
 
 async def _await_end(context: DeployContext, project: str) -> None:
-    """Wait until a server that has begun to follow what was live before is done; others follow no more.
+    """Wait until a server that follows the previous release is done; others no longer follow it.
 
     One that hangs, or does not answer, is a warning: the other steps need the server, or go on without it.
     """

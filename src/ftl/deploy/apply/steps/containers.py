@@ -208,7 +208,7 @@ async def _retire(context: DeployContext, container: ContainerRef, timeout: floa
     try:
         await context.engine.stop(container.id, timeout=timeout)
         if 0 < timeout <= time.monotonic() - began:
-            text = f"{name} did not end on its stop signal, and was killed after {timeout:g} s"
+            text = f"{name} did not end on its stop signal and was killed after {timeout:g} s"
             context.emit(Note(text, hint=_IGNORES_SIGNAL))
     except EngineError as error:
         if error.status == 404:
@@ -218,5 +218,5 @@ async def _retire(context: DeployContext, container: ContainerRef, timeout: floa
 
 
 _IGNORES_SIGNAL = (
-    "a deploy takes that much longer: have the app end on SIGTERM (or start it below an init, such as tini)"
+    "this delays each deploy: let the app end on SIGTERM (or run it under an init, such as tini)"
 )

@@ -67,7 +67,7 @@ async def _keep_lines(context: DeployContext, record: ReleaseRecord) -> None:
 
 
 async def _run_remote(context: DeployContext, step: RunHook) -> None:
-    """Run a hook in a container of its own, created from the new image, and remove that whatever happens."""
+    """Run a hook in a new container of the new image, which is always removed."""
     lines: deque[LogLine] = deque(maxlen=LINES)
     container = ""
     try:

@@ -292,7 +292,7 @@ async def _remove_network(context: DeployContext, network: str) -> None:
             if not context.observed.is_cluster or not used:
                 raise
             if clock() >= until:
-                context.emit(Note(f"the network {network} stays: {error.cause}", "warning"))
+                context.emit(Note(f"the network {network} was not removed: {error.cause}", "warning"))
                 return
         else:
             return

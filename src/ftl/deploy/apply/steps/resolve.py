@@ -49,7 +49,7 @@ async def image_on_server(context: DeployContext, reference: str) -> Image:
     """
     image = await context.engine.image(reference)
     if image is None:
-        raise TransferFailed(f"{reference} is not on the server after it was brought there")
+        raise TransferFailed(f"{reference} is not on the server after its transfer")
     return image
 
 

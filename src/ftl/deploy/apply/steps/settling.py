@@ -231,7 +231,7 @@ async def switch_back(
     context.switch.taken_back = True
     context.emit(
         Note(
-            f"{end.container.container.name} {end.words} after the switch: requests go to the release before again",
+            f"{end.container.container.name} {end.words} after the switch: requests go to the previous release again",
             "warning",
         )
     )

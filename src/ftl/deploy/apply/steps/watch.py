@@ -67,7 +67,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         raise ServerError(
             f"{context.machine.name} cannot watch {step.release}",
             cause=cause or None,
-            hint=f"{ftl('deploy')} without --watch goes on",
+            hint=f"{ftl('deploy')} without --watch works",
         )
 
 

@@ -77,7 +77,7 @@ def refuse_worker(observed: Observed) -> None:
         raise UsageError(
             f"{observed.server} runs {observed.project} as a worker of a cluster, which only managers can change",
             hint=f"write `servers` with a manager first and run {ftl('setup')}, or {ftl('servers drain')} for this "
-            "server: docs/how-to/several-servers.md tells the way back to one",
+            "server: docs/how-to/several-servers.md explains how to go back to one",
         )
 
 

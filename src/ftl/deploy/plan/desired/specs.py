@@ -46,7 +46,7 @@ class DesiredContainer:
 
 
 def _common_spec(project: Project, unit: Service | Dependency) -> ContainerSpec:
-    """What services and dependencies say in the same keys; without image, ports and network."""
+    """Settings that services and dependencies have in common; without image, ports and network."""
     return ContainerSpec(
         image="",
         labels=dict(unit.labels),

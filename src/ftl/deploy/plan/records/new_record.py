@@ -89,7 +89,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _recorded_project(diff: Diff) -> dict[str, Any]:
-    """The resolved ftl.yaml for the record; services that a partial deploy left alone stay as they were recorded."""
+    """The resolved ftl.yaml for the record; services that a partial deploy leaves alone keep their recorded values."""
     # Nobody's password for a registry is kept on a server; a rollback needs none, and no URL of a notification.
     project = replace(diff.project, registries=(), notify=()).to_dict()
     only = diff.request.services

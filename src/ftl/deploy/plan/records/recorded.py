@@ -55,8 +55,8 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
     """
     if not record.project:
         raise UsageError(
-            f"{record.release} is not kept any more",
-            hint=f"{ftl('releases')} lists those that are; `keep_releases` in ftl.yaml says how many stay",
+            f"{record.release} is no longer kept",
+            hint=f"{ftl('releases')} lists those that are; `keep_releases` in ftl.yaml sets how many stay",
         )
     try:
         project = Project.from_dict(record.project)
@@ -95,7 +95,7 @@ E = TypeVar("E", bound=FtlError)
 
 def not_deployed(project: str, server: str, error: type[E]) -> E:
     """The error of a command that needs a live release: a `UsageError`, or one with exit code 1."""
-    return error(f"{project} is not deployed on {server}", hint=f"{ftl('deploy')} makes the first release")
+    return error(f"{project} is not deployed on {server}", hint=f"{ftl('deploy')} creates the first release")
 
 
 def live_record(observed: Observed) -> ReleaseRecord:
@@ -138,7 +138,8 @@ def refuse_other_kind(observed: Observed, project: Project, record: ReleaseRecor
     if observed.is_cluster != project.is_cluster:
         before = "several servers" if project.is_cluster else "one server"
         raise UsageError(
-            f"{record.release} was deployed to {before}", hint=f"{ftl('deploy')} makes the first release here"
+            f"{record.release} was deployed to {before}",
+            hint=f"{ftl('deploy')} creates the first release here",
         )
 
 

@@ -68,7 +68,7 @@ def published(
 
 
 def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> tuple[Stage, ...]:
-    """Stages of a project that has come back to one server, which would follow what was live in the cluster."""
+    """Stages of a project that moved back to one server, which would still follow the state of the cluster."""
     changes = any(step.proxy_effect in ("changes", "removes") for step in _steps(stages))
     if not (changes or complete):
         return stages

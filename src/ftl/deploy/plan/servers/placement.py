@@ -43,7 +43,7 @@ def servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
         raise _gone(service.name, service.on)
     up = {server.name for server in diff.observed.views}
     if not up.intersection(servers):
-        raise ServerError(f"{service.name} runs on {', '.join(servers)} only, which cannot be reached")
+        raise ServerError(f"{service.name} runs only on {', '.join(servers)}, which cannot be reached")
     return tuple(server for server in servers if server in up)
 
 
@@ -57,8 +57,8 @@ def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     servers = servers_for(diff, service)
     if drained.issuperset(servers):
         raise ServerError(
-            f"{service.name} runs on {', '.join(servers)} only, and nothing is placed there",
-            hint=f"let `on` of {service.name} name another server, or {ftl(f'servers resume {servers[0]}')}",
+            f"{service.name} runs only on {', '.join(servers)}, which is drained",
+            hint=f"set `on` of {service.name} to another server, or run {ftl(f'servers resume {servers[0]}')}",
         )
     return tuple(server for server in servers if server not in drained)
 

@@ -146,7 +146,7 @@ class _PlannedServers:
     def _first_for(self, step: Step) -> str:
         if self._first not in self.up:
             raise ServerError(
-                f"{self._first} cannot be reached, and it is where jobs and hooks run",
+                f"{self._first} cannot be reached, and jobs and hooks run there",
                 hint=f"start it again, or write another server first in ftl.yaml; to be done: {step.text}",
             )
         return self._first

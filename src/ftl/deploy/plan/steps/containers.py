@@ -70,7 +70,7 @@ class StartDependency(ServiceStep):
 
 @dataclass(frozen=True, slots=True)
 class StartContainers(ServiceStep):
-    """Create and start the containers of a new release beside the old ones.
+    """Create and start the containers of a new release next to the old ones.
 
     Attributes:
         containers: Names of the new containers.

@@ -24,7 +24,7 @@ class BringImage(Step):
 
     kind = "bring_image"
     runs_on = "computed"
-    sentence = "bring image {0.reference}"
+    sentence = "fetch image {0.reference}"
     reference: str
     platform: str
     owners: tuple[str, ...] = ()

@@ -131,7 +131,7 @@ class RemoveBackups(Step):
 
 @dataclass(frozen=True, slots=True)
 class ForgetRuns(Step):
-    """Forget how runs of jobs ended."""
+    """Delete the run history of jobs."""
 
     kind = "forget_runs"
     runs_on = "first"

@@ -174,7 +174,7 @@ class Switch(Step):
     @property
     def text(self) -> str:
         if self.replacements:
-            return ", ".join(f"let {new} take the place of {old}" for new, old in self.replacements.items())
+            return ", ".join(f"replace {old} with {new}" for new, old in self.replacements.items())
         if not self.with_port:
             return f"make {self.release} the live release of {', '.join(sorted(self.aliases))}"
         return f"switch {', '.join(self.with_port)} to {self.release}"
@@ -235,7 +235,7 @@ class RemoveNetworks(Step):
         return f"remove network {', '.join(self.networks)}"
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
-        """A manager removes those of the cluster; a single server's own goes on that server."""
+        """A manager removes those of the cluster; a single server's own is removed on that server."""
         single = set[str]()
         for server, names in lookup.networks.items():
             if own := tuple(name for name in self.networks if name in names):

@@ -58,7 +58,7 @@ class AmendRecords(Step):
 
 @dataclass(frozen=True, slots=True)
 class CompactRecords(Step):
-    """Sum up the records of old releases in one file."""
+    """Summarise the records of old releases in one file."""
 
     kind = "compact_records"
     runs_on = "managers"
@@ -72,7 +72,7 @@ class CompactRecords(Step):
 
 @dataclass(frozen=True, slots=True)
 class SetHold(Step):
-    """Put deploys of the project on hold, or let them go on."""
+    """Put deploys of the project on hold, or end the hold."""
 
     kind = "set_hold"
     runs_on = "managers"
@@ -90,7 +90,7 @@ class SetHold(Step):
 
 @dataclass(frozen=True, slots=True)
 class SetPreview(Step):
-    """Have the server remove the project at the end of its time, or do so no longer."""
+    """Schedule the removal of a preview by the server, or cancel it."""
 
     kind = "set_preview"
     runs_on = "managers"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CreateSwarmService(ServiceStep):
-    """Create the Swarm service of a new release beside the old one.
+    """Create the Swarm service of a new release next to the old one.
 
     Attributes:
         name: Its name in the Swarm.
@@ -124,5 +124,5 @@ class SetDrained(Step):
     @property
     def text(self) -> str:
         if self.value:
-            return f"place nothing more on {self.server}"
-        return f"let replicas be placed on {self.server} again"
+            return f"stop placing replicas on {self.server}"
+        return f"allow replicas on {self.server} again"

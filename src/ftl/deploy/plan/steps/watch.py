@@ -61,7 +61,7 @@ class WatchRelease(Step):
 
     kind = "watch_release"
     runs_on = "one manager"
-    sentence = "watch {0.release} for {0.seconds:g} s, with the containers of {0.before} beside it"
+    sentence = "watch {0.release} for {0.seconds:g} s, keeping the containers of {0.before}"
     project: str
     release: str
     before: str

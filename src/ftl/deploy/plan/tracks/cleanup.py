@@ -180,7 +180,7 @@ def policy_track(diff: Diff) -> Track:
 
 
 def _replaced_dependencies(diff: Diff) -> Iterator[Container]:
-    """Containers that this plan parks; its steps name them as they were observed."""
+    """Containers that this plan parks; its steps use their observed names."""
     for change in diff.dependencies:
         if change.current is not None and change.action == "replaced":
             yield change.current

@@ -68,7 +68,7 @@ def _at(server: ServerView) -> tuple[str, ...]:
 
 
 def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
-    """What all projects on a server share: the proxy, and the store of release records."""
+    """Parts that all projects on a server share: the proxy, and the store of release records."""
     proxy, image, proxied = server.proxy, diff.project.proxy.image, diff.proxied and server.web
     needs_proxy = proxied and (proxy is None or not proxy.running)
     # The first also where it is no manager: runs of jobs, and where it sends messages, are stored there.

@@ -88,14 +88,14 @@ def _carried(diff: Diff, change: DependencyChange) -> tuple[Mount, ...]:
 
 
 def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterator[StopOld]:
-    """Stop what must not run beside the new containers of a service or dependency."""
+    """Stop containers that must not run together with the new ones of a service or dependency."""
     containers = stop_before(diff, change)
     if containers:
         yield StopOld(change.name, refs(containers), DEPENDENCY_STOP, "it uses the same data")
 
 
 def service_track(diff: Diff, change: ServiceChange) -> Track:
-    """Start new containers beside the old ones, or after them, and wait for their health."""
+    """Start new containers next to the old ones, or after them, and wait for their health."""
     service, name, project = change.service, change.name, diff.project.name
     check = _check(diff, change)
     steps: list[Step] = []
@@ -134,7 +134,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
 
 
 def replacement_track(diff: Diff, change: ServiceChange, old: Container) -> Track:
-    """Start one new container beside those that are live, to take the place of one of them."""
+    """Start one new container next to those that are live, to replace one of them."""
     number = number_of(old)
     joined = joined_mark(generation_of(old), number - 1)
     spec = _spec(diff, change, change.source.content, joined=joined)

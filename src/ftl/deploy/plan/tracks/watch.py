@@ -109,7 +109,7 @@ def _reasons(diff: Diff) -> Iterator[str]:
         elif service.protocol == "tcp":
             yield f"connections to {change.name} do not go through the proxy (`protocol: tcp`)"
         elif not _old_alias(diff, change):
-            yield f"requests do not reach {change.name} now"
+            yield f"{change.name} gets no requests at the moment"
     for dependency in diff.dependencies:
         if dependency.starts:
             yield f"{dependency.name} is {dependency.action}"

@@ -106,7 +106,7 @@ OTHER = (
     _failure(
         r"cache export (?:feature )?is (?:currently )?not supported",
         "the builder cannot write a `build.cache`",
-        "`docker buildx create --use` makes one that can; in GitHub Actions, `docker/setup-buildx-action`",
+        "`docker buildx create --use` creates one that can; in GitHub Actions, `docker/setup-buildx-action`",
     ),
     _failure(
         r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",

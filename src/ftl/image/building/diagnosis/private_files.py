@@ -67,7 +67,7 @@ def why_no_copy(names: Sequence[str]) -> str:
     changes = ["each commit"] if ".git" in names else []
     changes += ["each edit of the configuration"] if any(name != ".git" for name in names) else []
     effect = "makes a new image" if len(changes) == 1 else "make a new image"
-    return f"{' and '.join(changes)} {effect}, for which all its containers are replaced"
+    return f"{' and '.join(changes)} {effect}, which replaces all its containers"
 
 
 def names_text(names: Sequence[str]) -> str:

@@ -154,7 +154,7 @@ def _best(clis: Sequence[_Cli]) -> Builder:
 
 
 def _probe_all(candidates: Sequence[str], environ: Mapping[str, str]) -> list[_Cli]:
-    """Probe all candidates; at least one of them is Docker's own CLI.
+    """Probe all candidates; at least one is Docker's CLI.
 
     Raises:
         BuildFailed: There is none.

@@ -65,7 +65,7 @@ class ProgressStep:
 
     @property
     def may_fail(self) -> bool:
-        """Whether it reads or writes a `build.cache`, without which the build goes on."""
+        """Whether it reads or writes a `build.cache`, without which the build continues."""
         return self.name.startswith(("importing cache manifest", "exporting cache to"))
 
     @property

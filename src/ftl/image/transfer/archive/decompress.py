@@ -99,7 +99,7 @@ class Decompressor:
                 data, self._frame = self._frame.unused_data, None
 
     def _recognise(self, data: bytes) -> bytes:
-        """Choose the format by the first bytes, or keep them until there are enough; the bytes to go on with."""
+        """Choose the format by the first bytes, or keep them until there are enough; returns those to decompress."""
         self._start = b""
         if len(data) < _MAGIC:
             self._start = data

@@ -103,7 +103,7 @@ async def _unpack(unpacker: _Unpacker, chunks: AsyncIterator[bytes]) -> str:
 def spool_failed(error: OSError) -> TransferFailed:
     """The error for a temporary file that could not be written."""
     return TransferFailed(
-        "a layer could not be put aside on this machine",
+        "a layer could not be stored temporarily on this machine",
         cause=error.strerror,
         hint=f"free some space in {_folder() or tempfile.gettempdir()}, or set TMPDIR to a larger folder",
     )

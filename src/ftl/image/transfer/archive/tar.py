@@ -69,7 +69,7 @@ class _ByteReader:
                 raise TransferFailed(
                     f"{self._name} ended early",
                     cause="the archive has no end mark",
-                    hint="run it again; if it stays, look at the log of the engine on this machine",
+                    hint="run it again; if it fails again, check the engine's log on this machine",
                 ) from None
             self._offset = 0
         if self._offset == 0 and len(self._chunk) <= limit:

@@ -37,7 +37,7 @@ _BLOCK = 1 << 20
 
 _ZSTD_LEVEL = 3
 _ZSTD_OVERLAP = 8
-"""How much of the preceding bytes a job sees: half of the window."""
+"""Share of the preceding bytes that a job sees: half of the window."""
 
 _GZIP_LEVEL = 1
 _GZIP_WINDOW = 31
@@ -60,7 +60,7 @@ class Compressor(Protocol):
 
 
 class _GzipMembers:
-    """Compresses each block to a member of its own; may be called from several threads at once."""
+    """Compresses each block to a separate member; may be called from several threads at once."""
 
     def compress(self, data: bytes, /) -> bytes:
         return zlib.compress(data, _GZIP_LEVEL, _GZIP_WINDOW)

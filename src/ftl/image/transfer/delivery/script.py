@@ -42,7 +42,7 @@ _OUTPUT_LIMIT = 4096
 """Bytes of the script's and the engine's output to keep."""
 
 _SCRIPT_ERROR = "ftl: "
-"""Beginning of the script's own error messages."""
+"""Beginning of error messages that the script itself writes."""
 
 _ENGINE_GONE = ("cannot connect to the docker daemon", "error during connect")
 """Beginning of the docker command's error messages when its engine does not answer, or no longer does."""

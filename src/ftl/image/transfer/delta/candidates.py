@@ -32,12 +32,14 @@ _PATIENCE = 2.5
 _NEAR_PATIENCE = 1.0
 _NEAR = 0.01
 _UNNOTICED_SECONDS = 0.03
-"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores. As a delta: 40 times, at 75 MB a second with both
-ends on them, once the base layer is unpacked at 400. A delta may take 2.5 times as long, and what nobody notices: it
-leaves the link to others. Not so next door, at a round trip of less than 10 ms, where bytes are not scarce, and where a
-busy machine takes its link for a slow one (loopback for one of 4 to 27 MB/s). A layer that only the server has is
-indexed there, and approximated here, at 75 MB a second; its index is 250 times smaller. Measured by `python -m
-bench.transfer`."""
+"""Whole layers: 3.5 times smaller, at 300 MB a second on two cores.
+
+As a delta: 40 times, at 75 MB a second with both ends on them, once the base layer is unpacked at 400. A delta may take
+2.5 times as long, and what nobody notices: it leaves the link to others. Not so next door, at a round trip of less than
+10 ms, where bytes are not scarce, and where a busy machine takes its link for a slow one (loopback for one of 4 to 27
+MB/s). A layer that only the server has is indexed there, and approximated here, at 75 MB a second; its index is 250
+times smaller. Measured by `python -m bench.transfer`.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ _STEP = 64 << 10
 """Bytes of a content that are copied or sent as one."""
 
 _MARGIN = 256 << 10
-"""Bytes beside a changed part to compress against: files grow, and new ones are like their neighbours."""
+"""Bytes around a changed part to compress against: files grow, and new ones are like their neighbours."""
 
 _CLOSE_MARGIN = 4 << 10
-"""The same for a part that has changed in place."""
+"""Bytes around a part that has changed in place, to compress against."""
 
 _MIN_COPY = 32
 """Bytes that are not worth a copy."""

@@ -23,7 +23,7 @@ _INTERVAL = 0.2
 """Seconds between two progress events of one image."""
 
 _DOCUMENTS = 4096
-"""About what an image weighs beside its layers, in bytes."""
+"""Approximate size of an image without its layers, in bytes."""
 
 RATE_WINDOW = 5.0
 """Seconds over which speed is measured: shows a slower link, but not a short pause."""

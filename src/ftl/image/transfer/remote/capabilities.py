@@ -1,4 +1,4 @@
-"""Capabilities of a server beside its engine: tools, free disk space, and cached layers."""
+"""Capabilities of a server other than its engine: tools, free disk space, and cached layers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CACHE_SHARE = 0.1
 """Layers are cached up to this many bytes, and up to this share of the free disk space."""
 
 _DELTA_SPACE = 5
-"""How many times the base layer must fit in the free disk space: it is unpacked, beside a new one of about its size
+"""Factor by which free disk space must exceed the base layer: it is unpacked, with a new one of about its size
 that the engine may store twice on the same disk, and the copies of that, of which the smaller one is cached."""
 
 _PERL_SUM = str(int.from_bytes(b"abcdefgh", "little"))

@@ -111,8 +111,8 @@ squeeze() {
 check() {
   case $2 in
     *'unpacking 141;'* | *'passing 141;'*) exit 1 ;;
-    *applying*) fail "layer $1 could not be made of the old one" ;;
-    *'frames 1;'*) fail "layer $1 did not arrive whole" ;;
+    *applying*) fail "layer $1 could not be rebuilt from the old one" ;;
+    *'frames 1;'*) fail "layer $1 arrived incomplete" ;;
     *unpacking*) fail "layer $1 is damaged" ;;
   esac
 }
@@ -120,7 +120,7 @@ check() {
 # Lengths go into arithmetic, and layers' names into paths; the stream may come from another server.
 refuse_unsafe() {
   case $1 in
-    raw) case $2 in '' | *[!0-9]*) fail "a length in the stream is no number" ;; esac ;;
+    raw) case $2 in '' | *[!0-9]*) fail "a length in the stream is not a number" ;; esac ;;
     whole | cached | base | delta)
       case $2 in
         *[!0-9a-f-]* | -* | *- | *-*-* | *-*[!0-9]* | *-0?*) fail "a name in the stream is not that of a layer" ;;

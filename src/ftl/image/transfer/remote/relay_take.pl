@@ -48,7 +48,7 @@ while (1) {
       last;
     }
     my $part = substr($came, 0, $count, '');
-    die "what came from $host is not what was sent there\n" if digest($part) ne $digest;
+    die "the data from $host differs from what was sent there\n" if digest($part) ne $digest;
     say_to(*STDOUT, $part);
     $told =~ s/^[^\n]*\n//;
   }

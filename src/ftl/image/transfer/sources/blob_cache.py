@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 _MAX_BLOBS = 4000
-"""How many blobs are kept, the latest; some 250 bytes each."""
+"""Number of blobs that are kept, the latest; some 250 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def platform_matches(a: str, b: str) -> bool:
 
 async def _documents(stream: AsyncIterator[bytes]) -> dict[str, Json]:
     """Every JSON blob: digest -> document. Layers are recognised by their first byte and skipped."""
-    reader = TarReader(stream, name="what the engine on this machine saves")
+    reader = TarReader(stream, name="the archive from the engine on this machine")
     documents: dict[str, Json] = {}
     while entry := await reader.next():
         folder, _, name = entry.name.rpartition("/")
@@ -94,7 +94,7 @@ def _manifest(documents: Mapping[str, Json], reference: str, document: Json | No
     if not matching:
         others = sorted(candidate for candidate in digests if not candidate.startswith("unknown"))
         raise TransferFailed(
-            f"{reference} is not there for {platform}, the platform of the server",
+            f"{reference} does not exist for {platform}, the server's platform",
             cause=f"it is for {', '.join(others) or 'no platform that is named'}",
             hint=f"build it with `platform: {platform}`, or pull it for that platform",
         )

@@ -249,11 +249,11 @@ class PushSource:
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     def _missing(self) -> set[str]:
-        """What is wanted, and has not come."""
+        """Blobs that are wanted and have not arrived."""
         return self._missing_configs | self._needed | ((self._wanted or set()) - self.sizes.keys())
 
     def _is_complete(self) -> bool:
-        """Whether all has come, of a push that goes on until it is closed: its manifest and its tag are left."""
+        """Whether all blobs of a push have arrived; it ends when it is closed: its manifest and its tag are left."""
         return self._is_read_ahead and self._wanted is not None and not (self._uploads or self._missing())
 
     def _end_if_complete(self) -> None:

@@ -17,8 +17,11 @@ _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 _SECONDS = 1.0
 
 _ENGINES = {"dockerd", "systemd", "init"}
-"""The engine itself, or the process that made its socket for it. Not among them: a rootless engine's helper (it has a
-loopback of its own), ssh, and the programs that lead to a virtual machine."""
+"""The engine itself, or the process that made its socket for it.
+
+Not among them: a rootless engine's helper (it has a separate loopback), ssh, and the programs that lead to a virtual
+machine.
+"""
 
 
 def runs_on_this_host(url: str) -> bool:

@@ -49,7 +49,7 @@ class SavedArchive:
         measure_all: bool,
     ) -> None:
         self._name = ", ".join(image.reference for image in images)
-        self._reader = TarReader(stream, name=f"what the engine on this machine saves of {self._name}")
+        self._reader = TarReader(stream, name=f"the archive of {self._name} from the engine on this machine")
         self._needed = set(needed)
         self._measure_all = measure_all
         self._config_digests = {image.config_digest for image in images}

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
 SAVE_SPEED = 130e6
 _PUSH_SPEED = 25e6
-"""Bytes of layers a second: `docker save` writes all of an image first; a push compresses what it uploads. A busy
-machine saves 90 MB a second and a quiet one 170."""
+"""Bytes of layers a second: `docker save` writes all of an image first; a push compresses what it uploads.
+
+A busy machine saves 90 MB a second and a quiet one 170.
+"""
 
 _PUSH_SECONDS = 0.1
-"""How long a push takes that uploads nothing."""
+"""Seconds that a push takes that uploads nothing."""
 
 _SLACK = 8 << 20
 """Bytes that a push may upload above the estimate: the engine reports sizes of layers as those of their files."""

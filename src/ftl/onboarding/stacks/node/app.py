@@ -51,7 +51,7 @@ RENDERERS = (
         "SvelteKit",
         ("node", "build"),
         "`npm install --save-dev @sveltejs/adapter-node`, and import it in svelte.config.js: adapter-auto makes "
-        "nothing that runs on a server of your own",
+        "nothing that runs on your own server",
     ),
     Renderer("@astrojs/node", "Astro", ("node", "dist/server/entry.mjs")),
     Renderer("@react-router/serve", "React Router", ("react-router-serve", "build/server/index.js")),

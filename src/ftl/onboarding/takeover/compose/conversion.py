@@ -114,13 +114,13 @@ class ComposeConversion:
         for index, item in enumerate(items(node)):
             if isinstance(item, (MappingNode, SequenceNode)):
                 self.add(
-                    f"{key}[{index}]", Verdict.NEEDS_YOU, "an item is no text, which Compose refuses", item
+                    f"{key}[{index}]", Verdict.NEEDS_YOU, "an item is not text, which Compose refuses", item
                 )
         for name, value in pairs(node).items():
             given = entries(node).get(name)
             if isinstance(given, (MappingNode, SequenceNode)):
                 self.add(
-                    f"{key}: {name}", Verdict.NEEDS_YOU, "its value is no text, which Compose refuses", given
+                    f"{key}: {name}", Verdict.NEEDS_YOU, "its value is not text, which Compose refuses", given
                 )
             elif value is not None:
                 found[name] = self.convert(value)

@@ -156,9 +156,7 @@ class ComposeFiles:
         here = (file.resolve(), name)
         if here in seen:
             chain = " -> ".join(step for _, step in (*seen, here))
-            raise ConfigError(
-                [extends.mark.problem(f"extends goes in a circle: {chain}", "remove one `extends`")]
-            )
+            raise ConfigError([extends.mark.problem(f"extends is circular: {chain}", "remove one `extends`")])
         target = text(extends) if isinstance(extends, ScalarNode) else text(entries(extends).get("service"))
         other = self._resolve(text(entries(extends).get("file")))
         source, source_file = root, file

@@ -28,7 +28,7 @@ def report_networks(
         name = context.texts.resolve(text(options.get("name"))) or key
         if text(options.get("external")) == "true" or entries(options.get("external")):
             todo = f"reach other projects in {name} by their domains, or by ports that they publish on the server"
-            proxy = "each project has one private network, in which FTL's proxy is, too"
+            proxy = "each project has one private network, which includes FTL's proxy"
             is_proxys = _OF_A_PROXY.search(name) is not None
             report.add(f"networks.{key}", Verdict.LEFT_OUT if is_proxys else Verdict.NEEDS_YOU,
                        proxy if is_proxys else todo, node.mark)  # fmt: skip

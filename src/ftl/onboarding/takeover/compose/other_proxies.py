@@ -79,7 +79,7 @@ def labelled_routes(
     email = resolve(environment.get("LETSENCRYPT_EMAIL") or "")
     for host, _ in routes:
         if not is_valid(addresses.route_host, host):
-            refused[host] = f"`{host}`, which is no single host"
+            refused[host] = f"`{host}`, which is not a single host"
     return LabelledRoutes(
         tuple(route for route in dict.fromkeys(routes) if route[0] not in refused),
         int(port) if port.isdecimal() else None,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How a service of Compose goes on: as a service, as a dependency, or not at all."""
+    """Kind that a service of Compose becomes: a service, a dependency, or none."""
 
     name: str
     reason: str = ""
@@ -182,7 +182,7 @@ def scale_of(node: MappingNode) -> int | None:
 
 
 def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
-    """Report files that `docker compose` reads without being told, and those with variables of included files."""
+    """Report files that `docker compose` reads by default, and those with variables of included files."""
     first = files[0]
     if len(files) == 1 and first.stem in ("compose", "docker-compose"):
         for other in (

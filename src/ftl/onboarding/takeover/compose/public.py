@@ -52,7 +52,7 @@ def choose_public(context: ConversionContext) -> None:
         _keep_published(context, key)
     if not any("routes" in keys for keys in services.values()):
         for key, port in context.local.items():
-            todo = f"a proxy in front of 127.0.0.1:{port.published} made it public, and FTL's has its place: write "
+            todo = f"a proxy in front of 127.0.0.1:{port.published} made it public, and FTL's proxy replaces it: write "
             todo += "`domain` of the project and `routes: [{path: /}]` of the service"
             _report(context, key, port, Verdict.NEEDS_YOU, todo)
             context.draft.note(context.names[key], f"ports: {todo}")

@@ -74,7 +74,7 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
 
 
 def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list[str]:
-    """Volumes, and in place of the folders that Kamal makes beside the user's home, volumes."""
+    """Volumes, and in place of the folders that Kamal makes in the user's home, volumes."""
     name = service_name(key)
     volumes = volumes_of(kamal, f"accessories.{key}.volumes", options.get("volumes"), name)
     for item in items(options.get("directories")):
@@ -94,7 +94,7 @@ def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list
 
 
 def _files(kamal: KamalConversion, keys: dict[str, object], name: str, path: str, node: Node) -> None:
-    """Files that Kamal uploads beside an accessory: text files become `files`."""
+    """Files that Kamal uploads for an accessory: text files become `files`."""
     files: list[dict[str, str]] = []
     for item in items(node) or (node,):
         long = entries(item)

@@ -41,7 +41,7 @@ _LEFT_OUT = {
     "deploy_timeout": "write `health_check`",
     "run_directory": "FTL keeps no files there",
     "secrets_path": "each secret in it has a row",
-    "error_pages_path": "the proxy has pages of its own",
+    "error_pages_path": "the proxy has its own pages",
     "aliases": "`ftl exec SERVICE -- COMMAND` and `ftl run SERVICE -- COMMAND` run them",
     "sshkit": "FTL keeps one connection to the server",
     "allow_empty_roles": "there is a service for each role",

@@ -40,12 +40,12 @@ _ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chom
 """A file of one line, such as .ruby-version."""
 
 _SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
-"""A command that needs no shell, and none of Kamal's own."""
+"""A command that needs no shell and is not one of Kamal."""
 
 
 @dataclass(frozen=True, slots=True)
 class KamalFiles:
-    """Files beside deploy.yml, which may say where they are.
+    """Files next to deploy.yml, which may name their places.
 
     Attributes:
         top: The folder of the app.
@@ -66,7 +66,7 @@ class KamalFiles:
 
 
 def files_beside(file: Path, root: MappingNode) -> KamalFiles:
-    """The files beside a deploy.yml, where it says they are."""
+    """The files next to a deploy.yml, at the places that it names."""
     usual = KamalFiles(_top(file))
     return KamalFiles(
         usual.top,
@@ -112,7 +112,7 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
     if problems:
         raise ConfigError(problems)
     if not isinstance(root, MappingNode) or (is_whole and root.get("service") is None):
-        raise ConfigError([root.mark.problem("this is no configuration of Kamal", "it must have `service:`")])
+        raise ConfigError([root.mark.problem("this is not a Kamal configuration", "it must have `service:`")])
     filled = _filled(root, found)
     assert isinstance(filled, MappingNode)
     return filled
@@ -170,7 +170,7 @@ def take_over_other_files(draft: Draft, beside: KamalFiles, variables: Mapping[s
         row = f"{place}: {name}"
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
         if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
-            draft.report.add(row, Verdict.CHANGED, "commands of the vault's own tool, one for each secret")
+            draft.report.add(row, Verdict.CHANGED, "commands of the vault's CLI, one for each secret")
         elif f"${{{name}" not in used and name not in declared:
             draft.report.add(row, Verdict.LEFT_OUT, "nothing in ftl.yaml uses it")
         elif name in declared:

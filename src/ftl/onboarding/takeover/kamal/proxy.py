@@ -75,7 +75,7 @@ def _has_proxy(own: Node | None, root: Node | None, *, is_primary: bool) -> bool
 
 
 def _together(root: Node | None, own: Node | None) -> dict[str, Node]:
-    """The keys of the whole file's proxy with a role's own over them; hosts of its own are all its hosts."""
+    """The keys of the file's proxy with those of a role over them; hosts of a role replace all others."""
     over = entries(own)
     hosts = ("host", "hosts") if over.keys() & {"host", "hosts"} else ()
     return {key: node for key, node in entries(root).items() if key not in hosts} | over

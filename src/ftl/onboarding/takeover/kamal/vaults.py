@@ -19,7 +19,7 @@ _EXTRACT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """What a `kamal secrets fetch` gets.
+    """Values that a `kamal secrets fetch` reads.
 
     Attributes:
         start: Where its secrets are: "VAULT/ITEM", "PROJECT/CONFIG"; empty where each says it.

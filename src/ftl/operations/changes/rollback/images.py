@@ -88,7 +88,7 @@ def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]
         f"; {ftl(f'rollback {target.release} --rebuild')} builds it from commit {commit}" if commit else ""
     )
     raise UsageError(
-        f"{target.release} cannot be restored: neither {observed.server} nor this machine has the image of "
-        f"{', '.join(missing)} any more",
+        f"{target.release} cannot be restored: neither {observed.server} nor this machine still has the "
+        f"image of {', '.join(missing)}",
         hint=possible(observed, without=target.release) + build,
     )

@@ -88,7 +88,7 @@ def _refuse_outside(service: Service, folder: Path) -> None:
                 path if path.is_absolute() and not path.is_relative_to(folder) else path.relative_to(folder)
             )
             raise BuildFailed(
-                f"{service.name} is not built again: its {name} `{given}` is outside of the commit's files",
+                f"{service.name} cannot be rebuilt: its {name} `{given}` is outside the commit's files",
                 hint=f"`git checkout` the commit and {ftl('deploy')} build it with the files of this machine",
             )
 

@@ -186,7 +186,7 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
 
 
 def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> None:
-    """Refuse services beside dependencies that would be called the same, or use the same data.
+    """Refuse services that have the name, or would use the data, of a current dependency.
 
     Raises:
         UsageError: One of the target's services is a dependency of the live release, or the reverse.
@@ -214,7 +214,7 @@ def _volumes(section: Service | Dependency) -> set[str]:
 def _moved(target: ReleaseRecord, why: str) -> UsageError:
     commit = (target.commit or "").removesuffix("-dirty")[:12]
     return UsageError(
-        f"{target.release} cannot be restored beside the dependencies that run: {why}",
+        f"{target.release} cannot be restored with the current dependencies: {why}",
         cause="a rollback leaves dependencies and their data as they are",
         hint=f"`git checkout {commit}` and {ftl('deploy')} make the change in order" if commit else None,
     )
@@ -233,7 +233,7 @@ def _notes(
     if live.rollback_of and request.release is None:
         yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {target.release} again"
     for name in images.pulled_again:
-        yield f"the server pulls the image of {name} again: it is not there any more"
+        yield f"the server pulls the image of {name} again: it is no longer there"
     if current.dependencies or before.dependencies:
         differing = list(_differences(before.dependencies, current.dependencies))
         than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""

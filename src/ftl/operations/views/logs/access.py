@@ -164,7 +164,7 @@ async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access
             raise
         raise FtlError(
             f"no proxy runs on {session.name}",
-            hint=f"{ftl('status')} shows what runs, {ftl('deploy')} starts it",
+            hint=f"{ftl('deploy')} starts it, {ftl('status')} shows what runs",
         ) from error
     entries = parse(done.stdout.decode(errors="replace").splitlines())
     return sorted((each for each in entries if each.service in query.names), key=lambda entry: entry.time)

@@ -94,7 +94,7 @@ async def keep_connected(
 
 
 class Follower:
-    """Follows logs: shows them as `read_logs` does, then goes on with what comes.
+    """Follows logs: shows them as `read_logs` does, then new lines.
 
     A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from their
     first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow` is
@@ -273,7 +273,7 @@ _RECENT = 200_000
 
 @dataclass(slots=True)
 class _Position:
-    """How far a container's log was shown.
+    """Position up to which a container's log was shown.
 
     Some lines come again: those of the moment that `since` names, and a block where the engine goes over from the
     file's content to what is appended to it (134 lines at 10,000 a second, seen on 20.10; a whole file, where we are

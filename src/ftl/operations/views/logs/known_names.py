@@ -53,7 +53,7 @@ async def require_known(
         raise FtlError(
             f"no container of {gone} is left on {', '.join(fleet.names)}",
             cause=f"ftl.yaml does not have it, and the last release with it is {recorded[gone]}",
-            hint="a log ends with its container; only a failed release keeps the last lines of its own",
+            hint="logs are removed with their container; only a failed release keeps its last lines",
         )
 
 

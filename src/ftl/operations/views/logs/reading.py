@@ -144,10 +144,10 @@ async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogE
             return kept
         raise FtlError(
             f"no container of {', '.join(query.names)} in {query.release} is left on {servers}",
-            hint="a log ends with its container; only a failed release keeps the last lines of its own",
+            hint="logs are removed with their container; only a failed release keeps its last lines",
         )
     raise FtlError(
-        f"nothing of {', '.join(query.names)} runs on {servers}", hint=f"{ftl('deploy')} starts it"
+        f"no container of {', '.join(query.names)} runs on {servers}", hint=f"{ftl('deploy')} starts it"
     )
 
 

@@ -66,7 +66,7 @@ async def fetch(machine: Machine, host: str) -> ServedCertificate:
     The connection goes through SSH to the server's own port, past firewalls, CDNs and DNS records.
 
     Raises:
-        ServerError: The server does not answer any more.
+        ServerError: The server no longer answers.
     """
     unverified, verified = _contexts()
     async with machine.dial("127.0.0.1", HTTPS) as url:

@@ -218,7 +218,7 @@ def _is_localhost(name: str) -> bool:
 
 
 def _judge_localhost(name: str, server_addresses: Collection[str], location: Location) -> Finding:
-    """These names mean the visitor's machine, and no record can change it (RFC 6761, section 6.3)."""
+    """Names that mean the visitor's machine, which no record can change (RFC 6761, section 6.3)."""
     if location != "remote":
         return Finding("dns", name, "ok", "resolves to this machine, in browsers and curl without any DNS")
     if not server_addresses:

@@ -39,7 +39,7 @@ NOT_TRIED = Finding(
     "there",
     "from outside",
     "ok",
-    "not tried: the server is reached through this or another machine, so a connection from here proves nothing",
+    "not tested: the server is reached through this or another machine, so a connection from here proves nothing",
 )
 
 # Default ports of programs that a warning should name, even where no container publishes them.
@@ -181,7 +181,7 @@ def judge_open_port(result: PortResult, container: Container | None) -> Finding:
 def judge_blocked_port(result: PortResult) -> Finding:
     """A port on which the proxy listens, and that cannot be reached."""
     port = result.port
-    what = f"the proxy listens on {port}, and this machine cannot reach it{_at_address(result)}: a firewall blocks it"
+    what = f"the proxy listens on {port}, but this machine cannot reach it{_at_address(result)}: a firewall blocks it"
     fix = (
         f"open it in the provider's firewall; {ftl('setup')} opens it in the server's own, unless ufw has a rule for "
         f"{port} (`sudo ufw status`)"

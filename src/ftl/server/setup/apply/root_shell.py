@@ -126,7 +126,7 @@ class RootShell:
             raise ServerError(
                 f"the answers of {self._machine.name} cannot be read",
                 cause=f"a line of more than {READ_LIMIT >> 20} MiB",
-                hint="something on the server writes into them; see what that user's shell runs at its start",
+                hint="something on the server prints into them: check the startup files of that user's shell",
             ) from None
         if not line.endswith(b"\n"):
             raise ServerError(

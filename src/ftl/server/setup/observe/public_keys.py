@@ -60,7 +60,7 @@ def parse(line: str) -> str | None:
 
 
 async def _of_file(name: str) -> str | None:
-    """The public half of a private key's file: from the .pub file beside it, else derived from it."""
+    """The public half of a private key's file: from the .pub file next to it, else derived from it."""
     private = os.path.expanduser(name)  # noqa: ASYNC240, PTH111 - a look at the disk, once
     key = _pub_file(private)
     if key is None and _is_file(private):

@@ -151,7 +151,7 @@ def _user(request: SetupRequest, observed: ObservedServer, server: str) -> Itera
         raise UsageError(
             f"there is no SSH key with which {user} could log in to {server}",
             cause="ssh on this machine has no key, neither in a file nor in an agent",
-            hint="`ssh-keygen -t ed25519` makes one; or name one in `server.ssh_key`",
+            hint="`ssh-keygen -t ed25519` creates one; or name one in `server.ssh_key`",
         )
     patterns = observed.sshd.key_files
     if not patterns or patterns == ("none",):
@@ -183,7 +183,7 @@ def _start_engine(_request: SetupRequest, observed: ObservedServer, _server: str
 
 
 def _start_cron(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
-    """Where systemd runs, a new package has started it already; the step then does nothing."""
+    """Start cron; where systemd runs, a new package has started it, and the step does nothing."""
     if not observed.cron:
         yield s.StartCron()
 

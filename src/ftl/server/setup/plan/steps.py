@@ -155,7 +155,7 @@ class GrantSudo(SetupStep):
     """
 
     kind = "grant_sudo"
-    sentence = "let {0.user} use sudo without a password"
+    sentence = "allow {0.user} to use sudo without a password"
     user: str
 
 
@@ -187,7 +187,7 @@ class WriteDaemonSettings(SetupStep):
         change = f"write Docker's settings ({', '.join(self.topics)}) to /etc/docker/daemon.json"
         if not self.restart:
             return f"{change}, for Docker's next start" if self.later else change
-        containers = ", with its containers running on" if self.containers else ""
+        containers = ", keeping its containers running" if self.containers else ""
         return f"{change} and restart Docker{containers}"
 
     @property
@@ -204,7 +204,7 @@ class DisableLiveRestore(SetupStep):
 
     kind = "disable_live_restore"
     sentence = (
-        "disable Docker's live-restore, which a cluster does not support, with its containers running on"
+        "disable Docker's live-restore, which a cluster does not support, keeping its containers running"
     )
     content: bytes
 

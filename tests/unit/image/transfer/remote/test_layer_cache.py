@@ -57,7 +57,7 @@ def test_a_truncated_layer_is_not_cached(home: Home, count: int) -> None:
 def test_a_layer_without_its_end_mark_is_not_cached(home: Home) -> None:
     """All frames have arrived, but more might have followed."""
     _, _, errors = home.run(whole(LAYER)[: -len("0\n")])
-    assert f"ftl: layer {name(LAYER)} did not arrive whole" in errors
+    assert f"ftl: layer {name(LAYER)} arrived incomplete" in errors
     assert home.cached() == set()
 
 
@@ -66,7 +66,7 @@ def test_a_truncated_delta_is_not_cached(home: Home) -> None:
     home.cache(OLD)
     sent = line(f"base {name(OLD)}") + delta(OLD + LAYER, OLD)
     _, _, errors = home.run(sent[:-200_000])
-    assert f"ftl: layer {name(OLD + LAYER)} could not be made of the old one" in errors
+    assert f"ftl: layer {name(OLD + LAYER)} could not be rebuilt from the old one" in errors
     assert home.cached() == {name(OLD)}
 
 

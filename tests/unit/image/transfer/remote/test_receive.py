@@ -152,7 +152,7 @@ def test_invalid_instructions_are_an_error(home: Home, wrong: bytes) -> None:
     home.cache(OLD)
     sent = line(f"base {name(OLD)}") + line(f"delta {name(LAYER)}") + frame(wrong, OLD) + line("0")
     _, _, errors = home.run(sent + line("end"))
-    assert f"ftl: layer {name(LAYER)} could not be made of the old one" in errors
+    assert f"ftl: layer {name(LAYER)} could not be rebuilt from the old one" in errors
     assert home.cached() == {name(OLD)}
 
 

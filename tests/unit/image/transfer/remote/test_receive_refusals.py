@@ -58,7 +58,7 @@ def test_a_name_that_is_no_layer_s_is_refused(home: Home, verb: str, word: str) 
 def test_a_length_that_is_no_number_is_refused(home: Home, word: str) -> None:
     """`head -c -5` would print all but the end, and wait for it."""
     _, archive, errors = home.run(f"raw {word}\n12345\nend\n".encode())
-    assert errors == "ftl: a length in the stream is no number\n"
+    assert errors == "ftl: a length in the stream is not a number\n"
     assert archive == b""
 
 
@@ -66,6 +66,6 @@ def test_a_length_that_is_no_number_is_refused(home: Home, word: str) -> None:
 def test_a_frame_whose_length_is_no_number_ends_the_layer(home: Home, word: str) -> None:
     """It is not cached."""
     _, archive, errors = home.run(f"whole {name(LAYER)}\n{word}\n12345\n0\nend\n".encode())
-    assert f"ftl: layer {name(LAYER)} did not arrive whole\n" in errors
+    assert f"ftl: layer {name(LAYER)} arrived incomplete\n" in errors
     assert archive == b""
     assert home.cached() == set()

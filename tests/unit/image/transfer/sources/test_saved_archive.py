@@ -268,7 +268,7 @@ def test_of_several_platforms_the_servers_is_chosen(platform: str, layer: str) -
 def test_a_missing_platform_is_an_error_that_names_the_others() -> None:
     """The message says what to build for."""
     content, image = index(("linux/arm64/v8", "sha256:arm"), ("unknown/unknown", "sha256:proof"))
-    with pytest.raises(TransferFailed, match="not there for linux/amd64") as caught:
+    with pytest.raises(TransferFailed, match="does not exist for linux/amd64") as caught:
         asyncio.run(read_oci_index(stream(content), {"shop-web": image}, "linux/amd64"))
     assert caught.value.cause == "it is for linux/arm64/v8"
 

@@ -86,7 +86,7 @@ def test_a_build_that_leads_out_of_the_commit_is_refused(build: Build, tmp_path:
     project = Project(project=ProjectInfo(name="shop"), server=Server(host="server"), services=(web,))
 
     async def check() -> None:
-        with pytest.raises(BuildFailed, match=r"web is not built again: its \w+.* is outside"):
+        with pytest.raises(BuildFailed, match=r"web cannot be rebuilt: its \w+.* is outside"):
             await rebuilt_images(
                 project, ["web"], first, root=tmp_path / "app", platform="linux/amd64", emit=lambda _: None
             )

@@ -154,7 +154,7 @@ def test_an_image_of_a_registry_is_restored_by_its_digest() -> None:
     assert made.record is not None
     assert made.record.services["web"].image == "nginx:1.27"
     assert not any(isinstance(step, PushPull) for step in made.steps)
-    assert "the server pulls the image of web again: it is not there any more" in made.notes
+    assert "the server pulls the image of web again: it is no longer there" in made.notes
 
 
 def test_a_tag_that_stands_for_another_image_is_not_taken_for_the_recorded_one() -> None:

@@ -68,7 +68,7 @@ def test_only_the_projects_services_and_dependencies_are_read() -> None:
 
 def test_nothing_to_read_is_an_error() -> None:
     """It names what was asked for, and what to do."""
-    with pytest.raises(FtlError, match="nothing of web, db runs on") as raised:
+    with pytest.raises(FtlError, match="no container of web, db runs on") as raised:
         read(FakeEngine())
     assert plain(raised.value.hint or "") == "`ftl deploy` starts it"
 

@@ -95,7 +95,7 @@ def test_only_missing_parts_are_planned(missing: dict[str, object], expected: li
 def test_only_a_running_engine_is_restarted_for_its_settings() -> None:
     """The step's text says so."""
     running = only_step(replace(READY, daemon_json=None), steps.WriteDaemonSettings)
-    assert "restart Docker, with its containers running on" in running.text
+    assert "restart Docker, keeping its containers running" in running.text
     assert running.arguments[1] == "yes"
     assert only_step(BARE, steps.WriteDaemonSettings).arguments[1] == "no"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def network_mode(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The network: each project has a private one."""
     mode = conversion.resolve(text(node))
-    own = "containers have networks of their own, so that two releases can run side by side"
+    own = "each container has its own network, so that two releases can run side by side"
     if mode in ("bridge", "default"):
         conversion.add(key, Verdict.LEFT_OUT, "each project has one private network")
     elif mode == "host":
@@ -54,7 +54,7 @@ def devices(conversion: ComposeConversion, key: str, node: Node) -> None:
         if device.startswith(("/", "$")):
             kept.append(device)
         else:
-            todo = f"{device} is no device file: write its files, like /dev/nvidia0"
+            todo = f"{device} is not a device file: write its files, like /dev/nvidia0"
             conversion.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)
     if kept:
         conversion.keys[key] = kept

@@ -52,7 +52,7 @@ def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
 
 
 def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], node: Node) -> None:
-    """What the other proxy did beside routing, unless FTL's does it, too."""
+    """Tasks of the other proxy in addition to routing, unless FTL's does them, too."""
     kinds: dict[str, None] = {}
     for name in routing:
         if match := _MIDDLEWARE.match(name):

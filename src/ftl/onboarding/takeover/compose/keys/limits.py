@@ -43,7 +43,7 @@ def scale(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.keys["replicas"] = int(written)
         conversion.add(key, Verdict.CHANGED, "replicas")
     else:
-        conversion.add(key, Verdict.NEEDS_YOU, f"`{written}` is no number: write `replicas`")
+        conversion.add(key, Verdict.NEEDS_YOU, f"`{written}` is not a number: write `replicas`")
 
 
 def _resources(conversion: ComposeConversion, node: Node) -> None:
@@ -61,7 +61,7 @@ def _resources(conversion: ComposeConversion, node: Node) -> None:
 
 
 def limit(conversion: ComposeConversion, key: str, node: Node) -> None:
-    """A limit beside the other keys, as in version 2 of Compose's format."""
+    """A limit at the level of the other keys, as in version 2 of Compose's format."""
     value = {_LIMITS[key]: conversion.text(node)}
     conversion.keys["resources"] = conversion.mapping("resources") | value
     conversion.add(key, Verdict.CHANGED, "resources")

@@ -33,7 +33,7 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Published ports: one gets the proxy's requests, the others are `forwards`; each has a row."""
     parsed, unread = parse_ports(node, conversion.resolve)
     for place, written in unread.items():
-        todo = f"`{written}` is no port here: a variable in it is not set"
+        todo = f"`{written}` is not a port: a variable in it is not set"
         conversion.add(f"{key}{place}", Verdict.NEEDS_YOU, todo)
     if conversion.is_dependency:
         _of_dependency(conversion, key, parsed)

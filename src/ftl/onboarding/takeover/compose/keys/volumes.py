@@ -82,9 +82,9 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
             return Verdict.CHANGED, "tmpfs"
         case "bind" if mount.source.startswith("/"):
             if mount.source.endswith("docker.sock"):
-                return Verdict.TAKEN, "the container rules the server's engine"
+                return Verdict.TAKEN, "the container controls the server's engine"
             without = f", without {mount.dropped}" if mount.dropped else ""
-            return Verdict.TAKEN, f"a path of the server: its files must be there{without}"
+            return Verdict.TAKEN, f"a path of the server: its files must exist there{without}"
         case "bind" if mount.source.startswith("~"):
             todo = f"write {mount.source} as a path of the server: `/home/USER/...:{mount.target}`"
             return Verdict.NEEDS_YOU, todo
