@@ -30,7 +30,9 @@ def add_secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], t
         )
     else:
         missing = [
-            name for name in secrets if not re.search(rf"^\s*(?:export\s+)?{name}=", existing, re.MULTILINE)
+            name
+            for name in secrets
+            if not re.search(rf"^[ \t]*(?:export\s+)?{name}=", existing, re.MULTILINE)
         ]
         unset = [name for name in missing if name not in os.environ]
         todo += [f"add {name} to .env: `echo {name}={_recipe(secrets[name])} >> .env`" for name in unset]
@@ -50,7 +52,9 @@ def values_in(folder: Path, name: str = ".env") -> dict[str, str]:
         written = read_small_text(folder / name)
     except OSError:
         return {}
-    found = re.findall(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", written, re.MULTILINE)
+    found = re.findall(
+        r"^[ \t]*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)", written, re.MULTILINE
+    )
     return {key: value for key, value in found if value.strip("\"' ")}
 
 

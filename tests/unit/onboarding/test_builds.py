@@ -150,6 +150,19 @@ def test_the_tools_in_a_jar_are_those_of_its_version(
     [
         ({"application.properties": "management.server.port=9001\n"}, None),
         ({"application.yml": "management:\n  server:\n    port: 9001\n"}, None),
+        ({"application.yml": "management:\n  server.port: 9001\nname: @project.name@\n"}, None),
+        ({"application.yml": "management: {server: {port: 9001}}\n"}, None),
+        (
+            {"application.yml": "a: {port: 9001}\nmanagement:\n  x: 1\nserver:\n  port: 8080\n"},
+            "/actuator/health",
+        ),
+        (
+            {
+                "application.yml": "a: 1\n---\nspring.config.activate.on-profile: x\nmanagement.server.port: 9001\n"
+            },
+            "/actuator/health",
+        ),
+        ({"application.yml": "a: [\n"}, "/actuator/health"),
         ({"application.properties": "management.server.port=8080\n"}, "/actuator/health"),
         (
             {

@@ -66,7 +66,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
             todo.append(f"/app/bin/{name} of ./{main} is in the image, too: write it {use}")
     modules = {
         line.split()[0]
-        for line in re.findall(r"^\s*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
+        for line in re.findall(r"^[ \t]*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
     }
     sqlite = find_sqlite(folder, modules)
     has_file = sqlite is not None and bool(sqlite.path)

@@ -111,7 +111,7 @@ def _workers(folder: AppFolder, required: Mapping[str, str], connection: str) ->
         command = ("php", "artisan", "queue:work", "--tries=3", "--max-time=3600")
         yield Worker("worker", command, f"the queue is {connection}")
     for file in ("routes/console.php", "app/Console/Kernel.php", "bootstrap/app.php"):
-        written = re.sub(r"^\s*(?://|#|\*).*$", "", folder.read(file), flags=re.MULTILINE)
+        written = re.sub(r"^[ \t]*(?://|#|\*).*$", "", folder.read(file), flags=re.MULTILINE)
         if re.search(r"\bSchedule::\w+\(|\$schedule->|->(?:daily|hourly|everyMinute|cron)\w*\(", written):
             yield Worker(
                 "scheduler", ("php", "artisan", "schedule:work"), f"a schedule in {file}", single=True

@@ -191,7 +191,7 @@ RUN --mount=type=cache,target=/root/.cache/pypoetry \\
     return Installer("pip", (file,), _joined(text, add))
 
 
-_OF_OWN_CODE = re.compile(r"^\s*(?:-e\s+|--editable[ =])?\.(?:/|\[|\s*$)", re.MULTILINE)
+_OF_OWN_CODE = re.compile(r"^[ \t]*(?:-e\s+|--editable[ =])?\.(?:/|\[|\s*$)", re.MULTILINE)
 """A requirement that is the app itself, or a folder of it."""
 
 
@@ -211,7 +211,7 @@ def _included(folder: AppFolder, file: str, seen: tuple[str, ...] = ()) -> list[
     if not folder.has(file) or file in seen:
         return []
     named = re.findall(
-        r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", folder.read(file), re.MULTILINE
+        r"^[ \t]*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", folder.read(file), re.MULTILINE
     )
     paths = [posixpath.normpath(posixpath.join(posixpath.dirname(file), name)) for name in named]
     below = [

@@ -17,14 +17,14 @@ def rails(folder: AppFolder) -> str | None:
     """Evidence of Ruby on Rails."""
     return (
         "rails in the Gemfile"
-        if re.search(r"^\s*gem ['\"]rails['\"]", folder.read("Gemfile"), re.M)
+        if re.search(r"^[ \t]*gem ['\"]rails['\"]", folder.read("Gemfile"), re.M)
         else None
     )
 
 
 def describe_rails(folder: AppFolder, evidence: str) -> App:
     """Rails behind puma."""
-    gems = frozenset(re.findall(r"^\s*gem ['\"]([\w-]+)['\"]", folder.read("Gemfile"), re.MULTILINE))
+    gems = frozenset(re.findall(r"^[ \t]*gem ['\"]([\w-]+)['\"]", folder.read("Gemfile"), re.MULTILINE))
     version, reason = _ruby(folder)
     needs = [("libpq-dev", "libpq5")] if "pg" in gems else []
     needs += [("libmariadb-dev", "libmariadb3")] if "mysql2" in gems else []

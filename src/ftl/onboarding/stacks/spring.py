@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.spring_settings import port_of, spring_settings
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ftl.onboarding.folder import AppFolder
 
 
@@ -28,14 +31,9 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         text,
     )
     version = next(filter(None, named.groups())) if named else "21"
-    resources = "src/main/resources/application"
-    settings = "".join(folder.read(f"{resources}{suffix}") for suffix in (".properties", ".yml", ".yaml"))
-    chosen = re.search(
-        r"^server\.port\s*=\s*(?:\$\{PORT:)?(\d+)|^server:\s*\n(?:\s+.*\n)*?\s+port:\s*(?:\$\{PORT:)?(\d+)",
-        settings,
-        re.M,
-    )
-    port = int(next(filter(None, chosen.groups()))) if chosen else 8080
+    settings = spring_settings(folder)
+    chosen = port_of(settings, "server.port")
+    port = chosen or 8080
     start, extract, layers = _of_jar(text)
     values = {"version": version, "port": str(port), "extract": extract, "cmd": cmd(start)}
     values["layers"] = "\n".join(f"COPY --from=build /layers/{layer}/ ./" for layer in layers)
@@ -86,13 +84,6 @@ _BOOT = re.compile(
 )
 
 
-_ACTUATOR_PORT = re.compile(
-    r"^management\.server\.port\s*=\s*(\d+)"
-    r"|^management:\s*\n(?:\s+.*\n)*?\s+server:\s*\n(?:\s+.*\n)*?\s+port:\s*(\d+)",
-    re.MULTILINE,
-)
-
-
 def _of_jar(text: str) -> tuple[Command, str, tuple[str, ...]]:
     """Start command, RUN that takes the jar apart, and layers: jars of 3.3 and newer have other tools in them."""
     match = _BOOT.search(text)
@@ -111,19 +102,19 @@ def _of_jar(text: str) -> tuple[Command, str, tuple[str, ...]]:
     return ("java", "-jar", "app.jar"), extract, ("application",)
 
 
-def _health(folder: AppFolder, settings: str, port: int, *, has_actuator: bool) -> FoundHealthCheck:
+def _health(
+    folder: AppFolder, settings: Mapping[str, str], port: int, *, has_actuator: bool
+) -> FoundHealthCheck:
     """The path of the actuator, unless it answers at another port than the app."""
-    own = _ACTUATOR_PORT.search(settings)
-    other = next(filter(None, own.groups())) if own else str(port)
+    other = port_of(settings, "management.server.port")
     if not has_actuator:
         return found_health(folder)
-    if other != str(port):
+    if other not in (None, port):
         found = found_health(folder)
         reason = f"the actuator answers at port {other} alone, which FTL does not ask"
         return found if found.path else FoundHealthCheck(None, reason)
-    base = re.search(r"^management\.endpoints\.web\.base-path\s*=\s*(\S+)", settings, re.M)
-    context = re.search(r"^server\.servlet\.context-path\s*=\s*(\S+)", settings, re.M)
-    path = (
-        f"{context[1].rstrip('/') if context else ''}{(base[1] if base else '/actuator').rstrip('/')}/health"
+    base = settings.get("management.endpoints.web.base-path") or "/actuator"
+    context = settings.get("server.servlet.context-path", "")
+    return FoundHealthCheck(
+        f"{context.rstrip('/')}{base.rstrip('/')}/health", "actuator among the dependencies"
     )
-    return FoundHealthCheck(path, "actuator among the dependencies")

@@ -68,7 +68,7 @@ def _has_no_entrypoint(context: ConversionContext, node: MappingNode) -> bool:
     folder = context.texts.resolve(text(build) or text(options.get("context"))) or "."
     dockerfile = context.texts.resolve(text(options.get("dockerfile"))) or "Dockerfile"
     written = AppFolder(context.base / folder).read(dockerfile)
-    return bool(written) and re.search(r"^\s*ENTRYPOINT\b", written, re.MULTILINE | re.IGNORECASE) is None
+    return bool(written) and re.search(r"^[ \t]*ENTRYPOINT\b", written, re.MULTILINE | re.IGNORECASE) is None
 
 
 def _lacking(context: ConversionContext, node: MappingNode, other: MappingNode) -> list[str]:

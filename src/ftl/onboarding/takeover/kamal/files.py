@@ -61,7 +61,7 @@ class KamalFiles:
         folder = AppFolder(self.top)
         for name in (f"{self.secrets}-common", self.secrets):
             for line in folder.read(name).splitlines():
-                if match := re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+                if match := re.match(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
                     yield name, match[1], match[2].strip()
 
 
@@ -159,7 +159,7 @@ def declared_secrets(beside: KamalFiles) -> dict[str, object]:
 def values_in_env(file: Path) -> dict[str, str]:
     """Names and values in an env file; none if there is no such file."""
     written = AppFolder(file.parent).read(file.name)
-    return dict(re.findall(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))
+    return dict(re.findall(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))
 
 
 def take_over_other_files(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> None:

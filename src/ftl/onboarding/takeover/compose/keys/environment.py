@@ -99,7 +99,7 @@ def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
 def _inline(conversion: ComposeConversion, key: str, path: str) -> None:
     """An env file of a dependency: its variables by name, since dependencies have no such key."""
     written = AppFolder(conversion.context.base).read(path)
-    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", written, re.MULTILINE)
+    names = re.findall(r"^[ \t]*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", written, re.MULTILINE)
     env = {name: conversion.convert(f"${{{name}}}") for name in names}
     conversion.keys["env"] = env | conversion.mapping("env")
     if path == ".env":
