@@ -281,6 +281,7 @@ def test_an_app_of_channels_can_websockets(
     [
         (">=18 <21", "20"), (">=22", "24"), ("^18.17", "18"), ("20.x", "20"), ("20.11.0", "20"), ("18 || 20", "20"),
         ("16 - 18", "18"), (">=25", "25"), ("<18", "16"), ("*", "24"), ("~22.3", "22"), (">20 <24", "22"), ("odd", "24"),
+        ("10.x", "10"), ("^8 || ^9", "8"), ("4", "4"), (">=9 <10", "9"), (">=4 <8", "6"),
     ],
 )  # fmt: skip
 def test_a_range_of_versions_of_node(tmp_path: Path, wanted: str, version: str) -> None:
@@ -327,3 +328,14 @@ def test_a_program_in_python_that_nothing_names(begin: Begin, tmp_path: Path) ->
     assert "main.py" in (caught.value.hint or "")
     start, _ = begin({**files, "Procfile": "worker: python tool.py\n"})
     assert 'CMD ["python", "tool.py"]\n' in start.files["Dockerfile"]
+
+
+@pytest.mark.parametrize("wanted", ["0.12", "^3", ">50", "odd"])
+def test_a_range_that_nothing_fits_is_said(tmp_path: Path, wanted: str) -> None:
+    """The version is not of package.json then, and the Dockerfile says that it is assumed."""
+    engines = json.dumps({"engines": {"node": wanted}, "scripts": {"start": "node a.js"}})
+    start = make_start(put_files(tmp_path, {"package.json": engines, "a.js": ""}))
+    fact = next(fact for fact in start.facts if fact.subject == "Node")
+    assert (fact.value, fact.sure) == ("24", False)
+    first = start.files["Dockerfile"].splitlines()[0]
+    assert first == f"# Node 24 is assumed: no version is known that fits engines in package.json, {wanted}."

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 DEFAULT_VERSION = "24"
 
-_LONG_SUPPORTED = (24, 22, 20, 18, 16)
+_LONG_SUPPORTED = tuple(range(24, 2, -2))
 _MAJORS = (
     *_LONG_SUPPORTED,
     *range(25, 40),
-    *(number for number in range(23, 11, -1) if number not in _LONG_SUPPORTED),
+    *range(23, 3, -2),
 )
 """Versions in the order in which one is taken that a range allows."""
 
@@ -42,7 +42,9 @@ def node_version(folder: AppFolder) -> tuple[str, str]:
     if not wanted:
         return DEFAULT_VERSION, "default: no file names one"
     chosen = next((major for major in _MAJORS if allows(wanted, major)), None)
-    if chosen is None or str(chosen) == DEFAULT_VERSION:
+    if chosen is None:
+        return DEFAULT_VERSION, f"default: no version is known that fits engines in package.json, {wanted}"
+    if str(chosen) == DEFAULT_VERSION:
         return DEFAULT_VERSION, f"engines in package.json allows {wanted}"
     return str(chosen), "engines in package.json"
 
