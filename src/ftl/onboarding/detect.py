@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker, exec_form
-from ftl.onboarding.folder import NOT_SOURCE, AppFolder
+from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.stacks.common import found_health
@@ -64,7 +64,7 @@ def detect(path: Path) -> Detected:
     refuse_member(folder)
     app = _chosen(folder, matches, strict=True)
     if app is not None:
-        return Detected(_startable(app), folder)
+        return Detected(_with_demanded_port(_startable(app), folder), folder)
     below = list(_apps_below(folder))
     if len(below) == 1:
         name, _ = below[0]
@@ -73,7 +73,7 @@ def detect(path: Path) -> Detected:
         if inner.has("Dockerfile"):
             app = _with_dockerfile(inner, app)
         if app is not None:
-            return Detected(_startable(app), inner, f"./{name}")
+            return Detected(_with_demanded_port(_startable(app), inner), inner, f"./{name}")
     if below:
         raise _several(below)
     raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
@@ -93,6 +93,13 @@ def _startable(app: App) -> App:
         f"nothing says how this app is started ({app.evidence})",
         hint=f"write {how}, or `web: COMMAND` into a Procfile (`worker: COMMAND` without a port); then `ftl init`",
     )
+
+
+def _with_demanded_port(app: App, folder: AppFolder) -> App:
+    """The app, with PORT in its Dockerfile if its code ends without it."""
+    if app.dockerfile is None or app.port is None or demands_port(folder) is None:
+        return app
+    return replace(app, dockerfile=with_port(app.dockerfile, app.port, variable=True))
 
 
 def _matches(folder: AppFolder) -> list[_Match]:

@@ -61,6 +61,13 @@ _DEMANDED = re.compile(
 )
 """Variables without which the code ends: Python's `os.environ["X"]`, Ruby's `ENV.fetch("X")`."""
 
+_SET_ELSEWHERE = """
+    PATH HOME USER LOGNAME SHELL PWD OLDPWD HOSTNAME LANG LANGUAGE LC_ALL TZ TERM TMPDIR TMP TEMP PORT
+    PYTHONPATH PYTHONUNBUFFERED VIRTUAL_ENV NODE_ENV RAILS_ENV RACK_ENV DJANGO_SETTINGS_MODULE
+"""
+SET_ELSEWHERE = frozenset(_SET_ELSEWHERE.split())
+"""Variables of the system, the image or the framework: .env has no value for them."""
+
 
 class AppFolder:
     """The files of one app; missing ones are empty texts."""
@@ -192,9 +199,19 @@ class AppFolder:
 
 
 def demanded_variables(folder: AppFolder) -> dict[str, str]:
-    """Variables without which the code does not run, with the first file that reads each."""
+    """Variables without which the code does not run and that nothing else sets, with the first file of each."""
     found: dict[str, str] = {}
     for name, text in folder.sources.items():
         for match in _DEMANDED.finditer(text):
-            found.setdefault(match[1] or match[2], name)
+            variable = match[1] or match[2]
+            if variable not in SET_ELSEWHERE:
+                found.setdefault(variable, name)
     return found
+
+
+def demands_port(folder: AppFolder) -> str | None:
+    """The first file whose code ends without PORT."""
+    for name, text in folder.sources.items():
+        if any("PORT" in match.groups() for match in _DEMANDED.finditer(text)):
+            return name
+    return None

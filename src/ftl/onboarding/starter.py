@@ -10,7 +10,7 @@ from ftl.onboarding.app import Evidence
 from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
 from ftl.onboarding.env_secrets import add_secrets, values_in
-from ftl.onboarding.folder import demanded_variables
+from ftl.onboarding.folder import demanded_variables, demands_port
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
 from ftl.onboarding.service_sections import Environment, web_section, worker_section
@@ -123,9 +123,12 @@ def make_start(
 def _assumptions(app: App) -> str:
     """Comments at the top of a Dockerfile for versions that no file of the app names."""
     unsure = [fact for fact in app.facts if not fact.sure and fact.reason.startswith("default")]
-    return "".join(
-        f"# {fact.subject} {fact.value} is assumed: no file of the app names a version.\n" for fact in unsure
-    )
+    return "".join(f"# {fact.subject} {fact.value} is assumed: {_why(fact.reason)}.\n" for fact in unsure)
+
+
+def _why(reason: str) -> str:
+    why = reason.removeprefix("default: ")
+    return "no file of the app names a version" if why == "no file names one" else why
 
 
 def not_ignored(context: Path) -> list[str]:
@@ -176,15 +179,19 @@ def _environment(
             env.secrets.setdefault(name, "@hex64@")
     demanded = demanded_variables(detected.folder)
     for name in rest:
-        is_needed = name in demanded or _WORTH_A_COMMENT.fullmatch(name)
+        is_needed = name in (*demanded, "TZ", "LANG") or _WORTH_A_COMMENT.fullmatch(name)
         if name not in env.values and is_needed and not _HERE.search(given.get(name, "localhost")):
             env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}; .env has it")
+    reader = demands_port(detected.folder) if app.dockerfile is None and app.port is not None else None
+    if reader and not re.search(r"\bPORT\b", detected.folder.read("Dockerfile")):
+        env.values.setdefault("PORT", Commented(str(app.port), f"{reader} needs it"))
     missing = [name for name in rest if name in demanded and name not in env.values]
     if missing:
         written = ", ".join(f"`{name}: ${{{name}}}`" for name in missing)
-        env.todo.append(
-            f"set {' and '.join(missing)} in .env, and write {written} in `env`: {demanded[missing[0]]} needs it"
-        )
+        files = " and ".join(dict.fromkeys(demanded[name] for name in missing))
+        verb = "need" if " and " in files else "needs"
+        needed = f"{files} {verb} {'them' if len(missing) > 1 else 'it'}"
+        env.todo.append(f"set {' and '.join(missing)} in .env, and write {written} in `env`: {needed}")
     _build_args(detected, env, given)
     others = [name for name in rest if name not in env.values and _WORTH_A_COMMENT.fullmatch(name)]
     for name in others[:_MAX_COMMENTS]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .odd_apps import using
 
 if TYPE_CHECKING:
@@ -55,3 +57,58 @@ def test_values_for_browsers_are_given_to_the_build(begin: Begin) -> None:
     assert build.args == {"VITE_API": "https://a.example.com"}
     assert [text for text in start.todo if text.startswith("set VITE_KEY in .env, and as `args` of `build`")]
     assert not [text for text in start.todo if "VITE_B" in text]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HOME",
+        "PORT",
+        "PATH",
+        "USER",
+        "PWD",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "HOSTNAME",
+        "SHELL",
+        "DJANGO_SETTINGS_MODULE",
+    ],
+)
+def test_what_the_image_or_the_system_sets_is_no_thing_to_do(begin: Begin, name: str) -> None:
+    """A value of this machine in .env would be wrong there."""
+    start, project = begin({**APP, "app.py": APP["app.py"] + f'os.environ["{name}"]\n'})
+    assert not [text for text in start.todo if name in text]
+    assert project.services[0].env == {}
+
+
+def test_a_time_zone_that_env_has_is_given_to_the_app(begin: Begin) -> None:
+    """It is of the app, and not of this machine."""
+    code = APP["app.py"] + 'os.environ["TZ"]\nos.environ["HOME"]\n'
+    _, project = begin({**APP, "app.py": code, ".env": "TZ=Asia/Tokyo\nHOME=/home/a\n"})
+    assert project.services[0].env == {"TZ": "Asia/Tokyo"}
+
+
+def test_the_port_that_the_code_demands_is_set(begin: Begin) -> None:
+    """By the Dockerfile, as with a Procfile."""
+    start, project = begin({**APP, "app.py": APP["app.py"] + 'os.environ["PORT"]\n'})
+    assert (
+        f"ENV PORT={project.services[0].port}\nEXPOSE {project.services[0].port}\nCMD"
+        in start.files["Dockerfile"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "env"), [("EXPOSE 7000\n", {"PORT": "7000"}), ("ENV PORT=7000\nEXPOSE 7000\n", {})]
+)
+def test_the_port_for_a_dockerfile_that_exists(begin: Begin, dockerfile: str, env: dict[str, str]) -> None:
+    """ftl.yaml sets it unless the Dockerfile does."""
+    files = {**APP, "app.py": APP["app.py"] + 'os.environ["PORT"]\n', "Dockerfile": f"FROM x\n{dockerfile}"}
+    _, project = begin(files)
+    assert project.services[0].env == env
+
+
+def test_several_variables_are_named_in_one_sentence(begin: Begin) -> None:
+    """With the files that read them."""
+    one = {**APP, "app.py": APP["app.py"] + 'os.environ["REGION"]\nos.environ["STAGE"]\n'}
+    assert any(text.endswith("in `env`: app.py needs them") for text in begin(one)[0].todo)
