@@ -199,7 +199,7 @@ class AppFolder:
 
 
 def demanded_variables(folder: AppFolder) -> dict[str, str]:
-    """Variables without which the code does not run and that nothing else sets, with the first file of each."""
+    """Variables that the code demands and nothing else sets, with the first file of each."""
     found: dict[str, str] = {}
     for name, text in folder.sources.items():
         for match in _DEMANDED.finditer(text):
