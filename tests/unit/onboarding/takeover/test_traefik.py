@@ -127,3 +127,19 @@ def test_the_check_of_traefik_is_ours(tmp_path: Path) -> None:
     check = service(project).health_check
     assert check is not None
     assert check.path == "/ok"
+
+
+@pytest.mark.parametrize("port", ["80:80", "8080:80"])
+def test_the_host_of_a_refused_rule_is_given_to_no_other_service(tmp_path: Path, port: str) -> None:
+    """By its port alone another one would have got the requests of the shut one."""
+    text = f"""
+services:
+  app: {{image: "a:1", expose: [80], labels: {{traefik.http.routers.w.rule: "Host(`a.io`) && ClientIP(`10.0.0.0/8`)"}}}}
+  admin: {{image: "b:1", ports: ["{port}"]}}
+"""
+    project, report = taken(tmp_path, text)
+    assert project.project.domain == "a.io"
+    assert [item.routes for item in project.services] == [()] * 2
+    row = next(row for row in report.rows if row.key.startswith("services.admin.ports"))
+    assert row.verdict is Verdict.NEEDS_YOU
+    assert "since a rule of app was refused" in row.text

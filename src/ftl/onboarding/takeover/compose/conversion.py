@@ -29,6 +29,7 @@ class ConversionContext:
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
         local: Services that publish such a port on 127.0.0.1 alone.
+        refused: Services with a rule of another proxy that is not taken over: who is public is not known.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
         extended: Services that extend another one, with the place that says so.
@@ -43,6 +44,7 @@ class ConversionContext:
     configs: Mapping[str, Node]
     candidates: dict[str, Port] = field(default_factory=dict)
     local: dict[str, Port] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     places: Mapping[str, Mark] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
@@ -69,6 +71,8 @@ class ComposeConversion:
         self.keys: dict[str, object] = {}
         self.labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
         self.labelled = labelled_routes(self.labels, pairs(node.get("environment")), self.resolve)
+        if self.labelled.refused:
+            context.refused.append(source)
 
     def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
         """Report the verdict on a key; what needs the user is a comment in ftl.yaml, too."""

@@ -40,10 +40,13 @@ def main_host(context: ConversionContext, services: Mapping[str, MappingNode]) -
 
 
 def choose_public(context: ConversionContext) -> None:
-    """Give the route `/` to the most likely candidate; the others keep their published ports."""
+    """Give the route `/` to the most likely candidate; the others keep their published ports.
+
+    Where a rule of another proxy was refused, the domain is of that service, and none gets it by its port.
+    """
     services = context.draft.services
     others = dict(context.candidates)
-    if others and not any("routes" in keys for keys in services.values()):
+    if others and not context.refused and not any("routes" in keys for keys in services.values()):
         public = min(others, key=lambda key: _rank(context, key))
         services[context.names[public]]["routes"] = [{"path": "/"}]
         main = others.pop(public)
@@ -78,10 +81,16 @@ def _keep_published(context: ConversionContext, key: str) -> None:
         return
     route = "`routes: [{host: ..., path: /}]`"
     todo = f"it was public at port {port.published}: give it a route with another host, {route}"
-    if port.published in (80, 443) or keys.get("replicas"):
-        _report(context, key, port, Verdict.NEEDS_YOU, todo)
-    else:
+    is_asked = bool(context.refused) and not any("routes" in each for each in context.draft.services.values())
+    if is_asked:
+        named = " and ".join(dict.fromkeys(context.refused))
+        todo = f"the domain is not given to it by its port, since a rule of {named} was refused: {todo}"
+    has_forward = port.published not in (80, 443) and not keys.get("replicas")
+    if has_forward:
         forwards = keys.get("forwards")
         keys["forwards"] = [*(forwards if isinstance(forwards, list) else []), port.forward]
+    if is_asked or not has_forward:
+        _report(context, key, port, Verdict.NEEDS_YOU, todo)
+    else:
         _report(context, key, port, Verdict.CHANGED, "forwards, without TLS; a route with a host is better")
     context.draft.note(name, todo)
