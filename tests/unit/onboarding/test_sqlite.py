@@ -60,6 +60,34 @@ APPS: Mapping[str, tuple[Mapping[str, str], str]] = {
         {"package.json": node(better_sqlite3="12"), "a.js": 'const db = new Database("./app.db")\napp.listen(3000)\n'},
         "RUN mkdir -p /data && chown node /data && ln -sf /data/app.db app.db\nUSER node",
     ),
+    "a class of another name": (
+        {"package.json": node(better_sqlite3="12"), "a.js": 'const Sqlite = require("better-sqlite3")\nconst db = new Sqlite("app.db")\napp.listen(3000)\n'},
+        "RUN mkdir -p /data && chown node /data && ln -sf /data/app.db app.db\nUSER node",
+    ),
+    "without a class": (
+        {"package.json": node(better_sqlite3="12"), "a.js": 'const db = require("better-sqlite3")("x.db")\napp.listen(3000)\n'},
+        "RUN mkdir -p /data && chown node /data && ln -sf /data/x.db x.db\nUSER node",
+    ),
+    "below /data already": (
+        {"requirements.txt": "fastapi\n", "main.py": FASTAPI.replace("///database", "////data/app")},
+        "RUN mkdir -p /data && chown -R app /data\n",
+    ),
+    "in a folder below /data": (
+        {"package.json": node(better_sqlite3="12"), "a.js": 'const db = new Database("/data/db/app.db")\napp.listen(3000)\n'},
+        "RUN mkdir -p /data/db && chown -R node /data\nUSER node",
+    ),
+    "go below /data": (
+        {"go.mod": "module x\n\ngo 1.24\n", "main.go": 'package main\nfunc main() { sql.Open("sqlite", "file:/data/a/app.db?x=1"); http.ListenAndServe(":8080", nil) }\n'},
+        "RUN mkdir -p /out/data/a /out/links\n",
+    ),
+    "in the folder of the app": (
+        {"requirements.txt": "fastapi\n", "main.py": FASTAPI.replace("///database", "////app/db/app")},
+        "RUN mkdir -p /data db && chown app /data && ln -sf /data/app.db db/app.db",
+    ),
+    "prisma below /data": (
+        {"package.json": node(prisma="6"), "a.js": "app.listen(3000)", "prisma/schema.prisma": PRISMA % '"file:/data/dev.db"'},
+        "RUN mkdir -p /data && chown -R node /data\nUSER node",
+    ),
     "prisma with a variable": (
         {"package.json": node(prisma="6"), "a.js": "app.listen(3000)", "prisma/schema.prisma": PRISMA % 'env("DATABASE_URL")'},
         "RUN mkdir -p /data && chown node /data\nUSER node",
@@ -117,6 +145,83 @@ def test_a_file_that_only_the_user_knows_is_a_thing_to_do(begin: Begin) -> None:
     )
     assert project.services[0].volumes == ()
     assert any("app.py opens an SQLite file" in text for text in start.todo)
+
+
+COMPUTED = {
+    "join": ("a.js", 'const db = new Database(path.join(__dirname, "app.db"))'),
+    "or": ("a.js", 'const db = new Database(process.env.DB || "x.db")'),
+    "name": ("a.js", 'const file = process.env.DB ?? "x.db"\nconst db = new Database(file)'),
+    "template": ("a.js", "const db = new Database(`${dir}/x.db`)"),
+    "sum": ("a.js", 'const db = new Database("x" + number)'),
+    "require": ("a.js", 'const db = require("better-sqlite3")(name())'),
+    "class": ("a.ts", 'import Sqlite from "better-sqlite3"\nconst db = new Sqlite(name())'),
+    "callback": ("a.js", "const db = new sqlite3.Database(file(), (error) => {})"),
+    "node": ("a.mjs", 'import { DatabaseSync } from "node:sqlite"\nconst db = new DatabaseSync(name())'),
+    "filename": ("a.ts", 'import sqlite3 from "sqlite3"\nopen({ filename: path.join(dir, "x.db") })'),
+    "knex": ("a.js", 'knex({ client: "better-sqlite3", connection: { filename: name() } })'),
+    "drizzle": ("a.ts", 'import { drizzle } from "drizzle-orm/better-sqlite3"\ndrizzle(process.env.DB)'),
+    "go getenv": ("main.go", 'sql.Open("sqlite", os.Getenv("DB"))'),
+    "go join": ("main.go", 'sql.Open("sqlite3", filepath.Join(dir, "x.db"))'),
+    "go sum": ("main.go", 'sql.Open("sqlite3", "file:"+name)'),
+    "gorm": ("main.go", "gorm.Open(sqlite.Open(cfg.Path), nil)"),
+    "go driver": ("main.go", 'import _ "modernc.org/sqlite"\nfunc f() { sql.Open(driver, name) }'),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), COMPUTED.values(), ids=list(COMPUTED))
+def test_a_path_that_is_computed_is_a_thing_to_do(begin: Begin, name: str, text: str) -> None:
+    """The data was gone with each release, without a word."""
+    if name == "main.go":
+        imported, _, rest = text.rpartition("\nfunc f() ")
+        body = rest if imported else f"{{ {text} }}"
+        text = f'package main\n{imported}\nfunc open() {body}\nfunc main() {{ http.ListenAndServe(":8080", nil) }}\n'
+        files = {"go.mod": "module x\n\ngo 1.24\n", name: text}
+    else:
+        files = {"package.json": node(better_sqlite3="12"), "a.js": "", name: f"{text}\napp.listen(3000)\n"}
+    start, project = begin(files)
+    assert project.services[0].volumes == ()
+    assert any(f"{name} opens an SQLite file" in todo for todo in start.todo)
+
+
+@pytest.mark.parametrize(
+    "text", ["new Database()", 'new Database(":memory:")', 'open({ filename: ":memory:" })']
+)
+def test_a_database_in_memory_is_none_of_them(begin: Begin, text: str) -> None:
+    """Nothing of it is to be kept."""
+    text = f'import Database from "better-sqlite3"\n{text}\napp.listen(3000)\n'
+    start, project = begin({"package.json": node(better_sqlite3="12"), "a.js": text})
+    assert project.services[0].volumes == ()
+    assert not [todo for todo in start.todo if "SQLite" in todo]
+
+
+@pytest.mark.parametrize("path", [":memory:", "test.db"])
+def test_the_file_of_a_test_is_not_that_of_the_app(begin: Begin, path: str) -> None:
+    """Neither a file nor a database in memory of a test says where the app's is."""
+    main = 'package main\nimport _ "modernc.org/sqlite"\nfunc main() { sql.Open(driver, dsn); http.ListenAndServe(":8080", nil) }\n'
+    test = f'package x\nfunc f() {{ sql.Open("sqlite", "{path}") }}\n'
+    start, project = begin({"go.mod": "module x\n\ngo 1.24\n", "main.go": main, "b/a_test.go": test})
+    assert project.services[0].volumes == ()
+    assert any("main.go opens an SQLite file" in todo for todo in start.todo)
+
+
+def test_the_settings_of_a_tool_open_no_file(begin: Begin) -> None:
+    """They do not run with the app, and libSQL may be a server."""
+    files = {
+        "package.json": node(**{"@libsql/client": "1"}),
+        "drizzle.config.ts": 'x = { dialect: "sqlite" }',
+    }
+    start, _ = begin({**files, "a.js": "createClient({ url: process.env.TURSO_URL })\napp.listen(3000)\n"})
+    assert not [todo for todo in start.todo if "SQLite" in todo]
+
+
+def test_another_absolute_path_is_named_with_its_folder(begin: Begin) -> None:
+    """The user chooses: a volume there, and its owner."""
+    start, project = begin(
+        {"requirements.txt": "fastapi\n", "main.py": FASTAPI.replace("///database", "////var/lib/shop/a")}
+    )
+    assert project.services[0].volumes == ()
+    (todo,) = [todo for todo in start.todo if "main.py opens /var/lib/shop/a.db" in todo]
+    assert "`volumes: [data:/var/lib/shop]`" in todo
 
 
 def test_another_database_is_that_of_the_server(begin: Begin) -> None:

@@ -69,7 +69,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         for line in re.findall(r"^[ \t]*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
     }
     sqlite = find_sqlite(folder, modules)
-    has_file = sqlite is not None and bool(sqlite.path)
+    has_file = sqlite is not None and sqlite.is_known
     text = render(
         "go.dockerfile",
         {

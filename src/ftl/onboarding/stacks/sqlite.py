@@ -20,27 +20,48 @@ _OTHERS = frozenset(
 )
 """Clients of other databases: SQLite is that of development then."""
 
-_VALUE = r"""(?:[frb]{0,2}["'`](?P<text>[^"'`\n]*)["'`]|(?P<name>[A-Za-z_]\w*)\s*[,)])"""
+_VALUE = r"""(?:(?:[frb]{0,2}["'`](?P<text>[^"'`\n]*)["'`]|(?P<name>[A-Za-z_]\w*))\s*[,)])?"""
+"""A text or a name as the whole argument; one that is computed gives neither."""
+
+_SOURCES_OF_NODE = (".js", ".ts", ".mjs", ".cjs")
+_OF_NODE = frozenset({"better-sqlite3", "sqlite3", "sqlite", "@libsql/client"})
+_IMPORT_OF_NODE = r"""["'](?:(?:node|bun):sqlite|(?:drizzle-orm/)?better-sqlite3|sqlite3?)["']"""
+_CLASS_OF_NODE = (
+    r"(?:(?:const|let|var)\s+(\w+)\s*=\s*require\(\s*|import\s+(?:\*\s*as\s+)?(\w+)\s+from\s+)"
+    r"""["']better-sqlite3["']"""
+)
 _OPENED = {
     ".py": (
         r"""["'](?:sqlite(?:\+\w+)?:///)(?P<text>[^"'\n]*)["']""",
-        rf"\b(?:sqlite3|aiosqlite)\.connect\(\s*{_VALUE}?",
+        rf"\b(?:sqlite3|aiosqlite)\.connect\(\s*{_VALUE}",
     ),
     ".go": (
-        r"sql\.Open\(\s*\"sqlite3?\"\s*,\s*(?:\"(?P<text>[^\"\n]*)\"|(?P<name>\w+)\s*[,)])",
-        r"\bsqlite\.Open\(\s*(?:\"(?P<text>[^\"\n]*)\"|(?P<name>\w+)\s*[,)])",
+        rf"sql\.Open\(\s*\"sqlite3?\"\s*,\s*{_VALUE}",
+        rf"\bsqlite\.Open\(\s*{_VALUE}",
     ),
     **dict.fromkeys(
-        (".js", ".ts", ".mjs", ".cjs"),
+        _SOURCES_OF_NODE,
         (
-            rf"new\s+(?:\w+\.)?Database(?:Sync)?\(\s*{_VALUE}",
+            rf"new\s+(?:\w+\.)?Database(?:Sync)?\((?!\s*\))\s*{_VALUE}",
+            r"new\s+(?:\w+\.)?Database(?:Sync)?\(\s*(?P<text>)\)",
+            rf"""require\(\s*["']better-sqlite3["']\s*\)\((?!\s*\))\s*{_VALUE}""",
             r"""\b(?:filename|storage|database|url)\s*:\s*["'`](?P<text>(?:file:)?[^"'`\n]*\.(?:db|sqlite3?))["'`]""",
+            r"""\b(?:filename|storage|database)\s*:\s*["'`](?P<text>:memory:)["'`]""",
         ),
     ),
 }
 """Ending of a source file -> the places that open an SQLite file."""
 
-_OF_NODE = frozenset({"better-sqlite3", "sqlite3", "sqlite", "@libsql/client"})
+_MODULES_OF_GO = (
+    r"github\.com/(?:mattn|glebarez|ncruces)/(?:go-)?sqlite3?|modernc\.org/sqlite|gorm\.io/driver/sqlite"
+)
+_IMPORTED = {
+    ".go": rf"\"(?:{_MODULES_OF_GO})[\w/]*\"",
+    **dict.fromkeys(_SOURCES_OF_NODE, rf"(?:\bfrom\s*|\bimport\s*|\(\s*|:\s*){_IMPORT_OF_NODE}"),
+}
+"""Ending of a source file -> its use of a client of SQLite, wherever the file is opened."""
+
+_OF_TESTS = re.compile(r"(?:^|/)(?:test_[^/]*|conftest)\.py$|_test\.(?:go|py)$|\.(?:test|spec)\.\w+$")
 _SCHEMA = "prisma/schema.prisma"
 NOTE = "# The SQLite file is on a volume: what is written into a container is gone with the next release."
 
@@ -53,16 +74,23 @@ class SqliteFile:
         path: Its path below the app's folder; empty where a variable names it, or nothing that is known.
         variable: The variable with its address.
         source: The file that opens it.
+        absolute: Its path in the image, where it is one outside of the app's folder.
     """
 
     path: str
     source: str
     variable: str = ""
+    absolute: str = ""
 
     @property
     def is_known(self) -> bool:
         """Whether it can be put on a volume; else only the user knows where it is."""
-        return bool(self.path or self.variable)
+        return bool(self.path or self.variable or self._folder)
+
+    @property
+    def _folder(self) -> str:
+        """Its folder, where that is on the volume already."""
+        return posixpath.dirname(self.absolute) if self.absolute.startswith("/data/") else ""
 
     @property
     def volumes(self) -> dict[str, str]:
@@ -84,6 +112,11 @@ class SqliteFile:
     def todo(self, folder: AppFolder) -> tuple[str, ...]:
         """Questions that only the user answers: where the file is, whether its content is wanted."""
         if not self.is_known:
+            where = posixpath.dirname(self.absolute)
+            if where.strip("/"):
+                made = f"`RUN mkdir -p {where} && chown USER {where}`"
+                how = f"keep its folder with `volumes: [data:{where}]` ({made})"
+                return (f"{self.source} opens {self.absolute}, which is gone with each release: {how}",)
             how = (
                 "let it be below /data, with `volumes: [data:/data]` (`RUN mkdir /data && chown USER /data`)"
             )
@@ -98,6 +131,8 @@ class SqliteFile:
         """A RUN that makes the folder of the volume, with a link to the file where the app opens it."""
         if not self.is_known:
             return ""
+        if self._folder:
+            return f"{NOTE}\nRUN mkdir -p {self._folder} && chown -R {user} /data"
         parent, name = posixpath.split(self.path)
         folders = f"mkdir -p /data {parent}".strip()
         link = f" && ln -sf /data/{name} {self.path}" if self.path else ""
@@ -105,6 +140,8 @@ class SqliteFile:
 
     def in_stage(self, top: str) -> str:
         """A RUN that makes folder and link below `top` of a stage, for an image without a shell."""
+        if self._folder:
+            return f"RUN mkdir -p {top}{self._folder} {posixpath.join(top, 'links')}"
         parent, name = posixpath.split(self.path)
         link = posixpath.join(top, "links", parent)
         return f"RUN mkdir -p {top}/data {link} && ln -s /data/{name} {posixpath.join(link, name)}"
@@ -117,24 +154,55 @@ def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | No
     names = {name.partition("[")[0].lower() for name in packages}
     if names & _OTHERS:
         return None
-    unknown = None
+    unknown = imported = None
+    is_opened = False
     for file, text in folder.sources.items():
+        if _OF_TESTS.search(file):
+            continue
         for match in _matches(file, text, names):
+            is_opened = True
             written = match["text"]
             if written is None:
                 written = _value_of(text, match["name"] or "")
             path = _path(text, written, in_instance="flask-sqlalchemy" in names)
-            if path:
-                return SqliteFile(path, file)
-            if path is None:
-                unknown = unknown or SqliteFile("", file)
-    return unknown
+            found = _at(path, file) if path else None
+            if found is not None and found.is_known:
+                return found
+            if path is None or found is not None:
+                unknown = unknown or found or SqliteFile("", file)
+        if imported is None and _imports(file, text, names):
+            imported = SqliteFile("", file)
+    return unknown or (None if is_opened else imported)
+
+
+def _at(path: str, source: str) -> SqliteFile:
+    """The file of a path, which may be one of the image; the app's folder is /app there."""
+    if path.startswith("/app/"):
+        return SqliteFile(path.removeprefix("/app/"), source)
+    return SqliteFile("", source, absolute=path) if path.startswith("/") else SqliteFile(path, source)
+
+
+def _imports(file: str, text: str, names: set[str]) -> bool:
+    """Whether a source uses a client of SQLite; settings of tools do not run with the app."""
+    ending = posixpath.splitext(file)[1]
+    if ending in _SOURCES_OF_NODE and (".config." in file or not _has_client(text, names)):
+        return False
+    return ending in _IMPORTED and re.search(_IMPORTED[ending], text) is not None
+
+
+def _has_client(text: str, names: set[str]) -> bool:
+    return bool(names & _OF_NODE) or "node:sqlite" in text or "bun:sqlite" in text
 
 
 def _matches(file: str, text: str, names: set[str]) -> Iterator[re.Match[str]]:
     ending = posixpath.splitext(file)[1]
-    if ending in (".js", ".ts", ".mjs", ".cjs") and not (names & _OF_NODE or "node:sqlite" in text):
-        return
+    if ending in _SOURCES_OF_NODE:
+        if not _has_client(text, names):
+            return
+        for imported in re.finditer(_CLASS_OF_NODE, text):
+            name = imported[1] or imported[2]
+            if name != "Database":
+                yield from re.finditer(rf"\b{name}\((?!\s*\))\s*{_VALUE}", text)
     for pattern in _OPENED.get(ending, ()):
         yield from re.finditer(pattern, text)
 
@@ -150,7 +218,7 @@ def _value_of(text: str, name: str) -> str | None:
 
 
 def _path(text: str, written: str | None, *, in_instance: bool) -> str | None:
-    """The path below the app's folder; None if it is not known, empty for a database in memory."""
+    """The path, below the app's folder or absolute; None if it is not known, empty for one in memory."""
     if written is None:
         return None
     name = re.fullmatch(r"(?:\./)?\{(\w+)\}", written)
@@ -159,9 +227,12 @@ def _path(text: str, written: str | None, *, in_instance: bool) -> str | None:
     path = written.removeprefix("file:").partition("?")[0]
     if ":memory:" in path or not path:
         return ""
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*", path):
+    path = re.sub("^//+", "/", path)
+    if not re.fullmatch(r"/?[\w.-]+(?:/[\w.-]+)*", path):
         return None
     path = posixpath.normpath(path)
+    if path.startswith("/"):
+        return path
     if path.startswith(".."):
         return None
     return f"instance/{path}" if in_instance else path
@@ -175,4 +246,6 @@ def _of_prisma(folder: AppFolder) -> SqliteFile | None:
         return SqliteFile("", _SCHEMA, variable[1])
     url = re.search(r"\burl\s*=\s*\"file:([^\"?]+)", source[1])
     path = _path("", url[1] if url else None, in_instance=False)
-    return SqliteFile(f"prisma/{path}" if path else "", _SCHEMA)
+    return (
+        _at(path if path.startswith("/") else f"prisma/{path}", _SCHEMA) if path else SqliteFile("", _SCHEMA)
+    )
