@@ -212,7 +212,9 @@ def _value_of(text: str, name: str) -> str | None:
     if not name:
         return None
     match = re.search(
-        rf"^[ \t]*(?:const|let|var)?\s*{re.escape(name)}\b[^=\n]*=\s*[\"'`]([^\"'`\n]*)", text, re.MULTILINE
+        rf"^[ \t]*(?:(?:const|let|var)[ \t]+)?{re.escape(name)}\b[^=\n]*=\s*[\"'`]([^\"'`\n]*)",
+        text,
+        re.MULTILINE,
     )
     return match[1] if match else None
 
