@@ -143,9 +143,9 @@ def judge(
     text = f"{reachable} of {len(managers)} managers can be reached"
     spare = reachable - (len(managers) // 2 + 1)
     if len(managers) > 1 and spare < 1:
-        yield _finding(
-            "warning", f"{text}: if one more fails, nothing can be changed", "start the missing manager again"
-        )
+        whole = f"three servers as managers bear the loss of one: add one to ftl.yaml, then {ftl('setup')}"
+        fix = whole if reachable == len(managers) else "start the missing manager again"
+        yield _finding("warning", f"{text}: if one more fails, nothing can be changed", fix)
     else:
         yield _finding("ok", text, None)
     if not has_network:

@@ -37,6 +37,15 @@ def test_a_lost_server_and_a_missing_network() -> None:
     ]
 
 
+def test_two_managers_that_are_all_there() -> None:
+    """None of them can be started again: what helps is a third."""
+    members, nodes = in_cluster(servers(2), 2)
+    states = {member.name: member.swarm for member in members}
+    (finding,) = judge(PROJECT, states, nodes, has_network=True)
+    assert finding.level == "warning"
+    assert "add one to ftl.yaml" in (finding.fix or "")
+
+
 def test_drained_servers() -> None:
     """By its label a server is only named; by Swarm's availability its proxy would not come back."""
     members, nodes = in_cluster(servers(3), 3)
