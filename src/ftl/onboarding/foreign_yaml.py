@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.marks import SourceFile
-from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.errors import ConfigError
 
@@ -20,6 +19,8 @@ _NEXT_DOCUMENT = re.compile(r"^---(?=\s|$).*\n?", re.MULTILINE)
 
 def documents(text: str) -> Iterator[MappingNode]:
     """The mappings among the documents of a file that can be read."""
+    from ftl.config.yaml.parse import parse  # loads PyYAML, and few apps have such a file
+
     for part in _NEXT_DOCUMENT.split(text):
         try:
             node, _ = parse(SourceFile("", part), may_be_empty=True)
