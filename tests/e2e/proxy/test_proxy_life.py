@@ -139,7 +139,7 @@ def test_a_port_taken_by_a_program_is_reported(proxy_image: str) -> None:
 CONNECT = """
 import asyncio, sys
 from ftl.engine.api import Engine
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.control import ProxyControl
 from ftl.ssh.local import Local
 
@@ -147,7 +147,7 @@ async def work(url, container, network, alias):
     async with Engine(url, name="this machine") as engine, Local() as machine:
         await engine.info()
         print("now", flush=True)
-        await ProxyControl(engine, machine, Installation(container)).connect(network, [alias])
+        await ProxyControl(engine, machine, ProxyNames(container)).connect(network, [alias])
 
 asyncio.run(work(*sys.argv[1:]))
 """

@@ -99,12 +99,12 @@ def test_an_upgrade_breaks_no_request(server_factory: ServerFactory, proxy_image
 UPGRADE = """
 import asyncio, sys
 from ftl.engine.api import Engine
-from ftl.proxy.names import Installation
+from ftl.proxy.names import ProxyNames
 from ftl.proxy.control import ProxyControl
 from ftl.ssh.local import Local
 
 async def work(url, container, network, image):
-    names = Installation(container, network, 0, 0)
+    names = ProxyNames(container, network, 0, 0)
     async with Engine(url, name="this machine") as engine, Local() as machine:
         await engine.info()
         print("now", flush=True)

@@ -69,13 +69,13 @@ def stopped(pids: list[int]) -> Iterator[None]:
 PROGRAM = """
 import asyncio
 from pathlib import Path
-from ftl.ssh.multiplexing.kept import Keep
+from ftl.ssh.multiplexing.kept import Persistence
 from ftl.ssh.target import Target
 from ftl.ssh.openssh import connect
 
 async def work():
     target = Target("127.0.0.1", {port}, None, Path({key!r}), Path({known_hosts!r}))
-    async with connect(target, keep=Keep(300.0, "shop"), interactive=False) as machine:
+    async with connect(target, keep=Persistence(300.0, "shop"), interactive=False) as machine:
         async with machine.dial("127.0.0.1", 1), machine.dial("127.0.0.1", 2):
             await machine.start(["cat"])
             silent = asyncio.create_task(machine.run(["sleep", "20.{port}"]))

@@ -35,8 +35,8 @@ def test_too_little_disk_space_is_an_error_beforehand(server: Server, scene: Sce
 
     sent: list[Event] = []
     error = run(work())
-    assert "no room" in error.message
-    assert "7 MB are missing" in (error.cause or "")
+    assert "too little disk space" in error.message
+    assert "7 MB missing" in (error.cause or "")
     assert not any(isinstance(event, TransferProgress) for event in sent)
 
 
@@ -56,7 +56,7 @@ def test_too_little_disk_space_for_a_part_is_an_error_at_its_first_byte(
 
     try:
         with unchanged(server):
-            assert "3 MB are missing" in (run(work()).cause or "")
+            assert "3 MB missing" in (run(work()).cause or "")
     finally:
         server.docker("rmi", scene.there)
 
