@@ -197,6 +197,7 @@ WALKS: dict[str, Walk] = {
         },
         before=("ftl deploy",),
         replaced={"ftl remove": "ftl remove --yes"},
+        codes={"ftl remove --volumes --backups": 2},  # nothing is left
     ),
     "docs/how-to/roll-back.md": Walk(
         files={**APP, "ftl.yaml": f"{APP['ftl.yaml']}keep_releases: 20\n"},
