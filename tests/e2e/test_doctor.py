@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,7 @@ def test_a_server_that_lets_nobody_in(
     found = app.run("doctor", "--json")
     assert found.exit_code == 3, found
     changed = findings(found, "problem")["here known_hosts"]
-    subprocess.run(fixing_command(changed), shell=True, check=True, capture_output=True)
+    subprocess.run(shlex.split(fixing_command(changed)), check=True, capture_output=True)
     app.run("doctor", "--json").ok()
 
 

@@ -15,7 +15,7 @@ from tests.e2e.support.swarm import form_swarm
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lab.servers import Lab
+    from lab.servers import Lab, Store
     from tests.harness import Outcome, Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly]
@@ -37,11 +37,11 @@ class Deployer:
         servers: The servers.
     """
 
-    def __init__(self, lab: Lab, project: Project, kinds: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, lab: Lab, project: Project, kinds: Sequence[tuple[str, Store]]) -> None:
         self.name = unique("fan")
         self.project = project
         self.servers = [
-            lab.server(f"{self.name}-{letter}", suite=suite, store=store)  # type: ignore[arg-type]
+            lab.server(f"{self.name}-{letter}", suite=suite, store=store)
             for letter, (suite, store) in zip("abc", kinds, strict=True)
         ]
 

@@ -152,7 +152,9 @@ def busybox() -> bytes:
                 with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
                     for member in opened:
                         if member.isreg() and member.name.endswith("bin/busybox"):
-                            return opened.extractfile(member).read()  # type: ignore[union-attr]
+                            program = opened.extractfile(member)
+                            assert program is not None
+                            return program.read()
             raise AssertionError("no busybox in the image")
 
     return run(fetch())

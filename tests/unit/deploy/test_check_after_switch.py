@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.deploy.apply.steps.settling import NewContainer, find_failure
+from ftl.deploy.apply.steps.settling import NewContainer, find_exit, find_failure
 from ftl.engine import labels
 from ftl.health.spec import HealthSpec
 from ftl.health.wait import Healthy
@@ -52,3 +52,17 @@ def test_one_that_does_not_pass_is_told_with_its_answer() -> None:
     cause = failure([BROKEN, BROKEN, BROKEN, OK])
     assert "500 Oops" in cause
     assert "no database" in cause
+
+
+@pytest.mark.parametrize(("restarts", "exited"), [(1, False), (2, True)])
+def test_restarts_count_from_the_moment_when_a_container_was_healthy(restarts: int, exited: bool) -> None:
+    """One that needed a second start is as good as another, until it ends again."""
+
+    async def work() -> bool:
+        made = await stage()
+        made.container.restarts = restarts
+        (container,) = await made.engine.containers(labels={})
+        new = NewContainer(Session("server", made.machine, made.engine, INFO), container)
+        return await find_exit({container.id: Healthy(1, 0.0, CHECK)}, [new]) is not None
+
+    assert run(work()) == exited

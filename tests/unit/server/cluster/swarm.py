@@ -33,7 +33,8 @@ class Cluster:
         passes_small: Whether they pass small ones.
         changes: Every change, in order.
         slow: Hosts whose nodes do not become ready.
-        seconds: How long an engine takes to begin or join it; it goes on with that when the call is given up.
+        seconds: How long an engine takes to begin, join or leave it; it goes on to begin or join it when the call is
+            given up.
     """
 
     nodes: dict[str, SwarmNode] = field(default_factory=dict)
@@ -147,6 +148,7 @@ class FakeSwarm:
         if "leave" in self.refuses:
             raise EngineError(f"{self.host} cannot leave", cause="it is busy")
         self._note("leave")
+        await asyncio.sleep(self.cluster.seconds)
         self.member = False
         node = self.cluster.nodes.get(self._node)
         if node is not None:

@@ -191,6 +191,25 @@ def test_ctrl_c_while_a_server_joins_lets_it_leave_again() -> None:
     assert set(world.cluster.nodes) == {"node-a", "node-b"}
 
 
+def test_ctrl_c_while_a_server_leaves_an_old_cluster_takes_its_mark_too() -> None:
+    """A mark of a membership that is over would stay until the next join."""
+    world = ThreeServers("ab", "a")
+    run(mark(world.sessions["b"]))
+    world.cluster.seconds = 2
+    world.interrupt(1, LeaveOldCluster("b"))
+    assert (world.in_it()["b"], marked(world.sessions["b"])) == (False, [])
+
+
+def test_slow_servers_leave_one_after_the_other() -> None:
+    """Each may take most of a minute, and all of them leave."""
+    world = ThreeServers()
+    world.cluster.seconds = 45
+    world.cluster.silent = {True, False}
+    with pytest.raises(FtlError, match="does not work"):
+        world.apply(*BEGIN, NETWORK)
+    assert world.in_it() == {"a": False, "b": False, "c": False}
+
+
 def test_a_server_that_cannot_leave_again_is_named() -> None:
     """A warning says so, and what to do; the others leave all the same."""
     world = ThreeServers()

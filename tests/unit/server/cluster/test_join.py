@@ -114,14 +114,19 @@ def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:
     assert cluster.changes == []
 
 
-def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
-    """A leader goes on for some seconds without the others; whoever runs setup knows better."""
+def one_of_three_managers() -> tuple[Cluster, dict[str, Session], list[Member]]:
+    """A cluster whose other managers cannot be reached; it has not noticed yet."""
     cluster = Cluster()
     sessions = sessions_of(cluster, "a", "a", "a")
     for host in "bc":
         cluster.add(host, "manager")
     run(mark(sessions["a"]))
-    members = refreshed(sessions)
+    return cluster, sessions, refreshed(sessions)
+
+
+def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
+    """A leader goes on for some seconds without the others; whoever runs setup knows better."""
+    cluster, sessions, members = one_of_three_managers()
     assert members[0].swarm.has_leader
 
     async def recover(seconds: float) -> None:
@@ -143,12 +148,7 @@ def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
 
 def test_a_leader_that_steps_down_while_it_is_asked_is_noticed() -> None:
     """Its state still had a leader, and its nodes are not told any more."""
-    cluster = Cluster()
-    sessions = sessions_of(cluster, "a", "a", "a")
-    for host in "bc":
-        cluster.add(host, "manager")
-    run(mark(sessions["a"]))
-    members = refreshed(sessions)
+    cluster, sessions, members = one_of_three_managers()
     cluster.majority = False
     swarm = engine_of(sessions["a"]).members
     swarm.refuses.add("nodes")

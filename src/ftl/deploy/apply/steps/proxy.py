@@ -163,7 +163,9 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
     unsettled = [container for container in new if not is_settled(context, container)]
     async with ExitWaiter(context, unsettled) as exits:
         # Hooks and other services take their time, and a container may have ended meanwhile.
-        end, before = await gather2(find_exit(context, new), _live(context, step, needed=bool(unsettled)))
+        end, before = await gather2(
+            find_exit(context.healthy, new), _live(context, step, needed=bool(unsettled))
+        )
         if end is not None:
             raise await end.error()
         try:

@@ -114,12 +114,17 @@ async def new_containers(context: DeployContext, project: str) -> list[NewContai
     ]
 
 
-async def find_exit(context: DeployContext, containers: Sequence[NewContainer]) -> ContainerExit | None:
-    """The first container that is down, or that the engine has restarted since it was healthy."""
+async def find_exit(
+    healthy: Mapping[str, Healthy], containers: Sequence[NewContainer]
+) -> ContainerExit | None:
+    """The first container that is down, or that the engine has restarted since it was healthy.
+
+    `healthy` has, by ID, what was found then.
+    """
     states = await gather(container.session.engine.container(container.id) for container in containers)
     for container, state in zip(containers, states, strict=True):
-        healthy = context.healthy.get(container.id)
-        if has_exited(state, restarts=healthy.restarts if healthy is not None else 0):
+        found = healthy.get(container.id)
+        if has_exited(state, restarts=found.restarts if found is not None else 0):
             return ContainerExit(container, None)
     return None
 
@@ -203,7 +208,7 @@ class ExitWaiter:
                 return ContainerExit(container, task.result())
         if any(task.done() for task in self._waits):  # a wait was cut: look at them in the end
             await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
-        return await find_exit(self._context, self._containers)
+        return await find_exit(self._context.healthy, self._containers)
 
 
 async def switch_back(
