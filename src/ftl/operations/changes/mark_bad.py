@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.model import Plan, Stage
-from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.operations.changes.operation_request import open_change
 from ftl.operations.changes.rollback.target import find_release
@@ -28,14 +27,17 @@ async def mark_bad(
 ) -> None:
     """Mark a release as bad; an empty reason takes the mark away.
 
+    Its record is enough: that of a failed release soon has no project any more.
+
     Raises:
         UsageError: There is no such release.
         ServerError, LockHeld, EngineError.
     """
     async with open_change(request, machines) as change:
-        project = recorded_project(find_release(change.observed, release, _HINT), request.server)
         command = f"releases {'--mark-bad' if reason else '--unmark-bad'} {release}"
-        await change.run(command, project, lambda server: plan_mark(server, release, reason), emit=emit)
+        await change.run(
+            command, request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit
+        )
 
 
 def plan_mark(observed: Observed, release: str, reason: str) -> Plan:

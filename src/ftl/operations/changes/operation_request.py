@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, holder_name
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from ftl.config.models.project import ClusterServer, Project, Registry, Server
+    from ftl.config.models.project import ClusterServer, Registry, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
@@ -58,6 +59,12 @@ class OperationRequest:
     lock_wait: float = 0.0
     dry_run: bool = False
     registries: Callable[[], Sequence[Registry]] | None = None
+
+    @property
+    def bare_project(self) -> Project:
+        """The project without services, for a change that needs only its name and servers."""
+        info = ProjectInfo(name=self.project)
+        return Project(project=info, server=self.server, servers=self.servers, services=())
 
 
 @dataclass(frozen=True, slots=True)

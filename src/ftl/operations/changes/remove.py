@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_objects, as_str
-from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.jobs import by_server
@@ -109,14 +108,11 @@ async def remove(
         here = await images_here(request.project)
         if not request.dry_run:
             await confirm(found)
-        project = Project(
-            project=ProjectInfo(name=request.project),
-            server=request.server,
-            servers=request.servers,
-            services=(),
-        )
         applied = await change.run(
-            command, project, lambda server: plan_remove(server, here, going, volumes=volumes), emit=emit
+            command,
+            request.bare_project,
+            lambda server: plan_remove(server, here, going, volumes=volumes),
+            emit=emit,
         )
     return RemoveResult(applied.plan, found)
 

@@ -33,15 +33,20 @@ RUNNERS: Runners[DeployContext] = Runners()
 
 
 def with_backups(backend: Backend) -> Backend:
-    """A backend that backs up the dependencies on the server where there is anything to do."""
+    """A backend that backs up the dependencies on the server where there is anything to do.
+
+    All that are there, also those that the deploy removes or renames: ftl.yaml no longer has these.
+    """
 
     def plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
         made = backend.plan(request, inputs, observed)
         present = observed.dependencies
-        names = [dependency.name for dependency in request.project.dependencies if dependency.name in present]
-        if made.empty or not names:
+        if made.empty or not present:
             return made
-        steps = tuple(BackUp(name, servers=(observed.server_of(present[name]),)) for name in names)
+        steps = tuple(
+            BackUp(name, servers=(observed.server_of(container),))
+            for name, container in sorted(present.items())
+        )
         stages = list(made.stages)
         place = next((n for n, stage in enumerate(stages) if stage.name not in BEFORE), len(stages))
         stages.insert(place, Stage("backups", (steps,)))

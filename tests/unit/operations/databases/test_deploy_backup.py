@@ -34,6 +34,7 @@ from tests.unit.deploy.cluster import live
 from tests.unit.deploy.world import INFO, container, dependency, kinds, plan, project, record, server, service
 
 if TYPE_CHECKING:
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.api import Engine
     from ftl.events import Event
@@ -47,10 +48,10 @@ ASKED = project(
 REQUEST = PlanRequest(ASKED, Path())
 
 
-def planned(observed: Observed, content: str = "sha256:one") -> Plan:
+def planned(observed: Observed, content: str = "sha256:one", asked: Project = ASKED) -> Plan:
     """The plan of a deploy with backups."""
-    backend = replace(DOCKER, plan=lambda _request, _inputs, found: plan(ASKED, found, content))
-    return with_backups(backend).plan(REQUEST, cast("PlanInputs", None), observed)
+    backend = replace(DOCKER, plan=lambda _request, _inputs, found: plan(asked, found, content))
+    return with_backups(backend).plan(PlanRequest(asked, Path()), cast("PlanInputs", None), observed)
 
 
 def deployed() -> Observed:
@@ -66,6 +67,15 @@ def test_dumps_are_made_before_dependencies_and_hooks_change() -> None:
     assert [step.service for step in made.steps if isinstance(step, BackUp)] == ["db"]
     assert names.index("SendImages") < names.index("BackUp") < names.index("StartDependency")
     assert names.index("BackUp") < names.index("RunHook") < names.index("Switch")
+
+
+@pytest.mark.parametrize("now", [(), (Dependency(name="database", image="postgres:16"),)])
+def test_a_dependency_that_is_removed_or_renamed_is_dumped_before(now: tuple[Dependency, ...]) -> None:
+    """Its data is what the deploy puts at risk; ftl.yaml no longer has its name."""
+    made = planned(deployed(), asked=replace(ASKED, dependencies=now))
+    assert [step.service for step in made.steps if isinstance(step, BackUp)] == ["db"]
+    names = kinds(made)
+    assert names.index("BackUp") < names.index("StopAndRemove")
 
 
 def test_a_deploy_that_has_nothing_to_do_makes_no_dump() -> None:

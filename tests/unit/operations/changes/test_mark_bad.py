@@ -1,0 +1,45 @@
+"""Mark of a release as bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Server
+from ftl.deploy.backend import DOCKER
+from ftl.host.session import Session
+from ftl.operations.changes.mark_bad import mark_bad
+from ftl.operations.changes.operation_request import OperationRequest
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import read_history, write_record
+from tests.support.clock import run
+from tests.unit.deploy.model_server import ModelMachine
+from tests.unit.deploy.world import INFO
+from tests.unit.operations.changes.test_lock_first import deployed, fleet_of
+
+if TYPE_CHECKING:
+    import pytest
+
+    from ftl.releases.store import History
+
+
+def test_a_release_that_is_no_longer_kept_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deploy after a failed one empties its record, and it is still the one to warn of."""
+    deploys = deployed()
+    session = Session("server", ModelMachine(deploys.engine), deploys.engine, INFO)
+    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
+    failed = ReleaseRecord("r2", "failed", 2.0, error="web is unhealthy").without_values()
+    request = OperationRequest("u", Server(host="server"), Path(), DOCKER)
+
+    async def work() -> tuple[str, History]:
+        await write_record(deploys.engine, "u", failed)
+        await mark_bad(request, [session.machine], "r2", "loses sessions", emit=lambda _: None)
+        marked = (await read_history(deploys.engine, "u")).records[-1].bad
+        await mark_bad(request, [session.machine], "r2", "", emit=lambda _: None)
+        return marked, await read_history(deploys.engine, "u")
+
+    marked, history = run(work())
+    assert marked == "loses sessions"
+    assert history.records[-1] == failed
+    commands = [entry.command for entry in history.audit]
+    assert commands == ["deploy", "releases --mark-bad r2", "releases --unmark-bad r2"]
