@@ -1,8 +1,8 @@
 """App that answers with its version: at once, slowly and in streams. Runs in a container.
 
 It needs nothing but Python. Environment: VERSION, PORTS (space separated). Paths: `/slow?SECONDS`, `/events` (an
-event stream), `/socket` (a WebSocket); anything else answers at once with what it saw. On SIGTERM it ends streams as
-good manners ask.
+event stream), `/socket` (a WebSocket); anything else answers at once with what it saw. On SIGTERM it answers what it
+has begun and ends streams as good manners ask, and then ends at once, as most servers do.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ import signal
 
 VERSION = os.environ["VERSION"]
 ENDING = asyncio.Event()
+UNFINISHED: set[asyncio.StreamWriter] = set()
+END_SECONDS = 0.5  # at most, for what is unfinished at SIGTERM
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -21,15 +23,18 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     try:
         while await answer(reader, writer):
             await writer.drain()
+            UNFINISHED.discard(writer)
     except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
         pass  # the other side went away
     finally:
+        UNFINISHED.discard(writer)
         writer.close()
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """One request; whether another one may follow."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    UNFINISHED.add(writer)
     method, target, _ = head[0].split(" ", 2)
     headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
@@ -93,7 +98,7 @@ async def ended(seconds: float) -> bool:
 
 
 async def main() -> None:
-    """Serve until SIGTERM, then give streams a moment to end."""
+    """Serve until SIGTERM, then give unfinished answers a moment to end."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ENDING.set)
     servers = [
         await asyncio.start_server(serve, "0.0.0.0", int(port)) for port in os.environ["PORTS"].split()
@@ -101,7 +106,10 @@ async def main() -> None:
     await ENDING.wait()
     for server in servers:
         server.close()
-    await asyncio.sleep(0.5)
+    clock = asyncio.get_running_loop().time
+    until = clock() + END_SECONDS
+    while UNFINISHED and clock() < until:
+        await asyncio.sleep(0.01)
 
 
 if __name__ == "__main__":
