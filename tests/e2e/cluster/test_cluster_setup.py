@@ -93,6 +93,22 @@ def test_ctrl_c_leaves_no_swarm(three: list[Server], ftl: Callable[..., Project]
     assert len(app.setup()) == 7
 
 
+def test_a_server_that_is_lost_for_good_is_taken_out(
+    three: list[Server], ftl: Callable[..., Project]
+) -> None:
+    """It goes before another manager becomes a worker: Swarm would not let both of the others go."""
+    a, b, c = three
+    app = cluster_project(ftl, three)
+    app.setup()
+    c.kill()
+    while nodes(a)[c.name][0] != "Down":
+        time.sleep(0.5)
+    app.config["servers"].pop()
+    assert app.setup()[-2:] == [("remove_server", f"{c.name}.test"), ("change_role", f"{b.name}.test")]
+    assert nodes(a) == {a.name: ("Ready", "manager"), b.name: ("Ready", "worker")}
+    assert app.setup() == []
+
+
 @pytest.mark.nightly
 def test_a_cluster_is_recovered_from_one_manager(three: list[Server], ftl: Callable[..., Project]) -> None:
     """Without a majority setup explains; --recover begins anew, and what comes back joins again."""

@@ -11,7 +11,7 @@ from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import Entry, forget, mark, remove_node
+from ftl.server.cluster.membership import Entry, forget, mark, once_agreed, remove_node
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -109,8 +109,9 @@ def _leaving(context: ClusterContext) -> Callable[[], Awaitable[None]]:
 
 @RUNNERS.runs(ChangeRole)
 async def change_role(context: ClusterContext, step: ChangeRole) -> None:
-    """Change it by a manager."""
-    await context.swarm.update_node(await context.node(), role=step.role)
+    """Change it by a manager, which may still count one that was just removed."""
+    node = await context.node()
+    await once_agreed(lambda: context.swarm.update_node(node, role=step.role))
 
 
 @RUNNERS.runs(LabelNode)

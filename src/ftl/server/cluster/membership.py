@@ -22,7 +22,7 @@ MARK = "ftl-cluster"
 _IN_A_SWARM = 503
 """Status with which an engine refuses to begin or join a Swarm while it is in one (20.10 to 29)."""
 
-_FORGET_SECONDS = 30.0
+_AGREED_SECONDS = 30.0
 _PAUSE = 0.3
 
 
@@ -82,23 +82,33 @@ async def _unmark(session: Session) -> None:
 
 
 async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
-    """Remove a node from the Swarm.
-
-    A manager is made a worker first, which takes a moment to be known everywhere.
+    """Remove a node from the Swarm; a manager is made a worker first.
 
     Raises:
         EngineError: It cannot be removed.
     """
+
+    async def remove() -> None:
+        if is_manager:
+            # It is no member of the managers any more, after a recovery for example.
+            with suppress(EngineError):
+                await swarm.update_node(node, role="worker")
+        await swarm.remove_node(node)
+
+    await once_agreed(remove)
+
+
+async def once_agreed(change: Callable[[], Awaitable[None]]) -> None:
+    """Make a change that the Swarm refuses for a moment: until all managers know of one before.
+
+    Raises:
+        EngineError: It was refused for half a minute.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _FORGET_SECONDS
+    deadline = loop.time() + _AGREED_SECONDS
     while True:
         try:
-            if is_manager:
-                with suppress(
-                    EngineError
-                ):  # it is no member of the managers any more, after a recovery for example
-                    await swarm.update_node(node, role="worker")
-            await swarm.remove_node(node)
+            await change()
         except EngineError:
             if loop.time() > deadline:
                 raise

@@ -50,9 +50,11 @@ def plan(
     _require_leader(members, nodes)
     at = {member.name: known[member.swarm.node] for member in members if member.swarm.node in known}
     removed = tuple(_removed(project, members, nodes))
-    managers = _managers(
-        members, at, nodes, {step.node for step in removed if isinstance(step, RemoveServer)}
-    )
+    gone = {step.node for step in removed if isinstance(step, RemoveServer)}
+    managers = _managers(members, at, nodes, gone)
+    # Swarm counts managers that are down, and lets no other one go if the rest would be no majority of them.
+    lost = [step for step in removed if known[step.node].state != "ready"]
+    leaving = [step for step in removed if step not in lost]
     former = [each.name for each in members if each.swarm.is_member and each.name not in at]
     joining = [member for member in members if member.name not in at]
     first = members[0]
@@ -69,7 +71,7 @@ def plan(
         Stage("join", tuple((step,) for step in joins)),
         Stage("nodes", ((*promotions, *_labels(project, members, at)),)),
         Stage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
-        Stage("remove", ((*_role_changes(at, managers, "worker"), *removed),)),
+        Stage("remove", ((*lost, *_role_changes(at, managers, "worker"), *leaving),)),
     )
     return compact(stages)
 

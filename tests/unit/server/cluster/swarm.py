@@ -33,6 +33,7 @@ class Cluster:
         passes_small: Whether they pass small ones.
         changes: Every change, in order.
         slow: Hosts whose nodes do not become ready.
+        unsettled: How many changes of a manager to a worker are refused, since a node was removed just now.
         seconds: How long an engine takes to begin, join or leave it; it goes on to begin or join it when the call is
             given up.
     """
@@ -43,6 +44,7 @@ class Cluster:
     silent: set[bool] = field(default_factory=set)
     changes: list[str] = field(default_factory=list)
     slow: set[str] = field(default_factory=set)
+    unsettled: int = 0
     seconds: float = 0.0
     passes_small: bool = False
     majority: bool = True
@@ -53,6 +55,16 @@ class Cluster:
         self.nodes[f"node-{host}"] = SwarmNode(
             f"node-{host}", host, {}, role, "active", state, address, role == "manager", 1
         )
+
+    def kill(self, host: str) -> None:
+        """Take the power of a server away: a manager that is down still counts for the majority."""
+        node = self.nodes[f"node-{host}"]
+        self.nodes[node.id] = replace(node, state="down", is_reachable=False)
+
+    def needs(self, node: SwarmNode) -> bool:
+        """Whether the managers that are left without a node would be no majority of them (swarmkit's guard)."""
+        others = [each for each in self.nodes.values() if each.role == "manager" and each.id != node.id]
+        return sum(each.is_reachable for each in others) < len(others) // 2 + 1
 
 
 class FakeSwarm:
@@ -167,12 +179,20 @@ class FakeSwarm:
         labels: Mapping[str, str | None] | None = None,
     ) -> None:
         """Change a node."""
-        self._note(f"{node} {role or availability or labels}")
         old = self.cluster.nodes[node]
+        demoted = old.role == "manager" and role == "worker"
+        self.cluster.unsettled -= demoted
+        if demoted and (self.cluster.needs(old) or self.cluster.unsettled >= 0):
+            raise EngineError(
+                "cannot make it a worker",
+                cause="can't remove member from the raft: this would result in a loss of quorum",
+            )
+        self._note(f"{node} {role or availability or labels}")
         changed = {**old.labels, **(labels or {})}
         self.cluster.nodes[node] = replace(
             old,
             role=role or old.role,
+            is_reachable=role == "manager" if role else old.is_reachable,
             availability=availability or old.availability,
             labels={name: value for name, value in changed.items() if value is not None},
         )
@@ -187,6 +207,7 @@ class FakeSwarm:
             )
         self._note(f"remove {node}")
         del self.cluster.nodes[node]
+        self.cluster.unsettled = 2
 
     async def running_tasks(self, node: str) -> int:
         """None."""

@@ -59,6 +59,23 @@ def test_a_server_is_described_by_its_engine() -> None:
     assert (third.facts.engine_id, third.swarm.is_member) == ("engine-c", False)
 
 
+def test_a_manager_that_is_lost_for_good_is_taken_out_of_the_file() -> None:
+    """It goes first; of the two that are left one becomes a worker as soon as the other managers know."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "abc", "abc", "abc")
+    for session in sessions.values():
+        run(mark(session))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore))
+    cluster.kill("c")
+    left = {host: sessions[host] for host in "ab"}
+    steps = run(join(PROJECT, refreshed(left), left, ignore))
+    assert [step.kind for step in steps] == ["remove_server", "change_role"]
+    assert {host: node.role for host, node in cluster.nodes.items()} == {
+        "node-a": "manager",
+        "node-b": "worker",
+    }
+
+
 def test_the_newest_cluster_leads() -> None:
     """Without a leader there is no view of it."""
     cluster = Cluster()

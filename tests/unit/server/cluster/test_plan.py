@@ -66,6 +66,21 @@ def test_a_server_that_is_no_longer_in_the_file_is_removed() -> None:
     assert steps == (ChangeRole("b", "worker"), RemoveServer("c", "node-c", is_manager=True))
 
 
+def test_a_manager_that_is_down_is_removed_before_another_one_becomes_a_worker() -> None:
+    """Swarm would refuse: of three managers, of which one is down, no other one can be spared."""
+    members, nodes = in_cluster(servers(5), 5)
+    nodes[4] = replace(nodes[4], state="down", is_reachable=False)
+    steps = steps_of(plan(PROJECT, [members[0], *members[2:4]], nodes, has_network=True))
+    assert [(step.kind, step.server) for step in steps] == [("remove_server", "e"), ("remove_server", "b")]
+    steps = steps_of(plan(PROJECT, members[:2], nodes, has_network=True))
+    assert [(step.kind, step.server) for step in steps] == [
+        ("remove_server", "e"),
+        ("change_role", "b"),
+        ("remove_server", "c"),
+        ("remove_server", "d"),
+    ]
+
+
 def test_a_server_that_another_project_uses_stays_in_the_cluster() -> None:
     """Only this project's labels are taken from it, and the managers stay."""
     members, nodes = in_cluster(servers(3), 3)
