@@ -141,7 +141,7 @@ async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> 
         image=folder.image,
         labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "backups"},
         entrypoint=("sh", "-c"),
-        command=(program(__package__, "remove_backups.sh"), "sh", path.name),
+        command=(program(__package__, "scripts/remove_backups.sh"), "sh", path.name),
         mounts=(Mount(str(path.parent), TARGET),),
         restart="no",
         settings={"User": "0"},
@@ -166,14 +166,14 @@ def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
 
 def read_command(session: Session, folder: BackupFolder, script: str, *arguments: str) -> list[str]:
     """Command line that runs a script in a container with a folder of backups, read only."""
-    reader = program(__package__, "read_backups.sh")
+    reader = program(__package__, "scripts/read_backups.sh")
     return docker_script(
         session.machine, reader, "ftl-backups", folder.mount, folder.image, script, *arguments
     )
 
 
 async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, ...]:
-    listing = read_command(session, folder, program(__package__, "list_backups.sh"))
+    listing = read_command(session, folder, program(__package__, "scripts/list_backups.sh"))
     done = await session.machine.run(listing, timeout=LIST_SECONDS)
     if done.exit_code != 0 and _MISSING in done.stderr:
         return ()

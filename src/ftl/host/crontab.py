@@ -106,7 +106,7 @@ async def write_following(machine: Machine, project: str, script: str, places: S
 
 def await_following(project: str) -> list[str]:
     """Command that waits until following has ended, and prints the entries of the crontab."""
-    return ["sh", "-c", program("ftl.host", "await_following.sh"), "ftl-hold", project]
+    return ["sh", "-c", program("ftl.host", "scripts/await_following.sh"), "ftl-hold", project]
 
 
 def following_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
@@ -177,14 +177,14 @@ async def start(machine: Machine, container: str) -> str:
 
 
 def _command(action: str, *arguments: str) -> list[str]:
-    return ["sh", "-c", program("ftl.host", "crontab.sh"), "ftl-crontab", action, *arguments]
+    return ["sh", "-c", program("ftl.host", "scripts/crontab.sh"), "ftl-crontab", action, *arguments]
 
 
 def _job_script() -> str:
     return (
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.host", "lock_file.sh", "notify.sh", "job.sh")
+        + program("ftl.host", "scripts/lock_file.sh", "scripts/notify.sh", "scripts/job.sh")
     )
 
 
@@ -192,7 +192,7 @@ def _certificates_script() -> str:
     return (
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.host", "notify.sh", "certificates.sh")
+        + program("ftl.host", "scripts/notify.sh", "scripts/certificates.sh")
     )
 
 
@@ -203,17 +203,19 @@ def following_script(parts: Mapping[str, str]) -> str:
         parts: Names of variables of the script -> texts of scripts that run inside the proxy.
     """
     texts = "".join(f"{name}={shlex.quote(text)}\n" for name, text in parts.items())
-    return _PATH + program("ftl.proxy", "scripts/docker.sh") + texts + program("ftl.host", "follow.sh")
+    return (
+        _PATH + program("ftl.proxy", "scripts/docker.sh") + texts + program("ftl.host", "scripts/follow.sh")
+    )
 
 
 def expiry_script() -> str:
     """The script that cron starts for each preview."""
-    removal = f"removal={shlex.quote(program('ftl.host', 'remove_backups.sh'))}\n"
+    removal = f"removal={shlex.quote(program('ftl.host', 'scripts/remove_backups.sh'))}\n"
     return (
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
         + removal
-        + program("ftl.host", "lock_file.sh", "expire.sh")
+        + program("ftl.host", "scripts/lock_file.sh", "scripts/expire.sh")
     )
 
 

@@ -179,7 +179,7 @@ def _shown(text: str) -> str:
 
 @cache
 def _script() -> str:
-    return program(__package__, "lock_file.sh", "lock.sh")
+    return program(__package__, "scripts/lock_file.sh", "scripts/lock.sh")
 
 
 async def _heartbeat(machine: Machine, process: Process) -> None:

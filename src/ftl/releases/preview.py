@@ -1,7 +1,7 @@
 """Preview as the server stores it: an environment that the server removes by itself.
 
 The file `preview.json` in the folder of the project's release records says so. The server's cron reads it
-(`host/expire.sh`): its first value is the time at which the preview ends.
+(`host/scripts/expire.sh`): its first value is the time at which the preview ends.
 """
 
 from __future__ import annotations

@@ -187,9 +187,9 @@ class ModelEngine(FakeEngine):
     async def script(self, argv: Sequence[str]) -> int:
         """Run one of FTL's scripts with the server's docker command; its status."""
         name, arguments = argv[3], argv[5:]
-        if name == "ftl-swap":
-            async with self._call("swap", *arguments):
-                return self._swap(*arguments)
+        if name == "ftl-replace":
+            async with self._call("replace", *arguments):
+                return self._replace(*arguments)
         if name == "ftl-join":
             async with self._call("join", *arguments[:2]):
                 container, network, address = self._get(arguments[0]), arguments[1], arguments[2]
@@ -199,7 +199,7 @@ class ModelEngine(FakeEngine):
                 return 0
         raise NotImplementedError(name)
 
-    def _swap(self, old: str, new: str, name: str, parked: str, fresh: str, _seconds: str) -> int:
+    def _replace(self, old: str, new: str, name: str, parked: str, fresh: str, _seconds: str) -> int:
         before, after = self._get(old), self._get(new)
         before.end(143, stopped=True)
         self._policy(before, "no")

@@ -25,7 +25,7 @@ STAMP = "20260101-031500"
 
 def removed(folder: Path, project: str) -> int:
     """Run the script that removes a project's backups."""
-    script = program("ftl.host", "remove_backups.sh").replace("/backups", str(folder))
+    script = program("ftl.host", "scripts/remove_backups.sh").replace("/backups", str(folder))
     return subprocess.run(["sh", "-c", script, "sh", project], check=False).returncode
 
 

@@ -37,10 +37,10 @@ class Server:
         put_programs(self.home / "bin", {name: text})
 
     def run(
-        self, fault: str = "", dump: str = program("ftl.host", "dump.sh")
+        self, fault: str = "", dump: str = program("ftl.host", "scripts/dump.sh")
     ) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
-        script = program("ftl.host", "backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
+        script = program("ftl.host", "scripts/backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
         argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump]
         path = f"{self.home}/bin:{os.environ['PATH']}"
         return subprocess.run(
@@ -154,7 +154,7 @@ def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
     hours.add("redis-cli", REDIS % shutil.which("sleep"))
     hours.add("redis-check-rdb", "#!/bin/sh\n")
     done = hours.run(
-        dump=program("ftl.host", "dump.sh").replace("pg_dump mariadb-dump mysqldump mongodump", "")
+        dump=program("ftl.host", "scripts/dump.sh").replace("pg_dump mariadb-dump mysqldump mongodump", "")
     )
     (name,) = hours.files
     assert done.returncode == 0, done

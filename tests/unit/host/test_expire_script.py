@@ -246,7 +246,7 @@ def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
     server.ends(-1)
     key = DeployLock(FakeMachine(), PROJECT, str(server.home)).key
     script = (
-        program("ftl.host", "lock_file.sh")
+        program("ftl.host", "scripts/lock_file.sh")
         + 'lock_file /run/docker.sock "$1"; create "$file" 660; echo "$file"'
     )
     done = subprocess.run(

@@ -84,7 +84,9 @@ class Server:
     ) -> dict[str, object]:
         """Run the script to its end; `then` is called once it has seen the switch."""
         self.set(paused="")
-        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "lock_file.sh", "watch.sh")
+        script = program("ftl.proxy", "scripts/docker.sh") + program(
+            "ftl.host", "scripts/lock_file.sh", "scripts/watch.sh"
+        )
         done = subprocess.run(
             ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *ARGUMENTS, "ftl-state", "/ftl/shop"],
             input="\n".join([str(self.home), *LINES, *more, ""]),

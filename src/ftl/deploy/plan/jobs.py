@@ -217,11 +217,11 @@ def _content(owner: Owner) -> str:
 def backup_job(backup: ScheduledBackup) -> Job:
     """The job that makes a scheduled backup."""
     command = (
-        program("ftl.host", "backup.sh"),
+        program("ftl.host", "scripts/backup.sh"),
         "ftl-backup",
         backup.dependency,
         str(backup.keep),
-        program("ftl.host", "dump.sh"),
+        program("ftl.host", "scripts/dump.sh"),
     )
     return Job(
         name=backup.job,

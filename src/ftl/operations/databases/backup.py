@@ -117,7 +117,7 @@ def docker_exec(session: Session, container: str, script: str, *arguments: str) 
 
 def script_text(script: str) -> str:
     """A script of this package that runs in a container."""
-    dump = program("ftl.host", "dump.sh")
+    dump = program("ftl.host", "scripts/dump.sh")
     return dump.partition("host=")[0] + program(__package__, script) if script == "restore.sh" else dump
 
 

@@ -134,7 +134,7 @@ async def _replace(engine: Engine, machine: Machine, names: ProxyNames, old: Con
     )
     seconds = str(GRACE_SECONDS + _DELAY_SECONDS)
     arguments = [old.id, new, names.container, seconds, ADMIN, *pause]
-    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-swap", *arguments)
+    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-replace", *arguments)
     done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _replace_by_api(engine, names, old.id, new)
@@ -148,11 +148,11 @@ async def _replace(engine: Engine, machine: Machine, names: ProxyNames, old: Con
 
 
 async def _replace_by_api(engine: Engine, names: ProxyNames, old: str, new: str) -> None:
-    await _swap_by_api(engine, names, old, new, _with_suffix(names, "old"))
+    await _exchange(engine, names, old, new, _with_suffix(names, "old"))
     try:
         await start.wait_ready(engine, names)
     except FtlError as error:
-        await _swap_by_api(engine, names, new, old, _with_suffix(names, "failed"))
+        await _exchange(engine, names, new, old, _with_suffix(names, "failed"))
         await start.wait_ready(engine, names)
         raise _not_replaced(engine, "the new one does not serve", error.cause or "").with_details(
             error.details
@@ -161,8 +161,8 @@ async def _replace_by_api(engine: Engine, names: ProxyNames, old: str, new: str)
         await _remove_leftovers(engine, names)
 
 
-async def _swap_by_api(engine: Engine, names: ProxyNames, first: str, second: str, parked: str) -> None:
-    """Swap by API calls where the server has no docker command; new connections are refused meanwhile."""
+async def _exchange(engine: Engine, names: ProxyNames, first: str, second: str, parked: str) -> None:
+    """Exchange them by API calls where the server has no docker command; new connections are refused then."""
     await engine.rename(first, parked)
     await engine.rename(second, names.container)
     await engine.stop(first, timeout=GRACE_SECONDS + _DELAY_SECONDS)

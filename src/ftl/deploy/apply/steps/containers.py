@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
+from ftl.deploy.apply.replacement import replace_container, restore_restart_policy
 from ftl.deploy.apply.steps.resolve import resolve
-from ftl.deploy.apply.steps.swap import restore_restart_policy, swap
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
@@ -49,7 +49,7 @@ async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
 
 @RUNNERS.runs(StartDependency)
 async def start_dependency(context: DeployContext, step: StartDependency) -> None:
-    """Swap a dependency for a new container; the old one is parked until the decision."""
+    """Replace a dependency by a new container; the old one is parked until the decision."""
     image = await resolve(context, step.service, step.image)
     spec = image.container(step.spec, await _data_mounts(context, step, image.declared_volumes))
     context.undo.add(step, lambda: context.remove_created(step.container))
@@ -59,13 +59,17 @@ async def start_dependency(context: DeployContext, step: StartDependency) -> Non
         return
     new = await context.create(step.container, spec, called=step.fresh)
 
-    async def swap_back() -> None:
+    async def put_back() -> None:
         state = await context.engine.container(new)
         if state is not None and state.name == step.container:
-            await swap(context, new, old.id, name=step.container, parked=step.fresh, fresh=step.parked)
+            await replace_container(
+                context, new, old.id, name=step.container, parked=step.fresh, fresh=step.parked
+            )
 
-    context.undo.add(step, swap_back)
-    await shielded(swap(context, old.id, new, name=step.container, parked=step.parked, fresh=step.fresh))
+    context.undo.add(step, put_back)
+    await shielded(
+        replace_container(context, old.id, new, name=step.container, parked=step.parked, fresh=step.fresh)
+    )
 
 
 async def _data_mounts(

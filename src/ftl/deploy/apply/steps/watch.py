@@ -36,7 +36,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
     """
     watch = ReleaseWatch(step.release, step.before, step.by, context.now + step.seconds)
     await write_watch(context.engine, step.project, watch)
-    script = program("ftl.host", "lock_file.sh", "watch.sh")
+    script = program("ftl.host", "scripts/lock_file.sh", "scripts/watch.sh")
     arguments = (
         step.project,
         step.release,

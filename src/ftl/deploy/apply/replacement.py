@@ -1,4 +1,4 @@
-"""Swap of two containers as one action of the server, which ends in either state without us.
+"""Replacement of a container as one action of the server, which ends in either state.
 
 Between two calls of ours anything may happen to us: a `kill -9`, a cable that is pulled. A database that was stopped
 and not yet replaced would stay down until the next deploy. So the server gets one command, and does all of it with its
@@ -29,7 +29,7 @@ async def restore_restart_policy(engine: Engine, container: str) -> None:
     await engine.set_restart_policy(container, policy)
 
 
-async def swap(
+async def replace_container(
     context: DeployContext,
     old: str,
     new: str,
@@ -54,8 +54,8 @@ async def swap(
         EngineError: The new one does not start.
         ServerError: The server does not say whether it was done.
     """
-    script, stop = program("ftl.deploy", "apply/steps/swap.sh"), str(round(seconds))
-    argv = docker_script(context.machine, script, "ftl-swap", old, new, name, parked, fresh, stop)
+    script, stop = program("ftl.deploy", "apply/replacement.sh"), str(round(seconds))
+    argv = docker_script(context.machine, script, "ftl-replace", old, new, name, parked, fresh, stop)
     done = await context.machine.run(argv, timeout=2 * seconds + _START_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _by_calls(context, old, new, name=name, parked=parked, fresh=fresh, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Swap of a dependency for its new container, where the server has no docker command."""
+"""Replacement of a dependency by its new container, where the server has no docker command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from ftl.deploy.apply.steps.swap import swap
+from ftl.deploy.apply.replacement import replace_container
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER
@@ -25,14 +25,16 @@ def test_one_of_the_two_runs_under_the_name_at_the_end(starts: bool) -> None:
         context = deploy_context(engine)
 
         assert isinstance(context.machine, FakeMachine)
-        context.machine.answer("ftl-swap", answer=CommandOutput(exit_code=NO_DOCKER))
+        context.machine.answer("ftl-replace", answer=CommandOutput(exit_code=NO_DOCKER))
         old = await engine.create("shop-db", ContainerSpec(image="db:1", labels={}))
         await engine.start(old)
         new = await engine.create("shop-db-new-r2", ContainerSpec(image="db:1", labels={}, restart="no"))
         if not starts:
             engine.fail("start", number=2)
         with nullcontext() if starts else pytest.raises(EngineError):
-            await swap(context, old, new, name="shop-db", parked="shop-db-old", fresh="shop-db-new-r2")
+            await replace_container(
+                context, old, new, name="shop-db", parked="shop-db-old", fresh="shop-db-new-r2"
+            )
 
     run(work())
     states = {name: (one.state, one.spec.restart) for name, one in engine.by_name.items()}
