@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from lab.images import BUSYBOX
 from tests.e2e.support.project import LabProject, lab_project, visitors
 
 if TYPE_CHECKING:
@@ -80,3 +81,30 @@ def test_neighbours_with_similar_names_do_not_touch_each_other(
     }
     released = first.run("releases", "--json").ok().result["releases"]
     assert [release["release"] for release in released] == ["r1"]
+
+
+def test_a_database_never_starts_on_a_volume_that_another_container_writes_to(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Compose's container still runs on the volume: it is named, nothing was touched, and stopped it is in no way."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    compose, volume = f"{app.name}-db-1", f"{app.name}_data"
+    command = ("sh", "-c", "while sleep 1; do date >> /data/rows; done")
+    options = ("--restart", "always", "--name", compose, "-v", f"{volume}:/data")
+    server.docker("run", "-d", *options, f"{app.name}-web:r1", *command)
+    dependency = {"name": "db", "image": BUSYBOX, "command": ["sleep", "600"], "stop_signal": "KILL"}
+    app.config["dependencies"] = [{**dependency, "volumes": ["data:/data"]}]
+    refused = app.deploy()
+    error = refused.result["error"]
+    assert (refused.exit_code, app.containers()) == (2, [compose, f"{app.name}-web-r1"])
+    assert f"would start on {volume}" in error["message"]
+    assert compose in error["message"]
+    stop = error["hint"].split("`")[1]
+    assert f"docker stop {compose}" in stop
+    assert server.docker("ps", "-q", "--filter", f"name={compose}")
+
+    server.run("sh", "-c", stop)
+    app.deploy().ok()
+    assert server.docker("exec", f"{app.name}-db", "cat", "/data/rows")
+    server.docker("rm", "-f", compose)

@@ -289,9 +289,9 @@ class FakeEngine(FakeImages):
         async with self._call("volumes", reads=True):
             return [one for one in self._volumes.values() if carries(one.labels, labels)]
 
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> Volume:
         async with self._call("create_volume", name):
-            self._volumes.setdefault(name, Volume(name, dict(labels)))
+            return self._volumes.setdefault(name, Volume(name, dict(labels)))
 
     async def remove_volume(self, name: str) -> None:
         async with self._call("remove_volume", name):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
@@ -52,8 +55,19 @@ def fresh_name(container: str, release: str) -> str:
 
 
 def declared_volume(container: str, path: str) -> str:
-    """Name of the volume for a path that an image declares as VOLUME."""
-    return f"{container}{path.rstrip('/').replace('/', '.')}"
+    """Name of the volume for a path that an image declares as VOLUME; each has its own.
+
+    Slashes become dots. A path with other characters than letters, digits, `_` and `-` also gets two dots, which no
+    other name has, and its digest.
+    """
+    parts = posixpath.normpath(path).strip("/").split("/")
+    name = ".".join((container, *(_NO_NAME.sub("-", part) for part in parts)))
+    if not any(map(_NO_NAME.search, parts)):
+        return name
+    return f"{name}..{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:12]}"
+
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def job_name(project: str, job: str) -> str:

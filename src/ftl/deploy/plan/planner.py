@@ -18,6 +18,7 @@ from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.servers.catch_up import published
+from ftl.deploy.plan.servers.data_holders import refuse_held_data
 from ftl.deploy.plan.servers.placement import refuse_moved_data
 from ftl.deploy.plan.servers.step_servers import with_servers
 from ftl.deploy.plan.start_order import start_levels
@@ -76,7 +77,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     Raises:
         UsageError: Another project on the server has one of the routes or names, or another repository deploys there
             under this project's name; a database would start on the data of another major version, or something on
-            the data of what stays.
+            the data of what stays, or of a container of others.
     """
     refuse_worker(observed)
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
@@ -87,6 +88,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     refuse_major_versions(diff)
     refuse_unwatchable(diff)
     refuse_moved_data(diff)
+    refuse_held_data(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
         for stage in with_servers(_stages(diff, inputs.author), diff)

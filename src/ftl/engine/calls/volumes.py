@@ -27,10 +27,15 @@ class VolumeCalls:
         answer = as_object(await self._client.get_json("list its volumes", "volumes", query))
         return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
 
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create a named volume; an existing one is kept unchanged."""
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> Volume:
+        """Create a named volume; an existing one is kept unchanged, with the labels that it has.
+
+        Returns:
+            The volume that has the name.
+        """
         made = {"Name": checked(name), "Labels": dict(labels)}
-        await self._client.send(f"create the volume {name}", "POST", "volumes/create", body=made)
+        answer = await self._client.send(f"create the volume {name}", "POST", "volumes/create", body=made)
+        return convert.volume(as_object(answer))
 
     async def remove_volume(self, name: str) -> None:
         """Remove a volume and its content; a missing one is no error."""

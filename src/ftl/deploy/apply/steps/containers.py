@@ -24,13 +24,13 @@ from ftl.deploy.plan.steps.containers import (
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.values import Mount
-from ftl.errors import EngineError
+from ftl.errors import EngineError, UsageError
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.health.wait import wait_healthy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.plan.steps.base import ContainerRef
@@ -42,9 +42,21 @@ RUNNERS: Runners[DeployContext] = Runners()
 @RUNNERS.runs(EnsureVolume)
 async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
     """Create a named volume with the project's labels."""
-    await context.engine.create_volume(
-        step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME}
-    )
+    await _own_volume(context, step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME})
+
+
+async def _own_volume(context: DeployContext, name: str, marks: Mapping[str, str]) -> None:
+    """Create a volume, or use the one that exists; unless it is another's, who made it since the plan.
+
+    One without FTL's labels is used as it is: Compose created it, for example.
+
+    Raises:
+        UsageError: It is another's.
+    """
+    found = (await context.engine.create_volume(name, marks)).labels
+    owner, whose = found.get(labels.PROJECT), (labels.PROJECT, labels.SERVICE)
+    if owner and any(found.get(label) != marks.get(label) for label in whose):
+        raise UsageError(f"the volume name {name} is taken by project {owner} on {context.engine.name}")
 
 
 @RUNNERS.runs(StartDependency)
@@ -87,9 +99,8 @@ async def _data_mounts(
             continue
         name = declared_volume(step.container, path)
         project = step.spec.labels[labels.PROJECT]
-        await context.engine.create_volume(
-            name, {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
-        )
+        marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
+        await _own_volume(context, name, marks)
         context.emit(
             Note(f"{path} of {step.service} is kept in the volume {name}: its image declares VOLUME {path}")
         )

@@ -145,6 +145,24 @@ def _taken_volumes(diff: Diff) -> Iterator[tuple[str, str]]:
                 f"the volume name {full} is taken by project {owner}: its data is not shared",
                 "rename the volume in ftl.yaml",
             )
+    # Those that images declare: of which paths, the images tell only once they are on the server.
+    for dependency in diff.dependencies:
+        stem = f"{diff.project.name}-{dependency.name}."
+        own = (diff.project.name, dependency.name)
+        for name in volumes if dependency.starts else ():
+            marks = volumes[name].labels
+            its = (marks.get(labels.PROJECT), marks.get(labels.SERVICE))
+            if name.startswith(stem) and its[0] and its != own:
+                yield (
+                    f"the volume name {name} is taken by {_volume_owner(marks)}: its data is not shared",
+                    f"rename the project or the dependency in ftl.yaml, or remove the volume "
+                    f"(`docker volume rm {name}`) if its data is not needed",
+                )
+
+
+def _volume_owner(marks: Mapping[str, str]) -> str:
+    service, project = marks.get(labels.SERVICE), f"project {marks.get(labels.PROJECT)}"
+    return f"`{service}` of {project}" if service else project
 
 
 def _taken_tags(diff: Diff) -> Iterator[tuple[str, str]]:
