@@ -159,6 +159,15 @@ async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> 
         await shielded(engine.remove(container, force=True))
 
 
+def backup_command(dependency: str, keep: int) -> tuple[str, ...]:
+    """Arguments of `sh -c` that make a scheduled backup in the container of its job.
+
+    `keep` is the number of backups that stay.
+    """
+    script, dump = (program(__package__, f"scripts/{name}.sh") for name in ("backup", "dump"))
+    return (script, "ftl-backup", dependency, str(keep), dump)
+
+
 def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
     """Backups of any folders, the newest first."""
     return sorted(backups, key=lambda one: one.time, reverse=True)

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.common.programs import program
+from ftl.host.watch import JobContainers, ServiceContainers, WatchScript
 from tests.unit.host.programs import put_programs
 
 if TYPE_CHECKING:
@@ -51,16 +53,28 @@ DATE = """#!/bin/sh
 cat "$HOME/clock"
 """
 
-ARGUMENTS = ("shop", "r2", "60", "10", "30", "proxy", "127.0.0.1:2019", "access.log", "FIGURES", "SWITCH")
-LINES = [
-    "me@here (watch r2)",
-    '{"before": "r1"',
-    "service web r1-web r2-web",
-    "old 0ld",
-    "idle 1d1e",
-    "new e3",
-    "job f4 shop.job.nightly.new-r2 a5 shop.job.nightly",
-]
+SCRIPT = WatchScript(
+    project="shop",
+    release="r2",
+    seconds=59.5,
+    stop=10,
+    drain=30,
+    records=("ftl-state", "/ftl/shop"),
+    lock="LOCK",
+    holder="me@here (watch r2)",
+    report='{"before": "r1"',
+    containers=(
+        ServiceContainers("web", "r1-web", "r2-web", old=("0ld",), new=("e3",), idle=False),
+        ServiceContainers("cron", "r1-cron", "r2-cron", old=("1d1e",), new=(), idle=True),
+        JobContainers("shop.job.nightly", "shop.job.nightly.new-r2", new="f4", old="a5"),
+    ),
+)
+TEXTS = {
+    "ftl-proxy": "proxy",
+    program("ftl.proxy", "scripts/request_figures.sh"): "FIGURES",
+    program("ftl.proxy", "scripts/switch.sh"): "SWITCH",
+}
+LIVE = "r2-web\nr2-cron\n"
 STATES = "0ld running 0 always always\n1d1e exited 0 no always\ne3 running 0 always always\n"
 GOOD = "300\nweb 0 3 200\n"
 BAD = "30\nweb 0 3 100\nweb 1 3 20\n"
@@ -72,7 +86,7 @@ class Server:
     def __init__(self, home: Path) -> None:
         self.home = home
         put_programs(home / "bin", {"docker": DOCKER, "sleep": SLEEP, "date": DATE})
-        self.set(clock="1000", live="r2-web\n", figures=GOOD, states=STATES, upstreams="[]", calls="")
+        self.set(clock="1000", live=LIVE, figures=GOOD, states=STATES, upstreams="[]", calls="")
 
     def set(self, **files: str) -> None:
         """Write what is answered from now on."""
@@ -87,9 +101,11 @@ class Server:
         script = program("ftl.proxy", "scripts/docker.sh") + program(
             "ftl.host", "scripts/lock_file.sh", "scripts/watch.sh"
         )
+        arguments = (TEXTS.get(one, one) for one in SCRIPT.arguments())
+        stdin = replace(SCRIPT, lock=str(self.home)).stdin().decode()
         done = subprocess.run(
-            ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *ARGUMENTS, "ftl-state", "/ftl/shop"],
-            input="\n".join([str(self.home), *LINES, *more, ""]),
+            ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *arguments],
+            input="".join([stdin, *(f"{line}\n" for line in more)]),
             env={"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -139,7 +155,7 @@ def test_a_release_that_answers_with_errors_is_taken_back(server: Server) -> Non
     assert server.calls == [
         "update --restart always 1d1e",
         "start 1d1e",
-        "switch shop.web=r1-web",
+        "switch shop.web=r1-web shop.cron=r1-cron",
         "rename f4 shop.job.nightly.new-r2",
         "rename a5 shop.job.nightly",
         "update --restart no e3",
@@ -171,7 +187,7 @@ def test_the_reason_names_the_services_whose_containers_fail(server: Server) -> 
         "new aa",
     ]
     more = "f0 running 1 always always\nf1 running 0 always always\naa running 4 always always\n"
-    server.set(states=STATES + more, live="r2-web\nr2-worker\nr2-idle\n")
+    server.set(states=STATES + more, live=f"{LIVE}r2-worker\nr2-idle\n")
     changed = STATES.replace("e3 running 0", "e3 running 1") + more.replace("f1 running 0", "f1 running 2")
     result = server.watch(then=lambda: server.set(states=changed), more=lines)
     assert result["reason"] == "containers of web, worker were restarted 3 times"
@@ -194,7 +210,7 @@ def test_containers_that_exit_are_a_reason(server: Server, state: str, reason: s
 @pytest.mark.parametrize(
     "change",
     [
-        {"live": "r3-web\n"},
+        {"live": LIVE.replace("r2-web", "r3-web")},
         {"states": STATES.replace("0ld running 0 always always\n", "")},
         {"states": STATES.replace("e3 running 0 always", "e3 exited 0 no")},
         {"states": STATES.replace("0ld running", "0ld exited")},

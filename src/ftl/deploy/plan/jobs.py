@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.common.programs import program
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
@@ -22,6 +21,7 @@ from ftl.deploy.plan.desired.specs import (
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
+from ftl.host.backup_folders import backup_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -216,17 +216,10 @@ def _content(owner: Owner) -> str:
 
 def backup_job(backup: ScheduledBackup) -> Job:
     """The job that makes a scheduled backup."""
-    command = (
-        program("ftl.host", "scripts/backup.sh"),
-        "ftl-backup",
-        backup.dependency,
-        str(backup.keep),
-        program("ftl.host", "scripts/dump.sh"),
-    )
     return Job(
         name=backup.job,
         service=backup.dependency,
-        command=command,
+        command=backup_command(backup.dependency, backup.keep),
         schedule=backup.schedule,
         timeout=BACKUP_SECONDS,
     )
