@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from ftl.common.lines import LineSplitter
 from ftl.dataclass import dataclass
 from ftl.spawn import Capture, Streams, signal_group, spawn, start_process
 
@@ -197,6 +198,8 @@ async def lines_of(
 ) -> AsyncIterator[tuple[AsyncIterator[str], Process]]:
     """Run a child; yields its lines (stdout and stderr, merged in order) and the process.
 
+    Lines have a bounded length (`MAX_LINE`).
+
     When the block is left while it still runs, it is interrupted, then terminated, then killed, together with its
     children. The same happens when FTL itself is killed: a guard process, which outlives FTL, does that. For the
     arguments see `complete`.
@@ -254,15 +257,13 @@ async def _write(pipe: asyncio.StreamWriter | None, content: bytes | None) -> No
 
 
 async def _lines(process: Process) -> AsyncIterator[str]:
-    """Split lines of any length at newlines only: a carriage return overwrites a line."""
     assert process.stdout is not None
-    pending = b""
+    splitter = LineSplitter()
     while chunk := await process.stdout.read(_CHUNK):
-        *complete_lines, pending = (pending + chunk).split(b"\n")
-        for line in complete_lines:
+        for line in splitter.feed(chunk):
             yield line.decode(errors="replace")
-    if pending:
-        yield pending.decode(errors="replace")
+    if splitter.has_rest:
+        yield splitter.rest().decode(errors="replace")
 
 
 async def _end(process: Process) -> None:

@@ -21,7 +21,7 @@ _KINDS = {
 }
 
 
-def read_small_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+def read_small_file(path: Path | str, limit: int = MAX_BYTES) -> bytes:
     """Read a regular file of at most `limit` bytes.
 
     Everything else is refused before a byte of it is read: a FIFO blocks until somebody writes to it, and /dev/zero
@@ -44,6 +44,25 @@ def read_small_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         os.close(descriptor)
 
 
+def regular_file_size(path: Path) -> int:
+    """The size of a regular file that another program will read, or 0 for /dev/null.
+
+    It is not opened.
+
+    Raises:
+        OSError: There is none, or it is something else, which may block its reader or have no end; `strerror` says
+            which.
+    """
+    if str(path) == os.devnull:
+        return 0
+    try:
+        status = path.stat()
+    except ValueError:
+        raise OSError(errno.EINVAL, "not a valid file name", str(path)) from None
+    _refuse_irregular(path, status.st_mode)
+    return status.st_size
+
+
 def read_small_text(path: Path) -> str:
     """Read a regular file of at most MAX_BYTES as UTF-8 text, without its byte order mark.
 
@@ -56,7 +75,7 @@ def read_small_text(path: Path) -> str:
         raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
 
 
-def _refuse_irregular(path: Path, mode: int) -> None:
+def _refuse_irregular(path: Path | str, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a directory", str(path))
     if not stat.S_ISREG(mode):
@@ -64,7 +83,7 @@ def _refuse_irregular(path: Path, mode: int) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
 
 
-def _read(path: Path, descriptor: int, limit: int) -> bytes:
+def _read(path: Path | str, descriptor: int, limit: int) -> bytes:
     chunks: list[bytes] = []
     wanted = limit + 1
     while wanted and (chunk := os.read(descriptor, wanted)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.files import regular_file_size
 from ftl.config.checks import containers, names, outside, placement, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
@@ -50,10 +51,10 @@ def check(project: Project, reader: Reader) -> None:
 
 
 def check_secret_files(project: Project, root: Path) -> None:
-    """Check that files with build secrets exist; other commands than builds do not need them.
+    """Check that build secrets are regular files; other commands than builds do not need them.
 
     Raises:
-        ConfigError: One does not.
+        ConfigError: One is not.
     """
     problems: list[Problem] = []
     items: list[tuple[str, int, Build | None]] = [
@@ -62,12 +63,21 @@ def check_secret_files(project: Project, root: Path) -> None:
     ]
     for section, index, build in items:
         for number, secret in enumerate(build.secrets if build else ()):
-            file = root / secret.file if secret.file else None
-            if file is not None and (file.is_dir() or not file.exists()):  # /dev/null is an empty secret
+            message = _unreadable(root, secret.file) if secret.file else ""
+            if message:
                 path: KeyPath = (section, index, "build", "secrets", number, "file")
-                message = f"secrets: there is no file {secret.file}"
                 problems.append(
                     project.marks.problem(message, *path, hint="its path is relative to ftl.yaml")
                 )
     if problems:
         raise ConfigError(problems)
+
+
+def _unreadable(root: Path, file: str) -> str:
+    try:
+        regular_file_size(root / file)
+    except FileNotFoundError:
+        return f"secrets: there is no file {file}"
+    except OSError as error:
+        return f"secrets: {file} cannot be read: {error.strerror}"
+    return ""

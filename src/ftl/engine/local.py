@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_text
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.errors import UsageError
 
@@ -67,7 +68,7 @@ def _usable(host: str, origin: str) -> str:
 
 def _current_context(folder: Path) -> str:
     try:
-        config = as_object(parse_json((folder / "config.json").read_text()))
+        config = as_object(parse_json(read_small_text(folder / "config.json")))
     except (OSError, ValueError):  # absent or broken: the docker CLI also goes on with its defaults
         return ""
     return as_str(config.get("currentContext"))
@@ -77,7 +78,7 @@ def _context_host(folder: Path, context: str) -> str:
     """The CLI keeps a context in a folder named by the SHA-256 of its name."""
     digest = hashlib.sha256(context.encode()).hexdigest()
     try:
-        meta = as_object(parse_json((folder / "contexts" / "meta" / digest / "meta.json").read_text()))
+        meta = as_object(parse_json(read_small_text(folder / "contexts" / "meta" / digest / "meta.json")))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the docker context `{context}` cannot be read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,9 @@ def test_validate_checks_the_files_of_build_secrets(ftl: Cli) -> None:
     path.write_text(TEXT.replace("build: .", "build: {context: ., secrets: [ca=./no.pem]}"))
     code, _, err = ftl(["validate"])
     assert (code, "secrets: there is no file ./no.pem" in err) == (2, True)
+    os.mkfifo("no.pem")
+    code, _, err = ftl(["validate"])
+    assert (code, "secrets: ./no.pem cannot be read: it is a FIFO" in err) == (2, True)
 
 
 def test_init_writes_a_file_that_is_valid(ftl: Cli) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftl.common.files import read_small_file, read_small_text
+from ftl.common.files import read_small_file, read_small_text, regular_file_size
 
 
 def test_a_regular_file_is_read_to_its_last_byte(tmp_path: Path) -> None:
@@ -66,3 +66,22 @@ def test_text_is_utf_8_without_a_byte_order_mark(tmp_path: Path) -> None:
     file.write_bytes(b"caf\xe9")
     with pytest.raises(OSError, match="not UTF-8"):
         read_small_text(file)
+
+
+@pytest.mark.timeout(10)
+def test_a_file_for_another_program_is_a_regular_one(tmp_path: Path) -> None:
+    """A FIFO, a device or a folder is refused; /dev/null by its name is an empty file."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "null").symlink_to(os.devnull)
+    (tmp_path / "file").write_bytes(b"12345")
+    assert regular_file_size(tmp_path / "file") == 5
+    assert regular_file_size(Path(os.devnull)) == 0
+    for name, words in (
+        ("fifo", "FIFO"),
+        ("null", "device"),
+        ("", "directory"),
+        ("none", "No such"),
+        ("\0", "name"),
+    ):
+        with pytest.raises(OSError, match=words):
+            regular_file_size(tmp_path / name)

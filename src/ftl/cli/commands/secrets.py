@@ -143,7 +143,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
     from ftl.errors import ConfigError
 
     with age_file.locked():
-        before = age_file.path.read_bytes() if age_file.path.exists() else None
+        before = _encrypted(age_file)
         text = _TEMPLATE.format(file=file) if before is None else _text(age_file)
         name = age_file.path.name.removesuffix(".age")
         with open_editor(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml", os.environ) as editor:
@@ -155,7 +155,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
                 except ConfigError as error:
                     if not _again(error):
                         raise
-        now = age_file.path.read_bytes() if age_file.path.exists() else None
+        now = _encrypted(age_file)
         if now != before:
             message = f"{file} was changed by another program while you edited it"
             raise FtlError(message, hint=f"nothing was written: run {ftl('secrets edit')} again")
@@ -219,6 +219,13 @@ def _text(age_file: AgeFile) -> str:
     with suppress(ConfigError):  # to be mended in the editor
         redact(parse_map(text, age_file.name).values())
     return text
+
+
+def _encrypted(age_file: AgeFile) -> bytes | None:
+    """The file as it is; None where there is none."""
+    with suppress(FileNotFoundError):
+        return age_file.read_encrypted()
+    return None
 
 
 def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:

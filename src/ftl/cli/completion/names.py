@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import yaml
 
-_MAX_BYTES = 1_000_000
-
 
 class ProjectNames:
     """Names of the things of a project, as far as its ftl.yaml can be read."""
@@ -29,8 +27,7 @@ class ProjectNames:
         import yaml
 
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        with open(self.file, "rb") as file:  # noqa: PTH123 -- as in project_file
-            root = yaml.compose(file.read(_MAX_BYTES), Loader=loader)
+        root = yaml.compose(self._content(), Loader=loader)
         lists = [_value(root, section) for section in sections]
         items = [item for each in lists if isinstance(each, yaml.SequenceNode) for item in each.value]
         found = [_value(item, "name") if isinstance(item, yaml.MappingNode) else item for item in items]
@@ -44,13 +41,17 @@ class ProjectNames:
         """The project's name."""
         import re
 
-        with open(self.file, encoding="utf-8") as file:  # noqa: PTH123
-            match = re.search(
-                r"^project:\s*(?:#.*)?\n(?:[ \t].*\n)*?[ \t]+name:[ \t]*[\"']?([a-z0-9_-]+)",
-                file.read(_MAX_BYTES),
-                re.M,
-            )
+        match = re.search(
+            r"^project:\s*(?:#.*)?\n(?:[ \t].*\n)*?[ \t]+name:[ \t]*[\"']?([a-z0-9_-]+)",
+            self._content().decode(),
+            re.M,
+        )
         return match[1] if match else ""
+
+    def _content(self) -> bytes:
+        from ftl.common.files import read_small_file
+
+        return read_small_file(self.file)
 
     def environments(self) -> list[str]:
         """Names of environments: of files ftl.NAME.yaml, and of previews that were seen."""

@@ -63,16 +63,25 @@ class AgeFile:
             FtlError: It cannot be read, is no age file, or none of the user's keys opens it.
             UsageError: pyrage is not installed.
         """
-        try:
-            encrypted = read_small_file(self.path)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise FtlError(f"{self.name} cannot be read: {error.strerror}") from None
+        encrypted = self.read_encrypted()
         try:
             return DecryptedFile(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
         except UnicodeDecodeError:
             raise FtlError(f"{self.name} does not contain text") from None
+
+    def read_encrypted(self) -> bytes:
+        """The file itself.
+
+        Raises:
+            FileNotFoundError: There is none.
+            FtlError: It cannot be read.
+        """
+        try:
+            return read_small_file(self.path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise FtlError(f"{self.name} cannot be read: {error.strerror}") from None
 
     def write(self, text: str) -> bool:
         """Encrypt the text for all recipients, and replace the file by it at once.

@@ -8,9 +8,9 @@ so their streams are always multiplexed.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ftl.common.lines import LineSplitter
 from ftl.engine.values import LogLine
 
 if TYPE_CHECKING:
@@ -37,38 +37,27 @@ async def frames(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[Stream, by
         del buffer[:start]
 
 
-@dataclass(slots=True)
-class _Unfinished:
-    """The beginning of a line whose end has not arrived yet."""
-
-    time: str = ""
-    parts: list[bytes] = field(default_factory=list)
-
-
 async def log_lines(
     source: AsyncIterable[tuple[Stream, bytes]], *, timestamps: bool
 ) -> AsyncIterator[LogLine]:
     """Whole lines from the frames of a log.
 
     The engine writes a line longer than 16 KiB as several frames, only the last of which ends in a newline,
-    and puts a timestamp before every one of them (seen on 20.10): the line keeps the first.
+    and puts a timestamp before every one of them (seen on 20.10): the line keeps the first. One
+    that is longer than `MAX_LINE` continues in another line.
     """
-    open_lines: dict[Stream, _Unfinished] = {"stdout": _Unfinished(), "stderr": _Unfinished()}
+    splitters: dict[Stream, LineSplitter] = {"stdout": LineSplitter(), "stderr": LineSplitter()}
+    begun: dict[Stream, str] = {"stdout": "", "stderr": ""}  # times of the lines that have no end yet
     async for stream, payload in source:
-        line = open_lines[stream]
         time, content = _split_time(payload) if timestamps else ("", payload)
-        line.time = line.time or time
-        *whole, rest = content.split(b"\n")
-        for part in whole:
-            yield _line(stream, line.time, [*line.parts, part])
-            line.parts.clear()
-        if whole:
-            line.time = time if rest else ""
-        if rest:
-            line.parts.append(rest)
-    for stream, line in open_lines.items():
-        if line.parts:
-            yield _line(stream, line.time, line.parts)
+        started, splitter = begun[stream] or time, splitters[stream]
+        lines = splitter.feed(content)
+        for line in lines:
+            yield _line(stream, started, line)
+        begun[stream] = (time if lines else started) if splitter.has_rest else ""
+    for stream, splitter in splitters.items():
+        if splitter.has_rest:
+            yield _line(stream, begun[stream], splitter.rest())
 
 
 def _split_time(payload: bytes) -> tuple[str, bytes]:
@@ -76,7 +65,5 @@ def _split_time(payload: bytes) -> tuple[str, bytes]:
     return time.decode("ascii", "replace"), content
 
 
-def _line(stream: Stream, time: str, parts: list[bytes]) -> LogLine:
-    return LogLine(
-        stream=stream, time=time, text=b"".join(parts).decode("utf-8", "replace").removesuffix("\r")
-    )
+def _line(stream: Stream, time: str, line: bytes) -> LogLine:
+    return LogLine(stream=stream, time=time, text=line.decode("utf-8", "replace").removesuffix("\r"))

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.files import read_small_file
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import BuildFailed
@@ -145,7 +146,7 @@ def read_dockerfile(request: BuildRequest, config: Build) -> Dockerfile:
             f"the build context {config.context} is not a folder", cause=f"{request.context} does not exist"
         )
     try:
-        return parse(request.dockerfile.read_text(errors="replace"), path, config.args)
+        return parse(read_small_file(request.dockerfile).decode(errors="replace"), path, config.args)
     except OSError as error:
         raise BuildFailed(
             f"{path} cannot be read",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common import references
+from ftl.common.files import read_small_text
 from ftl.common.json_fields import as_object
 from ftl.common.private_folder import private_folder
 from ftl.image.registry.docker_config import CONFIG_FILE, config_folder, read_config, with_credentials
@@ -71,8 +72,8 @@ def _dockerfile_text(service: Service, root: Path) -> str:
     if service.build is None:
         return ""
     try:
-        return (root / Path(service.build.context).expanduser() / service.build.dockerfile).read_text()
-    except (OSError, ValueError):
+        return read_small_text(root / Path(service.build.context).expanduser() / service.build.dockerfile)
+    except OSError:
         return ""  # the build reports it
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.files import read_small_text
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
@@ -65,7 +66,7 @@ def config_folder(environ: Mapping[str, str]) -> Path:
 def read_config(environ: Mapping[str, str]) -> Json:
     """Read Docker's config file; empty if there is none, or none that can be read."""
     try:
-        return as_object(parse_json((config_folder(environ) / CONFIG_FILE).read_text()))
+        return as_object(parse_json(read_small_text(config_folder(environ) / CONFIG_FILE)))
     except (OSError, ValueError):
         return {}
 

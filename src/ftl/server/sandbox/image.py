@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import deque
 from contextlib import aclosing
 from importlib.resources import files
 from pathlib import Path
@@ -36,6 +37,7 @@ _BOOTSTRAP_SECONDS = 300.0
 _BUILD_SECONDS = 600.0
 _PULL_SECONDS = 600.0
 _CHUNK = 1 << 20
+_LAST_LINES = 20
 _PROXIES = {"httpProxy": "http_proxy", "httpsProxy": "https_proxy", "noProxy": "no_proxy"}
 # As in Docker Hub's slim images: no documentation but licences, and no fsync for files that a build can repeat.
 _SLIM = (
@@ -114,7 +116,7 @@ async def build(
     Raises:
         BuildFailed: With the last lines of the build as details.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
     arguments = {**build_proxies(os.environ), **arguments}
     try:
         async with (
@@ -122,16 +124,14 @@ async def build(
             aclosing(engine.build(tag, context, arguments=arguments, labels=labels)) as output,
         ):
             async for line in output:
-                lines.append(line)  # noqa: PERF401 - those before a failure are its details
+                lines.append(line)  # those before a failure are its details
     except EngineUnavailable:
         raise
     except (EngineError, TimeoutError) as error:
         cause = (
             error.cause if isinstance(error, EngineError) else f"it took longer than {_BUILD_SECONDS:.0f} s"
         )
-        raise BuildFailed(f"the image {tag} could not be built", cause=cause).with_details(
-            lines[-20:]
-        ) from None
+        raise BuildFailed(f"the image {tag} could not be built", cause=cause).with_details(lines) from None
 
 
 def build_proxies(environ: Mapping[str, str]) -> dict[str, str]:
@@ -201,6 +201,7 @@ async def bootstrap(engine: Engine, suite: str, reference: str) -> None:
     if suite == "sid":
         # Debian's unstable may come from a snapshot, whose index is past its date by nature.
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
     with tempfile.TemporaryDirectory(prefix="ftl-") as folder:
         archive = Path(folder) / "base.tar"
         try:
@@ -208,12 +209,13 @@ async def bootstrap(engine: Engine, suite: str, reference: str) -> None:
                 asyncio.timeout(_BOOTSTRAP_SECONDS),
                 lines_of([*argv, suite, str(archive)]) as (output, process),  # interrupted, it unmounts all
             ):
-                lines = [line async for line in output]
+                async for line in output:
+                    lines.append(line)
                 status = await process.wait()
         except TimeoutError:
             raise BuildFailed(f"mmdebstrap took longer than {_BOOTSTRAP_SECONDS:.0f} s") from None
         if status:
-            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(lines[-20:])
+            raise BuildFailed(f"mmdebstrap could not make {reference}").with_details(lines)
         async with asyncio.timeout(_BOOTSTRAP_SECONDS):
             await engine.import_archive(reference, _chunks(archive))
 

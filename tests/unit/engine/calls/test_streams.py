@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftl.common.lines import MAX_LINE
 from ftl.engine.calls.streams import Stream, frames, log_lines
 from ftl.engine.values import LogLine
 
@@ -99,6 +100,14 @@ def test_a_line_in_pieces_keeps_its_first_timestamp() -> None:
     """Every piece has a timestamp; the line has the first, and the others are not in its text."""
     lines = lines_of([("stdout", b"T1 aaa"), ("stdout", b"T2 bbb\n"), ("stdout", b"T3 c\n")], timestamps=True)
     assert lines == [LogLine("stdout", "T1", "aaabbb"), LogLine("stdout", "T3", "c")]
+
+
+def test_a_line_that_never_ends_continues_in_another() -> None:
+    """Each part has the time of the frame in which it begins, or goes on; nothing is lost."""
+    piece = b"x" * 400_000
+    payloads = (*(b"T%d " % number + piece for number in range(1, 4)), b"T4 \n", b"T5 y\n")
+    lines = lines_of([("stdout", payload) for payload in payloads], timestamps=True)
+    assert [(line.time, len(line.text)) for line in lines] == [("T1", MAX_LINE), ("T3", 200_000), ("T5", 1)]
 
 
 def test_a_last_line_without_a_newline_is_returned() -> None:

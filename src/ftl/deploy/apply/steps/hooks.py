@@ -115,7 +115,7 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     It has the environment of FTL and the variables of .env. The dependencies are reachable at 127.0.0.1;
     FTL_POSTGRES_PORT (the name in capitals) holds the port, which is the usual one unless something here has it.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=LAST_LINES)
     kept: deque[LogLine] = deque(maxlen=LINES)
     argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
     variables = read_variables(context.root, os.environ, env_files(context.project.overlay))
@@ -132,13 +132,13 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
                     context.emit(HookOutput(step.service, step.hook, line))
                 status = await process.wait()
         except TimeoutError:
-            raise _late(step, lines) from None
+            raise _late(step, [*lines]) from None
         except OSError as error:
-            raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", lines) from error
+            raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", [*lines]) from error
         finally:
             note_hook(context, step, kept)
     if status != 0:
-        raise _failed(step, f"it ended with status {status}", lines, status=status)
+        raise _failed(step, f"it ended with status {status}", [*lines], status=status)
 
 
 def _now(context: DeployContext) -> str:

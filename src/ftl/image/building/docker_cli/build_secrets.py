@@ -9,14 +9,15 @@ variable of 128 KiB or more (execve(2), MAX_ARG_STRLEN).
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.files import regular_file_size
 from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ftl.config.models.project import BuildSecret
 
@@ -64,7 +65,7 @@ def resolve_secrets(
     One without a source is the variable of the same name.
 
     Raises:
-        BuildFailed: A variable is not set, a file does not exist, or the secret is too large.
+        BuildFailed: A variable is not set, a file does not exist or is not a regular one, or the secret is too large.
     """
     return tuple(_resolve(secret, root, environ) for secret in secrets)
 
@@ -95,14 +96,15 @@ def pass_secrets(
 
 def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> ResolvedSecret:
     if secret.file is not None:
-        path = root / Path(secret.file).expanduser()
-        if not path.exists() or path.is_dir():  # a device is valid: /dev/null is an empty secret
+        path = root / secret.file
+        try:
+            _check_size(secret.id, regular_file_size(path))
+        except OSError as error:
             raise BuildFailed(
-                f"the build secret `{secret.id}` was not found",
-                cause=f"{path} does not exist",
+                f"the build secret `{secret.id}` cannot be read",
+                cause=f"{path}: {error.strerror}",
                 hint="create the file, or correct its name under `build.secrets`",
-            )
-        _check_size(secret.id, path.stat().st_size)
+            ) from None
         return ResolvedSecret(secret.id, source=path.resolve())
     variable = secret.env or secret.id
     if variable not in environ:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.files import read_small_text
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def _is_file(path: str) -> bool:
 
 
 def _pub_file(private: str) -> str | None:
-    with suppress(OSError, UnicodeDecodeError):
-        return parse(Path(f"{private}.pub").read_text())
+    with suppress(OSError):
+        return parse(read_small_text(Path(f"{private}.pub")))
     return None
 
 

@@ -74,6 +74,19 @@ def test_a_remote_hook_that_never_ends_is_stopped_and_removed() -> None:
     assert engine.by_name == {}
 
 
+def test_a_talkative_local_hook_fails_with_its_last_lines(tmp_path: Path) -> None:
+    """Only those are kept: the others went out as they came."""
+    events: list[Event] = []
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), events, tmp_path), hook("local", "seq 5000; exit 3"))
+
+    with pytest.raises(HookFailed) as caught:
+        asyncio.run(local_hook())
+    assert caught.value.details == tuple(str(number) for number in range(5001 - hooks.LAST_LINES, 5001))
+    assert len(events) == 5000
+
+
 def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
     """A process that ignores SIGTERM, and one that it left in the background."""
     command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,25 @@ def test_a_secret_comes_from_a_file_or_a_variable(tmp_path: Path) -> None:
 )
 def test_a_missing_secret_fails_the_build(secret: BuildSecret, tmp_path: Path) -> None:
     """The error names the secret and what is missing."""
-    with pytest.raises(BuildFailed, match="the build secret `x` was not found") as caught:
+    with pytest.raises(BuildFailed, match="the build secret `x`") as caught:
         resolve_secrets([secret], root=tmp_path, environ={})
     assert caught.value.cause
     assert caught.value.hint
+
+
+@pytest.mark.timeout(10)
+def test_a_secret_is_a_regular_file_or_empty(tmp_path: Path) -> None:
+    """The docker CLI would wait at a FIFO for ever, and read /dev/zero without end."""
+    os.mkfifo(tmp_path / "fifo")
+    for file, words in (
+        ("fifo", "it is a FIFO"),
+        ("/dev/zero", "it is a character device"),
+        (".", "directory"),
+    ):
+        with pytest.raises(BuildFailed, match="the build secret `x` cannot be read") as caught:
+            resolve_secrets([BuildSecret(id="x", file=file)], root=tmp_path, environ={})
+        assert words in (caught.value.cause or "")
+    assert resolve_secrets([BuildSecret(id="x", file="/dev/null")], root=tmp_path, environ={})
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1), min_size=1))
