@@ -31,7 +31,8 @@ def three(lab: Lab) -> Iterator[list[Server]]:
 def test_three_servers_become_one_cluster(three: list[Server], ftl: Callable[..., Project]) -> None:
     """What is closed between them is named first, and nothing half done; then they join, once.
 
-    A server that is taken out of the file leaves; the others are as they should be after each run.
+    Another address than the one in the cluster is refused. A server that is taken out of the file leaves; the
+    others are as they should be after each run.
     """
     a, b, c = three
     app = cluster_project(ftl, three)
@@ -46,6 +47,14 @@ def test_three_servers_become_one_cluster(three: list[Server], ftl: Callable[...
     assert kinds == ["begin_cluster", "join_cluster", "join_cluster", *["label_node"] * 3, "try_network"]
     assert nodes(a) == dict.fromkeys((a.name, b.name, c.name), ("Ready", "manager"))
     assert app.setup() == []
+
+    b.run("ip", "address", "add", "198.51.100.7/24", "dev", "eth0")
+    app.config["servers"][1]["private_address"] = "198.51.100.7"
+    rules = a.run("iptables", "-S").stdout
+    refused = app.run("setup")
+    assert f"write `private_address: {b.address}`" in refused.stderr
+    assert a.run("iptables", "-S").stdout == rules
+    app.config["servers"][1] = section(b)
 
     app.config["servers"].pop()
     assert ("remove_server", f"{c.name}.test") in app.setup()

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
@@ -162,6 +163,7 @@ def raise_all(errors: Sequence[FtlError]) -> None:
 def _reasons(members: Sequence[Member]) -> Iterator[FtlError]:
     yield from _same_machine(members)
     yield from _addresses(members)
+    yield from _changed_addresses(members)
     yield from _clocks(members)
     yield from _engines(members)
     yield from _swarms(members)
@@ -197,6 +199,25 @@ def _addresses(members: Sequence[Member]) -> Iterator[FtlError]:
                 f"{first.name} and {member.name} have one address for the other servers: {member.address}",
                 hint="write the address of each as its `private_address`",
             )
+
+
+def _changed_addresses(members: Sequence[Member]) -> Iterator[FtlError]:
+    """A server keeps the address with which it joined; firewalls would open for another one."""
+    nodes = known_nodes(members)
+    for member in members:
+        current = member.swarm.address
+        if member.swarm.node not in nodes or not current or current == member.address:
+            continue
+        again = (
+            f"take it out of ftl.yaml, run {ftl('setup')}, and add it again with the new address, one server at a "
+            "time"
+        )
+        has_it = any(address.address == current for address in member.facts.addresses)
+        yield FtlError(
+            f"{member.name} is in the cluster with the address {current}, and ftl.yaml says {member.address}",
+            cause="Swarm does not change the address of a server that has joined",
+            hint=f"write `private_address: {current}`; to change it, {again}" if has_it else again,
+        )
 
 
 def _clocks(members: Sequence[Member]) -> Iterator[FtlError]:

@@ -101,6 +101,29 @@ def test_an_address_that_the_server_does_not_have() -> None:
     assert "private_address" in (error.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("more", "first_word"),
+    [((ServerAddress("203.0.113.7", "203.0.113.7/24", 1500, "eth1"),), "write"), ((), "take")],
+)
+def test_another_address_than_the_one_in_the_cluster(
+    more: tuple[ServerAddress, ...], first_word: str
+) -> None:
+    """Swarm keeps the old one, which the firewalls would close; nothing is changed."""
+    members, _ = in_cluster(servers(3), 3)
+    old = replace(members[1].swarm, address="203.0.113.7")
+    members[1] = with_facts(members[1], swarm=old, addresses=(*members[1].facts.addresses, *more))
+    error = refused(members)
+    assert error.message == "b is in the cluster with the address 203.0.113.7, and ftl.yaml says 10.0.0.2"
+    assert (error.hint or "").startswith(first_word)
+
+
+def test_a_server_that_left_may_join_with_another_address() -> None:
+    """The managers have forgotten its node: it begins anew."""
+    members, _ = in_cluster(servers(2), 1)
+    old = replace(members[1].swarm, node="forgotten", address="203.0.113.7")
+    refuse_unfit([members[0], with_facts(members[1], swarm=old, marked="forgotten")])
+
+
 def test_all_reasons_are_listed() -> None:
     """One run names everything that is wrong."""
     error = refused(
