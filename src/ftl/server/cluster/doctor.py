@@ -12,8 +12,8 @@ from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError
 from ftl.host.session import open_session
-from ftl.proxy.names import overlay_network
-from ftl.server.cluster.members import generation
+from ftl.server.cluster.join import SwarmView, view_by
+from ftl.server.cluster.members import generation, is_private
 from ftl.server.doctor.finding import Finding, Level
 from ftl.server.doctor.report import DoctorRequest, Report, run_checks
 from ftl.ssh.machine import machine_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project, Server
-    from ftl.engine.calls.swarm import SwarmNode, SwarmState
+    from ftl.engine.calls.swarm import SwarmState
     from ftl.host.session import Session
 
 
@@ -77,13 +77,11 @@ async def _cluster(project: Project) -> list[Finding]:
             zip(sessions, await gather(each.engine.swarm.state() for each in sessions.values()), strict=True)
         )
         leading = [server for server, state in states.items() if state.has_leader]
-        nodes: list[SwarmNode] = []
-        has_network = False
+        found = SwarmView()
         if leading:
-            engine = sessions[max(leading, key=lambda server: generation(states[server]))].engine
-            nodes = await engine.swarm.nodes()
-            has_network = any(one.name == overlay_network(project.name) for one in await engine.networks())
-    return list(judge(project.name, states, nodes, has_network=has_network))
+            lead = max(leading, key=lambda server: generation(states[server]))
+            found = await view_by(project.name, lead, sessions[lead])
+    return list(judge(project.name, states, found))
 
 
 async def _open(stack: AsyncExitStack, server: Server) -> Session | None:
@@ -94,17 +92,15 @@ async def _open(stack: AsyncExitStack, server: Server) -> Session | None:
         return None
 
 
-def judge(
-    project: str, states: Mapping[str, SwarmState], nodes: Sequence[SwarmNode], *, has_network: bool
-) -> Iterator[Finding]:
+def judge(project: str, states: Mapping[str, SwarmState], found: SwarmView) -> Iterator[Finding]:
     """The findings about the cluster.
 
     Args:
         project: The project's name.
         states: Of the servers that can be reached: what their engines say about their membership.
-        nodes: What the managers see; empty without a leader.
-        has_network: Whether the project's network exists.
+        found: What the managers see; no nodes without a leader.
     """
+    nodes = found.nodes
     known = {node.id: node for node in nodes}
     setup = f"{ftl('setup')} makes the servers one cluster"
     members = [server for server, state in states.items() if state.is_member]
@@ -148,8 +144,21 @@ def judge(
         yield _finding("warning", f"{text}: if one more fails, nothing can be changed", fix)
     else:
         yield _finding("ok", text, None)
-    if not has_network:
+    if not found.has_network:
         yield _finding("problem", f"{project} has no network across the servers", setup)
+    elif found.in_clear and (public := _public(states)):
+        yield _finding(
+            "problem",
+            f"the packets between the servers are not encrypted, and {public} is reached at a public address",
+            "connect the servers by a private network, and write their addresses in it as `private_address`",
+        )
+
+
+def _public(states: Mapping[str, SwarmState]) -> str | None:
+    """A server that the others reach over the internet."""
+    return next(
+        (server for server, state in states.items() if state.address and not is_private(state.address)), None
+    )
 
 
 def _finding(level: Level, what: str, fix: str | None) -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import is_leaderless
 from ftl.errors import EngineError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.engine.calls.swarm import SwarmNode
+    from ftl.engine.values import Network
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
@@ -40,34 +42,58 @@ async def join(
     project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
 ) -> tuple[ClusterStep, ...]:
     """Make one cluster of the servers; returns the steps that it took."""
-    lead, nodes, has_network = await view(project, members, sessions)
-    stages = plan(project, members, nodes, has_network=has_network)
+    found = await view(project, members, sessions)
+    stages = plan(project, members, found.nodes, has_network=found.has_network, in_clear=found.in_clear)
     steps = steps_of(stages)
     if any(isinstance(step, JoinCluster) for step in steps):
         machines = {name: session.machine for name, session in sessions.items()}
         await refuse_closed_ports(members, machines)
     await Executor(
-        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(lead))
+        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(found.lead))
     ).run()
     return steps
 
 
-async def view(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session]
-) -> tuple[str, list[SwarmNode], bool]:
+@dataclass(frozen=True, slots=True)
+class SwarmView:
     """The Swarm as its managers see it.
 
-    Returns:
-        The name of a manager that can change it, its nodes, and whether the project's network exists.
+    Attributes:
+        lead: The name of a manager that can change it; empty where there is none.
+        nodes: Its nodes.
+        network: The project's network, if it exists.
     """
+
+    lead: str = ""
+    nodes: Sequence[SwarmNode] = ()
+    network: Network | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the project's network exists."""
+        return self.network is not None
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether that network's packets are not encrypted."""
+        return self.network is not None and self.network.labels.get(labels.ENCRYPTED) != "true"
+
+
+async def view(project: str, members: Sequence[Member], sessions: Mapping[str, Session]) -> SwarmView:
+    """The Swarm as its managers see it."""
     leading = [member for member in members if member.swarm.has_leader]
     if not leading:
-        return "", [], False
+        return SwarmView()
     lead = max(leading, key=lambda member: generation(member.swarm)).name
-    engine = sessions[lead].engine
-    nodes = await engine.swarm.nodes()
-    networks = await engine.networks()
-    return lead, nodes, any(network.name == overlay_network(project) for network in networks)
+    return await view_by(project, lead, sessions[lead])
+
+
+async def view_by(project: str, lead: str, session: Session) -> SwarmView:
+    """The Swarm as one of its managers sees it."""
+    nodes = await session.engine.swarm.nodes()
+    name = overlay_network(project)
+    networks = await session.engine.networks()
+    return SwarmView(lead, nodes, next((network for network in networks if network.name == name), None))
 
 
 async def refresh(member: Member, session: Session) -> Member:

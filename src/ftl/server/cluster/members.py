@@ -75,6 +75,23 @@ def is_private(address: str) -> bool:
     return any(parsed in network for network in _PRIVATE if network.version == parsed.version)
 
 
+def refuse_clear(members: Iterable[Member], *, cause: str, hint: str) -> None:
+    """Refuse servers whose packets would pass the internet in clear.
+
+    Raises:
+        FtlError: One of them is reached at a public address.
+    """
+    public = next((member for member in members if not is_private(member.address)), None)
+    if public is not None:
+        raise FtlError(
+            f"the packets between the servers cannot be encrypted, and {public.name} is reached at the public "
+            f"address {public.address}",
+            cause=cause,
+            hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
+            f"their addresses in it as `private_address`; or {hint}",
+        )
+
+
 def managers_of(number: int) -> int:
     """Number of managers for a number of servers: odd, for a majority, and 5 at the most."""
     return 1 if number < 3 else 3 if number < 5 else 5

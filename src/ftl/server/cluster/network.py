@@ -10,7 +10,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
 from ftl.proxy.names import overlay_network
-from ftl.server.cluster.members import is_private, mtu_of
+from ftl.server.cluster.members import is_private, mtu_of, refuse_clear
 from ftl.server.cluster.overlay import SECONDS, LostPackets, lost_packets
 
 if TYPE_CHECKING:
@@ -43,25 +43,22 @@ class ClusterNetwork:
         Raises:
             FtlError: Packets do not pass, or would pass the internet in clear.
         """
-        public = [member for member in self._context.members if not is_private(member.address)]
         if exists:
             self._refuse(await self._lost())
             return
-        if len(self._context.members) == 1:
-            await self._create(encrypted=bool(public))
+        members = self._context.members
+        if len(members) == 1:
+            await self._create(encrypted=not is_private(members[0].address))
             return
         await self._create(encrypted=True)
         lost = await self._lost(_ENCRYPTED_SECONDS)
         if not lost:
             return
-        if public:
-            raise FtlError(
-                f"the packets between the servers cannot be encrypted, and {public[0].name} is reached at the public "
-                f"address {public[0].address}",
-                cause=f"with encryption (IPsec), {lost[0]}",
-                hint="connect the servers by a private network (the hoster's, or WireGuard or Tailscale), and write "
-                "their addresses in it as `private_address`; or open ESP (IP protocol 50) between them",
-            )
+        refuse_clear(
+            members,
+            cause=f"with encryption (IPsec), {lost[0]}",
+            hint="open ESP (IP protocol 50) between them",
+        )
         await self.remove()
         await self._create(encrypted=False)
         self._refuse(await self._lost())
@@ -86,10 +83,11 @@ class ClusterNetwork:
             f"the network between the servers does not work: {lost[0]}",
             cause="the network between the machines takes smaller packets than their interfaces say"
             if small
-            else "a firewall between them that lets the ports pass, but not the packets of the network (4789/udp)",
+            else "a firewall between them that lets the ports pass, but not the packets of the network (4789/udp; "
+            "ESP, IP protocol 50, where it is encrypted)",
             hint=f"set a smaller MTU on the interfaces that lead there: `ip link set eth0 mtu {lost[0].mtu - 50}`"
             if small
-            else "open 4789/udp in both directions between the servers",
+            else "open 4789/udp and ESP in both directions between the servers",
         ).with_details(list(map(str, lost)))
 
     async def _create(self, *, encrypted: bool) -> None:

@@ -9,7 +9,7 @@ from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError, UsageError
 from ftl.execution.stages import StageOf, compact
-from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for
+from ftl.server.cluster.members import Member, is_ours, known_nodes, managers_of, pool_for, refuse_clear
 from ftl.server.cluster.steps import (
     BeginCluster,
     ChangeRole,
@@ -33,7 +33,12 @@ Stage = StageOf[ClusterStep]
 
 
 def plan(
-    project: str, members: Sequence[Member], nodes: Sequence[SwarmNode], *, has_network: bool
+    project: str,
+    members: Sequence[Member],
+    nodes: Sequence[SwarmNode],
+    *,
+    has_network: bool,
+    in_clear: bool = False,
 ) -> tuple[Stage, ...]:
     """Plan what is missing; servers leave and join side by side, since each does so for itself.
 
@@ -42,10 +47,18 @@ def plan(
         members: The servers of the file, in its order; none is in a Swarm that is not FTL's.
         nodes: The nodes of the Swarm, as its managers see them; empty where there is none.
         has_network: Whether the project's network exists.
+        in_clear: Whether that network's packets are not encrypted.
 
     Raises:
-        FtlError: There is a cluster, and no manager that could change it.
+        FtlError: There is a cluster, and no manager that could change it; or its packets would pass the internet in
+            clear.
     """
+    if in_clear:
+        refuse_clear(
+            members,
+            cause="the project's network was made without encryption, which cannot be changed while it is used",
+            hint=f"make it again: {ftl('remove')}, then {ftl('setup')}, which tries encryption first",
+        )
     known = {node.id: node for node in nodes}
     _require_leader(members, nodes)
     at = {member.name: known[member.swarm.node] for member in members if member.swarm.node in known}

@@ -14,7 +14,7 @@ from ftl.events import Emit, Note, SetupPlanned
 from ftl.execution.stages import steps_of
 from ftl.host.session import open_session
 from ftl.server.cluster.candidates import CandidateServer, log_in_all, named_emit, prepare
-from ftl.server.cluster.join import begin_anew, join, refresh, view
+from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
 from ftl.server.cluster.members import Member, refuse_unfit
 from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.setup.apply.executor import apply
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ftl.config.models.project import Project
-    from ftl.engine.calls.swarm import SwarmNode
     from ftl.host.session import Session
     from ftl.server.cluster.steps import ClusterStep
     from ftl.server.setup.plan.planner import SetupPlan
@@ -148,9 +147,9 @@ async def _dry(
         steps = steps_of(plan_recovery(members))
         emit(Note("what joins the cluster again is planned when it has been rebuilt"))
         return steps
-    nodes: Sequence[SwarmNode] = ()
-    has_network = False
+    found = SwarmView()
     if any(member.swarm.is_member for member in members):
         async with _sessions([server for server in servers if server.member.swarm.is_member]) as sessions:
-            _, nodes, has_network = await view(project.name, members, sessions)
-    return steps_of(plan(project.name, members, nodes, has_network=has_network))
+            found = await view(project.name, members, sessions)
+    planned = plan(project.name, members, found.nodes, has_network=found.has_network, in_clear=found.in_clear)
+    return steps_of(planned)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ftl.engine import labels
 from ftl.engine.calls.swarm import SwarmNode, SwarmState
+from ftl.engine.values import Network
 from ftl.server.cluster.doctor import judge, merged
+from ftl.server.cluster.join import SwarmView
 from ftl.server.doctor.finding import Finding
 
 from .world import PROJECT, in_cluster, servers
+
+NETWORK = Network("overlay", "ftl-c-shop", {labels.ENCRYPTED: "true"}, (), False, "overlay")
 
 
 def levels(
     states: dict[str, SwarmState], nodes: list[SwarmNode], *, has_network: bool = True
 ) -> list[tuple[str, str]]:
     """Level and sentence of each finding."""
-    return [(each.level, each.what) for each in judge(PROJECT, states, nodes, has_network=has_network)]
+    found = SwarmView("a", nodes, NETWORK if has_network else None)
+    return [(each.level, each.what) for each in judge(PROJECT, states, found)]
 
 
 def test_a_cluster_as_it_should_be() -> None:
@@ -37,11 +43,23 @@ def test_a_lost_server_and_a_missing_network() -> None:
     ]
 
 
+def test_packets_over_the_internet_that_are_not_encrypted() -> None:
+    """Between private addresses they may be; a server that is reached at a public one is named."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.name: member.swarm for member in members}
+    found = SwarmView("a", nodes, replace(NETWORK, labels={labels.ENCRYPTED: "false"}))
+    assert [each.level for each in judge(PROJECT, states, found)] == ["ok"]
+    states["b"] = replace(states["b"], address="203.0.113.7")
+    assert [each.what for each in judge(PROJECT, states, found) if each.level == "problem"] == [
+        "the packets between the servers are not encrypted, and b is reached at a public address"
+    ]
+
+
 def test_two_managers_that_are_all_there() -> None:
     """None of them can be started again: what helps is a third."""
     members, nodes = in_cluster(servers(2), 2)
     states = {member.name: member.swarm for member in members}
-    (finding,) = judge(PROJECT, states, nodes, has_network=True)
+    (finding,) = judge(PROJECT, states, SwarmView("a", nodes, NETWORK))
     assert finding.level == "warning"
     assert "add one to ftl.yaml" in (finding.fix or "")
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import labels
-from ftl.errors import EngineError, ErrorContext, UsageError
+from ftl.errors import EngineError, ErrorContext, FtlError, UsageError
 from ftl.events import StepFailed, StepFinished, StepStarted
-from ftl.server.cluster.join import begin_anew, join, refresh, view
+from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
 from ftl.server.cluster.membership import mark
 from tests.support.clock import run
 
@@ -80,9 +81,23 @@ def test_the_newest_cluster_leads() -> None:
     """Without a leader there is no view of it."""
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "ab")
-    assert run(view(PROJECT, refreshed(sessions), sessions))[0] == "a"
+    assert run(view(PROJECT, refreshed(sessions), sessions)).lead == "a"
     cluster.majority = False
-    assert run(view(PROJECT, refreshed(sessions), sessions)) == ("", [], False)
+    assert run(view(PROJECT, refreshed(sessions), sessions)) == SwarmView()
+
+
+def test_a_public_address_does_not_join_a_network_that_is_not_encrypted() -> None:
+    """It is refused before it joins; beside an encrypted one it is only tried."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "a", "a")
+    run(mark(sessions["a"]))
+    first, second = refreshed(sessions)
+    cluster.silent = {True}
+    run(join(PROJECT, [first], {"a": sessions["a"]}, ignore))
+    with pytest.raises(FtlError, match=r"b is reached at the public address 203.0.113.9") as caught:
+        run(join(PROJECT, [first, replace(second, address="203.0.113.9")], sessions, ignore))
+    assert "made without encryption" in (caught.value.cause or "")
+    assert set(cluster.nodes) == {"node-a"}
 
 
 def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
