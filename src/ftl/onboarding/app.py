@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Command = tuple[str, ...]
 """A command in exec form."""
@@ -62,6 +66,7 @@ class App:
         port: The port that it listens on; None if it has no web process.
         dockerfile: The Dockerfile to write; None if the app has one.
         packages: Names of its direct dependencies, by which databases are found.
+        addresses: Client of a database -> variables that the app's settings say have its address.
         hook: Command before a release: migrations.
         env: Environment that the stack needs, with the reason as a comment.
         secrets: Variables with a value to put into .env.
@@ -78,6 +83,7 @@ class App:
     dockerfile: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: Command = ()
     start_reason: str = ""
     health: FoundHealthCheck = FoundHealthCheck(None, "no health path was found")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ftl.databases import Database
     from ftl.onboarding.app import App
+    from ftl.onboarding.variables.variable import CodeVariable
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,12 @@ class NeededDatabase:
         return {name: f"${{{name}}}" for name in self.database.required}
 
 
-def needs(app: App, variables: Mapping[str, str]) -> Sequence[NeededDatabase]:
-    """The databases of an app; its code reads the variables, each in a file that they name."""
+def needs(app: App, variables: Mapping[str, CodeVariable]) -> Sequence[NeededDatabase]:
+    """The databases of an app, whose code reads the variables."""
     return tuple(_needs(app, variables))
 
 
-def _needs(app: App, variables: Mapping[str, str]) -> Iterator[NeededDatabase]:
+def _needs(app: App, variables: Mapping[str, CodeVariable]) -> Iterator[NeededDatabase]:
     used = {name.lower(): name for name in app.packages}
     relational = False
     for client in CLIENTS:
@@ -168,11 +169,13 @@ def _needs(app: App, variables: Mapping[str, str]) -> Iterator[NeededDatabase]:
 
 def _reason(client: str) -> str:
     if client.startswith("prisma:"):
-        return "the provider in prisma/schema.prisma"
+        return "the provider in schema.prisma"
     return f"{client.removeprefix('laravel:')} among the dependencies"
 
 
-def _env(app: App, client: DatabaseTraces, variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _env(
+    app: App, client: DatabaseTraces, variables: Mapping[str, CodeVariable]
+) -> dict[str, tuple[str, str]]:
     database = client.database
     url = _url(app, database)
     if app.stack == "Spring Boot" and database.required:
@@ -182,24 +185,43 @@ def _env(app: App, client: DatabaseTraces, variables: Mapping[str, str]) -> dict
             "SPRING_DATASOURCE_USERNAME": (database.user, ""),
             "SPRING_DATASOURCE_PASSWORD": (database.password, ""),
         }
-    urls = {
-        name: (url, "")
-        for name in variables
-        if any(re.fullmatch(pattern, name) for pattern in client.variables)
-    }
-    parts: dict[str, tuple[str, str]] = {}
-    for name in variables:
-        for suffix, value in client.parts.items():
-            if value and re.fullmatch(rf"(?:{client.prefixes})_?(?:{suffix})", name):
-                parts[name] = (value, "")
     if app.stack == "Laravel":
+        _, parts = _read(client, variables, url, "")
         connection = {"DB_CONNECTION": ("mysql" if database is MYSQL else "pgsql", "")}
         return parts | (connection if database.required else {})
-    if urls or (parts and any(value == database.name for value, _ in parts.values())):
-        return urls or parts
+    named = dict.fromkeys(_addresses(app, client), (url, ""))
+    for start in ("", _FIRST_WORDS):
+        urls, parts = _read(client, variables, url, start)
+        if named | urls or any(value == database.name for value, _ in parts.values()):
+            return named | urls or parts
     usual = re.sub(r"\(\?:.*?\)|\[(.).\]", r"\1", client.variables[0])
     comment = "" if app.stack == "Rails" else "no line of the code reads it: connect the app to it"
     return {usual: (url, comment)}
+
+
+_FIRST_WORDS = r"(?!(?:[A-Z0-9]+_)*(?:TEST|SHADOW|REPLICA|READ|OLD|LEGACY)_)(?:[A-Z0-9]+_)+"
+"""Words of the app before the usual name of a variable, but not those of another database."""
+
+
+def _addresses(app: App, client: DatabaseTraces) -> list[str]:
+    """Variables that settings files of the app name as the address."""
+    return [name for package, names in app.addresses.items() if package in client.packages for name in names]
+
+
+def _read(
+    client: DatabaseTraces, variables: Mapping[str, CodeVariable], url: str, start: str
+) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+    """Variables with the address, and those with a part of it, by any of their names."""
+    urls: dict[str, tuple[str, str]] = {}
+    parts: dict[str, tuple[str, str]] = {}
+    for key, variable in variables.items():
+        for name in variable.names:
+            if any(re.fullmatch(f"{start}(?:{pattern})", name) for pattern in client.variables):
+                urls[key] = (url, "")
+            for suffix, value in client.parts.items():
+                if value and re.fullmatch(rf"{start}(?:{client.prefixes})_{{0,2}}(?:{suffix})", name):
+                    parts.setdefault(key, (value, ""))
+    return urls, parts
 
 
 _SQLALCHEMY = frozenset({"sqlalchemy", "flask-sqlalchemy", "sqlmodel"})

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_file
 from ftl.common.json_fields import parse_json
 from ftl.errors import UsageError
+from ftl.onboarding.variables.reading import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ftl.onboarding.variables.variable import CodeVariable
 
 _UNREADABLE = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 MAX_FILES = 2000
@@ -48,19 +51,6 @@ _SOURCE = (
     ".yml",
     ".yaml",
 )
-_VARIABLE = re.compile(
-    r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\(|Getenv\s*\(|LookupEnv\s*\(|ENV\s*\[|ENV\.fetch\s*\(|\benv\s*\(|
-        \bconfig\s*\(|\benv\.[a-z_]+\s*\()\s*["']([A-Z][A-Z0-9_]+)["']
-      |import\.meta\.env\.((?:VITE|PUBLIC)_[A-Z0-9_]+)
-      |process\.env\.([A-Z][A-Z0-9_]+)|process\.env\[["']([A-Z][A-Z0-9_]+)""",
-    re.VERBOSE,
-)
-
-_DEMANDED = re.compile(
-    r"""(?<![.\w])(?:os\.)?environ\[\s*["']([A-Z][A-Z0-9_]+)["']\s*\](?!\s*=[^=])|ENV\.fetch\(\s*["']([A-Z][A-Z0-9_]+)["']\s*\)(?!\s*\{)"""
-)
-"""Variables without which the code ends: Python's `os.environ["X"]`, Ruby's `ENV.fetch("X")`."""
-
 _SET_ELSEWHERE = """
     PATH HOME USER LOGNAME SHELL PWD OLDPWD HOSTNAME LANG LANGUAGE LC_ALL TZ TERM TMPDIR TMP TEMP PORT
     PYTHONPATH PYTHONUNBUFFERED VIRTUAL_ENV NODE_ENV RAILS_ENV RACK_ENV DJANGO_SETTINGS_MODULE
@@ -179,15 +169,9 @@ class AppFolder:
                     yield os.path.normpath(os.path.join(below, name)).replace(os.sep, "/")  # noqa: PTH118
 
     @cached_property
-    def variables(self) -> dict[str, str]:
-        """Environment variables that the code reads, with the first file that does."""
-        found: dict[str, str] = {}
-        for name, text in self.sources.items():
-            for match in _VARIABLE.finditer(text):
-                found.setdefault(next(filter(None, match.groups())), name)
-            for match in re.finditer(r"\benv\.(db|cache)\(\s*\)", text):
-                found.setdefault("DATABASE_URL" if match[1] == "db" else "CACHE_URL", name)
-        return found
+    def variables(self) -> dict[str, CodeVariable]:
+        """Environment variables that the code reads, by name."""
+        return variables_of(self.sources)
 
     def search(self, pattern: str, suffix: str = "") -> tuple[str, re.Match[str]] | None:
         """The first match of a regular expression in the sources, with its file."""
@@ -200,18 +184,13 @@ class AppFolder:
 
 def demanded_variables(folder: AppFolder) -> dict[str, str]:
     """Variables that the code demands and nothing else sets, with the first file of each."""
-    found: dict[str, str] = {}
-    for name, text in folder.sources.items():
-        for match in _DEMANDED.finditer(text):
-            variable = match[1] or match[2]
-            if variable not in SET_ELSEWHERE:
-                found.setdefault(variable, name)
-    return found
+    return {
+        name: variable.demanded_by
+        for name, variable in folder.variables.items()
+        if variable.demanded_by and name not in SET_ELSEWHERE
+    }
 
 
 def demands_port(folder: AppFolder) -> str | None:
     """The first file whose code ends without PORT."""
-    for name, text in folder.sources.items():
-        if any("PORT" in match.groups() for match in _DEMANDED.finditer(text)):
-            return name
-    return None
+    return folder.variables["PORT"].demanded_by or None if "PORT" in folder.variables else None

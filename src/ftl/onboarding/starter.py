@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ftl.onboarding.app import App
     from ftl.onboarding.databases import NeededDatabase
     from ftl.onboarding.detect import Detected
+    from ftl.onboarding.variables.variable import CodeVariable
 
 HEADER = "# `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it."
 NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
@@ -173,30 +174,40 @@ def _environment(
             env.values.setdefault(name, Commented(value, comment) if comment else value)
     known = {*env.values, *app.build_args}
     rest = [name for name in variables if name not in known and app.stack not in _MANY_VARIABLES]
+    written = {name: _as_written(variables[name], given) for name in rest}
     for name in rest:
-        if _SECRET_NAME.fullmatch(name):
-            env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}")
-            env.secrets.setdefault(name, "@hex64@")
+        if any(map(_SECRET_NAME.fullmatch, variables[name].names)):
+            env.values[name] = Commented(f"${{{written[name]}}}", f"read in {variables[name].file}")
+            env.secrets.setdefault(written[name], "@hex64@")
     demanded = demanded_variables(detected.folder)
     for name in rest:
         is_needed = name in (*demanded, "TZ", "LANG") or _WORTH_A_COMMENT.fullmatch(name)
-        if name not in env.values and is_needed and not _HERE.search(given.get(name, "localhost")):
-            env.values[name] = Commented(f"${{{name}}}", f"read in {variables[name]}; .env has it")
+        value = given.get(written[name], "localhost")
+        if name not in env.values and is_needed and not _HERE.search(value):
+            comment = f"read in {variables[name].file}; .env has it"
+            env.values[name] = Commented(f"${{{written[name]}}}", comment)
     reader = demands_port(detected.folder) if app.dockerfile is None and app.port is not None else None
     if reader and not re.search(r"\bPORT\b", detected.folder.read("Dockerfile")):
         env.values.setdefault("PORT", Commented(str(app.port), f"{reader} needs it"))
     missing = [name for name in rest if name in demanded and name not in env.values]
     if missing:
-        written = ", ".join(f"`{name}: ${{{name}}}`" for name in missing)
+        lines_of_env = ", ".join(f"`{name}: ${{{name}}}`" for name in missing)
         files = " and ".join(dict.fromkeys(demanded[name] for name in missing))
         verb = "need" if " and " in files else "needs"
         needed = f"{files} {verb} {'them' if len(missing) > 1 else 'it'}"
-        env.todo.append(f"set {' and '.join(missing)} in .env, and write {written} in `env`: {needed}")
+        env.todo.append(f"set {' and '.join(missing)} in .env, and write {lines_of_env} in `env`: {needed}")
     _build_args(detected, env, given)
     others = [name for name in rest if name not in env.values and _WORTH_A_COMMENT.fullmatch(name)]
     for name in others[:_MAX_COMMENTS]:
-        env.values[f"#{name}"] = CommentLine(f"{name}: ${{{name}}}   # read in {variables[name]}")
+        env.values[f"#{name}"] = CommentLine(f"{name}: ${{{name}}}   # read in {variables[name].file}")
     return env
+
+
+def _as_written(variable: CodeVariable, given: Mapping[str, str]) -> str:
+    """The name that .env has for a variable: settings classes take it in any case."""
+    if variable.name in given or not variable.other_names:
+        return variable.name
+    return next((name for name in given if name.upper() == variable.name), variable.name)
 
 
 def _build_args(detected: Detected, env: Environment, given: Mapping[str, str]) -> None:

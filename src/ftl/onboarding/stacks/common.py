@@ -45,7 +45,7 @@ def found_health(folder: AppFolder, *, start_page: bool = False) -> FoundHealthC
 def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, str]:
     """The port that the code listens on, and the reason."""
     if "PORT" in folder.variables:
-        return default, f"{folder.variables['PORT']} reads PORT, which the Dockerfile sets"
+        return default, f"{folder.variables['PORT'].file} reads PORT, which the Dockerfile sets"
     hit = folder.search(_LISTENS, suffix)
     if hit is None:
         return default, "nothing in the code names one: check it"

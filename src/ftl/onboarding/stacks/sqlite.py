@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.databases import MYSQL, POSTGRES
 from ftl.dataclass import dataclass
 from ftl.onboarding.databases import CLIENTS
+from ftl.onboarding.stacks.prisma import find_datasource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -62,7 +63,6 @@ _IMPORTED = {
 """Ending of a source file -> its use of a client of SQLite, wherever the file is opened."""
 
 _OF_TESTS = re.compile(r"(?:^|/)(?:test_[^/]*|conftest)\.py$|_test\.(?:go|py)$|\.(?:test|spec)\.\w+$")
-_SCHEMA = "prisma/schema.prisma"
 NOTE = "# The SQLite file is on a volume: what is written into a container is gone with the next release."
 
 
@@ -241,13 +241,12 @@ def _path(text: str, written: str | None, *, in_instance: bool) -> str | None:
 
 
 def _of_prisma(folder: AppFolder) -> SqliteFile | None:
-    source = re.search(r"^datasource\s+\w+\s*\{([^}]*)", folder.read(_SCHEMA), re.MULTILINE)
-    if source is None or not re.search(r"\bprovider\s*=\s*\"sqlite\"", source[1]):
+    source = find_datasource(folder)
+    if source is None or source.provider != "sqlite":
         return None
-    if variable := re.search(r"\burl\s*=\s*env\(\"(\w+)\"\)", source[1]):
-        return SqliteFile("", _SCHEMA, variable[1])
-    url = re.search(r"\burl\s*=\s*\"file:([^\"?]+)", source[1])
-    path = _path("", url[1] if url else None, in_instance=False)
-    return (
-        _at(path if path.startswith("/") else f"prisma/{path}", _SCHEMA) if path else SqliteFile("", _SCHEMA)
-    )
+    if source.variables:
+        return SqliteFile("", source.file, source.variables[0])
+    path = _path("", source.url or None, in_instance=False)
+    if not path:
+        return SqliteFile("", source.file)
+    return _at(path if path.startswith("/") else posixpath.join(source.folder, path), source.file)

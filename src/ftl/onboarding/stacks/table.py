@@ -5,18 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import (
-    django,
-    go,
-    laravel,
-    plain_files,
-    python,
-    rails,
-    spring,
-)
+from ftl.onboarding.stacks import go, laravel, plain_files, rails, spring
 from ftl.onboarding.stacks.node import app as node
 from ftl.onboarding.stacks.node import next as next_js
 from ftl.onboarding.stacks.node import sites
+from ftl.onboarding.stacks.python import app as python
+from ftl.onboarding.stacks.python import django
 
 if TYPE_CHECKING:
     from collections.abc import Callable

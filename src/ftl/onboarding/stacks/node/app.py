@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
-from ftl.onboarding.stacks.node.migrations import clients, find_migration
+from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
     BUN,
     IGNORED,
@@ -206,6 +206,7 @@ def server_app(
         port_reason=port_reason,
         dockerfile=text,
         packages=clients(folder, development=False),
+        addresses=addresses(folder),
         start=command,
         start_reason=reason,
         health=health,

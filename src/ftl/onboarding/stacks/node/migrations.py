@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.stacks.node.package_json import packages
+from ftl.onboarding.stacks.prisma import find_datasource
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ _TOOLS = (
     ("node-pg-migrate", "node-pg-migrate up", "migrations"),
 )
 """Package, command before a release, and the folder without which there are no migrations."""
-
-_SCHEMA = "prisma/schema.prisma"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,11 @@ def find_migration(folder: AppFolder) -> NodeMigration:
 def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:
     """Dependencies by which databases are found; `prisma:PROVIDER` is that of its schema."""
     names = frozenset(packages(folder, development=development))
-    source = re.search(r"^datasource\s+\w+\s*\{([^}]*)", folder.read(_SCHEMA), re.MULTILINE)
-    provider = re.search(r"\bprovider\s*=\s*\"(\w+)\"", source[1]) if source else None
-    return names | {f"prisma:{provider[1]}"} if provider else names
+    source = find_datasource(folder)
+    return names | {f"prisma:{source.provider}"} if source is not None and source.provider else names
+
+
+def addresses(folder: AppFolder) -> dict[str, tuple[str, ...]]:
+    """The variables that Prisma's schema says have the address of its database."""
+    source = find_datasource(folder)
+    return {f"prisma:{source.provider}": source.variables} if source is not None else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import App, FoundHealthCheck
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.node.app import server_app, with_todo
-from ftl.onboarding.stacks.node.migrations import clients, find_migration
+from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
     IGNORED,
     dockerfile_values,
@@ -67,6 +67,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
             },
         ),
         packages=clients(folder, development=True),
+        addresses=addresses(folder),
         start=("node", "server.js"),
         start_reason=f"output: standalone in {config}",
         health=health,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.onboarding.variables.calls import has_default
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -75,7 +76,7 @@ def build_values(text: str) -> str:
     found: dict[str, str] = {}
     for match in _NEEDED.finditer(text):
         name, kind, rest = match["a"] or match["b"] or "", match["kind"] or "", match["rest"] or ""
-        if not name or "default" in rest or re.match(r"\s*,\s*[^\s=,]+\s*(?:,|$)", rest):
+        if not name or has_default(rest):
             continue
         cast = re.search(r"cast\s*=\s*(\w+)", rest)
         found.setdefault(name, _OF_KIND.get(cast[1] if cast else kind) or _usual(name))

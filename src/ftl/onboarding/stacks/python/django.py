@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.folder import NOT_SOURCE
 from ftl.onboarding.stacks.common import found_health
-from ftl.onboarding.stacks.django_settings import build_values, find_settings
-from ftl.onboarding.stacks.python import ANY, PORT, any_python, python_app
-from ftl.onboarding.stacks.python_packages import packages
+from ftl.onboarding.stacks.python.app import ANY, PORT, any_python, python_app
+from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
+from ftl.onboarding.stacks.python.packages import packages
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder

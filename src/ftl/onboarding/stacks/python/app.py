@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.common import found_health
-from ftl.onboarding.stacks.python_packages import choose_installer, needed_git, packages, python_version
+from ftl.onboarding.stacks.python.packages import choose_installer, needed_git, packages, python_version
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
 
@@ -123,7 +123,7 @@ def describe_any(folder: AppFolder, evidence: str) -> App:
     )
     if "PORT" in folder.variables and app.dockerfile is not None:
         dockerfile = with_port(app.dockerfile, PORT, variable=True)
-        reason = f"{folder.variables['PORT']} reads PORT, which the Dockerfile sets"
+        reason = f"{folder.variables['PORT'].file} reads PORT, which the Dockerfile sets"
         app = replace(app, dockerfile=dockerfile, port=PORT, port_reason=reason, health=found_health(folder))
     return app if main else _unsure(app)
 

@@ -1,0 +1,1 @@
+"""Python apps: frameworks, installers, Django's settings."""
