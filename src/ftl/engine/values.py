@@ -173,7 +173,11 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container in the engine's list (one call for all)."""
+    """A container in the engine's list (one call for all).
+
+    Attributes:
+        constraints: Placement constraints of the Swarm service that it is a replica of; without one there are none.
+    """
 
     id: str
     name: str
@@ -186,6 +190,7 @@ class Container:
     endpoints: tuple[Endpoint, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

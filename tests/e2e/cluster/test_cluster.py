@@ -222,3 +222,26 @@ def _tasks(cluster: ClusterProject) -> frozenset[str]:
         for server in cluster.servers
         for each in server.docker("ps", "-q", "--filter", label, "--filter", "status=running").split()
     )
+
+
+@pytest.mark.nightly
+def test_a_changed_on_moves_what_runs_elsewhere(cluster: ClusterProject) -> None:
+    """A service moves under load without a lost request, a dependency without data stops on the old server first."""
+    first, second, _ = cluster.servers
+    cache = {"name": "cache", "build": "app", "on": second.address, "stop_signal": "KILL"}
+    cluster.config["dependencies"] = [cache]
+    cluster.deploy("one").ok()
+
+    def running(service: str) -> list[int]:
+        filters = ("--filter", f"label=ftl.service={service}", "--filter", "status=running")
+        return [len(server.docker("ps", "-q", *filters).split()) for server in cluster.servers]
+
+    assert (running("web"), running("cache")) == ([1, 1, 1], [0, 1, 0])
+    cluster.config["services"][0]["on"] = [first.address, second.address]
+    cache["on"] = first.address
+    with _loads(cluster, cluster.servers) as loads:
+        cluster.deploy("one").ok()
+        _wait_for_tasks(cluster, 3)
+    assert [load.tally.reasons for load in loads] == [{}, {}, {}]
+    assert (running("web")[2], running("cache")) == (0, [1, 0, 0])
+    assert cluster.deploy("one").ok().events("step_finished") == []

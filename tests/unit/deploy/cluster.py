@@ -12,6 +12,7 @@ from ftl.deploy.names import network_of
 from ftl.deploy.observe.cluster import merged_proxy
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
+from ftl.deploy.plan.desired.places import exclusion
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.engine import labels
 from ftl.engine.calls.services import SwarmService, SwarmTask
@@ -37,8 +38,10 @@ def cluster(*services: object, roles: tuple[str, ...] = ("web", "worker"), **set
     return project(*services, servers=servers, **settings)  # type: ignore[arg-type]
 
 
-def tasks_of(asked: Project, release: str, *, content: str = "sha256:one") -> tuple[Container, ...]:
-    """The replicas of the Swarm service `web` at a release."""
+def tasks_of(
+    asked: Project, release: str, *, content: str = "sha256:one", without: str = ""
+) -> tuple[Container, ...]:
+    """The replicas of the Swarm service `web` at a release, kept away from the servers in `without`."""
     web = asked.services[0]
     marks = {
         labels.PROJECT: "shop",
@@ -51,7 +54,13 @@ def tasks_of(asked: Project, release: str, *, content: str = "sha256:one") -> tu
     }
     alias = release_alias("shop", "web", release)
     swarm = SwarmService(
-        f"s{release}", f"shop-web-{release}", marks, "sha256:i", web.replicas, {"n": (alias,)}
+        f"s{release}",
+        f"shop-web-{release}",
+        marks,
+        "sha256:i",
+        web.replicas,
+        {"n": (alias,)},
+        constraints=tuple(exclusion("shop", host) for host in without),
     )
     tasks = [
         SwarmTask(f"t{slot}", swarm.id, slot, "node", "running", "running", "", "c", {"n": f"10.0.0.{slot}"})

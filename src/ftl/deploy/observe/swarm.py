@@ -46,6 +46,7 @@ def replicas(
                     Endpoint(networks.get(network, network), addresses.get(network, ""), aliases, network)
                     for network, aliases in service.networks.items()
                 ),
+                constraints=service.constraints,
             )
 
 

@@ -8,6 +8,7 @@ from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import Observed, release_of
 from ftl.deploy.observe.swarm import service_id
+from ftl.deploy.plan.desired.places import is_spread, misplaced_dependency, misplaced_service
 from ftl.deploy.plan.desired.specs import (
     DesiredContainer,
     changes_network_only,
@@ -45,6 +46,7 @@ class ServiceChange:
         live: The release that serves now, None where nothing does.
         current: Its containers that requests go to.
         leftovers: All other containers of the service, which something interrupted left behind.
+        is_spread: Whether it runs as a Swarm service.
     """
 
     service: Service
@@ -55,6 +57,7 @@ class ServiceChange:
     live: str | None
     current: tuple[Container, ...]
     leftovers: tuple[Container, ...]
+    is_spread: bool = False
 
     @property
     def name(self) -> str:
@@ -139,13 +142,18 @@ def _age(container: Container) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class DependencyChange:
-    """Change of a dependency."""
+    """Change of a dependency.
+
+    Attributes:
+        moves: Whether `current` is on another server than the dependency shall be.
+    """
 
     dependency: Dependency
     desired: DesiredContainer
     action: Action
     why: str
     current: Container | None
+    moves: bool = False
 
     @property
     def name(self) -> str:
@@ -174,6 +182,7 @@ def service_change(
     source: ImageSource,
     commit: str | None = None,
     *,
+    stays: bool = False,
     restart: bool = False,
 ) -> ServiceChange:
     """Compare a service with its containers.
@@ -184,6 +193,7 @@ def service_change(
         observed: The server.
         source: Where the service's image comes from.
         commit: The one deployed, if known.
+        stays: Leave it on the servers where it is: a change of the live release moves nothing by itself.
         restart: Replace containers that are as they should be, too.
     """
     desired = service_container(project, service)
@@ -198,15 +208,19 @@ def service_change(
         why = new_configuration(recorded_section(observed, "services", service.name), service.to_dict())
     elif why == NEW_IMAGE:
         why = new_image(_commit_of(observed, live), commit)
-    if action in ("unchanged", "restarted", "scaled") and _outside_network(observed, current):
-        action, why = "replaced", NOT_IN_NETWORK
+    if action in ("unchanged", "restarted", "scaled"):
+        outside = NOT_IN_NETWORK if _outside_network(observed, current) else ""
+        elsewhere = "" if stays else misplaced_service(project, service, desired.spec, observed, current)
+        if outside or elsewhere:
+            action, why = "replaced", outside or elsewhere
     if action == "scaled" and (any(map(service_id, current)) or len(set(map(generation_of, current))) > 1):
         # An update of a Swarm service would send requests to tasks before they are healthy. A restart that ended
         # half way left containers of two generations, for which there are no aliases of other sets.
         action = "replaced"
     if restart and current:
         action, why = "replaced", RESTART
-    return ServiceChange(service, desired, source, action, why, live, current, leftovers)
+    spread = is_spread(project, service, desired.spec)
+    return ServiceChange(service, desired, source, action, why, live, current, leftovers, spread)
 
 
 def _compare(
@@ -263,15 +277,29 @@ def dependency_change(
         return DependencyChange(dependency, desired, "unchanged", STOPPED, current)
     if keep and current.state in ("running", "exited", "created"):
         return DependencyChange(dependency, desired, *_by_state([current]), current)
-    if current.labels.get(labels.CONFIG) != desired.config:
+    elsewhere = misplaced_dependency(project, dependency, observed, current)
+    action, why = _compare_dependency(project, dependency, desired, observed, current)
+    if elsewhere and action != "replaced":
+        action, why = "replaced", elsewhere
+    return DependencyChange(dependency, desired, action, why, current, bool(elsewhere))
+
+
+def _compare_dependency(
+    project: Project,
+    dependency: Dependency,
+    desired: DesiredContainer,
+    observed: Observed,
+    current: Container,
+) -> tuple[Action, str]:
+    config = current.labels.get(labels.CONFIG, "")
+    if config != desired.config:
+        if changes_network_only(project, dependency, config):
+            return "replaced", ANOTHER_NETWORK
         before = recorded_section(observed, "dependencies", dependency.name)
-        why = changed_dependency(before, dependency.to_dict())
-        if changes_network_only(project, dependency, current.labels.get(labels.CONFIG, "")):
-            why = ANOTHER_NETWORK
-        return DependencyChange(dependency, desired, "replaced", why, current)
+        return "replaced", changed_dependency(before, dependency.to_dict())
     if _outside_network(observed, [current]):
-        return DependencyChange(dependency, desired, "replaced", NOT_IN_NETWORK, current)
-    return DependencyChange(dependency, desired, *_by_state([current]), current)
+        return "replaced", NOT_IN_NETWORK
+    return _by_state([current])
 
 
 def _outside_network(observed: Observed, containers: Iterable[Container]) -> bool:

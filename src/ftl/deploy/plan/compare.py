@@ -42,7 +42,13 @@ def compare(
     selected = [service for service in project.services if not only or service.name in only]
     services = tuple(
         service_change(
-            project, service, observed, source_of(service, sources), commit, restart=request.restart
+            project,
+            service,
+            observed,
+            source_of(service, sources),
+            commit,
+            stays=request.same_release,
+            restart=request.restart,
         )
         for service in selected
     )

@@ -9,7 +9,6 @@ from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
-from ftl.deploy.plan.servers.placement import is_spread
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
 from ftl.deploy.request import RestoredRelease
@@ -59,7 +58,7 @@ def _cluster_notes(diff: Diff) -> Iterator[str]:
         yield f"{server} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
     for change in diff.starting:
         replicas = change.service.replicas
-        if replicas > 1 and diff.observed.is_cluster and not is_spread(diff.project, change):
+        if replicas > 1 and diff.observed.is_cluster and not change.is_spread:
             yield (
                 f"all {replicas} replicas of {change.name} run on one server: it has a volume or another setting tied "
                 "to one"

@@ -19,7 +19,7 @@ from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.servers.catch_up import published
 from ftl.deploy.plan.servers.data_holders import refuse_held_data
-from ftl.deploy.plan.servers.placement import refuse_moved_data
+from ftl.deploy.plan.servers.moved_data import refuse_moved_data
 from ftl.deploy.plan.servers.step_servers import with_servers
 from ftl.deploy.plan.start_order import start_levels
 from ftl.deploy.plan.steps.images import BringImage, TagPulled

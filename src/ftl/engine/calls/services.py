@@ -64,6 +64,7 @@ class SwarmService:
         image: As its spec has it: an image ID where it was created by one.
         networks: ID of each of its networks -> aliases there.
         created: RFC 3339, from the engine.
+        constraints: As in `ServiceSpec`.
     """
 
     id: str
@@ -73,6 +74,7 @@ class SwarmService:
     replicas: int
     networks: Mapping[str, tuple[str, ...]]
     created: str = ""
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def service_of(item: Json) -> SwarmService:
             for network in as_objects(template.get("Networks"))
         },
         created=as_str(item.get("CreatedAt")),
+        constraints=as_strs(as_object(template.get("Placement")).get("Constraints")),
     )
 
 

@@ -65,12 +65,14 @@ def test_a_listed_service_and_its_task_are_read() -> None:
                 "TaskTemplate": {
                     "ContainerSpec": {"Image": "sha256:abc"},
                     "Networks": [{"Target": "n1", "Aliases": ["r5-web"]}],
+                    "Placement": {"Constraints": ["node.labels.zone!=b"]},
                 },
                 "Mode": {"Replicated": {"Replicas": 2}},
             },
         }
     )
     assert (service.name, service.replicas, service.networks) == ("shop-web-r5", 2, {"n1": ("r5-web",)})
+    assert service.constraints == ("node.labels.zone!=b",)
     task = task_of(
         {
             "ID": "t1",

@@ -1,4 +1,4 @@
-"""Placement: servers of a cluster that a service may run on, and the one that has its data."""
+"""Placement: servers of a cluster that a service may run on, and that a container starts on."""
 
 from __future__ import annotations
 
@@ -6,29 +6,16 @@ from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import DependencyChange
-from ftl.deploy.plan.exclusive import writable_volumes
+from ftl.deploy.plan.desired.places import exclusion
 from ftl.engine import labels
-from ftl.engine.calls.services import SETTINGS
 from ftl.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config.models.project import Project, Service
-    from ftl.deploy.plan.changes import ServiceChange
+    from ftl.config.models.project import Service
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange
-
-
-def is_spread(project: Project, change: ServiceChange) -> bool:
-    """Whether a service runs as a Swarm service: it has nothing that is on one server only.
-
-    A task that wakes up elsewhere would have an empty volume (moby#33080).
-    """
-    spec = change.desired.spec
-    bound = spec.publish or spec.files or change.service.recreate
-    named = any(not mount.source.startswith("/") for mount in spec.mounts)
-    return project.is_cluster and not bound and not named and spec.settings.keys() <= SETTINGS
 
 
 def servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
@@ -70,38 +57,8 @@ def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     return (
         f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
         f"node.labels.{labels.node_drained(project)}!=true",
-        *(f"node.labels.{labels.node_host(project)}!={server}" for server in excluded),
+        *(exclusion(project, server) for server in excluded),
     )
-
-
-def refuse_moved_data(diff: Diff) -> None:
-    """Refuse to start something on another server than its data is on.
-
-    Raises:
-        UsageError: `on` names another server.
-        ServerError: Its server cannot be reached.
-    """
-    if not diff.observed.is_cluster:
-        return
-    changes: list[AnyChange] = [*diff.dependencies, *diff.services]
-    for change in changes:
-        if not isinstance(change, DependencyChange) and is_spread(diff.project, change):
-            continue
-        wanted = desired_server(diff, change)
-        current = (
-            [one for one in (change.current,) if one is not None]
-            if isinstance(change, DependencyChange)
-            else list(change.current)
-        )
-        for container in current:
-            where = diff.observed.server_of(container)
-            if where not in ("", wanted) and writable_volumes(container.mounts):
-                given = change.dependency.on if isinstance(change, DependencyChange) else change.service.on
-                places = "`on` places it on" if given else "without `on` it runs on the first server,"
-                raise UsageError(
-                    f"{change.name} has its data on {where}, and {places} {wanted}",
-                    hint=f"write `on: {where}`, or move the data first ({ftl('backup')}, {ftl('restore')})",
-                )
 
 
 def desired_server(diff: Diff, change: AnyChange) -> str:

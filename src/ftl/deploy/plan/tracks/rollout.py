@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import fresh_name, parked_name, service_name
+from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_spec
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.rolling_restart import rolling_replacements
-from ftl.deploy.plan.servers.placement import constraints_of, is_spread, open_servers_for
+from ftl.deploy.plan.servers.placement import constraints_of, open_servers_for
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.containers import (
     RestartContainers,
@@ -29,7 +30,7 @@ from ftl.health.spec import dependency_health, service_health
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.deploy.plan.changes import DependencyChange, ServiceChange
+    from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
     from ftl.engine.specs import ContainerSpec
@@ -47,7 +48,8 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
     if not change.starts:
         return ()
     container = f"{diff.project.name}-{name}"
-    carried = _carried(diff, change)
+    replaced = None if change.moves else current
+    carried = () if change.moves else _carried(diff, change)
     taken = {mount.target for mount in carried}
     mounts = tuple(mount for mount in change.desired.spec.mounts if mount.target not in taken)
     start = StartDependency(
@@ -55,13 +57,14 @@ def dependency_track(diff: Diff, change: DependencyChange) -> Track:
         container,
         created_spec(replace(change.desired.spec, mounts=mounts), proven=True),
         diff.dependency_image(change),
-        replaces=ContainerRef(current.id, current.name) if current else None,
+        replaces=ContainerRef(replaced.id, replaced.name) if replaced else None,
         why=change.why,
-        parked=parked_name(current) if current else "",
+        parked=parked_name(replaced) if replaced else "",
         fresh=fresh_name(container, diff.release),
         carried=carried,
     )
-    return (*_stop_first(diff, change), start, WaitHealthy(name, (ContainerRef("", container),), check))
+    healthy = WaitHealthy(name, (ContainerRef("", container),), check)
+    return (*_stop_first(diff, change), start, healthy)
 
 
 _NAMELESS = re.compile(r"[0-9a-f]{64}")
@@ -92,6 +95,9 @@ def _stop_first(diff: Diff, change: ServiceChange | DependencyChange) -> Iterato
     containers = stop_before(diff, change)
     if containers:
         yield StopOld(change.name, refs(containers), DEPENDENCY_STOP, "it uses the same data")
+    if isinstance(change, DependencyChange) and change.moves and change.current is not None:
+        # The new one answers under the same name in the network.
+        yield StopOld(change.name, refs([change.current]), DEPENDENCY_STOP, "it moves to another server")
 
 
 def service_track(diff: Diff, change: ServiceChange) -> Track:
@@ -114,7 +120,7 @@ def service_track(diff: Diff, change: ServiceChange) -> Track:
         return tuple(steps)
     spec = _spec(diff, change, change.source.content)
     steps += _stop_first(diff, change)
-    if is_spread(diff.project, change):
+    if change.is_spread:
         return (*steps, *_swarm_service(diff, change, spec))
     if change.old_first:
         steps.append(StopOld(name, refs(change.current), service.stop_timeout))
