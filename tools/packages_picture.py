@@ -75,12 +75,12 @@ def page() -> str:
 def _rows() -> list[list[str]]:
     """The names in each row, from the layers contract of the whole program."""
     contracts = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = next(
-        each["layers"] for each in contracts if each["type"] == "layers" and "containers" not in each
-    )
+    layers = next(each["layers"] for each in contracts if each.get("containers") == ["ftl"])
     rows: list[list[str]] = []
     for layer in layers:
-        names = [name.strip().removeprefix("ftl.") for name in layer.split("|")]
+        names = [name.strip() for name in layer.split("|")]
+        if names == ["__main__"]:
+            continue
         is_described = any(_WORDS[name] for name in names)
         if is_described or not rows or any(_WORDS[name] for name in rows[-1]):
             rows.append(names)

@@ -21,6 +21,8 @@ from ftl.proxy.lifecycle.start import container_spec
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.site import InternalName, Site, SiteRedirect, SiteRoute
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
+from ftl.server.cluster import steps as cluster_steps
+from ftl.server.cluster.apply import RUNNERS as CLUSTER_RUNNERS
 from ftl.ui.reporters.json_lines import as_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -235,6 +237,22 @@ def test_step_kinds_are_fixed() -> None:
     kinds = [one.kind for one in step_classes()]
     assert set(kinds) == STEP_KINDS | LATER_STEP_KINDS
     assert len(kinds) == len(set(kinds))
+
+
+CLUSTER_STEP_KINDS = {
+    "begin_cluster", "change_role", "join_cluster", "label_node", "leave_old_cluster", "recover_cluster",
+    "release_server", "remove_server", "try_network",
+}  # fmt: skip
+"""Kinds of the steps by which servers become a cluster; those of one server's setup are in its `test_scripts.py`."""
+
+
+def test_step_kinds_of_a_cluster_are_fixed() -> None:
+    """Every kind that was ever written still exists, with a runner, and is no other step's."""
+    kinds = [one.kind for one in CLUSTER_RUNNERS]
+    assert set(kinds) == CLUSTER_STEP_KINDS
+    assert len(kinds) == len(set(kinds))
+    declared = {one for one in vars(cluster_steps).values() if isinstance(one, type) and "kind" in vars(one)}
+    assert declared == set(CLUSTER_RUNNERS)
 
 
 RECORD_FIELDS = {

@@ -124,20 +124,26 @@ def _resolve(name: str) -> Lookup:
     return Lookup(tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)))
 
 
-async def cdn_at(name: str, address: str) -> str | None:
+async def cdn_at(name: str, address: str, port: int = 80) -> str | None:
     """The CDN that answers for a name at an address, by its headers; None: none is recognised."""
-    import aiohttp
-
-    host = f"[{address}]" if ":" in address else address
-    limit = aiohttp.ClientTimeout(total=SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=limit) as session,
-            session.head(f"http://{host}/", headers={"Host": name}, allow_redirects=False) as answer,
-        ):
-            return cdn_of_headers(answer.headers)
-    except (aiohttp.ClientError, OSError, TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            head = await _head(name, address, port)
+    except (OSError, EOFError, asyncio.LimitOverrunError):  # it does not answer, or not with HTTP
         return None
+    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+    return cdn_of_headers({key: value.strip() for key, _, value in lines})
+
+
+async def _head(name: str, address: str, port: int) -> bytes:
+    """Status and headers of the answer to a HEAD request (RFC 9110, section 9.3.2)."""
+    reader, writer = await asyncio.open_connection(address, port)
+    try:
+        request = f"HEAD / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: ftl\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        return await reader.readuntil(b"\r\n\r\n")
+    finally:
+        writer.close()
 
 
 # --- evaluating -----------------------------------------------------------------------------------------

@@ -151,6 +151,40 @@ def test_headers_of_cdns(headers: dict[str, str], cdn: str | None) -> None:
     assert dns.cdn_of_headers(headers) == cdn
 
 
+@pytest.mark.parametrize(
+    ("answer", "cdn"),
+    [
+        (b"HTTP/1.1 301 Moved\r\nServer: cloudflare\r\nLocation: /\r\n\r\n", "Cloudflare"),
+        (b"HTTP/1.1 200 OK\r\nServer: Caddy\r\n\r\n", None),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", None),
+        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", None),
+        (b"", None),
+    ],
+    ids=["cdn", "other", "not-http", "too-long", "closed"],
+)
+def test_a_cdn_is_recognised_by_its_answer(answer: bytes, cdn: str | None) -> None:
+    """The server that answers is asked for the headers of the name's page; whatever else it says, it is no CDN."""
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        writer.close()
+
+    async def work() -> str | None:
+        server = await asyncio.start_server(serve, "127.0.0.1")
+        async with server:
+            return await dns.cdn_at("shop.example.com", "127.0.0.1", server.sockets[0].getsockname()[1])
+
+    assert asyncio.run(work()) == cdn
+    assert requests[0].startswith(b"HEAD / HTTP/1.1\r\nHost: shop.example.com\r\n")
+
+
+def test_a_host_that_does_not_answer_is_no_cdn() -> None:
+    """Nothing listens there."""
+    assert asyncio.run(dns.cdn_at("shop.example.com", "127.0.0.1", 1)) is None
+
+
 def test_names_are_looked_up_by_this_machine_s_resolver() -> None:
     """/etc/hosts counts, and an invalid name is not an exception."""
     assert "127.0.0.1" in asyncio.run(dns.look_up("localhost")).addresses
