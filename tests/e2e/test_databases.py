@@ -185,7 +185,12 @@ def test_backups_outlive_their_job_and_the_project(ftl: Callable[..., Project], 
     assert redis(app, "GET", "colour") == ""
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert redis(app, "GET", "colour") == "blue"
+    foreign = f"ftl-backups-{app.name}"
+    redis_image = server.docker("inspect", "-f", "{{.Image}}", f"{app.name}-cache")
+    server.docker("run", "-d", "--name", foreign, redis_image, "sleep", "600")
     gone = app.run("remove", "--volumes", "--backups", "--yes", "--json").ok().result
+    assert server.docker("ps", "--filter", f"name={foreign}", "--format", "{{.Names}}") == foreign
+    server.docker("rm", "-f", foreign)
     assert (gone["removed"]["backups"], gone["kept"]) == (kept["backups"], {"volumes": [], "backups": []})
     assert app.name not in server.run("ls", "/var/backups/ftl").stdout.decode().split()
     nothing = app.run("remove", "--backups", "--yes")

@@ -10,11 +10,12 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, shielded
+from ftl.aio import gather
 from ftl.common.programs import program
 from ftl.config.models.backup import DEFAULT_FOLDER, JOB_PREFIX
 from ftl.dataclass import dataclass
 from ftl.engine import labels
+from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
 from ftl.errors import FtlError
@@ -146,17 +147,12 @@ async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> 
         restart="no",
         settings={"User": "0"},
     )
-    name = f"ftl-backups-{project}"
-    await engine.remove(name, force=True)  # of a command that was killed: its name would be taken for ever
-    container = await engine.create(name, spec)
-    try:
+    async with helper_container(engine, "ftl-backups", spec) as container:
         await engine.start(container)
         if status := await engine.wait(container):
             lines = [line.text async for line in engine.logs(container, tail=5)]
             cause = "\n".join(lines) or f"it ended with status {status}"
             raise FtlError(f"the backups in {folder.path} cannot be removed", cause=cause)
-    finally:
-        await shielded(engine.remove(container, force=True))
 
 
 def backup_command(dependency: str, keep: int) -> tuple[str, ...]:

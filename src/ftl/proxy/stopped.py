@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.aio import shielded
 from ftl.engine import labels
+from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ExecResult, Mount
 
@@ -41,14 +41,9 @@ async def execute(
         mounts=(Mount(names.config_volume, "/config"), Mount(names.data_volume, "/data")),
         restart="no",
     )
-    name = f"{names.container}-{project}"
-    await engine.remove(name, force=True)  # of a command that was killed: its name would be taken for ever
-    container = await engine.create(name, spec)
-    try:
+    async with helper_container(engine, f"{names.container}-files", spec) as container:
         async with asyncio.timeout(_SECONDS):
             await engine.start(container)
             status = await engine.wait(container)
         lines = [line.text async for line in engine.logs(container, tail=5)]
         return ExecResult(status, b"", "\n".join(lines).encode())
-    finally:
-        await shielded(engine.remove(container, force=True))

@@ -15,12 +15,12 @@ from dataclasses import asdict, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ftl.aio import shielded
 from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.common.redact import redact
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
+from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
@@ -180,18 +180,13 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
         mounts=(Mount(VOLUME, ROOT),),
         restart="no",
     )
-    name = f"{CONTAINER}-{project}"
     with suppress(EngineError, TimeoutError):
-        async with asyncio.timeout(_REMOVE_SECONDS):
-            await engine.remove(
-                name, force=True
-            )  # of a deploy that was killed: its name would be taken for ever
-            container = await engine.create(name, spec)
-            try:
-                await engine.start(container)
-                await engine.wait(container)
-            finally:
-                await shielded(engine.remove(container, force=True))
+        async with (
+            asyncio.timeout(_REMOVE_SECONDS),
+            helper_container(engine, f"{CONTAINER}-files", spec) as container,
+        ):
+            await engine.start(container)
+            await engine.wait(container)
 
 
 def _parse_hold(data: bytes) -> Hold | None:

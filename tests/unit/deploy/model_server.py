@@ -86,8 +86,8 @@ class ModelEngine(FakeEngine):
         """Start a container; one whose program is broken has ended by then, and so has a command on files."""
         await super().start(container)
         target = self._get(container)
-        if target.name.startswith("ftl-proxy-") and target.spec.entrypoint:
-            argv = (*target.spec.entrypoint, *(target.spec.command or ()))
+        if target.name.startswith("ftl-proxy-files-"):
+            argv = (*(target.spec.entrypoint or ()), *(target.spec.command or ()))
             target.end(self._execute("", argv).exit_code)
         if "broken" in self._image_names(target.image_id):
             target.end(3)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from ftl.engine import labels
-from ftl.engine.specs import ContainerSpec
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
     CONTAINER,
@@ -18,6 +18,9 @@ from ftl.releases.store import (
     write_records,
 )
 from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from ftl.engine.specs import ContainerSpec
 
 FIRST = ReleaseRecord("r1", "live", 1.0)
 SECOND = ReleaseRecord("r2", "started", 2.0)
@@ -125,12 +128,11 @@ def test_records_of_old_releases_are_summed_up_in_one_file() -> None:
 
 
 def test_the_container_that_removes_records_is_no_hook() -> None:
-    """A plan would call it a hook that still runs; one that a killed deploy left is replaced."""
+    """A plan would call it a hook that still runs."""
 
     async def work() -> None:
         engine = RemovingEngine(images=["caddy:2"])
         await ensure_store(engine, "caddy:2")
-        await engine.create(f"{CONTAINER}-shop", ContainerSpec(image="caddy:2", labels={}))
         await write_records(engine, "shop", [whole(1), whole(2)])
         made: list[str] = []
         create = engine.create

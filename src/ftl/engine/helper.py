@@ -1,0 +1,43 @@
+"""Helper containers: each does one command on files of a server, and is removed."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ftl.aio import shielded
+from ftl.engine import labels
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ftl.engine.api import Engine
+    from ftl.engine.specs import ContainerSpec
+
+_RUN = secrets.token_hex(4)
+_NUMBERS = itertools.count(1)
+
+
+@asynccontextmanager
+async def helper_container(engine: Engine, stem: str, spec: ContainerSpec) -> AsyncIterator[str]:
+    """Create a container that is removed at the end; its ID.
+
+    Those that a killed command left behind go first: they have the same project, role and service. The caller has the
+    project's lock, so no other command works with one. A name tells nothing: another container may have any.
+
+    Args:
+        engine: The server's engine.
+        stem: Beginning of the name; the end is this run's own.
+        spec: Its settings, with labels for project, role and service.
+    """
+    identity = {label: spec.labels[label] for label in (labels.PROJECT, labels.ROLE, labels.SERVICE)}
+    for stray in await engine.containers(labels=identity):
+        if f"-{_RUN}-" not in stray.name:
+            await engine.remove(stray.id, force=True)
+    name = f"{stem}-{_RUN}-{next(_NUMBERS)}"
+    try:
+        yield await shielded(engine.create(name, spec))  # or it may be created after its removal
+    finally:
+        await shielded(engine.remove(name, force=True))
