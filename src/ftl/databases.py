@@ -209,23 +209,19 @@ INITIALISED_BY = tuple(database.initialised_by for database in DATABASES if data
 """Beginnings of variables that an image reads only when it initialises its data."""
 
 
-def preset_environment(
-    preset: Database, tag: str, variables: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """Environment of a preset's container, and its required variables that have no value.
+def preset_environment(preset: Database, tag: str, variables: Container[str]) -> dict[str, str]:
+    """Environment of a preset's container; the values of variables are `${...}` in it.
 
     From postgres 18 on, the image keeps its data elsewhere by default and refuses to start with the old mount;
     PGDATA names the old place (docker-library/postgres, pull request 1259).
     """
     env = dict(preset.env)
-    missing = [name for name in preset.required if not variables.get(name)]
-    for name in preset.required + preset.optional:
-        if name in variables:
-            env[name] = variables[name]
+    env |= {name: f"${{{name}:?{preset.name} needs a password}}" for name in preset.required}
+    env |= {name: f"${{{name}}}" for name in preset.optional if name in variables}
     major = tag.partition("-")[0].partition(".")[0]
     if preset is POSTGRES and not (major.isdecimal() and int(major) < 18):
         env["PGDATA"] = _POSTGRES_BEFORE_18
-    return env, missing
+    return env
 
 
 _POSTGRES = "/var/lib/postgresql"

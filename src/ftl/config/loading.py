@@ -15,7 +15,7 @@ from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import PREVIEW, Project
 from ftl.config.models.proxy import Registries
-from ftl.config.overlay import merge, unknown_items
+from ftl.config.overlay import Merger
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
@@ -30,7 +30,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.models.field_types import Section
@@ -119,11 +119,10 @@ def load_address(
         ConfigError: The file cannot be parsed, or one of the two is wrong.
     """
     problems = Problems()
-    root = _merged(files, problems)
+    root = _merged(files, problems, ("project", "server", "servers", "protected"))
     name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
     app = MappingNode({}, root.mark).replace({"name": name, "image": image})
-    needed = {key: None for key in root.entries if key not in ("project", "server", "servers", "protected")}
-    root = root.replace({**needed, "services": SequenceNode((app,), root.mark)})
+    root = root.replace({"services": SequenceNode((app,), root.mark)})
     project = _project(files, _reader(files, problems), root, server, sandbox_servers)
     return replace(project, services=())
 
@@ -151,9 +150,9 @@ def load_registries(files: ProjectFiles) -> tuple[Registry, ...]:
 def _load_only(key: str, section: type[S], files: ProjectFiles) -> S:
     """The section of a file that has nothing but this key."""
     problems = Problems()
-    root = _merged(files, problems)
+    root = _merged(files, problems, (key, "secrets"))
+    secrets = ProjectSecrets(root, files.folder, files.variables)
     only = root.replace({other: None for other in root.entries if other != key})
-    secrets = ProjectSecrets(only.replace({"secrets": root.get("secrets")}), files.folder, files.variables)
     read = _reader(files, problems, secrets.source(problems, fetch=True)).section(section, only, ())
     problems.raise_found()
     return read
@@ -200,24 +199,21 @@ def _project(
     )
 
 
-def _merged(files: ProjectFiles, problems: Problems) -> MappingNode:
-    """The file with the overlay of the environment.
+def _merged(files: ProjectFiles, problems: Problems, keys: Collection[str] = ()) -> MappingNode:
+    """The file with the overlay of the environment; of both, these keys alone are read if any are named.
 
     Raises:
         ConfigError: One of them cannot be parsed.
     """
-    base = _parse(files.path, problems)
+    base = _only(_parse(files.path, problems), keys)
     if not files.environment:
         return base
     name = PREVIEW if files.preview else files.environment
-    overlay = _parse(overlay_path(files.path, name), problems, may_be_empty=True)
-    for mark, message, hint in unknown_items(base, overlay):
+    overlay = _only(_parse(overlay_path(files.path, name), problems, may_be_empty=True), keys)
+    merger = Merger(files.variables)
+    for mark, message, hint in merger.unknown_items(base, overlay):
         problems.add(mark, message, hint)
-    for key, partner in (("server", "servers"), ("servers", "server")):
-        if overlay.get(key) is not None and overlay.get(partner) is None:
-            # An environment may have one server where another has several.
-            base = base.replace({partner: None})
-    merged = merge(base, overlay)
+    merged = merger.merge(base, overlay)
     if files.preview:
         merged = _on_base_server(merged, base)
     section, own = merged.get("project"), overlay.get("project")
@@ -227,6 +223,11 @@ def _merged(files: ProjectFiles, problems: Problems) -> MappingNode:
         return merged
     named = replace(given, text=f"{given.text}-{files.environment}")
     return merged.replace({"project": section.replace({"name": named})})
+
+
+def _only(root: MappingNode, keys: Collection[str]) -> MappingNode:
+    """A file without its other keys, if any are named."""
+    return root.replace({key: None for key in root.entries if keys and key not in keys})
 
 
 def _on_base_server(merged: MappingNode, base: MappingNode) -> MappingNode:

@@ -1,128 +1,291 @@
 """Overlays: a parsed file merged over another, each value keeping its place.
 
-Mappings merge by key, lists of named things by name; everything else is replaced, and null removes. A list of named
-things is a list of mappings that all have a `name`. The overlay may also write it as a mapping of the names, which is
-the way to remove one: `services: {web: {replicas: 3}, worker: null}`.
+Mappings merge by key, lists of named things by name; everything else is replaced, and null removes. What a value is,
+its section declares, in whichever form it is written: a single value in place of a section, or lines of NAME=VALUE in
+place of a map, is written out where the other file has a part of it. The overlay may have a list of named things as a
+mapping of the names, which is the way to remove one: `services: {web: {replicas: 3}, worker: null}`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ftl.common.suggestions import closest_match
+from ftl.config.models.field_types import EXTRA_HOST, ListOf, Nested, StringMap, keys_of
+from ftl.config.models.project import Dependency, Project, Secret, Service
+from ftl.config.read.reader import NO_SHORT_FORM, ShortForm
+from ftl.config.read.sections import long_form
+from ftl.config.read.short_dependencies import known_dependency
+from ftl.config.read.short_forms import SHORT_FORMS
+from ftl.config.read.single_values import host_lines
+from ftl.config.variables.interpolation import InterpolationError, interpolate
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from ftl.config.models.field_types import FieldType, Section
     from ftl.config.yaml.marks import Mark
 
-Named = list[tuple[str, MappingNode]]
+_WHOLE: dict[str, tuple[str, Nested, tuple[str, ...]]] = {
+    "services": ("service", Nested(Service), ("image", "build", "path")),
+    "dependencies": ("dependency", Nested(Dependency), ("image", "build")),
+}
+"""For lists of named things: what one is called, its section, and keys of which a new one has at least one."""
 
 
-def merge(base: MappingNode, overlay: MappingNode) -> MappingNode:
-    """Merge a mapping over another; keys that only the overlay has follow those of the base."""
-    entries = dict(base.entries)
-    for key, entry in overlay.entries.items():
+class _Item(NamedTuple):
+    """An item of a list of named things.
+
+    Attributes:
+        name: None if it has none, or none that can be read.
+        mark: Its place; that of the name where a mapping has the names.
+        node: Null where an overlay removes it.
+    """
+
+    name: str | None
+    mark: Mark
+    node: Node
+
+
+class Merger:
+    """Merges overlays over a file.
+
+    What is not in a form of its section stays as it is, for the reader, which reports it.
+
+    Attributes:
+        variables: Values for `${...}` in what a name is a part of: `postgres:${VERSION}`.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
+        self._names = frozenset(variables)
+
+    def merge(self, base: MappingNode, overlay: MappingNode) -> MappingNode:
+        """Merge a file over another; keys that only the overlay has follow those of the base."""
+        secrets = [
+            item.name
+            for root in (base, overlay)
+            for item in self._items(Nested(Secret), root.get("secrets")) or ()
+            if item.name is not None and not is_null(item.node)
+        ]
+        self._names = frozenset((*self.variables, *secrets))
+        return self._section(Project, base, overlay)
+
+    def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Mark, str, str]]:
+        """Find changes of an overlay to services and dependencies that the base does not have.
+
+        Returns:
+            (place, message, hint) of each.
+        """
+        for key, (noun, nested, own_keys) in _WHOLE.items():
+            known = [item.name for item in self._items(nested, base.get(key)) or () if item.name is not None]
+            changes = self._items(nested, overlay.get(key)) if known else None
+            for name, mark, item in changes or ():
+                is_new = (
+                    any(item.get(own) is not None for own in own_keys)
+                    if isinstance(item, MappingNode)
+                    else not is_null(item)
+                )
+                if name is not None and name not in known and not is_new:
+                    match = closest_match(name, known)
+                    new = f"a new {noun} needs {' or '.join(own_keys[:2])}"
+                    hint = f"did you mean `{match}`?" if match else new
+                    yield mark, f"{key}: {base.mark.file.name} has no {noun} `{name}`", hint
+
+    def _section(self, section: type[Section], base: MappingNode, overlay: MappingNode) -> MappingNode:
+        form, keys = _form(section), keys_of(section)
+
+        def merged(name: str, before: Node | None, after: Node) -> Node:
+            return self._value(keys[name].type if name in keys else None, before, after)
+
+        new = form.moved(overlay)
+        return _by_key(_without_replaced(section, form.moved(base), new), new, merged)
+
+    def _value(self, field_type: FieldType | None, base: Node | None, overlay: Node) -> Node:
+        match field_type:
+            case ListOf(Nested(section) as nested) if _item_key(section) is not None:
+                return self._list(nested, base, overlay)
+            case Nested(section) as nested if base is not None:
+                old, new = long_form(nested, base), long_form(nested, overlay)
+                if isinstance(old, MappingNode) and isinstance(new, MappingNode):
+                    return self._section(section, old, new)
+            case StringMap() if base is not None:
+                before, after = self._as_map(base), self._as_map(overlay)
+                if before is not None and after is not None:
+                    return _by_key(before, after, lambda _name, _before, text: text)
+                return overlay if after is None else base
+            case ListOf(item) if item is EXTRA_HOST and base is not None:
+                return _merged_hosts(base, overlay)
+        return _without_nulls(overlay)
+
+    def _list(self, nested: Nested, base: Node | None, overlay: Node) -> Node:
+        """A list of named things with the changes of an overlay; an empty one replaces it."""
+        changes = self._items(nested, overlay)
+        listed = None if base is None else _form(nested.section).listed(base)
+        if changes is None or isinstance(listed, ScalarNode) or overlay == SequenceNode((), overlay.mark):
+            return overlay
+        if isinstance(listed, MappingNode):
+            return listed
+        items = self._items(nested, listed) or []
+        named = {change.name: is_null(change.node) for change in changes if change.name is not None}
+        merged = [self._changed(nested, item, changes) for item in items if not named.get(item.name or "")]
+        names = {item.name for item in items if item.name is not None}
+        new = [
+            change.node for change in changes if change.name not in names and not named.get(change.name or "")
+        ]
+        return SequenceNode((*merged, *map(_without_nulls, new)), (listed or overlay).mark)
+
+    def _changed(self, nested: Nested, item: _Item, changes: list[_Item]) -> Node:
+        """An item of a list with the changes of its name, which it keeps."""
+        node, key = item.node, _item_key(nested.section) or ""
+        for change in changes:
+            if change.name is None or change.name != item.name:
+                continue
+            if nested.section is Dependency:
+                node = self._changed_dependency(node, change.node)
+                continue
+            old, new = long_form(nested, node), long_form(nested, change.node)
+            if isinstance(old, MappingNode) and isinstance(new, MappingNode):
+                node = self._section(nested.section, old, new.replace({key: None}))
+            else:
+                node = change.node
+        return node
+
+    def _changed_dependency(self, item: Node, change: Node) -> Node:
+        """A dependency with a change; what neither has comes from the preset, for the image that it then has."""
+        short = [known_dependency(node, self.variables) for node in (item, change)]
+        old, new = (
+            node if known is None else known.given for known, node in zip(short, (item, change), strict=True)
+        )
+        if not isinstance(old, MappingNode) or not isinstance(new, MappingNode):
+            return change
+        new = new.replace({"name": None})
+        merged = self._section(Dependency, old, new)
+        preset = next((known for known in reversed(short) if known is not None and known.preset), None)
+        if preset is None:
+            return merged
+        tag = preset.tag_of(merged.get("image"), self.variables)
+        defaults = self._section(Dependency, preset.defaults(self._names, tag), old)
+        return self._section(Dependency, defaults, new)
+
+    def _items(self, nested: Nested, node: Node | None) -> list[_Item] | None:
+        """Items of a list of named things; of a mapping in its place, too. None: it is neither."""
+        match node:
+            case SequenceNode(items):
+                return [_Item(self._name(nested, item), item.mark, item) for item in items]
+            case MappingNode(entries):
+                return [
+                    _Item(name, entry.key, self._entry(nested, name, entry))
+                    for name, entry in entries.items()
+                ]
+            case _:
+                return None
+
+    def _entry(self, nested: Nested, name: str, entry: MappingEntry) -> Node:
+        """Item for an entry of a mapping in place of the list."""
+        from_entry, key = _form(nested.section).from_entry, _item_key(nested.section) or ""
         if is_null(entry.value):
-            entries.pop(key, None)
-        elif key in entries:
-            entries[key] = MappingEntry(entries[key].key, _merged(entries[key].value, entry.value))
+            return entry.value
+        if from_entry is not None:
+            return from_entry(name, entry)
+        item, named = entry.value, {key: ScalarNode(name, entry.key, literal=True)}
+        if isinstance(item, MappingNode):
+            return item if key in item.entries else item.replace(named)
+        short = known_dependency(item, self.variables) if nested.section is Dependency else None
+        return item if short is None or short.name == name else short.given.replace(named)
+
+    def _name(self, nested: Nested, item: Node) -> str | None:
+        key = _item_key(nested.section)
+        if isinstance(item, ScalarNode) and nested.section is Dependency:
+            short = known_dependency(item, self.variables)
+            return None if short is None else short.name
+        item = long_form(nested, item)
+        name = item.get(key) if isinstance(item, MappingNode) and key is not None else None
+        return name.text if isinstance(name, ScalarNode) else None
+
+    def _as_map(self, node: Node) -> MappingNode | None:
+        """A map of texts, also of one that is written as a list of NAME=TEXT; None if a name is not known."""
+        if not isinstance(node, SequenceNode):
+            return node if isinstance(node, MappingNode) else None
+        entries: dict[str, MappingEntry] = {}
+        for item in node.items:
+            if not isinstance(item, ScalarNode):
+                return None
+            name, equals, text = item.text.partition("=")
+            line = replace(item, text=text, plain=False)
+            if "$" in name or not equals:
+                try:
+                    name, equals, text = interpolate(item.text, self.variables.get).text.partition("=")
+                except InterpolationError:
+                    return None
+                line = replace(item, text=text, plain=False, literal=True)
+            if not equals or name in entries:
+                return None
+            entries[name] = MappingEntry(item.mark, line)
+        return MappingNode(entries, node.mark)
+
+
+def _form(section: type[Section]) -> ShortForm:
+    return SHORT_FORMS.get(section, NO_SHORT_FORM)
+
+
+def _item_key(section: type[Section]) -> str | None:
+    """Key that names an item in a list of such sections; None where items have no names."""
+    key = _form(section).item_key
+    return key if key in keys_of(section) else None
+
+
+def _without_replaced(section: type[Section], base: MappingNode, overlay: MappingNode) -> MappingNode:
+    """The base without what the overlay has another kind of, and without what described it."""
+    for alternatives in section.ALTERNATIVES:
+        new = alternatives.given(overlay)
+        old = [name for name in alternatives.given(base) if name not in new]
+        if new and old:
+            base = base.replace(dict.fromkeys((*old, *alternatives.details)))
+    return base
+
+
+def _by_key(
+    base: MappingNode, overlay: MappingNode, merged: Callable[[str, Node | None, Node], Node]
+) -> MappingNode:
+    """A mapping with the changes of another; null removes."""
+    entries = dict(base.entries)
+    for name, entry in overlay.entries.items():
+        if is_null(entry.value):
+            entries.pop(name, None)
         else:
-            entries[key] = MappingEntry(entry.key, _without_nulls(entry.value))
+            key = entries[name].key if name in entries else entry.key
+            entries[name] = MappingEntry(key, merged(name, base.get(name), entry.value))
     return MappingNode(entries, base.mark)
 
 
-_WHOLE: dict[str, tuple[str, tuple[str, ...]]] = {
-    "services": ("service", ("image", "build", "path")),
-    "dependencies": ("dependency", ("image", "build")),
-}
-"""For lists of named things: what one is called, and keys of which a new one has at least one."""
+def _merged_hosts(base: Node, overlay: Node) -> Node:
+    """Lines of `extra_hosts`: those of the base for other hosts, then those of the overlay."""
+    changes = _hosts(overlay)
+    items = _hosts(base)
+    if not changes or items is None:
+        return _without_nulls(overlay)
+    names = {name for name, _ in changes}
+    kept = [line for name, lines in items for line in lines if name not in names]
+    return SequenceNode((*kept, *(line for _, lines in changes for line in lines)), base.mark)
 
 
-def unknown_items(base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Mark, str, str]]:
-    """Find changes of an overlay to services and dependencies that the base does not have.
-
-    Returns:
-        (place, message, hint) of each.
-    """
-    for key, (noun, own_keys) in _WHOLE.items():
-        items, changes = base.get(key), overlay.get(key)
-        named = _named(items.items) if isinstance(items, SequenceNode) else None
-        if not named:
-            continue
-        known = [name for name, _ in named]
-        for name, mark, item in _changes(changes):
-            is_new = item is not None and any(item.get(own) is not None for own in own_keys)
-            if name not in known and not is_new:
-                match = closest_match(name, known)
-                hint = (
-                    f"did you mean `{match}`?" if match else f"a new {noun} needs {' or '.join(own_keys[:2])}"
-                )
-                yield mark, f"{key}: {base.mark.file.name} has no {noun} `{name}`", hint
-
-
-def _changes(node: Node | None) -> Iterator[tuple[str, Mark, MappingNode | None]]:
-    """Name, place and mapping of each change of a list; None in place of the mapping where it removes."""
-    if isinstance(node, SequenceNode):
-        yield from ((name, item.mark, item) for name, item in _named(node.items) or ())
-    elif isinstance(node, MappingNode):
-        for name, entry in node.entries.items():
-            value = entry.value
-            yield name, entry.key, value if isinstance(value, MappingNode) else None
-
-
-def _merged(base: Node, overlay: Node) -> Node:
-    match base, overlay:
-        case MappingNode(), MappingNode():
-            return merge(base, overlay)
-        case SequenceNode(), SequenceNode():
-            items, changes = _named(base.items), _named(overlay.items)
-            if items and changes:
-                return SequenceNode(tuple(_merged_items(items, changes)), base.mark)
-        case SequenceNode(), MappingNode():
-            items = _named(base.items)
-            changes = _named_by_key(overlay)
-            if items and changes is not None:
-                removed = {name for name, entry in overlay.entries.items() if is_null(entry.value)}
-                kept = [(name, item) for name, item in items if name not in removed]
-                return SequenceNode(tuple(_merged_items(kept, changes)), base.mark)
-    return _without_nulls(overlay)
-
-
-def _merged_items(items: Named, changes: Named) -> Iterable[Node]:
-    """The items, each with the changes of its name, then those that are new."""
-    known = {name for name, _ in items}
-    for name, item in items:
-        merged = item
-        for changed, change in changes:
-            merged = merge(merged, change.replace({"name": None})) if changed == name else merged
-        yield merged
-    yield from (_without_nulls(change) for name, change in changes if name not in known)
-
-
-def _named(items: Iterable[Node]) -> Named | None:
-    """The items with their names; None if one has none."""
-    named: Named = []
-    for item in items:
-        name = item.get("name") if isinstance(item, MappingNode) else None
-        if not (isinstance(item, MappingNode) and isinstance(name, ScalarNode)):
+def _hosts(node: Node) -> list[tuple[str, tuple[Node, ...]]] | None:
+    """The lines of each host, none where it is removed."""
+    match node:
+        case SequenceNode(items):
+            texts = [(item.text if isinstance(item, ScalarNode) else "", item) for item in items]
+            return [(re.split("[:=]", text, maxsplit=1)[0], (item,)) for text, item in texts]
+        case MappingNode(entries):
+            return [
+                (name, () if is_null(entry.value) else host_lines(name, entry.value))
+                for name, entry in entries.items()
+            ]
+        case _:
             return None
-        named.append((name.text, item))
-    return named
-
-
-def _named_by_key(mapping: MappingNode) -> Named | None:
-    """The values that are not null, with their keys as names; None if one is not a mapping."""
-    named: Named = []
-    for name, entry in mapping.entries.items():
-        if isinstance(entry.value, MappingNode):
-            has_name = "name" in entry.value.entries
-            name_node = {} if has_name else {"name": ScalarNode(name, entry.key, literal=True)}
-            named.append((name, entry.value.replace(name_node)))
-        elif not is_null(entry.value):
-            return None
-    return named
 
 
 def _without_nulls(node: Node) -> Node:

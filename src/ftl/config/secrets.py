@@ -15,7 +15,7 @@ from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.secret_values import SecretError, fetch_secrets
-from ftl.config.read.short_forms import SHORT_FORMS, secrets_of_project
+from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
@@ -54,8 +54,7 @@ class ProjectSecrets:
         self._folder = folder
         self._variables = variables
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
-        node = secrets_of_project(root).get("secrets")
-        only = MappingNode({}, root.mark).replace({"secrets": node})
+        only = MappingNode({}, root.mark).replace({"secrets": root.get("secrets")})
         section = reader.section(_Secrets, only, ())
         self.declared = {secret.name: secret for secret in section.secrets if secret.name}
         self._marks: dict[str, Mark] = {

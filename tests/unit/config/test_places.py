@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import origins
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import ProjectFiles, load, load_address
 from ftl.config.variables.sources import env_files, read_variables
 from ftl.errors import ConfigError
 
@@ -200,3 +200,39 @@ def test_an_example_of_env_is_named(folder: Path, refused: Refuse) -> None:
     (folder / ".env.example").write_text("TOKEN=\n")
     (problem,) = refused(BASE + "    env: {TOKEN: '${TOKEN}'}\n")
     assert "copy .env.example to .env" in (problem.hint or "")
+
+
+def test_short_forms_of_both_files_keep_their_places(folder: Path) -> None:
+    """A single value that the overlay adds to is still of its line, and a wrong one is reported there."""
+    path = written(folder, BASE + "    health_check: up\n    env: [A=1, B=2]\ndependencies: [redis:7]\n")
+    (folder / "ftl.staging.yaml").write_text(
+        "services:\n- name: web\n  health_check:\n    timeout: 9s\n  env:\n    B: 3\ndependencies:\n"
+        "- name: redis\n  ports: [x]\n"
+    )
+    variables = read_variables(folder, {})
+    with pytest.raises(ConfigError) as caught:
+        load(ProjectFiles(path, variables, "staging"))
+    assert places(caught.value.problems) == [("ftl.yaml", 11), ("ftl.staging.yaml", 9)]
+    written(folder, path.read_text().replace("check: up", "check: /up"))
+    overlay = folder / "ftl.staging.yaml"
+    overlay.write_text(overlay.read_text().replace("[x]", "[1]"))
+    found = origins(load(ProjectFiles(path, variables, "staging")))
+    keys = ("health_check.path", "health_check.timeout", "env.A", "env.B")
+    assert [found[f"services.0.{key}"] for key in keys] == [
+        "ftl.yaml:11",
+        "ftl.staging.yaml:4",
+        "ftl.yaml:12",
+        "ftl.staging.yaml:6",
+    ]
+    assert (found["dependencies.0.image"], found["dependencies.0.ports.0"]) == (
+        "ftl.yaml:13",
+        "ftl.staging.yaml:9",
+    )
+
+
+def test_a_rollback_needs_no_more_than_the_address(folder: Path) -> None:
+    """What is wrong with the rest of an overlay does not stop it."""
+    path = written(folder, BASE + "    env: ['${NONE}']\ndependencies: ['${NONE}']\n")
+    (folder / "ftl.staging.yaml").write_text("server: staging\nservices: {wbe: null, web: {env: {A: 1}}}\n")
+    project = load_address(ProjectFiles(path, read_variables(folder, {}), "staging"))
+    assert (project.name, project.server.host) == ("shop-staging", "staging")

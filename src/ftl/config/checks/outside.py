@@ -21,9 +21,6 @@ def registries(checks: Checks) -> None:
             checks.report(checks.mark(*path, "server"), message, "keep one of the two")
         taken.add(registry.server)
         secrets = [name for name in ("password", "token", "command") if checks.is_given(*path, name)]
-        if len(secrets) > 1:
-            message = f"registries[{index}] has both {secrets[0]} and {secrets[1]}"
-            checks.report(checks.mark(*path, secrets[1]), message, "keep the one that is the secret")
         if "password" in secrets and checks.is_missing(*path, "username"):
             message = "registries has a password but no username"
             checks.report(checks.mark(*path, "password"), message, "write `username`")

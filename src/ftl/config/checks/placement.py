@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 def servers(checks: Checks) -> None:
     """`servers` is in place of `server`, names each server once, and has a proxy for the routes."""
     given = checks.project.servers
-    if checks.is_given("servers") and checks.is_given("server"):
-        checks.report(checks.mark("servers"), "server and servers are both given", "keep one of the two")
     if checks.is_given("servers") and not given and not checks.reader.marks.keys() & {("servers", 0)}:
         checks.report(checks.mark("servers"), "servers is empty", "it needs at least one item")
     hosts: dict[str, KeyPath] = {}

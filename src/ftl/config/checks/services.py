@@ -60,10 +60,7 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
     build = item.build
     if build is None:
         return
-    if build.platforms and build.platform is not None:
-        mark = checks.mark(*path, "platform")
-        checks.report(mark, "build has both platform and platforms", "keep one of them")
-    elif build.platforms and not item.image:
+    if build.platforms and not item.image:
         message = "build has platforms, but there is no image: only a registry gets several"
         hint = "write the registry's reference as `image`, or leave `platforms` out: the server's is built"
         checks.report(checks.mark(*path, "platforms"), message, hint)
@@ -92,9 +89,6 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
 
 
 def _build_secret(checks: Checks, secret: BuildSecret, path: KeyPath) -> None:
-    if secret.env is not None and secret.file is not None:
-        message = f"secrets: {secret.id} has both env and file"
-        checks.report(checks.mark(*path), message, "keep one of the two")
     variable = secret.env or secret.id
     variables = checks.reader.interpolator.variables
     if secret.file is None and variable and variable not in variables:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import ClassVar
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import ListOf, Nested, Scalar, Section, key, key_metadata, string_map
+from ftl.config.models.field_types import (
+    Alternatives,
+    ListOf,
+    Nested,
+    Scalar,
+    Section,
+    key,
+    key_metadata,
+    string_map,
+)
 from ftl.dataclass import dataclass
 
 
@@ -39,6 +49,8 @@ class File(Section):
 
     Written as a map of paths: `/etc/app.conf: conf/app.conf`.
     """
+
+    ALTERNATIVES: ClassVar = (Alternatives(("source", "content")),)
 
     path: str = field(metadata=key_metadata(field_types.CONTAINER_PATH, "Path in the container."))
     source: str | None = key(field_types.PATH, "File with the content, relative to ftl.yaml.", None)

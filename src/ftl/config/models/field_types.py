@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from ftl.config.values import addresses, bindings, container, scalars
+from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
 
 T = TypeVar("T")
 
@@ -209,8 +209,31 @@ def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Keys of a section of which only one may be given.
+
+    Attributes:
+        details: Keys that describe the value of the one that is given, and are of no use for another.
+    """
+
+    keys: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+    def given(self, mapping: MappingNode) -> tuple[str, ...]:
+        """Select those that a mapping gives; `ftl config` prints an empty list for one it has not."""
+        values = {name: mapping.get(name) for name in self.keys}
+        return tuple(
+            name
+            for name, value in values.items()
+            if value is not None and not (isinstance(value, SequenceNode) and not value.items)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A section: converts to plain JSON values (for release records) and back."""
+
+    ALTERNATIVES: ClassVar[tuple[Alternatives, ...]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values, by key; tuples become lists, sections become maps."""

@@ -7,13 +7,13 @@ They are plain dataclasses: importing pydantic alone would take longer than the 
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.container import ContainerSettings, Logging, Resources
-from ftl.config.models.field_types import ListOf, Nested, Section, key, key_metadata
+from ftl.config.models.field_types import Alternatives, ListOf, Nested, Section, key, key_metadata
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret
@@ -105,6 +105,8 @@ class Project(Section):
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
         marks: Places of the values in their files; likewise.
     """
+
+    ALTERNATIVES: ClassVar = (Alternatives(("server", "servers")),)
 
     project: ProjectInfo = field(metadata=key_metadata(Nested(ProjectInfo), "The project."))
     server: Server = field(

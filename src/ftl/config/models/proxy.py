@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata
+from ftl.config.models.field_types import (
+    Alternatives,
+    CommandLine,
+    ListOf,
+    Nested,
+    Section,
+    key,
+    key_metadata,
+)
 from ftl.dataclass import dataclass
 
 
@@ -67,6 +75,8 @@ class Registry(Section):
 
     The secret is one of `password`, `token` and `command`.
     """
+
+    ALTERNATIVES: ClassVar = (Alternatives(("password", "token", "command")),)
 
     server: str = field(
         metadata=key_metadata(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import ClassVar
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, Section
+from ftl.config.models.field_types import Alternatives, CommandLine, Section
 from ftl.dataclass import dataclass
 
 
@@ -34,6 +35,8 @@ class Secret(Section):
     Written as a map of names: `API_KEY: {file: secrets/api_key}`. The source is one of `command`, `file`, `env`
     and `age`.
     """
+
+    ALTERNATIVES: ClassVar = (Alternatives(("command", "file", "env", "age"), ("format", "key", "timeout")),)
 
     name: str = field(metadata=field_types.key_metadata(field_types.VARIABLE, "Name, as in `${NAME}`."))
     command: str | tuple[str, ...] | None = field_types.key(

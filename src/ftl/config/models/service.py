@@ -6,9 +6,19 @@ All durations are in seconds.
 from __future__ import annotations
 
 from dataclasses import field
+from typing import ClassVar
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata, string_map
+from ftl.config.models.field_types import (
+    Alternatives,
+    CommandLine,
+    ListOf,
+    Nested,
+    Section,
+    key,
+    key_metadata,
+    string_map,
+)
 from ftl.dataclass import dataclass
 
 
@@ -20,6 +30,8 @@ class BuildSecret(Section):
     a file; docker's `id=ID,src=FILE` and `id=ID,env=NAME` work too.
     """
 
+    ALTERNATIVES: ClassVar = (Alternatives(("env", "file")),)
+
     id: str = field(metadata=key_metadata(field_types.TEXT, "ID of the secret in the Dockerfile."))
     env: str | None = key(
         field_types.TEXT, "Variable (of the environment or .env) that contains the secret.", None
@@ -30,6 +42,8 @@ class BuildSecret(Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build(Section):
     """`build:` how to build the image. A single value is the context."""
+
+    ALTERNATIVES: ClassVar = (Alternatives(("platform", "platforms")),)
 
     context: str = key(field_types.PATH, "Folder that is sent to the builder, relative to ftl.yaml.", ".")
     dockerfile: str = key(field_types.PATH, "Dockerfile, relative to the context.", "Dockerfile")

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ftl.config.models import field_types
 from ftl.config.models.container import ContainerSettings
-from ftl.config.models.field_types import CommandLine, ListOf, Nested, Section, key, key_metadata, string_map
+from ftl.config.models.field_types import (
+    Alternatives,
+    CommandLine,
+    ListOf,
+    Nested,
+    Section,
+    key,
+    key_metadata,
+    string_map,
+)
 from ftl.config.models.secret import ServiceSecret
 from ftl.config.models.service import (
     Build,
@@ -119,6 +128,8 @@ class Service(ContainerSettings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency(ContainerSettings):
     """`dependencies[]:` a database or cache that the services need."""
+
+    ALTERNATIVES: ClassVar = (Alternatives(("image", "build")),)
 
     name: str = field(
         metadata=key_metadata(field_types.NAME, "Unique in the project. Services reach it by this name.")

@@ -6,7 +6,8 @@ so that everything else in the file is checked in the same run.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models import field_types
@@ -23,10 +24,12 @@ from ftl.config.models.field_types import (
 from ftl.config.read import foreign_keys
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import hint_section, quoted, section_label, value_label
+from ftl.config.read.sections import complete, is_confidential, long_form
 from ftl.config.read.string_maps import StringMapReader
 from ftl.config.values.scalars import InvalidValue, shell_words
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import (
+    MappingEntry,
     MappingNode,
     Node,
     ScalarNode,
@@ -39,7 +42,7 @@ from ftl.config.yaml.tree import (
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from ftl.config.models.field_types import Section
@@ -55,17 +58,36 @@ class ShortForm:
     """Shorter ways to write a section.
 
     Attributes:
-        expand: Converts a mapping to the declared form.
+        move: Moves keys to where the section declares them; null stays null there.
+        expand: Converts a mapping, with its keys moved, to the declared form.
         from_text: Makes a mapping from a single value.
-        extra_keys: Keys that `expand` removes, with their descriptions.
+        extra_keys: Keys that `move` or `expand` removes, with their descriptions.
+        item_key: Key that names an item in a list of these sections.
+        from_entry: Makes an item from an entry of a mapping in place of the list.
     """
 
+    move: Callable[[MappingNode], MappingNode] | None = None
     expand: Callable[[Reader, MappingNode, KeyPath], MappingNode] | None = None
     from_text: Callable[[Reader, ScalarNode], MappingNode] | None = None
     extra_keys: Mapping[str, str] = field(default_factory=dict)
+    item_key: str = "name"
+    from_entry: Callable[[str, MappingEntry], Node] | None = None
+
+    def moved(self, mapping: MappingNode) -> MappingNode:
+        """The mapping with its keys where the section declares them."""
+        return mapping if self.move is None else self.move(mapping)
+
+    def listed(self, node: Node) -> Node:
+        """The list in place of a mapping, where a mapping may be written."""
+        if self.from_entry is None or not isinstance(node, MappingNode):
+            return node
+        items = tuple(self.from_entry(name, entry) for name, entry in node.entries.items())
+        return SequenceNode(items, node.mark)
 
 
-_NO_SHORT_FORM = ShortForm()
+ShortForms = Mapping[type[Any], ShortForm]
+NO_SHORT_FORM = ShortForm()
+
 _WORD = Scalar("text", str)
 _COMMAND = Scalar("command", shell_words)
 
@@ -81,9 +103,7 @@ class Reader:
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
     """
 
-    def __init__(
-        self, interpolator: Interpolator, folder: Path, short_forms: Mapping[type[Any], ShortForm]
-    ) -> None:
+    def __init__(self, interpolator: Interpolator, folder: Path, short_forms: ShortForms) -> None:
         self.interpolator = interpolator
         self.folder = folder
         self.marks: dict[KeyPath, Mark] = {}
@@ -106,21 +126,16 @@ class Reader:
         mapping = self._mapping(section, node, path)
         self.marks[path] = mapping.mark
         self.sections.add(path)
-        expand = self._short_form(section).expand
-        if expand is not None:
-            mapping = expand(self, mapping, path)
+        form = self._short_form(section)
+        mapping = form.moved(mapping)
+        self._reject_alternatives(section, mapping, path)
+        if form.expand is not None:
+            mapping = form.expand(self, mapping, path)
         misspelt = self._reject_unknown(section, mapping, path)
-        return self._build(section, self._values(section, mapping, path, misspelt))
+        return complete(section, self._values(section, mapping, path, misspelt))
 
     def _short_form(self, section: type[Any]) -> ShortForm:
-        return self._short_forms.get(section, _NO_SHORT_FORM)
-
-    def _build(self, section: type[S], values: dict[str, Any]) -> S:
-        """The section with these values, its defaults, and placeholders for required values that are missing."""
-        for item in fields(section):
-            if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
-                values[item.name] = self._placeholder(keys_of(section)[item.name].type)
-        return section(**values)
+        return self._short_forms.get(section, NO_SHORT_FORM)
 
     def _mapping(self, section: type[Any], node: Node, path: KeyPath) -> MappingNode:
         if isinstance(node, MappingNode):
@@ -146,6 +161,14 @@ class Reader:
                 misspelt |= {match} if match else set()
         return misspelt
 
+    def _reject_alternatives(self, section: type[Section], mapping: MappingNode, path: KeyPath) -> None:
+        for alternatives in section.ALTERNATIVES:
+            given = [name for name in mapping.entries if name in alternatives.given(mapping)]
+            for name in given[1:]:
+                label = f"{value_label(path)}: " if path else ""
+                message = f"{label}{given[0]} and {name} are both given"
+                self.report(mapping.entries[name].key, message, "keep one of the two")
+
     def _values(
         self, section: type[Any], mapping: MappingNode, path: KeyPath, misspelt: set[str]
     ) -> dict[str, Any]:
@@ -157,7 +180,7 @@ class Reader:
                     self._report_missing(name, mapping, path)
                 continue
             inner = (*path, name)
-            if _is_confidential(key.type):
+            if is_confidential(key.type):
                 node = unquoted(node, {url.mark.line for url in scalars(node) if "://" in url.text})
             self.marks[inner] = node.mark
             try:
@@ -186,10 +209,8 @@ class Reader:
                 return self._string_map(node, path)
             case CommandLine(for_shell):
                 return self._command_line(node, path, key, for_shell=for_shell)
-            case Nested(section, shorthand):
-                if shorthand is not None and _is_short(node, keys_of(section)[shorthand]):
-                    node = MappingNode({}, node.mark).replace({shorthand: node})
-                return self.section(section, node, path)
+            case Nested(section) as nested:
+                return self.section(section, long_form(nested, node), path)
 
     def _scalar(self, scalar: Scalar, node: Node, path: KeyPath, key: Key) -> Any:
         """Read a single value; None if it is empty and optional."""
@@ -212,6 +233,8 @@ class Reader:
         return value
 
     def _list(self, item: FieldType, node: Node, path: KeyPath, key: Key) -> tuple[Any, ...]:
+        if isinstance(item, Nested):
+            node = self._short_form(item.section).listed(node)
         if not isinstance(node, SequenceNode):
             self._report_no_list(item, node, path)
             raise AlreadyReported
@@ -233,7 +256,7 @@ class Reader:
 
     def _report_no_list(self, item: FieldType, node: ScalarNode | MappingNode, path: KeyPath) -> None:
         first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
-        if isinstance(node, ScalarNode) and _is_confidential(item):
+        if isinstance(node, ScalarNode) and is_confidential(item):
             first = "${NAME}"
             node = replace(node, mark=node.mark.unquoted)
         by_name = (
@@ -266,31 +289,3 @@ class Reader:
     def _record_masked(self, path: KeyPath, text: InterpolatedText, key: Key) -> None:
         if key.sensitive and text.masked != text.text:
             self.masked[path] = text.masked
-
-    def _placeholder(self, field_type: FieldType) -> Any:
-        """Stands for a required value that is missing or cannot be read."""
-        match field_type:
-            case Nested(section):
-                return self._build(section, {})
-            case ListOf():
-                return ()
-            case Scalar() if field_type is field_types.LIMIT:
-                return 0
-            case _:
-                return ""
-
-
-def _is_short(node: Node, key: Key) -> bool:
-    """Whether a node in place of a section is the value of its key."""
-    return isinstance(node, ScalarNode) or (
-        isinstance(node, SequenceNode) and isinstance(key.type, CommandLine)
-    )
-
-
-def _is_confidential(item: FieldType) -> bool:
-    """Whether single values in it, or in place of it, are secrets."""
-    if isinstance(item, ListOf):
-        item = item.item
-    if isinstance(item, Nested) and item.shorthand is not None:
-        item = keys_of(item.section)[item.shorthand].type
-    return isinstance(item, Scalar) and item.confidential

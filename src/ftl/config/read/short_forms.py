@@ -16,17 +16,18 @@ from ftl.config.models.field_types import keys_of
 from ftl.config.models.project import (
     Build,
     BuildSecret,
-    ContainerOptions,
     Dependency,
     Project,
-    Proxy,
-    Section,
+    Redirect,
+    Secret,
     Service,
+    UlimitOption,
 )
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import quoted
-from ftl.config.read.reader import ShortForm
-from ftl.config.read.single_values import build_secret, dependency, host_addresses
+from ftl.config.read.reader import ShortForm, ShortForms
+from ftl.config.read.short_dependencies import dependency
+from ftl.config.read.single_values import build_secret, host_lines
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import SourceFile, display_path
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 
 
 def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Accept `secrets` as a map of names, and `volumes` as one without options, as in Compose."""
-    mapping = secrets_of_project(mapping)
+    """Accept `volumes` as a map of names without options, as in Compose."""
     volumes = mapping.get("volumes")
     if not isinstance(volumes, MappingNode):
         return mapping
@@ -53,18 +53,11 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
     return mapping.replace({"volumes": SequenceNode(names, volumes.mark)})
 
 
-def secrets_of_project(mapping: MappingNode) -> MappingNode:
-    """Accept `secrets` as a map of names, the form in which it is meant to be written."""
-    secrets = mapping.get("secrets")
-    if not isinstance(secrets, MappingNode):
-        return mapping
-    items = tuple(
-        entry.value.replace({"name": ScalarNode(name, entry.key, literal=True)})
-        if isinstance(entry.value, MappingNode)
-        else entry.value
-        for name, entry in secrets.entries.items()
-    )
-    return mapping.replace({"secrets": SequenceNode(items, secrets.mark)})
+def secret_entry(name: str, entry: MappingEntry) -> Node:
+    """An entry of `secrets` as a map of names, the form in which it is meant to be written."""
+    if not isinstance(entry.value, MappingNode):
+        return entry.value
+    return entry.value.replace({"name": ScalarNode(name, entry.key, literal=True)})
 
 
 def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Variable], list[MappingNode]]:
@@ -92,18 +85,26 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
     return found, files
 
 
+def moved_service(mapping: MappingNode) -> MappingNode:
+    """Move `path: DIR` to `build`, and what `moved_settings` does."""
+    mapping = moved_settings(mapping)
+    entry = mapping.entries.get("path")
+    if entry is None or mapping.get("build") is not None:
+        return mapping
+    context = entry.value
+    build = context if is_null(context) else MappingNode({}, context.mark).replace({"context": context})
+    return mapping.replace({"path": None, "build": build})
+
+
 def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
-    """Accept `path: DIR`, add the default build, and put variables of env_file below env."""
+    """Add the default build, and put variables of env_file below env."""
     mapping = container_settings(reader, mapping, path)
     context, build, files = (mapping.get(name) for name in ("path", "build", "env_file"))
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
     if context is not None:
-        if build is not None:
-            hint = "keep `build`; `path` is its short form"
-            reader.report(context.mark, "path and build are both given", hint)
-        else:
-            changes["build"] = MappingNode({}, context.mark).replace({"context": context})
-    elif build is None and mapping.get("image") is None and not _misspells_image(mapping):
+        hint = "keep `build`; `path` is its short form"
+        reader.report(context.mark, "path and build are both given", hint)
+    if build is None and mapping.get("image") is None and not _misspells_image(mapping):
         changes["build"] = MappingNode({}, mapping.mark)
     secrets, secret_files = _service_secrets(reader, mapping.get("secrets"))
     if secret_files:
@@ -122,8 +123,6 @@ def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     """Read the content of `source`, so that it is part of the project and of its releases."""
     source = mapping.get("source")
     if source is None or mapping.get("content") is not None:
-        if source is not None:
-            reader.report(source.mark, "files: both source and content are given", "keep one of the two")
         return mapping
     try:
         name = reader.interpolator.read(source, "source")
@@ -143,34 +142,41 @@ def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
 
 
-def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
-    """Accept Compose's other forms of settings.
+def file_entry(path: str, entry: MappingEntry) -> Node:
+    """An entry of `files` as a map of paths: `PATH: SOURCE`, or the other keys below the path."""
+    given = {"path": ScalarNode(path, entry.key, literal=True)}
+    if isinstance(entry.value, MappingNode):
+        return entry.value.replace(given)
+    return MappingNode({}, entry.key).replace({**given, "source": entry.value})
 
-    `ulimits` beside the other keys, one `tmpfs` as a single value, `extra_hosts` and `files` as maps.
-    """
+
+def moved_settings(mapping: MappingNode) -> MappingNode:
+    """Move `ulimits`, which Compose has at the top of a service, below `container`."""
+    entry = mapping.entries.get("ulimits")
+    if entry is None:
+        return mapping
+    section = mapping.get("container") or MappingNode({}, entry.value.mark)
+    if not isinstance(section, MappingNode) or section.get("ulimits") is not None:
+        return mapping
+    return mapping.replace({"ulimits": None, "container": section.replace({"ulimits": entry.value})})
+
+
+def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
+    """Accept one `tmpfs` or `on` as a single value, and `extra_hosts` and `files` as maps."""
     changes: dict[str, Node | None] = {}
-    files = mapping.get("files")
-    if isinstance(files, MappingNode):
-        entries = (
-            MappingNode({}, entry.key).replace(
-                {"path": ScalarNode(target, entry.key, literal=True), "source": entry.value}
-            )
-            for target, entry in files.entries.items()
-        )
-        changes["files"] = SequenceNode(tuple(entries), files.mark)
-    limits, section = mapping.get("ulimits"), mapping.get("container")
-    if limits is not None and (section is None or isinstance(section, MappingNode)):
-        below = section or MappingNode({}, limits.mark)
-        if below.get("ulimits") is None:
-            changes |= {"ulimits": None, "container": below.replace({"ulimits": limits})}
+    files, hosts, limits = (mapping.get(name) for name in ("files", "extra_hosts", "ulimits"))
+    if limits is not None and isinstance(mapping.get("container"), MappingNode):
+        hint = "keep one of the two"
+        reader.report(limits.mark, "ulimits are given here and below container", hint)
+    if files is not None:
+        changes["files"] = SHORT_FORMS[File].listed(files)
     for key in ("tmpfs", "on") if path[0] == "services" else ("tmpfs",):
         single = mapping.get(key)
         if isinstance(single, ScalarNode):
             changes[key] = SequenceNode((single,), single.mark)
-    hosts = mapping.get("extra_hosts")
     if isinstance(hosts, MappingNode):
-        items = tuple(host_addresses(reader, hosts))
-        changes["extra_hosts"] = SequenceNode(items, hosts.mark)
+        lines = (line for name, entry in hosts.entries.items() for line in host_lines(name, entry.value))
+        changes["extra_hosts"] = SequenceNode(tuple(lines), hosts.mark)
     return mapping.replace(changes)
 
 
@@ -208,19 +214,11 @@ def _env_file(reader: Reader, name: str, mark: Mark, before: Mapping[str, Variab
     return {}
 
 
-def container(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Accept `ulimits` as a map, as in Compose.
+def limit_entry(name: str, entry: MappingEntry) -> Node:
+    """An entry of `ulimits` as a map, as in Compose.
 
     `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`.
     """
-    limits = mapping.get("ulimits")
-    if not isinstance(limits, MappingNode):
-        return mapping
-    items = tuple(_limit(name, entry) for name, entry in limits.entries.items())
-    return mapping.replace({"ulimits": SequenceNode(items, limits.mark)})
-
-
-def _limit(name: str, entry: MappingEntry) -> MappingNode:
     value = entry.value
     name_node = {"name": ScalarNode(name, entry.key, literal=True)}
     if isinstance(value, MappingNode):
@@ -228,13 +226,10 @@ def _limit(name: str, entry: MappingEntry) -> MappingNode:
     return MappingNode({}, entry.key).replace({**name_node, "soft": value, "hard": value})
 
 
-def proxy(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Accept `redirects` as a map of hosts."""
-    redirects = mapping.get("redirects")
-    if not isinstance(redirects, MappingNode):
-        return mapping
-    items = tuple(_redirect(name, entry) for name, entry in redirects.entries.items())
-    return mapping.replace({"redirects": SequenceNode(items, redirects.mark)})
+def redirect_entry(host: str, entry: MappingEntry) -> Node:
+    """An entry of `redirects` as a map of hosts."""
+    host_node = ScalarNode(host, entry.key, literal=True)
+    return MappingNode({}, entry.key).replace({"host": host_node, "to": entry.value})
 
 
 def build(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -245,9 +240,13 @@ def build(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     return mapping.replace({"cache": SequenceNode((cache,), cache.mark)})
 
 
-def _redirect(host: str, entry: MappingEntry) -> MappingNode:
-    host_node = ScalarNode(host, entry.key, literal=True)
-    return MappingNode({}, entry.key).replace({"host": host_node, "to": entry.value})
+def moved_dependency(mapping: MappingNode) -> MappingNode:
+    """Leave out the name that a build gives the image, as `ftl config` prints it."""
+    mapping = moved_settings(mapping)
+    image, name = mapping.get("image"), mapping.get("name")
+    own = f"-{name.text}:latest" if isinstance(name, ScalarNode) else ":latest"
+    is_own = isinstance(image, ScalarNode) and image.text.endswith(own)
+    return mapping.replace({"image": None}) if is_own and mapping.get("build") is not None else mapping
 
 
 def dependency_section(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
@@ -259,22 +258,18 @@ def dependency_section(reader: Reader, mapping: MappingNode, path: KeyPath) -> M
             message = "on: a dependency is on one server, with its data, and this is a list"
             reader.report(place.mark, message, "write the host of one server")
         mapping = mapping.replace({"on": place.items[0] if len(place.items) == 1 else None})
-    build, image, name = (mapping.get(key) for key in ("build", "image", "name"))
-    if build is None:
-        return mapping
-    own = f"-{name.text}:latest" if isinstance(name, ScalarNode) else ":latest"
-    if image is not None and not (isinstance(image, ScalarNode) and image.text.endswith(own)):
-        reader.report(image.mark, "build and image are both given", "keep one of the two")
-    if image is not None:
+    if mapping.get("build") is None or mapping.get("image") is not None:
         return mapping
     return mapping.replace({"image": ScalarNode("built", mapping.mark, literal=True)})
 
 
 _ULIMITS = "Short form of `container: {ulimits: ...}`, as in Compose."
 
-SHORT_FORMS: dict[type[Section], ShortForm] = {
-    Project: ShortForm(project),
+SHORT_FORMS: ShortForms = {
+    Project: ShortForm(expand=project),
+    Secret: ShortForm(from_entry=secret_entry),
     Service: ShortForm(
+        moved_service,
         service,
         extra_keys={
             "path": "Short form of `build: {context: DIR}`, from the original FTL.",
@@ -282,10 +277,10 @@ SHORT_FORMS: dict[type[Section], ShortForm] = {
             "env_file": "A file of NAME=VALUE lines, or a list of files; relative to ftl.yaml. `env` overrides it.",
         },
     ),
-    ContainerOptions: ShortForm(container),
-    File: ShortForm(file),
-    Proxy: ShortForm(proxy),
-    Dependency: ShortForm(dependency_section, dependency, {"ulimits": _ULIMITS}),
-    Build: ShortForm(build),
+    UlimitOption: ShortForm(from_entry=limit_entry),
+    File: ShortForm(expand=file, item_key="path", from_entry=file_entry),
+    Redirect: ShortForm(item_key="host", from_entry=redirect_entry),
+    Dependency: ShortForm(moved_dependency, dependency_section, dependency, {"ulimits": _ULIMITS}),
+    Build: ShortForm(expand=build),
     BuildSecret: ShortForm(from_text=build_secret),
 }

@@ -106,7 +106,7 @@ def test_a_host_may_have_several_addresses(tmp_path: Path) -> None:
     spec = dependency_container(made, made.dependencies[0]).spec
     hosts = ("db:203.0.113.7", "db:2001:db8::7", "a:203.0.113.8")
     assert field(body.container(spec, log_driver="json-file"), "HostConfig.ExtraHosts") == list(hosts)
-    with pytest.raises(ConfigError, match="an address of `db` must be a text, not a mapping"):
+    with pytest.raises(ConfigError, match="extra_hosts must be a single value, not a mapping"):
         project(tmp_path, "extra_hosts", "{db: [{ip: 203.0.113.7}]}")
 
 

@@ -1,0 +1,134 @@
+"""Dependencies that are written as single values: presets (`postgres:16`), other images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.common.references import split
+from ftl.common.suggestions import closest_match
+from ftl.config.read.interpolator import AlreadyReported
+from ftl.config.read.problems import quoted
+from ftl.config.values.scalars import InvalidValue, image
+from ftl.config.variables.interpolation import InterpolationError, interpolate
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
+from ftl.databases import PRESETS, Database, preset_environment
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from ftl.config.read.reader import Reader
+    from ftl.config.yaml.marks import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class ShortDependency:
+    """A dependency that is written as a single value.
+
+    Attributes:
+        name: The preset's, or the last part of the image's repository.
+        preset: None for any other image.
+        tag: Tag of the image; empty without one.
+    """
+
+    name: str
+    image: str
+    preset: Database | None
+    tag: str
+    mark: Mark
+
+    @property
+    def given(self) -> MappingNode:
+        """Name and image, which are all that it says."""
+        return _literals({"name": self.name, "image": self.image}, self.mark)
+
+    def defaults(self, variables: Container[str], tag: str) -> MappingNode:
+        """Settings of the preset for a tag of its image; of the variables, only names matter."""
+        preset, mark = self.preset, self.mark
+        nothing = MappingNode({}, mark)
+        if preset is None:
+            return nothing
+        env = preset_environment(preset, tag, variables)
+        values: dict[str, Node | None] = {
+            "env": nothing.replace({name: ScalarNode(text, mark) for name, text in env.items()}),
+            "ports": SequenceNode(tuple(_literal(str(port), mark) for port in preset.ports), mark),
+        }
+        if preset.volume is not None:
+            values["volumes"] = SequenceNode((_literal(preset.volume, mark),), mark)
+        if preset.nofile is not None:
+            limits = _literals({"nofile": str(preset.nofile)}, mark)
+            values["container"] = nothing.replace({"ulimits": limits})
+        return nothing.replace(values)
+
+    def tag_of(self, node: Node | None, variables: Mapping[str, str]) -> str:
+        """The tag of another image in its place, where that is one of the preset; else its own."""
+        try:
+            text = interpolate(node.text, variables.get).text if isinstance(node, ScalarNode) else ""
+        except InterpolationError:
+            return self.tag
+        repository, tag = split(text)
+        return tag if self.preset is not None and repository == self.preset.image else self.tag
+
+
+def dependency(reader: Reader, node: ScalarNode) -> MappingNode:
+    """Read a dependency that is written as a single value."""
+    text = reader.interpolator.read(node, "dependencies")
+    reference, mark = text.text, text.mark
+    _check_image(reader, node, mark, reference if "/" in reference else reference.lower())
+    repository, tag = split(reference)
+    if (match := _misspelt_preset(repository)) is not None:
+        hint = f"did you mean `{match}`? If it is another image, write `name` and `image`"
+        reader.report(mark, f"dependencies: `{repository}` is not known", hint)
+        raise AlreadyReported
+    short = _short(reference, mark)
+    if short.preset is None:
+        _check_image(reader, node, mark, reference)
+    return short.given.replace(_values(short.defaults(reader.interpolator.variables, tag)))
+
+
+def known_dependency(node: Node, variables: Mapping[str, str]) -> ShortDependency | None:
+    """A dependency that is written as a single value; None for others, and invalid ones."""
+    if not isinstance(node, ScalarNode):
+        return None
+    try:
+        reference = interpolate(node.text, variables.get).text
+        short = _short(reference, node.mark)
+        image(reference if short.preset is None else reference.lower())
+    except (InterpolationError, InvalidValue):
+        return None
+    return None if _misspelt_preset(split(reference)[0]) else short
+
+
+def _short(reference: str, mark: Mark) -> ShortDependency:
+    repository, tag = split(reference)
+    preset = PRESETS.get(repository.lower())
+    if preset is None:
+        return ShortDependency(repository.rpartition("/")[2], reference, None, tag, mark)
+    image_name = f"{preset.image}{reference[len(repository) :] or ':latest'}"
+    return ShortDependency(preset.name, image_name, preset, tag, mark)
+
+
+def _misspelt_preset(repository: str) -> str | None:
+    """The preset that is meant by a repository, if it is none."""
+    return None if repository.lower() in PRESETS else closest_match(repository, tuple(PRESETS), 0.85)
+
+
+def _check_image(reader: Reader, node: ScalarNode, mark: Mark, reference: str) -> None:
+    """Report an invalid image here: later, the literal made of it hides that it came from a variable."""
+    try:
+        image(reference)
+    except InvalidValue as error:
+        reader.report(mark, f"dependencies: {quoted(node.text)} {error.message}", error.hint)
+        raise AlreadyReported from None
+
+
+def _values(mapping: MappingNode) -> dict[str, Node]:
+    return {name: entry.value for name, entry in mapping.entries.items()}
+
+
+def _literals(texts: Mapping[str, str], mark: Mark) -> MappingNode:
+    return MappingNode({name: MappingEntry(mark, _literal(text, mark)) for name, text in texts.items()}, mark)
+
+
+def _literal(text: str, mark: Mark) -> ScalarNode:
+    return ScalarNode(text, mark, literal=True)
