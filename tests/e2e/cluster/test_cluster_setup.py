@@ -32,7 +32,7 @@ def test_three_servers_become_one_cluster(three: list[Server], ftl: Callable[...
     """What is closed between them is named first, and nothing half done; then they join, once.
 
     Another address than the one in the cluster is refused. A server that is taken out of the file leaves; the
-    others are as they should be after each run.
+    others are as they should be after each run. Of two, the first is the manager, and the other one may leave.
     """
     a, b, c = three
     app = cluster_project(ftl, three)
@@ -60,6 +60,17 @@ def test_three_servers_become_one_cluster(three: list[Server], ftl: Callable[...
     assert ("remove_server", f"{c.name}.test") in app.setup()
     assert nodes(a) == {a.name: ("Ready", "manager"), b.name: ("Ready", "worker")}
     assert app.setup() == []
+
+    app.config["servers"] = [section(b)]
+    refused = app.run("setup")
+    assert "no manager of the cluster is among the servers of ftl.yaml" in refused.stderr
+    assert a.address in refused.stderr
+    app.config["servers"] = [section(b), section(a)]
+    assert [kind for kind, _ in app.setup()] == ["change_role", "change_role"]
+    assert nodes(b) == {b.name: ("Ready", "manager"), a.name: ("Ready", "worker")}
+    app.config["servers"].pop()
+    assert ("remove_server", f"{a.name}.test") in app.setup()
+    assert nodes(b) == {b.name: ("Ready", "manager")}
 
 
 def test_a_server_that_does_not_let_us_in_stops_all(three: list[Server], ftl: Callable[..., Project]) -> None:

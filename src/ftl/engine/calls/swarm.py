@@ -41,6 +41,7 @@ class SwarmState:
         cluster: ID of the Swarm; empty on workers, and without a leader.
         labels: Those of the Swarm, where `cluster` is known.
         pools: Address ranges from which it gives networks their subnets; likewise.
+        managers: Addresses of the managers that it knows.
     """
 
     state: str = "inactive"
@@ -51,6 +52,7 @@ class SwarmState:
     cluster: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     pools: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
 
     @property
     def is_member(self) -> bool:
@@ -242,6 +244,9 @@ def read_state(swarm: Json) -> SwarmState:
         cluster=as_str(cluster.get("ID")),
         labels=as_str_map(as_object(cluster.get("Spec")).get("Labels")),
         pools=tuple(map(str, pools)) if isinstance(pools, list) else (),
+        managers=tuple(
+            _address(as_str(each.get("Addr"))) for each in as_objects(swarm.get("RemoteManagers"))
+        ),
     )
 
 
@@ -259,6 +264,11 @@ def _addresses(address: str) -> dict[str, object]:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _address(text: str) -> str:
+    """The address of "10.0.0.1:2377" or "[fd00::1]:2377"."""
+    return text.rpartition(":")[0].strip("[]")
 
 
 def _node(record: Json) -> SwarmNode:

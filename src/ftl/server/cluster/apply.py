@@ -11,7 +11,7 @@ from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import Entry, forget, mark, once_agreed, remove_node
+from ftl.server.cluster.membership import Entry, forget, mark, once_agreed, passing_leaderless, remove_node
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -26,8 +26,9 @@ from ftl.server.cluster.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from ftl.engine.calls.swarm import SwarmNode
     from ftl.server.cluster.context import ClusterContext
 
 _READY_SECONDS = 30.0
@@ -78,15 +79,35 @@ async def join(context: ClusterContext, step: JoinCluster) -> None:
     token, managers = as_manager if step.manager else as_worker, [context.address(context.manager.name)]
     await entry.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
     await mark(context.session)
-    node, loop = await context.node(), asyncio.get_running_loop()
+    node = await context.node()
+    if not await _seen(context, lambda nodes: _is_ready(nodes, node)):
+        raise FtlError(
+            f"{step.server} joined the cluster but was not ready after {_READY_SECONDS:.0f} seconds",
+            hint=f"check its engine's log: `journalctl -u docker` on {step.server}",
+        )
+
+
+async def _seen(context: ClusterContext, condition: Callable[[Sequence[SwarmNode]], bool]) -> bool:
+    """Wait until the managers see the nodes as a condition says; False: they did not in time."""
+    loop = asyncio.get_running_loop()
     deadline = loop.time() + _READY_SECONDS
-    while not any(each.id == node and each.state == "ready" for each in await context.swarm.nodes()):
+    while True:
+        with passing_leaderless():
+            if condition(await context.swarm.nodes()):
+                return True
         if loop.time() > deadline:
-            raise FtlError(
-                f"{step.server} joined the cluster but was not ready after {_READY_SECONDS:.0f} seconds",
-                hint=f"check its engine's log: `journalctl -u docker` on {step.server}",
-            )
+            return False
         await asyncio.sleep(_PAUSE)
+
+
+def _is_ready(nodes: Sequence[SwarmNode], node: str) -> bool:
+    return any(each.id == node and each.state == "ready" for each in nodes)
+
+
+def _is_worker(nodes: Sequence[SwarmNode], node: str) -> bool:
+    """Whether a node has become a worker; another leader does not know the state of any node at first."""
+    left = not any(each.id == node and each.is_reachable for each in nodes)
+    return left and all(each.state != "unknown" for each in nodes)
 
 
 def _leaving(context: ClusterContext) -> Callable[[], Awaitable[None]]:
@@ -111,7 +132,26 @@ def _leaving(context: ClusterContext) -> Callable[[], Awaitable[None]]:
 async def change_role(context: ClusterContext, step: ChangeRole) -> None:
     """Change it by a manager, which may still count one that was just removed."""
     node = await context.node()
+    if step.role == "worker" and step.server == context.manager.name:
+        await _hand_over(context)
     await once_agreed(lambda: context.swarm.update_node(node, role=step.role))
+    if step.role == "worker":
+        await _seen(context, lambda nodes: _is_worker(nodes, node))
+    elif not await _seen(context, lambda nodes: any(each.id == node and each.is_reachable for each in nodes)):
+        raise FtlError(
+            f"{step.server} was not a manager after {_READY_SECONDS:.0f} seconds",
+            hint=f"check its engine's log: `journalctl -u docker` on {step.server}",
+        )
+
+
+async def _hand_over(context: ClusterContext) -> None:
+    """Let another manager change the Swarm: the acting one is about to become a worker."""
+    managers = {each.id for each in await context.swarm.nodes() if each.is_reachable}
+    for member in context.members:
+        state = await context.sessions[member.name].engine.swarm.state()
+        if member.name != context.manager.name and state.node in managers:
+            context.manager.name = member.name
+            return
 
 
 @RUNNERS.runs(LabelNode)

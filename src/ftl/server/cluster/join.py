@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.engine.errors import is_leaderless
-from ftl.errors import EngineError
 from ftl.execution.executor import Executor
 from ftl.execution.stages import steps_of
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.apply import RUNNERS
 from ftl.server.cluster.context import ActingManager, ClusterContext
 from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import MARK
+from ftl.server.cluster.membership import MARK, passing_leaderless
 from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.cluster.ports import refuse_closed_ports
 from ftl.server.cluster.steps import JoinCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.engine.calls.swarm import SwarmNode
     from ftl.engine.values import Network
@@ -122,25 +119,15 @@ async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Me
     clock = asyncio.get_running_loop().time
     until = clock() + _NOTICE_SECONDS
     while member.swarm.has_leader and clock() < until:
-        with _passing_leaderless():
+        with passing_leaderless():
             nodes = await session.engine.swarm.nodes()
             managers = {node.id for node in nodes if node.role == "manager"}
             if 2 * len(managers & here) > len(managers):
                 return member
         await asyncio.sleep(_PAUSE)
-        with _passing_leaderless():
+        with passing_leaderless():
             member = await refresh(member, session)
     return member
-
-
-@contextmanager
-def _passing_leaderless() -> Iterator[None]:
-    """Pass over an error because the leader has stepped down between two questions."""
-    try:
-        yield
-    except EngineError as error:
-        if not is_leaderless(error):
-            raise
 
 
 async def begin_anew(

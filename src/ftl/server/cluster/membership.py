@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.engine import labels
+from ftl.engine.errors import is_leaderless
 from ftl.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
@@ -115,3 +116,13 @@ async def once_agreed(change: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(_PAUSE)
         else:
             return
+
+
+@contextmanager
+def passing_leaderless() -> Iterator[None]:
+    """Pass over an error because the leader has stepped down between two questions."""
+    try:
+        yield
+    except EngineError as error:
+        if not is_leaderless(error):
+            raise

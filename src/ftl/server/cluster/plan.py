@@ -84,7 +84,7 @@ def plan(
         Stage("join", tuple((step,) for step in joins)),
         Stage("nodes", ((*promotions, *_labels(project, members, at)),)),
         Stage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
-        Stage("remove", ((*lost, *_role_changes(at, managers, "worker"), *leaving),)),
+        Stage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
     )
     return compact(stages)
 
@@ -103,10 +103,13 @@ def plan_recovery(members: Sequence[Member]) -> tuple[Stage, ...]:
     ours = known_nodes(members)
     managers = [member for member in members if member.swarm.is_manager and is_ours(member, ours)]
     if not managers:
+        known = _known_managers(members)
+        at = f" ({known})" if known else ""
         raise UsageError(
             "none of the servers that can be reached was a manager of the cluster",
-            hint="without one, nothing is left of it: `docker swarm leave --force` on each server, "
-            f"then {ftl('setup')}",
+            hint=f"if one of the managers still runs{at}, write it into ftl.yaml, behind the servers that "
+            f"stay, and run {ftl('setup')}; without one, nothing is left of the cluster: `docker swarm leave --force` "
+            f"on each server, then {ftl('setup')}",
         )
     survivor, *others = managers
     nodes = frozenset(member.swarm.node for member in members if member not in others)
@@ -124,14 +127,28 @@ def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> No
         return
     ours = known_nodes(members)
     lost = [member for member in members if member.swarm.is_member and is_ours(member, ours)]
-    if lost:
-        words = next((member.swarm.error for member in lost if member.swarm.error), "")
-        managers = [member.name for member in lost if member.swarm.is_manager]
+    if not lost:
+        return
+    managers = [member.name for member in lost if member.swarm.is_manager]
+    known = _known_managers(lost)
+    if not managers:
         raise FtlError(
-            NO_MAJORITY,
-            cause=words or f"managers that can be reached: {', '.join(managers) or 'none'}",
-            hint=RECOVER,
+            "no manager of the cluster is among the servers of ftl.yaml: it cannot be changed",
+            cause=f"its managers are at {known}" if known else None,
+            hint=f"write one of them into ftl.yaml, behind the servers that stay, and run {ftl('setup')}, which makes "
+            "the first server a manager; then take the other one out. If all of them are lost for good: "
+            f"{ftl('setup --recover')}",
         )
+    words = next((member.swarm.error for member in lost if member.swarm.error), "")
+    raise FtlError(
+        NO_MAJORITY, cause=words or f"managers that can be reached: {', '.join(managers)}", hint=RECOVER
+    )
+
+
+def _known_managers(members: Sequence[Member]) -> str:
+    """Addresses of the managers that servers know, for people; empty where they know none."""
+    known = dict.fromkeys(address for member in members for address in member.swarm.managers)
+    return ", ".join(known)
 
 
 def _managers(
@@ -140,14 +157,14 @@ def _managers(
     nodes: Sequence[SwarmNode],
     removed: set[str],
 ) -> frozenset[str]:
-    """Hosts of the servers that are to be managers: those that are, then others in the order of the file."""
+    """Hosts of the servers that are to be managers: the first of the file, those that are, then others in its order."""
     own = {node.id for node in at.values()}
     others = [node for node in nodes if node.id not in own | removed]
     number = managers_of(len(members) + len(others))
     number -= sum(node.role == "manager" for node in others)
     current = [member.name for member in members if member.name in at and at[member.name].role == "manager"]
-    candidates = [*current, *(member.name for member in members if member.name not in current)]
-    return frozenset(candidates[: max(number, 0)])
+    candidates = dict.fromkeys((members[0].name, *current, *(member.name for member in members)))
+    return frozenset(list(candidates)[: max(number, 1)])
 
 
 def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: str) -> Iterator[ClusterStep]:

@@ -33,6 +33,13 @@ def test_a_manager_without_a_leader_is_still_one() -> None:
     assert (state.is_manager, state.has_leader, state.labels) == (True, False, {})
 
 
+def test_a_worker_knows_where_its_managers_are() -> None:
+    """Their addresses, without the port."""
+    known = [{"NodeID": "a", "Addr": "10.0.0.1:2377"}, {"NodeID": "b", "Addr": "[fd00::2]:2377"}]
+    state = parse_state(json.dumps({"LocalNodeState": "active", "NodeID": "c", "RemoteManagers": known}))
+    assert (state.is_manager, state.managers) == (False, ("10.0.0.1", "fd00::2"))
+
+
 def test_an_engine_outside() -> None:
     """An engine without Swarm mode, and an answer that is none, are no members."""
     assert parse_state('{"NodeID": "", "LocalNodeState": "inactive", "RemoteManagers": null}') == SwarmState()

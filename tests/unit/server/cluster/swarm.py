@@ -179,6 +179,8 @@ class FakeSwarm:
         labels: Mapping[str, str | None] | None = None,
     ) -> None:
         """Change a node."""
+        if self.cluster.nodes[self._node].role != "manager":
+            raise EngineError("it changes nothing", cause="This node is not a swarm manager", status=503)
         old = self.cluster.nodes[node]
         demoted = old.role == "manager" and role == "worker"
         self.cluster.unsettled -= demoted

@@ -77,6 +77,20 @@ def test_a_manager_that_is_lost_for_good_is_taken_out_of_the_file() -> None:
     }
 
 
+def test_the_manager_of_two_servers_is_the_first_of_the_file() -> None:
+    """The other one becomes a worker by it, and can then be taken out."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "a")
+    for session in sessions.values():
+        run(mark(session))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore))
+    run(join(PROJECT, refreshed(sessions)[::-1], sessions, ignore))
+    assert [node.role for node in cluster.nodes.values()] == ["worker", "manager"]
+    alone = {"b": sessions["b"]}
+    run(join(PROJECT, refreshed(sessions)[1:], alone, ignore))
+    assert list(cluster.nodes) == ["node-b"]
+
+
 def test_the_newest_cluster_leads() -> None:
     """Without a leader there is no view of it."""
     cluster = Cluster()

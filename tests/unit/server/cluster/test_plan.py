@@ -63,7 +63,7 @@ def test_a_server_that_is_no_longer_in_the_file_is_removed() -> None:
     """Another manager becomes a worker first, so that the number of managers stays odd."""
     members, nodes = in_cluster(servers(3), 3)
     steps = steps_of(plan(PROJECT, members[:2], nodes, has_network=True))
-    assert steps == (ChangeRole("b", "worker"), RemoveServer("c", "node-c", is_manager=True))
+    assert steps == (RemoveServer("c", "node-c", is_manager=True), ChangeRole("b", "worker"))
 
 
 def test_a_manager_that_is_down_is_removed_before_another_one_becomes_a_worker() -> None:
@@ -75,10 +75,31 @@ def test_a_manager_that_is_down_is_removed_before_another_one_becomes_a_worker()
     steps = steps_of(plan(PROJECT, members[:2], nodes, has_network=True))
     assert [(step.kind, step.server) for step in steps] == [
         ("remove_server", "e"),
-        ("change_role", "b"),
         ("remove_server", "c"),
         ("remove_server", "d"),
+        ("change_role", "b"),
     ]
+
+
+def test_the_first_server_is_a_manager() -> None:
+    """It is the one that stays when the others go; the manager before it becomes a worker when it is one."""
+    members, nodes = in_cluster(servers(2), 1)
+    steps = steps_of(plan(PROJECT, members[::-1], nodes[::-1], has_network=True))
+    assert steps == (ChangeRole("b", "manager"), ChangeRole("a", "worker"))
+
+
+def test_a_cluster_of_which_no_manager_is_in_the_file() -> None:
+    """It is not lost: nothing is said about a majority, and the way out begins with one of its managers."""
+    worker = SwarmState(state="active", node="node-b", managers=("10.0.0.1",))
+    members = [with_facts(server(1), swarm=worker, marked="node-b")]
+    with pytest.raises(
+        FtlError, match=r"no manager of the cluster is among the servers of ftl\.yaml"
+    ) as caught:
+        plan(PROJECT, members, (), has_network=False)
+    assert caught.value.cause == "its managers are at 10.0.0.1"
+    with pytest.raises(FtlError) as caught:
+        plan_recovery(members)
+    assert "if one of the managers still runs (10.0.0.1)" in (caught.value.hint or "")
 
 
 def test_a_server_that_another_project_uses_stays_in_the_cluster() -> None:
