@@ -13,6 +13,7 @@ from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.java.builds import BUILD_FILES, is_several
 from ftl.onboarding.stacks.table import STACKS, Stack
 from ftl.onboarding.templates import cmd, with_port
 from ftl.onboarding.workspaces import refuse_member
@@ -212,7 +213,9 @@ def is_monorepo(folder: AppFolder) -> bool:
     declared = folder.read("pyproject.toml")
     if "[tool.uv.workspace]" in declared and "[project]" not in declared:
         return True
-    return bool(folder.has(*WORKSPACES)) or bool(folder.read_json("package.json").get("workspaces"))
+    if folder.has(*WORKSPACES) or folder.read_json("package.json").get("workspaces"):
+        return True
+    return is_several(folder)
 
 
 def _apps_below(folder: AppFolder) -> Iterator[tuple[str, str]]:
@@ -254,9 +257,10 @@ def _monorepo(folder: AppFolder) -> UsageError:
     suffix = f", with {_listed(apps)}" if apps else ""
     name = apps[0][0] if apps else "apps/web"
     build = f"build: {{context: ., dockerfile: {name}/Dockerfile}}"
+    shared = "modules share the build file" if folder.has(*BUILD_FILES) else "packages share the lock file"
     return UsageError(
         f"this folder is a monorepo{suffix}",
-        hint=f"its packages share the lock file here, so that an app is built from here: write {name}/Dockerfile and "
+        hint=f"its {shared} here, so that an app is built from here: write {name}/Dockerfile and "
         f"`{build}` in ftl.yaml; or write a Dockerfile here, and run `ftl init` again",
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.errors import UsageError
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.foreign_yaml import documents, texts
+from ftl.onboarding.stacks.java.builds import BUILD_FILES, module_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,11 @@ def refuse_member(folder: AppFolder) -> None:
         name = path.relative_to(above).as_posix()
         if _is_member(folder, top, name):
             up = "/".join([".."] * depth)
+            if folder.has(*BUILD_FILES):
+                raise UsageError(
+                    f"this folder is a module of the project in {up}",
+                    hint=f"its build file needs the one there: run `ftl init` in {up}",
+                )
             raise UsageError(
                 f"this folder is a package of the monorepo in {up}",
                 hint=f"its packages share the lock file there, so that an app is built from there: write "
@@ -40,6 +46,11 @@ def refuse_member(folder: AppFolder) -> None:
 
 
 def _is_member(folder: AppFolder, top: AppFolder, name: str) -> bool:
+    if folder.has(*BUILD_FILES):
+        try:
+            return name in module_folders(top)
+        except UsageError:
+            return False
     if folder.has("package.json") and not folder.has(*_LOCKS):
         return any(is_among(name, patterns) for patterns in _patterns(top))
     if folder.has("pyproject.toml") and not folder.has("uv.lock"):

@@ -233,7 +233,7 @@ CASES = {
     ),
     "spring with gradle": Case(
         "Spring Boot",
-        {"build.gradle.kts": 'plugins { id("org.springframework.boot") }\n// spring-boot', "gradlew": "", "gradle/x": ""},
+        {"build.gradle.kts": 'plugins { id("org.springframework.boot") }\n// spring-boot', "gradlew": "", "gradle/wrapper/gradle-wrapper.properties": ""},
         8080,
         ("COPY gradlew build.gradle.kts ./", "bootJar"),
     ),

@@ -140,7 +140,7 @@ def test_the_tools_in_a_jar_are_those_of_its_version(
     assert mode in text
     assert f"CMD {command}\n" in text
     assert ("spring-boot-loader" in text) is (
-        "/layers/application/" not in text.partition("FROM eclipse-temurin")[2].partition("FROM")[0]
+        "/layers/application/" not in text.partition("FROM ")[2].partition("FROM")[0]
     )
     assert faults(text) == []
 

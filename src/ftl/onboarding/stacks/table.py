@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import go, laravel, plain_files, rails, spring
+from ftl.onboarding.stacks import go, laravel, plain_files, rails
+from ftl.onboarding.stacks.java import spring
 from ftl.onboarding.stacks.node import app as node
 from ftl.onboarding.stacks.node import next as next_js
 from ftl.onboarding.stacks.node import sites

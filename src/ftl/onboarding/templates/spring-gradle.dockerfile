@@ -1,11 +1,10 @@
-FROM eclipse-temurin:@version@-jdk AS build
+FROM @image@ AS build
 WORKDIR /src
-COPY @locked@ ./
-COPY gradle ./gradle
-RUN --mount=type=cache,target=/root/.gradle ./gradlew --no-daemon dependencies
+ENV GRADLE_USER_HOME=/gradle
+@first@
 COPY . .
-RUN --mount=type=cache,target=/root/.gradle ./gradlew --no-daemon bootJar \
-    && cp "$(ls build/libs/*.jar | grep -v plain)" /app.jar
+RUN --mount=type=cache,target=/gradle @tool@ --no-daemon @task@ \
+    && @archive@
 @extract@
 
 @run_stage@
