@@ -34,10 +34,16 @@ async def ensure_project_network(engine: Engine, project: str) -> Network:
 
     Raises:
         EngineError: From the engine; for example when its address pools are exhausted.
+        FtlError: The name is taken by somebody else's network.
     """
     name = project_network(project)
     existing = await _find(engine, name)
     if existing is not None:
+        if existing.labels.get(labels.PROJECT) != project:
+            raise FtlError(
+                f"the network name {name} is taken on {engine.name} by a network that FTL did not create",
+                hint=f"`docker network rm {name}` on the server removes it",
+            )
         return existing
     own_labels = {labels.PROJECT: project, labels.ROLE: labels.ROLE_NETWORK}
     bridge = project_bridge(project)

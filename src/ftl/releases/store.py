@@ -24,7 +24,7 @@ from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
-from ftl.errors import EngineError
+from ftl.errors import EngineError, FtlError
 from ftl.releases import audit, preview
 from ftl.releases.preview import parse_preview
 from ftl.releases.record import ReleaseRecord, release_number
@@ -167,7 +167,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     ]
     lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)
     await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_SUMMARY}": lines}))
-    store = next((container for container in await engine.containers() if container.name == CONTAINER), None)
+    store = next(iter(await engine.containers(labels={labels.ROLE: labels.ROLE_STATE})), None)
     if store is None:
         return
     spec = ContainerSpec(
@@ -265,8 +265,17 @@ async def ensure_store(engine: Engine, image: str) -> None:
 
     `docker container prune` removes the container, which never runs; the records stay in the volume, and cannot be
     read without it.
+
+    Raises:
+        FtlError: The name is taken by a container that is not FTL's.
     """
-    if await engine.container(CONTAINER) is not None:
+    existing = await engine.container(CONTAINER)
+    if existing is not None:
+        if existing.labels.get(labels.ROLE) != labels.ROLE_STATE:
+            raise FtlError(
+                f"the name {CONTAINER} is taken on {engine.name} by a container that FTL did not create",
+                hint="rename or remove that container",
+            )
         return
     marks = {labels.ROLE: labels.ROLE_STATE}
     await engine.create_volume(VOLUME, marks)

@@ -138,7 +138,7 @@ def observed(
         project="shop",
         containers=(*plain, *swarm),
         images=tuple(image for view in views for image in view.images),
-        networks=(Network("n", network_of(asked), {}, (SUBNET,), False, "overlay"),),
+        networks=(Network("n", network_of(asked), {labels.PROJECT: "shop"}, (SUBNET,), False, "overlay"),),
         proxy=merged_proxy("shop", [view.proxy for view in views if view.proxy is not None], swarm),
         releases=(record(live, web=live),) if live else (),
         views=tuple(views),

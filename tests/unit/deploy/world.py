@@ -137,7 +137,7 @@ def server(
         "shop",
         (*containers, state),
         (Image("caddy", ("caddy:2",), (), (), {}, "linux/amd64", 1), *images),
-        (Network("n", project_network("shop"), {}, (SUBNET,), False),),
+        (Network("n", project_network("shop"), {labels.PROJECT: "shop"}, (SUBNET,), False),),
         tuple(Volume(volume_name("shop", name), {}) for name in asked.volumes),
         proxy,
         releases,

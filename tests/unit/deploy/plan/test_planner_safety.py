@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config.models.project import Dependency, Project
+from ftl.config.models.project import Dependency, Project, ProjectInfo
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import (
     StartContainers,
@@ -16,7 +16,7 @@ from ftl.deploy.plan.steps.containers import (
 )
 from ftl.deploy.plan.steps.proxy import RemoveRoutes
 from ftl.engine import labels
-from ftl.engine.values import Container, Image, Mount, Volume
+from ftl.engine.values import Container, Image, Mount, Network, Volume
 from ftl.errors import UsageError
 from tests.unit.deploy.plan.data import DATA, DB, holding, volumes
 from tests.unit.deploy.world import (
@@ -143,6 +143,46 @@ def test_an_image_tag_of_somebody_else_is_not_overwritten(owner: str, refused: b
             plan(asked, there)
     else:
         assert "SendImages" in kinds(plan(asked, there))
+
+
+@pytest.mark.parametrize(
+    ("taken", "role"), [("ftl-state", labels.ROLE_STATE), ("ftl-proxy", labels.ROLE_PROXY)]
+)
+def test_a_container_of_others_is_not_taken_for_the_store_or_the_proxy(taken: str, role: str) -> None:
+    """Its label decides, not its name: release records would be written into it."""
+    asked = project()
+    own = replace(foreign(taken), labels={labels.ROLE: role})
+    assert actions(plan(asked, server(asked, own, ready=False))) == {"web": "created"}
+    for other, owner in (
+        (foreign(taken), r"that FTL did not create \(app, running\)"),
+        (foreign(taken, "ftl", taken.removeprefix("ftl-"), "dependency"), "of project ftl"),
+    ):
+        with pytest.raises(UsageError, match=f"container name {taken} is taken by .*{owner}"):
+            plan(asked, server(asked, other, ready=False))
+
+
+def test_a_network_of_others_is_not_taken_for_the_projects() -> None:
+    """Containers of others may be in it."""
+    asked = project()
+    network = Network("n", "ftl-p-shop", {}, (), internal=False)
+    there = server(asked, ready=False)
+    for marks, owner in (({}, "a network that FTL did not create"), ({labels.PROJECT: "x"}, "project x")):
+        with pytest.raises(UsageError, match=f"the network name ftl-p-shop is taken by {owner}"):
+            plan(asked, replace(there, networks=(replace(network, labels=marks),)))
+
+
+@pytest.mark.parametrize("name", ["state", "proxy", "proxy-old"])
+def test_a_dependency_does_not_get_the_name_of_a_container_of_ftl(name: str) -> None:
+    """A project called `ftl` may have other dependencies."""
+    info = ProjectInfo(name="ftl", domain="ftl.example.com")
+    for called in (name, f"{name}s"):
+        asked = replace(project(dependencies=(replace(DB, name=called),)), project=info)
+        there = replace(server(asked, ready=False), project="ftl")
+        if called == name:
+            with pytest.raises(UsageError, match=f"ftl-{name} is that of a container of FTL"):
+                plan(asked, there)
+        else:
+            assert actions(plan(asked, there))[called] == "created"
 
 
 # --- data -------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
 from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
+from ftl.proxy.lifecycle.interrupted import SUFFIXES
+from ftl.proxy.names import ProxyNames
+from ftl.releases.store import CONTAINER as STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,10 +95,36 @@ def refuse_taken_names(diff: Diff) -> None:
 
 
 def _problems(diff: Diff) -> Iterator[tuple[str, str]]:
+    yield from _taken_by_strangers(diff)
     yield from _same_stem(diff)
     yield from _taken_containers(diff)
     yield from _taken_volumes(diff)
     yield from _taken_tags(diff)
+
+
+def _taken_by_strangers(diff: Diff) -> Iterator[tuple[str, str]]:
+    """Names of what all projects share, the store and the proxy, and of the project's network."""
+    proxy, network = ProxyNames(), diff.observed.network
+    roles = {STORE: labels.ROLE_STATE, **({proxy.container: labels.ROLE_PROXY} if diff.proxied else {})}
+    for container in (one for server in diff.observed.servers for one in server.containers):
+        role = roles.get(container.name)
+        if role is not None and container.labels.get(labels.ROLE) != role:
+            yield (
+                f"the container name {container.name} is taken by {_owner(container)}",
+                f"rename it on the server: `docker rename {container.name} NAME`",
+            )
+    for existing in diff.observed.networks:
+        if existing.name == network and existing.labels.get(labels.PROJECT) != diff.project.name:
+            owner = existing.labels.get(labels.PROJECT)
+            whose = f"project {owner}" if owner else "a network that FTL did not create"
+            yield (
+                f"the network name {network} is taken by {whose}",
+                f"remove it (`docker network rm {network}` on the server), or rename the project in ftl.yaml",
+            )
+    reserved = {STORE, proxy.container, *(f"{proxy.container}-{suffix}" for suffix in SUFFIXES)}
+    for dependency in diff.dependencies:
+        if (name := f"{diff.project.name}-{dependency.name}") in reserved:
+            yield f"the container name {name} is that of a container of FTL", _RENAME
 
 
 def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
