@@ -220,6 +220,8 @@ def test_a_lockout_is_prevented(server_factory: ServerFactory, ftl: Callable[...
     app.save()
     with app.project.start("setup", "--json", "--as", "root") as command:
         wait_until(lambda: has_rules(own))
+        # A reboot now would end them: what the unit reads at boot is written when they are confirmed.
+        assert own.run("ls", "/etc/ftl/firewall.conf", check=False).returncode
         shell = own.run("pgrep", "--oldest", "--full", "answer ftl-ready").stdout.decode().strip()
         own.run("kill", "-s", "STOP", shell)
         command.kill()
@@ -264,6 +266,11 @@ def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Cal
     assert own.run("dpkg-query", "-W", "-f", "${Version}", "docker-ce").stdout == b"5:99.0"
     assert repository.encode() in own.run("cat", "/etc/apt/sources.list.d/ftl-docker.list").stdout
     assert steps[-2:] == ["grant_sudo", "harden_ssh"]
+    assert b"Include" not in own.run("cat", "/etc/ssh/sshd_config.d/00-ftl.conf").stdout
+    # Until it is confirmed, the settings are in a file that a reboot removes: sshd starts without it.
+    own.write("/etc/ssh/sshd_config.d/01-waits.conf", "Include /run/ftl-setup/sshd.conf\n")
+    own.run("sshd", "-t")
+    own.run("rm", "/etc/ssh/sshd_config.d/01-waits.conf")
     assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
     assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0
     assert setup(app, "--harden", "--unattended-upgrades") == []

@@ -177,7 +177,8 @@ async def start(machine: Machine, container: str) -> str:
 
 
 def _command(action: str, *arguments: str) -> list[str]:
-    return ["sh", "-c", program("ftl.host", "scripts/crontab.sh"), "ftl-crontab", action, *arguments]
+    script = program("ftl.common", "replace_file.sh") + program("ftl.host", "scripts/crontab.sh")
+    return ["sh", "-c", script, "ftl-crontab", action, *arguments]
 
 
 def _job_script() -> str:

@@ -54,6 +54,7 @@ class Server:
         for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
             for program in ("curl", "wget", "openssl", "sh", "sed", "awk", "tar", "date", "cat", "tr", "timeout",
                             "flock", "sleep", "sha256sum", "stat", "mkdir", "mv", "readlink", "grep", "id", "ls",
+                            "sync", "chmod", "find", "wc",
                             "chmod", "rm", "setsid", "dd", "env", "touch", "mktemp", "chgrp", "ln"):  # fmt: skip
                 path = shutil.which(program, path=folder)
                 if path and program not in without and not (self.bin / program).exists():

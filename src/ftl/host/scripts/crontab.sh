@@ -1,4 +1,4 @@
-# The deploy user's crontab, of which a project has the lines that end with its mark. Runs on the server.
+# The deploy user's crontab, of which a project has the lines that end with its mark. Follows replace_file.sh. Runs on the server.
 #
 # $1: "check", "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
@@ -62,8 +62,7 @@ replace_lines() { # MARK LINES
 }
 
 write_script() { # NAME TEXT
-    printf '%s' "$2" >"$HOME/.ftl/$1.new" && mv "$HOME/.ftl/$1.new" "$HOME/.ftl/$1" ||
-        fail "$HOME/.ftl/$1 cannot be written"
+    printf '%s' "$2" | replace_file "$HOME/.ftl/$1" 600 || fail "$HOME/.ftl/$1 cannot be written"
 }
 
 umask 077

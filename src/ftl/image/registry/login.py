@@ -94,10 +94,9 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
             raise FtlError(
                 message, cause=cause, hint=f"log in on the server: `docker login {credential.registry}`"
             )
-    text = json.dumps(with_credentials(config, credentials), indent=2)
-    written = await machine.run(
-        ["sh", "-c", program("ftl.image.registry", "write_config.sh")], stdin=text.encode()
-    )
+    content = json.dumps(with_credentials(config, credentials), indent=2).encode()
+    script = program("ftl.common", "replace_file.sh") + program("ftl.image.registry", "write_config.sh")
+    written = await machine.run(["sh", "-c", script, "ftl-login", str(len(content))], stdin=content)
     if written.exit_code != 0:
         raise FtlError(message, cause=written.stderr.decode(errors="replace").strip() or None)
 

@@ -24,12 +24,12 @@ authorise='
     umask 077
     mkdir -p "$(dirname "$1")" || exit
     if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >> "$1"; fi
-    printf "%s\n" "$2" >> "$1"
+    printf "%s\n" "$2" >> "$1" && sync "$1"
 '
 
 do_grant_sudo() { # NAME
     # sudo ignores files with a dot in their name.
     file=/etc/sudoers.d/ftl-$(printf '%s' "$1" | tr -c 'A-Za-z0-9_-' _)
     printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$1" > "$state/sudoer" && visudo -cqf "$state/sudoer" &&
-        install -m 0440 "$state/sudoer" "$file" && runuser -u "$1" -- sudo -n true
+        replace_file "$file" 440 < "$state/sudoer" && runuser -u "$1" -- sudo -n true
 }

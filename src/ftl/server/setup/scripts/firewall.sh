@@ -7,7 +7,8 @@
 set -u
 export LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-conf=/etc/ftl/firewall.conf
+# Setup names another one while a change waits for its confirmation.
+conf=${FTL_FIREWALL_CONF:-/etc/ftl/firewall.conf}
 applied=/run/ftl-firewall.applied
 
 # The address families of this kernel: a machine without IPv6 needs no rules for it.

@@ -34,40 +34,45 @@ do_keep() {
 }
 
 # --- the firewall
+# What is in force after a reboot changes only when the change is kept: until then it is here, where a reboot removes it.
+waiting=$state/firewall firewall_conf=/etc/ftl/firewall.conf firewall_script=/usr/local/sbin/ftl-firewall
+
 do_apply_firewall() { # SECONDS CONF SCRIPT UNIT
-    rm -rf "$state/before"
-    mkdir "$state/before"
-    for file in /etc/ftl/firewall.conf /usr/local/sbin/ftl-firewall; do
-        if [ -e $file ]; then cp -p $file "$state/before/" || return; fi
-    done
-    put "$state/unit" 644 "$4" || return
+    put "$waiting/conf" 644 "$2" && put "$waiting/script" 755 "$3" && put "$waiting/unit" 644 "$4" || return
     guard firewall "$1"
-    if put /etc/ftl/firewall.conf 644 "$2" && put /usr/local/sbin/ftl-firewall 755 "$3" && ftl-firewall apply; then
-        return
-    fi
+    if apply_waiting apply; then return; fi
     do_revert
     return 1
 }
 
+# By sh: /run may be mounted noexec.
+apply_waiting() { # apply|remove
+    FTL_FIREWALL_CONF=$waiting/conf sh "$waiting/script" "$1"
+}
+
 revert_firewall() {
-    if [ -e "$state/before/firewall.conf" ] && [ -e "$state/before/ftl-firewall" ]; then
-        cp -p "$state/before/firewall.conf" /etc/ftl/firewall.conf
-        cp -p "$state/before/ftl-firewall" /usr/local/sbin/ftl-firewall
-        ftl-firewall apply
+    if [ -e $firewall_conf ] && [ -e $firewall_script ]; then
+        $firewall_script apply
     else
-        ftl-firewall remove
-        rm -f /etc/ftl/firewall.conf /usr/local/sbin/ftl-firewall
+        apply_waiting remove
     fi
-    rm -f "$state/firewall.pending"
+    rm -rf "$state/firewall.pending" "$waiting"
 }
 
 keep_firewall() {
+    mkdir -p "${firewall_conf%/*}"
+    if ! { replace_file $firewall_script 755 < "$waiting/script" && replace_file $firewall_conf 644 < "$waiting/conf"; }; then
+        revert_firewall
+        return 1
+    fi
     if has_systemd; then
-        put /etc/systemd/system/ftl-firewall.service 644 "$(base64 < "$state/unit" | tr -d '\n')" &&
-            systemctl daemon-reload && systemctl -q enable ftl-firewall.service && systemctl restart ftl-firewall.service
+        replace_file /etc/systemd/system/ftl-firewall.service 644 < "$waiting/unit" &&
+            systemctl daemon-reload && systemctl -q enable ftl-firewall.service && systemctl restart ftl-firewall.service ||
+            return
     else
         note "systemd is not running here: after a reboot the firewall is off until \`ftl setup\` runs again"
     fi
+    rm -rf "$waiting"
 }
 
 do_allow_in_ufw() { # PORT/PROTOCOL...
@@ -111,11 +116,16 @@ reload_sshd() {
     fi
 }
 
+# Until the change is kept, the drop-in includes a file that a reboot removes, before what it had: sshd ignores an Include
+# that matches nothing (sshd_config(5)).
 do_harden_ssh() { # SECONDS BASE64
-    rm -f "$state/drop-in"
-    if [ -e $drop_in ]; then cp -p $drop_in "$state/drop-in" || return; fi
+    mode=$(stat -L -c %a $drop_in 2> /dev/null || echo 644)
+    # Without the line that a setup which was cut has left.
+    grep -svxF "Include $state/sshd.conf" $drop_in > "$state/drop-in"
+    put "$state/sshd.conf" 644 "$2" || return
     guard harden "$1"
-    if put $drop_in 644 "$2" && sshd -t && hardened && reload_sshd; then return; fi
+    if { echo "Include $state/sshd.conf" && cat "$state/drop-in"; } | replace_file $drop_in "$mode" &&
+        sshd -t && hardened && reload_sshd; then return; fi
     do_revert
     return 1
 }
@@ -132,11 +142,15 @@ hardened() {
 }
 
 revert_harden() {
-    if [ -e "$state/drop-in" ]; then mv -f "$state/drop-in" $drop_in; else rm -f $drop_in; fi
-    rm -f "$state/harden.pending"
+    if [ -s "$state/drop-in" ]; then replace_file $drop_in "$mode" < "$state/drop-in"; else rm -f $drop_in; fi
+    rm -f "$state/harden.pending" "$state/drop-in" "$state/sshd.conf"
     reload_sshd
 }
 
 keep_harden() {
-    rm -f "$state/drop-in"
+    if ! replace_file $drop_in 644 < "$state/sshd.conf"; then
+        revert_harden
+        return 1
+    fi
+    rm -f "$state/drop-in" "$state/sshd.conf"
 }

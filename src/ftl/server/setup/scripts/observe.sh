@@ -72,8 +72,10 @@ fact clock "$(date +%s)"
 # --- sshd
 if has sshd; then
     settings=$(sshd -T -C "user=$user,host=localhost,addr=127.0.0.1" 2> /dev/null)
-    printf '%s\n' "$settings" | awk '
+    # A change that was never kept ends with a reboot, whatever is in effect now.
+    printf '%s\n' "$settings" | awk -v kept="$([ -e /run/ftl-setup/harden.pending ] || echo yes)" '
         $1 == "port" { print "ssh-port\t" $2 }
+        $1 == "permitrootlogin" && !kept { print "permitrootlogin\tunkept"; next }
         $1 ~ /^(permitrootlogin|passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication)$/ {
             print $1 "\t" $2
         }

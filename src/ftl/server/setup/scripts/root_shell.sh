@@ -41,10 +41,11 @@ has_systemd() {
     [ -d /run/systemd/system ]
 }
 
-# PATH MODE BASE64: replace a file atomically; a symbolic link stays one.
+# PATH MODE BASE64: replace a file; see replace_file.sh.
 put() {
-    mkdir -p "$(dirname "$1")" || return
-    target=$(readlink -f "$1") || return
-    (umask 077 && printf '%s' "$3" | base64 -d > "$target.ftl-new") &&
-        chmod "$2" "$target.ftl-new" && mv -f "$target.ftl-new" "$target"
+    mkdir -p "$(dirname "$1")" &&
+        (umask 077 && printf '%s' "$3" | base64 -d > "$state/content") && replace_file "$1" "$2" < "$state/content"
+    put_status=$?
+    rm -f "$state/content"
+    return $put_status
 }
