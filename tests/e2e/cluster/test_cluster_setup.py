@@ -91,6 +91,25 @@ def test_a_server_that_does_not_let_us_in_stops_all(three: list[Server], ftl: Ca
 
 
 @pytest.mark.nightly
+def test_a_server_with_replicas_leaves_when_it_is_drained(
+    three: list[Server], ftl: Callable[..., Project]
+) -> None:
+    """Swarm would stop them before it starts others."""
+    a, b, c = three
+    app = cluster_project(ftl, three, replicas=3, command=["httpd", "-f", "-p", "8000"])
+    app.setup()
+    app.run("deploy").ok()
+    app.config["servers"].pop()
+    refused = app.run("setup")
+    assert f"{c.name}.test is no longer in ftl.yaml, and still has replicas of web" in refused.stderr
+    app.config["servers"].append(section(c))
+    app.run("servers", "drain", f"{c.name}.test").ok()
+    app.config["servers"].pop()
+    assert ("remove_server", f"{c.name}.test") in app.setup()
+    assert set(nodes(a)) == {a.name, b.name}
+
+
+@pytest.mark.nightly
 def test_ctrl_c_leaves_no_swarm(three: list[Server], ftl: Callable[..., Project]) -> None:
     """Whichever engine is at work: it goes on with what was asked of it, and is then asked to leave."""
     app = cluster_project(ftl, three)

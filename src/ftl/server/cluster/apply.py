@@ -177,7 +177,7 @@ async def release_server(context: ClusterContext, step: ReleaseServer) -> None:
 
 @RUNNERS.runs(RemoveServer)
 async def remove_server(context: ClusterContext, step: RemoveServer) -> None:
-    """Drain the node if it is up, and remove it; the server itself is not asked."""
+    """Wait for what a drain has left, and remove the node; the server itself is not asked."""
     swarm, loop = context.swarm, asyncio.get_running_loop()
     await swarm.update_node(step.node, availability="drain")
     state = next((each.state for each in await swarm.nodes() if each.id == step.node), "down")

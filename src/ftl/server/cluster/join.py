@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.execution.executor import Executor
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
+    from ftl.server.cluster.plan import Stage
     from ftl.server.cluster.steps import ClusterStep
 
 
@@ -40,7 +41,7 @@ async def join(
 ) -> tuple[ClusterStep, ...]:
     """Make one cluster of the servers; returns the steps that it took."""
     found = await view(project, members, sessions)
-    stages = plan(project, members, found.nodes, has_network=found.has_network, in_clear=found.in_clear)
+    stages = found.plan(project, members)
     steps = steps_of(stages)
     if any(isinstance(step, JoinCluster) for step in steps):
         machines = {name: session.machine for name, session in sessions.items()}
@@ -59,11 +60,18 @@ class SwarmView:
         lead: The name of a manager that can change it; empty where there is none.
         nodes: Its nodes.
         network: The project's network, if it exists.
+        busy: Services of the project that run on a node, by its ID.
     """
 
     lead: str = ""
     nodes: Sequence[SwarmNode] = ()
     network: Network | None = None
+    busy: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def plan(self, project: str, members: Sequence[Member]) -> tuple[Stage, ...]:
+        """Plan what is missing."""
+        network, clear = self.has_network, self.in_clear
+        return plan(project, members, self.nodes, has_network=network, in_clear=clear, busy=self.busy)
 
     @property
     def has_network(self) -> bool:
@@ -87,10 +95,16 @@ async def view(project: str, members: Sequence[Member], sessions: Mapping[str, S
 
 async def view_by(project: str, lead: str, session: Session) -> SwarmView:
     """The Swarm as one of its managers sees it."""
-    nodes = await session.engine.swarm.nodes()
-    name = overlay_network(project)
-    networks = await session.engine.networks()
-    return SwarmView(lead, nodes, next((network for network in networks if network.name == name), None))
+    engine, name = session.engine, overlay_network(project)
+    nodes, networks = await gather2(engine.swarm.nodes(), engine.networks())
+    services, tasks = await gather2(engine.services(labels={labels.PROJECT: project}), engine.tasks())
+    network = next((network for network in networks if network.name == name), None)
+    names = {service.id: service.labels.get(labels.SERVICE) for service in services}
+    busy: dict[str, dict[str, None]] = {}
+    for task in tasks:
+        if task.state == "running" and (service := names.get(task.service)):
+            busy.setdefault(task.node, {})[service] = None
+    return SwarmView(lead, nodes, network, {node: tuple(found) for node, found in busy.items()})
 
 
 async def refresh(member: Member, session: Session) -> Member:

@@ -39,6 +39,7 @@ def plan(
     *,
     has_network: bool,
     in_clear: bool = False,
+    busy: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Stage, ...]:
     """Plan what is missing; servers leave and join side by side, since each does so for itself.
 
@@ -48,10 +49,11 @@ def plan(
         nodes: The nodes of the Swarm, as its managers see them; empty where there is none.
         has_network: Whether the project's network exists.
         in_clear: Whether that network's packets are not encrypted.
+        busy: Services of the project that run on a node, by its ID.
 
     Raises:
         FtlError: There is a cluster, and no manager that could change it; or its packets would pass the internet in
-            clear.
+            clear; or a server that is no longer in the file has replicas.
     """
     if in_clear:
         refuse_clear(
@@ -63,6 +65,7 @@ def plan(
     _require_leader(members, nodes)
     at = {member.name: known[member.swarm.node] for member in members if member.swarm.node in known}
     removed = tuple(_removed(project, members, nodes))
+    _require_empty(project, removed, known, busy or {})
     gone = {step.node for step in removed if isinstance(step, RemoveServer)}
     managers = _managers(members, at, nodes, gone)
     # Swarm counts managers that are down, and lets no other one go if the rest would be no majority of them.
@@ -143,6 +146,27 @@ def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> No
     raise FtlError(
         NO_MAJORITY, cause=words or f"managers that can be reached: {', '.join(managers)}", hint=RECOVER
     )
+
+
+def _require_empty(
+    project: str,
+    removed: Sequence[ReleaseServer | RemoveServer],
+    nodes: Mapping[str, SwarmNode],
+    busy: Mapping[str, Sequence[str]],
+) -> None:
+    """Refuse to take a server out whose replicas Swarm would stop before it starts others.
+
+    Raises:
+        FtlError: One has some, and is neither down nor drained.
+    """
+    for step in removed:
+        node, services = nodes[step.node], busy.get(step.node, ())
+        if services and node.state == "ready" and not node.is_drained(project):
+            raise FtlError(
+                f"{step.server} is no longer in ftl.yaml, and still has replicas of {', '.join(services)}",
+                cause="Swarm would stop them before it starts others",
+                hint=f"write it back into ftl.yaml, run {ftl(f'servers drain {step.server}')}, and take it out again",
+            )
 
 
 def _known_managers(members: Sequence[Member]) -> str:

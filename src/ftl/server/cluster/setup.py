@@ -16,7 +16,7 @@ from ftl.host.session import open_session
 from ftl.server.cluster.candidates import CandidateServer, log_in_all, named_emit, prepare
 from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
 from ftl.server.cluster.members import Member, refuse_unfit
-from ftl.server.cluster.plan import plan, plan_recovery
+from ftl.server.cluster.plan import plan_recovery
 from ftl.server.setup.apply.executor import apply
 from ftl.ssh.machine import machine_of
 from ftl.ssh.multiplexing.kept import retire_server
@@ -151,5 +151,4 @@ async def _dry(
     if any(member.swarm.is_member for member in members):
         async with _sessions([server for server in servers if server.member.swarm.is_member]) as sessions:
             found = await view(project.name, members, sessions)
-    planned = plan(project.name, members, found.nodes, has_network=found.has_network, in_clear=found.in_clear)
-    return steps_of(planned)
+    return steps_of(found.plan(project.name, members))

@@ -126,9 +126,9 @@ class ReleaseServer(ClusterStep):
 
 @dataclass(frozen=True, slots=True)
 class RemoveServer(ClusterStep):
-    """Drain a node that is no longer in the file, and remove it from the Swarm."""
+    """Remove a node that is no longer in the file from the Swarm."""
 
     kind = "remove_server"
-    sentence = "drain {0.server}, which is no longer in ftl.yaml, and remove it from the cluster"
+    sentence = "remove {0.server}, which is no longer in ftl.yaml, from the cluster"
     node: str
     is_manager: bool

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from ftl.engine import labels as names
+from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode, SwarmState
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ExecResult, Network
@@ -15,6 +16,8 @@ from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 from tests.support.fake_machine import CommandOutput, FakeMachine
+
+from .world import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -43,6 +46,8 @@ class Cluster:
     networks: dict[str, tuple[Network, bool]] = field(default_factory=dict)
     silent: set[bool] = field(default_factory=set)
     changes: list[str] = field(default_factory=list)
+    services: list[SwarmService] = field(default_factory=list)
+    tasks: list[SwarmTask] = field(default_factory=list)
     slow: set[str] = field(default_factory=set)
     unsettled: int = 0
     seconds: float = 0.0
@@ -65,6 +70,12 @@ class Cluster:
         """Whether the managers that are left without a node would be no majority of them (swarmkit's guard)."""
         others = [each for each in self.nodes.values() if each.role == "manager" and each.id != node.id]
         return sum(each.is_reachable for each in others) < len(others) // 2 + 1
+
+    def run(self, service: str, host: str, state: str = "running") -> None:
+        """Have a task of a service of the project on a node."""
+        own = {names.PROJECT: PROJECT, names.SERVICE: service}
+        self.services.append(SwarmService(f"id-{service}", service, own, "", 1, {}))
+        self.tasks.append(SwarmTask("task", f"id-{service}", 1, f"node-{host}", state, "running", "", "", {}))
 
 
 class FakeSwarm:
@@ -249,6 +260,17 @@ class Server(FakeEngine):
         """Those of the cluster."""
         assert labels is None
         return [network for network, _ in self.members.cluster.networks.values()]
+
+    async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
+        """Those of the cluster."""
+        assert labels is not None
+        services = self.members.cluster.services
+        return [one for one in services if labels.items() <= one.labels.items()]
+
+    async def tasks(self, service: str | None = None) -> list[SwarmTask]:
+        """Those of the cluster."""
+        assert service is None
+        return self.members.cluster.tasks
 
     async def remove_network(self, name: str) -> None:
         """Remove a network of the cluster."""

@@ -91,6 +91,24 @@ def test_the_manager_of_two_servers_is_the_first_of_the_file() -> None:
     assert list(cluster.nodes) == ["node-b"]
 
 
+def test_a_server_with_replicas_stays_until_it_is_drained() -> None:
+    """Replicas that run count, and those of other projects do not."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "a")
+    for session in sessions.values():
+        run(mark(session))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore))
+    cluster.run("web", "a")
+    cluster.run("mail", "b", "preparing")
+    first = refreshed(sessions)[:1]
+    assert run(view(PROJECT, first, sessions)).busy == {"node-a": ("web",)}
+    assert run(view("blog", first, sessions)).busy == {}
+    cluster.run("web", "b")
+    with pytest.raises(FtlError, match="still has replicas of web"):
+        run(join(PROJECT, first, {"a": sessions["a"]}, ignore))
+    assert list(cluster.nodes) == ["node-a", "node-b"]
+
+
 def test_the_newest_cluster_leads() -> None:
     """Without a leader there is no view of it."""
     cluster = Cluster()

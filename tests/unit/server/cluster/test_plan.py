@@ -111,6 +111,24 @@ def test_a_server_that_another_project_uses_stays_in_the_cluster() -> None:
     assert set(step.labels) == set(nodes[2].labels)
 
 
+@pytest.mark.parametrize("shared", [{}, {labels.node_host("blog"): "c"}])
+def test_a_server_with_replicas_is_not_taken_out(shared: dict[str, str]) -> None:
+    """Swarm would stop them first, also where it only takes the project's labels away; a drained one is removed."""
+    members, nodes = in_cluster(servers(3), 3)
+    nodes[2] = replace(nodes[2], labels={**nodes[2].labels, **shared})
+    busy = {"node-c": ("web", "mail"), "node-b": ("web",)}
+    with pytest.raises(
+        FtlError, match=r"c is no longer in ftl\.yaml, and still has replicas of web, mail"
+    ) as caught:
+        plan(PROJECT, members[:2], nodes, has_network=True, busy=busy)
+    assert "servers drain c" in (caught.value.hint or "")
+    for left in (
+        replace(nodes[2], labels={**nodes[2].labels, labels.node_drained(PROJECT): "true"}),
+        replace(nodes[2], state="down"),
+    ):
+        assert plan(PROJECT, members[:2], [*nodes[:2], left], has_network=True, busy=busy)
+
+
 def test_nodes_without_labels_of_the_project_are_left_alone() -> None:
     """A cluster that another project made is joined as it is: its servers count for the managers."""
     members, nodes = in_cluster(servers(3), 3)
