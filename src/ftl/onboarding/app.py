@@ -66,7 +66,8 @@ class App:
         port: The port that it listens on; None if it has no web process.
         dockerfile: The Dockerfile to write; None if the app has one.
         packages: Names of its direct dependencies, by which databases are found.
-        addresses: Client of a database -> variables that the app's settings say have its address.
+        addresses: Client of a database -> variables that get its address by the app's settings, each with the name of
+            its database; empty for the usual one.
         hook: Command before a release: migrations.
         env: Environment that the stack needs, with the reason as a comment.
         secrets: Variables with a value to put into .env.
@@ -83,7 +84,7 @@ class App:
     dockerfile: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
-    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    addresses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     start: Command = ()
     start_reason: str = ""
     health: FoundHealthCheck = FoundHealthCheck(None, "no health path was found")

@@ -189,11 +189,11 @@ def _env(
         _, parts = _read(client, variables, url, "")
         connection = {"DB_CONNECTION": ("mysql" if database is MYSQL else "pgsql", "")}
         return parts | (connection if database.required else {})
-    named = dict.fromkeys(_addresses(app, client), (url, ""))
+    named = {name: (_of_database(url, other), "") for name, other in _addresses(app, client).items()}
     for start in ("", _FIRST_WORDS):
         urls, parts = _read(client, variables, url, start)
         if named | urls or any(value == database.name for value, _ in parts.values()):
-            return named | urls or parts
+            return urls | named or parts
     usual = re.sub(r"\(\?:.*?\)|\[(.).\]", r"\1", client.variables[0])
     comment = "" if app.stack == "Rails" else "no line of the code reads it: connect the app to it"
     return {usual: (url, comment)}
@@ -203,9 +203,16 @@ _FIRST_WORDS = r"(?!(?:[A-Z0-9]+_)*(?:TEST|SHADOW|REPLICA|READ|OLD|LEGACY)_)(?:[
 """Words of the app before the usual name of a variable, but not those of another database."""
 
 
-def _addresses(app: App, client: DatabaseTraces) -> list[str]:
-    """Variables that settings files of the app name as the address."""
-    return [name for package, names in app.addresses.items() if package in client.packages for name in names]
+def _addresses(app: App, client: DatabaseTraces) -> dict[str, str]:
+    """Variables that settings files of the app name as the address, with the name of the database."""
+    found: dict[str, str] = {}
+    for package, names in app.addresses.items():
+        found |= names if package in client.packages else {}
+    return found
+
+
+def _of_database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}" if name else url
 
 
 def _read(
@@ -228,7 +235,9 @@ _SQLALCHEMY = frozenset({"sqlalchemy", "flask-sqlalchemy", "sqlmodel"})
 
 
 def _url(app: App, database: Database) -> str:
-    """The URL; SQLAlchemy wants the driver in it."""
+    """The URL; SQLAlchemy and Active Record want the driver in it."""
+    if app.stack == "Rails" and "trilogy" in app.packages and "mysql2" not in app.packages:
+        return database.url.replace("mysql:", "trilogy:", 1)
     drivers = {"postgres": ("asyncpg", "psycopg"), "mysql": ("aiomysql", "pymysql")}.get(database.name, ())
     driver = next((name for name in drivers if name in app.packages), None)
     if driver is None or not _SQLALCHEMY & {name.partition("[")[0] for name in app.packages}:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks import go, laravel, plain_files, rails
+from ftl.onboarding.stacks import go, plain_files
 from ftl.onboarding.stacks.java import spring
 from ftl.onboarding.stacks.node import app as node
 from ftl.onboarding.stacks.node import next as next_js
 from ftl.onboarding.stacks.node import sites
+from ftl.onboarding.stacks.php import laravel
 from ftl.onboarding.stacks.python import app as python
 from ftl.onboarding.stacks.python import django
+from ftl.onboarding.stacks.ruby import rails
 
 if TYPE_CHECKING:
     from collections.abc import Callable

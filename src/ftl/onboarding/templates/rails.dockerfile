@@ -7,6 +7,7 @@ FROM base AS build
 @system_build@
 COPY @locked@ ./
 RUN --mount=type=cache,target=/root/.bundle/cache bundle install && rm -rf /bundle/ruby/*/cache
+@packages@
 COPY . .
 @assets@
 

@@ -82,7 +82,7 @@ def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:
     return names | {f"prisma:{source.provider}"} if source is not None and source.provider else names
 
 
-def addresses(folder: AppFolder) -> dict[str, tuple[str, ...]]:
+def addresses(folder: AppFolder) -> dict[str, dict[str, str]]:
     """The variables that Prisma's schema says have the address of its database."""
     source = find_datasource(folder)
-    return {f"prisma:{source.provider}": source.variables} if source is not None else {}
+    return {f"prisma:{source.provider}": dict.fromkeys(source.variables, "")} if source is not None else {}

@@ -6,13 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
-from ftl.onboarding.stacks.node.package_json import manager
+from ftl.onboarding.stacks.node.assets import build_script, node_assets
+from ftl.onboarding.stacks.php.composer import requirements
 from ftl.onboarding.templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ftl.onboarding.folder import AppFolder
+
+
+_ASSETS = (
+    "# Plugins of the build run artisan, and stylesheets import from vendor: PHP and Node are in one stage.\n"
+)
+_KEY = "APP_KEY=base64:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+"""A key for the build alone, whose value does not matter there."""
 
 
 def laravel(folder: AppFolder) -> str | None:
@@ -29,39 +37,35 @@ def laravel(folder: AppFolder) -> str | None:
 
 def describe_laravel(folder: AppFolder, evidence: str) -> App:
     """Laravel on FrankenPHP."""
-    value = folder.read_json("composer.json").get("require")
-    required = {str(name): str(text) for name, text in value.items()} if isinstance(value, dict) else {}
-    version = re.search(r"(8\.\d)", required.get("php", ""))
-    assets = folder.has("vite.config.js", "vite.config.ts") and folder.has("package.json")
-    frontend = ""
-    if assets:
-        used, lock = manager(folder)
-        frontend = f"""FROM node:24-slim AS frontend
-WORKDIR /app
-{used.prepare}
-COPY package.json {lock or ""} ./
-RUN --mount=type=cache,target={used.cache} {used.install if lock else used.unlocked}
-COPY . .
-RUN {used.run} build
-""".replace("\n\n", "\n").replace("json  ./", "json ./")
+    needed = requirements(folder)
+    required = needed.packages
+    script = build_script(folder) if folder.has("package.json") else None
+    node = node_assets(folder) if script is not None else None
     driver = _dotenv(folder, "DB_CONNECTION") or "sqlite"
     redis = "redis" in {
         _dotenv(folder, "QUEUE_CONNECTION"),
         _dotenv(folder, "CACHE_STORE"),
         _dotenv(folder, "SESSION_DRIVER"),
     }
-    extensions = {"pgsql": "pdo_pgsql", "mysql": "pdo_mysql", "mariadb": "pdo_mysql"}.get(
-        driver, "pdo_sqlite"
+    of_driver = {"pgsql": "pdo_pgsql", "mysql": "pdo_mysql", "mariadb": "pdo_mysql"}.get(driver, "pdo_sqlite")
+    extensions = (
+        of_driver,
+        "pcntl",
+        "opcache",
+        "intl",
+        "zip",
+        *(["redis"] if redis else []),
+        *needed.extensions,
     )
     text = render(
         "laravel.dockerfile",
         {
-            "frontend": frontend,
-            "version": version[1] if version else "8.4",
-            "extensions": f"{extensions} pcntl opcache intl zip" + (" redis" if redis else ""),
+            "version": needed.php,
+            "extensions": " ".join(dict.fromkeys(extensions)),
             "locked": "composer.json composer.lock" if folder.has("composer.lock") else "composer.json",
-            "copy_frontend": "COPY --from=frontend --chown=app:app /app/public/build ./public/build"
-            if assets
+            "packages": node.packages if node is not None else "",
+            "assets": f"{_ASSETS}RUN {_KEY} {node.run} {script} && rm -rf node_modules"
+            if node is not None
             else "",
         },
     )
@@ -99,7 +103,11 @@ RUN {used.run} build
             "storage/logs/*",
             "storage/framework/cache/*",
         ),
-        facts=(Evidence("database driver", driver, ".env.example"),),
+        facts=(
+            Evidence("PHP", needed.php, needed.php_reason, sure="default" not in needed.php_reason),
+            Evidence("database driver", driver, ".env.example"),
+            *(node.facts if node is not None else ()),
+        ),
     )
 
 

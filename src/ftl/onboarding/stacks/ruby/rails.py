@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.node.assets import node_assets
+from ftl.onboarding.stacks.ruby.databases import database_variables
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
+
+
+_BUNDLERS = frozenset({
+    "jsbundling-rails", "cssbundling-rails", "vite_rails", "vite_ruby", "shakapacker", "webpacker"
+})  # fmt: skip
+"""Gems whose assets are built by Node."""
+
+_CLIENTS = frozenset({"pg", "mysql2", "trilogy"})
 
 
 def rails(folder: AppFolder) -> str | None:
@@ -29,20 +39,16 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
     needs = [("libpq-dev", "libpq5")] if "pg" in gems else []
     needs += [("libmariadb-dev", "libmariadb3")] if "mysql2" in gems else []
     needs += [("", "libsqlite3-0")] if "sqlite3" in gems else []
-    node = folder.has("package.json") and gems & {"jsbundling-rails", "cssbundling-rails"}
     built = " ".join(
-        [
-            "build-essential git libyaml-dev pkg-config",
-            *(package for package, _ in needs if package),
-            *(["nodejs npm"] if node else []),
-        ]
+        ["build-essential git libyaml-dev pkg-config", *(package for package, _ in needs if package)]
     )
     is_api = "config.api_only = true" in folder.read("config/application.rb")
+    node = node_assets(folder) if folder.has("package.json") and gems & _BUNDLERS and not is_api else None
     # The dummy is of Rails 7.1; older ones take any value
     keys = "SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=unused"
     assets = "" if is_api else f"RUN {keys} bundle exec rails assets:precompile"
-    if node:
-        assets = "RUN --mount=type=cache,target=/root/.npm npm install\n" + assets
+    if node is not None:
+        assets += " && rm -rf node_modules"
     locked = folder.has("Gemfile.lock") is not None
     text = render(
         "rails.dockerfile",
@@ -55,6 +61,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
             ),
             # Without a lock file bundler refuses to install for a deployment
             "deployment": "BUNDLE_DEPLOYMENT=1 " if locked else "",
+            "packages": node.packages if node is not None else "",
             "assets": assets,
             "port": "3000",
             "cmd": cmd(("bundle", "exec", "puma", "-C", "config/puma.rb", "-b", "tcp://0.0.0.0:3000")),
@@ -79,6 +86,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         port_reason="CMD of the Dockerfile",
         dockerfile=text,
         packages=gems,
+        addresses={client: database_variables(folder) for client in gems & _CLIENTS},
         start=("bundle", "exec", "puma"),
         start_reason="puma",
         health=FoundHealthCheck("/up", "rails/health in config/routes.rb") if up else found_health(folder),
@@ -94,7 +102,10 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         todo=()
         if locked
         else ("run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems",),
-        facts=(Evidence("Ruby", version, reason, sure="default" not in reason),),
+        facts=(
+            Evidence("Ruby", version, reason, sure="default" not in reason),
+            *(node.facts if node is not None else ()),
+        ),
     )
 
 

@@ -1,0 +1,1 @@
+"""PHP apps: Laravel, and what Composer says of PHP."""

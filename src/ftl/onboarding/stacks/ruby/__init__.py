@@ -1,0 +1,1 @@
+"""Ruby apps: Rails and its databases."""

@@ -1,0 +1,163 @@
+"""Rails: several databases, and assets that Node builds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .apps import package
+from .dockerfile_faults import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .conftest import Begin
+
+DEFAULT = """default: &default
+  adapter: postgresql
+  pool: <%= ENV.fetch("RAILS_MAX_THREADS") { 5 } %>
+<% if ENV["X"] %>
+<% end %>
+development:
+  <<: *default
+  database: shop_development
+production:
+"""
+SEVERAL = """  primary: &primary_production
+    <<: *default
+    database: shop_production
+    username: shop
+    password: <%= ENV["SHOP_DATABASE_PASSWORD"] %>
+  cache:
+    <<: *primary_production
+    database: shop_production_cache
+    migrations_paths: db/cache_migrate
+  queue:
+    <<: *primary_production
+    database: shop_production_queue
+"""
+MAIN = "postgresql://postgres:p@postgres:5432/"
+
+
+def app(databases: str, gem: str = "pg") -> dict[str, str]:
+    """An app of Rails with this section of config/database.yml."""
+    gems = f'gem "rails"\ngem "{gem}"\n'
+    env = "POSTGRES_PASSWORD=p\nMYSQL_ROOT_PASSWORD=p\nSECRET_KEY_BASE=k\n"
+    return {"Gemfile": gems, "Gemfile.lock": "", "config/database.yml": DEFAULT + databases, ".env": env}
+
+
+@pytest.mark.parametrize(
+    ("databases", "variables"),
+    [
+        ("  <<: *default\n  database: shop_production\n", {"DATABASE_URL": "postgres"}),
+        (
+            SEVERAL,
+            {
+                "DATABASE_URL": "postgres",
+                "CACHE_DATABASE_URL": "shop_production_cache",
+                "QUEUE_DATABASE_URL": "shop_production_queue",
+            },
+        ),
+        (
+            SEVERAL + "  primary_replica:\n    <<: *primary_production\n    replica: true\n",
+            {
+                "DATABASE_URL": "postgres",
+                "CACHE_DATABASE_URL": "shop_production_cache",
+                "QUEUE_DATABASE_URL": "shop_production_queue",
+                "PRIMARY_REPLICA_DATABASE_URL": "postgres",
+            },
+        ),
+        (
+            "  primary: {<<: *default, database: a}\n  old: {<<: *default, database: b, database_tasks: false}\n",
+            {"DATABASE_URL": "postgres"},
+        ),
+        (
+            '  primary:\n    <<: *default\n    url: <%= ENV["MAIN_URL"] %>\n'
+            '  cache:\n    <<: *default\n    url: <%= ENV.fetch("CACHE_DB") %>\n',
+            {"MAIN_URL": "postgres", "CACHE_DB": "cache"},
+        ),
+        (
+            '  main: {<<: *default, database: a}\n  jobs: {<<: *default, database: "<%= x %>"}\n',
+            {"MAIN_DATABASE_URL": "postgres", "JOBS_DATABASE_URL": "jobs"},
+        ),
+        (
+            "  primary: {<<: *default, database: a}\n  cable: {adapter: sqlite3, database: storage/cable.sqlite3}\n",
+            {"DATABASE_URL": "postgres"},
+        ),
+    ],
+)
+def test_each_database_has_an_address(begin: Begin, databases: str, variables: dict[str, str]) -> None:
+    """By the variable that Active Record reads for it; `db:prepare` creates those that are not there."""
+    _, project = begin(app(databases))
+    env = {name: value for name, value in project.services[0].env.items() if value.startswith("postgresql:")}
+    assert env == {name: MAIN + database for name, database in variables.items()}
+
+
+def test_databases_whose_host_is_a_variable(begin: Begin) -> None:
+    """The app reads its own variables for all of them."""
+    host = '    host: <%= ENV["DB_HOST"] %>\n'
+    _, project = begin(app(SEVERAL.replace("    username: shop\n", host)))
+    assert project.services[0].env["DB_HOST"] == "postgres"
+    assert "CACHE_DATABASE_URL" not in project.services[0].env
+
+
+def test_the_adapter_is_in_the_address(begin: Begin) -> None:
+    """`mysql:` is that of mysql2 for Active Record."""
+    databases = "  primary: {adapter: trilogy, database: a}\n  cache: {adapter: trilogy, database: b}\n"
+    _, project = begin(app(databases, "trilogy"))
+    env = project.services[0].env
+    assert env["DATABASE_URL"] == "trilogy://root:p@mysql:3306/app"
+    assert env["CACHE_DATABASE_URL"] == "trilogy://root:p@mysql:3306/b"
+
+
+NODE = {"package.json": package({"build": "esbuild"}, esbuild="0.24")}
+YARN = (
+    "COPY --from=node:24-slim /opt/ /opt/\n",
+    "COPY package.json yarn.lock ./\n",
+    "yarn install --frozen-lockfile\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "lines"),
+    [
+        ({**NODE, "yarn.lock": ""}, YARN),
+        ({**NODE, "package-lock.json": "{}"}, ("COPY package.json package-lock.json ./\n", "npm ci\n")),
+        ({**NODE, "pnpm-lock.yaml": ""}, ("corepack enable pnpm", "pnpm install --frozen-lockfile\n")),
+        ({**NODE, "bun.lock": ""}, ("npm install --global bun", "bun install --frozen-lockfile\n")),
+        (
+            {**NODE, "package-lock.json": "", ".node-version": "20.1.0"},
+            ("COPY --from=node:20-slim /usr/local/bin/ /usr/local/bin/\n",),
+        ),
+    ],
+)
+@pytest.mark.parametrize("gem", ["jsbundling-rails", "cssbundling-rails", "vite_rails", "shakapacker"])
+def test_packages_by_the_lock_file(
+    begin: Begin, files: Mapping[str, str], lines: tuple[str, ...], gem: str
+) -> None:
+    """The app's own manager installs what the lock file says, before its other files are there."""
+    gemfile = {"Gemfile": f'gem "rails"\ngem "sqlite3"\ngem "{gem}"\n', "Gemfile.lock": ""}
+    text = begin({**gemfile, **files})[0].files["Dockerfile"]
+    assert [line for line in lines if line not in text] == []
+    before, _, after = text.partition("COPY . .\n")
+    assert lines[-1].strip() in before
+    assert "assets:precompile && rm -rf node_modules\n" in after
+    assert "nodejs" not in text
+    assert faults(text) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Gemfile": 'gem "rails"\ngem "importmap-rails"\n', **NODE},
+        {
+            "Gemfile": 'gem "rails"\ngem "jsbundling-rails"\n',
+            "config/application.rb": "config.api_only = true",
+            **NODE,
+        },
+    ],
+)
+def test_an_app_that_node_builds_nothing_of(begin: Begin, files: Mapping[str, str]) -> None:
+    """No Node is in its image."""
+    assert "node" not in begin(files)[0].files["Dockerfile"].partition("COPY . .")[0]
