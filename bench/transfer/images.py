@@ -24,7 +24,7 @@ from lab.place import LABEL, exclusive
 from lab.server import docker
 
 from bench.transfer.cases import VARIANTS
-from ftl.image.building.docker_cli.builder import find_builder
+from ftl.image.building.docker_cli.buildkit_cli import find_buildkit_cli
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ def _largest_step(reference: str) -> int:
 
 
 def _build(reference: str, size: Size, family: str, variant: Variant, digest: str, context: bytes) -> None:
-    builder = find_builder(os.environ)
+    builder = find_buildkit_cli(os.environ)
     _, base = _BASES[size]
     arguments = {"PYTHON": base, "FAMILY": family, "BUILD": str(variant.checkout)}
     labels = {images.RECIPE_LABEL: digest, LABEL: "bench"}

@@ -30,17 +30,17 @@ async def in_thread(work: Callable[[], T], seconds: float) -> T:
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
-    def settle(settled: Callable[[], None]) -> None:
+    def deliver(result: Callable[[], None]) -> None:
         if not outcome.done():
-            settled()
+            result()
 
     def call() -> None:
         try:
-            settled = partial(outcome.set_result, work())
+            result = partial(outcome.set_result, work())
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            settled = partial(outcome.set_exception, error)
+            result = partial(outcome.set_exception, error)
         with suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, settled)
+            loop.call_soon_threadsafe(deliver, result)
 
     Thread(target=call, name="ftl-thread", daemon=True).start()
     async with asyncio.timeout(seconds):

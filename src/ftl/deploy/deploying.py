@@ -11,7 +11,7 @@ from ftl.aio import gather2
 from ftl.common.figures import utc
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import Traffic
+from ftl.deploy.apply.context import TransferTotals
 from ftl.deploy.builders import open_builders
 from ftl.deploy.inputs import author, buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import platform_of
@@ -56,7 +56,7 @@ class ServiceResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerTraffic:
+class ServerTransfer:
     """Bytes of images that went to one of several servers.
 
     Attributes:
@@ -95,7 +95,7 @@ class DeployResult:
     by_address: bool = False
     watch: WatchOutcome | None = None
     until: float | None = None
-    servers: tuple[ServerTraffic, ...] = ()
+    servers: tuple[ServerTransfer, ...] = ()
 
 
 async def deploy(
@@ -244,19 +244,19 @@ def result(applied: OperationResult) -> DeployResult:
     plan = applied.plan
 
     def unit(change: PlannedChange) -> ServiceResult:
-        moved = applied.traffic.get(change.name, Traffic())
+        totals = applied.sent_for.get(change.name, TransferTotals())
         return ServiceResult(
             change.image,
             change.action,
-            moved.layers_sent,
-            moved.layers_reused,
-            moved.bytes_sent,
-            moved.bytes_saved,
+            totals.layers_sent,
+            totals.layers_reused,
+            totals.bytes_sent,
+            totals.bytes_saved,
         )
 
-    def server(name: str) -> ServerTraffic:
-        moved = applied.moved.get(name, Traffic())
-        return ServerTraffic(name, moved.bytes_sent, moved.bytes_fanned_out)
+    def server(name: str) -> ServerTransfer:
+        totals = applied.sent_to.get(name, TransferTotals())
+        return ServerTransfer(name, totals.bytes_sent, totals.bytes_fanned_out)
 
     return DeployResult(
         server=plan.server,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2, gather_all
 from ftl.common.next_step import ftl, plain
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import DeployContext, Traffic
+from ftl.deploy.apply.clients import RunClients
+from ftl.deploy.apply.context import DeployContext, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.plan.steps.images import SendImages
@@ -88,15 +88,15 @@ class OperationResult:
         project: The project as the operation leaves it.
         plan: The plan that was applied, or with `dry_run` would be; empty where there was nothing to do.
         seconds: Time that the command took.
-        traffic: Service or dependency -> what bringing its image took.
-        moved: Server -> what bringing all images took.
+        sent_for: Service or dependency -> what was sent for its image.
+        sent_to: Server -> what was sent to it.
     """
 
     project: Project
     plan: Plan
     seconds: float
-    traffic: Mapping[str, Traffic] = field(default_factory=dict)
-    moved: Mapping[str, Traffic] = field(default_factory=dict)
+    sent_for: Mapping[str, TransferTotals] = field(default_factory=dict)
+    sent_to: Mapping[str, TransferTotals] = field(default_factory=dict)
 
 
 async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> OperationResult:
@@ -107,21 +107,21 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
     plan = operation.plan(observed)
-    traffic: Mapping[str, Traffic] = {}
-    moved: Mapping[str, Traffic] = {}
+    sent_for: Mapping[str, TransferTotals] = {}
+    sent_to: Mapping[str, TransferTotals] = {}
     if operation.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
-        resources = LocalResources(
+        clients = RunClients(
             operation.project, operation.root, builders=operation.builders, registries=operation.registries
         )
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
-            await resources.read_ahead(image.local for step in sent for image in step.images)
-            plan, traffic, moved = await _apply_under_lock(operation, fleet, observed, resources, emit)
+            await clients.read_ahead(image.local for step in sent for image in step.images)
+            plan, sent_for, sent_to = await _apply_under_lock(operation, fleet, observed, clients, emit)
         finally:
-            await resources.close()
-    return OperationResult(operation.project, plan, time.monotonic() - operation.began, traffic, moved)
+            await clients.close()
+    return OperationResult(operation.project, plan, time.monotonic() - operation.began, sent_for, sent_to)
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
@@ -160,8 +160,8 @@ def _under_way(holder: str) -> str:
 
 
 async def _apply_under_lock(
-    operation: Operation, fleet: Fleet, observed: Observed, resources: LocalResources, emit: Emit
-) -> tuple[Plan, Mapping[str, Traffic], Mapping[str, Traffic]]:
+    operation: Operation, fleet: Fleet, observed: Observed, clients: RunClients, emit: Emit
+) -> tuple[Plan, Mapping[str, TransferTotals], Mapping[str, TransferTotals]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
     Where the lock was held already when the servers were observed, nothing can have changed. A cluster has one lock, on
@@ -184,11 +184,11 @@ async def _apply_under_lock(
             observed=observed,
             release=plan.release,
             emit=emit,
-            resources=resources,
+            clients=clients,
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)
-    return plan, {name: image.traffic for name, image in context.images.items()}, context.moved
+    return plan, {name: image.transfer for name, image in context.images.items()}, context.sent_to
 
 
 def _lock(

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedPreview:
+class PreviewRequest:
     """A preview that the project shall be.
 
     Attributes:
         name: Its name, that of its environment.
         of: The project's name in ftl.yaml, without that of the preview.
-        lasts: Seconds from the deploy until the server removes it.
+        lifetime: Seconds from the deploy until the server removes it.
         url: Where it answers; empty: it has no routes.
     """
 
     name: str
     of: str
-    lasts: float
+    lifetime: float
     url: str = ""
 
     @property
@@ -54,7 +54,7 @@ class NewRelease:
     adopt: bool = False
     end_hold: bool = False
     watch: float = 0.0
-    preview: AskedPreview | None = None
+    preview: PreviewRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class PlanRequest:
         return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
 
     @property
-    def preview(self) -> AskedPreview | None:
+    def preview(self) -> PreviewRequest | None:
         """The preview that the project shall be; None: the request says nothing of it."""
         return self.purpose.preview if isinstance(self.purpose, NewRelease) else None
 

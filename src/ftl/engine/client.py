@@ -203,7 +203,7 @@ class Client:
             yield await self._library.docker(info.api)
 
     async def info(self) -> EngineInfo:
-        """Information about the engine, requested once: it also settles the API version."""
+        """Information about the engine, requested once: it also fixes the API version."""
         async with self._info_lock:
             if self._info is None:
                 async with self._mapping("describe itself", CALL_SECONDS):

@@ -129,7 +129,7 @@ async def probe_ports(
             timeout=spec.timeout,
         )
     for port in spec.ports:
-        result = await probe_port(machine, address, port, timeout=spec.timeout, settled=engine.ping)
+        result = await probe_port(machine, address, port, timeout=spec.timeout, answered=engine.ping)
         if not result.ok:
             return result
     return ProbeResult(True, ACCEPTED)
@@ -221,11 +221,11 @@ async def probe_port(
     port: int,
     *,
     timeout: float,
-    settled: Callable[[], Awaitable[object]],
+    answered: Callable[[], Awaitable[object]],
 ) -> ProbeResult:
     """Connect to a port of the container.
 
-    Behind an SSH forward the local end accepts at once, and closes as soon as the server's end is refused. `settled`
+    Behind an SSH forward the local end accepts at once, and closes as soon as the server's end is refused. `answered`
     is a call to the same server over the same SSH connection, sent after ours: once it has been answered, a refusal
     has arrived too.
     """
@@ -234,7 +234,7 @@ async def probe_port(
             async with asyncio.timeout(timeout):
                 reader, writer = await open_stream(url)
                 try:
-                    return await _still_open(reader, settled)
+                    return await _still_open(reader, answered)
                 finally:
                     writer.close()
         except TimeoutError:
@@ -243,10 +243,10 @@ async def probe_port(
             return ProbeResult(False, _reason(error))
 
 
-async def _still_open(reader: asyncio.StreamReader, settled: Callable[[], Awaitable[object]]) -> ProbeResult:
+async def _still_open(reader: asyncio.StreamReader, answered: Callable[[], Awaitable[object]]) -> ProbeResult:
     first_byte = asyncio.ensure_future(reader.read(1))
     try:
-        await settled()
+        await answered()
         await asyncio.sleep(0.02)
         if not first_byte.done():
             return ProbeResult(True, ACCEPTED)

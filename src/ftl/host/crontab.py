@@ -30,7 +30,7 @@ UTC = "UTC"
 EXPIRY = "*/5 * * * *"
 """Schedule of the script that removes a preview once its time is over."""
 
-FOLLOWING = ("* * * * *", "@reboot")
+CATCH_UP_TIMES = ("* * * * *", "@reboot")
 """Times at which a server of a cluster looks whether its proxy is behind."""
 
 _PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
@@ -91,34 +91,34 @@ async def write_expiry(machine: Machine, project: str, places: Sequence[str]) ->
     await _write(machine, argv, f"{line}\n" if places else "")
 
 
-async def write_following(machine: Machine, project: str, script: str, places: Sequence[str]) -> None:
+async def write_catch_up(machine: Machine, project: str, script: str, places: Sequence[str]) -> None:
     """Have a server of a cluster keep its proxy at the live release, or stop that.
 
-    The server is a manager. `script` is the text of follow.sh, with what it follows; `places` are the proxy's container
-    and its admin API's address; empty: no longer.
+    The server is a manager. `script` is the text of follow.sh, with what it catches up with; `places` are the proxy's
+    container and its admin API's address; empty: no longer.
 
     Raises:
         ServerError: It has no cron, or the crontab cannot be read or written.
     """
-    argv, text = _following(machine, project, script, places)
+    argv, text = _catch_up(machine, project, script, places)
     await _write(machine, [*argv, _key(argv, text)], text)
 
 
-def await_following(project: str) -> list[str]:
-    """Command that waits until following has ended, and prints the entries of the crontab."""
-    return ["sh", "-c", program("ftl.host", "scripts/await_following.sh"), "ftl-hold", project]
+def await_catch_up(project: str) -> list[str]:
+    """Command that waits until a catch-up has ended, and prints the entries of the crontab."""
+    return ["sh", "-c", program("ftl.host", "scripts/await_catch_up.sh"), "ftl-hold", project]
 
 
-def following_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
-    """Output of `await_following` on a server where `write_following` has nothing to do."""
-    key = _key(*_following(machine, project, script, places))
-    return f"{key} {hashlib.sha256(script.encode()).hexdigest()} {len(FOLLOWING)}"
+def catch_up_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
+    """Output of `await_catch_up` on a server where `write_catch_up` has nothing to do."""
+    key = _key(*_catch_up(machine, project, script, places))
+    return f"{key} {hashlib.sha256(script.encode()).hexdigest()} {len(CATCH_UP_TIMES)}"
 
 
-def _following(machine: Machine, project: str, script: str, places: Sequence[str]) -> tuple[list[str], str]:
+def _catch_up(machine: Machine, project: str, script: str, places: Sequence[str]) -> tuple[list[str], str]:
     argv = _command("follow", project, machine.engine_socket, script)
     arguments = " ".join((project, *places))
-    each, boot = FOLLOWING
+    each, boot = CATCH_UP_TIMES
     lines = (f"{each}|{each}|{arguments}\n", f"{boot}|{boot}|{arguments} boot\n")
     return argv, "".join(lines) if places else ""
 
@@ -197,7 +197,7 @@ def _certificates_script() -> str:
     )
 
 
-def following_script(parts: Mapping[str, str]) -> str:
+def catch_up_script(parts: Mapping[str, str]) -> str:
     """The script that cron starts on the servers of a cluster.
 
     Args:

@@ -67,7 +67,7 @@ async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
     return runs
 
 
-async def forget_runs(engine: Engine, project: str, jobs: Sequence[str]) -> None:
+async def delete_run_history(engine: Engine, project: str, jobs: Sequence[str]) -> None:
     """Forget the runs of jobs. Empty files say so: the engine's archive calls cannot remove one."""
     files = {f"{project}/{job}{SUFFIX}": b"" for job in jobs}
     await engine.put_archive(STORE, FOLDER, tar_archive(files, mode=0o600, folder_mode=0o700))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Environment:
+class ServiceEnv:
     """Environment of the web service, and the secrets behind it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Environment:
         return {"context": context, "args": dict(self.build_args)} if self.build_args else context
 
 
-def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[str, object]:
+def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[str, object]:
     """The web service of a detected app; its env has an anchor where workers share it."""
     app = detected.app
     name = "web" if app.port is not None or not app.workers else "app"
@@ -83,7 +83,7 @@ def web_section(detected: Detected, env: Environment, *, shared: bool) -> dict[s
     return web
 
 
-def worker_section(detected: Detected, worker: Worker, env: Environment) -> dict[str, object]:
+def worker_section(detected: Detected, worker: Worker, env: ServiceEnv) -> dict[str, object]:
     """A worker: the image of the web service with another command."""
     section: dict[str, object] = {"name": worker.name, "build": env.build(detected.context)}
     section |= _process(worker)

@@ -13,7 +13,7 @@ from ftl.onboarding.env_secrets import add_secrets, values_in
 from ftl.onboarding.folder import demanded_variables, demands_port
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
-from ftl.onboarding.service_sections import Environment, web_section, worker_section
+from ftl.onboarding.service_sections import ServiceEnv, web_section, worker_section
 from ftl.onboarding.stacks.node.package_json import public_env_files
 from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
@@ -162,10 +162,10 @@ def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:
 
 def _environment(
     detected: Detected, wanted: Sequence[NeededDatabase], domain: str, given: Mapping[str, str]
-) -> Environment:
+) -> ServiceEnv:
     """The environment of the web service; `given` are the variables that .env has."""
     app, variables = detected.app, detected.folder.variables
-    env = Environment(secrets=dict(app.secrets))
+    env = ServiceEnv(secrets=dict(app.secrets))
     for name, (value, comment) in app.env.items():
         env.values[name] = Commented(value.replace("@domain@", domain), comment) if comment else value
     for need in wanted:
@@ -210,7 +210,7 @@ def _as_written(variable: CodeVariable, given: Mapping[str, str]) -> str:
     return next((name for name in given if name.upper() == variable.name), variable.name)
 
 
-def _build_args(detected: Detected, env: Environment, given: Mapping[str, str]) -> None:
+def _build_args(detected: Detected, env: ServiceEnv, given: Mapping[str, str]) -> None:
     """Values for browsers: those that .env has are given to the build, the others are a thing to do."""
     app, folder = detected.app, detected.folder
     if app.dockerfile is None or not app.build_args:
@@ -228,7 +228,7 @@ def _build_args(detected: Detected, env: Environment, given: Mapping[str, str]) 
 def _yaml(
     detected: Detected,
     wanted: Sequence[NeededDatabase],
-    env: Environment,
+    env: ServiceEnv,
     name: str,
     domain: str,
     answers: StarterOptions,

@@ -56,7 +56,7 @@ async def wait_drained(
     hosts = {_host(address) for address in addresses}
     clock = asyncio.get_running_loop().time
     start = clock()
-    settled = min(SETTLE_SECONDS - switched_ago, timeout)
+    believed_from = min(SETTLE_SECONDS - switched_ago, timeout)
     zeros, reported, explained = 0, -1, False
     remaining: dict[str, int] = {}
     while True:
@@ -74,22 +74,22 @@ async def wait_drained(
         if still_open and not explained and EXPLAIN_SECONDS <= elapsed < timeout:
             explained = True
             emit(_explanation(service, still_open, timeout))
-        if (zeros >= _ZEROS_IN_A_ROW and asked >= settled) or elapsed >= timeout:
+        if (zeros >= _ZEROS_IN_A_ROW and asked >= believed_from) or elapsed >= timeout:
             return remaining
-        await asyncio.sleep(min(_pause(settled - elapsed, idle=zeros > 0), timeout - elapsed))
+        await asyncio.sleep(min(_pause(believed_from - elapsed, idle=zeros > 0), timeout - elapsed))
 
 
-def _pause(unsettled: float, *, idle: bool) -> float:
+def _pause(until: float, *, idle: bool) -> float:
     """Seconds until the next count; one falls on the moment from which zeros are believed.
 
     Args:
-        unsettled: Seconds until then.
+        until: Seconds until then.
         idle: Nothing was open just now: a count before that moment would tell nothing.
     """
-    if unsettled <= 0:
+    if until <= 0:
         return _INTERVAL
-    unsettled += 0.001  # a timer may be early by the clock's resolution
-    return unsettled if idle else min(_INTERVAL, unsettled)
+    until += 0.001  # a timer may be early by the clock's resolution
+    return until if idle else min(_INTERVAL, until)
 
 
 def _explanation(service: str, open_requests: int, timeout: float) -> Note:

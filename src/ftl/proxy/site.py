@@ -172,7 +172,7 @@ class Site:
             transition=None,
         )
 
-    def settled(self, live: Mapping[tuple[str, str], str]) -> Site:
+    def by_live_files(self, live: Mapping[tuple[str, str], str]) -> Site:
         """The site as it applies now, by the live files: (project, service) -> alias."""
         change = self.transition
         if change is None:

@@ -115,10 +115,10 @@ def with_watch_entry(
     """Add an entry for each release that was taken back, unless a later operation has stored it."""
     known = tuple(entries)
     stored = {entry.command for entry in known}
-    taken_back = (
+    switched_back = (
         AuditEntry(watch.time, watch.by, f"watch {watch.release}", watch.before, "done")
         for watch in watches.values()
         if watch.outcome == "switched_back"
     )
-    new = [entry for entry in taken_back if entry.command not in stored]
+    new = [entry for entry in switched_back if entry.command not in stored]
     return in_order(known, new)

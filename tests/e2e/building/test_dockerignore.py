@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.engine.local import local_url
-from ftl.image.building.docker_cli.builder import find_builder
+from ftl.image.building.docker_cli.buildkit_cli import find_buildkit_cli
 from ftl.image.building.inputs import context
 from ftl.image.building.inputs.context import walk_context
 
@@ -56,7 +56,7 @@ def write_files(root: Path) -> None:
 
 def sent(root: Path) -> set[str]:
     """Files that the builder has in its context."""
-    builder = find_builder(os.environ)
+    builder = find_buildkit_cli(os.environ)
     (root / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
     words = ["buildx", "build"] if builder.kind == "buildx" else ["build"]
     argv = [builder.docker, *words, "--quiet", "--output=type=tar,dest=-", str(root)]
@@ -74,7 +74,9 @@ def sent(root: Path) -> set[str]:
 def expected(root: Path) -> set[str]:
     """Files that FTL counts."""
     return set(
-        walk_context(root, root / "Dockerfile", old_rules=find_builder(os.environ).kind == "buildkit").files
+        walk_context(
+            root, root / "Dockerfile", old_rules=find_buildkit_cli(os.environ).kind == "buildkit"
+        ).files
     )
 
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container

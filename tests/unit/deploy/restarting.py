@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.request import Author
 from ftl.events import Emit, ignore

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StartContainers, StartDependency

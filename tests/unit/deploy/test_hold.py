@@ -9,7 +9,7 @@ import pytest
 
 from ftl.deploy.deploying import _command_line, refuse_if_held
 from ftl.deploy.plan.planner import PlanInputs, make_plan
-from ftl.deploy.request import AskedPreview, Author, NewRelease, PlanRequest, RestoredRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest, PreviewRequest, RestoredRelease
 from ftl.errors import UsageError
 from ftl.releases.store import Hold, ensure_store, read_history, write_hold
 from tests.support.clock import run
@@ -36,7 +36,7 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
 def test_a_preview_ends_the_hold_on_its_deploys_itself() -> None:
     """No `ftl deploy` could do that for it; the command line for the audit says so."""
     asked = replace(project(), preview_of="sh")
-    preview = AskedPreview("op", "sh", 3600.0)
+    preview = PreviewRequest("op", "sh", 3600.0)
     held = replace(server(asked, ready=False), hold=HOLD)
     ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True, preview=preview))
     refuse_if_held(ending, held)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Proxy, Route, Server, Service
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.engine import labels
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.errors import FtlError
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
@@ -27,7 +27,7 @@ def cut_off_after_its_switch() -> Deploys:
         machine.files["u"] = second
         machine._run("u", fault=("kill", number, True))
         observed = run_async(observe(machine.engine, INFO, "u", "server"))
-        if "r2" in observed.live_releases and "r2" in observed.unsettled:
+        if "r2" in observed.live_releases and "r2" in observed.undecided:
             return machine
     raise AssertionError("no call lies between the switch and the record")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.replicas import generation_of, number_of

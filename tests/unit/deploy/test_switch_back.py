@@ -13,7 +13,7 @@ from ftl.config.models.project import Build, Project, ProjectInfo, Proxy, Route,
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import PlanInputs, make_plan

@@ -73,10 +73,10 @@ def test_a_site_is_stored_as_0_1_0_reads_it() -> None:
 
 def test_a_transition_is_settled_by_the_live_file() -> None:
     """The site's own routes apply once the deciding live file names the new release, before that the old ones."""
-    assert CHANGING.settled({("shop", "api"): "r2-api"}) == SITE
+    assert CHANGING.by_live_files({("shop", "api"): "r2-api"}) == SITE
     for live in ({}, {("shop", "api"): ""}, {("shop", "api"): "r1-api"}, {("other", "api"): "r2-api"}):
-        assert CHANGING.settled(live).routes[0].host == "old.example.com"
-        assert CHANGING.settled(live).transition is None
+        assert CHANGING.by_live_files(live).routes[0].host == "old.example.com"
+        assert CHANGING.by_live_files(live).transition is None
 
 
 def test_a_transition_claims_both_generations() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Server
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note

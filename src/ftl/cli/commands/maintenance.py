@@ -37,21 +37,21 @@ def command() -> None:
     "--allow", multiple=True, metavar="CIDR", help="Let these addresses through: 198.51.100.7. Repeatable."
 )
 @changes_project
-def on(change: OperationCall, page: str | None, allow: tuple[str, ...]) -> None:
+def on(call: OperationCall, page: str | None, allow: tuple[str, ...]) -> None:
     """Begin: visitors get 503, a page, and a Retry-After."""
     from ftl.proxy.site import Maintenance
 
-    _run(change, Maintenance(_read(page) if page is not None else "", tuple(map(_network, allow))))
+    _run(call, Maintenance(_read(page) if page is not None else "", tuple(map(_network, allow))))
 
 
 @command.command()
 @changes_project
-def off(change: OperationCall) -> None:
+def off(call: OperationCall) -> None:
     """End: requests reach the project again."""
-    _run(change, None)
+    _run(call, None)
 
 
-def _run(change: OperationCall, stopped: Maintenance | None) -> None:
+def _run(call: OperationCall, stopped: Maintenance | None) -> None:
     on = stopped is not None
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
@@ -62,19 +62,19 @@ def _run(change: OperationCall, stopped: Maintenance | None) -> None:
         return await change_live(command, plan_maintenance(stopped), request, machines, emit=emit)
 
     def fields(applied: OperationResult) -> Fields:
-        if change.dry_run:
+        if call.dry_run:
             return {**plan_fields(applied.plan), "maintenance": on, "dry_run": True}
         return {"server": applied.plan.server, "maintenance": on, "changed": not applied.plan.empty}
 
     def show(applied: OperationResult) -> None:
-        name, server = change.target.project, applied.plan.server
+        name, server = call.target.project, applied.plan.server
         put(
             f"{name} is in maintenance on {server}: {ftl('maintenance off')} ends it"
             if on
             else f"{name} answers again on {server}"
         )
 
-    change.run("maintenance", work, fields, show)
+    call.run("maintenance", work, fields, show)
 
 
 def _read(page: str) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftl.deploy.deploying import DeployResult
     from ftl.events import Emit
     from ftl.operations.changes.operation_request import OperationRequest
-    from ftl.operations.changes.remove import ProjectResources, RemoveResult
+    from ftl.operations.changes.remove import ProjectObjects, RemoveResult
     from ftl.operations.views.previews import DeployedPreview
     from ftl.ssh.machine import Machine
 
@@ -91,11 +91,11 @@ def up(
     from ftl.cli.completion.seen import remember_previews, seen
     from ftl.cli.views.summary import summarised_failure
     from ftl.common.figures import duration, utc
-    from ftl.deploy.request import AskedPreview, NewRelease
+    from ftl.deploy.request import NewRelease, PreviewRequest
     from ftl.operations.changes.preview import note_missing_dns, note_shared_folders, refuse_shared_identity
 
     path = Path(summary) if summary is not None else None
-    lasts = seconds("--expires", expires, least=SHORTEST)
+    lifetime = seconds("--expires", expires, least=SHORTEST)
     with summarised_failure(path):
         chosen = _of_preview(options, _name(name, pr))
         loaded = load_project(chosen, changes=True)
@@ -109,7 +109,9 @@ def up(
             await note_missing_dns(project, emit)
 
         links = project.urls
-        preview = AskedPreview(project.environment, project.preview_of, lasts, url=links[0] if links else "")
+        preview = PreviewRequest(
+            project.environment, project.preview_of, lifetime, url=links[0] if links else ""
+        )
 
         def fields(result: DeployResult) -> Fields:
             until = utc(result.until) if result.until is not None else None
@@ -129,7 +131,9 @@ def up(
     known = seen(f"previews:{preview.of}")
     remember_previews(preview.of, list(dict.fromkeys([preview.name, *known])))
     if not options.json:
-        put(f"the server removes it in {duration(lasts)}; {ftl(f'preview down {preview.name}')} does so now")
+        put(
+            f"the server removes it in {duration(lifetime)}; {ftl(f'preview down {preview.name}')} does so now"
+        )
 
 
 @command.command("list")
@@ -190,7 +194,7 @@ def down(
     _refuse_several(target.address)
     of = project or target.preview_of
 
-    async def confirm(_: ProjectResources) -> None:
+    async def confirm(_: ProjectObjects) -> None:
         """Do not ask: a preview has no data that anybody counts on."""
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RemoveResult:

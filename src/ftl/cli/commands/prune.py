@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="Also remove this machine's unused build cache, of all projects.",
 )
 @changes_project
-def command(change: OperationCall, build_cache: bool) -> None:
+def command(call: OperationCall, build_cache: bool) -> None:
     """Remove leftovers of old releases and interrupted deploys.
 
     Images of releases beyond `keep_releases`, on the server and on this machine, images of the project without a tag,
@@ -40,7 +40,7 @@ def command(change: OperationCall, build_cache: bool) -> None:
 
         return await prune(request, machines, build_cache=build_cache, emit=emit)
 
-    change.run("prune", work, lambda result: {**_fields(result), "dry_run": change.dry_run}, _print)
+    call.run("prune", work, lambda result: {**_fields(result), "dry_run": call.dry_run}, _print)
 
 
 def _fields(result: PruneResult) -> Fields:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
     from ftl.operations.changes.operation_request import OperationRequest
-    from ftl.operations.changes.remove import ProjectResources, RemoveResult
+    from ftl.operations.changes.remove import ProjectObjects, RemoveResult
     from ftl.ssh.machine import Machine
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--backups", is_flag=True, help="Also remove the scheduled backups on the server.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @changes_project
-def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> None:
+def command(call: OperationCall, volumes: bool, backups: bool, yes: bool) -> None:
     """Remove the project from its server.
 
     Its routes, containers, networks and images go, and the env in its release records. Volumes with the data of
@@ -33,9 +33,9 @@ def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> N
     project's name has to be typed. The proxy and other projects are not touched.
     """
 
-    async def confirm(project_resources: ProjectResources) -> None:
+    async def confirm(project_objects: ProjectObjects) -> None:
         if not yes:
-            await _confirm(change.target.project, project_resources)
+            await _confirm(call.target.project, project_objects)
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RemoveResult:
         from ftl.operations.changes.remove import remove
@@ -43,16 +43,16 @@ def command(change: OperationCall, volumes: bool, backups: bool, yes: bool) -> N
         return await remove(request, machines, volumes=volumes, backups=backups, emit=emit, confirm=confirm)
 
     def show(result: RemoveResult) -> None:
-        put(f"{change.target.project} was removed from {result.plan.server}")
-        if result.project_resources.kept_volumes:
-            put(f"its volumes stay: {', '.join(result.project_resources.kept_volumes)}")
-        for stored in result.project_resources.kept_backups:
+        put(f"{call.target.project} was removed from {result.plan.server}")
+        if result.project_objects.kept_volumes:
+            put(f"its volumes stay: {', '.join(result.project_objects.kept_volumes)}")
+        for stored in result.project_objects.kept_backups:
             put(f"its scheduled backups stay: {_described(stored)}; {ftl('remove --backups')} removes them")
 
-    change.run("remove", work, lambda result: {**removal_fields(result), "dry_run": change.dry_run}, show)
+    call.run("remove", work, lambda result: {**removal_fields(result), "dry_run": call.dry_run}, show)
 
 
-async def _confirm(project: str, project_resources: ProjectResources) -> None:
+async def _confirm(project: str, project_objects: ProjectObjects) -> None:
     """Ask for the project's name where data would be lost, else for a yes.
 
     Raises:
@@ -61,11 +61,11 @@ async def _confirm(project: str, project_resources: ProjectResources) -> None:
     """
     from ftl.ui.prompt import confirm
 
-    names = [*project_resources.containers, *(f"{name} with its data" for name in project_resources.volumes)]
-    names += [f"the scheduled backups in {_described(stored)}" for stored in project_resources.backups]
+    names = [*project_objects.containers, *(f"{name} with its data" for name in project_objects.volumes)]
+    names += [f"the scheduled backups in {_described(stored)}" for stored in project_objects.backups]
     rest = "images and the env in release records"
-    what = f"this removes {', '.join(names) or ', '.join(project_resources.networks) or rest}"
-    if project_resources.volumes or project_resources.backups:
+    what = f"this removes {', '.join(names) or ', '.join(project_objects.networks) or rest}"
+    if project_objects.volumes or project_objects.backups:
         await confirm(what, word=project, refused="nothing was removed")
     else:
         await confirm(f"{what}, all of {project}", refused="nothing was removed")
@@ -88,18 +88,18 @@ def _folder_fields(stored: StoredFolder) -> Fields:
 
 def removal_fields(result: RemoveResult) -> Fields:
     """The fields of a removal for --json."""
-    project_resources = result.project_resources
+    project_objects = result.project_objects
     return {
         "server": result.plan.server,
         "removed": {
-            "containers": list(project_resources.containers),
-            "networks": list(project_resources.networks),
-            "volumes": list(project_resources.volumes),
-            "routes": list(project_resources.routes),
-            "backups": [_folder_fields(stored) for stored in project_resources.backups],
+            "containers": list(project_objects.containers),
+            "networks": list(project_objects.networks),
+            "volumes": list(project_objects.volumes),
+            "routes": list(project_objects.routes),
+            "backups": [_folder_fields(stored) for stored in project_objects.backups],
         },
         "kept": {
-            "volumes": list(project_resources.kept_volumes),
-            "backups": [_folder_fields(stored) for stored in project_resources.kept_backups],
+            "volumes": list(project_objects.kept_volumes),
+            "backups": [_folder_fields(stored) for stored in project_objects.kept_backups],
         },
     }

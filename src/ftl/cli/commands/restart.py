@@ -10,7 +10,7 @@ from ftl.cli.running.operation import OperationCall, changes_project
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: OperationCall, services: tuple[str, ...]) -> None:
+def command(call: OperationCall, services: tuple[str, ...]) -> None:
     """Replace the containers of all or some services without downtime.
 
     One replica of a service after the other: a new container of the same release, with the same image, env and
@@ -20,4 +20,4 @@ def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """
     from ftl.operations.changes.restart import plan_restart
 
-    change.run_live("restart", plan_restart, services, done="was restarted")
+    call.run_live("restart", plan_restart, services, done="was restarted")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @changes_project
 def command(
-    change: OperationCall,
+    call: OperationCall,
     release: str | None,
     hooks: bool,
     hold: bool,
@@ -60,9 +60,9 @@ def command(
     fresh: dict[str, dict[str, str]] = {}
     values: Mapping[str, str] = {}
     if fresh_secrets:
-        if not change.target.has_file:
+        if not call.target.has_file:
             raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
-        today = load_project(change.options).project
+        today = load_project(call.options).project
         fresh, values = {service.name: service.env for service in today.services}, today.secret_values
 
     async def work(asked: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RollbackResult:
@@ -72,26 +72,26 @@ def command(
             asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh, fresh_secrets=values
         )
         rolling_back = rollback(request, machines, emit=emit)
-        if change.dry_run or not change.target.has_file or change.target.address.server.is_sandbox:
+        if call.dry_run or not call.target.has_file or call.target.address.server.is_sandbox:
             return await rolling_back
-        return await _notified(change, rolling_back, emit)
+        return await _notified(call, rolling_back, emit)
 
     def fields(done: RollbackResult) -> Fields:
-        result = plan_fields(done.plan) if change.dry_run else change.deploy_fields(done.applied)
-        return {**result, "rollback_of": done.target, "hold": reason or None, "dry_run": change.dry_run}
+        result = plan_fields(done.plan) if call.dry_run else call.deploy_fields(done.applied)
+        return {**result, "rollback_of": done.target, "hold": reason or None, "dry_run": call.dry_run}
 
-    change.run("rollback", work, fields, lambda done: change.print_deploy(done.applied))
+    call.run("rollback", work, fields, lambda done: call.print_deploy(done.applied))
 
 
 async def _notified(
-    change: OperationCall, rolling_back: Awaitable[RollbackResult], emit: Emit
+    call: OperationCall, rolling_back: Awaitable[RollbackResult], emit: Emit
 ) -> RollbackResult:
     """Roll back, and send a message about the outcome; `notify` is read only then."""
     from ftl.cli.running.notify import Notifier
 
-    target = change.target
+    target = call.target
     notifier = Notifier(
-        "rollback", target.project, target.address.server.host, lambda: load_notifications(change.options)
+        "rollback", target.project, target.address.server.host, lambda: load_notifications(call.options)
     )
 
     def success(done: RollbackResult) -> Message | None:

@@ -63,7 +63,7 @@ def _fields(servers: Sequence[ServerStatus]) -> Fields:
 @command.command()
 @click.argument("name", metavar="SERVER")
 @changes_project
-def drain(change: OperationCall, name: str) -> None:
+def drain(call: OperationCall, name: str) -> None:
     """Move all replicas away from a server, without a failed request.
 
     New replicas start on the other servers and must be healthy; then all proxies switch, and the old ones finish their
@@ -72,27 +72,27 @@ def drain(change: OperationCall, name: str) -> None:
     """
     from ftl.operations.changes.drain import plan_drain
 
-    _require_cluster(change)
-    change.run_live("servers drain", plan_drain(name), (name,), done=f"was moved away from {name}")
+    _require_cluster(call)
+    call.run_live("servers drain", plan_drain(name), (name,), done=f"was moved away from {name}")
 
 
 @command.command()
 @click.argument("name", metavar="SERVER")
 @changes_project
-def resume(change: OperationCall, name: str) -> None:
+def resume(call: OperationCall, name: str) -> None:
     """Let a server that was drained take replicas again.
 
     The services that may run there are replaced as by `ftl restart`, so that some of their replicas are placed on it.
     """
     from ftl.operations.changes.drain import plan_resume
 
-    _require_cluster(change)
-    change.run_live("servers resume", plan_resume(name), (name,), done=f"may run on {name} again")
+    _require_cluster(call)
+    call.run_live("servers resume", plan_resume(name), (name,), done=f"may run on {name} again")
 
 
-def _require_cluster(change: OperationCall) -> None:
-    if not change.target.address.servers:
+def _require_cluster(call: OperationCall) -> None:
+    if not call.target.address.servers:
         raise UsageError(
-            f"{change.target.project} has one server",
+            f"{call.target.project} has one server",
             hint=f"{ftl('maintenance on')} shows its visitors a page",
         )

@@ -10,7 +10,7 @@ from ftl.cli.running.operation import OperationCall, changes_project
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: OperationCall, services: tuple[str, ...]) -> None:
+def command(call: OperationCall, services: tuple[str, ...]) -> None:
     """Start services that were stopped.
 
     Starts the containers that `ftl stop` has stopped and waits until they are healthy. Services get all dependencies
@@ -18,4 +18,4 @@ def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """
     from ftl.operations.changes.start import plan_start
 
-    change.run_live("start", plan_start, services, done="runs")
+    call.run_live("start", plan_start, services, done="runs")

@@ -10,7 +10,7 @@ from ftl.cli.running.operation import OperationCall, changes_project
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1)
 @changes_project
-def command(change: OperationCall, services: tuple[str, ...]) -> None:
+def command(call: OperationCall, services: tuple[str, ...]) -> None:
     """Stop services until they are started again.
 
     Their containers stay, and requests for them fail until `ftl start` or the next deploy. Without a name all
@@ -18,4 +18,4 @@ def command(change: OperationCall, services: tuple[str, ...]) -> None:
     """
     from ftl.operations.changes.stop import plan_stop
 
-    change.run_live("stop", plan_stop, services, done="was stopped")
+    call.run_live("stop", plan_stop, services, done="was stopped")

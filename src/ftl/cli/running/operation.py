@@ -51,7 +51,7 @@ adopt_option = click.option(
 
 
 class _Planned(Protocol):
-    """Result of a change, with its plan."""
+    """Result of an operation, with its plan."""
 
     @property
     def plan(self) -> Plan:
@@ -92,10 +92,10 @@ class OperationCall(NamedTuple):
             registries=self._registries,
         )
 
-        async def change(emit: Emit) -> R:
+        async def operate(emit: Emit) -> R:
             return await work(request, address.machines(project=name), emit)
 
-        result = run(self.options, command, change, fields)
+        result = run(self.options, command, operate, fields)
         if self.options.json:
             return
         if self.dry_run:

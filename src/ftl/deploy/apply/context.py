@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
-    from ftl.deploy.apply.resources import LocalResources
+    from ftl.deploy.apply.clients import RunClients
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.api import Engine
@@ -35,8 +35,8 @@ AFTER_UNDO = f"the next {ftl('deploy')} starts from whatever state the server is
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """Traffic that bringing the image of a service or dependency took."""
+class TransferTotals:
+    """Sums over the transfers of images: to a server, or for a service or dependency."""
 
     layers_sent: int = 0
     layers_reused: int = 0
@@ -44,8 +44,8 @@ class Traffic:
     bytes_saved: int = 0
     bytes_fanned_out: int = 0
 
-    def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(
+    def __add__(self, other: TransferTotals) -> TransferTotals:
+        return TransferTotals(
             self.layers_sent + other.layers_sent,
             self.layers_reused + other.layers_reused,
             self.bytes_sent + other.bytes_sent,
@@ -54,8 +54,8 @@ class Traffic:
         )
 
     @classmethod
-    def of(cls, result: TransferResult) -> Traffic:
-        """The traffic of a transfer."""
+    def of(cls, result: TransferResult) -> TransferTotals:
+        """The totals of one transfer."""
         return cls(
             result.layers_sent,
             result.layers_reused,
@@ -82,7 +82,7 @@ class ResolvedImage:
     pulled: str = ""
     layers: tuple[str, ...] = ()
     declared_volumes: tuple[str, ...] = ()
-    traffic: Traffic = Traffic()
+    transfer: TransferTotals = TransferTotals()
 
     def container(self, spec: ContainerSpec, mounts: Sequence[Mount] = ()) -> ContainerSpec:
         """The planned settings of a container of this image, with what only the image tells.
@@ -109,11 +109,11 @@ class SwitchState:
 
     Attributes:
         time: When requests were sent to the release, Unix time in seconds; 0 until then.
-        taken_back: Whether they were sent to the release before again.
+        switched_back: Whether they were sent to the release before again.
     """
 
     time: float = 0.0
-    taken_back: bool = False
+    switched_back: bool = False
 
 
 @dataclass(slots=True)
@@ -126,8 +126,8 @@ class DeployContext:
         release: The release that the plan makes.
         undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
-        moved: Server -> traffic of all images to it.
-        followed: Server -> what its crontab had when this run began, about following what is live.
+        sent_to: Server -> what was sent to it.
+        catch_up_before: Server -> what its crontab had when this run began, about the catch-up.
         created: Name -> ID of the containers that this run created.
         hook_lines: The last lines of hooks, whose containers are removed at once.
         recorded: Release -> its record, as it was written when it went live.
@@ -143,11 +143,11 @@ class DeployContext:
     observed: Observed
     release: str
     emit: Emit
-    resources: LocalResources
+    clients: RunClients
     undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO))
     images: dict[str, ResolvedImage] = field(default_factory=dict)
-    moved: dict[str, Traffic] = field(default_factory=dict)
-    followed: dict[str, str] = field(default_factory=dict)
+    sent_to: dict[str, TransferTotals] = field(default_factory=dict)
+    catch_up_before: dict[str, str] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     hook_lines: list[KeptLine] = field(default_factory=list)
     recorded: dict[str, ReleaseRecord] = field(default_factory=dict)
@@ -198,7 +198,7 @@ class DeployContext:
         """Count what went to this server."""
         name = self.session.name
         for result in results:
-            self.moved[name] = self.moved.get(name, Traffic()) + Traffic.of(result)
+            self.sent_to[name] = self.sent_to.get(name, TransferTotals()) + TransferTotals.of(result)
 
     def id_of(self, container: ContainerRef) -> str:
         """The ID of a container, whether it was observed or created by this run."""

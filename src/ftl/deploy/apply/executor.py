@@ -30,7 +30,7 @@ class DeployExecutor(Executor["DeployContext"]):
     @property
     def switched_back(self) -> bool:
         """Whether requests went to the release that failed, and go to the one before again."""
-        return self._context.switch.taken_back
+        return self._context.switch.switched_back
 
     def _begin_part(self) -> None:
         super()._begin_part()

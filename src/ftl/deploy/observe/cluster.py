@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ftl.aio import gather, gather2
 from ftl.common.next_step import ftl
 from ftl.config.models.server import WEB
-from ftl.deploy.observe.look import look, observe, settled
+from ftl.deploy.observe.snapshot import observe, take_snapshot, with_outcomes
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.replicas import reached_by
@@ -54,7 +54,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     _require_cluster(fleet)
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
     looks, (((services, tasks), nodes), live) = await gather2(
-        gather(look(one.engine, one.info, project, one.name) for one in fleet),
+        gather(take_snapshot(one.engine, one.info, project, one.name) for one in fleet),
         gather2(_swarm(first), _led(first.engine.configs.list(marks))),
     )
     _require_same_cluster(fleet, nodes)
@@ -64,7 +64,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
     found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
-    return settled(replace(found, live_published=len(live) == 1))
+    return with_outcomes(replace(found, live_published=len(live) == 1))
 
 
 async def _with_services(manager: Session, observed: Observed) -> Observed:

@@ -80,7 +80,7 @@ class Observed:
         audit: Earlier changes of the project, oldest first.
         preview: Set where the project is a preview.
         jobs: Jobs whose runs are stored on the only server; each of several has those of its own (`views`).
-        unsettled: Live releases whose record on the server still says "started" (`settled`).
+        undecided: Live releases whose record on the server still says "started" (`with_outcomes`).
         watches: Release -> its watch (`ftl deploy --watch`), of those that have or had one.
         policies: ID -> restart policy of containers that may have another than their label says, or have no label.
         notify: Where the only server sends messages by itself; each of several has that of its own (`views`).
@@ -103,7 +103,7 @@ class Observed:
     audit: tuple[AuditEntry, ...] = ()
     preview: Preview | None = None
     jobs: tuple[str, ...] = ()
-    unsettled: frozenset[str] = frozenset()
+    undecided: frozenset[str] = frozenset()
     policies: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, ReleaseWatch] = field(default_factory=dict)
     notify: bytes = field(default=b"", repr=False)
@@ -190,7 +190,7 @@ class Observed:
         A deploy that was killed may have left the routes of two releases.
         """
         site = self.proxy.site(self.project) if self.proxy is not None else None
-        return site.settled(self.proxy.live) if self.proxy is not None and site is not None else None
+        return site.by_live_files(self.proxy.live) if self.proxy is not None and site is not None else None
 
     @property
     def last_number(self) -> int:

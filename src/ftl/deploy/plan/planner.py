@@ -17,7 +17,7 @@ from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.rolling_restart import restart_rounds
-from ftl.deploy.plan.servers.catch_up import published
+from ftl.deploy.plan.servers.catch_up import with_live_state
 from ftl.deploy.plan.servers.data_holders import refuse_held_data
 from ftl.deploy.plan.servers.moved_data import refuse_moved_data
 from ftl.deploy.plan.servers.step_servers import with_servers
@@ -94,8 +94,8 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
         for stage in with_servers(_stages(diff, inputs.author), diff)
         if (tracks := tuple(filter(None, stage.tracks)))
     )
-    # With only some services others may be left behind: that state is not to be followed.
-    stages = published(stages, observed, request.project.servers, complete=not request.services)
+    # With only some services others may be left behind: no server may catch up with that state.
+    stages = with_live_state(stages, observed, request.project.servers, complete=not request.services)
     policies = policy_track(diff)
     if policies and (stages or not request.same_release):
         stages = (*stages, *with_servers([Stage("restart policies", (policies,))], diff))
@@ -191,14 +191,14 @@ def _round(diff: Diff, replacements: tuple[Replacement, ...], *, begins_part: bo
 
 def _repaired_records(diff: Diff) -> Track:
     """Records of deploys that were interrupted: their release went live, or it never did."""
-    live, unsettled = diff.observed.live_releases, diff.observed.unsettled
+    live, undecided = diff.observed.live_releases, diff.observed.undecided
     return tuple(
         WriteRecord(
             diff.project.name,
             replace(record, outcome="live" if record.release in live else "interrupted"),
         )
         for record in diff.observed.releases
-        if record.outcome == "started" or record.release in unsettled
+        if record.outcome == "started" or record.release in undecided
         if record.services  # one that cannot be read says nothing
     )
 
@@ -233,7 +233,7 @@ def _preview(diff: Diff, author: Author) -> Track:
     if asked is None:
         return ()
     preview = Preview(
-        until=int(author.time + asked.lasts),
+        until=int(author.time + asked.lifetime),
         since=before.since if before is not None else author.time,
         name=asked.name,
         of=asked.of,

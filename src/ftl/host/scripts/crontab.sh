@@ -5,7 +5,7 @@
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
 # "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
-# without cron, and keeps $5, by which await_following.sh tells what it was given; stdin has lines:
+# without cron, and keeps $5, by which await_catch_up.sh tells what it was given; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
 set -u
 LC_ALL=C

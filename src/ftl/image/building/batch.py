@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Build, Service
     from ftl.engine.api import Engine
     from ftl.events import Emit
-    from ftl.image.building.docker_cli.builder import Builder
+    from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Batch:
     project: str
     root: Path
     engine: Engine
-    builder: Builder
+    cli: BuildKitCli
     environ: Mapping[str, str]
     variables: Mapping[str, str]
     labels: Mapping[str, str]

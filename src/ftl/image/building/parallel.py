@@ -12,7 +12,7 @@ from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.batch import Batch, equal_builds
 from ftl.image.building.diagnosis.failures import StepNotReported
-from ftl.image.building.docker_cli.builder import find_builder
+from ftl.image.building.docker_cli.buildkit_cli import find_buildkit_cli
 from ftl.image.building.docker_cli.cache import CacheSupport, cache_note, find_cache_support
 from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.building.dropped import note_build
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Store
     from ftl.events import Emit
-    from ftl.image.building.docker_cli.builder import Builder
+    from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
     from ftl.image.building.service_build import BuildResult
 
 MAX_PARALLEL = 8
@@ -73,18 +73,16 @@ async def build_images(
         return {}
     environ = dict(os.environ)
     async with task_group() as group:
-        builder = group.create_task(asyncio.to_thread(find_builder, environ))
+        cli = group.create_task(asyncio.to_thread(find_buildkit_cli, environ))
         commit = group.create_task(_commit_label(root, environ))
         info = group.create_task(engine.info())
     env = cli_environment(engine.url, environ, remote=remote)
-    caches = await _cache_support(
-        buildable, builder.result(), env, info.result().store, None if remote else emit
-    )
+    caches = await _cache_support(buildable, cli.result(), env, info.result().store, None if remote else emit)
     batch = Batch(
         project=project.name,
         root=root,
         engine=engine,
-        builder=builder.result(),
+        cli=cli.result(),
         environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
         variables={**read_variables(root, environ, env_files(project.overlay)), **project.secret_values},
         labels={labels.PROJECT: project.name, **commit.result()},
@@ -106,7 +104,7 @@ async def build_images(
 
 async def _cache_support(
     services: Sequence[Service],
-    builder: Builder,
+    cli: BuildKitCli,
     env: Mapping[str, str],
     store: Store,
     emit: Emit | None,
@@ -118,7 +116,7 @@ async def _cache_support(
     caches = [cache for service in services if service.build is not None for cache in service.build.cache]
     if not caches:
         return CacheSupport(reads=False, writes=False, github=False)
-    support = await asyncio.to_thread(find_cache_support, builder, env, store)
+    support = await asyncio.to_thread(find_cache_support, cli, env, store)
     note = cache_note(caches, support, env)
     if note is not None and emit is not None:
         emit(note)

@@ -143,7 +143,7 @@ class _ServiceBuild:
 
     async def _measure_context(self) -> Context:
         """Walk the context while the builder works, and report its size and problems at once."""
-        request, old_rules = self.request, self.batch.builder.kind == "buildkit"
+        request, old_rules = self.request, self.batch.cli.kind == "buildkit"
         context = await asyncio.to_thread(
             walk_context, request.context, request.dockerfile, old_rules=old_rules
         )
@@ -178,9 +178,9 @@ class _ServiceBuild:
         secrets, variables = pass_secrets(self.request.secrets, batch.variables, folder)
         request = replace(self.request, secrets=secrets)
         progress = PlainProgress(self.service, self.dockerfile)
-        argv = build_arguments(batch.builder, request, id_file=id_file)
+        argv = build_arguments(batch.cli, request, id_file=id_file)
         env = build_environment(
-            batch.builder,
+            batch.cli,
             request,
             host=batch.engine.url,
             environ=batch.environ,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.dataclass import dataclass
 from ftl.image.building.diagnosis.build_record import load_record, record_path
-from ftl.image.building.docker_cli.builder import find_cli
+from ftl.image.building.docker_cli.buildkit_cli import find_cli
 from ftl.image.explain.facts import ImageFacts
 from ftl.image.explain.history import image_history
 from ftl.image.explain.rules import advise

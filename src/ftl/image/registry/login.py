@@ -12,7 +12,7 @@ from ftl.common.json_fields import as_object, parse_json
 from ftl.common.programs import program
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
-from ftl.image.building.docker_cli.builder import find_cli
+from ftl.image.building.docker_cli.buildkit_cli import find_cli
 from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.registry.credentials import Credentials
 from ftl.image.registry.docker_config import credential_helper, with_credentials

@@ -81,7 +81,7 @@ class Destination:
         return replace(self, present=self.present.with_images(each.image.layers for each in images))
 
 
-def together(destinations: Sequence[Destination]) -> Destination:
+def combined(destinations: Sequence[Destination]) -> Destination:
     """Several servers as one: the first of them, with only what all of them have.
 
     What is sent to it serves each of them.

@@ -53,7 +53,7 @@ class Relay:
     Attributes:
         joined: Those that get the stream from the first.
         lost: Server -> why it did not get it, or could not use it.
-        settled: Those of `joined` that have the images.
+        finished: Those of `joined` that have the images.
     """
 
     def __init__(self, network: str, servers: Sequence[Destination], lock: str) -> None:
@@ -63,7 +63,7 @@ class Relay:
         self._processes: dict[str, Process] = {}
         self.joined: list[Destination] = []
         self.lost: dict[str, str] = {}
-        self.settled: list[Destination] = []
+        self.finished: list[Destination] = []
 
     @property
     def stores(self) -> tuple[Store, ...]:
@@ -92,7 +92,7 @@ class Relay:
         others = (self._processes[server.name].stdin for server in self.joined)
         return DigestFeed(process, [stdin for stdin in others if stdin is not None])
 
-    async def settle(
+    async def verify_and_publish(
         self,
         staged: StagedImages,
         contents: Mapping[Store, Mapping[str, str]],
@@ -110,12 +110,12 @@ class Relay:
             names: Staging tag -> real tag.
         """
 
-        async def finish(server: Destination) -> None:
+        async def finish_at(server: Destination) -> None:
             own = staged.on(server.engine)
             try:
                 await self._received(server)
-                await own.settle(contents[server.info.store], layers, names)
-                self.settled.append(server)
+                await own.verify_and_publish(contents[server.info.store], layers, names)
+                self.finished.append(server)
             except VerificationFailed as error:
                 self.lost[server.name] = str(error)
             except FtlError as error:
@@ -123,7 +123,7 @@ class Relay:
             finally:
                 await own.discard()
 
-        await gather_all(finish(server) for server in self.joined)
+        await gather_all(finish_at(server) for server in self.joined)
 
     async def _received(self, server: Destination) -> None:
         """Wait for a server's script.

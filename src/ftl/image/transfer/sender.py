@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.events import Note, TransferFinished, TransferProgress, TransferStarted
-from ftl.image.transfer.destination import together
+from ftl.image.transfer.destination import combined
 from ftl.image.transfer.inventory import TargetServer, take_inventory
 from ftl.image.transfer.presence import estimated_sizes
 from ftl.image.transfer.progress.result import TransferResult, report_finished
@@ -151,7 +151,7 @@ class Sender:
         async with Relay(self._network, [_destination(each) for each in able], self._lock) as relay:
             if relay.joined:
                 await self._send_through(relay, first, images)
-        for server in relay.settled:
+        for server in relay.finished:
             self._passed_on(by_name[server.name], images, first)
         for name, reason in relay.lost.items():
             text = f"{name} did not get the images from {first.name}: sending them from here"
@@ -163,7 +163,7 @@ class Sender:
         first.emit(Note(f"images are sent to {first.name}, and from there to {others}"))
         transfer = Transfer(
             self._source,
-            together([first.found.destination, *relay.joined]),
+            combined([first.found.destination, *relay.joined]),
             images,
             emit=first.emit,
             began=first.found.began,
@@ -198,7 +198,7 @@ class Sender:
 
     async def _is_small(self, servers: Sequence[Destination], images: Sequence[PendingImage]) -> bool:
         """Whether the layers that must be sent are too small to be passed on."""
-        common = together(servers)
+        common = combined(servers)
         sizes = await gather_all(self._source.layer_sizes(each.image.id) for each in images)
         needed: dict[str, int] = {}
         for each, steps in zip(images, sizes, strict=True):

@@ -60,7 +60,7 @@ class StagedImages:
         other.tags = self.tags
         return other
 
-    async def settle(
+    async def verify_and_publish(
         self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]], names: Mapping[str, str]
     ) -> None:
         """Verify the loaded images, and give them their real tags; see `verify` and `publish`."""

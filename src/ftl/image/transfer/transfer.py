@@ -216,10 +216,10 @@ class Transfer:
             names = {
                 staging: pending.tag for staging, pending in zip(staged.tags, self._pending, strict=True)
             }
-            settling = [staged.settle(contents[destination.info.store], layers, names)]
+            verifying = [staged.verify_and_publish(contents[destination.info.store], layers, names)]
             if relay is not None:
-                settling.append(relay.settle(staged, contents, layers, names))
-            await gather_all(settling)
+                verifying.append(relay.verify_and_publish(staged, contents, layers, names))
+            await gather_all(verifying)
         finally:
             self._sent = meter.sent
             remember_speed(self._server, self._pace.speed(_SPEED_BYTES), self._round_trip)

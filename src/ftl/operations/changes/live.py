@@ -16,7 +16,7 @@ from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import LiveChange, PlanRequest
 from ftl.engine import labels
-from ftl.operations.changes.operation_request import open_change
+from ftl.operations.changes.operation_request import open_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,9 +47,11 @@ async def change_live(
         UsageError: Nothing is deployed, or a service is unknown.
         ServerError, LockHeld, Unhealthy, EngineError.
     """
-    async with open_change(request, machines) as change:
-        _, project = live_project(change.observed, request.server)
-        return await change.run(command, project, lambda server: make(request, change.by, server), emit=emit)
+    async with open_operation(request, machines) as prepared:
+        _, project = live_project(prepared.observed, request.server)
+        return await prepared.run(
+            command, project, lambda server: make(request, prepared.by, server), emit=emit
+        )
 
 
 def select_units(request: OperationRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:

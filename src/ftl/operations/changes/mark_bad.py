@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.operations.changes.operation_request import open_change
+from ftl.operations.changes.operation_request import open_operation
 from ftl.operations.changes.rollback.target import find_release
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ async def mark_bad(
         UsageError: There is no such release.
         ServerError, LockHeld, EngineError.
     """
-    async with open_change(request, machines) as change:
+    async with open_operation(request, machines) as prepared:
         command = f"releases {'--mark-bad' if reason else '--unmark-bad'} {release}"
-        await change.run(
+        await prepared.run(
             command, request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit
         )
 

@@ -134,7 +134,7 @@ class LockFirst:
 
 
 @asynccontextmanager
-async def open_change(
+async def open_operation(
     request: OperationRequest, machines: Sequence[Machine], *, lock: LockFirst | None = None
 ) -> AsyncIterator[PreparedOperation]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.

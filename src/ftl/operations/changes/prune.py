@@ -17,7 +17,7 @@ from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.execution.stages import compact
-from ftl.operations.changes.operation_request import open_change
+from ftl.operations.changes.operation_request import open_operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,16 +67,16 @@ async def prune(
 
     here = [] if request.server.is_local else await images_here(request.project)
     async with (
-        open_change(request, machines) as change,
+        open_operation(request, machines) as prepared,
         Engine(local_url(), name="this machine") as local,
     ):
-        _, project = live_project(change.observed, request.server)
+        _, project = live_project(prepared.observed, request.server)
         keep = project.keep_releases
-        found = leftovers(change.observed, here, keep=keep)
-        engines = [session.engine for session in change.fleet]
+        found = leftovers(prepared.observed, here, keep=keep)
+        engines = [session.engine for session in prepared.fleet]
         measured = [] if request.dry_run else [*engines, local]
         before = [await _usage(engine) for engine in measured]
-        applied = await change.run(
+        applied = await prepared.run(
             "prune",
             project,
             lambda server: plan_prune(server, here, keep=keep, build_cache=build_cache),

@@ -15,7 +15,7 @@ from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.servers.catch_up import end_of_catch_up
 from ftl.deploy.plan.steps.containers import RemoveVolumes
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
-from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups, WriteCrontab
+from ftl.deploy.plan.steps.jobs import DeleteRunHistory, RemoveBackups, WriteCrontab
 from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
 from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, STOP_SECONDS, removal_tracks
@@ -25,7 +25,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.execution.stages import compact
 from ftl.host.backup_folders import stored_folders
-from ftl.operations.changes.operation_request import open_change
+from ftl.operations.changes.operation_request import open_operation
 from ftl.operations.changes.prune import images_here
 from ftl.releases.record import backup_folders_of
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectResources:
+class ProjectObjects:
     """Containers, networks, volumes and routes of a project, by name.
 
     Attributes:
@@ -65,7 +65,7 @@ class RemoveResult:
     """A removal that was done, or planned."""
 
     plan: Plan
-    project_resources: ProjectResources
+    project_objects: ProjectObjects
 
 
 async def remove(
@@ -75,7 +75,7 @@ async def remove(
     volumes: bool,
     backups: bool,
     emit: Emit,
-    confirm: Callable[[ProjectResources], Awaitable[None]],
+    confirm: Callable[[ProjectObjects], Awaitable[None]],
     preview: tuple[str, str] | None = None,
 ) -> RemoveResult:
     """Remove a project; a dry run only lists what it has, and does not ask.
@@ -87,28 +87,28 @@ async def remove(
         UsageError: It has nothing there, or is not that preview.
         ServerError, LockHeld, EngineError.
     """
-    async with open_change(request, machines) as change:
-        if preview is not None and not is_deployed(change.observed, preview):
+    async with open_operation(request, machines) as prepared:
+        if preview is not None and not is_deployed(prepared.observed, preview):
             # Its time is over, and the server has removed it.
-            return RemoveResult(Plan(change.observed.server, request.project, "", ()), ProjectResources())
-        stored = await _stored(change, emit, needed=backups, at_all=preview is None)
+            return RemoveResult(Plan(prepared.observed.server, request.project, "", ()), ProjectObjects())
+        stored = await _stored(prepared, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
         found = replace(
-            project_resources(change.observed, volumes=volumes),
+            project_objects(prepared.observed, volumes=volumes),
             backups=going,
             kept_backups=() if backups else stored,
         )
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
-        if plan_remove(change.observed, backups=going, volumes=volumes).empty:
+        if plan_remove(prepared.observed, backups=going, volumes=volumes).empty:
             raise UsageError(
-                f"{change.observed.server} has nothing of {request.project}" + _but(found),
+                f"{prepared.observed.server} has nothing of {request.project}" + _but(found),
                 hint=_removes_it(found),
             )
         command = "remove" if preview is None else f"preview down {preview[1]}"
         here = await images_here(request.project)
         if not request.dry_run:
             await confirm(found)
-        applied = await change.run(
+        applied = await prepared.run(
             command,
             request.bare_project,
             lambda server: plan_remove(server, here, going, volumes=volumes),
@@ -117,11 +117,11 @@ async def remove(
     return RemoveResult(applied.plan, found)
 
 
-def project_resources(observed: Observed, *, volumes: bool) -> ProjectResources:
+def project_objects(observed: Observed, *, volumes: bool) -> ProjectObjects:
     """List the belongings of the project; its own labels decide. Pure."""
     site = observed.site
     names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
-    return ProjectResources(
+    return ProjectObjects(
         containers=tuple(sorted(container.name for container in _containers(observed))),
         networks=tuple(
             sorted({network.name for network in observed.networks if _owns(observed, network.labels)})
@@ -147,7 +147,7 @@ def plan_remove(
 
     `here` are the project's images on this machine. Named volumes go only if that is asked for.
     """
-    found = project_resources(observed, volumes=volumes)
+    found = project_objects(observed, volumes=volumes)
     timeouts = _stop_timeouts(observed)
     proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
@@ -199,7 +199,8 @@ def plan_remove(
                 (AmendRecords(observed.project, records, "removed"),) if records else (),
                 (SetHold(observed.project, None),) if observed.hold is not None else (),
                 tuple(
-                    ForgetRuns(observed.project, names, servers=_at(server)) for server, names in runs.items()
+                    DeleteRunHistory(observed.project, names, servers=_at(server))
+                    for server, names in runs.items()
                 ),
                 ended_notifications(observed),
                 # What is deployed under this name later must not be removed at the preview's end, but volumes that
@@ -223,14 +224,14 @@ def plan_remove(
 
 
 async def _stored(
-    change: PreparedOperation, emit: Emit, *, needed: bool, at_all: bool
+    prepared: PreparedOperation, emit: Emit, *, needed: bool, at_all: bool
 ) -> tuple[StoredFolder, ...]:
     """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
 
     They may be where the records of releases say, too: of a removal that was cut, the jobs that tell it are gone.
 
     Args:
-        change: The removal.
+        prepared: The removal.
         emit: Gets a warning where they are needed and cannot be read.
         needed: They are to be removed.
         at_all: Without them, nothing is removed.
@@ -238,10 +239,10 @@ async def _stored(
     Raises:
         FtlError: That server does not answer, or has nothing that reads them, and they are needed.
     """
-    request = change.request
+    request = prepared.request
     try:
-        storage = change.fleet.require(request.servers[0].host if request.servers else "")
-        return await stored_folders(storage, request.project, backup_folders_of(change.observed.releases))
+        storage = prepared.fleet.require(request.servers[0].host if request.servers else "")
+        return await stored_folders(storage, request.project, backup_folders_of(prepared.observed.releases))
     except FtlError as error:
         if needed and at_all:
             raise
@@ -250,15 +251,15 @@ async def _stored(
         return ()
 
 
-def _but(found: ProjectResources) -> str:
-    """Text about resources that were kept."""
+def _but(found: ProjectObjects) -> str:
+    """Text about objects that were kept."""
     volumes = f"its volumes {', '.join(found.kept_volumes)}" if found.kept_volumes else ""
     folders = ", ".join(each.folder.path for each in found.kept_backups)
     left = [*filter(None, (volumes, f"the scheduled backups in {folders}" if folders else ""))]
     return f" except {' and '.join(left)}" if left else ""
 
 
-def _removes_it(found: ProjectResources) -> str | None:
+def _removes_it(found: ProjectObjects) -> str | None:
     if found.kept_volumes:
         return "`--volumes` removes them with their data"
     return "`--backups` removes them" if found.kept_backups else None

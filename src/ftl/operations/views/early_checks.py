@@ -49,7 +49,7 @@ def begin(group: asyncio.TaskGroup, project: Project, engine: Engine, machine: M
     return {subject: group.create_task(check(subject)) for subject in subjects}
 
 
-def settle(early: EarlyChecks, project: Project, machine: Machine, listed: Iterable[Container]) -> None:
+def update_notes(early: EarlyChecks, project: Project, machine: Machine, listed: Iterable[Container]) -> None:
     """Cancel the checks of containers that have changed; note the listed for the next status."""
     subjects = [ProbeTarget.of(container) for container in listed if belongs(container, project.name)]
     for subject in early.keys() - set(subjects):

@@ -11,7 +11,7 @@ from ftl.common.figures import utc
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.deploy.observe.look import observe
+from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.engine import labels
 from ftl.host.jobs import job_states, lost_jobs
@@ -144,7 +144,7 @@ async def gather_status(
         listing = group.create_task(engine.containers())
         observing = group.create_task(observe(engine, info, project.name, machine.name, containers=listing))
         listed = await listing
-        early_checks.settle(early, project, machine, listed)
+        early_checks.update_notes(early, project, machine, listed)
         checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
         own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
         jobs = group.create_task(job_states(engine, own))

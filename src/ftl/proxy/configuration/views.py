@@ -54,7 +54,7 @@ def views(site: Site) -> tuple[SiteVariant, ...]:
     return (
         SiteVariant(site.before_switch(), {"not": [switched]}, change.before),
         SiteVariant(
-            site.settled({(site.project, change.service): change.after[change.service]}),
+            site.by_live_files({(site.project, change.service): change.after[change.service]}),
             switched,
             change.after,
         ),

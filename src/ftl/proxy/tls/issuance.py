@@ -49,7 +49,7 @@ class Issuance:
         """The reason why a host has no certificate yet; empty if unknown."""
         return self.refused.get(host, self.retry_error)
 
-    def settled(self, hosts: Collection[str]) -> bool:
+    def finished(self, hosts: Collection[str]) -> bool:
         """Whether there is nothing to wait for."""
         return all(host in self.issued or host in self.refused for host in hosts)
 
@@ -84,7 +84,7 @@ async def wait_for_certificates(
         async with asyncio.timeout(seconds):
             while True:
                 issuance = await _observe(engine, container, files)
-                if issuance.settled(files):
+                if issuance.finished(files):
                     return issuance
                 await asyncio.sleep(_INTERVAL)
     except TimeoutError:

@@ -11,7 +11,14 @@ from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import Entry, forget, mark, once_agreed, passing_leaderless, remove_node
+from ftl.server.cluster.membership import (
+    SwarmJoin,
+    forget,
+    mark,
+    once_agreed,
+    passing_leaderless,
+    remove_node,
+)
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
     BeginCluster,
@@ -43,10 +50,10 @@ async def begin(context: ClusterContext, step: BeginCluster) -> None:
     """Begin the Swarm; undone, the server leaves it, and with its last manager it is gone."""
     session = context.session
     context.manager.name, context.manager.begun = step.server, True
-    entry = Entry()
-    context.undo.add(step, lambda: entry.undo(lambda: forget(session)))
+    swarm_join = SwarmJoin()
+    context.undo.add(step, lambda: swarm_join.undo(lambda: forget(session)))
     beginning = session.engine.swarm.init(step.address, labels={labels.CLUSTER: "1"}, pool=step.pool)
-    await entry.make(beginning)
+    await swarm_join.make(beginning)
     await mark(session)
 
 
@@ -74,10 +81,10 @@ async def leave_old(context: ClusterContext, _step: LeaveOldCluster) -> None:
 async def join(context: ClusterContext, step: JoinCluster) -> None:
     """Join, and wait until the managers see that the server is ready."""
     as_manager, as_worker = await context.swarm.tokens()
-    entry, leave = Entry(), _leaving(context)
-    context.undo.add(step, lambda: entry.undo(leave))
+    swarm_join, leave = SwarmJoin(), _leaving(context)
+    context.undo.add(step, lambda: swarm_join.undo(leave))
     token, managers = as_manager if step.manager else as_worker, [context.address(context.manager.name)]
-    await entry.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
+    await swarm_join.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
     await mark(context.session)
     node = await context.node()
     if not await _seen(context, lambda nodes: _is_ready(nodes, node)):

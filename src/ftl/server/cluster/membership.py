@@ -27,8 +27,8 @@ _AGREED_SECONDS = 30.0
 _PAUSE = 0.3
 
 
-class Entry:
-    """One server's entry into a Swarm: its begin or its join."""
+class SwarmJoin:
+    """One server's way into a Swarm: its begin or its join."""
 
     def __init__(self) -> None:
         self._refused = False

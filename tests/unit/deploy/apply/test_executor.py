@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from ftl.dataclass import dataclass
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.executor import DeployExecutor
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import Step
 from ftl.errors import EngineError, FtlError, HookFailed
@@ -63,7 +63,7 @@ class Run:
             server(asked),
             "r2",
             self.events.append,
-            LocalResources(asked, Path()),
+            RunClients(asked, Path()),
         )
 
     async def do(self, context: DeployContext, step: Do) -> Decision | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import CHARACTERS, LINES, last_lines
-from ftl.deploy.apply.resources import LocalResources
 from ftl.engine.values import LogLine
 from ftl.errors import EngineError
 from ftl.host.fleet import Fleet
@@ -31,7 +31,7 @@ def kept(engine: FakeEngine, *created: str) -> tuple[KeptLine, ...]:
         server(asked),
         "r2",
         lambda _: None,
-        LocalResources(asked, Path()),
+        RunClients(asked, Path()),
     )
     context.created |= {name: engine.by_name[name].id for name in created}
     return run(last_lines(context))

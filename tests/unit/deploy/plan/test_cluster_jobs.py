@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Job, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.plan.planner import PlanInputs, make_plan
-from ftl.deploy.plan.steps.jobs import CreateJob, ForgetRuns, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.jobs import CreateJob, DeleteRunHistory, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.deploy.plan.tracks.jobs import stop_track
 from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
@@ -121,5 +121,5 @@ def test_a_removal_ends_jobs_and_forgets_runs_on_each_server() -> None:
     crontab = first(found, WriteCrontab)
     assert isinstance(crontab, WriteCrontab)
     assert (crontab.servers, crontab.removed) == (("a",), ("nightly",))
-    forgotten = [(step.servers, step.jobs) for step in found.steps if isinstance(step, ForgetRuns)]
+    forgotten = [(step.servers, step.jobs) for step in found.steps if isinstance(step, DeleteRunHistory)]
     assert forgotten == [(("b",), ("old",)), (("a",), ("nightly",))]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ftl.config.models.project import Dependency
-from ftl.deploy.observe.look import settled
+from ftl.deploy.observe.snapshot import with_outcomes
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove
 from ftl.deploy.plan.steps.proxy import RepairSwitch
@@ -206,7 +206,7 @@ def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> No
 def test_a_release_that_was_cut_off_after_its_switch_is_the_live_one_for_every_plan() -> None:
     """Its record counts as live at once, with the image that its containers run; the plan writes that down."""
     asked = project()
-    observed = settled(
+    observed = with_outcomes(
         server(
             asked,
             *container(asked, "web", "r2"),
@@ -226,7 +226,7 @@ def test_a_release_that_was_cut_off_before_its_switch_stays_undecided() -> None:
     asked = project()
     releases = (record("r2", web="r2"), record("r3", "started", web="r3"))
     containers = (*container(asked, "web", "r2"), *container(asked, "web", "r3"))
-    observed = settled(server(asked, *containers, live={"web": "r2"}, releases=releases))
+    observed = with_outcomes(server(asked, *containers, live={"web": "r2"}, releases=releases))
     assert observed.releases == releases
 
 

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.records import SetPreview
-from ftl.deploy.request import AskedPreview, Author, NewRelease, PlanRequest, RestoredRelease
+from ftl.deploy.request import Author, NewRelease, PlanRequest, PreviewRequest, RestoredRelease
 from ftl.engine import labels
 from ftl.engine.values import Volume
 from ftl.errors import UsageError
@@ -28,7 +28,7 @@ ASKED = replace(project(), preview_of="sh")
 URL = "https://op.example.com"
 BEFORE = Preview(1_900_000_000, 5.0, "op", "sh", URL, "ana@laptop")
 BY = Author("me@here", time=1_999_740_800.0)
-UP = NewRelease(preview=AskedPreview("op", "sh", 259_200.0, URL))
+UP = NewRelease(preview=PreviewRequest("op", "sh", 259_200.0, URL))
 
 
 def planned(observed: Observed, purpose: Purpose = UP) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftl.engine.values import Image
-from ftl.image.transfer.destination import Destination, PendingImage, together
+from ftl.image.transfer.destination import Destination, PendingImage, combined
 from ftl.image.transfer.presence import CommonLayers, PresentLayers, chain_ids
 from ftl.image.transfer.remote.capabilities import CachedLayer, RemoteCapabilities
 from tests.support.fake_engine import FakeEngine
@@ -53,13 +53,13 @@ def test_only_what_all_have_counts() -> None:
         free_for_cache=900,
         can_apply_deltas=True,
     )
-    both = together([first, second])
+    both = combined([first, second])
     assert both.name == "a"
     assert set(both.capabilities.cached) == {BASE}
     assert (both.capabilities.free_for_images, both.capabilities.free_for_cache) == (70, 500)
     assert both.capabilities.can_apply_deltas
     assert both.present.missing((BASE,)) == {BASE}
-    assert not together([first, destination("c")]).capabilities.can_apply_deltas
+    assert not combined([first, destination("c")]).capabilities.can_apply_deltas
 
 
 def test_an_image_that_has_arrived_is_there_for_the_next() -> None:

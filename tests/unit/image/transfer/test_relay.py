@@ -142,8 +142,10 @@ def test_what_the_engine_of_another_server_does_not_take_is_its_own_failure() ->
         async with Relay(NETWORK, [first, damaged, empty], "shop") as relay:
             process(damaged).end(1)
             process(empty).end(0)  # it has loaded nothing
-            await relay.settle(staged, {"overlay2": {tag: "sha256:1"}}, {tag: ()}, {tag: "shop-web:r1"})
-            assert relay.settled == []
+            await relay.verify_and_publish(
+                staged, {"overlay2": {tag: "sha256:1"}}, {tag: ()}, {tag: "shop-web:r1"}
+            )
+            assert relay.finished == []
             assert "layer x is damaged" in relay.lost["b"]
             assert "does not list the image" in relay.lost["c"]
         for server in (damaged, empty):

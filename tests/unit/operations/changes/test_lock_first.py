@@ -14,7 +14,7 @@ from ftl.deploy.backend import DOCKER
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation, open_change
+from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation, open_operation
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import write_record
@@ -153,7 +153,7 @@ def test_records_are_read_where_their_container_was_pruned(
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)
         request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=dry_run)
-        async with open_change(request, [session.machine]) as change:
+        async with open_operation(request, [session.machine]) as change:
             return [record.release for record in change.observed.releases]
 
     assert run(work()) == releases

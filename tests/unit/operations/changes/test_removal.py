@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags, prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache
-from ftl.deploy.plan.steps.jobs import ForgetRuns, RemoveBackups
+from ftl.deploy.plan.steps.jobs import DeleteRunHistory, RemoveBackups
 from ftl.deploy.plan.steps.proxy import RemoveNetworks
 from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.engine import labels
@@ -25,7 +25,7 @@ from ftl.host.backup_folders import BackupFolder, StoredFolder
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.prune import _freed, _sum, _usage, plan_prune
-from ftl.operations.changes.remove import ProjectResources, plan_remove, project_resources
+from ftl.operations.changes.remove import ProjectObjects, plan_remove, project_objects
 from ftl.proxy.names import project_network
 from ftl.releases.record import DependencyRecord, KeptLine
 from ftl.releases.watch import ReleaseWatch
@@ -132,7 +132,7 @@ def test_prune_removes_the_build_cache_of_this_machine_only_when_asked() -> None
     async def scenario() -> None:
         here, there = FakeEngine(), FakeEngine()
         session = Session("server", None, there, INFO)  # type: ignore[arg-type]
-        resources = LocalResources(project(), Path(), here)
+        resources = RunClients(project(), Path(), here)
         context = DeployContext(
             project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
         )
@@ -222,7 +222,7 @@ def everything() -> Observed:
 
 def test_remove_takes_all_but_the_data() -> None:
     """Routes first, so that nobody is sent to a container that is gone; volumes stay and are named."""
-    found = project_resources(everything(), volumes=False)
+    found = project_objects(everything(), volumes=False)
     assert (found.containers, found.networks) == (("shop-db", "shop-web-r2"), ("ftl-p-shop",))
     assert (found.volumes, found.kept_volumes) == ((), ("shop_data",))
     assert found.routes == ("shop.example.com/web",)
@@ -260,7 +260,7 @@ def test_a_tag_of_the_server_is_dropped_here_only_from_an_image_of_the_project()
         remote, local = FakeEngine(images=["shop-web:r1", "shop-web:r2"]), FakeEngine(images=["shop-web:r1"])
         local.add_image("shop-web:r2", config={"Labels": OURS})
         session = Session("server", None, remote, INFO)  # type: ignore[arg-type]
-        resources = LocalResources(project(), Path(), local)
+        resources = RunClients(project(), Path(), local)
         context = DeployContext(
             project(), Path(), Fleet([session]), session, server(project()), "r3", lambda _: None, resources
         )
@@ -299,7 +299,7 @@ def test_a_removal_that_was_killed_before_its_records_is_completed() -> None:
     there = replace(
         server(asked, live={}), networks=(), volumes=(), proxy=None, releases=(released(asked, "r1"),)
     )
-    assert project_resources(there, volumes=True) == ProjectResources()
+    assert project_objects(there, volumes=True) == ProjectObjects()
     found = plan_remove(there, volumes=True)
     amended = first(found, AmendRecords)
     assert isinstance(amended, AmendRecords)
@@ -334,7 +334,7 @@ def test_remove_leaves_scheduled_backups_unless_it_is_asked_to() -> None:
 def test_remove_forgets_how_jobs_ended() -> None:
     """Also those of jobs whose containers are gone: a project of this name that comes later has had no run."""
     observed = replace(everything(), jobs=("backup.db", "old"))
-    step = first(plan_remove(observed, volumes=False), ForgetRuns)
-    assert isinstance(step, ForgetRuns)
+    step = first(plan_remove(observed, volumes=False), DeleteRunHistory)
+    assert isinstance(step, DeleteRunHistory)
     assert step.jobs == ("backup.db", "old")
     assert step.text == "delete the run history of backup.db, old"

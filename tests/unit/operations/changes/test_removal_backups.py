@@ -36,7 +36,7 @@ class Unreadable:
 @pytest.mark.parametrize("needed", [True, False])
 def test_a_preview_is_removed_though_its_backups_cannot_be_read(needed: bool) -> None:
     """With a warning, if it was to take them; `ftl remove --backups` stops there."""
-    change = PreparedOperation(REQUEST.change, cast("Fleet", Unreadable()), on_server(project()), ME, 0.0)
+    change = PreparedOperation(REQUEST.operation, cast("Fleet", Unreadable()), on_server(project()), ME, 0.0)
     notes: list[Event] = []
     assert run(_stored(change, notes.append, needed=needed, at_all=False)) == ()
     said = Note("scheduled backups may stay: the backups cannot be read", "warning")

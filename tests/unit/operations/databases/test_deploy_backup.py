@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Hook
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.executor import DeployExecutor
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import PlanInputs
@@ -115,7 +115,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         engine.by_name["shop-db"].state = "running"
         session = Session("server", cast("Machine", machine), cast("Engine", engine), INFO)
         made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db", servers=ONLY_SERVER),),)),))
-        resources = LocalResources(ASKED, tmp_path)
+        resources = RunClients(ASKED, tmp_path)
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
         )

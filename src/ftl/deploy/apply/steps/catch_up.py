@@ -41,7 +41,7 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
     before = await _list(configs, _marks(step.project))
 
     async def undo() -> None:
-        # The plan's own config, if it came so far: of two none is followed.
+        # The plan's own config, if it came so far: of two none is used.
         await _remove(configs, await _list(configs, _marks(step.project)))
         if len(before) == 1:
             await _create(configs, step.project, before[0].data)
@@ -71,7 +71,9 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     await _remove(configs, older)
     # A worker is told what is live by deploys alone, and certificates by tasks of the Swarm.
     secured = site is not None and bool(by_acme([site]))
-    await gather(_follow(at, step) for at in context.each(step.servers) if at.info.is_manager or secured)
+    await gather(
+        _schedule_catch_up(at, step) for at in context.each(step.servers) if at.info.is_manager or secured
+    )
 
 
 @RUNNERS.runs(ShareCertificates)
@@ -97,7 +99,7 @@ async def share_certificates(
         if len(shared) != 1:
             return
         given, arguments = shared[0].data, ["take", shared[0].labels.get(labels.CONTENT, "")]
-    script = crontab.following_script(adoption())
+    script = crontab.catch_up_script(adoption())
     place = [context.machine.engine_socket, project, ProxyNames().container, ADMIN]
     argv = ["sh", "-c", script, "ftl-follow", *place, *arguments]
     try:
@@ -114,33 +116,33 @@ async def share_certificates(
 
 
 async def _await_end(context: DeployContext, project: str) -> None:
-    """Wait until a server that follows the previous release is done; others no longer follow it.
+    """Wait until a catch-up with the previous release has ended; no other begins.
 
     One that hangs, or does not answer, is a warning: the other steps need the server, or go on without it.
     """
     try:
-        done = await context.machine.run(crontab.await_following(project), timeout=SHARE_SECONDS)
+        done = await context.machine.run(crontab.await_catch_up(project), timeout=SHARE_SECONDS)
     except ServerError as error:
         cause = error.message
     else:
         if done.exit_code == 0:
-            context.followed[context.session.name] = done.stdout.decode("utf-8", "replace").strip()
+            context.catch_up_before[context.session.name] = done.stdout.decode("utf-8", "replace").strip()
             return
         cause = "it has not finished after 30 s"
-    text = f"{context.session.name} may still be following the previous release: {cause}"
+    text = f"{context.session.name} may still be catching up with the previous release: {cause}"
     context.emit(
         Note(text, "warning", hint=f"run {ftl('deploy')} again to bring its proxy to the live release")
     )
 
 
-async def _follow(context: DeployContext, step: PublishLiveState) -> None:
-    script, places = crontab.following_script(adoption()), (ProxyNames().container, ADMIN)
+async def _schedule_catch_up(context: DeployContext, step: PublishLiveState) -> None:
+    script, places = crontab.catch_up_script(adoption()), (ProxyNames().container, ADMIN)
     machine = context.machine
-    state = crontab.following_state(machine, step.project, script, places)
-    if context.followed.get(context.session.name) == state:
+    state = crontab.catch_up_state(machine, step.project, script, places)
+    if context.catch_up_before.get(context.session.name) == state:
         return
     try:
-        await crontab.write_following(machine, step.project, script, places)
+        await crontab.write_catch_up(machine, step.project, script, places)
     except ServerError as error:
         text = f"{context.session.name} cannot catch up by itself after an outage: {error.cause}"
         context.emit(Note(text, "warning", hint=f"{ftl('setup')} installs cron and starts it"))
@@ -152,7 +154,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     engine, every = context.fleet.first.engine, context.each(step.servers)
     configs = engine.configs
     await _remove(configs, await _list(configs, _marks(step.project)))
-    await gather(crontab.write_following(at.machine, step.project, "", ()) for at in every)
+    await gather(crontab.write_catch_up(at.machine, step.project, "", ()) for at in every)
     # One that has begun to give certificates would make the config anew.
     await gather(_await_end(at, step.project) for at in every)
     shared = {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_CERTIFICATES}
@@ -167,7 +169,7 @@ def _marks(project: str) -> dict[str, str]:
 
 
 async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
-    """Create one config: of two none is followed, so that each attempt has the same name."""
+    """Create one config: of two none is used, so that each attempt has the same name."""
     name, tried = f"ftl-live-{secrets.token_hex(8)}", False
 
     async def create() -> None:

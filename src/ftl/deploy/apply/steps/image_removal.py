@@ -31,17 +31,17 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
     """Untag old releases' images on both machines; a failure costs only disk space."""
     project = context.project.name
     with suppress(EngineUnavailable):
-        await look_first(await context.resources.local_engine(), project)
+        await look_first(await context.clients.local_engine(), project)
     if not step.here:
         images = await gather(_known_image(context, tag) for tag in step.tags)
         await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
     if step.here or not context.project.server.is_local:
         with suppress(EngineUnavailable):  # no engine here, and no images
-            local = await context.resources.local_engine()
+            local = await context.clients.local_engine()
             own = await _own_tags(local, project)
             await _drop(context, local, {tag: own[tag] for tag in step.tags if tag in own}, digests=False)
     with suppress(EngineUnavailable):
-        local = await context.resources.local_engine()
+        local = await context.clients.local_engine()
         await remove_dropped(local, project, keep=context.project.keep_releases)
 
 
@@ -87,7 +87,7 @@ async def _own_tags(engine: Engine, project: str) -> dict[str, Image]:
 @RUNNERS.runs(RemoveImages)
 async def remove_images(context: DeployContext, step: RemoveImages) -> None:
     """Remove images without a tag; one that is in use after all stays."""
-    engine = await context.resources.local_engine() if step.here else context.engine
+    engine = await context.clients.local_engine() if step.here else context.engine
 
     async def remove(image: str) -> None:
         with suppress(EngineError):
@@ -99,5 +99,5 @@ async def remove_images(context: DeployContext, step: RemoveImages) -> None:
 @RUNNERS.runs(PruneBuildCache)
 async def prune_build_cache(context: DeployContext, _: PruneBuildCache) -> None:
     """Have this machine's engine remove it."""
-    engine = await context.resources.local_engine()
+    engine = await context.clients.local_engine()
     await engine.prune_build_cache(seconds=CACHE_SECONDS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.common.references import repository
-from ftl.deploy.apply.context import ResolvedImage, Traffic
+from ftl.deploy.apply.context import ResolvedImage, TransferTotals
 from ftl.deploy.apply.steps.resolve import external_image, image_on_server
 from ftl.deploy.plan.pins import digest_of
 from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
@@ -52,11 +52,11 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
     remove them.
     """
     place = step.built_on
-    source = await context.resources.engine_of(place)
+    source = await context.clients.engine_of(place)
     is_there = source is context.engine if place else context.project.server.is_local
     transfers = None
     if not is_there:
-        transfers = await context.resources.transfers(context.session, context.emit, source)
+        transfers = await context.clients.transfers(context.session, context.emit, source)
     with transfers.expect() if transfers is not None else nullcontext():
         if is_there or not place:
             await gather(source.tag(image.local, image.tag) for image in step.images)
@@ -68,7 +68,7 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
         )
         context.count(results.values())
         if not place:
-            context.resources.background(
+            context.clients.background(
                 warm_blob_cache(source, list(dict.fromkeys(image.local for image in step.images)))
             )
     tags = {image.local: image.tag for image in step.images}  # services with equal builds share an image
@@ -81,23 +81,23 @@ async def send_images(context: DeployContext, step: SendImages) -> None:
             image.tag,
             remote.id,
             layers=remote.layers if ours else (),
-            traffic=_traffic_before(context, step, image.service)
-            + (Traffic() if result is None else Traffic.of(result)),
+            transfer=_sent_before(context, step, image.service)
+            + (TransferTotals() if result is None else TransferTotals.of(result)),
         )
 
 
-def _traffic_before(context: DeployContext, step: SendImages, service: str) -> Traffic:
-    """Traffic of the same image to other servers."""
+def _sent_before(context: DeployContext, step: SendImages, service: str) -> TransferTotals:
+    """Totals of the same image to other servers."""
     known = context.images.get(service)
-    return known.traffic if known is not None and len(step.servers) > 1 else Traffic()
+    return known.transfer if known is not None and len(step.servers) > 1 else TransferTotals()
 
 
 @RUNNERS.runs(PushPull)
 async def push_pull(context: DeployContext, step: PushPull) -> None:
     """Push a built image to the user's registry; have the server pull what was pushed."""
-    source = await context.resources.engine_of(step.built_on)
+    source = await context.clients.engine_of(step.built_on)
     await source.tag(step.local, step.reference)
-    pushed = await push(source, step.reference, context.resources.logins.keyring, emit=context.emit)
+    pushed = await push(source, step.reference, context.clients.logins.keyring, emit=context.emit)
     await _pull(context, pushed, step.platform)
     await context.engine.tag(pushed, step.tag)
     image = await image_on_server(context, step.tag)
@@ -131,13 +131,13 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
             image.id,
             layers=layers,
             declared_volumes=image.declared_volumes,
-            traffic=Traffic.of(result),
+            transfer=TransferTotals.of(result),
         )
     for owner in step.owners:
         context.images[owner] = resolved
         # It was brought once: those that share it have its layers already.
-        layers_sent, layers_reused = resolved.traffic.layers_sent, resolved.traffic.layers_reused
-        resolved = replace(resolved, traffic=Traffic(layers_reused=layers_sent + layers_reused))
+        layers_sent, layers_reused = resolved.transfer.layers_sent, resolved.transfer.layers_reused
+        resolved = replace(resolved, transfer=TransferTotals(layers_reused=layers_sent + layers_reused))
 
 
 def _urgency(context: DeployContext, step: BringImage) -> Urgency:
@@ -157,7 +157,7 @@ async def _bring(
     """
     source = await _source_of_built(context, reference)
     if source is not None:
-        queue = await context.resources.transfers(context.session, context.emit, source)
+        queue = await context.clients.transfers(context.session, context.emit, source)
         return await _send(context, queue, reference, urgency)
     transfers = await _transfers(context)
     with transfers.expect() if transfers is not None else nullcontext() as expected:
@@ -204,7 +204,7 @@ async def _pull(
     await pull(
         context.engine,
         reference,
-        context.resources.logins,
+        context.clients.logins,
         context.machine,
         platform=platform,
         emit=emit or context.emit,
@@ -237,7 +237,7 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
     if name not in names or _OWN_TAG.fullmatch(tag) is None:
         return None
     local = await _engine_with(context, reference)
-    sessions = [*context.fleet, *context.resources.builders.values()]
+    sessions = [*context.fleet, *context.clients.builders.values()]
     engines: dict[Engine, None] = dict.fromkeys(session.engine for session in sessions)
     for engine in engines:
         image = await engine.image(reference) if engine is not context.engine else None
@@ -278,7 +278,7 @@ async def _transfers(context: DeployContext) -> TransferQueue | None:
     if context.project.server.is_local:
         return None
     try:
-        return await context.resources.transfers(context.session, context.emit)
+        return await context.clients.transfers(context.session, context.emit)
     except EngineUnavailable:
         return None
 
@@ -288,7 +288,7 @@ async def _engine_with(context: DeployContext, reference: str) -> Engine | None:
     if context.project.server.is_local:
         return None
     try:
-        local = await context.resources.local_engine()
+        local = await context.clients.local_engine()
         return local if await local.image(reference) is not None else None
     except EngineUnavailable:
         return None

@@ -9,7 +9,7 @@ from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.jobs import (
     CheckCron,
     CreateJob,
-    ForgetRuns,
+    DeleteRunHistory,
     RemoveBackups,
     RemoveJobs,
     SwitchJobs,
@@ -81,7 +81,7 @@ async def remove_backups(context: DeployContext, step: RemoveBackups) -> None:
         await backup_folders.remove_backups(context.engine, step.project, folder)
 
 
-@RUNNERS.runs(ForgetRuns)
-async def forget_runs(context: DeployContext, step: ForgetRuns) -> None:
+@RUNNERS.runs(DeleteRunHistory)
+async def delete_run_history(context: DeployContext, step: DeleteRunHistory) -> None:
     """Forget runs of jobs."""
-    await job_runs.forget_runs(context.engine, step.project, step.jobs)
+    await job_runs.delete_run_history(context.engine, step.project, step.jobs)

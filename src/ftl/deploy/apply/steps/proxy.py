@@ -202,8 +202,8 @@ async def _taken_back(context: DeployContext, step: Switch, before: Mapping[str,
     with suppress(FtlError):
         await restore(context, step, before)
     answers = [await _has_switched(at, step, unreachable=None) for at in context.each(step.servers)]
-    context.switch.taken_back = False in answers and True not in answers
-    return context.switch.taken_back
+    context.switch.switched_back = False in answers and True not in answers
+    return context.switch.switched_back
 
 
 async def _live(context: DeployContext, step: Switch, *, needed: bool) -> dict[str, dict[str, str]]:

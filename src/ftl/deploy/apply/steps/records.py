@@ -99,7 +99,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         dependencies=dependencies,
         seconds=max(0.0, now - record.started),
         switched=context.switch.time or now,
-        bytes_sent=sum(image.traffic.bytes_sent for image in images.values()),
+        bytes_sent=sum(image.transfer.bytes_sent for image in images.values()),
         logs=hook_lines(context),
     )
 

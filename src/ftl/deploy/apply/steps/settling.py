@@ -233,7 +233,7 @@ async def switch_back(
             if attempt == _ATTEMPTS - 1:
                 return False
             await asyncio.sleep(_PAUSE)
-    context.switch.taken_back = True
+    context.switch.switched_back = True
     context.emit(
         Note(
             f"{end.container.container.name} {end.words} after the switch: requests go to the previous release again",

@@ -1,4 +1,4 @@
-"""Catch-up: steps by which servers that are away while a plan runs follow it later. Pure."""
+"""Catch-up: steps by which servers that are away during a plan get its result later. Pure."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import Step
 
 
-def published(
+def with_live_state(
     stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, complete: bool = False
 ) -> tuple[Stage, ...]:
     """Stages that also keep the Swarm config of the live state; with one server as they are.
 
-    Where that server follows the state of a cluster that the project has left, they end this.
+    Where that server catches up with a cluster that the project has left, they end this.
 
-    There is none between the first change and the switch: a server that follows what was live before would undo it.
-    A plan that is killed in between leaves nothing to follow, and a server that comes back answers 503 until the next
-    one. What comes after the switch may take long (hooks, requests in flight), so it is published before.
+    There is none between the first change and the switch: a server that catches up with what was live before would undo
+    it. A plan that is killed in between leaves nothing to catch up with, and a server that comes back answers 503 until
+    the next one. What comes after the switch may take long (hooks, requests in flight), so it is published before.
 
     Args:
         stages: Stages whose steps name their servers.
@@ -68,7 +68,7 @@ def published(
 
 
 def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> tuple[Stage, ...]:
-    """Stages of a project that moved back to one server, which would still follow the state of the cluster."""
+    """Stages of a project that moved back to one server, which would still catch up with the cluster."""
     changes = any(step.proxy_effect in ("changes", "removes") for step in _steps(stages))
     if not (changes or complete):
         return stages
@@ -77,7 +77,7 @@ def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> t
 
 
 def end_of_catch_up(observed: Observed) -> Stage:
-    """The stage after which no server follows the live state, and the Swarm has no keys."""
+    """The stage after which no server catches up, and the Swarm has no keys."""
     # Without a proxy that answers there is the config to be removed still.
     proxies = tuple(view.name for view in observed.proxies) or (observed.servers[0].name,)
     return Stage("end of catch-up", ((EndCatchUp(observed.project, servers=proxies),),))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.changes import DependencyChange
-from ftl.deploy.plan.servers.catch_up import published
+from ftl.deploy.plan.servers.catch_up import with_live_state
 from ftl.deploy.plan.servers.placement import desired_server
 from ftl.deploy.plan.steps.base import ContainerRef, ContainersStep
 from ftl.deploy.plan.steps.containers import SetRestartPolicy
@@ -49,7 +49,7 @@ def assign_servers(plan: Plan, observed: Observed, servers: Sequence[ClusterServ
     Raises:
         ServerError: A server that something is placed on cannot be reached.
     """
-    stages = published(_at_servers(plan.stages, observed, servers), observed, servers)
+    stages = with_live_state(_at_servers(plan.stages, observed, servers), observed, servers)
     down = tuple(
         f"{server} cannot be reached: nothing changes there"
         for server in observed.down

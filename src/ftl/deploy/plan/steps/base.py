@@ -31,7 +31,7 @@ ONLY_SERVER = ("",)
 """Servers of a step where the project has one: only those of a cluster have names."""
 
 ProxyEffect = Literal["", "changes", "repairs", "removes"]
-"""Effect of a step on what the proxies serve, which servers that were away follow."""
+"""Effect of a step on what the proxies serve, which servers that were away catch up with."""
 
 
 @dataclass(frozen=True, slots=True)

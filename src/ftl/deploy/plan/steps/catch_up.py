@@ -1,4 +1,4 @@
-"""Steps about servers that were away: they follow the live state in a Swarm config."""
+"""Steps about servers that were away: they catch up with the live state in a Swarm config."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ftl.deploy.plan.steps.base import GivenServersStep
 
 @dataclass(frozen=True, slots=True)
 class HoldCatchUp(GivenServersStep):
-    """Remove the config of the live state: no server follows it while it is about to change."""
+    """Remove the config of the live state: none catches up with it while it is about to change."""
 
     kind = "hold_catch_up"
     runs_once = True
@@ -18,7 +18,7 @@ class HoldCatchUp(GivenServersStep):
 
 @dataclass(frozen=True, slots=True)
 class PublishLiveState(GivenServersStep):
-    """Store the live state in a Swarm config, which servers follow by cron each minute.
+    """Store the live state in a Swarm config, with which servers catch up by cron each minute.
 
     The live state is the proxies' site, configuration and live files of the project.
 
@@ -54,9 +54,9 @@ class ShareCertificates(GivenServersStep):
 
 @dataclass(frozen=True, slots=True)
 class EndCatchUp(GivenServersStep):
-    """Remove the config, and the cron entries that follow it: the project is removed."""
+    """Remove the config, and the cron entries of the catch-up: the project is removed."""
 
     kind = "end_catch_up"
     runs_once = True
-    sentence = "stop servers from following the live release"
+    sentence = "end the catch-up of servers"
     project: str

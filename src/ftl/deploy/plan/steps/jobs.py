@@ -130,7 +130,7 @@ class RemoveBackups(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetRuns(Step):
+class DeleteRunHistory(Step):
     """Delete the run history of jobs."""
 
     kind = "forget_runs"

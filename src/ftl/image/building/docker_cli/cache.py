@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.events import Note
 from ftl.image.building.docker_cli.build_secrets import csv_fields
-from ftl.image.building.docker_cli.builder import command_output
+from ftl.image.building.docker_cli.buildkit_cli import command_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine.values import Store
-    from ftl.image.building.docker_cli.builder import Builder
+    from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
     from ftl.image.building.inputs.context import Context
 
 _INSPECT_SECONDS = 20.0
@@ -88,14 +88,14 @@ def cache_options(
     return CacheOptions(tuple(read), tuple(write) if support.writes else (), tuple(folders))
 
 
-def find_cache_support(builder: Builder, env: Mapping[str, str], store: Store) -> CacheSupport:
+def find_cache_support(cli: BuildKitCli, env: Mapping[str, str], store: Store) -> CacheSupport:
     """Find out what a builder can do with caches; blocking, for a tenth of a second in CI.
 
     The BuildKit inside an engine (driver `docker`) exports caches with the containerd store only.
     """
-    reads = builder.kind == "buildx"
+    reads = cli.kind == "buildx"
     in_ci = env.get("CI", "").lower() not in ("", "0", "false")
-    writes = reads and in_ci and (store == "containerd" or _driver(builder, env) != "docker")
+    writes = reads and in_ci and (store == "containerd" or _driver(cli, env) != "docker")
     has_token = "ACTIONS_RUNTIME_TOKEN" in env and bool(
         {"ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL"} & env.keys()
     )
@@ -138,8 +138,8 @@ def sent_cache_note(service: str, options: CacheOptions, context: Context) -> No
     return None
 
 
-def _driver(builder: Builder, env: Mapping[str, str]) -> str:
+def _driver(cli: BuildKitCli, env: Mapping[str, str]) -> str:
     """Driver of the builder that would be used; empty if it does not say."""
-    output = command_output([builder.docker, "buildx", "inspect"], env, _INSPECT_SECONDS)
+    output = command_output([cli.docker, "buildx", "inspect"], env, _INSPECT_SECONDS)
     match = _DRIVER.search(output)
     return match[1] if match else ""

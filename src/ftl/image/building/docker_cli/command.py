@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.image.building.docker_cli.build_secrets import ResolvedSecret
-    from ftl.image.building.docker_cli.builder import Builder
+    from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 
 _RESERVED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK")
 _RESERVED_PREFIXES = ("DOCKER_", "BUILDX_", "LD_", "LC_", "DYLD_", "XDG_", "SSL_")
@@ -44,12 +44,12 @@ class BuildRequest:
     cache: CacheOptions = NO_CACHE
 
 
-def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
+def build_arguments(cli: BuildKitCli, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
     """Return the argument list. It never has a build arg's value: process lists are public.
 
     The CLI writes the image's ID to `id_file`.
     """
-    argv = [builder.docker, *(["buildx", "build", "--load"] if builder.kind == "buildx" else ["build"])]
+    argv = [cli.docker, *(["buildx", "build", "--load"] if cli.kind == "buildx" else ["build"])]
     argv += ["--progress", "plain", f"--file={request.dockerfile}"]
     argv += [f"--tag={tag}" for tag in request.tags]
     argv += [f"--label={key}={value}" for key, value in request.labels.items()]
@@ -68,7 +68,7 @@ def build_arguments(builder: Builder, request: BuildRequest, *, id_file: Path | 
 
 
 def build_environment(
-    builder: Builder,
+    cli: BuildKitCli,
     request: BuildRequest,
     *,
     host: str,
@@ -85,7 +85,7 @@ def build_environment(
     env = cli_environment(host, environ, remote=remote)
     env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
     env |= secrets
-    if builder.kind == "buildx":
+    if cli.kind == "buildx":
         env["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
     else:
         env["DOCKER_BUILDKIT"] = "1"

@@ -24,7 +24,7 @@ from ftl.deploy.plan.records.recorded import (
 )
 from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
-from ftl.operations.changes.operation_request import LockFirst, open_change
+from ftl.operations.changes.operation_request import LockFirst, open_operation
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
@@ -51,7 +51,7 @@ class RollbackRequest:
     """A rollback as the user asks for it.
 
     Attributes:
-        change: The project, and the folder of its ftl.yaml.
+        operation: The project, and the folder of its ftl.yaml.
         release: The release to restore; None: the last one before the live one that was live and is not marked bad.
         hold: Why deploys stop afterwards; empty: they do not.
         rebuild: Rebuild missing images from that release's commit.
@@ -59,7 +59,7 @@ class RollbackRequest:
         fresh_secrets: The values of secrets that were fetched for it, by name.
     """
 
-    change: OperationRequest
+    operation: OperationRequest
     release: str | None = None
     hooks: bool = False
     hold: str = ""
@@ -96,8 +96,8 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
     # A build may take minutes, in which others may deploy.
     first = LockFirst("rollback", emit, lambda observed: refuse_impossible(observed, request.release))
     lock = None if request.rebuild else first
-    async with open_change(request.change, machines, lock=lock) as change:
-        observed = change.observed
+    async with open_operation(request.operation, machines, lock=lock) as prepared:
+        observed = prepared.observed
         target = choose(observed, request.release)
         project = restored_project(observed, target, request)
         local = await local_copies(observed, project, target)
@@ -108,15 +108,15 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
                 project,
                 target,
                 gone,
-                root=request.change.root,
-                platform=change.session.info.platform,
+                root=request.operation.root,
+                platform=prepared.session.info.platform,
                 emit=emit,
             )
-        certificate = await stored_certificate(change.session.engine, observed)
-        applied = await change.run(
+        certificate = await stored_certificate(prepared.session.engine, observed)
+        applied = await prepared.run(
             command_line(request, target),
             project,
-            lambda server: plan_rollback(request, target, change.by, local, server, certificate),
+            lambda server: plan_rollback(request, target, prepared.by, local, server, certificate),
             emit=emit,
         )
     return RollbackResult(target.release, applied)
@@ -153,21 +153,21 @@ def plan_rollback(
     images = recorded_images(observed, project, target)
     refuse_missing(observed, target, [name for name in images.missing if name not in local])
     restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
-    as_deployed = PlanRequest(project, request.change.root, purpose=restored)
+    as_deployed = PlanRequest(project, request.operation.root, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
     inputs = PlanInputs(source, {**images.sources, **local})
-    plan = request.change.backend.plan(as_deployed, inputs, observed)
+    plan = request.operation.backend.plan(as_deployed, inputs, observed)
     notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
     return replace(plan, notes=(*notes, *plan.notes))
 
 
 def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the live one's dependencies, backups and proxy."""
-    project = recorded_project(target, request.change.server)
+    project = recorded_project(target, request.operation.server)
     refuse_other_kind(observed, project, target)
-    _, live = live_project(observed, request.change.server)
+    _, live = live_project(observed, request.operation.server)
     _refuse_shared(project, live, target)
-    project = on_servers(project, request.change.servers)
+    project = on_servers(project, request.operation.servers)
 
     def refreshed(service: Service) -> Service:
         fresh = request.fresh.get(service.name, {})
@@ -226,8 +226,8 @@ def _moved(target: ReleaseRecord, why: str) -> UsageError:
 def _notes(
     request: RollbackRequest, target: ReleaseRecord, images: RecordedImages, observed: Observed
 ) -> Iterator[str]:
-    live, current = live_project(observed, request.change.server)
-    before = recorded_project(target, request.change.server)
+    live, current = live_project(observed, request.operation.server)
+    before = recorded_project(target, request.operation.server)
     if target.bad:
         yield f"{target.release} is marked bad: {target.bad}"
     if live.rollback_of and request.release is None:
@@ -239,7 +239,7 @@ def _notes(
         than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
         yield f"dependencies and volumes stay as they are{than}"
     ran = sum(
-        _hooks_run(record, request.change.server)
+        _hooks_run(record, request.operation.server)
         for record in once_live(observed)
         if record.number > target.number
     )

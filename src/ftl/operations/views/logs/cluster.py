@@ -111,7 +111,7 @@ async def follow_servers(
     """
     past = _Past(query, show)
     followers = {
-        server.name: _following(server, query, past, warn, requests=requests, mask=mask) for server in servers
+        server.name: _catch_up(server, query, past, warn, requests=requests, mask=mask) for server in servers
     }
 
     async def follow(server: str) -> None:
@@ -134,7 +134,7 @@ async def follow_servers(
     await gather([open_past(), *(follow(server.name) for server in servers)])
 
 
-def _following(
+def _catch_up(
     server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool, mask: Mask | None
 ) -> _Following:
     request = server.by_own_clock(query)

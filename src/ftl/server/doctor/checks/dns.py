@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from ftl.aio import in_thread
 from ftl.dataclass import dataclass
 from ftl.proxy.tls.policy import is_public
 from ftl.server.doctor.finding import Finding
@@ -89,26 +88,9 @@ def sample_host(name: str) -> str:
 
 
 async def look_up(name: str) -> Lookup:
-    """Resolve a name as this machine's programs do.
-
-    In a thread that is not waited for: a resolver without a network may take half a minute, and a thread of the event
-    loop's pool would delay our exit for that long.
-    """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Lookup] = loop.create_future()
-
-    def settle(lookup: Lookup) -> None:
-        if not answer.done():
-            answer.set_result(lookup)
-
-    def ask() -> None:
-        lookup = _resolve(sample_host(name))
-        with suppress(RuntimeError):  # the loop is closed: the answer is not needed any more
-            loop.call_soon_threadsafe(settle, lookup)
-
-    threading.Thread(target=ask, name=f"look up {name}", daemon=True).start()
+    """Resolve a name as this machine's programs do. Without a network it may take long."""
     try:
-        return await asyncio.wait_for(answer, SECONDS)
+        return await in_thread(lambda: _resolve(sample_host(name)), SECONDS)
     except TimeoutError:
         return Lookup(error="late")
 

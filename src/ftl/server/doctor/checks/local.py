@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import BuildFailed, FtlError
-from ftl.image.building.docker_cli.builder import Builder, find_builder
+from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli, find_buildkit_cli
 from ftl.server.doctor.finding import Finding, error_text
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class BuildNeeds:
 class LocalTools:
     """The builder and the engine of this machine, or the error why there is none."""
 
-    builder: Builder | BuildFailed
+    builder: BuildKitCli | BuildFailed
     engine: EngineInfo | FtlError
 
 
@@ -55,9 +55,9 @@ async def gather() -> LocalTools:
     return LocalTools(builder, engine)
 
 
-def _builder() -> Builder | BuildFailed:
+def _builder() -> BuildKitCli | BuildFailed:
     try:
-        return find_builder(os.environ)
+        return find_buildkit_cli(os.environ)
     except BuildFailed as error:
         return error
 
@@ -77,7 +77,7 @@ def judge(tools: LocalTools, needs: BuildNeeds) -> list[Finding]:
     return [judge_builder(tools.builder, needs), judge_engine(tools.engine, needs)]
 
 
-def judge_builder(builder: Builder | BuildFailed, needs: BuildNeeds) -> Finding:
+def judge_builder(builder: BuildKitCli | BuildFailed, needs: BuildNeeds) -> Finding:
     """The docker CLI and its BuildKit, needed where services are built."""
     if isinstance(builder, BuildFailed):
         if not needs.builds:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Build, Dependency, Project
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
 from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages
 from ftl.errors import EngineUnavailable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.image.transfer.queue import Outcome, Send, ServerImages
 
 
-class NoEngineHere(LocalResources):
+class NoEngineHere(RunClients):
     """A machine without an engine, such as a laptop with the docker CLI alone."""
 
     async def local_engine(self) -> Engine:
@@ -54,10 +54,10 @@ class ThreeMachines:
 
     def context(self, host: str, builders: Mapping[str, str]) -> DeployContext:
         """A run at a server; `builders` has the machine of each value of `build.on`."""
-        resources = NoEngineHere(
+        clients = NoEngineHere(
             self.asked, Path(), builders={place: self.sessions[name] for place, name in builders.items()}
         )
-        resources._transfers = {source: TransferQueue(self._send(source)) for source in self.engines}
+        clients._transfers = {source: TransferQueue(self._send(source)) for source in self.engines}
         fleet = Fleet([self.sessions["a"], self.sessions["b"]])
         return DeployContext(
             self.asked,
@@ -67,7 +67,7 @@ class ThreeMachines:
             server(self.asked),
             "r2",
             lambda _: None,
-            resources,
+            clients,
         )
 
     def _send(self, source: str) -> Send:
@@ -107,7 +107,7 @@ def test_on_the_server_that_built_it_an_image_is_only_tagged() -> None:
     apply(send_images(context, SendImages(images, built_on="server")))
     assert world.sent == []
     assert (context.images["web"].reference, context.images["web"].id) == ("shop-web:r2", images[0].local)
-    assert context.images["web"].traffic.bytes_sent == 0
+    assert context.images["web"].transfer.bytes_sent == 0
 
 
 def test_the_other_servers_get_it_from_that_one() -> None:
@@ -117,7 +117,7 @@ def test_the_other_servers_get_it_from_that_one() -> None:
     context = world.context("b", {"server": "a"})
     apply(send_images(context, SendImages(images, built_on="server", servers=("a", "b"))))
     assert world.sent == [("a", ["shop-web:r2"])]
-    assert context.images["web"].traffic.bytes_sent == 100
+    assert context.images["web"].transfer.bytes_sent == 100
 
 
 def test_a_builder_gets_no_tags_of_releases() -> None:
@@ -171,8 +171,8 @@ def test_this_machines_image_of_that_name_is_sent_only_if_it_is_the_same(
     here.add_image("shop-web:r1", layers=layers)
     world.engines["a"].add_image("shop-web:r1", layers=("one",))
     context = world.context("b", {})
-    context.resources = LocalResources(world.asked, Path(), _engine=cast("Engine", here))
-    context.resources._transfers = {
+    context.clients = RunClients(world.asked, Path(), _engine=cast("Engine", here))
+    context.clients._transfers = {
         "": TransferQueue(world._send("here")),
         "a": TransferQueue(world._send("a")),
     }

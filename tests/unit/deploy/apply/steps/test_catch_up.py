@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.catch_up import RUNNERS
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState
 from ftl.engine import labels
@@ -24,7 +24,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, ServerError
 from ftl.events import Note
-from ftl.host.crontab import following_script, following_state
+from ftl.host.crontab import catch_up_script, catch_up_state
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.proxy.commands import adoption
@@ -127,8 +127,8 @@ def two_servers(worker: str = "") -> tuple[DeployContext, Manager, list[FakeMach
     events: list[Event] = []
     asked = project()
     fleet = Fleet(sessions)
-    resources = LocalResources(asked, Path())
-    context = DeployContext(asked, Path(), fleet, sessions[0], server(asked), "r1", events.append, resources)
+    clients = RunClients(asked, Path())
+    context = DeployContext(asked, Path(), fleet, sessions[0], server(asked), "r1", events.append, clients)
     return context, engines[0], machines, events
 
 
@@ -162,7 +162,7 @@ def test_a_deploy_that_fails_says_again_what_was_live() -> None:
 
 
 def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
-    """Of two configs no server follows any: what the change has said goes, and what was said before it comes back."""
+    """Of two configs no server uses any: what the change has said goes, and what was said before it comes back."""
     context, manager, _, _ = two_servers()
     marks = {"ftl.project": "shop", "ftl.role": "live"}
     run(manager.kept.create("one", b"before", marks))
@@ -173,7 +173,7 @@ def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
 
 
 def test_what_is_live_is_said_once_where_the_managers_agree_late() -> None:
-    """Of two configs no server follows any; and the release is live, whatever they do."""
+    """Of two configs no server uses any; and the release is live, whatever they do."""
     context, manager, _, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
     run(put_site(manager, SITE))
@@ -205,10 +205,10 @@ def test_each_server_looks_for_what_is_live() -> None:
 
 
 def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
-    """Waiting for those that follow what was live has told so, on one of two servers."""
+    """Waiting for those that catch up has told so, on one of two servers."""
     context, _, machines, _ = two_servers()
     places = ("ftl-proxy", "127.0.0.1:2019")
-    state = following_state(machines[0], "shop", following_script(adoption()), places)
+    state = catch_up_state(machines[0], "shop", catch_up_script(adoption()), places)
     machines[0].answer("ftl-hold", answer=CommandOutput(0, f"{state}\n".encode()))
     machines[1].answer("ftl-hold", answer=CommandOutput(0, b"other\n"))
     perform(context, HoldCatchUp("shop", servers=("a", "b")))
@@ -229,7 +229,7 @@ def test_what_does_not_fit_a_config_is_a_warning() -> None:
     assert "over the size limit of a Swarm config" in note.text
 
 
-def test_a_removed_project_is_followed_by_nobody() -> None:
+def test_no_server_catches_up_with_a_removed_project() -> None:
     """Its configs go, that with keys last, when no server can make it anew; and its lines in the crontabs."""
     context, manager, machines, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
@@ -246,7 +246,7 @@ def test_a_removed_project_is_followed_by_nobody() -> None:
     assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
 
 
-def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
+def test_a_server_that_has_begun_to_catch_up_ends_before_anything_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is waited for; one that hangs, or does not answer, is named, and the deploy goes on."""
@@ -259,10 +259,10 @@ def test_a_server_that_has_begun_to_follow_ends_before_anything_changes(
     machines[1].answer("ftl-hold", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
     perform(context, HoldCatchUp("shop", servers=("a", "b")))
     assert sorted(event.text for event in events if isinstance(event, Note)) == [
-        "a may still be following the previous release: it has not finished after 30 s",
-        "b may still be following the previous release: b took longer than 60 s",
+        "a may still be catching up with the previous release: it has not finished after 30 s",
+        "b may still be catching up with the previous release: b took longer than 60 s",
     ]
-    # The command itself: nothing was followed yet, then a script has the lock, then it has ended.
+    # The command itself: there was no catch-up yet, then a script has the lock, then it has ended.
     monkeypatch.setenv("HOME", str(tmp_path))
     short = [word.replace("-w 30", "-n") for word in command]
     assert subprocess.run(command, check=False).returncode == 0
@@ -304,7 +304,7 @@ def test_the_archive_has_what_each_proxy_needs() -> None:
 
 
 def test_a_service_that_is_about_to_go_is_not_in_the_archive() -> None:
-    """A server that follows it would bring its live file back."""
+    """A server that catches up with it would bring its live file back."""
     live = {("shop", "web"): "r2-web", ("shop", "api"): "r1-api"}
     state = ProxyState("p", True, "i", sites={"shop": SITE}, live=live)
     packed = live_archive(state, "shop", ("a",), "a", gone=("api",))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import LINES, last_lines
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps import hooks
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.engine.specs import ContainerSpec
@@ -38,10 +38,8 @@ def context(engine: FakeEngine, events: list[Event], root: Path = Path()) -> Dep
     """The context of a deploy of r2."""
     asked = project()
     session = Session("shop.example.com", FakeMachine(), engine, INFO)
-    resources = LocalResources(asked, root)
-    return DeployContext(
-        asked, root, Fleet([session]), session, server(asked), "r2", events.append, resources
-    )
+    clients = RunClients(asked, root)
+    return DeployContext(asked, root, Fleet([session]), session, server(asked), "r2", events.append, clients)
 
 
 def hook(where: Literal["local", "remote"], command: str, timeout: float = 60.0) -> RunHook:

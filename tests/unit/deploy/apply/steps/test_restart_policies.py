@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.containers import create_and_start, stop_old, wait
 from ftl.deploy.plan.desired.specs import created_spec
 from ftl.deploy.plan.steps.base import ContainerRef
@@ -41,7 +41,7 @@ def deploy_context(engine: FakeEngine, *containers: Container) -> DeployContext:
         server(asked, *containers),
         "r2",
         lambda _event: None,
-        LocalResources(asked, Path()),
+        RunClients(asked, Path()),
     )
 
 

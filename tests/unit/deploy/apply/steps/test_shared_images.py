@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Server
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.image_removal import drop_tags
 from ftl.deploy.apply.steps.images import bring_image, send_images
 from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, SendImages
@@ -38,9 +38,9 @@ def context_on(remote: FakeEngine, local: FakeEngine, *, is_local: bool) -> Depl
     asked = replace(project(), server=Server(host="local")) if is_local else project()
     session = Session("server", FakeMachine(), remote, INFO)
     events: list[Event] = []
-    resources = LocalResources(asked, Path(), local)
+    clients = RunClients(asked, Path(), local)
     return DeployContext(
-        asked, Path(), Fleet([session]), session, server(asked), "r2", events.append, resources
+        asked, Path(), Fleet([session]), session, server(asked), "r2", events.append, clients
     )
 
 
@@ -112,9 +112,9 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
 
         asked = project(dependencies=(Dependency(name="db", image="postgres:16"),))
         session = Session("server", FakeMachine(), remote, INFO)
-        resources = LocalResources(asked, Path(), local, None, {"": TransferQueue(send)})
+        clients = RunClients(asked, Path(), local, None, {"": TransferQueue(send)})
         context = DeployContext(
-            asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, resources
+            asked, Path(), Fleet([session]), session, server(asked), "r1", lambda _: None, clients
         )
         built = OutgoingImage("web", "built", "shop-web:r1", "content")
         await asyncio.gather(
@@ -122,12 +122,12 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
             bring_image(context, BringImage("postgres:16", "linux/amd64", ("db", "replica"))),
             bring_image(context, BringImage("caddy:2", "linux/amd64")),
         )
-        await resources.close()
+        await clients.close()
         assert sent == [["caddy:2", "postgres:16", "shop-web:r1"]]
         assert context.images.keys() == {"web", "db", "replica"}
-        sent_bytes = {name: image.traffic.bytes_sent for name, image in context.images.items()}
+        sent_bytes = {name: image.transfer.bytes_sent for name, image in context.images.items()}
         assert sent_bytes == {"web": 100, "db": 100, "replica": 0}
-        assert context.images["replica"].traffic.layers_reused == 1
+        assert context.images["replica"].transfer.layers_reused == 1
 
     run(check())
 

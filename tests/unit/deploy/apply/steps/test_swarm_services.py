@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.swarm_services import RUNNERS
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.swarm_services import (
@@ -133,9 +133,9 @@ def servers() -> tuple[DeployContext, Manager, FakeEngine, list[Event]]:
     ]
     events: list[Event] = []
     asked = project()
-    resources = LocalResources(asked, Path())
+    clients = RunClients(asked, Path())
     context = DeployContext(
-        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r1", events.append, resources
+        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r1", events.append, clients
     )
     return context, manager, worker, events
 

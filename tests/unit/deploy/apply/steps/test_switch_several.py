@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ftl.config.models.project import ClusterServer
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.proxy import switch
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.engine import labels
@@ -42,9 +42,9 @@ def context(engines: dict[str, ModelEngine]) -> DeployContext:
     """A run on these servers."""
     sessions = [Session(host, ModelMachine(engine), engine, INFO) for host, engine in engines.items()]
     asked = project()
-    resources = LocalResources(asked, Path())
+    clients = RunClients(asked, Path())
     return DeployContext(
-        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r2", lambda _: None, resources
+        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r2", lambda _: None, clients
     )
 
 
@@ -75,7 +75,7 @@ def test_a_proxy_that_does_not_switch_takes_the_others_back(failing: str) -> Non
         assert decision is not None
         assert decision.committed is False
         assert isinstance(decision.error, EngineError)
-        assert run.switch.taken_back
+        assert run.switch.switched_back
         assert {host: engine.live() for host, engine in engines.items()} == before
 
     run_async(check())

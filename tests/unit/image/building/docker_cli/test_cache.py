@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.image.building.docker_cli.builder import Builder
+from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 from ftl.image.building.docker_cli.cache import (
     CacheSupport,
     cache_note,
@@ -24,12 +24,12 @@ ALL = CacheSupport(reads=True, writes=True, github=True)
 CACHES = ("gha", "./cache", "registry.example.com/cache")
 
 
-def driver(folder: Path, name: str) -> Builder:
+def driver(folder: Path, name: str) -> BuildKitCli:
     """A docker CLI whose current builder has a driver."""
     path = folder / "docker"
     path.write_text(f"#!/bin/sh\nprintf 'Name:   x\\nDriver: {name}\\n'\n")
     path.chmod(0o755)
-    return Builder(str(path), "buildx")
+    return BuildKitCli(str(path), "buildx")
 
 
 def test_each_service_has_its_own_part_of_a_cache(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftl.image.building.docker_cli.build_secrets import ResolvedSecret
-from ftl.image.building.docker_cli.builder import Builder
+from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 from ftl.image.building.docker_cli.cache import CacheOptions
 from ftl.image.building.docker_cli.command import BuildRequest, build_arguments, build_environment
 
@@ -25,11 +25,11 @@ REQUEST = BuildRequest(
 TOKEN = "s3cr3t"
 
 
-BUILDERS = [Builder("/usr/bin/docker", "buildx"), Builder("/usr/bin/docker", "buildkit")]
+BUILDERS = [BuildKitCli("/usr/bin/docker", "buildx"), BuildKitCli("/usr/bin/docker", "buildkit")]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: Builder) -> None:
+def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: BuildKitCli) -> None:
     """Process lists are public, so values are passed by environment."""
     request = replace(REQUEST, args={"VERSION": TOKEN})
     argv = build_arguments(builder, request)
@@ -65,7 +65,7 @@ def test_each_kind_of_builder_gets_its_own_command(
     kind: str, words: list[str], variables: dict[str, str]
 ) -> None:
     """Plain progress, the image loaded, no attestations, and always the same engine."""
-    builder = Builder("/usr/bin/docker", kind)  # type: ignore[arg-type]
+    builder = BuildKitCli("/usr/bin/docker", kind)  # type: ignore[arg-type]
     request = replace(REQUEST, secrets=())
     argv = build_arguments(builder, request)
     environ = {"DOCKER_CONTEXT": "elsewhere", "DOCKER_HOST": "tcp://elsewhere", "KEPT": "yes"}

@@ -48,7 +48,7 @@ def test_a_rollback_records_the_values_of_both_releases_and_fresh_ones() -> None
     made = rolled_back(observed, "r1", fresh_secrets={"TOKEN": "token-fresh"})
     assert made.record is not None
     assert made.record.secrets == ("token-fresh", "token-r1", "token-r2")
-    restarted = plan_restart(REQUEST.change, ME, observed)
+    restarted = plan_restart(REQUEST.operation, ME, observed)
     assert not [step for step in restarted.steps if isinstance(step, WriteRecord)]
 
 

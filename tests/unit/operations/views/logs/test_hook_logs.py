@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from ftl.common.redact import redact
+from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.kept_logs import HOOKS
-from ftl.deploy.apply.resources import LocalResources
 from ftl.deploy.apply.steps.hooks import run_hook
 from ftl.deploy.apply.steps.records import write_record
 from ftl.deploy.plan.steps.containers import RunHook
@@ -52,7 +52,7 @@ async def released(post: str) -> FakeEngine:
     asked = project()
     session = Session("shop.example.com", FakeMachine(), engine, INFO)
     context = DeployContext(
-        asked, Path(), Fleet([session]), session, server(asked), "r2", print, LocalResources(asked, Path())
+        asked, Path(), Fleet([session]), session, server(asked), "r2", print, RunClients(asked, Path())
     )
     await run_hook(context, step("pre", "remote", "migrate"))
     await write_record(context, WriteRecord("shop", RECORD, decides=True))
@@ -127,7 +127,7 @@ def test_only_the_last_lines_are_kept() -> None:
         await store.ensure_store(engine, "shop-web:r2")
         asked = project()
         session = Session("shop.example.com", FakeMachine(), engine, INFO)
-        resources = LocalResources(asked, Path())
+        resources = RunClients(asked, Path())
         context = DeployContext(
             asked, Path(), Fleet([session]), session, server(asked), "r2", lambda _: None, resources
         )

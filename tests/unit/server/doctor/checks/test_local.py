@@ -7,7 +7,7 @@ import pytest
 from ftl.config.models.project import Build
 from ftl.engine.values import EngineInfo
 from ftl.errors import BuildFailed, EngineUnavailable
-from ftl.image.building.docker_cli.builder import Builder
+from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 from ftl.server.doctor.checks.local import BuildNeeds, judge_builder, judge_engine
 from tests.unit.deploy.world import project, service
 
@@ -22,15 +22,15 @@ SILENT = EngineUnavailable("no Docker engine answers on this machine", cause="no
 @pytest.mark.parametrize(
     ("builder", "needs", "level"),
     [
-        (Builder("/usr/bin/docker", "buildx"), BUILDS, "ok"),
-        (Builder("/usr/bin/docker", "buildkit"), BUILDS, "ok"),
+        (BuildKitCli("/usr/bin/docker", "buildx"), BUILDS, "ok"),
+        (BuildKitCli("/usr/bin/docker", "buildkit"), BUILDS, "ok"),
         (NO_BUILDKIT, BUILDS, "problem"),
         (NO_BUILDKIT, NOTHING, "ok"),
         (MISSING, BUILDS, "problem"),
         (MISSING, NOTHING, "ok"),
     ],
 )
-def test_the_builder(builder: Builder | BuildFailed, needs: BuildNeeds, level: str) -> None:
+def test_the_builder(builder: BuildKitCli | BuildFailed, needs: BuildNeeds, level: str) -> None:
     """A missing CLI or BuildKit is a problem only where the project builds images."""
     found = judge_builder(builder, needs)
     assert found.level == level

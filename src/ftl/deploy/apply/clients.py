@@ -1,4 +1,4 @@
-"""Local resources of a run: engines with built images, queues of transfers, credentials."""
+"""Clients of a run on this machine: engines with built images, transfers, credentials."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class LocalResources:
+class RunClients:
     """Engines with built images, and registry credentials, of a run.
 
     Those of this machine are opened when first needed.

@@ -1,4 +1,4 @@
-"""One look at a server: a fixed number of concurrent engine calls."""
+"""Snapshot of a server: a fixed number of concurrent engine calls."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ async def observe(
         server: The server's name in messages.
         containers: All containers there, which the caller asks for; None: they are asked for as well.
     """
-    return settled(await look(engine, info, project, server, containers=containers))
+    return with_outcomes(await take_snapshot(engine, info, project, server, containers=containers))
 
 
-async def look(
+async def take_snapshot(
     engine: Engine,
     info: EngineInfo | None,
     project: str,
@@ -108,18 +108,18 @@ async def _containers(
     return tuple(await (engine.containers() if listing is None else listing))
 
 
-def settled(observed: Observed) -> Observed:
+def with_outcomes(observed: Observed) -> Observed:
     """Count a release that was switched as live, though its record still says "started".
 
     It was killed between the switch and the record. Image IDs and digests come from the containers.
     """
     live = observed.live_releases
     cut = [record for record in observed.releases if record.outcome == "started" and record.services]
-    unsettled = frozenset(record.release for record in cut if record.release in live)
+    undecided = frozenset(record.release for record in cut if record.release in live)
     records = (
-        _as_live(observed, record) if record.release in unsettled else record for record in observed.releases
+        _as_live(observed, record) if record.release in undecided else record for record in observed.releases
     )
-    return replace(observed, releases=tuple(records), unsettled=unsettled)
+    return replace(observed, releases=tuple(records), undecided=undecided)
 
 
 def _as_live(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:

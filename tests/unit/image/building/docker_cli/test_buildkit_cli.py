@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import BuildFailed
-from ftl.image.building.docker_cli.builder import Builder, find_builder, find_cli
+from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli, find_buildkit_cli, find_cli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +54,13 @@ def path_of(*programs: Path) -> dict[str, str]:
 def test_an_older_cli_with_buildkit_is_preferred_to_a_newer_one_without(home: Path) -> None:
     """A CLI from 23.0 on cannot build without the buildx plugin; 20.10 has BuildKit built in."""
     new, old = cli(home / "new", version=NEW), cli(home / "old", version=OLD)
-    assert find_builder(path_of(new, old)) == Builder(str(old), "buildkit")
+    assert find_buildkit_cli(path_of(new, old)) == BuildKitCli(str(old), "buildkit")
 
 
 def test_buildx_is_preferred_to_built_in_buildkit(home: Path) -> None:
     """The plugin is the builder that is still developed."""
     old, new = cli(home / "old", version=OLD), cli(home / "new", version=NEW, buildx=True)
-    assert find_builder(path_of(old, new)) == Builder(str(new), "buildx")
+    assert find_buildkit_cli(path_of(old, new)) == BuildKitCli(str(new), "buildx")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_cli_without_buildkit_is_refused(home: Path, version: str, cause: str)
     """The classic builder is not used; the error says how to install buildx."""
     only = cli(home / "only", version=version)
     with pytest.raises(BuildFailed, match="has no BuildKit") as caught:
-        find_builder(path_of(only))
+        find_buildkit_cli(path_of(only))
     assert caught.value.cause == cause
     assert "docker-buildx" in (caught.value.hint or "")
 
@@ -86,12 +86,12 @@ def test_a_cli_without_buildkit_still_serves_other_commands(home: Path) -> None:
 def test_podman_is_not_used(home: Path) -> None:
     """Podman's `docker` does not speak to a Docker engine."""
     podman, old = cli(home / "podman", version=PODMAN), cli(home / "old", version=OLD)
-    assert find_builder(path_of(podman, old)).docker == str(old)
+    assert find_buildkit_cli(path_of(podman, old)).docker == str(old)
     with pytest.raises(BuildFailed, match="not Docker's own CLI"):
-        find_builder(path_of(podman))
+        find_buildkit_cli(path_of(podman))
 
 
-@pytest.mark.parametrize("find", [find_builder, find_cli])
+@pytest.mark.parametrize("find", [find_buildkit_cli, find_cli])
 def test_without_any_cli_the_error_says_what_to_install(home: Path, find: object) -> None:
     """A PATH without docker is an error with a hint."""
     assert callable(find)
@@ -104,9 +104,9 @@ def test_the_choice_is_cached_until_a_cli_changes(home: Path) -> None:
     """Probing every CLI costs processes, so it is repeated only when one is replaced."""
     old = cli(home / "old", version=OLD)
     calls = home / "old" / "calls"
-    find_builder(path_of(old))
+    find_buildkit_cli(path_of(old))
     count = calls.read_text().count("x")
-    assert find_builder(path_of(old)).kind == "buildkit"
+    assert find_buildkit_cli(path_of(old)).kind == "buildkit"
     assert calls.read_text().count("x") == count
     cli(home / "old", version=NEW, buildx=True)
-    assert find_builder(path_of(old)).kind == "buildx"
+    assert find_buildkit_cli(path_of(old)).kind == "buildx"

@@ -73,8 +73,8 @@ class Server:
     def write(self, *places: str) -> list[str]:
         """Write the lines of a project; without places they go. Returns the crontab."""
         machine = FakeMachine()
-        script = crontab.following_script(adoption())
-        asyncio.run(crontab.write_following(machine, "shop", script, places))
+        script = crontab.catch_up_script(adoption())
+        asyncio.run(crontab.write_catch_up(machine, "shop", script, places))
         subprocess.run(
             machine.commands[0], input=machine.inputs[0], env=self.env, capture_output=True, check=False
         )
@@ -139,7 +139,7 @@ def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Serve
     (server.home / "bin/docker").write_text(ISSUER)
     packed = gzip.compress(tar_archive({"issuer": b"a\n", "b/site.json": b"{}"}, mode=0o600))
     (server.home / "live").write_text(base64.b64encode(packed).decode())
-    script = crontab.following_script(adoption())
+    script = crontab.catch_up_script(adoption())
     argv = ["sh", "-c", script, "ftl-follow", "/socket", "shop", "ftl-proxy", "127.0.0.1:2019", "give"]
     for _ in range(2):
         done = subprocess.run(argv, env=server.env, capture_output=True, check=False)
@@ -160,11 +160,11 @@ def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Serve
 def test_a_deploy_learns_that_a_crontab_has_what_it_needs(server: Server) -> None:
     """Whatever was changed meanwhile, or without cron, it is written again."""
     places = ("ftl-proxy", "127.0.0.1:2019")
-    script = crontab.following_script(adoption())
-    expected = crontab.following_state(FakeMachine(), "shop", script, places)
+    script = crontab.catch_up_script(adoption())
+    expected = crontab.catch_up_state(FakeMachine(), "shop", script, places)
 
     def state() -> str:
-        argv = crontab.await_following("shop")
+        argv = crontab.await_catch_up("shop")
         return subprocess.run(argv, env=server.env, capture_output=True, check=True).stdout.decode().strip()
 
     shutil.copy(shutil.which("sleep") or "sleep", server.home / "cron")
@@ -173,7 +173,7 @@ def test_a_deploy_learns_that_a_crontab_has_what_it_needs(server: Server) -> Non
             assert state() == ""
             server.write(*places)
             assert state() == expected
-            assert crontab.following_state(FakeMachine(), "shop", f"{script}\n", places) != expected
+            assert crontab.catch_up_state(FakeMachine(), "shop", f"{script}\n", places) != expected
             (server.home / "crontab").write_text("")
             assert state() != expected
             server.write(*places)

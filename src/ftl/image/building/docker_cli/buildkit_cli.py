@@ -22,7 +22,7 @@ from ftl.image.json_files import cache_file, read_json, write_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-BuilderKind = Literal["buildx", "buildkit"]
+CliKind = Literal["buildx", "buildkit"]
 """In order of preference: the plugin, and BuildKit inside a CLI before 23.0."""
 
 _FILE = "builders.json"
@@ -48,7 +48,7 @@ _INSTALL_BUILDX = (
 
 
 @dataclass(frozen=True, slots=True)
-class Builder:
+class BuildKitCli:
     """A docker CLI with BuildKit.
 
     Attributes:
@@ -57,7 +57,7 @@ class Builder:
     """
 
     docker: str
-    kind: BuilderKind
+    kind: CliKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,14 @@ class _Cli:
     has_buildx: bool
 
     @property
-    def kind(self) -> BuilderKind | None:
+    def kind(self) -> CliKind | None:
         if self.has_buildx:
             return "buildx"
         return "buildkit" if _BUILTIN_SINCE <= self.version < _BUILTIN_UNTIL else None
 
 
-def find_builder(environ: Mapping[str, str]) -> Builder:
-    """Return the best builder on PATH. It is cached until a CLI or a plugin changes.
+def find_buildkit_cli(environ: Mapping[str, str]) -> BuildKitCli:
+    """Return the best CLI on PATH. It is cached until a CLI or a plugin changes.
 
     Raises:
         BuildFailed: There is no docker CLI, or none of them has BuildKit.
@@ -84,33 +84,31 @@ def find_builder(environ: Mapping[str, str]) -> Builder:
     candidates = _candidates(environ)
     fingerprint = _fingerprint(candidates, environ)
     cached = read_json(cache_file(_FILE))
-    if cached.get("fingerprint") == fingerprint and (builder := _restored(cached)) is not None:
-        return builder
-    builder = _best(_probe_all(candidates, environ))
-    write_json(
-        cache_file(_FILE), {"fingerprint": fingerprint, "docker": builder.docker, "kind": builder.kind}
-    )
-    return builder
+    if cached.get("fingerprint") == fingerprint and (cli := _restored(cached)) is not None:
+        return cli
+    cli = _best(_probe_all(candidates, environ))
+    write_json(cache_file(_FILE), {"fingerprint": fingerprint, "docker": cli.docker, "kind": cli.kind})
+    return cli
 
 
 def find_cli(environ: Mapping[str, str]) -> str:
     """Return the path of a docker CLI for commands other than `build`.
 
-    It is the builder's, if there is one, else the first on PATH.
+    It is the one that builds, if there is one, else the first on PATH.
 
     Raises:
         BuildFailed: There is no docker CLI.
     """
     try:
-        return find_builder(environ).docker
+        return find_buildkit_cli(environ).docker
     except BuildFailed:
         return _probe_all(_candidates(environ), environ)[0].path
 
 
-def _restored(cached: Mapping[str, object]) -> Builder | None:
+def _restored(cached: Mapping[str, object]) -> BuildKitCli | None:
     docker = cached.get("docker")
-    kind = next((kind for kind in get_args(BuilderKind) if kind == cached.get("kind")), None)
-    return Builder(docker, kind) if isinstance(docker, str) and kind is not None else None
+    kind = next((kind for kind in get_args(CliKind) if kind == cached.get("kind")), None)
+    return BuildKitCli(docker, kind) if isinstance(docker, str) and kind is not None else None
 
 
 def _candidates(environ: Mapping[str, str]) -> list[str]:
@@ -139,11 +137,11 @@ def _stamp(path: str) -> str:
     return f"{status.st_mtime_ns}:{size}"
 
 
-def _best(clis: Sequence[_Cli]) -> Builder:
-    order: tuple[BuilderKind, ...] = get_args(BuilderKind)
-    builders = [Builder(cli.path, cli.kind) for cli in clis if cli.kind is not None]
-    if builders:
-        return min(builders, key=lambda builder: order.index(builder.kind))
+def _best(clis: Sequence[_Cli]) -> BuildKitCli:
+    order: tuple[CliKind, ...] = get_args(CliKind)
+    found = [BuildKitCli(cli.path, cli.kind) for cli in clis if cli.kind is not None]
+    if found:
+        return min(found, key=lambda each: order.index(each.kind))
     cli = clis[0]
     version = ".".join(str(part) for part in cli.version)
     is_old = cli.version < _BUILTIN_SINCE
