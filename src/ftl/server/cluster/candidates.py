@@ -15,7 +15,7 @@ from ftl.server.cluster.members import Member, raise_all
 from ftl.server.setup.observe.login import ObserveQuery, RootLogin, log_in
 from ftl.server.setup.observe.public_keys import key_bodies, public_keys
 from ftl.server.setup.plan.firewall import peers
-from ftl.server.setup.plan.guarded import ApplyFirewall
+from ftl.server.setup.plan.guarded import ApplyFirewall, CloseToPeersInUfw
 from ftl.server.setup.plan.planner import SetupPlan, make_plan
 from ftl.server.setup.setup import RootAccess, request_for
 from ftl.ssh.configuration import resolve
@@ -171,7 +171,9 @@ def plans_of(
         complete = make_plan(request, observed, server=server)
         closing = replace(
             complete,
-            steps=tuple(step for step in complete.steps if isinstance(step, ApplyFirewall)),
+            steps=tuple(
+                step for step in complete.steps if isinstance(step, ApplyFirewall | CloseToPeersInUfw)
+            ),
             notes=(),
         )
     return make_plan(wider, observed, server=server), closing

@@ -13,9 +13,9 @@ from ftl.server.cluster.candidates import CandidateServer, PreparedServer, plans
 from ftl.server.setup.observe.login import RootLogin
 from ftl.server.setup.observe.state import InstalledFirewall, ObservedServer
 from ftl.server.setup.plan.firewall import firewall_conf, peers
-from ftl.server.setup.plan.guarded import ApplyFirewall
+from ftl.server.setup.plan.guarded import ApplyFirewall, CloseToPeersInUfw
 from ftl.server.setup.plan.planner import SetupPlan
-from ftl.server.setup.ports import WEB
+from ftl.server.setup.ports import SWARM, WEB
 from ftl.server.setup.request import SetupRequest
 from ftl.ssh.target import UNRESOLVED, Target
 from tests.support.clock import run
@@ -51,6 +51,20 @@ def test_a_server_that_is_no_longer_in_the_file_is_shut_out_at_the_end() -> None
     assert let_through(closing) == [{"10.0.0.2"}]
     assert closing is not None
     assert [type(step) for step in closing.steps] == [ApplyFirewall]
+
+
+def test_a_server_that_is_no_longer_in_the_file_is_shut_out_of_ufw_at_the_end() -> None:
+    """As by FTL's own firewall: not before it has left."""
+    rules = [
+        f"ufw allow from 10.0.0.{peer} to any port {port} proto {kind}"
+        for peer in (2, 3)
+        for port, kind in SWARM
+    ]
+    server = observed(("10.0.0.2", "shop"), ("10.0.0.3", "shop"))
+    first, closing = plans_of("a", REQUEST, replace(server, ufw_rules=tuple(rules)))
+    assert closing is not None
+    assert CloseToPeersInUfw(("10.0.0.3",)) in closing.steps
+    assert not any(isinstance(step, CloseToPeersInUfw) for step in first.steps)
 
 
 def test_a_new_server_is_let_through_at_once() -> None:

@@ -24,6 +24,7 @@ KINDS = {
     "allow_in_ufw",
     "apply_firewall",
     "authorise_key",
+    "close_to_peers_in_ufw",
     "create_user",
     "enable_upgrades",
     "grant_sudo",

@@ -46,6 +46,18 @@ class AllowPeersInUfw(SetupStep):
 
 
 @dataclass(frozen=True, slots=True)
+class CloseToPeersInUfw(SetupStep):
+    """Remove the rules for servers that have left the cluster from ufw."""
+
+    kind = "close_to_peers_in_ufw"
+    peers: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"allow {format_ports(SWARM)} no longer from {', '.join(self.peers)} in ufw"
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFirewall(SetupStep):
     """Install FTL's firewall and put its rules in force.
 

@@ -205,6 +205,10 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
     if rules is not None:
         if unknown := ufw.missing_peers(rules, request.peers):
             yield guarded.AllowPeersInUfw(unknown)
+        wanted = {address for address, _ in peers}
+        former = [one for one, _ in firewall.peers(observed.firewall.conf) if one not in wanted]
+        if left_over := ufw.peers_with_rules(rules, dict.fromkeys(former)):
+            yield guarded.CloseToPeersInUfw(left_over)
         if missing := ufw.missing(rules, open_ports):
             yield guarded.AllowInUfw(missing)
         opened = ufw.opened(rules, sorted(observed.foreign_ports))

@@ -48,6 +48,16 @@ def missing_peers(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]
     )
 
 
+def peers_with_rules(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]:
+    """The servers for which there is a rule of `ftl setup`.
+
+    `rules` are the lines of `ufw show added`, `peers` the addresses of other servers of a cluster.
+    """
+    return tuple(
+        peer for peer in peers if any(_is_peer_rule(rule, peer, port) for rule in rules for port in SWARM)
+    )
+
+
 def _is_peer_rule(rule: str, peer: str, port: Port) -> bool:
     words = _COMMENT.sub("", rule).split()
     return words[:3] == ["ufw", "allow", "from"] and words[3:] == [

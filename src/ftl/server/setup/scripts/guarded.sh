@@ -76,29 +76,38 @@ keep_firewall() {
 }
 
 do_allow_in_ufw() { # PORT/PROTOCOL...
-    for port in "$@"; do ufw allow "$port" || retry_allow "$port" || return; done
+    for port in "$@"; do in_ufw allow "$port" || return; done
 }
 
 # ESP is open where ufw knows it (0.34): encrypted networks need it, others do not.
 do_allow_peers_in_ufw() { # ADDRESS...
     for peer in "$@"; do
-        for port in 'tcp 2377' 'tcp 7946' 'udp 7946' 'udp 4789'; do
-            ufw allow proto "${port% *}" from "$peer" to any port "${port#* }" || {
-                sleep 2
-                ufw reload && ufw allow proto "${port% *}" from "$peer" to any port "${port#* }"
-            } || return
+        for port in $swarm_ports; do
+            in_ufw allow proto "${port%:*}" from "$peer" to any port "${port#*:}" || return
         done
         ufw allow proto esp from "$peer" || note "ufw does not open ESP to $peer: an encrypted network needs it"
     done
 }
 
+do_close_to_peers_in_ufw() { # ADDRESS...
+    for peer in "$@"; do
+        for port in $swarm_ports; do
+            in_ufw delete allow proto "${port%:*}" from "$peer" to any port "${port#*:}" || return
+        done
+        ufw delete allow proto esp from "$peer" || :
+    done
+}
+
+swarm_ports='tcp:2377 tcp:7946 udp:7946 udp:4789'
+
 # ufw does not wait for the lock of iptables, which an engine takes again and again while it starts. A failed
 # `ufw allow` may have flushed the chains and written the rule to ufw's file, so that the next one skips it: only a
 # reload puts all rules in force.
-retry_allow() { # PORT/PROTOCOL
+in_ufw() { # ARGUMENT...
+    if ufw "$@"; then return; fi
     for _ in $(seq 10); do
         sleep 0.5
-        if ufw reload && ufw allow "$1"; then return; fi
+        if ufw reload && ufw "$@"; then return; fi
     done
     # The server must not be left with half of its rules, even if this process ends.
     (for _ in $(seq 60); do sleep 5 && ufw reload && break; done) > /dev/null 2>&1 3>&- 9>&- < /dev/null &

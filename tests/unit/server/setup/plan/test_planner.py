@@ -337,3 +337,23 @@ def test_other_servers_are_let_through_ufw_once() -> None:
     rules = tuple(f"ufw allow from 10.0.0.2 to any port {port} proto {kind}" for port, kind in SWARM)
     made = make_plan(request, replace(with_ufw, ufw_rules=rules), server="shop").steps
     assert not any(isinstance(step, guarded.AllowPeersInUfw) for step in made)
+
+
+def test_servers_that_have_left_are_shut_out_of_ufw() -> None:
+    """Their rules go, but for those that another project's servers need, and for rules that FTL has not made."""
+    request = replace(REQUEST, cluster="shop", peers=("10.0.0.2",))
+    known = [("10.0.0.2", "shop"), ("10.0.0.3", "shop"), ("10.0.0.4", "shop"), ("10.0.0.4", "blog")]
+    conf = firewall.firewall_conf(READY.firewall.conf, WEB, owner="ufw", peers=known)
+    rules = [
+        f"ufw allow from 10.0.0.{number} to any port {port} proto {kind}"
+        for number in range(2, 6)
+        for port, kind in SWARM
+    ]
+    with_ufw = replace(READY, ufw_rules=tuple(rules), firewall=replace(READY.firewall, conf=conf))
+    made = make_plan(request, with_ufw, server="shop").steps
+    assert [step for step in made if isinstance(step, guarded.CloseToPeersInUfw)] == [
+        guarded.CloseToPeersInUfw(("10.0.0.3",))
+    ]
+    without = replace(with_ufw, ufw_rules=("ufw allow 22/tcp",))
+    made = make_plan(request, without, server="shop").steps
+    assert not any(isinstance(step, guarded.CloseToPeersInUfw) for step in made)
