@@ -63,7 +63,7 @@ Lines are `NAME=VALUE`; a `NAME` alone takes its value from the environment. `ex
 
 | written | value |
 |---|---|
-| `A=x y` | `x y`, with the expressions above interpolated from the environment and the lines before |
+| `A=x y` | `x y`, with the expressions above interpolated from `secrets`, the environment and the lines before |
 | `A="x\\ty"` | as above, with the escapes `\\n`, `\\t`, `\\\\`, `\\"` and `\\$` (a dollar sign); several lines |
 | `A='x\\y${{B}}'` | exactly what is written, except that `\\'` is a quote; several lines |
 """

@@ -16,7 +16,8 @@ from unicodedata import category
 from ftl.cli.address import parse as parse_address
 from ftl.common.proc_net import parse_listeners
 from ftl.common.references import familiar
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
 from ftl.config.values.bindings import parse_forward, parse_volume
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.variables.sources import Variables

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
 from ftl.config.models.project import Project
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from tests.harness import ROOT
 from tests.support.pages import Block, blocks

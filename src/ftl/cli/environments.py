@@ -12,8 +12,8 @@ from ftl.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
-    from ftl.config.loading import ProjectFiles
     from ftl.config.models.project import Project
+    from ftl.config.project_files import ProjectFiles
 
 PREVIEW_PREFIX = "preview/"
 """Beginning of the value of -e that names a preview."""
@@ -31,13 +31,12 @@ class SelectedEnvironment(NamedTuple):
 
     def files(self, path: Path) -> ProjectFiles:
         """The files for this environment of an ftl.yaml; `${FTL_ENV}` is its name."""
-        from ftl.config.loading import ProjectFiles
         from ftl.config.models.project import PREVIEW
-        from ftl.config.variables.sources import env_files, read_variables
+        from ftl.config.project_files import ProjectFiles
+        from ftl.config.variables.sources import variables_of
 
-        environ = {**os.environ, **({"FTL_ENV": self.name} if self.name else {})}
-        names = env_files(PREVIEW if self.preview else self.name)
-        variables = read_variables(path.resolve().parent, environ, names)
+        overlay = PREVIEW if self.preview else self.name
+        variables = variables_of(path.resolve().parent, os.environ, name=self.name, overlay=overlay)
         return ProjectFiles(path, variables, self.name, self.preview)
 
 
@@ -49,7 +48,7 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
             cannot be part of a host name.
     """
     from ftl.common.suggestions import closest_match
-    from ftl.config.loading import overlay_path
+    from ftl.config.project_files import overlay_path
 
     variable = os.environ.get("FTL_ENV", "")
     name = options.env if options.env is not None else variable
@@ -72,7 +71,7 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
 
 
 def _preview(name: str, path: Path) -> SelectedEnvironment:
-    from ftl.config.loading import overlay_path
+    from ftl.config.project_files import overlay_path
 
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
         fixed = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
@@ -96,8 +95,8 @@ def all_previews(path: Path) -> SelectedEnvironment:
     Raises:
         UsageError: There is no overlay for previews.
     """
-    from ftl.config.loading import overlay_path
     from ftl.config.models.project import PREVIEW
+    from ftl.config.project_files import overlay_path
 
     overlay = overlay_path(path, PREVIEW)
     if not overlay.is_file():
@@ -110,8 +109,8 @@ def all_previews(path: Path) -> SelectedEnvironment:
 
 def readable_environments(options: Options) -> dict[str, Project]:
     """File -> project, of ftl.yaml alone and of each environment that is readable here."""
-    from ftl.config.loading import overlay_path
     from ftl.config.models.project import PREVIEW
+    from ftl.config.project_files import overlay_path
 
     path = Path(find_file(options.file))
     names = {

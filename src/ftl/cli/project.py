@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.loading import ProjectFiles
     from ftl.config.models.notification import Notification
     from ftl.config.models.project import Project, Registry
+    from ftl.config.project_files import ProjectFiles
 
 
 class LoadedProject(NamedTuple):

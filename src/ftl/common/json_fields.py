@@ -14,14 +14,18 @@ from typing import Any
 Json = Mapping[str, object]
 
 
-def parse_json(content: str | bytes) -> Any:
+def parse_json(content: str | bytes, *, numbers_as_text: bool = False) -> Any:
     """Parse JSON from outside; the only place that does.
+
+    With `numbers_as_text` a number is the text that is written: 1.10 and 1e3 stay what they are.
 
     Raises:
         ValueError: It is not JSON, or is nested too deeply (`json` raises RecursionError then, which nobody expects
             of a file).
     """
     try:
+        if numbers_as_text:
+            return json.loads(content, parse_int=str, parse_float=str, parse_constant=str)
         return json.loads(content)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

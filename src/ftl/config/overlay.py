@@ -20,13 +20,14 @@ from ftl.config.read.sections import long_form
 from ftl.config.read.short_dependencies import known_dependency
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.read.single_values import host_lines
-from ftl.config.variables.interpolation import InterpolationError, interpolate
+from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from ftl.config.models.field_types import FieldType, Section
+    from ftl.config.variables.sources import Variables
     from ftl.config.yaml.marks import Mark
 
 _WHOLE: dict[str, tuple[str, Nested, tuple[str, ...]]] = {
@@ -59,7 +60,7 @@ class Merger:
         variables: Values for `${...}` in what a name is a part of: `postgres:${VERSION}`.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Variables) -> None:
         self.variables = variables
         self._names = frozenset(variables)
 
@@ -71,7 +72,7 @@ class Merger:
             for item in self._items(Nested(Secret), root.get("secrets")) or ()
             if item.name is not None and not is_null(item.node)
         ]
-        self._names = frozenset((*self.variables, *secrets))
+        self._names = frozenset((*self.variables.with_secrets(dict.fromkeys(secrets, MASK)), *secrets))
         return self._section(Project, base, overlay)
 
     def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Mark, str, str]]:

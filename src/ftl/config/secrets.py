@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ftl.common.files import read_small_text
 from ftl.common.references import split
@@ -14,18 +15,20 @@ from ftl.config.models.secret import Secret
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
-from ftl.config.read.secret_values import SecretError, fetch_secrets
+from ftl.config.read.secret_texts import SecretError
+from ftl.config.read.secret_values import fetch_secrets
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
+from ftl.config.variables.sources import ENV_FILE
 from ftl.config.yaml.marks import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from ftl.config.variables.sources import Variables
@@ -44,26 +47,46 @@ class ProjectSecrets:
 
     Attributes:
         declared: By name; what is wrong with them is reported when the whole file is read.
-        used_by: The services and dependencies that use each, or the section of the file where it is another; a secret
-            that nothing uses is not in it.
+        used_by: The services and dependencies that use each, or the section or the .env file that does; a secret that
+            nothing uses is not in it.
     """
 
     def __init__(
-        self, root: MappingNode, folder: Path, variables: Variables, problems: Problems | None = None
+        self,
+        root: MappingNode,
+        folder: Path,
+        variables: Variables,
+        problems: Problems | None = None,
+        *,
+        only: Collection[str] = (),
     ) -> None:
+        """Find the secrets, and who uses them.
+
+        Args:
+            root: The parsed file.
+            folder: Start of relative paths.
+            variables: Values for `${...}`; the .env files that they are of are read again with the secrets.
+            problems: Receives what is wrong with the section.
+            only: Sections of the file whose uses count; empty: all, and .env as well.
+        """
         self._folder = folder
-        self._variables = variables
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
-        only = MappingNode({}, root.mark).replace({"secrets": root.get("secrets")})
-        section = reader.section(_Secrets, only, ())
+        section = reader.section(
+            _Secrets, MappingNode({}, root.mark).replace({"secrets": root.get("secrets")}), ()
+        )
         self.declared = {secret.name: secret for secret in section.secrets if secret.name}
         self._marks: dict[str, Mark] = {
             secret.name: reader.marks[("secrets", index)] for index, secret in enumerate(section.secrets)
         }
+        self._unread = variables
+        asked = _Asked(dict.fromkeys(self.declared, MASK))
+        self._variables = variables.with_secrets(asked)
         self.used_by: dict[str, tuple[str, ...]] = {}
-        for name, user in self._uses(root) if self.declared else ():
-            users = self.used_by.get(name, ())
-            self.used_by[name] = users if user in users else (*users, user)
+        for name, user in self._uses(root, only) if self.declared else ():
+            self._use(name, user)
+        if not only:
+            for name in sorted(asked.names & self.declared.keys() - self.used_by.keys()):
+                self._use(name, ENV_FILE)
 
     def source(self, problems: Problems, *, fetch: bool) -> dict[str, Variable]:
         """The used secrets as variables; those without a value are reported, and have a placeholder."""
@@ -71,16 +94,38 @@ class ProjectSecrets:
         if not fetch:
             return {secret.name: Variable(MASK) for secret in used}
         source: dict[str, Variable] = {}
-        for name, value in fetch_secrets(used, self._folder, self._variables).items():
+        for name, value in self.fetch(used).items():
             if isinstance(value, SecretError):
                 problems.add(self._marks[name], f"the secret {name}: {value.message}", value.hint)
             source[name] = Variable(MASK if isinstance(value, SecretError) else value, self._marks[name])
         return source
 
-    def _uses(self, root: MappingNode) -> Iterator[tuple[str, str]]:
-        """Secrets in `${...}`, by their name, or by a preset, with who uses them."""
+    def fetch(self, secrets: Sequence[Secret]) -> dict[str, str | SecretError]:
+        """Fetch values; no command has, and no value is, a variable with a secret in it."""
+        mixed = {name: found for name in self._variables if (found := self._variables.find(name)).secrets}
+        plain = {name: value for name, value in self._variables.items() if name not in mixed}
+        values = fetch_secrets(secrets, self._folder, plain)
+        for secret in secrets:
+            variable = mixed.get(secret.env or secret.name)
+            if variable is not None and not (secret.command or secret.file or secret.age):
+                message = f"its variable has the secret {min(variable.secrets)} in it ({variable.origin})"
+                hint = "a secret's source has no secrets: name its parts as secrets, and join them in `env`"
+                values[secret.name] = SecretError(message, hint)
+        return values
+
+    def variables(self, source: Mapping[str, Variable]) -> Variables:
+        """All variables: the secrets, and those of .env with the secrets in them."""
+        values = dict.fromkeys(self.declared, MASK) | {name: item.value for name, item in source.items()}
+        return self._unread.with_secrets(values).above(source)
+
+    def _use(self, name: str, user: str) -> None:
+        users = self.used_by.get(name, ())
+        self.used_by[name] = users if user in users else (*users, user)
+
+    def _uses(self, root: MappingNode, only: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Secrets in `${...}`, by their name, by a variable of .env, or by a preset, with who uses them."""
         for section, entry in root.entries.items():
-            if section == "secrets":
+            if section == "secrets" or (only and section not in only):
                 continue
             items = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
             for item in items:
@@ -92,43 +137,52 @@ class ProjectSecrets:
                     if preset is not None:
                         names |= {*preset.required, *preset.optional}
                         user = preset.name if node is item else user
-                    yield from ((used, user) for used in names & self.declared.keys())
+                    yield from ((used, user) for used in self._secrets_in(names))
                 if isinstance(item, MappingNode) and isinstance(name, ScalarNode):
-                    yield from ((used, name.text) for used in self._in_env_files(item))
+                    yield from ((used, name.text) for used in self._secrets_in(self._in_env_files(item)))
+
+    def _secrets_in(self, names: Iterable[str]) -> Iterator[str]:
+        """Secrets that are used where these names are."""
+        for name in names:
+            if name in self.declared:
+                yield name
+            elif name in self._variables:
+                yield from self._variables.find(name).secrets
 
     def _in_env_files(self, service: MappingNode) -> set[str]:
-        """Secrets that the env files of a service use; what is wrong with the files is reported when they are read."""
+        """Names that the env files of a service use; what is wrong with the files is reported when they are read."""
         files = service.get("env_file")
-        asked = _Asked(self._variables, self.declared)
+        asked = _Asked(ChainMap(dict.fromkeys(self.declared, MASK), cast("dict[str, str]", self._variables)))
         before: dict[str, Variable] = {}
         for file in scalars(files) if files is not None else ():
             with suppress(InterpolationError, InvalidValue, OSError):
                 path = local_path(interpolate(file.text, self._variables.get).text)
                 text = read_small_text(self._folder / path)
                 before |= parse_env_file(SourceFile(path, text, confidential=True), asked, before=before)[0]
-        return asked.secrets
+        return asked.names
 
 
 class _Asked(Mapping[str, str]):
-    """Variables with a placeholder for each secret.
+    """Values by name.
 
     Attributes:
-        secrets: Those whose values were asked for.
+        names: Names whose values were asked for.
     """
 
-    def __init__(self, variables: Variables, declared: Collection[str]) -> None:
-        self.secrets: set[str] = set()
-        self._variables = variables
-        self._declared = declared
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.names: set[str] = set()
+        self._values = values
 
     def __getitem__(self, name: str) -> str:
-        if name in self._declared:
-            self.secrets.add(name)
-            return MASK
-        return self._variables[name]
+        value = self._values[name]
+        self.names.add(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
 
     def __iter__(self) -> Iterator[str]:
-        return iter({*self._variables, *self._declared})
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len({*self._variables, *self._declared})
+        return len(self._values)

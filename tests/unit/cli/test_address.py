@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.cli.address import parse, resolve
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
 from ftl.config.models.project import Project, Server
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.deploy.deploying import DeployResult
 from ftl.errors import UsageError

@@ -14,7 +14,8 @@ pyrage = pytest.importorskip("pyrage")
 from ftl.config.age.age_file import AgeFile  # noqa: E402
 from ftl.config.age.cipher import recipient_types  # noqa: E402
 from ftl.config.age.secret_map import parse_map, with_value  # noqa: E402
-from ftl.config.loading import ProjectFiles, load  # noqa: E402
+from ftl.config.loading import load  # noqa: E402
+from ftl.config.project_files import ProjectFiles  # noqa: E402
 from ftl.config.variables.sources import read_variables  # noqa: E402
 from ftl.errors import ConfigError, FtlError, UsageError  # noqa: E402
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import dump, sensitive_values
-from ftl.config.loading import ProjectFiles, load_notifications
+from ftl.config.loading import load_notifications
 from ftl.config.models.notification import EVENTS
 from ftl.config.models.project import Server
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 

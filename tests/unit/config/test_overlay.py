@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.config.overlay import Merger
+from ftl.config.variables.env_file import Variable
+from ftl.config.variables.sources import Variables
 from ftl.config.yaml.marks import SourceFile
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -37,7 +39,11 @@ def plain(node: Node) -> Plain:
 
 def merged(base: str, overlay: str, **variables: str) -> Plain:
     """The texts of the merged files."""
-    return plain(Merger(variables).merge(tree(base), tree(overlay, "ftl.staging.yaml")))
+    return plain(
+        Merger(Variables({name: Variable(value) for name, value in variables.items()})).merge(
+            tree(base), tree(overlay, "ftl.staging.yaml")
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -367,7 +373,7 @@ def test_merged_values_keep_their_places() -> None:
     """Each value of the merged tree has the file and line that it was written at."""
     base = tree("services:\n  - name: web\n    port: 80\n    env: {A: 1, B: 1}\n")
     overlay = tree("services:\n  - name: web\n    env:\n      B: 2\n", "ftl.production.yaml")
-    both = Merger({}).merge(base, overlay)
+    both = Merger(Variables()).merge(base, overlay)
     services = both.entries["services"].value
     assert isinstance(services, SequenceNode)
     (web,) = services.items
@@ -397,20 +403,22 @@ SERVICES = st.fixed_dictionaries(
 
 def written_out(node: MappingNode) -> Plain:
     """The texts of a file, all in their long forms."""
-    return plain(Merger({}).merge(node, node))
+    return plain(Merger(Variables()).merge(node, node))
 
 
 @given(SERVICES, SERVICES)
 def test_an_overlay_merged_twice_changes_nothing_more(base: str, overlay: str) -> None:
     """Merging is idempotent."""
-    once = Merger({}).merge(tree(base), tree(overlay))
-    assert written_out(Merger({}).merge(once, tree(overlay))) == written_out(once)
+    once = Merger(Variables()).merge(tree(base), tree(overlay))
+    assert written_out(Merger(Variables()).merge(once, tree(overlay))) == written_out(once)
 
 
 @given(SERVICES)
 def test_an_overlay_of_nothing_changes_nothing(base: str) -> None:
     """A service that is named alone stays what it is, but for keys that have another place."""
-    (web,) = cast("Any", plain(Merger({}).merge(tree(base), tree("services: [{name: web}]"))))["services"]
+    (web,) = cast("Any", plain(Merger(Variables()).merge(tree(base), tree("services: [{name: web}]"))))[
+        "services"
+    ]
     (written,) = cast("Any", plain(tree(base)))["services"]
     assert {key: value for key, value in web.items() if key != "container"} == {
         key: value for key, value in written.items() if key != "ulimits"

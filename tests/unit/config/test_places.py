@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import origins
-from ftl.config.loading import ProjectFiles, load, load_address
+from ftl.config.loading import load, load_address
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import env_files, read_variables
 from ftl.errors import ConfigError
 

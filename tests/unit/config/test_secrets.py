@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import dump
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load, load_notifications
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 
 from .conftest import written
@@ -62,6 +63,70 @@ def test_a_secret_may_be_used_in_an_env_file_alone(folder: Path, loaded: Load) -
     }
 
 
+def test_secrets_may_be_used_in_env(folder: Path, loaded: Load) -> None:
+    """The file has their values; they are used by those who use its variables, the others by the file."""
+    (folder / ".env").write_text("URL=x://${A}\nMORE=${URL}/${PORT}\nOTHER=${B}\nPORT=80\nNEVER='${C}'\n")
+    lines = "".join(f"  {name}: {{command: [echo, of-{name}]}}\n" for name in "ABC")
+    made = loaded(project(lines, "    env: {M: '${MORE}'}\n"), PATH="/usr/bin:/bin", PORT="1")
+    assert made.services[0].env == {"M": "x://of-A/1"}
+    assert made.secret_users == {"A": ("web",), "B": (".env",)}
+    assert made.secret_values == {"A": "of-A", "B": "of-B"}
+
+
+def test_variables_of_env_that_have_secrets_reach_env_files_and_presets(folder: Path, loaded: Load) -> None:
+    """An env file that names such a variable uses the secret; a preset passes it on."""
+    (folder / ".env").write_text("URL=x://${A}\nPOSTGRES_PASSWORD=y${B}\n")
+    (folder / "a.env").write_text("MINE=${URL}\n")
+    text = project("  A: {env: V_A}\n  B: {env: V_B}\n", "    env_file: a.env\ndependencies: [postgres:17]\n")
+    made = loaded(text, V_A="1", V_B="2")
+    assert made.services[0].env == {"MINE": "x://1"}
+    assert made.dependencies[0].env["POSTGRES_PASSWORD"] == "y2"
+    assert made.secret_users == {"A": ("web",), "B": ("postgres",)}
+
+
+def test_a_command_of_a_secret_has_no_variable_that_is_made_of_one(folder: Path, loaded: Load) -> None:
+    """Its environment is that of .env without these: nothing waits for another secret."""
+    (folder / ".env").write_text("URL=x://${A}\nROLE=deploy\n")
+    lines = "  A: {env: V}\n  B: {command: [sh, -c, 'echo $ROLE-$URL-']}\n"
+    made = loaded(project(lines, "    secrets: [B]\n    env: {U: '${URL}'}\n"), V="1", PATH="/usr/bin:/bin")
+    assert made.services[0].env == {"B": "deploy--", "U": "x://1"}
+
+
+def test_a_secret_is_not_made_of_another(folder: Path, refused: Refuse) -> None:
+    """Nor of itself: a source that is a variable of .env with a secret in it is a mistake."""
+    (folder / ".env").write_text("URL=x://${A}\nA=${A}\n")
+    problems = refused(project("  A: {env: A}\n  B: {env: URL}\n", "    secrets: [A, B]\n"))
+    assert [(problem.line, problem.message) for problem in problems] == [
+        (4, "the secret A: its variable has the secret A in it (.env:2)"),
+        (5, "the secret B: its variable has the secret A in it (.env:1)"),
+    ]
+
+
+def test_a_secret_from_env_may_be_used_there(folder: Path, loaded: Load) -> None:
+    """The usual pair: the value in one line, what is made of it in another."""
+    (folder / ".env").write_text("A=1\nURL=x://${A}\n")
+    made = loaded(project("  A: {env: A}\n", "    env: {U: '${URL}'}\n"))
+    assert made.services[0].env == {"U": "x://1"}
+
+
+def test_what_is_not_set_in_env_is_reported_with_secrets_too(folder: Path, refused: Refuse) -> None:
+    """The secrets are known there, and nothing else is; also where ftl.yaml cannot be parsed."""
+    (folder / ".env").write_text("URL=x://${A}\nB=${NONE}\n")
+    problems = refused(project("  A: {env: V}\n", "    env: {U: '${URL}'}\n    port: x\n"), V="1")
+    assert [(problem.file, problem.line) for problem in problems] == [(".env", 2), ("ftl.yaml", 9)]
+    problems = refused("a: [\n")
+    assert {problem.file for problem in problems} == {".env", "ftl.yaml"}
+
+
+def test_only_what_is_read_of_a_file_uses_secrets(folder: Path) -> None:
+    """A rollback waits for no vault but those of its messages."""
+    (folder / ".env").write_text("HOOK=https://a.example/${A}\nOTHER=${B}\n")
+    text = "secrets:\n  A: {command: [echo, x]}\n  B: {command: [/nowhere]}\nnotify: ['${HOOK}']\n"
+    path = written(folder, f"{HEAD}{text}services: [{{name: web, image: 'web:${{B}}'}}]\n")
+    files = ProjectFiles(path, read_variables(folder, {"PATH": "/usr/bin:/bin"}))
+    assert [one.url for one in load_notifications(files)] == ["https://a.example/x"]
+
+
 def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
     """A vault that is down must not stop what does not need it."""
     made = loaded(project("  A: {command: [/nowhere]}\n", ""))
@@ -92,6 +157,25 @@ def test_one_command_may_print_many_values(folder: Path, loaded: Load, form: str
     )
     assert made.services[0].env == {"A": "$x of A", "X": "$x of B"}
     assert (folder / "calls").read_text() == "A B\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("true", "true"),
+        ("false", "false"),
+        ("1.10", "1.10"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("1e3", "1e3"),
+    ],
+)
+def test_single_values_of_json_are_texts(loaded: Load, value: str, text: str) -> None:
+    """As they are written: a flag and a number are usual among the values of a vault."""
+    made = loaded(
+        project(f"  A: {{command: [echo, '{{\"A\": {value}}}'], format: json}}\n", "    secrets: [A]\n"),
+        PATH="/usr/bin:/bin",
+    )
+    assert made.secret_values == {"A": text}
 
 
 def test_commands_run_side_by_side(loaded: Load) -> None:
@@ -138,6 +222,16 @@ def test_dollar_signs_of_a_dotenv_output_are_kept(folder: Path, loaded: Load, li
         ("{command: [echo, 'ENC[AES256_GCM,data:x]']}", "still encrypted"),
         ("{command: [echo, 'no'], format: json}", "the output is not JSON"),
         ("{command: [echo, B=1], format: dotenv}", "the output has no A"),
+        ("{command: [echo, A=], format: dotenv}", "A is empty in the output"),
+        ("{command: [echo, '{\"A\": null}'], format: json}", "A is null in the output"),
+        ('{command: [echo, \'{"A": {"b": 1}}\'], format: json}', "A is a map in the output"),
+        ("{command: [echo, '{\"A\": [1]}'], format: json}", "A is a list in the output"),
+        ('{command: [echo, \'{"A": " "}\'], format: json}', "A is empty in the output"),
+        ("{command: [echo, '{\"B\": 1}'], format: json}", "the output has no A"),
+        ("{command: [echo, '[1]'], format: json}", "the output is a list, not a map of names"),
+        ("{command: ['true'], format: json}", "the command printed nothing"),
+        ("{file: Dockerfile, format: json}", "Dockerfile is not JSON"),
+        ("{env: PATH, format: dotenv, key: K}", "the variable PATH has no K"),
         ("{file: nowhere}", "there is no file nowhere"),
         ("{file: /dev/zero}", "cannot be read"),
         ("{env: NOWHERE}", "the variable NOWHERE is not set"),

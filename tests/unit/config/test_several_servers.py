@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
 from ftl.config.models.project import ClusterServer, Project, Server
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import UsageError
 from ftl.ssh.target import target_of

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.onboarding.new_files import write
 from ftl.onboarding.starter import StarterOptions, make_start

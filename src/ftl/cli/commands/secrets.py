@@ -66,12 +66,11 @@ def get_secret(options: Options, name: str) -> None:
 
     def work() -> tuple[Fields, str]:
         from ftl.config.loading import load_secrets
-        from ftl.config.read.secret_values import SecretError, fetch_secrets
+        from ftl.config.read.secret_texts import SecretError
 
-        files = find_project_files(options)
-        secrets = load_secrets(files)
+        secrets = load_secrets(find_project_files(options))
         secret = secrets.declared.get(name) or _unknown(name, secrets)
-        value = fetch_secrets([secret], files.folder, files.variables)[name]
+        value = secrets.fetch([secret])[name]
         if isinstance(value, SecretError):
             raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
         return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value

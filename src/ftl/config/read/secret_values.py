@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
-from ftl.common.json_fields import parse_json
 from ftl.common.next_step import ftl
-from ftl.config.variables.env_file import parse_env_file
+from ftl.config.read.secret_texts import SecretError, checked, value_in
 from ftl.config.variables.interpolation import MASK
-from ftl.config.yaml.marks import SourceFile
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
@@ -48,15 +46,6 @@ _TOKEN = re.compile(
 """Tokens of GitHub, GitLab, Slack, Stripe, AWS, Vault, 1Password, Doppler and age, and JSON web tokens."""
 
 
-class SecretError(Exception):
-    """A secret has no value; the text says why, `hint` what helps."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
 def fetch_secrets(
     secrets: Sequence[Secret], folder: Path, variables: Mapping[str, str]
 ) -> dict[str, str | SecretError]:
@@ -78,14 +67,15 @@ def fetch_secrets(
     maps: dict[str, Mapping[str, str] | SecretError] = {}
     for secret in secrets:
         try:
-            if secret.age is not None and not secret.command:
+            if secret.age is not None:
                 if secret.age not in maps:
                     maps[secret.age] = _age_map(secret.age, folder, variables)
-                values[secret.name] = _checked(_entry_of(secret, maps[secret.age]).rstrip("\r\n"), secret)
+                value = _entry_of(secret, maps[secret.age]).rstrip("\r\n")
+                values[secret.name] = checked(value, f"{secret.key or secret.name} is empty in {secret.age}")
                 continue
             text = _output(secret, by_name.get(secret.name), folder, variables)
             many = secret.name in by_name and _NAMES in by_name[secret.name].words
-            values[secret.name] = _value(secret, text, many=many)
+            values[secret.name] = value_in(secret, text, many=many)
         except SecretError as error:
             values[secret.name] = error
     credentials = [
@@ -166,52 +156,6 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
     if name not in variables:
         raise SecretError(f"the variable {name} is not set", "set it in the environment or in .env")
     return variables[name]
-
-
-def _value(secret: Secret, text: str, *, many: bool) -> str:
-    """The value in the text of a source.
-
-    Raises:
-        SecretError: There is none, or it is still encrypted.
-    """
-    structure = secret.format
-    if many and structure == "text":
-        structure = "json" if text.lstrip().startswith("{") else "dotenv"
-    value = text if structure == "text" else _entry(secret.key or secret.name, text, structure)
-    return _checked(value.rstrip("\r\n") if structure == "text" else value, secret)
-
-
-def _checked(value: str, secret: Secret) -> str:
-    """The value, if there is one.
-
-    Raises:
-        SecretError: It is empty, or still encrypted.
-    """
-    if not value.strip():
-        raise SecretError("it is empty" if secret.command is None else "the command printed nothing")
-    if "ENC[" in value:
-        hint = "decrypt it: `{command: sops -d FILE, format: dotenv}`"
-        raise SecretError("it is still encrypted by sops (`ENC[...]`)", hint)
-    return value
-
-
-def _entry(name: str, text: str, structure: str) -> str:
-    if structure == "json":
-        try:
-            values = parse_json(text)
-        except ValueError:
-            raise SecretError("the output is not JSON") from None
-        value = values.get(name) if isinstance(values, dict) else None
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return str(value)
-        known = sorted(values) if isinstance(values, dict) else []
-    else:
-        entries, _ = parse_env_file(SourceFile("the output", text, confidential=True), {}, interpolated=False)
-        if name in entries:
-            return entries[name].value
-        known = sorted(entries)
-    names = f"it has {', '.join(known[:10])}" if known else None
-    raise SecretError(f"the output has no {name}", names)
 
 
 def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[str, str] | SecretError:

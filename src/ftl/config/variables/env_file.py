@@ -2,10 +2,10 @@ r"""Parser of `.env` and env files, with the rules of Compose.
 
 A statement is `NAME=VALUE` or `NAME: VALUE`, with `export` before it if the file is also sourced by a shell, or a NAME
 alone, which takes its value from the environment. In double quotes and without quotes, `${...}` is interpolated
-(`interpolation` has the grammar) from the environment, from the lines above, and from the files before this one; an
-earlier one of these wins. Double quotes
-also have the escapes of Compose: `\$` is a dollar sign. Single quotes keep everything as it is, backslashes too; only
-`\'` is a quote. Quoted values may have several lines. Unquoted ones end at white space followed by `#`.
+(`interpolation` has the grammar) from the project's secrets, from the environment, from the lines above, and from the
+files before this one; an earlier one of these wins. Double quotes also have the escapes of Compose: `\$` is a dollar
+sign. Single quotes keep everything as it is, backslashes too; only `\'` is a quote. Quoted values may have several
+lines. Unquoted ones end at white space followed by `#`.
 (compose-go, dotenv/parser.go; bash agrees but for `$NAME` without braces, which is ordinary text here, and for `\'`.)
 """
 
@@ -47,10 +47,12 @@ class Variable:
 
     Attributes:
         mark: None for the process environment.
+        secrets: Names of the secrets whose values are in it.
     """
 
     value: str
     mark: Mark | None = None
+    secrets: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> str:
@@ -64,18 +66,20 @@ def parse_env_file(
     *,
     overridden: Collection[str] = (),
     before: Mapping[str, Variable] | None = None,
+    secrets: Mapping[str, str] | None = None,
     interpolated: bool = True,
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
-    The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone. Values of
-    `overridden` names are not used, so nothing in them has to be set. `before` has the variables of files that are
-    read before it, for its `${...}`, too. Where values are not `interpolated`, every `$` in them is one.
+    The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone; `secrets` win over
+    the environment. Values of `overridden` names are not used, so nothing in them has to be set. `before` has the
+    variables of files that are read before it, for its `${...}`, too. Where values are not `interpolated`, every `$` in
+    them is one.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.
     """
-    parser = _Parser(source, environment, overridden, before or {}, interpolated)
+    parser = _Parser(source, environment, overridden, before or {}, secrets or {}, interpolated)
     parser.parse()
     return parser.variables, parser.problems
 
@@ -87,6 +91,7 @@ class _Parser:
         environment: Mapping[str, str],
         overridden: Collection[str],
         before: Mapping[str, Variable],
+        secrets: Mapping[str, str],
         interpolated: bool,
     ) -> None:
         self.variables: dict[str, Variable] = {}
@@ -96,6 +101,7 @@ class _Parser:
         self._environment = environment
         self._overridden = overridden
         self._before = before
+        self._secrets = secrets
         self._interpolated = interpolated
         self._dollar = "$$" if interpolated else "$"
         self._line, self._line_start = 1, 0
@@ -117,7 +123,9 @@ class _Parser:
             return self._reject(start, mark)
         name = match["name"]
         if not match["separator"]:
-            if name in self._environment:
+            if name in self._secrets:
+                self.variables[name] = Variable(self._secrets[name], mark, frozenset({name}))
+            elif name in self._environment:
                 self.variables[name] = Variable(self._environment[name], mark)
             return match.end()
         value, end = self._value(match.end())
@@ -125,16 +133,33 @@ class _Parser:
             return self._reject(start, mark)
         if name not in self._overridden:
             try:
-                value = interpolate(value, self._lookup).text if self._interpolated else value
-                self.variables[name] = Variable(value, mark)
+                self.variables[name] = self._variable(value, mark)
             except InterpolationError as error:
                 advice = _SET_IT if error.variable else error.hint
                 self.problems.append(mark.problem(error.message, f"{advice}, {_KEEP_IT}"))
         return end
 
+    def _variable(self, value: str, mark: Mark) -> Variable:
+        if not self._interpolated:
+            return Variable(value, mark)
+        result = interpolate(value, self._lookup)
+        return Variable(result.text, mark, frozenset().union(*map(self._secrets_in, result.variables)))
+
     def _lookup(self, name: str) -> str | None:
-        earlier = self.variables.get(name) or self._before.get(name)
+        if name in self._secrets:
+            return self._secrets[name]
+        earlier = self._earlier(name)
         return self._environment.get(name, earlier.value if earlier else None)
+
+    def _earlier(self, name: str) -> Variable | None:
+        return self.variables.get(name) or self._before.get(name)
+
+    def _secrets_in(self, name: str) -> frozenset[str]:
+        """Names of the secrets in the value of a variable."""
+        if name in self._secrets:
+            return frozenset({name})
+        earlier = None if name in self._environment else self._earlier(name)
+        return frozenset() if earlier is None else earlier.secrets
 
     def _value(self, start: int) -> tuple[str | None, int]:
         """The value that begins here, with `$` as `interpolate` wants it; None if a quote is open."""

@@ -15,7 +15,7 @@ from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ftl.errors import Problem
@@ -42,10 +42,17 @@ class Variables(Mapping[str, str]):
         problems: Problems of the files that the sources were read from.
     """
 
-    def __init__(self, *sources: Source, problems: Sequence[Problem] = (), how_to_set: str = _SET_IT) -> None:
+    def __init__(
+        self,
+        *sources: Source,
+        problems: Sequence[Problem] = (),
+        how_to_set: str = _SET_IT,
+        read_again: Callable[[Mapping[str, str]], Variables] | None = None,
+    ) -> None:
         self.problems = tuple(problems)
         self._sources = sources
         self._how_to_set = how_to_set
+        self._read_again = read_again
 
     def __getitem__(self, name: str) -> str:
         return self.find(name).value
@@ -62,6 +69,10 @@ class Variables(Mapping[str, str]):
     def above(self, source: Source) -> Variables:
         """Copy these variables with a source that wins over the others."""
         return Variables(source, *self._sources, problems=self.problems, how_to_set=self._how_to_set)
+
+    def with_secrets(self, secrets: Mapping[str, str]) -> Variables:
+        """Read the files again, with values of secrets for their `${...}`, and for no others."""
+        return self if self._read_again is None or not secrets else self._read_again(secrets)
 
     def find(self, name: str) -> Variable:
         """The variable of this name, with its place.
@@ -81,19 +92,22 @@ class Variables(Mapping[str, str]):
 
 
 def read_variables(
-    folder: Path, environment: Mapping[str, str], files: Sequence[str] = (ENV_FILE,)
+    folder: Path,
+    environment: Mapping[str, str],
+    files: Sequence[str] = (ENV_FILE,),
+    secrets: Mapping[str, str] | None = None,
 ) -> Variables:
     """Read the variables for an ftl.yaml in `folder`, and for its builds on this machine.
 
     The environment wins over the files, which may be missing; a later file wins over an earlier, and has its
-    values for `${...}`.
+    values for `${...}`. Over both, the files have the `secrets` of the project for them.
     """
     sources: list[Source] = []
     before: dict[str, Variable] = {}
     problems: list[Problem] = []
     for name in files:
         try:
-            source, more = _read(folder / name, environment, before)
+            source, more = _read(folder / name, environment, before, secrets or {})
         except FileNotFoundError:
             continue
         sources.insert(0, source)
@@ -102,11 +116,30 @@ def read_variables(
     copy_example = not sources and (folder / EXAMPLE_FILE).is_file()
     given = {name: Variable(value) for name, value in environment.items()}
     return Variables(
-        given, *sources, problems=problems, how_to_set=_COPY_EXAMPLE if copy_example else _SET_IT
+        given,
+        *sources,
+        problems=problems,
+        how_to_set=_COPY_EXAMPLE if copy_example else _SET_IT,
+        read_again=lambda secrets: read_variables(folder, environment, files, secrets),
     )
 
 
-def _read(path: Path, environment: Mapping[str, str], before: Source) -> tuple[Source, list[Problem]]:
+def variables_of(
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    name: str,
+    overlay: str,
+    secrets: Mapping[str, str] | None = None,
+) -> Variables:
+    """Read the variables of an environment, `${FTL_ENV}`; `overlay` is the name of its files."""
+    environ = {**environment, **({"FTL_ENV": name} if name else {})}
+    return read_variables(folder, environ, env_files(overlay), secrets)
+
+
+def _read(
+    path: Path, environment: Mapping[str, str], before: Source, secrets: Mapping[str, str]
+) -> tuple[Source, list[Problem]]:
     file = SourceFile(display_path(path), confidential=True)
     try:
         file = SourceFile(file.name, read_small_text(path), confidential=True)
@@ -114,4 +147,4 @@ def _read(path: Path, environment: Mapping[str, str], before: Source) -> tuple[S
         raise
     except OSError as error:
         return {}, [Mark(file).problem(f"{file.name} cannot be read: {error.strerror}")]
-    return parse_env_file(file, environment, overridden=environment, before=before)
+    return parse_env_file(file, environment, overridden=environment, before=before, secrets=secrets)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
-from ftl.config.variables.sources import env_files, read_variables
+from ftl.config.variables.sources import variables_of
 from ftl.engine import labels
 from ftl.errors import at
 from ftl.image.building.batch import Batch, equal_builds
@@ -77,6 +77,10 @@ async def build_images(
         commit = group.create_task(_commit_label(root, environ))
         info = group.create_task(engine.info())
     env = cli_environment(engine.url, environ, remote=remote)
+    secrets = project.secret_values
+    variables = variables_of(
+        root, environ, name=project.environment, overlay=project.overlay, secrets=secrets
+    )
     caches = await _cache_support(buildable, cli.result(), env, info.result().store, None if remote else emit)
     batch = Batch(
         project=project.name,
@@ -84,7 +88,7 @@ async def build_images(
         engine=engine,
         cli=cli.result(),
         environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
-        variables={**read_variables(root, environ, env_files(project.overlay)), **project.secret_values},
+        variables={**variables, **secrets},
         labels={labels.PROJECT: project.name, **commit.result()},
         server_platform=platform,
         engine_platform=info.result().platform,

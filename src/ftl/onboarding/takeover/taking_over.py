@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.common.next_step import plain
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.config.yaml.marks import SourceFile, display_path
 from ftl.config.yaml.parse import parse

@@ -44,6 +44,22 @@ def test_a_later_file_has_the_values_of_an_earlier_one(tmp_path: Path) -> None:
     assert (found["DSN"], found["URL"]) == ("you@db:3", "db")
 
 
+def test_the_files_may_have_secrets_in_them(tmp_path: Path) -> None:
+    """They win over the environment there, are no variables, and are named where they are part of a value."""
+    (tmp_path / ".env").write_text("HOST=db\nKEY=mine\nURL=${HOST}/${KEY}\nSECRET\n")
+    (tmp_path / ".env.staging").write_text("DSN=x${URL}\nKEPT='${KEY}'\n")
+    plain = read_variables(tmp_path, {"HOST": "h"}, (".env", ".env.staging"))
+    assert (plain["URL"], plain.find("URL").secrets) == ("h/mine", frozenset())
+    assert plain.with_secrets({}) is plain
+    found = plain.with_secrets({"KEY": "k", "SECRET": "s", "OTHER": "o"})
+    assert (found["DSN"], found["KEY"], found["SECRET"], found["KEPT"]) == ("xh/k", "mine", "s", "${KEY}")
+    assert {name: set(found.find(name).secrets) for name in found if found.find(name).secrets} == {
+        "URL": {"KEY"},
+        "DSN": {"KEY"},
+        "SECRET": {"SECRET"},
+    }
+
+
 def test_a_misspelt_variable_is_recognised(tmp_path: Path) -> None:
     """The hint names a similar variable that is set, never its value."""
     advice = read_variables(tmp_path, {"SECRET_KEY": "s3cr3t", "PATH": "/bin"}).advice("SECRETKEY")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
 from ftl.config.models.container import ContainerSettings
 from ftl.config.models.field_types import keys_of
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.deploy.plan.desired.specs import dependency_container, release_spec, service_container
 from ftl.engine.calls import body

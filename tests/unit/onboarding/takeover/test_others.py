@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.loading import ProjectFiles, load
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import FtlError
 from ftl.onboarding.takeover.report import Verdict

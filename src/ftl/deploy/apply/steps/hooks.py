@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all, shielded
 from ftl.child import lines_of
 from ftl.common.figures import duration, utc
-from ftl.config.variables.sources import env_files, read_variables
+from ftl.config.variables.sources import variables_of
 from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.containers import RunHook
@@ -118,8 +118,15 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     lines: deque[str] = deque(maxlen=LAST_LINES)
     kept: deque[LogLine] = deque(maxlen=LINES)
     argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
-    variables = read_variables(context.root, os.environ, env_files(context.project.overlay))
-    async with dependency_tunnels(context.machine, context.engine, context.project) as ports:
+    project = context.project
+    variables = variables_of(
+        context.root,
+        os.environ,
+        name=project.environment,
+        overlay=project.overlay,
+        secrets=project.secret_values,
+    )
+    async with dependency_tunnels(context.machine, context.engine, project) as ports:
         env = {**variables, **_environment(context, step, ports)}
         try:
             async with (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -83,6 +84,20 @@ def test_a_talkative_local_hook_fails_with_its_last_lines(tmp_path: Path) -> Non
         asyncio.run(local_hook())
     assert caught.value.details == tuple(str(number) for number in range(5001 - hooks.LAST_LINES, 5001))
     assert len(events) == 5000
+
+
+def test_a_local_hook_has_the_variables_of_env_with_secrets_in_them(tmp_path: Path) -> None:
+    """As they were when ftl.yaml was read; the name of the environment is one of them."""
+    (tmp_path / ".env").write_text("URL=x://${KEY}/${FTL_ENV}\n")
+    events: list[Event] = []
+    made = context(FakeEngine(), events, tmp_path)
+    made.project = replace(made.project, secret_values={"KEY": "hunter2"}, environment="staging")
+
+    async def local_hook() -> None:
+        await hooks.run_hook(made, hook("local", "echo $URL"))
+
+    asyncio.run(local_hook())
+    assert events == [HookOutput("web", "pre", "x://hunter2/staging")]
 
 
 def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
