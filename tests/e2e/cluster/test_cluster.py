@@ -245,3 +245,43 @@ def test_a_changed_on_moves_what_runs_elsewhere(cluster: ClusterProject) -> None
     assert [load.tally.reasons for load in loads] == [{}, {}, {}]
     assert (running("web")[2], running("cache")) == (0, [1, 0, 0])
     assert cluster.deploy("one").ok().events("step_finished") == []
+
+
+@pytest.mark.nightly
+def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: ClusterProject) -> None:
+    """The first server is lost: with `on` the rest is deployed, without the server in the file it starts empty."""
+    first = cluster.servers[0]
+    a, b = (server.address for server in cluster.servers[:2])
+    store = {"name": "store", "build": "app", "volumes": ["data:/data"], "stop_signal": "KILL"}
+    cluster.config["dependencies"] = [store]
+    cluster.deploy("one").ok()
+    sections = cluster.config["servers"]
+    first.kill()
+    cluster.config["servers"] = [sections[1], sections[0], sections[2]]
+    refused = cluster.deploy("two")
+    assert refused.exit_code == 2
+    assert f"store has its data on {a}, which cannot be reached" in refused.stdout
+
+    store["on"] = a
+    kept = cluster.deploy("two").ok()
+    assert f"store stays as it is: {a} cannot be reached" in kept.stdout
+    assert [cluster.get(server) for server in cluster.servers[1:]] == [(200, "two")] * 2
+
+    del store["on"]
+    cluster.config["servers"] = sections[1:]
+    empty = cluster.deploy("three").ok()
+    assert f"on {b} it starts empty" in empty.stdout
+
+    first.start()
+    cluster.config["servers"] = [sections[1], sections[0], sections[2]]
+    _wait_for_answer(cluster, first, (503, "503 Service Unavailable\n"))
+    cluster.deploy("three").ok()
+    assert cluster.get(first) == (200, "three")
+    (unit,) = (
+        unit
+        for unit in cluster.project.run("status", "--json").ok().result["units"]
+        if unit["name"] == "store"
+    )
+    assert (unit["healthy"], unit["running"]) == (False, 2)
+    checked = cluster.project.run("doctor", "--json")
+    assert any("all of them answer to its name" in line.get("what", "") for line in checked.lines)

@@ -17,7 +17,7 @@ from ftl.config.models.field_types import Alternatives, ListOf, Nested, Section,
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
 from ftl.config.models.secret import Secret
-from ftl.config.models.server import ClusterServer, Server
+from ftl.config.models.server import ClusterServer, Server, servers_on
 from ftl.config.models.service import (
     Build,
     BuildSecret,
@@ -185,9 +185,7 @@ class Project(Section):
 
     def servers_on(self, on: Sequence[str]) -> tuple[str, ...]:
         """Hosts that an `on` names, by host or role, in the order of the file; all if it is empty."""
-        return tuple(
-            server.host for server in self.servers if not on or server.host in on or {*server.roles} & {*on}
-        )
+        return servers_on(self.servers, on)
 
     def servers_for(self, service: Service) -> tuple[str, ...]:
         """Hosts of the servers where a service's containers may run."""

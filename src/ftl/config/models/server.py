@@ -10,6 +10,7 @@ from ftl.config.models.field_types import ListOf, Section, key, key_metadata
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 WEB = "web"
@@ -81,3 +82,8 @@ class ClusterServer(Server):
         (WEB, "worker"),
         default_text="`[web, worker]`",
     )
+
+
+def servers_on(servers: Iterable[ClusterServer], on: Collection[str]) -> tuple[str, ...]:
+    """Hosts that an `on` names, by host or role, in the order of the file; all if it is empty."""
+    return tuple(server.host for server in servers if not on or server.host in on or {*server.roles} & {*on})

@@ -160,9 +160,20 @@ class Observed:
 
     @property
     def dependencies(self) -> Mapping[str, Container]:
-        """The project's dependencies by name."""
+        """The project's dependencies by name; of several containers of one, the newest that runs."""
         active = (container for container in self.of_role(labels.ROLE_DEPENDENCY) if not is_parked(container))
-        return {container.labels[labels.SERVICE]: container for container in active}
+        by_age = sorted(active, key=lambda container: (container.state == "running", container.created))
+        return {container.labels[labels.SERVICE]: container for container in by_age}
+
+    @property
+    def doubled_dependencies(self) -> tuple[Container, ...]:
+        """Further containers of dependencies, on other servers: one that was away came back with it.
+
+        All of one dependency answer to its name in the network.
+        """
+        first = self.dependencies.values()
+        every = self.of_role(labels.ROLE_DEPENDENCY)
+        return tuple(one for one in every if not is_parked(one) and one not in first)
 
     @property
     def parked_dependencies(self) -> tuple[Container, ...]:

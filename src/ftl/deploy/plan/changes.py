@@ -15,7 +15,13 @@ from ftl.deploy.plan.desired.specs import (
     dependency_container,
     service_container,
 )
-from ftl.deploy.plan.reasons import changed_dependency, new_configuration, new_image, recorded_section
+from ftl.deploy.plan.reasons import (
+    changed_dependency,
+    new_configuration,
+    new_image,
+    recorded_section,
+    recorded_server,
+)
 from ftl.deploy.replicas import MOST, generation_of, is_numbered, joined_generation, number_of
 from ftl.engine import labels
 from ftl.releases.record import release_number
@@ -165,6 +171,11 @@ class DependencyChange:
         """Whether a new container is started."""
         return self.action in ("created", "replaced")
 
+    @property
+    def is_away(self) -> bool:
+        """Whether its server cannot be reached, so that nobody sees its container."""
+        return self.action == "unchanged" and self.current is None
+
 
 @dataclass(frozen=True, slots=True)
 class RemovedService:
@@ -272,6 +283,9 @@ def dependency_change(
     desired = dependency_container(project, dependency)
     current = observed.dependencies.get(dependency.name)
     if current is None:
+        server = project.server_for(dependency)
+        if server in observed.down and recorded_server(observed, "dependencies", dependency.name) == server:
+            return DependencyChange(dependency, desired, "unchanged", f"{server} cannot be reached", None)
         return DependencyChange(dependency, desired, "created", "new", None)
     if leave_stopped and current.state == "exited":
         return DependencyChange(dependency, desired, "unchanged", STOPPED, current)
@@ -319,7 +333,8 @@ def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedServ
     named = {(labels.ROLE_SERVICE, service.name) for service in project.services}
     named |= {(labels.ROLE_DEPENDENCY, dependency.name) for dependency in project.dependencies}
     removed: dict[tuple[str, str], list[Container]] = {}
-    for container in (*observed.services, *observed.dependencies.values()):
+    dependencies = (*observed.dependencies.values(), *observed.doubled_dependencies)
+    for container in (*observed.services, *dependencies):
         key = (container.labels[labels.ROLE], container.labels[labels.SERVICE])
         if key not in named:
             removed.setdefault(key, []).append(container)

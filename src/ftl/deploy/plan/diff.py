@@ -150,6 +150,13 @@ class Diff:
         }
 
     @property
+    def doubled_dependencies(self) -> tuple[Container, ...]:
+        """Further containers of the dependencies that stay (`Observed.doubled_dependencies`)."""
+        names = {change.name for change in self.dependencies}
+        doubled = self.observed.doubled_dependencies
+        return tuple(container for container in doubled if container.labels[labels.SERVICE] in names)
+
+    @property
     def scaled(self) -> tuple[ServiceChange, ...]:
         """The services that get more or fewer containers."""
         return tuple(change for change in self.services if change.action == "scaled")

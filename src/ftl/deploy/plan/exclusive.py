@@ -180,6 +180,12 @@ def writable_volumes(mounts: Iterable[Mount]) -> set[str]:
     return {mount.source for mount in mounts if not mount.read_only}
 
 
+def has_data(container: Container) -> bool:
+    """Whether a container writes to volumes or folders, other than those of its `files`."""
+    files = container.labels.get(labels.FILES, "").splitlines()
+    return bool(writable_volumes(mount for mount in container.mounts if mount.target not in files))
+
+
 def _was_exclusive(observed: Observed, container: Container) -> bool:
     """Whether a container is of a service that had `recreate: true`, by the last live release's record."""
     live = observed.live_record

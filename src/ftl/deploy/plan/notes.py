@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import binary, count
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
+from ftl.deploy.plan.exclusive import has_data
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
+from ftl.deploy.plan.servers.moved_data import moved_data_notes
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
 from ftl.deploy.request import RestoredRelease
@@ -56,6 +58,15 @@ def plan_notes(diff: Diff) -> Iterator[str]:
 def _cluster_notes(diff: Diff) -> Iterator[str]:
     for server in diff.observed.down:
         yield f"{server} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
+    yield from moved_data_notes(diff)
+    yield from (f"{each.name} stays as it is: {each.why}" for each in diff.dependencies if each.is_away)
+    for container in filter(has_data, diff.doubled_dependencies):
+        name = container.labels[labels.SERVICE]
+        servers = map(diff.observed.server_of, (diff.observed.dependencies[name], container))
+        yield (
+            f"{name} runs on {' and '.join(servers)}, and both answer to its name: keep the one with the data, and "
+            f"`docker rm -f {container.name}` on the other, whose volume stays"
+        )
     for change in diff.starting:
         replicas = change.service.replicas
         if replicas > 1 and diff.observed.is_cluster and not change.is_spread:

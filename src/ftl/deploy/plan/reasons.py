@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import Json, as_object, as_objects
+from ftl.common.json_fields import Json, as_object, as_objects, as_strs
 from ftl.config.models.project import Dependency, Service
+from ftl.config.models.server import ClusterServer, servers_on
 from ftl.databases import INITIALISED_BY
 
 if TYPE_CHECKING:
@@ -96,6 +97,22 @@ def recorded_section(observed: Observed, kind: str, name: str) -> Json:
     entries = as_objects(live.project.get(kind)) if live is not None else []
     entry = next((entry for entry in entries if entry.get("name") == name), None)
     return _SECTIONS[kind].from_dict(entry).to_dict() if entry is not None else {}
+
+
+def recorded_server(observed: Observed, kind: str, name: str) -> str:
+    """Server of a cluster where the last live release's record places something, or empty.
+
+    Args:
+        observed: The servers.
+        kind: As of `recorded_section`.
+        name: The service or dependency.
+    """
+    live, section = observed.live_record, recorded_section(observed, kind, name)
+    if live is None or not section:
+        return ""
+    on = section.get("on") or ()
+    servers = map(ClusterServer.from_dict, as_objects(live.project.get("servers")))
+    return next(iter(servers_on(servers, (on,) if isinstance(on, str) else as_strs(on))), "")
 
 
 def read_only_at_first(before: Json, after: Mapping[str, object]) -> list[str]:

@@ -25,6 +25,7 @@ Kind = Literal["service", "dependency", "proxy", "run"]
 
 UNREACHED = "nobody can reach it: the proxy does not know its live release"
 MISSING = "missing: nobody can reach the site"
+DOUBLED = "on several servers, which all answer to its name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,12 @@ def _dependencies(project: Project, observed: Observed) -> Iterable[_Members]:
     unknown = dict(observed.dependencies)
     for dependency in project.dependencies:
         container = unknown.pop(dependency.name, None)
-        containers = () if container is None else (container,)
-        yield _Members(dependency.name, "dependency", None, True, 1, dependency.ports, containers)
+        others = (
+            one for one in observed.doubled_dependencies if one.labels[labels.SERVICE] == dependency.name
+        )
+        containers = () if container is None else (container, *others)
+        problem = DOUBLED if len(containers) > 1 else ""
+        yield _Members(dependency.name, "dependency", None, True, 1, dependency.ports, containers, problem)
     for name, container in sorted(unknown.items()):
         yield _Members(name, "dependency", None, False, 0, (), (container,))
 

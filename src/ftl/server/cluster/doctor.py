@@ -14,6 +14,7 @@ from ftl.errors import FtlError
 from ftl.host.session import open_session
 from ftl.server.cluster.join import SwarmView, view_by
 from ftl.server.cluster.members import generation, is_private
+from ftl.server.doctor.checks.running import check_running
 from ftl.server.doctor.finding import Finding, Level
 from ftl.server.doctor.report import DoctorRequest, Report, run_checks
 from ftl.ssh.machine import machine_of
@@ -81,7 +82,8 @@ async def _cluster(project: Project) -> list[Finding]:
         if leading:
             lead = max(leading, key=lambda server: generation(states[server]))
             found = await view_by(project.name, lead, sessions[lead])
-    return list(judge(project.name, states, found))
+        running = await check_running(project.name, sessions)
+    return [*judge(project.name, states, found), *running]
 
 
 async def _open(stack: AsyncExitStack, server: Server) -> Session | None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine import labels
 from ftl.engine.specs import Publish
 from ftl.engine.tarball import tar_archive
-from ftl.operations.views.units import UNREACHED
+from ftl.operations.views.container_health import ContainerHealth
+from ftl.operations.views.units import DOUBLED, UNREACHED, units_of
 from ftl.proxy.names import release_alias
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
+from tests.unit.deploy.cluster import cluster, dependency_on, observed
 from tests.unit.deploy.world import project, record
 from tests.unit.operations.stage import add
 from tests.unit.operations.views.status_stage import DB, WEB, WORKER, Server
+
+if TYPE_CHECKING:
+    from ftl.engine.values import Container
 
 
 def test_containers_of_another_release_have_a_separate_row() -> None:
@@ -164,3 +170,23 @@ def test_another_projects_containers_are_not_shown() -> None:
         assert [unit.name for unit in found.units] == ["web"]
 
     run(work())
+
+
+def test_a_dependency_on_two_servers_is_a_problem() -> None:
+    """Both answer to its name, though each is healthy by itself."""
+    asked = cluster(dependencies=(DB,))
+    one = dependency_on(asked, "db")
+    two = replace(one, id="other", created=1)
+    healthy = ContainerHealth(True, True, "healthy", "2026-01-01T00:00:00Z")
+    cases: tuple[tuple[dict[str, tuple[Container, ...]], tuple[object, ...]], ...] = (
+        ({"b": (one,)}, (True, "healthy", "b", 1)),
+        ({"a": (one,), "b": (two,)}, (False, DOUBLED, "b, a", 2)),
+    )
+    for on, expected in cases:
+        seen = observed(asked, live="r1", on=on, ready=False)
+        (unit,) = (
+            unit
+            for unit in units_of(asked, seen, {"other": healthy, one.id: healthy})
+            if unit.kind == "dependency"
+        )
+        assert (unit.healthy, unit.health, unit.server, unit.running) == expected

@@ -115,7 +115,9 @@ def _dependencies(diff: Diff, before: Mapping[str, DependencyRecord]) -> dict[st
     records = {}
     for change in diff.dependencies:
         name, image, running = change.name, change.dependency.image, change.current
-        if change.starts or running is None:
+        if change.is_away and name in before:
+            records[name] = before[name]
+        elif change.starts or running is None:
             records[name] = DependencyRecord(image, "")
         else:
             records[name] = before.get(name) or DependencyRecord(

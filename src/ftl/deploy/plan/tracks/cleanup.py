@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import network_of
-from ftl.deploy.plan.exclusive import stopped_before
+from ftl.deploy.plan.exclusive import has_data, stopped_before
 from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef
@@ -85,6 +85,9 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
         yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
     parked = (*diff.observed.parked_dependencies, *_replaced_dependencies(diff))
     yield from removal_tracks(parked, "replaced", lambda _: DEPENDENCY_STOP)
+    if not diff.request.services and not diff.request.same_release:
+        doubled = (one for one in diff.doubled_dependencies if not has_data(one))
+        yield from removal_tracks(doubled, "it runs on another server", lambda _: DEPENDENCY_STOP)
     # The release before may become the live one again; the release being made is one more.
     records = _records(diff, diff.project.keep_releases - 1) if diff.makes_release and not kept else ()
     # An engine needs a second to remove an image. After the records, which say that a rollback can have it.

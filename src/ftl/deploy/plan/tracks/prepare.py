@@ -45,6 +45,8 @@ def prepare_tracks(diff: Diff) -> Iterator[Track]:
     if network not in {existing.name for existing in observed.networks} and not project.is_cluster:
         ground.append(EnsureNetwork(project.name, network))
     existing = {volume.name for volume in observed.volumes}
+    away = (change for change in diff.dependencies if change.is_away)
+    existing |= {mount.source for change in away for mount in change.desired.spec.mounts}
     volumes = (volume_name(project.name, name) for name in project.volumes)
     ground += [EnsureVolume(project.name, name) for name in volumes if name not in existing]
     yield tuple(ground)
