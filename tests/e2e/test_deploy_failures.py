@@ -117,10 +117,17 @@ def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     assert app.get() == (200, "one")
 
 
-def stopped_at(app: LabProject, step: str, number: signal.Signals, *, after: float = 0.0) -> int:
+def stopped_at(
+    app: LabProject,
+    step: str,
+    number: signal.Signals,
+    *,
+    after: float = 0.0,
+    command: tuple[str, ...] = ("deploy",),
+) -> int:
     """Deploy, and send a signal to it as soon as a step begins, or so many seconds later; its exit status."""
     app.save()
-    with app.project.start("deploy", "--json") as process:
+    with app.project.start(*command, "--json") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if f'"step_started", "step": "{step}"' in line:
@@ -223,6 +230,33 @@ def test_everything_live_comes_back_after_a_crash_of_the_engine(
             time.sleep(0.5)
     app.run("start", "worker").ok()
     assert len(app.containers(running=True)) == 3
+
+
+def test_what_a_stop_that_broke_off_has_left_comes_back_after_a_reboot(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """It was killed after it had taken the restart policy, and before the stop; other commands hide neither."""
+    app = lab_project(ftl, server)
+    app.config["services"].append(
+        {"name": "worker", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
+    )
+    app.deploy().ok()
+    worker = f"{app.name}-worker-r1"
+    assert stopped_at(app, "stop", signal.SIGKILL, command=("stop", "worker")) == -signal.SIGKILL
+    time.sleep(3)  # the engine may still do the last call
+    server.docker("update", "--restart", "no", worker)
+    server.docker("start", worker)
+    app.run("maintenance", "on", "--wait-lock", "60").ok()
+    app.run("maintenance", "off").ok()
+    told = app.run("status").ok().stdout
+    assert "a reboot would not start worker: a change broke off" in told, told
+    assert not app.run("status", "--json").ok().result["units"][1]["returns"]
+
+    steps = app.run("start", "--json").ok()
+    assert [one["step"] for one in steps.events("step_finished")] == ["set_restart_policy"]
+    policy = server.docker("inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", worker)
+    assert (policy, "reboot" in app.run("status").ok().stdout) == ("always", False)
+    assert app.deploy().ok().result["changed"] is False
 
 
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:

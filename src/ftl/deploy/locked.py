@@ -109,7 +109,7 @@ async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None
 
 @asynccontextmanager
 async def audited(
-    engines: Sequence[Engine], project: str, entries: tuple[AuditEntry, ...]
+    engines: Sequence[Engine], project: str, entries: tuple[AuditEntry, ...], *, recorded: bool = False
 ) -> AsyncIterator[None]:
     """Record that an operation begins, and how it ends; a lost server costs only that.
 
@@ -119,10 +119,14 @@ async def audited(
         engines: The server's; of a cluster, those of the managers.
         project: The project's name.
         entries: All entries; the last is the operation's.
+        recorded: Its first step is a release record, which says the same; the entry is written beside it. Otherwise
+            nothing begins before the entry is there.
     """
     beginning = asyncio.create_task(_write(engines, project, entries))
     outcome: AuditOutcome = "done"
     try:
+        if not recorded:
+            await asyncio.wait({beginning})
         yield
     except BaseException as error:
         outcome = "failed" if isinstance(error, FtlError) else "interrupted"

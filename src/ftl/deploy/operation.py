@@ -205,7 +205,8 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
         return nullcontext()
     entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started")
     engines = [context.fleet.at(name).engine for name in _record_servers(context)]
-    return audited(engines, plan.project, begun(context.observed.audit, entry))
+    entries = begun(context.observed.audit, entry)
+    return audited(engines, plan.project, entries, recorded=plan.record is not None)
 
 
 def _record_servers(context: DeployContext) -> list[str]:

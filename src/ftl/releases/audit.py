@@ -22,6 +22,9 @@ KEPT = 500
 _RELEASING = ("deploy", "preview", "rollback")
 """First words of the commands that make releases."""
 
+_REPAIRING = (*_RELEASING, "restart", "scale", "start")
+"""First words of the commands whose plans compare all containers of a project."""
+
 AuditOutcome = Literal["started", "done", "failed", "interrupted"]
 
 
@@ -84,6 +87,16 @@ def begun(entries: Iterable[AuditEntry], entry: AuditEntry) -> tuple[AuditEntry,
 
 def _ended(entry: AuditEntry) -> AuditEntry:
     return replace(entry, outcome="interrupted") if entry.outcome == "started" else entry
+
+
+def broke_off(entries: Sequence[AuditEntry]) -> bool:
+    """Whether a change did not end since the last one that repaired what others had left."""
+    for entry in reversed(entries):
+        if entry.outcome != "done":
+            return True
+        if entry.command.partition(" ")[0] in _REPAIRING:
+            return False
+    return False
 
 
 def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord]) -> tuple[AuditEntry, ...]:

@@ -64,7 +64,6 @@ def test_a_change_is_in_the_audit_from_its_begin_to_its_end() -> None:
         under_way: list[tuple[str, str, str]] = []
 
         async def work() -> None:
-            await asyncio.sleep(1)
             under_way.extend(await change.audit())
 
         await change.run(work)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+import pytest
+
 from ftl.releases import audit
-from ftl.releases.audit import AuditEntry, begun, pack, parse, with_releases
+from ftl.releases.audit import AuditEntry, begun, broke_off, pack, parse, with_releases
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, read_history, write_audit, write_record
 from tests.support.clock import run
@@ -82,3 +84,27 @@ def test_releases_without_an_entry_are_listed_too() -> None:
         AuditEntry(15.0, "bob@desk", "deploy", "r3", "done"),
         restart,
     )
+
+
+@pytest.mark.parametrize(
+    ("entries", "broken"),
+    [
+        ("", False),
+        ("deploy:done", False),
+        ("stop:started", True),
+        ("deploy:done stop:interrupted", True),
+        ("deploy:done stop:failed maintenance:done prune:done restore:done", True),
+        ("deploy:done stop:interrupted deploy:failed", True),
+        ("stop:interrupted restart:done maintenance:done", False),
+        ("stop:interrupted start:done stop:done", False),
+        ("stop:interrupted rollback:done jobs:failed", True),
+    ],
+)
+def test_a_change_that_broke_off_counts_until_something_has_repaired_it(entries: str, broken: bool) -> None:
+    """Commands whose plan does not compare the containers come in between, and repair nothing."""
+    pairs = (entry.split(":") for entry in entries.split())
+    audited = [
+        replace(DEPLOY, command=f"{command} x", outcome=outcome)  # type: ignore[arg-type]
+        for command, outcome in pairs
+    ]
+    assert broke_off(audited) is broken

@@ -159,6 +159,11 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put("")
         put_servers(status.servers)
         put("")
+    if status.lost:
+        why = "somebody took the restart policy of its container (`docker update`)"
+        if status.broke_off:
+            why = f"a change broke off; {ftl('start')} or {ftl('deploy')} sets the restart policy again"
+        put(f"a reboot would not start {', '.join(status.lost)}: {why}")
     if status.live is not None:
         put(describe_live(status.live, now=now))
     if status.maintenance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ftl.aio import gather, gather2
 from ftl.common.next_step import ftl
 from ftl.config.models.server import WEB
-from ftl.deploy.observe.snapshot import observe, take_snapshot, with_outcomes
+from ftl.deploy.observe.snapshot import observe, restart_policies, take_snapshot, with_outcomes
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.replicas import reached_by
@@ -16,6 +16,7 @@ from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER, is_leaderless
 from ftl.errors import EngineError, ServerError
 from ftl.proxy.names import overlay_network
+from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     drained = {node.id for node in nodes if node.is_drained(project)}
     found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
+    if broke_off(found.audit):  # only managers have the audit
+        every = await gather(
+            restart_policies(one.engine, seen, every=True) for one, seen in zip(fleet, looks, strict=True)
+        )
+        found = replace(
+            found, policies={**found.policies, **{k: v for each in every for k, v in each.items()}}
+        )
     return with_outcomes(replace(found, live_published=len(live) == 1))
 
 

@@ -11,13 +11,14 @@ from ftl.deploy.observe.state import Observed
 from ftl.engine import labels
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe as observe_proxy
+from ftl.releases.audit import broke_off
 from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container, ContainerState, EngineInfo
+    from ftl.engine.values import Container, EngineInfo
     from ftl.releases.record import ReleaseRecord
 
 
@@ -76,25 +77,27 @@ async def take_snapshot(
         preview=history.result().preview,
         jobs=history.result().jobs,
     )
-    policies = await _policies(engine, observed, [state] if (state := proxy_state.result()) else [])
+    policies = await restart_policies(engine, observed, every=broke_off(observed.audit))
+    if (state := proxy_state.result()) is not None:
+        policies[state.id] = state.restart_policy
     return replace(observed, policies=policies)
 
 
-async def _policies(engine: Engine, observed: Observed, known: list[ContainerState]) -> dict[str, str]:
-    """Restart policies that the engine's list does not tell: of containers of 0.1.0, which have no label for theirs.
+async def restart_policies(engine: Engine, observed: Observed, *, every: bool) -> dict[str, str]:
+    """Restart policies that the engine's list does not tell, by ID: they take a round trip.
 
-    After an operation that was killed, those of all: it may have stopped between taking one and stopping the container.
+    Those of containers of 0.1.0 have no label. After a change that broke off those of `every` container are asked for:
+    it may have ended between taking one and stopping the container.
     """
-    cut = any(entry.outcome == "started" for entry in observed.audit[-1:])
     own = (*observed.services, *observed.dependencies.values())
     unknown = [
         container.id
         for container in own
         if container.state == "running"
-        and (cut or labels.RESTART not in container.labels)
+        and (every or labels.RESTART not in container.labels)
         and labels.SWARM_TASK not in container.labels
     ]
-    states = [*known, *(await gather(engine.container(number) for number in unknown))]
+    states = await gather(engine.container(number) for number in unknown)
     return {state.id: state.restart_policy for state in states if state is not None}
 
 

@@ -97,7 +97,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     # With only some services others may be left behind: no server may catch up with that state.
     stages = with_live_state(stages, observed, request.project.servers, complete=not request.services)
     policies = policy_track(diff)
-    if policies and (stages or not request.same_release):
+    if policies:
         stages = (*stages, *with_servers([Stage("restart policies", (policies,))], diff))
     return Plan(
         server=observed.server,

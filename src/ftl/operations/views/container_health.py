@@ -39,6 +39,7 @@ class ContainerHealth:
         health: "healthy", or the reason why not.
         since: Its start, if it runs: RFC 3339.
         restarts: How often the engine restarted it after an exit.
+        returns: Whether a reboot of the server starts it again, where it runs and ftl.yaml wants that.
     """
 
     running: bool
@@ -46,6 +47,7 @@ class ContainerHealth:
     health: str
     since: str
     restarts: int = 0
+    returns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,13 @@ def _verdict(project: Project, container: Container, answers: CheckInputs) -> Co
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
         age = container.status.partition(" (")[0].removeprefix("Up ").lower()
         result = replace(result, ok=False, text=f"it exits: restarted {times}, {age} ago")
-    return ContainerHealth(True, result.ok, _health(result), state.started, state.restarts)
+    wanted = container.labels.get(labels.RESTART, "no" if _is_run(container) else "always")
+    returns = wanted == "no" or state.restart_policy != "no"
+    return ContainerHealth(True, result.ok, _health(result), state.started, state.restarts, returns)
+
+
+def _is_run(container: Container) -> bool:
+    return container.labels.get(labels.ROLE) == labels.ROLE_RUN
 
 
 async def _reachable(engine: Engine, container: Container) -> Container:

@@ -19,6 +19,7 @@ from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
+from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number, stored_project
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Status:
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
         servers: Those of a cluster; empty with one server.
+        broke_off: Whether a change of the project did not end, and none since has repaired it.
         now: Unix time of the look, by the server's clock, as are the times in it.
     """
 
@@ -95,7 +97,13 @@ class Status:
     maintenance: bool = False
     watch: WatchStatus | None = None
     servers: tuple[ServerStatus, ...] = ()
+    broke_off: bool = False
     now: float = 0.0
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Names of what runs and would not do so after a reboot."""
+        return tuple(unit.name for unit in self.units if not unit.returns)
 
     @property
     def moment(self) -> datetime:
@@ -206,6 +214,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
         servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
+        broke_off=broke_off(observed.audit),
         now=session.info.now,
     )
 

@@ -42,6 +42,8 @@ class Unit:
         since: Start of the youngest of its running containers: RFC 3339, empty where none runs.
         ports: "8000" inside the network, "127.0.0.1:49153->5432" where the server itself listens.
         restarts: How often the engine restarted its containers after an exit.
+        returns: Whether a reboot of the server starts all that runs again. Not while it becomes live: a container gets
+            its restart policy once it is healthy.
         server: The servers that they are on; empty for a project's only one.
     """
 
@@ -59,6 +61,7 @@ class Unit:
     restarts: int = 0
     containers: tuple[str, ...] = field(default=(), compare=False)
     server: str = ""
+    returns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ def _unit(observed: Observed, members: _Members, healths: Mapping[str, Container
         since=max((result.since for result in running), default=""),
         ports=_ports(members.containers, members.ports),
         restarts=sum(result.restarts for result in results),
+        returns=not members.live or all(result.returns for result in running),
         containers=tuple(container.id for container in members.containers),
         server=", ".join(_servers(observed, members.containers)),
     )

@@ -20,6 +20,8 @@ from ftl.engine.values import Network
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from ftl.releases.audit import AuditEntry
+from ftl.releases.store import ensure_store, write_audit
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
@@ -159,3 +161,24 @@ def test_a_task_that_still_stops_is_left_to_swarm() -> None:
         return await observe_fleet(Fleet([Session("a", FakeMachine(), engine, info)]), "shop", ())
 
     assert [one.name for one in asyncio.run(look()).containers] == ["other"]
+
+
+def test_a_stop_that_broke_off_is_looked_for_on_servers_without_records() -> None:
+    """A manager has the audit; the dependency, whose policy is lost, is on a worker."""
+    engines = {name: Manager(name, *"abc") for name in "abc"}
+
+    async def look() -> Observed:
+        for engine in engines.values():
+            await engine.create_network("ftl-c-shop", {})
+        await ensure_store(engines["a"], "web")
+        await write_audit(engines["a"], "shop", [AuditEntry(1.0, "me@here", "stop db", "r1", "interrupted")])
+        marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
+        spec = ContainerSpec(image="web", labels={**marks, labels.RESTART: "always"}, restart="no")
+        await engines["c"].start(await engines["c"].create("shop-db", spec))
+        sessions = [
+            Session(name, FakeMachine(), engine, replace(INFO, node=name, is_manager=name == "a"))
+            for name, engine in engines.items()
+        ]
+        return await observe_fleet(Fleet(sessions), "shop", SERVERS)
+
+    assert list(asyncio.run(look()).policies.values()) == ["no"]

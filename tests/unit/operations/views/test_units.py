@@ -114,6 +114,29 @@ def test_restarts_are_counted() -> None:
     run(work())
 
 
+@pytest.mark.parametrize(
+    ("policy", "wanted", "returns"),
+    [("no", "always", False), ("always", "always", True), ("no", "no", True), ("no", None, False)],
+)
+def test_what_a_reboot_would_not_start_is_told(policy: str, wanted: str | None, returns: bool) -> None:
+    """The policy is that of ftl.yaml, by its label; containers of 0.1.0 have none, and shall come back."""
+
+    async def work() -> None:
+        async with Server() as server:
+            label = {labels.RESTART: wanted} if wanted is not None else {}
+            await add(server.engine, "shop-worker-r1", "worker", more=label)
+            await add(server.engine, "shop-worker-run-1", "worker", role=labels.ROLE_RUN)
+            container = server.engine.by_name["shop-worker-r1"]
+            container.spec = replace(container.spec, restart=policy)
+            found = await server.status(project(WORKER))
+            assert found.lost == (() if returns else ("worker",))
+            assert not found.broke_off
+            await server.engine.stop("shop-worker-r1", timeout=1.0)
+            assert (await server.status(project(WORKER))).lost == ()
+
+    run(work())
+
+
 def test_what_the_file_no_longer_names_is_shown() -> None:
     """Services and dependencies: they run until the next deploy."""
 

@@ -141,9 +141,10 @@ class StopOld(ContainersStep):
 
 @dataclass(frozen=True, slots=True)
 class SetRestartPolicy(Step):
-    """Give running containers the restart policy `always`; none of them is restarted for it.
+    """Give running containers the restart policy of ftl.yaml; none of them is restarted for it.
 
-    Containers that FTL 0.1.0 created have `unless-stopped`, and would stay down after a crash of the engine.
+    Containers that FTL 0.1.0 created have `unless-stopped`, and would stay down after a crash of the engine. Those of a
+    stop that broke off have none, and would stay down after a reboot.
     """
 
     kind = "set_restart_policy"
@@ -152,7 +153,7 @@ class SetRestartPolicy(Step):
 
     @property
     def text(self) -> str:
-        return f"set the restart policy of {names(self.containers)} to always"
+        return f"set the restart policy of {names(self.containers)}"
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         by_server, _ = lookup.split(self.containers)  # the Swarm has that of replicas
