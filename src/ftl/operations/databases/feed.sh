@@ -1,12 +1,12 @@
 # Gives a docker command a scheduled backup as its stdin. Follows ftl.proxy's docker.sh. Runs on the server.
 #
 # $1: name for the container that reads; $2: the project; $3: docker's --mount of the folder of backups; $4: the image that
-# reads; $5: the file; $6: base64 of bytes before it; $7: number of zero bytes after it. The rest is the command.
+# reads; $5: the file. The rest is the command.
 # stderr also gets "ftl-read BYTES" each second, as far as the file is read, and at its end.
 # Says "ready" when the container is there, and goes on when a line comes. Our stdin then stays open as long as FTL is
 # there: when it ends, the reading ends, and the command as one whose stream is cut.
-reader=$1 project=$2 folder=$3 image=$4 file=$5 head=$6 padding=$7
-shift 7
+reader=$1 project=$2 folder=$3 image=$4 file=$5
+shift 5
 exec 6<&0
 trap 'docker rm --force "$reader" >/dev/null 2>&1' EXIT
 # The shell and `cat` share the file's position.
@@ -27,12 +27,7 @@ read -r _ <&6 || exit
     docker rm --force "$reader"
 ) >/dev/null 2>&1 &
 watcher=$!
-read_file() {
-    [ -z "$head" ] || printf %s "$head" | base64 -d || return
-    docker start --attach "$reader" </dev/null 6<&- || return
-    [ "$padding" = 0 ] || head -c "$padding" /dev/zero
-}
-failed=$({ { read_file || echo reading >&3; } | docker "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)
+failed=$({ { docker start --attach "$reader" </dev/null 6<&- || echo reading >&3; } | docker "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)
 kill "$watcher" 2>/dev/null
 [ -z "$failed" ] && exit
 [ "$failed" != reading ] || echo "$file could not be read to its end" >&2 # a command that fails ends the reading, too

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tarfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
@@ -17,7 +15,7 @@ from ftl.operations.databases.sources import DumpReader, in_container
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -35,32 +33,45 @@ SCRIPT_SECONDS = 60.0
 SWAP_SECONDS = 900.0
 """Time for a script, and for one that waits for a save of Redis or clients of PostgreSQL."""
 
+UNCHANGED = 3
+"""Exit status of swap.sh where the data is unchanged."""
+
 
 async def load_dump(
-    session: Session, container: str, name: str, kind: DumpKind, dump: Dump, kept: str, emit: Emit
+    session: Session,
+    container: str,
+    name: str,
+    kind: DumpKind,
+    dump: Dump,
+    kept: str,
+    emit: Emit,
+    *,
+    lock: str = "",
 ) -> str:
     """Restore into a container; returns its number of tables or the like.
 
     PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
     before that script, nothing has changed; the script goes on without us. `kept` is what the replaced database of
-    PostgreSQL is called afterwards; "drill" in a throwaway container.
+    PostgreSQL is called afterwards; "drill" in a throwaway container. `lock` is the key of a deploy lock on this server
+    that we hold, and that the script has when we are gone.
 
     Raises:
-        FtlError: It failed. The hint says what became of PostgreSQL's database.
+        FtlError: It failed. The hint says what became of the data of PostgreSQL and Redis.
     """
     tell = progress(name, "restore", emit)
     mode = "drill" if kept == "drill" else "keep"
     if kind.tool == "pg_dump":
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
-        with _hint(f"the database of {name} is unchanged"):
+        with _hint(_unchanged(name)):
             await dump.feed(DumpReader(session, words, name, tell))
-        await _swap(session, container, name, kind, mode, kept)
+        await _swap(session, container, name, kind, mode, kept, lock)
         with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
         words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
-        await dump.feed(DumpReader(session, words, name, tell))
-        await _swap(session, container, name, kind, mode, "")
+        with _hint(_unchanged(name)):
+            await dump.feed(DumpReader(session, words, name, tell))
+        await _swap(session, container, name, kind, mode, "", lock)
         await await_ready(session, container, name, kind)
     else:
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
@@ -68,30 +79,38 @@ async def load_dump(
     return await count_contents(session, container, kind)
 
 
-async def _swap(session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str) -> None:
+async def _swap(
+    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: str
+) -> None:
     """Replace the data by the restored copy.
 
     Raises:
-        FtlError: It failed, and PostgreSQL's database is as it was.
+        FtlError: It failed; the hint says whether the data is unchanged.
         ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
-    swap, restore = program(__package__, "swap.sh"), script_text("restore.sh")
-    argv = docker_script(session.machine, swap, "ftl-restore", container, restore, kind.tool, mode, kept)
+    swap = program("ftl.host", "scripts/lock_file.sh") + program(__package__, "swap.sh")
+    given = (container, script_text("restore.sh"), kind.tool, mode, kept)
+    argv = docker_script(session.machine, swap, "ftl-restore", *given)
+    found_by = (
+        f"if a database `{kept}` exists in a minute, the restore succeeded; otherwise {_unchanged(name)}"
+    )
     try:
-        done = await session.machine.run(argv, timeout=SWAP_SECONDS)
+        done = await session.machine.run(argv, stdin=f"{lock}\n".encode(), timeout=SWAP_SECONDS)
     except FtlError as error:
         if kind.tool == "pg_dump":
-            error.hint = (
-                f"the server may finish without FTL: if a database `{kept}` exists in a minute, the restore succeeded; "
-                f"otherwise the database of {name} is unchanged"
-            )
+            error.hint = f"the server may finish without FTL: {found_by}"
         raise
     if done.exit_code != 0:
+        unknown = found_by if kind.tool == "pg_dump" else None
         raise FtlError(
             f"the restore of {name} failed",
             cause=done.stderr.decode("utf-8", "replace").strip() or None,
-            hint=f"the database of {name} is unchanged" if kind.tool == "pg_dump" else None,
+            hint=_unchanged(name) if done.exit_code == UNCHANGED else unknown,
         )
+
+
+def _unchanged(name: str) -> str:
+    return f"the data of {name} is unchanged"
 
 
 @contextmanager
@@ -102,18 +121,6 @@ def _hint(text: str) -> Iterator[None]:
     except FtlError as error:
         error.hint = error.hint or text
         raise
-
-
-async def put_file(
-    session: Session, container: str, path: str, dump: Dump, tell: Callable[[int], None]
-) -> None:
-    """Write a dump as a file into a container that does not run, by `docker cp` of a tar stream."""
-    entry = tarfile.TarInfo(Path(path).name)
-    entry.size = dump.ends.size
-    entry.mode = 0o644
-    padding = -entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE
-    words = ("cp", "-", f"{container}:{Path(path).parent}")
-    await dump.feed(DumpReader(session, words, path, tell, entry.tobuf(tarfile.PAX_FORMAT), padding))
 
 
 async def await_ready(session: Session, container: str, name: str, kind: DumpKind) -> None:
@@ -142,14 +149,12 @@ async def await_ready(session: Session, container: str, name: str, kind: DumpKin
 
 
 async def check_accepts(session: Session, container: str, name: str, kind: DumpKind) -> None:
-    """Check whether a running Redis would read a dump; other databases always do.
+    """Check whether a dump can be restored into a running database.
 
     Raises:
-        FtlError: It would not.
+        FtlError: It cannot: its image lacks a tool, for example, or its password is another one.
     """
-    if kind.tool != "redis-cli":
-        return
-    argv = docker_exec(session, container, "restore.sh", "accepts", kind.tool, "drill", "")
+    argv = docker_exec(session, container, "restore.sh", "accepts", kind.tool, "keep", "")
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
     if done.exit_code != 0:
         cause = done.stderr.decode("utf-8", "replace").strip() or f"it ended with status {done.exit_code}"

@@ -11,14 +11,14 @@ from ftl.common.figures import size
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
-from ftl.deploy.locked import locked
+from ftl.deploy.locked import deploy_lock, locked
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.operations.databases.backup import STDOUT, back_up, detect
 from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
 from ftl.operations.databases.dumps import check_whole
-from ftl.operations.databases.load import load_dump
+from ftl.operations.databases.load import check_accepts, load_dump
 from ftl.operations.databases.sources import LocalDump, StoredDump
 from ftl.operations.databases.stored import fetch, find_backup, read_ends
 from ftl.operations.selection import select_container
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
+    from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
@@ -90,17 +91,17 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
         ServerError: The connection, or the lock, was lost.
     """
     began = time.monotonic()
-    servers = request.project.servers
-    session, container = await select_container(fleet, request.project.name, request.name, servers=servers)
-    kind = await detect(session, container, request.name)
+    session, container, kind = await _select(request, fleet)
     await remove_drills(session, request.project.name)
     with ExitStack() as files:
         if request.dump is None:
+            servers = request.project.servers
             storage = fleet.require(servers[0].host if servers else "")  # where jobs run
             dump = await _stored_dump(request, storage, session, files, emit)
         else:
             dump = LocalDump(request.file, request.dump)
         check_whole(kind, dump.ends, "stdin" if dump.file == STDOUT else dump.file)
+        await check_accepts(session, container.id, request.name, kind)
         if request.drill:
             dependency = next(each for each in request.project.dependencies if each.name == request.name)
             contents = await drill(request.project, dependency, session, container, kind, dump, emit)
@@ -114,9 +115,20 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             wait=request.lock_wait,
             emit=emit,
         ):
+            # An operation that we waited for may have replaced the container.
+            current, container, kind_now = await _select(request, fleet)
+            if (current, kind_now) != (session, kind):
+                raise FtlError(
+                    f"{request.name} was replaced by another kind of database, or moved to another server, meanwhile",
+                    hint=f"nothing was restored: run {ftl(f'restore {request.name}')} again",
+                )
+            await check_accepts(session, container.id, request.name, kind)
+            lock = deploy_lock(session, request.project.name).key if session is fleet.first else ""
             kept = await _keep(request, fleet, kind, emit)
             try:
-                contents = await load_dump(session, container.id, request.name, kind, dump, kept, emit)
+                contents = await load_dump(
+                    session, container.id, request.name, kind, dump, kept, emit, lock=lock
+                )
             except FtlError as error:
                 if kind.tool != "pg_dump":
                     error.hint = (
@@ -124,6 +136,17 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
                     )
                 raise
     return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
+
+
+async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Container, DumpKind]:
+    """The server and the container of the database, and its kind of dump.
+
+    Raises:
+        FtlError: It does not run, or is no database that FTL knows.
+    """
+    project, name = request.project, request.name
+    session, container = await select_container(fleet, project.name, name, servers=project.servers)
+    return session, container, await detect(session, container, name)
 
 
 async def _stored_dump(

@@ -1,12 +1,18 @@
 # Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
 #
-# $1: "ready" (whether the database accepts clients), "restore" (of PostgreSQL beside the data), or "count" (prints what
-# there is); of Redis "accepts" (whether it would read a dump) and "put" (the dump beside the data); of both "swap", which
-# gives what lies beside the data its place; $2: the tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
-# the bytes of the dump of Redis.
+# $1: "ready" (whether the database accepts clients), "accepts" (whether a dump can be restored into it), "restore" (of
+# PostgreSQL beside the data), or "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL
+# and Redis "swap", which gives what lies beside the data its place: where it fails, the data is unchanged; $2: the tool
+# that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or the
+# bytes of the dump of Redis.
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
 patience=60
+
+needs() { # PROGRAM
+    command -v "$1" >/dev/null 2>&1 || { echo "its image has no $1" >&2; return 1; }
+}
+
 case $tool in
 pg_dump)
     user=${POSTGRES_USER:-postgres}
@@ -38,23 +44,36 @@ redis-cli)
     export REDISCLI_AUTH
     [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
     setting() { redis-cli CONFIG GET "$1" | tail -n 1; }
-    accepts() {
-        [ "$(setting appendonly)" = yes ] || return 0
-        echo 'it has appendonly on, and would not read a dump' >&2
-        return 1
+    files() { # sets their paths
+        folder=$(setting dir)
+        case $folder in
+        /*) ;;
+        *)
+            echo "its folder is not known: $folder" >&2
+            exit 1
+            ;;
+        esac
+        new=$folder/ftl-restore.rdb
+        # Since Redis 7 the append-only file is a folder; versions before 6 do not say how the file is called.
+        log=$(setting appendfilename) logs=$(setting appenddirname)
+        log=$folder/${log:-appendonly.aof} logs=${logs:+$folder/$logs}
     }
+    has_log() { [ -e "$log" ] || { [ -n "$logs" ] && [ -d "$logs" ]; }; }
     ;;
 esac
 
 case "$action $tool" in
 'ready pg_dump') pg_isready --quiet --host=127.0.0.1 --username="$user" ;;
-'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
-'restore pg_dump')
-    # Beside the data, which `swap` replaces when all is there. Our client may be gone meanwhile, and another one be here.
+'accepts pg_dump')
     if [ "$new" = "$database" ]; then
         echo "the database is called $new, as a restored one would be" >&2
         exit 1
     fi
+    needs pg_restore && echo 'SELECT 1' | sql template1 >/dev/null
+    ;;
+'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
+'restore pg_dump')
+    # Beside the data, which `swap` replaces when all is there. Our client may be gone meanwhile, and another one be here.
     drop || exit
     echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
     # A throwaway database does not have the roles that own the objects.
@@ -118,6 +137,7 @@ END
     exit 1
     ;;
 'ready mariadb-dump' | 'ready mysqldump') "$client" --host=127.0.0.1 --user=root --execute='SELECT 1' >/dev/null ;;
+'accepts mariadb-dump' | 'accepts mysqldump') query 'SELECT 1' >/dev/null ;;
 'count mariadb-dump' | 'count mysqldump')
     query "SELECT count(*) FROM information_schema.tables
         WHERE table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
@@ -147,6 +167,7 @@ END
     # listens on all addresses of IPv4.
     "$client" --quiet --host "$(hostname -I | tr ' ' '\n' | grep -m 1 -F .)" --eval 'db.runCommand({ping: 1})' >/dev/null
     ;;
+'accepts mongodump') needs mongorestore ;;
 'count mongodump') echo '-' ;;
 'restore mongodump')
     if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongorestore --archive --drop --stopOnError; fi
@@ -158,43 +179,79 @@ END
     ;;
 'ready redis-cli') [ "$(redis-cli PING)" = PONG ] ;;
 'count redis-cli') redis-cli DBSIZE ;;
-'accepts redis-cli') accepts ;;
-'put redis-cli' | 'swap redis-cli')
-    folder=$(setting dir)
-    case $folder in
-    /*) ;;
-    *)
-        echo "its folder is not known: $folder" >&2
+'accepts redis-cli')
+    files
+    [ "$(setting appendonly)" = yes ] || exit 0
+    if ! has_log; then
+        echo "its append-only file is not $log" >&2
         exit 1
-        ;;
-    esac
-    new=$folder/ftl-restore.rdb
-    if [ "$action" = put ]; then
-        accepts || exit
-        trap 'rm -f "$new.part"' EXIT
-        cat >"$new.part" || exit
-        if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then
-            echo 'the transfer of the dump was interrupted' >&2
-            exit 1
-        fi
-        if command -v redis-check-rdb >/dev/null && ! checked=$(redis-check-rdb "$new.part"); then
-            printf 'redis-check-rdb: %s\n' "$checked" >&2
-            exit 1
-        fi
-        chmod 644 "$new.part" && mv -f "$new.part" "$new"
-        exit
     fi
-    # From now on neither stopping it nor a save that is under way writes over the file. A restart brings `save` back.
-    before=$(setting save)
-    redis-cli CONFIG SET save '' >/dev/null || exit
-    for _ in $(seq 600); do
-        redis-cli INFO persistence | grep -q '^rdb_bgsave_in_progress:0' && break
-        sleep 1
-    done
-    sync
-    if ! mv -f "$new" "$folder/$(setting dbfilename)"; then
-        redis-cli CONFIG SET save "$before" >/dev/null
+    # Redis 4 and later: an append-only file may begin with what a dump has.
+    if [ -z "$(setting aof-use-rdb-preamble)" ]; then
+        echo 'it has appendonly on, and its version reads no dump then' >&2
         exit 1
+    fi
+    ;;
+'put redis-cli')
+    files
+    trap 'rm -f "$new.part"' EXIT
+    rm -f "$new" "$new.aof"
+    cat >"$new.part" || exit
+    if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then
+        echo 'the transfer of the dump was interrupted' >&2
+        exit 1
+    fi
+    if command -v redis-check-rdb >/dev/null && ! checked=$(redis-check-rdb "$new.part"); then
+        printf 'redis-check-rdb: %s\n' "$checked" >&2
+        exit 1
+    fi
+    chmod 644 "$new.part" || exit
+    if has_log; then
+        # Redis reads its append-only file alone, if that is on, and goes on writing to it.
+        cp "$new.part" "$new.aof" || { rm -f "$new.aof"; exit 1; }
+        chown "$(stat -c %u:%g "$folder")" "$new.aof" 2>/dev/null
+    fi
+    mv -f "$new.part" "$new"
+    ;;
+'swap redis-cli')
+    files
+    # From now on neither stopping it nor a save or a rewrite that is under way writes over the files. A restart brings
+    # both settings back.
+    save=$(setting save) appends=$(setting appendonly)
+    unchanged() {
+        redis-cli CONFIG SET save "$save" >/dev/null
+        [ "$appends" != yes ] || redis-cli CONFIG SET appendonly yes >/dev/null
+        exit 1
+    }
+    redis-cli CONFIG SET save '' >/dev/null
+    redis-cli CONFIG SET appendonly no >/dev/null
+    if [ "$(setting save) $(setting appendonly)" != ' no' ]; then
+        echo "it goes on writing its files: 'CONFIG SET' has no effect" >&2
+        unchanged
+    fi
+    for _ in $(seq 600); do
+        case $(redis-cli INFO persistence) in
+        *_in_progress:1*) sleep 1 ;;
+        *)
+            quiet=yes
+            break
+            ;;
+        esac
+    done
+    if [ -z "${quiet-}" ]; then
+        echo 'a save of it does not end' >&2
+        unchanged
+    fi
+    sync
+    # Where it appends, this is not what it reads; until it is restarted, its next save replaces it.
+    mv -f "$new" "$folder/$(setting dbfilename)" || unchanged
+    [ -e "$new.aof" ] || exit 0
+    mv -f "$new.aof" "$log" || unchanged
+    # Redis 7 takes such a file over, as one of an earlier version, where there is no folder.
+    if [ -n "$logs" ] && [ -d "$logs" ]; then
+        rm -rf "$logs.ftl-replaced"
+        mv "$logs" "$logs.ftl-replaced" || unchanged
+        rm -rf "$logs.ftl-replaced"
     fi
     ;;
 esac

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import secrets
 import sys
@@ -56,16 +55,12 @@ class DumpReader:
         words: The command's arguments.
         name: The dependency, for messages.
         tell: Called with the bytes that were sent.
-        head: Bytes before the dump.
-        padding: Number of zero bytes after it.
     """
 
     session: Session
     words: Sequence[str]
     name: str
     tell: Callable[[int], None]
-    head: bytes = b""
-    padding: int = 0
 
 
 class LocalDump:
@@ -85,16 +80,7 @@ class LocalDump:
             FtlError: It failed, or stood still.
         """
         self._source.seek(0)
-
-        async def data() -> AsyncIterator[bytes]:
-            if reader.head:
-                yield reader.head
-            async for chunk in chunks(self._source):
-                yield chunk
-            if reader.padding:
-                yield bytes(reader.padding)
-
-        await _feed(reader, data())
+        await _feed(reader, chunks(self._source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +109,6 @@ class StoredDump:
             self.folder.mount,
             self.folder.image,
             self.file,
-            base64.b64encode(reader.head).decode(),
-            str(reader.padding),
             *reader.words,
         )
         machine = reader.session.machine

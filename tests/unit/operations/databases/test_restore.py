@@ -15,6 +15,7 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
+from ftl.host.lock import DeployLock
 from ftl.host.session import Session
 from ftl.operations.databases.backup import script_text
 from ftl.operations.databases.drill import DRILL_SECONDS
@@ -28,7 +29,7 @@ from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from ftl.engine.api import Engine
@@ -44,17 +45,6 @@ PROJECT = Project(
 
 
 # --- in the container -------------------------------------------------------------------------------
-
-REDIS = """#!/bin/sh
-case "$*" in
-"CONFIG GET dir") printf 'dir\\n%s\\n' "$HOME/data" ;;
-"CONFIG GET dbfilename") printf 'dbfilename\\ndump.rdb\\n' ;;
-"CONFIG GET appendonly") printf 'appendonly\\n%s\\n' "${APPENDONLY:-no}" ;;
-"CONFIG GET save") printf 'save\\n3600 1\\n' ;;
-INFO*) echo "rdb_bgsave_in_progress:0" ;;
-*) echo "$*" >>"$HOME/log" ;;
-esac
-"""
 
 
 class Container:
@@ -90,51 +80,6 @@ class Container:
     def files(self) -> dict[str, bytes]:
         """What its data folder has."""
         return {path.name: path.read_bytes() for path in self.data.iterdir()}
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Container:
-    """A Redis with data."""
-    container = Container(
-        tmp_path, **{"redis-cli": REDIS, "redis-check-rdb": '#!/bin/sh\ngrep -q REDIS "$1"\n'}
-    )
-    (container.data / "dump.rdb").write_bytes(b"the data")
-    return container
-
-
-def test_a_dump_for_redis_takes_its_place_when_it_is_whole(redis: Container) -> None:
-    """It is put beside the data, and what Redis saves at its end does not replace it."""
-    assert redis.run("put", "redis-cli", "keep", str(len(RDB)), stdin=RDB).returncode == 0
-    assert redis.files() == {"dump.rdb": b"the data", "ftl-restore.rdb": RDB}
-    assert not (redis.home / "log").exists()
-    assert redis.run("swap", "redis-cli", "keep", "").returncode == 0
-    assert redis.files() == {"dump.rdb": RDB}
-    assert (redis.home / "log").read_text() == "CONFIG SET save \n"
-
-
-@pytest.mark.parametrize(
-    ("data", "env", "reason"),
-    [
-        (RDB[:1000], {}, b"transfer of the dump was interrupted"),
-        (b"x" * len(RDB), {}, b"redis-check-rdb"),
-        (RDB, {"APPENDONLY": "yes"}, b"appendonly"),
-    ],
-    ids=["cut", "damaged", "appendonly"],
-)
-def test_a_dump_that_redis_cannot_use_changes_nothing(
-    redis: Container, data: bytes, env: dict[str, str], reason: bytes
-) -> None:
-    """Wherever the connection breaks: Redis runs on as it did, and nothing lies beside its data."""
-    done = redis.run("put", "redis-cli", "keep", str(len(RDB)), stdin=data, **env)
-    assert (done.returncode, reason in done.stderr) == (1, True)
-    assert redis.files() == {"dump.rdb": b"the data"}
-    assert not (redis.home / "log").exists()
-
-
-def test_a_redis_whose_file_cannot_be_replaced_saves_as_before(redis: Container) -> None:
-    """Without persistence it would lose what it gets next."""
-    assert redis.run("swap", "redis-cli", "keep", "").returncode == 1
-    assert (redis.home / "log").read_text() == "CONFIG SET save \nCONFIG SET save 3600 1\n"
 
 
 MARIADB = """#!/bin/sh
@@ -236,9 +181,16 @@ def test_a_database_that_does_not_end_is_given_up() -> None:
 
 
 class DatabaseServer:
-    """A server where the dependency `db` runs."""
+    """A server where the dependency `db` runs.
+
+    Attributes:
+        confirm: Raised in place of an answer.
+        meanwhile: Called while the user is asked.
+    """
 
     def __init__(self, tmp_path: Path, tool: str, data: bytes) -> None:
+        self.confirm: BaseException | None = None
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.machine = FakeMachine()
         self.engine = FakeEngine(images=["db"])
         self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
@@ -256,7 +208,10 @@ class DatabaseServer:
         session = Session("server", cast("Machine", self.machine), engine, await engine.info())
 
         async def confirm() -> None:
-            return None
+            if self.confirm is not None:
+                raise self.confirm
+            if self.meanwhile is not None:
+                await self.meanwhile()
 
         file, root = stored or str(self.file), self.file.parent
         with nullcontext() if stored else open_dump(file) as dump:
@@ -282,6 +237,53 @@ def test_a_restore_is_in_the_audit(tmp_path: Path) -> None:
         await stage.restore()
         entries = (await read_history(cast("Engine", stage.engine), "shop")).audit
         assert [(entry.command, entry.outcome) for entry in entries] == [("restore db", "done")]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tool", ["pg_dump", "mysqldump"])
+def test_a_container_that_was_replaced_meanwhile_is_not_used(tmp_path: Path, tool: str) -> None:
+    """The restore may have waited for a deploy to end; another kind of database there is refused."""
+
+    async def scenario() -> None:
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        ids: list[str] = []
+
+        async def deploy() -> None:
+            ids.append(stage.engine.by_name["shop-db"].id)
+            await stage.engine.remove("shop-db", force=True)
+            await stage.add("shop-db", labels.ROLE_DEPENDENCY)
+            stage.engine.by_name["shop-db"].state = "running"
+            ids.append(stage.engine.by_name["shop-db"].id)
+            stage.machine.answer("sh detect", answer=CommandOutput(0, f"{tool}\n".encode()))
+
+        stage.meanwhile = deploy
+        if tool != "pg_dump":
+            with pytest.raises(FtlError, match="was replaced by another kind of database") as caught:
+                await stage.restore()
+            assert "nothing was restored" in (caught.value.hint or "")
+            return
+        await stage.restore()
+        changing = [line for line in stage.scripts if "restore.sh" in line or " sh restore " in line]
+        changing += [line for line in stage.scripts if line.startswith("ftl-restore")]
+        assert all(ids[1] in line and ids[0] not in line for line in changing)
+        assert len(changing) >= 2
+
+    asyncio.run(scenario())
+
+
+def test_the_script_that_swaps_gets_the_key_of_the_lock(tmp_path: Path) -> None:
+    """By stdin: every local user can read the arguments of a process. A throwaway needs none."""
+
+    async def scenario() -> None:
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        await stage.restore()
+        await stage.restore(drill=True)
+        swaps = [n for n, line in enumerate(stage.scripts) if line.startswith("ftl-restore")]
+        engine_id = (await stage.engine.info()).id
+        key = DeployLock(cast("Machine", stage.machine), "shop", engine_id).key
+        assert [stage.machine.inputs[n] for n in swaps] == [f"{key}\n".encode(), b"\n"]
+        assert not any(key in argument for line in stage.machine.commands for argument in line)
 
     asyncio.run(scenario())
 

@@ -36,7 +36,7 @@ def test_the_database_beside_never_has_the_name_of_the_one_in_use(tmp_path: Path
 def test_a_database_with_the_name_of_the_one_beside_is_refused(tmp_path: Path) -> None:
     """Nothing is dropped."""
     database = Container(tmp_path, psql=NAMES, cksum="#!/bin/sh\necho 7 4\n")
-    done = database.run("restore", "pg_dump", "keep", "before", POSTGRES_DB="ftl_restore_7")
+    done = database.run("accepts", "pg_dump", "keep", "", POSTGRES_DB="ftl_restore_7")
     assert (done.returncode, b"is called ftl_restore_7" in done.stderr) == (1, True)
     assert not (tmp_path / "log").exists()
 
@@ -44,7 +44,7 @@ def test_a_database_with_the_name_of_the_one_beside_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("lost", "hint", "swaps"),
     [
-        ("sh restore pg_dump", "the database of db is unchanged", 0),
+        ("sh restore pg_dump", "the data of db is unchanged", 0),
         ('sh swap "$3"', "the server may finish without FTL", 1),
         ("sh count", "the restored database is in use; the previous one is kept as `db_before_", 1),
     ],

@@ -40,14 +40,28 @@ def test_a_dump_that_names_no_database_goes_into_the_one_of_the_image(
     assert ("--database" in line, given in line) == (bool(given), True)
 
 
-def test_a_drill_of_a_redis_that_would_not_read_the_dump_is_refused(tmp_path: Path) -> None:
-    """With appendonly it starts from its log, and an empty throwaway would look restored."""
-    stage = DatabaseServer(tmp_path, "redis-cli", RDB)
-    stage.machine.answer("sh accepts", answer=CommandOutput(1, stderr=b"it has appendonly on"))
+@pytest.mark.parametrize("drill", [False, True])
+@pytest.mark.parametrize(
+    ("tool", "data"),
+    [
+        ("redis-cli", RDB),
+        ("pg_dump", b"PGDMP" + b"x" * 600),
+        ("mariadb-dump", b"-- MariaDB dump\n-- Dump completed\n"),
+        ("mongodump", b"\x6d\xe2\x99\x81" + b"\xff" * 4),
+    ],
+)
+def test_a_database_that_takes_no_dump_is_refused_before_anything_is_asked_or_done(
+    tmp_path: Path, tool: str, data: bytes, drill: bool
+) -> None:
+    """No backup of the state before is made, the lock stays free, and an empty throwaway would look restored."""
+    stage = DatabaseServer(tmp_path, tool, data)
+    stage.confirm = AssertionError("it asked")
+    stage.machine.answer(f"sh accepts {tool}", answer=CommandOutput(1, stderr=b"its password is another one"))
     with pytest.raises(FtlError, match="db cannot be restored") as caught:
-        asyncio.run(stage.restore(drill=True))
-    assert caught.value.cause == "it has appendonly on"
+        asyncio.run(stage.restore(drill=drill))
+    assert (caught.value.cause, caught.value.hint) == ("its password is another one", None)
     assert not any("-drill-" in call for call in stage.engine.calls)
+    assert not stage.machine.processes
 
 
 def test_a_throwaway_that_does_not_start_is_not_waited_for(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""The script that swaps a restored dump in, on a fake docker and with real locks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.common.programs import program
+from ftl.operations.databases.load import UNCHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DOCKER = """#!/bin/sh
+[ "$1" != --host ] || shift 2
+echo "$1 $(eval "echo \\${$#}")" >>"$HOME/calls"
+case "$1" in
+exec)
+    while [ -e "$HOME/slow" ]; do sleep 0.05; done
+    exit "$(cat "$HOME/status")"
+    ;;
+inspect) cat "$HOME/running" ;;
+esac
+"""
+SOCKET = "/nowhere/docker.sock"
+SECONDS = 10.0
+
+
+class Server:
+    """A folder that stands for a server, and the file of a deploy lock there."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.key = secrets.token_hex(32)
+        (home / "bin").mkdir()
+        (home / "bin/docker").write_text(DOCKER)
+        (home / "bin/docker").chmod(0o755)
+        (home / "status").write_text("0")
+        (home / "running").write_text("true\n")
+        functions = program("ftl.host", "scripts/lock_file.sh")
+        argv = ["sh", "-c", functions + 'lock_file "$1" "$2" && echo "$file"', "sh", SOCKET, self.key]
+        self.lock = Path(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip())
+
+    def _start(self, script: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["sh", "-c", script, *arguments],
+            env={"HOME": str(self.home), "PATH": f"{self.home}/bin:{os.environ['PATH']}"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def hold(self) -> subprocess.Popen[bytes]:
+        """Take the deploy lock, as FTL does."""
+        holder = self._start(
+            program("ftl.host", "scripts/lock_file.sh", "scripts/lock.sh"), "lock", "hold", SOCKET, "30"
+        )
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write(f"{self.key}\nshop\nanna (restore)\n".encode())
+        holder.stdin.flush()
+        assert holder.stdout.readline() == b"mine\n"
+        return holder
+
+    def swap(self, tool: str = "redis-cli", *, key: str | None = None) -> subprocess.Popen[bytes]:
+        """Start the script."""
+        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "scripts/lock_file.sh")
+        script += program("ftl.operations.databases", "swap.sh")
+        process = self._start(script, "swap", SOCKET, "0123456789ab", "restore", tool, "keep", "before")
+        assert process.stdin is not None
+        process.stdin.write(f"{self.key if key is None else key}\n".encode())
+        process.stdin.flush()
+        return process
+
+    def is_soon(self, *, locked: bool) -> bool:
+        """Whether an operation is refused, or not refused, within seconds: processes take a moment to end."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            done = subprocess.run(["flock", "-n", str(self.lock), "true"], check=False)
+            if (done.returncode != 0) == locked:
+                return True
+            time.sleep(0.05)
+        return False
+
+    @property
+    def calls(self) -> Sequence[str]:
+        """Its calls of docker: the command and the last argument."""
+        return (self.home / "calls").read_text().splitlines() if (self.home / "calls").exists() else []
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server."""
+    made = Server(tmp_path)
+    yield made
+    made.lock.unlink(missing_ok=True)
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+    """Its exit status and stderr."""
+    _, errors = process.communicate(timeout=SECONDS)
+    return process.returncode, errors
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, and wait until its children have ended: they have its stderr."""
+    process.kill()
+    process.communicate(timeout=SECONDS)
+
+
+def until(server: Server, call: str) -> None:
+    """Wait for a call of docker."""
+    deadline = time.monotonic() + SECONDS
+    while call not in server.calls:
+        assert time.monotonic() < deadline, server.calls
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("tool", "restarts"), [("redis-cli", 1), ("pg_dump", 0)])
+def test_redis_is_restarted_once_the_dump_has_its_place(server: Server, tool: str, restarts: int) -> None:
+    """The lock stays our client's."""
+    with server.hold() as holder:
+        assert ended(server.swap(tool)) == (0, b"")
+        assert server.calls.count("restart 0123456789ab") == restarts
+        assert server.is_soon(locked=True)
+        holder.kill()
+    assert server.is_soon(locked=False)
+
+
+def test_the_script_has_the_lock_when_ftl_is_gone(server: Server) -> None:
+    """Otherwise a deploy could replace the container, and the restart would start the old one beside the new one."""
+    (server.home / "slow").touch()
+    with server.hold() as holder:
+        swap = server.swap()
+        until(server, "exec before")
+        end(holder)
+    assert server.is_soon(locked=True)
+    (server.home / "slow").unlink()
+    assert ended(swap) == (0, b"")
+    assert server.calls[-1] == "restart 0123456789ab"
+    assert server.is_soon(locked=False)
+
+
+def test_a_throwaway_needs_no_lock(server: Server) -> None:
+    """Nor does a database on another server than that of the lock."""
+    (server.home / "slow").touch()
+    swap = server.swap(key="")
+    until(server, "exec before")
+    assert server.is_soon(locked=False)
+    (server.home / "slow").unlink()
+    assert ended(swap) == (0, b"")
+
+
+def test_a_container_that_was_stopped_is_not_started(server: Server) -> None:
+    """By a deploy that has replaced it, for example; that of a container which is gone says as much."""
+    for running in ("false\n", ""):
+        (server.home / "running").write_text(running)
+        assert ended(server.swap()) == (1, b"its container was stopped meanwhile\n")
+    assert not any(call.startswith("restart") for call in server.calls)
+
+
+@pytest.mark.parametrize(("status", "reported"), [(1, UNCHANGED), (137, 1)])
+def test_a_status_says_whether_the_data_is_unchanged(server: Server, status: int, reported: int) -> None:
+    """What was killed may have changed it."""
+    (server.home / "status").write_text(str(status))
+    assert ended(server.swap())[0] == reported
+    assert not any(call.startswith("restart") for call in server.calls)
