@@ -24,12 +24,14 @@ class Datasource:
         file: The file of the schema that has it.
         variables: Variables with the address: of the app, and of its migrations.
         url: The address, where it is written there.
+        demanded_by_build: Variables without which prisma.config.ts ends, also where only the client is generated.
     """
 
     file: str
     provider: str
     variables: tuple[str, ...] = ()
     url: str = ""
+    demanded_by_build: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -49,14 +51,19 @@ def find_datasource(folder: AppFolder) -> Datasource | None:
         # The shadow database is for `prisma migrate dev` alone, and Prisma refuses one at the same address
         named = re.findall(r"\b(?:url|directUrl)\s*=\s*env\(\s*\"(\w+)\"", written)
         url = re.search(r"\burl\s*=\s*\"([^\"]*)", written)
-        variables = tuple(dict.fromkeys([*named, *_of_configuration(folder)]))
-        return Datasource(file, provider[1] if provider else "", variables, url[1] if url else "")
+        demanded, read = _of_configuration(folder)
+        variables = tuple(dict.fromkeys([*named, *demanded, *read]))
+        kind = provider[1] if provider else ""
+        return Datasource(file, kind, variables, url[1] if url else "", tuple(demanded))
     return None
 
 
-def _of_configuration(folder: AppFolder) -> list[str]:
+def _of_configuration(folder: AppFolder) -> tuple[list[str], list[str]]:
+    """Variables with the address in Prisma's configuration: those that it demands, and others."""
     text = folder.read(folder.has(*_CONFIGURATIONS) or "")
     block = re.search(r"\bdatasource\s*:\s*\{([^}]*)", text)
-    pattern = r"\burl\s*:\s*(?:env(?:<[^>]*>)?\(\s*[\"'](\w+)|process\.env\.(\w+))"
-    named = re.search(pattern, block[1]) if block else None
-    return [name for name in named.groups() if name] if named else []
+    inner = block[1] if block else ""
+    return (
+        re.findall(r"\burl\s*:\s*env(?:<[^>]*>)?\(\s*[\"'](\w+)", inner),
+        re.findall(r"\burl\s*:\s*process\.env\.(\w+)", inner),
+    )

@@ -7,7 +7,7 @@ RUN @cache@ \
 COPY . .
 @arguments@
 ENV NEXT_TELEMETRY_DISABLED=1
-RUN --mount=type=cache,target=/app/@built@/cache @run@ build
+RUN --mount=type=cache,target=/app/@built@/cache @build@
 
 FROM node:@version@-slim
 ENV NODE_ENV=production HOSTNAME=0.0.0.0 PORT=@port@ NEXT_TELEMETRY_DISABLED=1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.variables.calls import called_variables
+from ftl.onboarding.variables.schemas import SOURCES, schema_variables
 from ftl.onboarding.variables.variable import CodeVariable
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def variables_of(sources: Mapping[str, str]) -> dict[str, CodeVariable]:
 def _all(sources: Mapping[str, str]) -> Iterator[CodeVariable]:
     for file, text in sources.items():
         yield from called_variables(file, text)
+        if file.endswith(SOURCES):
+            yield from schema_variables(file, text)
     if any("BaseSettings" in text for text in sources.values()):
         from ftl.onboarding.variables.pydantic import settings_variables
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
 from ftl.onboarding.stacks.common import found_health, found_port
-from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
+from ftl.onboarding.stacks.node.managers import BUN
+from ftl.onboarding.stacks.node.migrations import NodeMigration, addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
-    BUN,
-    IGNORED,
     dockerfile_values,
+    ignored,
     packages,
-    public_env_files,
     public_variables,
     scripts,
     uses_prisma,
 )
+from ftl.onboarding.stacks.node.processes import development_tools, questions, start_command, workers
 from ftl.onboarding.stacks.node.sites import base_path
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
@@ -155,7 +155,7 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         "@nestjs/core": "NestJS",
         "hono": "Hono",
     }.get(name, "Node")
-    command, reason = _start(folder)
+    command, reason = start_command(folder)
     port, port_reason = found_port(folder, 3000)
     health = found_health(folder)
     if health.path is None and (folder / "public").has("index.html"):
@@ -180,19 +180,21 @@ def server_app(
     """A server in Node: its Dockerfile, migrations and databases."""
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
+    beside = workers(folder)
     sqlite = find_sqlite(folder, packages(folder))
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
     system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
     bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
-    build = f"RUN {values['run']} build" if "build" in scripts(folder) else ""
+    build = f"RUN {values['build']}" if "build" in scripts(folder) else ""
     text = render(
         "node-server.dockerfile",
         {
             **values,
             "port": str(port),
             "build": build,
-            "prune": migration.kept(folder) or f"RUN {values['prune']}",
+            "prune": kept_packages(folder, migration, command, *(one.command for one in beside))
+            or f"RUN {values['prune']}",
             "system_run": f"{bun}{apt_install(' '.join(system), '' if handled else comment)}",
             "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
             "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
@@ -210,30 +212,26 @@ def server_app(
         start=command,
         start_reason=reason,
         health=health,
-        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
+        ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command,
         hook_reason=migration.reason,
+        workers=beside,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
-        todo=sqlite.todo(folder) if sqlite is not None else (),
+        todo=(*questions(folder), *(sqlite.todo(folder) if sqlite is not None else ())),
     )
 
 
-def _start(folder: AppFolder) -> tuple[Command, str]:
-    known = scripts(folder)
-    for name in ("start:prod", "start:production", "serve:prod", "start"):
-        if name in known:
-            line = known[name]
-            if re.match(r"(?:npx )?(?:nodemon|ts-node-dev|tsx watch)\b", line):
-                line = re.sub(r"^(?:npx )?(?:nodemon|ts-node-dev|tsx watch)\b", "node", line)
-            return exec_form(line), f"the script {name} of package.json"
-    main = folder.read_json("package.json").get("main")
-    file = (
-        main if isinstance(main, str) and folder.has(main) else folder.has("server.js", "index.js", "app.js")
-    )
-    return (("node", file), "main of package.json") if file else ((), "")
+def kept_packages(folder: AppFolder, migration: NodeMigration, *commands: Command) -> str:
+    """A comment in place of the removal of development packages, where a command needs one."""
+    if kept := migration.kept(folder):
+        return kept
+    tools = development_tools(folder, *commands)
+    if not tools:
+        return ""
+    return f"# {tools[0]}, which starts the app, is among the packages of development: they stay."
 
 
 def with_todo(app: App, text: str) -> App:

@@ -11,12 +11,12 @@ from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.node.app import server_app, with_todo
 from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
-    IGNORED,
     dockerfile_values,
+    ignored,
     packages,
-    public_env_files,
     public_variables,
 )
+from ftl.onboarding.stacks.node.processes import questions
 from ftl.onboarding.stacks.node.sites import EXPORTED_NEXT, base_path, describe_files
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import render
@@ -71,14 +71,18 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         start=("node", "server.js"),
         start_reason=f"output: standalone in {config}",
         health=health,
-        ignored=(*IGNORED, *public_env_files(folder), *(sqlite.ignored if sqlite is not None else ())),
+        ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command,
         hook_reason=migration.reason,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
-        todo=(*migration.todo_of_standalone, *(sqlite.todo(folder) if sqlite is not None else ())),
+        todo=(
+            *migration.todo_of_standalone,
+            *questions(folder, has_code=False),
+            *(sqlite.todo(folder) if sqlite is not None else ()),
+        ),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.dataclass import dataclass
 from ftl.onboarding.app import Evidence
+from ftl.onboarding.stacks.node.managers import manager
 from ftl.onboarding.stacks.node.version import node_version
+from ftl.onboarding.stacks.prisma import find_datasource
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
@@ -21,83 +22,6 @@ _FROM_GIT = re.compile(r"git(?:\+|:|hub:|lab:)|bitbucket:|https?://\S+\.git\b|[\
 """A version of a package that is a repository: `github:OWNER/NAME`, `git+https://...`, `OWNER/NAME`."""
 
 _PUBLIC = re.compile(r"(?:VITE|PUBLIC|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|GATSBY)_\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """A package manager.
-
-    Attributes:
-        install: Command that installs what the lock file says, and nothing else.
-        cache: Folder of its downloads.
-        prune: Command that removes the packages of development.
-        prepare: Lines before, for the image that lacks the manager.
-    """
-
-    name: str
-    lock: str
-    install: str
-    unlocked: str
-    cache: str
-    run: str
-    prune: str
-    prepare: str = ""
-
-
-MANAGERS = (
-    Manager(
-        "pnpm",
-        "pnpm-lock.yaml",
-        "pnpm install --frozen-lockfile",
-        "pnpm install",
-        "/pnpm/store",
-        "pnpm run",
-        "CI=true pnpm prune --prod --ignore-scripts",
-        "ENV PNPM_HOME=/pnpm PATH=/pnpm:$PATH\nRUN corepack enable pnpm",
-    ),
-    Manager(
-        "yarn",
-        "yarn.lock",
-        "yarn install --frozen-lockfile",
-        "yarn install",
-        "/usr/local/share/.cache/yarn",
-        "yarn run",
-        "yarn install --production --ignore-scripts --prefer-offline",
-    ),
-    Manager(
-        "npm",
-        "package-lock.json",
-        "npm ci",
-        "npm install",
-        "/root/.npm",
-        "npm run",
-        "npm prune --omit=dev",
-    ),
-)
-
-
-_BERRY = Manager(
-    "yarn",
-    "yarn.lock",
-    "yarn install --immutable",
-    "yarn install",
-    "/root/.yarn/berry/cache",
-    "yarn run",
-    "yarn workspaces focus --production",
-    "RUN corepack enable yarn",
-)
-
-
-BUN = Manager(
-    "bun",
-    "bun.lock",
-    "bun install --frozen-lockfile",
-    "bun install",
-    "/root/.bun/install/cache",
-    "bun run",
-    "rm -rf node_modules && bun install --frozen-lockfile --production --ignore-scripts",
-    "RUN npm install --global bun",
-)
 
 
 def packages(folder: AppFolder, *, development: bool = True) -> dict[str, str]:
@@ -115,21 +39,6 @@ def scripts(folder: AppFolder) -> dict[str, str]:
     return {str(name): str(line) for name, line in value.items()} if isinstance(value, dict) else {}
 
 
-def manager(folder: AppFolder) -> tuple[Manager, str | None]:
-    """The package manager, and its lock file if there is one."""
-    named = str(folder.read_json("package.json").get("packageManager", ""))
-    berry = folder.has(".yarnrc.yml") or re.match(r"yarn@[2-9]", named)
-    for candidate in MANAGERS:
-        if folder.has(candidate.lock):
-            return (_BERRY if candidate.name == "yarn" and berry else candidate), candidate.lock
-    for candidate in MANAGERS:
-        if named.startswith(f"{candidate.name}@"):
-            return (_BERRY if candidate.name == "yarn" and berry else candidate), None
-    if lock := folder.has("bun.lock", "bun.lockb"):
-        return BUN, lock
-    return (BUN, None) if named.startswith("bun@") else (MANAGERS[-1], None)
-
-
 def public_variables(folder: AppFolder) -> tuple[str, ...]:
     """Variables whose values a bundler writes into what browsers get."""
     return tuple(name for name in folder.variables if _PUBLIC.fullmatch(name))
@@ -145,6 +54,33 @@ def public_env_files(folder: AppFolder) -> tuple[str, ...]:
 def uses_prisma(folder: AppFolder) -> bool:
     """Whether the app has Prisma, whose engines need OpenSSL, which slim images lack."""
     return bool({"prisma", "@prisma/client"} & packages(folder).keys())
+
+
+def _read_by_installation(folder: AppFolder) -> list[str]:
+    """Folders that the managers, and the install scripts of packages, read."""
+    source = find_datasource(folder)
+    schema = source.folder.partition("/")[0] if source is not None else "prisma"
+    yarn = [name for name in ("releases", "plugins", "patches") if folder.has_folder(f".yarn/{name}")]
+    return [
+        name
+        for name in dict.fromkeys((*(f".yarn/{name}" for name in yarn), "patches", schema))
+        if name and folder.has_folder(name)
+    ]
+
+
+def _build_values(folder: AppFolder) -> str:
+    """Assignments without which the build ends: the checks of the environment are for the running app."""
+    values = ["SKIP_ENV_VALIDATION=1"] if "SKIP_ENV_VALIDATION" in folder.variables else []
+    source = find_datasource(folder)
+    if source is not None:
+        values += [f"{name}={source.provider}://unused" for name in source.demanded_by_build]
+    return "".join(f"{value} " for value in values)
+
+
+def ignored(folder: AppFolder) -> tuple[str, ...]:
+    """Lines of .dockerignore of an app with packages of Node."""
+    used, _ = manager(folder)
+    return (*IGNORED, *used.ignored, *public_env_files(folder))
 
 
 def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence, ...]]:
@@ -165,10 +101,11 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence
         "cache": f"--mount=type=cache,target={used.cache}",
         "install": used.install if lock else used.unlocked,
         "run": used.run,
+        "build": f"{_build_values(folder)}{used.run} build",
         "prune": used.prune,
     }
-    if folder.has_folder("prisma"):  # the install script of prisma's client reads the schema
-        values["prepare"] = f"{prepare}\nCOPY prisma ./prisma/".strip()
+    for name in _read_by_installation(folder):
+        values["prepare"] = f"{values['prepare']}\nCOPY {name} ./{name}/".strip()
     values["arguments"] = "\n".join(f"ARG {name}" for name in public_variables(folder))
     if uses_prisma(folder):
         openssl = apt_install("openssl", "Prisma's engines look for it.")

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck
 from ftl.onboarding.stacks.node.package_json import (
-    IGNORED,
     dockerfile_values,
+    ignored,
     packages,
-    public_env_files,
     public_variables,
     scripts,
 )
@@ -95,7 +94,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
             "node-static.dockerfile",
             {
                 **values,
-                "build": f"RUN {values['run']} build",
+                "build": f"RUN {values['build']}",
                 "output": output,
                 "root": f"/srv/{base}".rstrip("/"),
             },
@@ -104,7 +103,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
         start=("caddy", "run"),
         start_reason="a web server for the built files",
         health=FoundHealthCheck(f"/{base}/" if base else "/", "the start page"),
-        ignored=(*IGNORED, *public_env_files(folder)),
+        ignored=ignored(folder),
         build_args=public_variables(folder),
         facts=facts,
     )

@@ -10,6 +10,7 @@ from ftl.onboarding.folder import NOT_SOURCE
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python.app import ANY, PORT, any_python, python_app
 from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
+from ftl.onboarding.stacks.python.media import find_media
 from ftl.onboarding.stacks.python.packages import packages
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
             "RUN mkdir /data && chown app /data && ln -sf /data/db.sqlite3 db.sqlite3"
         )
         volumes["data:/data"] = f"the SQLite file of {settings}"
+    media = find_media(text, settings, below)
+    if media is not None:
+        after += media.lines
+        volumes |= media.volumes
+        todo += media.todo(code, below)
     health = found_health(code)
     hosts = re.search(r"^ALLOWED_HOSTS\s*=\s*(.*)", text, re.MULTILINE)
     variable = re.search(r"[\"']([A-Z_]*ALLOWED_HOSTS?)[\"']", text[hosts.start() :][:300] if hosts else "")
@@ -111,7 +117,10 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         volumes=volumes,
         facts=facts,
         todo=todo,
-        ignored=tuple(f"{below}/{name}".lstrip("/") for name in ("db.sqlite3*", "staticfiles")),
+        ignored=tuple(
+            f"{below}/{name}".lstrip("/")
+            for name in ("db.sqlite3*", "staticfiles", *(media.ignored(below) if media is not None else ()))
+        ),
         celery=site,
         code=code,
     )

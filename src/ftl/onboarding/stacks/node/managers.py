@@ -1,0 +1,140 @@
+"""Package managers of Node: npm, pnpm, yarn of both kinds, bun."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from ftl.onboarding.folder import AppFolder
+
+_NODE_LINKER = re.compile(r"^nodeLinker:\s*[\"']?(?!pnp\b)\w", re.MULTILINE)
+"""A setting of Yarn 2 and newer by which packages are in node_modules, where Node and the image look for them."""
+
+_WITHOUT_LINKER = "ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_GLOBAL_CACHE=true"
+_OF_LOCK = re.compile(r"^__metadata:\n\s+version: (\d+)", re.MULTILINE)
+_PLUG_N_PLAY = (".pnp.*", ".yarn/cache", ".yarn/unplugged", ".yarn/install-state.gz")
+"""Files of Yarn's that are of this machine, or stand for node_modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A package manager.
+
+    Attributes:
+        install: Command that installs what the lock file says, and nothing else.
+        cache: Folder of its downloads.
+        prune: Command that removes the packages of development.
+        prepare: Lines before, for the image that lacks the manager.
+        ignored: Lines of .dockerignore.
+    """
+
+    name: str
+    lock: str
+    install: str
+    unlocked: str
+    cache: str
+    run: str
+    prune: str
+    prepare: str = ""
+    ignored: tuple[str, ...] = ()
+
+
+MANAGERS = (
+    Manager(
+        "pnpm",
+        "pnpm-lock.yaml",
+        "pnpm install --frozen-lockfile",
+        "pnpm install",
+        "/pnpm/store",
+        "pnpm run",
+        "CI=true pnpm prune --prod --ignore-scripts",
+        "ENV PNPM_HOME=/pnpm PATH=/pnpm:$PATH\nRUN corepack enable pnpm",
+    ),
+    Manager(
+        "yarn",
+        "yarn.lock",
+        "yarn install --frozen-lockfile",
+        "yarn install",
+        "/usr/local/share/.cache/yarn",
+        "yarn run",
+        "yarn install --production --ignore-scripts --prefer-offline",
+    ),
+    Manager(
+        "npm",
+        "package-lock.json",
+        "npm ci",
+        "npm install",
+        "/root/.npm",
+        "npm run",
+        "npm prune --omit=dev",
+    ),
+)
+
+
+BUN = Manager(
+    "bun",
+    "bun.lock",
+    "bun install --frozen-lockfile",
+    "bun install",
+    "/root/.bun/install/cache",
+    "bun run",
+    "rm -rf node_modules && bun install --frozen-lockfile --production --ignore-scripts",
+    "RUN npm install --global bun",
+)
+
+
+def manager(folder: AppFolder) -> tuple[Manager, str | None]:
+    """The package manager, and its lock file if there is one."""
+    named = str(folder.read_json("package.json").get("packageManager", ""))
+    for candidate in MANAGERS:
+        if folder.has(candidate.lock):
+            return _of_version(folder, candidate, named), candidate.lock
+    for candidate in MANAGERS:
+        if named.startswith(f"{candidate.name}@"):
+            return _of_version(folder, candidate, named), None
+    if lock := folder.has("bun.lock", "bun.lockb"):
+        return BUN, lock
+    return (BUN, None) if named.startswith("bun@") else (MANAGERS[-1], None)
+
+
+def _of_version(folder: AppFolder, candidate: Manager, named: str) -> Manager:
+    """Yarn 2 and newer in place of the first; pnpm and npm are what they are."""
+    if candidate.name != "yarn":
+        return candidate
+    lock = _OF_LOCK.search(folder.read("yarn.lock"))
+    settings = folder.read(".yarnrc.yml")
+    if not (folder.has(".yarnrc.yml") or lock or re.match(r"yarn@[2-9]", named)):
+        return candidate
+    chosen = re.search(r"yarn(?:@|-)(\d+)", f"{named} {_path(settings)}")
+    major = int(chosen[1]) if chosen else _BY_LOCK.get(int(lock[1]), 4) if lock else 4
+    lines = ["RUN corepack enable yarn"]
+    if chosen is None:
+        lines[0] += f" && corepack install --global yarn@{major}"
+    if not _NODE_LINKER.search(settings):
+        lines.append(_WITHOUT_LINKER)
+    prune = "yarn workspaces focus --production"
+    if major < _WITH_FOCUS and "plugin-workspace-tools" not in settings:
+        prune = f"yarn plugin import workspace-tools && {prune}"
+    return replace(
+        candidate,
+        install="yarn install --immutable",
+        cache="/root/.yarn/berry/cache",
+        prune=prune,
+        prepare="\n".join(lines),
+        ignored=_PLUG_N_PLAY,
+    )
+
+
+def _path(settings: str) -> str:
+    match = re.search(r"^yarnPath:\s*(\S+)", settings, re.MULTILINE)
+    return match[1] if match else ""
+
+
+_BY_LOCK = {4: 2, 5: 3, 6: 3}
+"""Version of a lock file -> the major version of Yarn that wrote it."""
+_WITH_FOCUS = 4
+"""The first major version that has `workspaces focus` without a plugin."""

@@ -1,0 +1,130 @@
+"""Node apps: package managers by their lock files and settings, and processes by scripts."""
+
+# ruff: noqa: E501 -- files of apps, one a line
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .dockerfile_faults import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .conftest import Begin
+
+LINKER = "ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_GLOBAL_CACHE=true\n"
+FOCUS = "RUN yarn workspaces focus --production\n"
+
+
+def app(scripts: Mapping[str, str] | None = None, *used: str, **more: object) -> dict[str, str]:
+    """An app of express, with packages and scripts."""
+    data = {
+        "scripts": {"start": "node a.js", **(scripts or {})},
+        "dependencies": dict.fromkeys(("express", *used), "5"),
+    }
+    return {"package.json": json.dumps(data | more), "a.js": "app.listen(3000)"}
+
+
+@pytest.mark.parametrize(
+    ("files", "lines", "missing"),
+    [
+        ({**app(packageManager="yarn@4.9.1"), "yarn.lock": ""}, ("RUN corepack enable yarn\n", LINKER, FOCUS), ()),
+        ({**app(packageManager="yarn@4.9.1"), "yarn.lock": "", ".yarnrc.yml": "nodeLinker: pnp\n"}, (LINKER,), ()),
+        ({**app(packageManager="yarn@4.9.1"), "yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\n"}, (), ("LINKER",)),
+        ({**app(packageManager="yarn@4.9.1"), "yarn.lock": "", ".yarnrc.yml": 'nodeLinker: "pnpm"\n'}, (), ("LINKER",)),
+        ({**app(), "yarn.lock": "__metadata:\n  version: 8\n"}, (LINKER, "corepack install --global yarn@4\n", "--immutable"), ()),
+        ({**app(), "yarn.lock": "__metadata:\n  version: 6\n"}, ("corepack install --global yarn@3\n", "plugin import workspace-tools && yarn workspaces"), ()),
+        (
+            {**app(), "yarn.lock": "", ".yarnrc.yml": "yarnPath: .yarn/releases/yarn-3.6.1.cjs\nplugins:\n  - spec: '@yarnpkg/plugin-workspace-tools'\n", ".yarn/releases/x": ""},
+            ("COPY .yarn/releases ./.yarn/releases/\n", LINKER, FOCUS), ("--global",),
+        ),
+        ({**app(), "yarn.lock": "# yarn lockfile v1\n"}, ("--frozen-lockfile",), ("LINKER", "corepack")),
+        ({**app(), "package-lock.json": "{}", "patches/a.patch": ""}, ("COPY patches ./patches/\n",), ()),
+        ({**app(), "package-lock.json": "{}", "db/schema.prisma": "datasource db {\n}\n"}, ("COPY db ./db/\n",), ()),
+    ],
+)  # fmt: skip
+def test_yarn_2_and_newer(
+    begin: Begin, files: Mapping[str, str], lines: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    """Packages are in node_modules, where the image looks for them; what the installation reads is there."""
+    start, _ = begin(files)
+    text = start.files["Dockerfile"]
+    assert [line for line in lines if line not in text] == []
+    assert [line for line in missing if line in text] == []
+    assert faults(text) == []
+    assert (".pnp.*" in start.files[".dockerignore"]) is ("corepack" in text)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "queue", "services"),
+    [
+        ({"worker": "node worker.js"}, "bullmq", {"worker": ("node", "worker.js")}),
+        ({"start:worker": "node w.js"}, "bull", {"worker": ("node", "w.js")}),
+        ({"queue": "node q.js"}, "pg-boss", {"queue": ("node", "q.js")}),
+        ({"worker": "nodemon w.js", "worker:prod": "node w.js"}, "agenda", {"worker": ("node", "w.js")}),
+        ({"worker": "node w.js", "start:worker:prod": "node x.js"}, "agenda", {"worker": ("node", "x.js")}),
+        ({"worker": "node --env-file=.env w.js"}, "bullmq", {"worker": ("node", "w.js")}),
+        ({"worker": "node w.js", "queue": "node q.js"}, "bullmq", {"worker": ("node", "w.js"), "queue": ("node", "q.js")}),
+        ({"workers": "node w.js"}, "kafkajs", {"worker": ("node", "w.js")}),
+        ({"worker:dev": "node w.js", "build:worker": "tsc"}, "bullmq", {}),
+    ],
+)  # fmt: skip
+def test_a_script_of_a_worker_is_a_service(
+    begin: Begin, scripts: Mapping[str, str], queue: str, services: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Next to a library of queues: without it, nobody did the work."""
+    start, project = begin(app(scripts, queue))
+    assert {one.name: one.command for one in project.services[1:]} == services
+    assert not [todo for todo in start.todo if "looks like another process" in todo]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "used"), [({"worker": "node w.js"}, ()), ({"worker": "tsx watch w.ts"}, ("bullmq",))]
+)
+def test_a_script_that_may_be_a_process(
+    begin: Begin, scripts: Mapping[str, str], used: tuple[str, ...]
+) -> None:
+    """Without a queue, or for development, it is a question."""
+    start, project = begin(app(scripts, *used))
+    assert len(project.services) == 1
+    (todo,) = [todo for todo in start.todo if "looks like another process" in todo]
+    assert "the script worker of package.json" in todo
+    assert "(not sure)" in todo
+
+
+def test_a_worker_that_a_standalone_server_has_not(begin: Begin) -> None:
+    """The image of Next.js has the files of its server alone."""
+    files = app({"build": "next build", "worker": "node w.js"}, "next", "bullmq")
+    start, project = begin({**files, "next.config.js": 'x = { output: "standalone" }'})
+    assert len(project.services) == 1
+    assert [todo for todo in start.todo if "from another Dockerfile" in todo]
+
+
+@pytest.mark.parametrize(
+    ("start", "tool", "kept"),
+    [
+        ("tsx src/a.ts", "tsx", True),
+        ("node --import tsx src/a.ts", "tsx", True),
+        ("NODE_ENV=production ts-node src/a.ts", "ts-node", True),
+        ("node -r ts-node/register src/a.ts", "ts-node", True),
+        ("nest start", "@nestjs/cli", True),
+        ("node dist/a.js", "tsx", False),
+    ],
+)
+def test_a_program_among_the_packages_of_development(begin: Begin, start: str, tool: str, kept: bool) -> None:
+    """It stays in the image where a command of the app needs it: the container ended at once without it."""
+    text = begin(app({"start": start}, devDependencies={tool: "4"}))[0].files["Dockerfile"]
+    assert (f"# {tool}, which starts the app" in text) is kept
+    assert ("npm prune" in text) is not kept
+
+
+def test_a_file_with_variables_is_not_in_the_image(begin: Begin) -> None:
+    """Node ends without it."""
+    text = begin(app({"start": "node --env-file=.env --env-file-if-exists=.env.local a.js"}))[0].files[
+        "Dockerfile"
+    ]
+    assert 'CMD ["node", "--env-file-if-exists=.env.local", "a.js"]\n' in text
