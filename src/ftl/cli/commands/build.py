@@ -60,10 +60,10 @@ def command(
 
     Examples: `ftl build`, `ftl build web worker --explain`.
     """
+    project, root, address = load_project(options)
+    chosen = _chosen(project, services)
 
     async def work(emit: Emit) -> _Outcome:
-        project, root, address = load_project(options)
-        chosen = _chosen(project, services)
         from ftl.deploy.builders import build_services
 
         async with _open_engines(chosen, address, project) as (engines, fleet):

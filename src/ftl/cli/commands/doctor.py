@@ -37,11 +37,11 @@ def command(options: Options) -> None:
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
     """
+    request = _request(options)
 
     async def work(_: Emit) -> Report:
         from ftl.server.doctor import run_checks
 
-        request = _request(options)
         if request.project is not None and _all_servers(request.project, options):
             from ftl.server.cluster.doctor import check_cluster
 
