@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ftl.config.models.container import ContainerSettings
+from ftl.config.models.container import ContainerSettings, File
 from ftl.config.models.field_types import CommandLine, ListOf, Nested, Scalar, StringMap, keys_of
-from ftl.config.models.project import ContainerOptions, Project, Proxy, Service
+from ftl.config.models.project import ContainerOptions, Project, Proxy, Secret, Service
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.databases import PRESETS
 
@@ -32,9 +32,10 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     top = _section(Project, definitions)
     top["patternProperties"] = {"^x-": {"description": "Ignored: for anchors."}}
-    secret = definitions["Secret"]
-    named = {name: value for name, value in secret["properties"].items() if name != "name"}
-    definitions["NamedSecret"] = {**secret, "properties": named, "required": []}
+    for section, key in ((Secret, "name"), (File, "path")):
+        definition = definitions[section.__name__]
+        others = {name: value for name, value in definition["properties"].items() if name != key}
+        definitions[f"Named{section.__name__}"] = {**definition, "properties": others, "required": []}
     return {"$schema": DIALECT, "title": "ftl.yaml", **top, "$defs": dict(sorted(definitions.items()))}
 
 
@@ -125,9 +126,11 @@ def _extra(section: type[Any], properties: dict[str, Any]) -> dict[str, Any]:
     if issubclass(section, ContainerSettings):
         addresses = _any({"type": "string"}, {"type": "array", "items": {"type": "string"}})
         hosts = {"type": "object", "additionalProperties": addresses}
+        named_file = _any({"type": "string"}, {"$ref": "#/$defs/NamedFile"})
         forms = {
             "tmpfs": _or(properties["tmpfs"], {"type": "string", "pattern": "^/"}),
             "extra_hosts": _or(properties["extra_hosts"], hosts),
+            "files": _or(properties["files"], {"type": "object", "additionalProperties": named_file}),
             "ulimits": {
                 "description": SHORT_FORMS[section].extra_keys["ulimits"].replace("`", ""),
                 **_limits(),

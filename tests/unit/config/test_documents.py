@@ -27,6 +27,21 @@ def test_the_schema_is_a_schema() -> None:
     assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
+@pytest.mark.parametrize(
+    ("files", "is_valid"),
+    [
+        ({"/a": "a"}, True),
+        ({"/a": {"source": "a", "mode": "0400"}}, True),
+        ([{"path": "/a"}], True),
+        ({"/a": ["a"]}, False),
+    ],
+)
+def test_the_schema_knows_files_as_a_map(files: object, is_valid: bool) -> None:
+    """The form in which they are meant to be written."""
+    document = {"project": {"name": "shop"}, "services": [{"name": "web", "files": files}]}
+    assert Draft202012Validator(schema()).is_valid(document) is is_valid
+
+
 def test_the_schema_describes_every_key() -> None:
     """An editor can show a meaning for each key."""
     definitions = [schema(), *schema()["$defs"].values()]

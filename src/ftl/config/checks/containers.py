@@ -12,7 +12,7 @@ from ftl.databases import unused_mount
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
     from ftl.config.models.project import Dependency, Service
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.marks import KeyPath, Mark
 
 
 def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -51,7 +51,7 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
 
 
 def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
-    """No file is written below a volume, and one below a tmpfs or in a container that is read only has a folder.
+    """No file is written twice or below a volume; one below a tmpfs or in a read-only container has a folder.
 
     A volume is mounted already while the file is written (measured: Docker 20.10): the release that still runs would
     see it, and it would outlive its release. A tmpfs is mounted at the start, over the file, and the engine writes
@@ -61,9 +61,14 @@ def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPat
     mounts |= {
         _as_folder(parse_volume(text).target): ("volumes", index) for index, text in enumerate(item.volumes)
     }
+    taken: dict[str, Mark] = {}
     for index, file in enumerate(item.files):
         mark = checks.mark(*path, "files", index, "path")
         full = posixpath.normpath(file.path)
+        if file.path and full in taken:
+            first = taken[full].seen_from(mark)
+            checks.report(mark, f"files: {full} is given twice; first at {first}", "keep one of the two")
+        taken[full] = mark
         above = [target for target in mounts if _as_folder(full).startswith(target)]
         target = max(above, key=len, default="")
         kind = mounts[target][0] if target else "read_only" if item.read_only else ""

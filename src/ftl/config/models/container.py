@@ -47,13 +47,16 @@ class Logging(Section):
 class File(Section):
     """`files[]:` a text file of the repository, written into the container before it starts.
 
-    Written as a map of paths: `/etc/app.conf: conf/app.conf`.
+    Written as a map of paths: `/etc/app.conf: conf/app.conf`. A folder stands for the text files in it, with their
+    names: `/docker-entrypoint-initdb.d: db/init`.
     """
 
     ALTERNATIVES: ClassVar = (Alternatives(("source", "content")),)
 
     path: str = field(metadata=key_metadata(field_types.CONTAINER_PATH, "Path in the container."))
-    source: str | None = key(field_types.PATH, "File with the content, relative to ftl.yaml.", None)
+    source: str | None = key(
+        field_types.PATH, "File with the content, or a folder, relative to ftl.yaml.", None
+    )
     content: str = key(Scalar("text", str), "Content, in place of `source`.", "", sensitive=True)
     mode: str = key(field_types.MODE, "Permissions.", "0644")
     owner: str = key(field_types.OWNER, "Numeric user and group of the file: `1000:1000`.", "0:0")
@@ -84,8 +87,8 @@ class ContainerSettings(Section):
     )
     files: tuple[File, ...] = key(
         ListOf(Nested(File)),
-        "Text files of the repository in the container: `{/etc/app.conf: conf/app.conf}`. A changed file is a new "
-        "configuration.",
+        "Text files of the repository in the container: `{/etc/app.conf: conf/app.conf}`, also a folder "
+        "with at most 100 of them. A changed file is a new configuration.",
         (),
     )
     read_only: bool = key(

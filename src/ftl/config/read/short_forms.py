@@ -23,6 +23,7 @@ from ftl.config.models.project import (
     Service,
     UlimitOption,
 )
+from ftl.config.read.file_sources import file_entry, with_content, with_folders
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import quoted
 from ftl.config.read.reader import ShortForm, ShortForms
@@ -119,37 +120,6 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     return mapping.replace(changes)
 
 
-def file(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Read the content of `source`, so that it is part of the project and of its releases."""
-    source = mapping.get("source")
-    if source is None or mapping.get("content") is not None:
-        return mapping
-    try:
-        name = reader.interpolator.read(source, "source")
-        content = read_small_text(reader.folder / local_path(name.text))
-    except AlreadyReported:
-        return mapping
-    except InvalidValue as error:
-        reader.report(source.mark, f"source {error.message}")
-        return mapping
-    except FileNotFoundError:
-        reader.report(name.mark, f"files: there is no file {name.text}", "its path is relative to ftl.yaml")
-        return mapping
-    except OSError as error:
-        hint = "build files other than text into the image"
-        reader.report(name.mark, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
-        return mapping
-    return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
-
-
-def file_entry(path: str, entry: MappingEntry) -> Node:
-    """An entry of `files` as a map of paths: `PATH: SOURCE`, or the other keys below the path."""
-    given = {"path": ScalarNode(path, entry.key, literal=True)}
-    if isinstance(entry.value, MappingNode):
-        return entry.value.replace(given)
-    return MappingNode({}, entry.key).replace({**given, "source": entry.value})
-
-
 def moved_settings(mapping: MappingNode) -> MappingNode:
     """Move `ulimits`, which Compose has at the top of a service, below `container`."""
     entry = mapping.entries.get("ulimits")
@@ -162,14 +132,14 @@ def moved_settings(mapping: MappingNode) -> MappingNode:
 
 
 def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
-    """Accept one `tmpfs` or `on` as a single value, and `extra_hosts` and `files` as maps."""
+    """Accept one `tmpfs` or `on` as a single value, `extra_hosts` and `files` as maps, folders."""
     changes: dict[str, Node | None] = {}
     files, hosts, limits = (mapping.get(name) for name in ("files", "extra_hosts", "ulimits"))
     if limits is not None and isinstance(mapping.get("container"), MappingNode):
         hint = "keep one of the two"
         reader.report(limits.mark, "ulimits are given here and below container", hint)
     if files is not None:
-        changes["files"] = SHORT_FORMS[File].listed(files)
+        changes["files"] = with_folders(reader, SHORT_FORMS[File].listed(files))
     for key in ("tmpfs", "on") if path[0] == "services" else ("tmpfs",):
         single = mapping.get(key)
         if isinstance(single, ScalarNode):
@@ -278,7 +248,7 @@ SHORT_FORMS: ShortForms = {
         },
     ),
     UlimitOption: ShortForm(from_entry=limit_entry),
-    File: ShortForm(expand=file, item_key="path", from_entry=file_entry),
+    File: ShortForm(expand=with_content, item_key="path", from_entry=file_entry),
     Redirect: ShortForm(item_key="host", from_entry=redirect_entry),
     Dependency: ShortForm(moved_dependency, dependency_section, dependency, {"ulimits": _ULIMITS}),
     Build: ShortForm(expand=build),

@@ -64,7 +64,8 @@ def parse_volume(text: str) -> VolumeMount:
     if not source.startswith("/"):
         if source.startswith((".", "~")) or "/" in source:
             raise InvalidValue(
-                "does not begin with a volume name or an absolute path of the server", _VOLUME_HINT
+                "does not begin with a volume name or an absolute path of the server",
+                _VOLUME_HINT if source.startswith("~") else _files_hint(source, target),
             )
         volume_name(source)
     if not target.startswith("/") or not target.strip("/"):
@@ -72,6 +73,13 @@ def parse_volume(text: str) -> VolumeMount:
     if mode not in ("", "ro", "rw"):
         raise InvalidValue(f"has the option `{mode}`; only ro and rw are supported")
     return VolumeMount(source, target, mode == "ro")
+
+
+def _files_hint(source: str, target: str) -> str:
+    return (
+        f"the server has no files of the repository: write `files: {{{target}: {source.removeprefix('./')}}}` "
+        f"for texts, a volume for data: NAME:{target}"
+    )
 
 
 def parse_forward(text: str) -> Forward:

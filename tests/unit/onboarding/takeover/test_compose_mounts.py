@@ -85,16 +85,18 @@ def test_a_volume_for_a_folder_is_not_the_one_of_that_name(tmp_path: Path) -> No
 
 
 def test_folders_of_settings_become_files(tmp_path: Path) -> None:
-    """A folder of texts below /etc is written file by file; one with a program, or with many files, is not."""
+    """A folder of texts below /etc is one of `files`; one with a program, or with many files, is not."""
     text = "services: {web: {image: 'nginx:1', volumes: ['./conf:/etc/nginx', './bin:/etc/nginx/b', './many:/etc/nginx/m']}}"
     more = {
         "conf/a.yml": "a",
         "conf/sub/b.yml": "b",
         "bin/tool": "\x7fELF\x00",
-        **{f"many/{number}": "" for number in range(30)},
+        **{f"many/{number}": "" for number in range(101)},
     }
     project, report = taken(tmp_path, text, more=more)
     assert [file.path for file in service(project).files] == ["/etc/nginx/a.yml", "/etc/nginx/sub/b.yml"]
+    assert {file.source for file in service(project).files} == {"conf/a.yml", "conf/sub/b.yml"}
+    assert "source: conf\n" in (tmp_path / "ftl.yaml").read_text()
     assert service(project).volumes == ("bin:/etc/nginx/b", "many:/etc/nginx/m")
     assert verdicts(report)["services.web.volumes[0]"] is Verdict.CHANGED
 

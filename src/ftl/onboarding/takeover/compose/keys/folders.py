@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
+from ftl.onboarding.takeover.compose.keys.text_files import has_texts
 from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.paths import is_folder
 from ftl.onboarding.takeover.report import Verdict
@@ -28,9 +27,6 @@ _OF_DATA = re.compile(
 )
 """Folders that are data although the app is built from the folder above."""
 
-_MOST_FILES = 20
-"""Files of a folder that are written one by one."""
-
 
 def is_source(conversion: ComposeConversion, source: str) -> bool:
     """Whether a mounted folder is what the service is built from, and so in its image."""
@@ -47,49 +43,23 @@ def is_source(conversion: ComposeConversion, source: str) -> bool:
     return mounted.is_relative_to(folder) and is_folder(mounted) and not _OF_DATA.search(source)
 
 
-def texts_of(conversion: ComposeConversion, mount: ComposeMount) -> list[str]:
-    """Paths of the files in a folder of settings that the app only reads.
+def has_settings(conversion: ComposeConversion, mount: ComposeMount) -> bool:
+    """Whether a mount is a folder of settings that the app only reads, all of them texts.
 
-    All of them are texts; of other folders there are none.
     Files are new at each deploy: a folder in which the app may write is a volume.
     """
-    source, target = mount.source, mount.target
-    folder = conversion.context.base / source
-    if not source.startswith(".") or not _OF_SETTINGS.search(target) or is_source(conversion, source):
-        return []
-    if not is_only_read(conversion, mount):
-        return []
-    found = _files(folder)
-    return found if len(found) <= _MOST_FILES and all(is_text(folder / name) for name in found) else []
+    source, base = mount.source, conversion.context.base
+    if mount.kind != "bind" or not source.startswith(".") or not _OF_SETTINGS.search(mount.target):
+        return False
+    if is_source(conversion, source) or base.resolve().is_relative_to((base / source).resolve()):
+        return False
+    return is_only_read(conversion, mount) and has_texts(base / source, base)
 
 
 def is_only_read(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     """Whether the app writes nothing in a mount: it cannot, or its image is known not to."""
     image = conversion.resolve(text(conversion.node.get("image")))
     return mount.read_only or images.only_reads(image, mount.target)
-
-
-def _files(folder: Path) -> list[str]:
-    """Paths of the files in a folder, a few more than `_MOST_FILES` at most; none if a part cannot be read."""
-    found: list[str] = []
-    unread: list[OSError] = []
-    for where, folders, names in os.walk(folder, onerror=unread.append):
-        folders.sort()
-        found += [os.path.relpath(os.path.join(where, name), folder) for name in sorted(names)]  # noqa: PTH118
-        if len(found) > _MOST_FILES:
-            break
-    return [] if unread else found
-
-
-def add_texts(
-    conversion: ComposeConversion, place: str, source: str, target: str, names: list[str], item: Node
-) -> None:
-    """Write the files of a folder of settings as `files`."""
-    folder = source.removeprefix("./").rstrip("/")
-    for name in names:
-        mode = (conversion.context.base / source / name).stat().st_mode
-        how = {"source": f"{folder}/{name}", **({"mode": "0755"} if mode & stat.S_IXUSR else {})}
-        add_file(conversion, place, f"{target.rstrip('/')}/{name}", how, item)
 
 
 def as_volume(conversion: ComposeConversion, place: str, source: str, target: str, item: Node) -> str:

@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
+from ftl.config.read.file_sources import FolderRefused, files_in
 from ftl.onboarding.takeover.compose.number_forms import file_mode
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.paths import is_file
+from ftl.onboarding.takeover.paths import is_file, is_folder
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -107,10 +108,10 @@ def _permissions(conversion: ComposeConversion, item: Node) -> dict[str, str]:
 def add_file(
     conversion: ComposeConversion, place: str, target: str, how: dict[str, str], item: Node, todo: str = ""
 ) -> None:
-    """Add a text file, unless the container cannot have it; with a thing to do, if there is one."""
-    file = how.get("source")
+    """Add a text file or a folder, unless the container cannot have it; with a thing to do."""
+    file, base = how.get("source"), conversion.context.base
     obstacle = _obstacle(conversion, target)
-    if file is not None and not is_text(conversion.context.base / file):
+    if file is not None and not (is_text(base / file) or has_texts(base / file, base)):
         todo = f"there is no text file {file}: write it, and `files: {{{target}: {file}}}`"
         conversion.add(place, Verdict.NEEDS_YOU, todo, item)
     elif obstacle:
@@ -134,6 +135,14 @@ def _obstacle(conversion: ComposeConversion, target: str) -> str:
         if f"{target}/".startswith(f"{folder}/"):
             return f"which is below the mount {folder}"
     return ""
+
+
+def has_texts(folder: Path, base: Path) -> bool:
+    """Whether a path is a folder of text files that ftl.yaml can take."""
+    try:
+        return is_folder(folder) and all(is_text(folder / name) for name in files_in(folder, base))
+    except FolderRefused:
+        return False
 
 
 def is_text(path: Path) -> bool:

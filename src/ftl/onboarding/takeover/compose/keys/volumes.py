@@ -23,16 +23,12 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Mounts; of several at one path the last one counts."""
     by_target: dict[str, str] = {}
     bound: dict[str, tuple[ComposeMount, Node]] = {}
-    settings: dict[str, tuple[ComposeMount, Node, list[str]]] = {}
     for index, item in enumerate(items(node)):
         mount = parse_mount(item, conversion.resolve)
         verdict, what = _verdict(conversion, mount)
         place = f"{key}[{index}]"
-        if _is_text_file(conversion, mount):
+        if _is_text_file(conversion, mount) or folders.has_settings(conversion, mount):
             bound[place] = (mount, item)
-            continue
-        if mount.kind == "bind" and (texts := folders.texts_of(conversion, mount)):
-            settings[place] = (mount, item, texts)
             continue
         conversion.add(place, verdict, what, item)
         if verdict is Verdict.TAKEN:
@@ -51,15 +47,14 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.keys["volumes"] = list(by_target.values())
     for place, (mount, item) in bound.items():
         path = conversion.context.base / mount.source
-        is_program = bool(path.stat().st_mode & stat.S_IXUSR)
-        how = {"source": mount.source.removeprefix("./"), **({"mode": "0755"} if is_program else {})}
+        is_program = path.is_file() and bool(path.stat().st_mode & stat.S_IXUSR)
+        source = mount.source.removeprefix("./").rstrip("/")
+        how = {"source": source, **({"mode": "0755"} if is_program else {})}
         is_read = is_program or folders.is_only_read(conversion, mount)
         lost = (
             f"the app's own changes of {mount.target} are lost at each deploy: if it makes some, use a volume"
         )
-        add_file(conversion, place, mount.target, how, item, todo="" if is_read else lost)
-    for place, (mount, item, texts) in settings.items():
-        folders.add_texts(conversion, place, mount.source, mount.target, texts, item)
+        add_file(conversion, place, mount.target.rstrip("/"), how, item, todo="" if is_read else lost)
 
 
 def _is_text_file(conversion: ComposeConversion, mount: ComposeMount) -> bool:
