@@ -74,6 +74,26 @@ def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], se
     server.run("cron")
 
 
+def test_a_crontab_that_was_lost_is_written_again(ftl: Callable[..., Project], server: Server) -> None:
+    """By the next deploy, which changes nothing else: after `crontab -r`, and with an empty script."""
+    app = lab_project(ftl, server)
+    app.config["jobs"] = [{"name": "say", "service": "web", "command": ["true"], "schedule": "7 3 * * *"}]
+    app.deploy().ok()
+
+    def own() -> list[str]:
+        return [line for line in _crontab(server) if line.endswith(f"# ftl {app.name}")]
+
+    before = own()
+    assert len(before) == 1
+    for loss in ("crontab -r", ": > ~/.ftl/job.sh"):
+        assert server.run("su", "ftl", "-c", loss).returncode == 0
+        outcome = app.deploy().ok()
+        assert [one["step"] for one in outcome.events("step_finished")] == ["write_crontab"], loss
+        assert (outcome.result["release"], own()) == ("r1", before)
+        assert app.run("plan", "--json").ok().result["steps"] == []
+    assert app.containers() == [f"{app.name}-web-r1", f"{app.name}.job.say"]
+
+
 @pytest.mark.nightly
 def test_cron_runs_a_job_each_minute_and_never_twice(ftl: Callable[..., Project], server: Server) -> None:
     """Also in another time zone, with the lines of two users, and with a timeout."""

@@ -14,11 +14,13 @@ from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
+from ftl.engine import labels
 from ftl.errors import FtlError, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ftl.engine.values import Container
     from ftl.ssh.machine import Machine
 
 SECONDS = 30.0
@@ -50,6 +52,14 @@ class CronLine:
     schedule: str
     timezone: str
 
+    @classmethod
+    def of(cls, container: Container) -> CronLine:
+        """The line that starts a job's container, by its labels."""
+        when = container.labels.get(labels.WHEN, "").split()
+        return cls(
+            container.name, container.labels.get(labels.SCHEDULE, ""), when[6] if len(when) == 8 else ""
+        )
+
 
 async def check(machine: Machine, timezones: Iterable[str]) -> None:
     """Make sure that a server can run jobs; without time zones, that it can end previews.
@@ -75,7 +85,22 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
         ServerError: The crontab cannot be read or written.
     """
     argv = _command("write", project, machine.engine_socket, _job_script())
-    await _write(machine, argv, "".join(f"{_fields(line)}|{line.container}\n" for line in lines))
+    await _write(machine, argv, _text_of(lines))
+
+
+async def differs(machine: Machine, project: str, lines: Sequence[CronLine]) -> bool:
+    """Whether `write` would change anything: somebody emptied the crontab, or its script.
+
+    A crontab that cannot be read is as it should be: `write` could not change it.
+    """
+    digest = hashlib.sha256(_job_script().encode()).hexdigest()
+    argv = _command("compare", project, machine.engine_socket, digest)
+    done = await machine.run(argv, stdin=_text_of(lines).encode(), timeout=SECONDS)
+    return done.exit_code == 0 and bool(done.stdout)
+
+
+def _text_of(lines: Sequence[CronLine]) -> str:
+    return "".join(f"{_fields(line)}|{line.container}\n" for line in lines)
 
 
 async def write_expiry(machine: Machine, project: str, places: Sequence[str]) -> None:

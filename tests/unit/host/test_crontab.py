@@ -201,3 +201,39 @@ def test_a_job_that_cannot_be_started_by_hand_is_an_error(answer: str, message: 
 def test_a_missing_container_is_no_error(server: Server) -> None:
     """The line of a job that another user has removed."""
     assert not server.started("")
+
+
+def differs(server: Server, project: str, *lines: CronLine) -> bool:
+    """Whether a project's lines would have to be written again."""
+    machine = FakeMachine()
+    asyncio.run(crontab.differs(machine, project, lines))
+    done = server.run(machine.commands[0], machine.inputs[0] or b"")
+    machine.answer("compare", answer=CommandOutput(done.returncode, done.stdout))
+    return asyncio.run(crontab.differs(machine, project, lines))
+
+
+def test_a_crontab_or_a_script_that_somebody_emptied_is_told(server: Server) -> None:
+    """Or changed; lines of others are theirs, and the comparison creates nothing."""
+    lines = [CronLine(f"shop.job.{name}", "15 3 * * *", "Europe/Berlin") for name in ("b", "a")]
+    assert differs(server, "shop", *lines)
+    assert not (server.home / ".ftl").exists()
+    write(server, "shop", *lines)
+    write(server, "my-shop", CronLine("my-shop.job.sync", "0 1 * * *", "UTC"))
+    assert not differs(server, "shop", *reversed(lines))
+    assert differs(server, "shop", lines[0])
+    table, script = server.home / "crontab", server.home / ".ftl/job.sh"
+    for text in ("", table.read_text().replace(" * * * *", " 5 * * *", 1)):
+        table.write_text(text)
+        assert differs(server, "shop", *lines)
+        write(server, "shop", *lines)
+        assert not differs(server, "shop", *lines)
+    table.unlink()
+    assert differs(server, "shop", *lines)
+    write(server, "shop", *lines)
+    script.write_text("")
+    assert differs(server, "shop", *lines)
+    script.unlink()
+    assert differs(server, "shop", *lines)
+    write(server, "shop", *lines)
+    (server.home / "bin/crontab").write_text("#!/bin/sh\necho 'you are not allowed'\nexit 1\n")
+    assert not differs(server, "shop", *lines), "it could not be written either"

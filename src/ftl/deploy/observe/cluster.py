@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.aio import gather, gather2
 from ftl.common.next_step import ftl
 from ftl.config.models.server import WEB
+from ftl.config.values.schedule import InvalidSchedule
+from ftl.deploy.names import is_live_job
 from ftl.deploy.observe.snapshot import observe, restart_policies, take_snapshot, with_outcomes
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
@@ -15,12 +19,14 @@ from ftl.deploy.replicas import reached_by
 from ftl.engine import labels
 from ftl.engine.errors import NO_MAJORITY, RECOVER, is_leaderless
 from ftl.errors import EngineError, ServerError
+from ftl.host import crontab
+from ftl.host.crontab import CronLine
 from ftl.proxy.names import overlay_network
 from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence, Set
+    from collections.abc import Awaitable, Coroutine, Iterable, Sequence, Set
 
     from ftl.config.models.project import ClusterServer
     from ftl.engine.calls.services import SwarmService, SwarmTask
@@ -50,12 +56,25 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     """
     first = fleet.first
     if not servers:
-        seen = await observe(first.engine, first.info, project, first.name)
+        listing = asyncio.ensure_future(first.engine.containers())
+        seen, differs = await gather2(
+            observe(first.engine, first.info, project, first.name, containers=listing),
+            _crontab_differs(first, project, listing),
+        )
+        seen = replace(seen, crontab_differs=differs)
         return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
-    looks, (((services, tasks), nodes), live) = await gather2(
-        gather(take_snapshot(one.engine, one.info, project, one.name) for one in fleet),
+    listings = {one.name: asyncio.ensure_future(one.engine.containers()) for one in fleet}
+    jobs = [one for one in fleet if one.name == servers[0].host]  # jobs run on the first of the file
+    (looks, outdated), (((services, tasks), nodes), live) = await gather2(
+        gather2(
+            gather(
+                take_snapshot(one.engine, one.info, project, one.name, containers=listings[one.name])
+                for one in fleet
+            ),
+            gather(_crontab_differs(one, project, listings[one.name]) for one in jobs),
+        ),
         gather2(_swarm(first), _led(first.engine.configs.list(marks))),
     )
     _require_same_cluster(fleet, nodes)
@@ -72,7 +91,21 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         found = replace(
             found, policies={**found.policies, **{k: v for each in every for k, v in each.items()}}
         )
-    return with_outcomes(replace(found, live_published=len(live) == 1))
+    return with_outcomes(replace(found, live_published=len(live) == 1, crontab_differs=any(outdated)))
+
+
+async def _crontab_differs(session: Session, project: str, listing: Awaitable[Sequence[Container]]) -> bool:
+    """Whether a server's crontab does not start the live jobs; asked for meanwhile, if it has jobs."""
+    lines = [CronLine.of(one) for one in await listing if _is_job(one, project)]
+    with suppress(InvalidSchedule):  # of a newer FTL
+        return bool(lines) and await crontab.differs(session.machine, project, lines)
+    return False
+
+
+def _is_job(container: Container, project: str) -> bool:
+    marks = container.labels
+    own = (marks.get(labels.PROJECT), marks.get(labels.ROLE)) == (project, labels.ROLE_JOB)
+    return own and is_live_job(container)
 
 
 async def _with_services(manager: Session, observed: Observed) -> Observed:

@@ -87,6 +87,7 @@ class Observed:
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
+        crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
         live_published: Whether the live state is in a single Swarm config, for servers that come back.
     """
 
@@ -109,6 +110,7 @@ class Observed:
     notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
+    crontab_differs: bool = False
     live_published: bool = True
     left_configs: bool = False
 

@@ -262,8 +262,9 @@ def _left_network(diff: Diff) -> Track:
 
 
 def _switched_jobs(diff: Diff) -> Track:
-    """The crontab is written by every release: another user may have deployed the last one, or it may be lost."""
-    switched = jobs.after_switch(diff.jobs, diff.release) if diff.makes_release or diff.jobs.resumed else ()
+    """The crontab is written by every release, for another user may have deployed the last one; and if it is lost."""
+    writes = diff.makes_release or diff.jobs.resumed or diff.observed.crontab_differs
+    switched = jobs.after_switch(diff.jobs, diff.release) if writes else ()
     return (*switched, *(() if diff.request.same_release else jobs.leave_track(diff.jobs)))
 
 

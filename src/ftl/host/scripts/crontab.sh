@@ -1,9 +1,10 @@
 # The deploy user's crontab, of which a project has the lines that end with its mark. Follows replace_file.sh. Runs on the server.
 #
-# $1: "check", "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
+# $1: "check", "compare" or "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
+# "compare": as "write", with the digest of job.sh for its text; prints "differs" where "write" would change anything.
 # "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
 # without cron, and keeps $5, by which await_catch_up.sh tells what it was given; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
@@ -61,9 +62,30 @@ replace_lines() { # MARK LINES
 }" | crontab - 2>&1 || fail "cron refuses the crontab"
 }
 
+# The lines of what stdin has, for `script`, with `mark`.
+limit='' errors='&1'
+our_lines() { # SOCKET
+    is_utc && utc=yes || utc=
+    while IFS='|' read -r in_utc elsewhere arguments; do
+        if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
+        printf '%s %ssh "$HOME/.ftl/%s" "%s" %s >/dev/null 2>%s %s\n' \
+            "$fields" "$limit" "$script" "$1" "$arguments" "$errors" "$mark"
+    done
+}
+
 write_script() { # NAME TEXT
     printf '%s' "$2" | replace_file "$HOME/.ftl/$1" 600 || fail "$HOME/.ftl/$1 cannot be written"
 }
+
+if [ "$action" = compare ]; then
+    command -v crontab >/dev/null || exit 0
+    current
+    mark="# ftl $project" script=job.sh
+    found=$(printf '%s\n' "$listed" | awk -v mark="$mark" 'substr($0, length($0) - length(mark) + 1) == mark' | sort)
+    [ "$found" = "$(our_lines "$1" | sort)" ] || echo differs
+    [ "$(sha256sum 2>/dev/null <"$HOME/.ftl/$script")" = "$2  -" ] || echo differs
+    exit 0
+fi
 
 umask 077
 mkdir -p "$HOME/.ftl" && exec 9>"$HOME/.ftl/crontab.lock" || fail "$HOME/.ftl cannot be written"
@@ -93,7 +115,6 @@ if ! command -v crontab >/dev/null; then
     exit 0
 fi
 current
-limit='' errors='&1'
 case $action in
 follow)
     mark="# ftl-follow $project" script=follow.sh
@@ -105,12 +126,7 @@ follow)
 expire) mark="# ftl-preview $project" script=expire.sh ;;
 *) mark="# ftl $project" script=job.sh ;;
 esac
-is_utc && utc=yes || utc=
-ours=$(while IFS='|' read -r in_utc elsewhere arguments; do
-    if [ -n "$utc" ]; then fields=$in_utc; else fields=$elsewhere; fi
-    printf '%s %ssh "$HOME/.ftl/%s" "%s" %s >/dev/null 2>%s %s\n' \
-        "$fields" "$limit" "$script" "$1" "$arguments" "$errors" "$mark"
-done)
+ours=$(our_lines "$1")
 [ -z "$ours" ] || write_script "$script" "$2"
 replace_lines "$mark" "$ours"
 if [ "$action" = follow ]; then

@@ -81,6 +81,17 @@ def test_an_unchanged_job_is_no_reason_for_a_release() -> None:
         assert plan(asked, deployed(asked, made(asked, state=state))).empty
 
 
+def test_a_lost_crontab_is_written_again_without_a_release() -> None:
+    """`crontab -r`, an emptied script, or a removal that was cut: with the jobs as they are, or shall be."""
+    asked = project(jobs=(NIGHTLY,))
+    lost = replace(deployed(asked, made(asked)), crontab_differs=True)
+    (write,) = plan(asked, lost).steps
+    assert isinstance(write, WriteCrontab)
+    assert (write.lines, write.before, write.removed) == ((LINE,), None, ())
+    changed = project(service(env={"A": "1"}), jobs=(NIGHTLY,))
+    assert [one.lines for one in writes(plan(changed, lost, "sha256:two"))] == [(LINE,)]
+
+
 def test_a_changed_job_makes_a_release_of_the_live_image() -> None:
     """The service's containers go on; the old container of the job stays for its log, since it ran."""
     before = project(jobs=(NIGHTLY,))

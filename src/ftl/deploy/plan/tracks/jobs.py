@@ -77,7 +77,7 @@ def before_switch(diff: JobsDiff) -> Track:
     A line is only an occasion: which container has the job's name, and so which schedule counts, is decided by the
     renaming after the switch. Wherever a deploy is cut, each job that is there is started at its own times.
     """
-    lines = {_line(container) for container in diff.live}
+    lines = {CronLine.of(container) for container in diff.live}
     every = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
     if every == lines:
         return ()
@@ -94,7 +94,9 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
         for container in diff.live
         if container.id not in gone and container.labels[labels.JOB] not in changed
     ]
-    lines = [_line(container) for container in stay] + [_fresh_line(diff, change) for change in diff.changes]
+    lines = [CronLine.of(container) for container in stay] + [
+        _fresh_line(diff, change) for change in diff.changes
+    ]
     if not lines and not diff.removed:
         return ()
     switches = [
@@ -117,7 +119,7 @@ def leave_track(diff: JobsDiff) -> Track:
     for there in diff.elsewhere:
         if there.leaving:
             at = (there.server,)
-            lines = sorted((_line(container) for container in there.staying), key=_order)
+            lines = sorted((CronLine.of(container) for container in there.staying), key=_order)
             names = tuple(sorted({container.labels[labels.JOB] for container in there.leaving}))
             steps.append(WriteCrontab(diff.project, tuple(lines), removed=names, servers=at))
             steps.append(RemoveJobs(_refs(there.leaving), servers=at))
@@ -145,7 +147,9 @@ def _stop(
             for container in live
         )
         stay = [
-            _line(container) for container in on_server if is_live_job(container) and container not in live
+            CronLine.of(container)
+            for container in on_server
+            if is_live_job(container) and container not in live
         ]
         names = tuple(sorted(container.labels[labels.JOB] for container in live))
         steps.append(SwitchJobs(tuple(switches), servers=at))
@@ -200,13 +204,6 @@ def _fresh_line(diff: JobsDiff, change: JobChange) -> CronLine:
 
 def _order(line: CronLine) -> tuple[str, str, str]:
     return line.container, line.schedule, line.timezone
-
-
-def _line(container: Container) -> CronLine:
-    when = container.labels.get(labels.WHEN, "").split()
-    return CronLine(
-        container.name, container.labels.get(labels.SCHEDULE, ""), when[6] if len(when) == 8 else ""
-    )
 
 
 def _refs(containers: Sequence[Container]) -> tuple[ContainerRef, ...]:

@@ -1,0 +1,54 @@
+"""The crontab of a server is compared with the live jobs; without any, nothing is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftl.deploy.observe.cluster import observe_fleet
+from ftl.engine import labels
+from ftl.engine.specs import ContainerSpec
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import CommandOutput, FakeMachine
+from tests.unit.deploy.world import INFO
+
+MARKS = {
+    labels.PROJECT: "shop",
+    labels.ROLE: labels.ROLE_JOB,
+    labels.JOB: "nightly",
+    labels.SCHEDULE: "15 3 * * *",
+    labels.WHEN: "15 03 * * * both UTC 60",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "asked", "differs"),
+    [
+        ("shop.job.nightly", b"differs\n", True, True),
+        ("shop.job.nightly", b"", True, False),
+        ("shop.job.nightly.stopped", b"differs\n", False, False),
+        ("shop.job.nightly.old-1", b"differs\n", False, False),
+        ("", b"differs\n", False, False),
+    ],
+)
+def test_the_crontab_is_compared_where_there_are_live_jobs(
+    name: str, answer: bytes, asked: bool, differs: bool
+) -> None:
+    """Those that are stopped, or were replaced, have no line."""
+
+    async def look() -> None:
+        engine, machine = FakeEngine(images=["app"]), FakeMachine()
+        machine.answer("compare", answer=CommandOutput(0, answer))
+        if name:
+            await engine.create(name, ContainerSpec(image="app", labels=MARKS))
+        await engine.create("other.job.a", ContainerSpec("app", {**MARKS, labels.PROJECT: "other"}))
+        info = replace(INFO, is_manager=False)
+        seen = await observe_fleet(Fleet([Session("server", machine, engine, info)]), "shop", ())
+        assert seen.crontab_differs is differs
+        assert [b"shop.job.nightly" in (given or b"") for given in machine.inputs] == [True] * asked
+
+    run(look())
