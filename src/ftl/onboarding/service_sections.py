@@ -6,8 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.dollars import literal
-from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine
+from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, literal
 
 if TYPE_CHECKING:
     from ftl.onboarding.app import Worker

@@ -11,6 +11,7 @@ from ftl.onboarding.databases import needs
 from ftl.onboarding.detect import detect
 from ftl.onboarding.env_secrets import add_secrets, values_in
 from ftl.onboarding.folder import demanded_variables, demands_port
+from ftl.onboarding.ignored import DOCKERIGNORE, not_ignored
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
 from ftl.onboarding.service_sections import ServiceEnv, web_section, worker_section
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
     from ftl.onboarding.variables.variable import CodeVariable
 
 HEADER = "# `ftl validate` checks this file, `ftl plan` shows what a deploy would do, `ftl deploy` does it."
-NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
-"""Files that every `.dockerignore` should exclude."""
-
-DOCKERIGNORE = """\
-# What the image does not need: files with secrets, and files that change without the app.
-.git
-.env
-.env.*
-!.env.example
-ftl.yaml
-ftl.*.yaml
-*-before-restore-*
-"""
-"""Lines of every `.dockerignore`."""
-
 _SECRET_NAME = re.compile(
     r"(?:DJANGO_|FLASK_|APP_)?(?:SECRET_KEY|SECRET_KEY_BASE|SESSION_SECRET|JWT_SECRET|SECRET)"
     r"|(?:BETTER_|NEXT)?AUTH_SECRET"
@@ -130,14 +116,6 @@ def _assumptions(app: App) -> str:
 def _why(reason: str) -> str:
     why = reason.removeprefix("default: ")
     return "no file of the app names a version" if why == "no file names one" else why
-
-
-def not_ignored(context: Path) -> list[str]:
-    """Files that a .dockerignore should exclude and does not."""
-    from ftl.image.building.inputs.dockerignore import read_dockerignore
-
-    ignore = read_dockerignore(context, context / "Dockerfile")
-    return [path for path in NOT_FOR_IMAGES if not ignore.match(path, ignore.top).ignored]
 
 
 def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:

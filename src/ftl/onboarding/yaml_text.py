@@ -129,3 +129,8 @@ def _with(line: str, comment: str) -> str:
 def _one_line(comment: str) -> str:
     """A comment as YAML has it: names of files may have line breaks, and bytes that are no text."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in comment)
+
+
+def literal(text: str) -> str:
+    """A text whose dollar signs are for others: in ftl.yaml `$$` is one sign."""
+    return re.sub(r"\$(?=[${])", "$$", text)

@@ -80,7 +80,7 @@ def test_a_file_beside_that_exists_is_kept_and_told(tmp_path: Path) -> None:
     text = 'services: {web: {build: {dockerfile_inline: "FROM x"}, ports: ["80:80"]}}'
     put_files(tmp_path, {"compose.yaml": text, "Dockerfile.web": "FROM mine"})
     result = take_over([tmp_path / "compose.yaml"], tmp_path, {})
-    assert list(result.files) == ["ftl.yaml"]
+    assert "Dockerfile.web" not in result.files
     assert {row.key: row.verdict for row in result.report.rows}["Dockerfile.web"] is Verdict.NEEDS_YOU
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import table, table_list
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,13 +9,13 @@ from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RA
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.detect import processes_of
-from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import ComposeTexts, table, table_list
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

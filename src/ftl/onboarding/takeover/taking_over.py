@@ -20,6 +20,7 @@ from ftl.onboarding.new_files import encoded, existing
 from ftl.onboarding.takeover import fly, ftl_file, platforms
 from ftl.onboarding.takeover.clear_values import report_clear_values
 from ftl.onboarding.takeover.compose import project as compose
+from ftl.onboarding.takeover.contexts import ignore_files
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
 from ftl.onboarding.takeover.report import Verdict
@@ -56,6 +57,7 @@ def take_over(
             raise UsageError(f"there is no file `{path}`", hint=f"--from takes {KNOWN}")
     draft = _draft(files, folder, read_variables(folder, environment))
     report_clear_values(draft)
+    ignore_files(draft, folder)
     text = text_of(draft)
     _check(draft, text, folder, environment)
     others = {name: text for name, text in draft.files.items() if name != file}

@@ -12,12 +12,12 @@ from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
-from ftl.onboarding.dollars import literal
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.draft import text_of
 from ftl.onboarding.takeover.kamal.vaults import vault_command
 from ftl.onboarding.takeover.nodes import text
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

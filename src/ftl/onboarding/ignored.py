@@ -1,0 +1,34 @@
+"""Files that do not belong in an image: `.dockerignore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
+"""Files that every `.dockerignore` should exclude."""
+
+DOCKERIGNORE = """\
+# What the image does not need: files with secrets, and files that change without the app.
+.git
+.env
+.env.*
+!.env.example
+ftl.yaml
+ftl.*.yaml
+*-before-restore-*
+"""
+"""Lines of every `.dockerignore`."""
+
+
+def not_ignored(
+    context: Path, names: Sequence[str] = NOT_FOR_IMAGES, dockerfile: str = "Dockerfile"
+) -> list[str]:
+    """Files at the top of a context, of those named, that its .dockerignore does not exclude."""
+    from ftl.image.building.inputs.dockerignore import read_dockerignore
+
+    ignore = read_dockerignore(context, context / dockerfile)
+    return [name for name in names if not ignore.match(name, ignore.top).ignored]
