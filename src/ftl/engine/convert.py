@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ftl.common.json_fields import Json, as_bool, as_int, as_object, as_objects, as_str, as_str_map, as_strs
+from ftl.engine import labels
 from ftl.engine.values import (
     CacheRecord,
     Container,
@@ -26,6 +27,9 @@ from ftl.engine.values import (
     Store,
     Volume,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RFC3339_SECONDS = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z"
 
@@ -45,6 +49,8 @@ _ARCHITECTURES = {
 def engine_info(info: Json, api: str) -> EngineInfo:
     """`GET /info`."""
     architecture = as_str(info.get("Architecture"))
+    swarm = as_object(info.get("Swarm"))
+    cluster = as_object(swarm.get("Cluster"))  # of managers alone, while there is a leader
     platform = f"{as_str(info.get('OSType')) or 'linux'}/{_ARCHITECTURES.get(architecture, architecture)}"
     return EngineInfo(
         version=_plain_version(as_str(info.get("ServerVersion"))),
@@ -56,9 +62,20 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         id=as_str(info.get("ID")),
         memory=as_int(info.get("MemTotal")),
         clock_ahead=_clock_ahead(as_str(info.get("SystemTime"))),
-        node=as_str(as_object(info.get("Swarm")).get("NodeID")),
-        is_manager=as_bool(as_object(info.get("Swarm")).get("ControlAvailable")),
+        node=as_str(swarm.get("NodeID")),
+        is_manager=as_bool(swarm.get("ControlAvailable")),
+        has_leader=bool(cluster.get("ID")),
+        generation=cluster_generation(as_str_map(as_object(cluster.get("Spec")).get("Labels"))),
     )
+
+
+def cluster_generation(marks: Mapping[str, str]) -> int:
+    """Number of times that FTL began a Swarm with these labels; 0 for others, and for none.
+
+    Managers that were lost may come back together and elect a leader of the old cluster: the newer one counts.
+    """
+    text = marks.get(labels.CLUSTER, "0")
+    return int(text) if text.isdecimal() else 1
 
 
 def _clock_ahead(system_time: str) -> float:

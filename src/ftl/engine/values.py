@@ -32,6 +32,8 @@ class EngineInfo:
         clock_ahead: Seconds that its machine's clock is ahead of this machine's.
         node: Its ID in its Swarm; empty where it is in none.
         is_manager: Whether it is a manager there.
+        has_leader: Whether it is one, and the Swarm has a leader that it reaches.
+        generation: Number of times that FTL began that Swarm (`convert.cluster_generation`).
     """
 
     version: str
@@ -45,6 +47,8 @@ class EngineInfo:
     clock_ahead: float = field(default=0.0, compare=False)  # differs from one answer to the next
     node: str = ""
     is_manager: bool = False
+    has_leader: bool = False
+    generation: int = 0
 
     @property
     def now(self) -> float:

@@ -26,8 +26,7 @@ class Fleet:
     def __init__(self, sessions: Sequence[Session], missing: Mapping[str, FtlError] | None = None) -> None:
         self.missing = missing or {}
         self._by_name = {session.name: session for session in sessions}
-        managers = [session for session in sessions if session.info.is_manager]
-        self._first = (managers or [*sessions])[0] if len(sessions) > 1 else sessions[0]
+        self._first = max(sessions, key=_rank)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._by_name.values())
@@ -39,7 +38,10 @@ class Fleet:
 
     @property
     def first(self) -> Session:
-        """The only session; of several that of the first manager, which has the lock."""
+        """The only session; of several that of the first manager with a leader, which has the lock.
+
+        A manager that is cut off from the others can change nothing, and answers. Of two clusters the newer one counts.
+        """
         return self._first
 
     def at(self, server: str) -> Session:
@@ -59,6 +61,12 @@ class Fleet:
         if server in self.missing:
             raise self.missing[server]
         return self.at(server)
+
+
+def _rank(session: Session) -> tuple[bool, bool, int]:
+    """Rank of a server by what it knows of the cluster; among equals the first one counts."""
+    info = session.info
+    return (info.is_manager, info.has_leader, info.generation)
 
 
 @asynccontextmanager

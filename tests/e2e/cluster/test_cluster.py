@@ -285,3 +285,30 @@ def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: Cluste
     assert (unit["healthy"], unit["running"]) == (False, 2)
     checked = cluster.project.run("doctor", "--json")
     assert any("all of them answer to its name" in line.get("what", "") for line in checked.lines)
+
+
+@pytest.mark.nightly
+def test_the_first_server_is_cut_off_from_the_others(cluster: ClusterProject) -> None:
+    """It answers us, and knows no leader: commands go on by the others. It never serves an old release again."""
+    cluster.deploy("one").ok()
+    first, *others = cluster.servers
+    for other in others:
+        first.cut_from(other)
+        other.cut_from(first)
+    try:
+        deadline = time.monotonic() + 60
+        states: list[tuple[str, bool]] = []
+        while ("down", True) not in states:  # without an answer while they choose a leader
+            assert time.monotonic() < deadline, states
+            servers = cluster.project.run("servers", "--json").result.get("servers", [])
+            states = [(each["state"], each["cut_off"]) for each in servers]
+        assert states == [("down", True), ("ready", False), ("ready", False)]
+        done = cluster.deploy("two").ok()
+        assert f"{first.address} is cut off from the other servers" in done.stdout
+        assert [cluster.get(server) for server in others] == [(200, "two")] * 2
+        assert cluster.get(first)[0] in (502, 503)
+    finally:
+        for other in others:
+            first.mend_to(other)
+            other.mend_to(first)
+    _wait_for_answer(cluster, first, (200, "two"))

@@ -64,6 +64,31 @@ def test_the_store_is_known_by_its_driver(status: object, store: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("swarm", "expected"),
+    [
+        ({"LocalNodeState": "inactive"}, ("", False, False, 0)),
+        ({"NodeID": "n", "ControlAvailable": False, "Cluster": None}, ("n", False, False, 0)),
+        ({"NodeID": "n", "ControlAvailable": True, "Error": "no leader"}, ("n", True, False, 0)),
+        ({"NodeID": "n", "ControlAvailable": True, "Cluster": {"ID": "c", "Spec": {}}}, ("n", True, True, 0)),
+        (
+            {
+                "NodeID": "n",
+                "ControlAvailable": True,
+                "Cluster": {"ID": "c", "Spec": {"Labels": {"ftl.cluster": "2"}}},
+            },
+            ("n", True, True, 2),
+        ),
+    ],
+)
+def test_the_membership_of_a_swarm_is_in_the_info(
+    swarm: dict[str, object], expected: tuple[object, ...]
+) -> None:
+    """A manager says whether it reaches a leader, and which of several beginnings of a cluster it is in."""
+    info = convert.engine_info({"Swarm": swarm}, "1.41")
+    assert (info.node, info.is_manager, info.has_leader, info.generation) == expected
+
+
+@pytest.mark.parametrize(
     ("architecture", "platform"),
     [
         ("x86_64", "linux/amd64"),

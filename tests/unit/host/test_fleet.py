@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from ftl.errors import EngineError
-from ftl.host.fleet import open_fleet
+from ftl.host.fleet import Fleet, open_fleet
+from ftl.host.session import Session
 from tests.support.clock import run
 from tests.support.engine_socket import served
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import INFO as SEEN
 from tests.unit.host.test_session import BRIEF, INFO, Far
 
 if TYPE_CHECKING:
@@ -39,3 +44,29 @@ def test_an_error_names_the_only_server_and_none_of_several(names: list[str], se
             assert await failing(machines) == server
 
     run(work())
+
+
+@pytest.mark.parametrize(
+    ("ranks", "first"),
+    [
+        ([(True, True, 1), (True, True, 1)], "a"),
+        ([(False, False, 0), (True, True, 1)], "b"),
+        ([(True, False, 0), (True, True, 1), (True, True, 1)], "b"),
+        ([(True, True, 1), (True, False, 0), (True, True, 2)], "c"),
+        ([(False, False, 0), (True, False, 0)], "b"),
+        ([(False, False, 0), (False, False, 0)], "a"),
+        ([(False, False, 0)], "a"),
+    ],
+)
+def test_the_first_server_is_a_manager_with_a_leader(ranks: list[tuple[bool, bool, int]], first: str) -> None:
+    """One that is cut off from the others answers, and can change nothing; of two clusters the newer one counts."""
+    sessions = [
+        Session(
+            name,
+            FakeMachine(name),
+            FakeEngine(name=name),
+            replace(SEEN, is_manager=is_manager, has_leader=leads, generation=generation),
+        )
+        for name, (is_manager, leads, generation) in zip("abc", ranks, strict=False)
+    ]
+    assert Fleet(sessions).first.name == first

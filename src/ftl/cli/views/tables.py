@@ -53,4 +53,5 @@ def server_rows(servers: Sequence[ServerStatus]) -> list[tuple[str, ...]]:
 
 def _server(server: ServerStatus) -> tuple[str, ...]:
     proxy = f"out of date: run {ftl('deploy')}" if server.proxy == "behind" else server.proxy or "-"
-    return server.host, server.state, proxy, str(server.tasks), "yes" if server.manager else "-"
+    state = "down: cut off from the others" if server.cut_off else server.state
+    return server.host, state, proxy, str(server.tasks), "yes" if server.manager else "-"

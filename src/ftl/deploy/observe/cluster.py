@@ -26,7 +26,7 @@ from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Iterable, Sequence, Set
+    from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 
     from ftl.config.models.project import ClusterServer
     from ftl.engine.calls.services import SwarmService, SwarmTask
@@ -82,8 +82,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     names = {network.id: network.name for view in looks for network in view.networks}
     if overlay_network(project) not in names.values():
         raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
-    drained = {node.id for node in nodes if node.is_drained(project)}
-    found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), drained)
+    found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), nodes)
     if broke_off(found.audit):  # only managers have the audit
         every = await gather(
             restart_policies(one.engine, seen, every=True) for one, seen in zip(fleet, looks, strict=True)
@@ -209,7 +208,7 @@ def merged(
     fleet: Fleet,
     looks: Sequence[Observed],
     swarm: tuple[Container, ...],
-    drained: Set[str],
+    nodes: Iterable[SwarmNode],
 ) -> Observed:
     """The servers of a cluster as one project sees them.
 
@@ -219,8 +218,10 @@ def merged(
         fleet: Those that answer.
         looks: Their own state, in the fleet's order.
         swarm: The replicas of the project's Swarm services.
-        drained: The nodes on which the Swarm places no tasks.
+        nodes: The nodes of the Swarm.
     """
+    drained = {node.id for node in nodes if node.is_drained(project)}
+    lost = {node.id for node in nodes if node.is_lost}
     web = {server.host for server in servers if WEB in server.roles}
     views = tuple(
         ServerView(
@@ -233,6 +234,7 @@ def merged(
             volumes=seen.volumes,
             proxy=seen.proxy,
             drained=session.info.node in drained,
+            cut_off=session.info.node in lost,
             notify=seen.notify,
             networks=seen.networks,
             jobs=seen.jobs,

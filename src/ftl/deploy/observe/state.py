@@ -35,6 +35,7 @@ class ServerView:
         web: Whether it has a proxy.
         manager: Whether it has release records.
         drained: Whether the Swarm places no tasks there (`ftl servers drain`).
+        cut_off: Whether the cluster's managers do not reach it, though it answers.
         notify: Where it sends messages by itself (`ftl.releases.store.write_notify`).
         networks: Those that it has: its own, and of overlays at least those of its containers.
         jobs: Jobs whose runs are stored there.
@@ -49,6 +50,7 @@ class ServerView:
     volumes: tuple[Volume, ...]
     proxy: ProxyState | None
     drained: bool = False
+    cut_off: bool = False
     notify: bytes = field(default=b"", repr=False)
     networks: tuple[Network, ...] = ()
     jobs: tuple[str, ...] = ()
@@ -138,7 +140,7 @@ class Observed:
         if not self.is_cluster:
             return ""
         # Certificates reach the others through the managers.
-        by_rank = sorted(self.proxies, key=lambda view: not view.manager)
+        by_rank = sorted(self.proxies, key=lambda view: (view.cut_off, not view.manager))
         return by_rank[0].name if by_rank else ""
 
     @property

@@ -58,6 +58,12 @@ def plan_notes(diff: Diff) -> Iterator[str]:
 def _cluster_notes(diff: Diff) -> Iterator[str]:
     for server in diff.observed.down:
         yield f"{server} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
+    for view in diff.observed.views:
+        if view.cut_off:
+            yield (
+                f"{view.name} is cut off from the other servers: nothing is started there, and its proxy does not "
+                "reach what is new"
+            )
     yield from moved_data_notes(diff)
     yield from (f"{each.name} stays as it is: {each.why}" for each in diff.dependencies if each.is_away)
     for container in filter(has_data, diff.doubled_dependencies):

@@ -88,6 +88,14 @@ class SwarmNode:
     is_reachable: bool
     version: int
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the managers do not reach it.
+
+        Each node is "unknown" to a leader that was just chosen, until it has said something.
+        """
+        return self.state in ("down", "disconnected")
+
     def is_drained(self, project: str) -> bool:
         """Whether no replicas of a project are placed there."""
         return self.availability != "active" or node_drained(project) in self.labels

@@ -22,9 +22,10 @@ class ServerStatus:
     """One of several servers.
 
     Attributes:
-        state: "down" if it does not answer, "drained" if the Swarm places nothing there.
+        state: "down" if it does not answer, or is cut off; "drained" if the Swarm places nothing there.
         proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
         tasks: Number of the project's containers that run there.
+        cut_off: Whether the other servers do not reach it, though it answers.
     """
 
     host: str
@@ -32,6 +33,7 @@ class ServerStatus:
     manager: bool = False
     proxy: Literal["", "up", "behind", "down"] = ""
     tasks: int = 0
+    cut_off: bool = False
 
 
 async def servers(project: Project, machines: Sequence[Machine]) -> tuple[ServerStatus, ...]:
@@ -56,8 +58,10 @@ def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus
             container.state == "running" and container.labels.get(labels.PROJECT) == project.name
             for container in view.containers
         )
-        state: Literal["ready", "drained"] = "drained" if view.drained else "ready"
-        yield ServerStatus(server.host, state, view.manager, _proxy_state(observed, view), tasks)
+        state: Literal["ready", "down", "drained"] = "drained" if view.drained else "ready"
+        state = "down" if view.cut_off else state
+        proxy = _proxy_state(observed, view)
+        yield ServerStatus(server.host, state, view.manager, proxy, tasks, view.cut_off)
 
 
 def _proxy_state(observed: Observed, view: ServerView) -> Literal["", "up", "behind", "down"]:

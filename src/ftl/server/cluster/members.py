@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine import labels
+from ftl.engine.convert import cluster_generation
 from ftl.errors import FtlError
 from ftl.server.setup.observe.state import ClusterFacts
 
@@ -141,12 +142,8 @@ def is_ours(member: Member, nodes: frozenset[str]) -> bool:
 
 
 def generation(swarm: SwarmState) -> int:
-    """Number of times that the cluster was begun; 0 where it is not FTL's, or has no leader.
-
-    Managers that were lost may come back together and elect a leader of the old cluster: the newer one counts.
-    """
-    text = swarm.labels.get(labels.CLUSTER, "0")
-    return int(text) if text.isdecimal() else 1
+    """Number of times that the cluster was begun (`convert.cluster_generation`)."""
+    return cluster_generation(swarm.labels)
 
 
 def known_nodes(members: Iterable[Member]) -> frozenset[str]:

@@ -27,19 +27,21 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.engine.calls.configs import SwarmConfigs
     from ftl.engine.calls.swarm import Swarm
 
 SERVERS = tuple(ClusterServer(host=host) for host in "abc")
 
 
-def seen(*looks: Observed, managers: str = "abc") -> Observed:
+def seen(*looks: Observed, managers: str = "abc", nodes: Sequence[SwarmNode] = ()) -> Observed:
     """What a plan gets of servers that show this."""
     infos = {
         look.server: replace(INFO, node=look.server, is_manager=look.server in managers) for look in looks
     }
     sessions = [Session(name, FakeMachine(), FakeEngine(name=name), info) for name, info in infos.items()]
-    return merged("shop", SERVERS, Fleet(sessions), looks, (), frozenset())
+    return merged("shop", SERVERS, Fleet(sessions), looks, (), nodes)
 
 
 def test_each_server_keeps_where_it_sends_messages_and_which_jobs_ran_there() -> None:
@@ -61,6 +63,18 @@ def test_networks_are_those_of_all_servers() -> None:
     found = seen(*looks)
     assert found.networks == (overlay, bridges["b"], bridges["c"])
     assert [view.networks for view in found.views] == [look.networks for look in looks]
+
+
+def test_a_server_that_the_managers_do_not_reach_is_cut_off() -> None:
+    """It answers to us. After the choice of a leader the state of all is unknown for a moment."""
+    looks = [Observed(host, INFO, "shop") for host in "abc"]
+    states = {"a": "down", "b": "unknown", "c": "ready"}
+    nodes = [
+        SwarmNode(host, host, {}, "manager", "active", state, "", is_reachable=True, version=1)
+        for host, state in states.items()
+    ]
+    found = seen(*looks, nodes=nodes)
+    assert {view.name: view.cut_off for view in found.views} == {"a": True, "b": False, "c": False}
 
 
 class Alone(FakeEngine):

@@ -67,6 +67,9 @@ def test_a_service_is_replaced_where_on_says_something_else_than_its_constraints
     views = tuple(replace(view, drained=view.name in drained) for view in seen.views)
     found = plan(asked, replace(seen, views=views))
     assert why(found) == reason
+    if drained:
+        cut = tuple(replace(view, cut_off=view.name in drained) for view in seen.views)
+        assert why(plan(asked, replace(seen, views=cut))) == reason
     assert actions(found) == {"web": "replaced" if reason else "unchanged"}
     created = [step for step in found.steps if isinstance(step, CreateSwarmService)]
     assert [step.allowed for step in created] == ([asked.servers_for(asked.services[0])] if reason else [])

@@ -237,6 +237,18 @@ def test_the_list_of_servers() -> None:
     ]
 
 
+def test_a_server_that_is_cut_off_is_down_although_it_answers() -> None:
+    """Whether it was drained or not."""
+    seen = live(drained=("c",))
+    views = tuple(replace(view, cut_off=view.name != "a") for view in seen.views)
+    states = server_states(ASKED, replace(seen, views=views))
+    assert [(one.state, one.cut_off) for one in states] == [
+        ("ready", False),
+        ("down", True),
+        ("down", True),
+    ]
+
+
 def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     """The others stop; it is said once."""
     seen = live()

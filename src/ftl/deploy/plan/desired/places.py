@@ -42,7 +42,7 @@ def misplaced_service(
     """Reason to move the live containers of a service; empty where they are in place.
 
     Swarm moves tasks among the servers that the constraints of their service allow, so these are compared. One that
-    is down or drained now counts neither way: a deploy excludes it for that time, whatever `on` says.
+    is down, cut off or drained now counts neither way: it takes no tasks, whatever `on` says.
     """
     if not observed.is_cluster or not current:
         return ""
@@ -59,7 +59,7 @@ def misplaced_service(
     may_run = {
         view.name: exclusion(project.name, view.name) not in excluded
         for view in observed.views
-        if not view.drained
+        if not (view.drained or view.cut_off)
     }
     if any(runs and server not in allowed for server, runs in may_run.items()):
         return ELSEWHERE

@@ -38,10 +38,16 @@ def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     """Servers that new tasks of a service may be placed on.
 
     Raises:
-        ServerError: None of those that answer, since they are drained.
+        ServerError: None of those that answer, since they are drained, or cut off from the others.
     """
     drained = {server.name for server in diff.observed.views if server.drained}
+    cut_off = {server.name for server in diff.observed.views if server.cut_off}
     servers = servers_for(diff, service)
+    if cut_off.issuperset(servers):
+        raise ServerError(
+            f"{service.name} runs only on {', '.join(servers)}, which is cut off from the other servers",
+            hint=f"{ftl('doctor')} shows what the managers of the cluster see",
+        )
     if drained.issuperset(servers):
         raise ServerError(
             f"{service.name} runs only on {', '.join(servers)}, which is drained",
