@@ -13,9 +13,9 @@ from ftl.execution.runners import Runners
 from ftl.server.cluster.members import generation
 from ftl.server.cluster.membership import (
     SwarmJoin,
+    after_consensus,
     forget,
     mark,
-    once_agreed,
     passing_leaderless,
     remove_node,
 )
@@ -141,7 +141,7 @@ async def change_role(context: ClusterContext, step: ChangeRole) -> None:
     node = await context.node()
     if step.role == "worker" and step.server == context.manager.name:
         await _hand_over(context)
-    await once_agreed(lambda: context.swarm.update_node(node, role=step.role))
+    await after_consensus(lambda: context.swarm.update_node(node, role=step.role))
     if step.role == "worker":
         await _seen(context, lambda nodes: _is_worker(nodes, node))
     elif not await _seen(context, lambda nodes: any(each.id == node and each.is_reachable for each in nodes)):

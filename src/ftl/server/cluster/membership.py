@@ -23,7 +23,7 @@ MARK = "ftl-cluster"
 _IN_A_SWARM = 503
 """Status with which an engine refuses to begin or join a Swarm while it is in one (20.10 to 29)."""
 
-_AGREED_SECONDS = 30.0
+_CONSENSUS_SECONDS = 30.0
 _PAUSE = 0.3
 
 
@@ -96,17 +96,17 @@ async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
                 await swarm.update_node(node, role="worker")
         await swarm.remove_node(node)
 
-    await once_agreed(remove)
+    await after_consensus(remove)
 
 
-async def once_agreed(change: Callable[[], Awaitable[None]]) -> None:
+async def after_consensus(change: Callable[[], Awaitable[None]]) -> None:
     """Make a change that the Swarm refuses for a moment: until all managers know of one before.
 
     Raises:
         EngineError: It was refused for half a minute.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _AGREED_SECONDS
+    deadline = loop.time() + _CONSENSUS_SECONDS
     while True:
         try:
             await change()

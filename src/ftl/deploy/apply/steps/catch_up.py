@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather
 from ftl.common.figures import size
 from ftl.common.next_step import ftl
-from ftl.deploy.apply.steps.agreed import agreed, is_taken
+from ftl.deploy.apply.steps.consensus import is_taken, with_consensus
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import EngineError, ServerError
@@ -181,15 +181,15 @@ async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
                 tried = True
                 raise
 
-    await agreed(create)
+    await with_consensus(create)
 
 
 async def _list(configs: SwarmConfigs, marks: dict[str, str]) -> list[SwarmConfig]:
-    return await agreed(lambda: configs.list(marks))
+    return await with_consensus(lambda: configs.list(marks))
 
 
 async def _remove(configs: SwarmConfigs, removed: list[SwarmConfig]) -> None:
     async def remove(config: SwarmConfig) -> None:
-        await agreed(lambda: configs.remove(config.id))
+        await with_consensus(lambda: configs.remove(config.id))
 
     await gather(map(remove, removed))

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, shielded, task_group
-from ftl.deploy.apply.steps.agreed import AgreedService, agreed
+from ftl.deploy.apply.steps.consensus import SwarmServiceCreation, with_consensus
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.steps.swarm_services import (
@@ -56,7 +56,7 @@ async def create_service(context: DeployContext, step: CreateSwarmService) -> No
     spec = image.task(step.spec, await _common_id(context, image.reference))
     service = ServiceSpec(step.name, spec, step.replicas, step.constraints)
     known = {service_id(one) for one in context.observed.containers}
-    creation = AgreedService(context.fleet.first.engine, service, known)
+    creation = SwarmServiceCreation(context.fleet.first.engine, service, known)
 
     async def create() -> None:
         context.created[step.name] = await creation.create()
@@ -114,7 +114,7 @@ async def _running(context: DeployContext, step: WaitSwarmTasks, service: str, s
     began = clock()
     engine = context.fleet.first.engine
     while True:
-        tasks = [task for task in await agreed(lambda: engine.tasks(service)) if task.slot == slot]
+        tasks = [task for task in await with_consensus(lambda: engine.tasks(service)) if task.slot == slot]
         for task in tasks:
             if task.state == "running" and task.wanted == "running" and task.container:
                 return task
@@ -163,7 +163,7 @@ async def remove_services(context: DeployContext, step: RemoveSwarmServices) -> 
     """
 
     async def remove(service: ContainerRef) -> None:
-        await agreed(lambda: context.fleet.first.engine.remove_service(service.id))
+        await with_consensus(lambda: context.fleet.first.engine.remove_service(service.id))
         if step.waits or context.fleet.missing:
             own = {labels.SWARM_SERVICE: service.id}
             if running := await _ended(context.fleet, own, _REMOVED_SECONDS, removed=step.waits):
@@ -178,7 +178,7 @@ async def stop_services(context: DeployContext, step: StopSwarmServices) -> None
     engine = context.fleet.first.engine
 
     async def stop(service: ContainerRef, replicas: int) -> None:
-        await agreed(lambda: engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)}))
+        await with_consensus(lambda: engine.scale_service(service.id, 0, {labels.STOPPED: str(replicas)}))
         own = {labels.SWARM_SERVICE: service.id}
         running = await _ended(context.fleet, own, step.timeout + _END_SECONDS)
         if running:
@@ -230,7 +230,7 @@ async def start_services(context: DeployContext, step: StartSwarmServices) -> No
 
     async def start(service: ContainerRef, replicas: int) -> None:
         context.created[service.name] = service.id
-        await agreed(lambda: engine.scale_service(service.id, replicas, {labels.STOPPED: None}))
+        await with_consensus(lambda: engine.scale_service(service.id, replicas, {labels.STOPPED: None}))
 
     await gather(
         start(service, replicas) for service, replicas in zip(step.services, step.replicas, strict=True)
@@ -265,7 +265,7 @@ async def set_drained(context: DeployContext, step: SetDrained) -> None:
     context.undo.add(step, undo)
     value, availability = ("true", None) if step.value else (None, "active")
     change = manager.engine.swarm.update_node
-    await shielded(agreed(lambda: change(node, labels={label: value}, availability=availability)))
+    await shielded(with_consensus(lambda: change(node, labels={label: value}, availability=availability)))
     if step.value:  # the old tasks may still finish their work: a reboot has to wait for them
         own = {labels.PROJECT: context.project.name}
         if await _ended([context.fleet.require(step.server)], own, _REMOVED_SECONDS):

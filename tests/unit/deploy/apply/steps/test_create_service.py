@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.deploy.apply.context import ResolvedImage
-from ftl.deploy.apply.steps.agreed import AgreedService
+from ftl.deploy.apply.steps.consensus import SwarmServiceCreation
 from ftl.deploy.apply.steps.swarm_services import RUNNERS
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.engine import labels
@@ -88,27 +88,27 @@ class Manager(FakeEngine):
 def test_it_is_tried_again_until_the_managers_agree(causes: tuple[str, ...]) -> None:
     """A new leader is chosen within some seconds."""
     manager = Manager(*causes)
-    assert run(AgreedService(manager, WEB).create()) == "id-shop-web-r2"
+    assert run(SwarmServiceCreation(manager, WEB).create()) == "id-shop-web-r2"
     assert manager.attempts == len(causes) + 1
 
 
 def test_one_that_was_stored_after_all_is_taken() -> None:
     """A second one of the name would be refused, and nobody would remove the first."""
     manager = Manager(LATE, LATE, stored_after=1)
-    assert run(AgreedService(manager, WEB).create()) == "late"
+    assert run(SwarmServiceCreation(manager, WEB).create()) == "late"
     assert manager.attempts == 1
 
 
 def test_a_list_that_needs_a_leader_is_tried_again_as_well() -> None:
     """The attempts do not end with the first one that is only about the look."""
     manager = Manager(LATE, stored_after=1, unlisted=2)
-    assert run(AgreedService(manager, WEB).create()) == "late"
+    assert run(SwarmServiceCreation(manager, WEB).create()) == "late"
 
 
 def test_a_name_that_an_attempt_took_is_looked_up() -> None:
     """They may agree between the look and the next attempt."""
     manager = Manager(LATE, "name conflicts with an existing object", stored_after=2)
-    assert run(AgreedService(manager, WEB).create()) == "late"
+    assert run(SwarmServiceCreation(manager, WEB).create()) == "late"
 
 
 @pytest.mark.parametrize(("causes", "calls"), [(("name conflicts",), 1), ((LATE,) * 9, 4)])
@@ -116,7 +116,7 @@ def test_other_refusals_and_a_lasting_one_are_raised(causes: tuple[str, ...], ca
     """Most managers may be gone for good."""
     manager = Manager(*causes)
     with pytest.raises(EngineError):
-        run(AgreedService(manager, WEB).create())
+        run(SwarmServiceCreation(manager, WEB).create())
     assert manager.attempts == calls
 
 
@@ -128,7 +128,7 @@ def test_one_that_was_stored_although_its_creation_failed_is_undone(
 ) -> None:
     """The managers agree after the last attempt, perhaps while the undo looks."""
     manager = Manager(*causes, stored_after=len(causes), seen_at=seen_at)
-    service = AgreedService(manager, WEB)
+    service = SwarmServiceCreation(manager, WEB)
 
     async def work() -> None:
         with pytest.raises(EngineError):
@@ -143,7 +143,7 @@ def test_one_that_was_stored_although_its_creation_failed_is_undone(
 def test_a_refused_one_is_not_looked_for(cause: str) -> None:
     """One of its name is somebody else's."""
     manager = Manager(cause, stored_after=0)
-    service = AgreedService(manager, WEB)
+    service = SwarmServiceCreation(manager, WEB)
 
     async def work() -> None:
         with pytest.raises(EngineError):
@@ -157,7 +157,7 @@ def test_a_refused_one_is_not_looked_for(cause: str) -> None:
 def test_one_that_existed_before_is_neither_taken_nor_removed() -> None:
     """Only what this run made is undone."""
     manager = Manager(*(LATE,) * 4, stored_after=0)
-    service = AgreedService(manager, WEB, {"late"})
+    service = SwarmServiceCreation(manager, WEB, {"late"})
 
     async def work() -> None:
         with pytest.raises(EngineError):

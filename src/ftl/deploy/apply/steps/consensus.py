@@ -28,7 +28,7 @@ _LOOKS = 3
 _AGREE_SECONDS = 3.0
 
 
-async def agreed(call: Callable[[], Awaitable[T]]) -> T:
+async def with_consensus(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call of a manager, again where the managers did not agree in time.
 
     So it is while they choose another leader, and on servers with a high load.
@@ -58,7 +58,7 @@ def _is_late(error: EngineError) -> bool:
     return is_leaderless(error) or _LATE in (error.cause or "")
 
 
-class AgreedService:
+class SwarmServiceCreation:
     """One creation of a Swarm service.
 
     Args:
