@@ -1,4 +1,4 @@
-"""Helpers for asyncio: parallel calls with plain errors, and shielded calls."""
+"""Helpers for asyncio: parallel calls with plain errors, shielded calls, ended tasks."""
 
 from __future__ import annotations
 
@@ -135,6 +135,18 @@ def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     for error in errors.exceptions:
         flat += [first_of(error)] if isinstance(error, BaseExceptionGroup) else [error]
     return next((error for error in flat if isinstance(error, FtlError)), flat[0])
+
+
+def loop_time() -> float:
+    """The time of the event loop's clock, by which waits are measured."""
+    return asyncio.get_running_loop().time()
+
+
+async def cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks, and wait until they have ended, however they do."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:

@@ -84,6 +84,11 @@ class FtlError(Exception):
         self.place = place or ErrorContext()
         self.details: tuple[str, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """Its message and cause as one sentence."""
+        return f"{self.message}: {self.cause}" if self.cause else self.message
+
     def with_details(self, lines: Sequence[str]) -> FtlError:
         """Attach lines that are shown unchanged below the error, such as the last log lines."""
         self.details = tuple(lines)

@@ -85,8 +85,13 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def utc(seconds: float) -> str:
-    """A Unix time as RFC 3339 in UTC: "2026-01-02T03:04:05Z"."""
+def utc_time(seconds: float) -> datetime:
+    """A Unix time in UTC."""
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def utc(seconds: float) -> str:
+    """A Unix time as RFC 3339 in UTC: "2026-01-02T03:04:05Z"."""
+    return utc_time(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -30,11 +30,6 @@ class PreviewRequest:
     lifetime: float
     url: str = ""
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        """As that of `ftl.releases.preview.Preview`."""
-        return self.of, self.name
-
 
 @dataclass(frozen=True, slots=True)
 class NewRelease:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ftl.common.figures import utc_time
 from ftl.common.json_fields import as_object, as_str_map
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 Store = Literal["overlay2", "containerd"]
 
@@ -61,7 +62,7 @@ class EngineInfo:
     @property
     def moment(self) -> datetime:
         """The time `now`, in UTC."""
-        return datetime.fromtimestamp(self.now, UTC)
+        return utc_time(self.now)
 
     def time_of(self, here: float) -> float:
         """The Unix time by its machine's clock at a time of this machine's."""

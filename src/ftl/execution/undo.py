@@ -79,7 +79,6 @@ class UndoStack:
             except FtlError:  # what failed may have been this one call: what is undone next relies on it
                 await undo.action()
         except FtlError as error:
-            reason = f"{error.message}: {error.cause}" if error.cause else error.message
-            emit(Note(f"could not undo `{step.text}`: {reason}", "warning", hint=self._advice))
+            emit(Note(f"could not undo `{step.text}`: {error.summary}", "warning", hint=self._advice))
         else:
             emit(StepUndone(step.kind, step.text, step.subject))

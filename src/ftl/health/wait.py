@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ftl.aio import loop_time
 from ftl.dataclass import dataclass
 from ftl.events import Probed
 from ftl.health.diagnosis import (
@@ -100,7 +101,7 @@ class _Wait:
     cause_since: float = 0.0
 
     async def run(self) -> Healthy:
-        self.running_since = self._now()
+        self.running_since = loop_time()
         pause = FIRST_PAUSE
         while True:
             state = await self.engine.container(self.container)
@@ -121,11 +122,8 @@ class _Wait:
             await asyncio.sleep(min(pause, self.check.interval))
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
     def _waited(self) -> float:
-        return self._now() - self.began
+        return loop_time() - self.began
 
     async def _start_again(self, state: ContainerState | None) -> None:
         """Start a container that has exited, or let the engine do it; only within its `start_period`."""
@@ -141,12 +139,12 @@ class _Wait:
         if now is not None and not now.running:  # created without a restart policy
             await self.engine.start(self.container)
         self.restarts = now.restarts if now is not None else 0
-        self.running_since = self._now()
+        self.running_since = loop_time()
         self.asked = self.answered = False  # what it answered before its end says nothing of this run
 
     async def _probe(self, state: ContainerState) -> ProbeResult:
         result = await probe(self.engine, self.machine, state, self.check)
-        running = self._now() - self.running_since
+        running = loop_time() - self.running_since
         self.settling = result.ok and running < self.check.settle and not await self._early(state)
         if result.text == REFUSED:
             return await self._refused(state, result)
@@ -189,7 +187,7 @@ class _Wait:
 
     async def _refused(self, state: ContainerState, result: ProbeResult) -> ProbeResult:
         """A refused connection, with its cause; final once a cause that does not pass has lasted a while."""
-        now = self._now()
+        now = loop_time()
         self.refused_since = now if self.refused_since is None else self.refused_since
         if now - self.refused_since < _LISTENERS_FROM:
             return result

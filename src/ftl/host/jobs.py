@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.common.figures import utc_time
 from ftl.common.json_fields import as_objects, as_str
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import closest_match
@@ -193,7 +194,7 @@ def _state(
         missed = ""
         if not stopped:
             following = _rfc3339(next(schedule.after(now, zone)))
-            created = datetime.fromtimestamp(live.created, UTC)
+            created = utc_time(live.created)
             missed = _missed(schedule.before(now - GRACE, zone), created, last)
         problem = ("" if running else missed) or _failed(last, limit)
     return JobState(

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ftl.aio import task_group
+from ftl.aio import cancel, task_group
 from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
 
@@ -67,11 +67,7 @@ class ReconnectingFleet:
                 working.result()
             return working.done()
         finally:
-            working.cancel()
-            losing.cancel()
-            await asyncio.wait({working, losing})
-            if not working.cancelled():
-                working.exception()  # of one that was ended, nobody else asks
+            await cancel(working, losing)
 
     async def keep(self, host: str) -> None:
         """Be connected to a server, again and again, until cancelled."""

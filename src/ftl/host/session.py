@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ftl.aio import cancel
 from ftl.dataclass import dataclass
 from ftl.engine.transport.library import load_aiohttp
 from ftl.errors import EngineUnavailable, FtlError, ServerError, at
@@ -100,7 +101,7 @@ async def open_session(
         ready: list[socket] = []
         stack.callback(_close, ready)
         connecting = asyncio.create_task(_connect(machine, ready))
-        stack.push_async_callback(_cancel, connecting)
+        stack.push_async_callback(cancel, connecting)
         is_brief = False
         if ahead is None:
             is_brief = await asyncio.to_thread(_may_be_brief, machine.name)
@@ -112,9 +113,9 @@ async def open_session(
         if usual is not None:
             likely = await stack.enter_async_context(_engine(machine, usual, ready, sent, is_brief=is_brief))
         asking = asyncio.create_task(_first_answer(likely))
-        stack.push_async_callback(_cancel, asking)
+        stack.push_async_callback(cancel, asking)
         if ahead is not None and likely is not None:
-            stack.push_async_callback(_cancel, ahead.begin(likely))
+            stack.push_async_callback(cancel, ahead.begin(likely))
         if not (sent and await _is_proved(machine, asking)):
             await stack.enter_async_context(machine)
         stack.enter_context(at(server=machine.name))
@@ -150,13 +151,6 @@ def _may_be_brief(server: str) -> bool:
 def _close(sockets: list[socket]) -> None:
     for each in sockets:
         each.close()
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # if there is one, entering has raised the like
 
 
 def _engine(

@@ -11,6 +11,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import cancel
 from ftl.common.programs import program
 from ftl.errors import FtlError
 from ftl.proxy.docker_script import docker_script
@@ -82,9 +83,7 @@ async def watched(machine: Machine, kind: str, container: str, limit: str) -> As
         with suppress(FtlError, ConnectionError):
             _stdin(await starting).write(b"done\n")
     finally:
-        for task in (beating, starting):
-            task.cancel()
-        await asyncio.wait({beating, starting})
+        await cancel(beating, starting)
         if not starting.cancelled() and starting.exception() is None:
             _stdin(starting.result()).close()
 

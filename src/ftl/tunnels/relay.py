@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.aio import cancel
 from ftl.common.proc_net import parse_listeners
 from ftl.errors import FtlError, UsageError
 from ftl.ssh.streams import open_stream
@@ -54,9 +55,7 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await cancel(*connections)
 
 
 async def _listen(

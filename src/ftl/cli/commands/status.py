@@ -137,10 +137,12 @@ def _watch(
 
 def _print(status: Status, urls: Sequence[str]) -> None:
     """Print the status as a table, with the live release."""
+    from ftl.common.figures import utc_time
+
     if not status.deployed:
         put(f"{status.project} is not deployed on {status.server}; run {ftl('deploy')}")
         return
-    now = status.moment
+    now = utc_time(status.now)
     rows = [_row(unit, now) for unit in status.units]
     columns: tuple[str, ...] = HEADER
     if status.servers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
 from ftl.cli.views.tables import SERVERS, server_rows
-from ftl.common.figures import age, binary, duration, seconds_since, size
+from ftl.common.figures import age, binary, duration, seconds_since, size, utc_time
 from ftl.ui.style import Style
 from ftl.ui.table import table
 
@@ -86,7 +86,7 @@ def put_sample(tick: StatusSample) -> None:
             tick.status.units, map(asdict, tick.status.units), tick.usage, strict=True
         )
     ]
-    time = tick.status.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time = utc_time(tick.status.now).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     put_json({"type": "status", "time": time, **status, "units": units})
 
 
@@ -99,7 +99,7 @@ def table_lines(tick: StatusSample, *, width: int | None) -> list[str]:
     Of several servers, a table of these stands below.
     """
     status = tick.status
-    now = status.moment
+    now = utc_time(status.now)
     title = f"{status.project} on {status.server}, {now.astimezone():%H:%M:%S}"
     rows = [
         _row(unit, usage, tick.requests_of(unit), now)

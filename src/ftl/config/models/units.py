@@ -30,7 +30,27 @@ from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service(ContainerSettings):
+class ContainerSection(ContainerSettings):
+    """Keys of a service and of a dependency that say what their containers run, on which data."""
+
+    volumes: tuple[str, ...] = key(
+        ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()
+    )
+    command: str | tuple[str, ...] | None = key(
+        CommandLine(), "Command, in place of the image's.", None, sensitive=True
+    )
+    entrypoint: str | tuple[str, ...] | None = key(
+        CommandLine(), "Entrypoint, in place of the image's.", None, sensitive=True
+    )
+
+    @property
+    def mounts(self) -> tuple[VolumeMount, ...]:
+        """`volumes`, parsed."""
+        return tuple(parse_volume(text) for text in self.volumes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(ContainerSection):
     """`services[]:` an app, built or from an image, that is replaced without losing a request."""
 
     name: str = field(
@@ -77,15 +97,6 @@ class Service(ContainerSettings):
         default_text="the port must answer a request",
     )
     env: dict[str, str] = string_map("Environment variables; override those of `env_file`.", sensitive=True)
-    volumes: tuple[str, ...] = key(
-        ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()
-    )
-    command: str | tuple[str, ...] | None = key(
-        CommandLine(), "Command, in place of the image's.", None, sensitive=True
-    )
-    entrypoint: str | tuple[str, ...] | None = key(
-        CommandLine(), "Entrypoint, in place of the image's.", None, sensitive=True
-    )
     forwards: tuple[str, ...] = key(
         ListOf(field_types.FORWARD),
         "Ports of the server that are published without the proxy: `[ADDRESS:]HOST_PORT:CONTAINER_PORT[/udp]`.",
@@ -115,18 +126,13 @@ class Service(ContainerSettings):
         return None if self.protocol == "tcp" else self.port
 
     @property
-    def mounts(self) -> tuple[VolumeMount, ...]:
-        """`volumes`, parsed."""
-        return tuple(parse_volume(text) for text in self.volumes)
-
-    @property
     def published(self) -> tuple[Forward, ...]:
         """`forwards`, parsed."""
         return tuple(parse_forward(text) for text in self.forwards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dependency(ContainerSettings):
+class Dependency(ContainerSection):
     """`dependencies[]:` a database or cache that the services need."""
 
     ALTERNATIVES: ClassVar = (Alternatives(("image", "build")),)
@@ -150,29 +156,15 @@ class Dependency(ContainerSettings):
         "How to build the image, in place of `image`: a database with an extension, for example.",
         None,
     )
-    volumes: tuple[str, ...] = key(
-        ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()
-    )
     env: dict[str, str] = string_map("Environment variables.", sensitive=True)
     ports: tuple[int, ...] = key(
         ListOf(field_types.PORT),
         "Published on 127.0.0.1 of the server only; `ftl tunnels` forwards them.",
         (),
     )
-    command: str | tuple[str, ...] | None = key(
-        CommandLine(), "Command, in place of the image's.", None, sensitive=True
-    )
-    entrypoint: str | tuple[str, ...] | None = key(
-        CommandLine(), "Entrypoint, in place of the image's.", None, sensitive=True
-    )
     container: ContainerOptions = key(
         Nested(ContainerOptions), "Settings of the container.", ContainerOptions()
     )
-
-    @property
-    def mounts(self) -> tuple[VolumeMount, ...]:
-        """`volumes`, parsed."""
-        return tuple(parse_volume(text) for text in self.volumes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.aio import cancel
 from ftl.dataclass import dataclass
 from ftl.engine.local import local_url
 from ftl.image.registry.further_logins import FurtherLogins
@@ -130,13 +131,7 @@ class RunClients:
 
     def background(self, work: Coroutine[None, None, None]) -> None:
         """Run something in the background of the deploy; cancelled when the deploy ends."""
-        task = asyncio.create_task(work)
-
-        async def end() -> None:
-            task.cancel()
-            await asyncio.wait([task])
-
-        self._closing.push_async_callback(end)
+        self._closing.push_async_callback(cancel, asyncio.create_task(work))
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -80,10 +80,7 @@ class FurtherLogins:
     @property
     def problem(self) -> str:
         """The reason why a login of ftl.yaml could not be read; empty if there is none."""
-        error = self._failed
-        if error is None:
-            return ""
-        return f"{error.message}: {error.cause}" if error.cause else error.message
+        return self._failed.summary if self._failed is not None else ""
 
     async def _configured(self, registry: str) -> tuple[Credentials, ...]:
         found = []

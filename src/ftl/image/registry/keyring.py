@@ -77,4 +77,4 @@ class Keyring:
         try:
             return RegistryLogin(registry, await stored_credentials(registry, self._environ))
         except HelperFailed as error:
-            return RegistryLogin(registry, error=f"{error.message}: {error.cause}")
+            return RegistryLogin(registry, error=error.summary)

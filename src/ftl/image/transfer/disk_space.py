@@ -48,11 +48,12 @@ def not_enough_space(server: str, needed: int, free: int) -> NotEnoughSpace:
 
 def disk_full(server: str, cause: str) -> DiskFull:
     """The error for a disk that filled up; the cause is in the engine's words."""
-    return DiskFull(
-        f"the image could not be loaded on {server}; nothing was tagged there",
-        cause=cause,
-        hint=_DEFAULT_HINT,
-    )
+    return DiskFull(not_loaded(server), cause=cause, hint=_DEFAULT_HINT)
+
+
+def not_loaded(server: str) -> str:
+    """The message of all errors for an archive that was not loaded."""
+    return f"the image could not be loaded on {server}; nothing was tagged there"
 
 
 def space_estimate(needed: int, free: int) -> str:

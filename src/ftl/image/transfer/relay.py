@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from ftl import child
-from ftl.aio import gather_all, shielded
+from ftl.aio import cancel, gather_all, shielded
 from ftl.errors import FtlError
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS
 from ftl.image.transfer.delivery.digest_feed import DigestFeed
@@ -190,9 +190,7 @@ class Relay:
                     self.joined.append(started.pop(int(number)))
                     line = asyncio.create_task(_line(process))
         finally:
-            for task in (line, *ends):
-                task.cancel()
-            await asyncio.wait({line, *ends})
+            await cancel(line, *ends)
 
     async def _start(self, server: Destination, mode: str) -> None:
         machine = server.machine

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object, as_strs
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.nodes import table, table_list
+from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
 
@@ -53,9 +54,9 @@ def fly(file: Path, base: Path) -> Draft:
     data = AppFolder(file.parent).read_toml(file.name)
     draft = Draft(str(file), project_name(str(data.get("app", base.resolve().name))))
     report = draft.report
-    processes = {name: _text(line) for name, line in table(data, "processes").items()} or {"app": ""}
-    env = {name: _text(value) for name, value in table(data, "env").items()}
-    built = _build(draft, table(data, "build"))
+    processes = {name: _text(line) for name, line in as_object(data.get("processes")).items()} or {"app": ""}
+    env = {name: _text(value) for name, value in as_object(data.get("env")).items()}
+    built = _build(draft, as_object(data.get("build")))
     for name, line in processes.items():
         keys = {**built, **({"command": line} if line else {}), **({"env": env} if env else {})}
         if line and is_periodic(name, line):
@@ -65,7 +66,7 @@ def fly(file: Path, base: Path) -> Draft:
     _settings(draft, data)
     _start(draft, data)
     _mounts(draft, data)
-    deploy = table(data, "deploy")
+    deploy = as_object(data.get("deploy"))
     if deploy.get("release_command"):
         web["hooks"] = {"pre": _text(deploy["release_command"])}
         report.add("deploy.release_command", Verdict.CHANGED, "hooks.pre")
@@ -112,7 +113,7 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
 
 def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, str]) -> dict[str, object]:
     """Ports: one for HTTP gets the proxy's requests, the others are published. Returns the public service."""
-    http = table(data, "http_service")
+    http = as_object(data.get("http_service"))
     services = table_list(data.get("services"))
     public = http or next((item for item in services if _is_http(item)), {})
     named = public.get("processes")
@@ -128,7 +129,7 @@ def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, 
         *table_list(public.get("http_checks")),
         *(
             check
-            for check in table(data, "checks").values()
+            for check in as_object(data.get("checks")).values()
             if isinstance(check, dict) and check.get("type") == "http"
         ),
     )
@@ -173,18 +174,14 @@ def _is_http(service: Mapping[str, object]) -> bool:
 
 
 def _handlers(service: Mapping[str, object]) -> list[str]:
-    return [handler for port in table_list(service.get("ports")) for handler in _names(port.get("handlers"))]
-
-
-def _names(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+    return [handler for port in table_list(service.get("ports")) for handler in as_strs(port.get("handlers"))]
 
 
 def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[str, object]) -> None:
     """Ports of a service that is not for HTTP: `forwards` of its process."""
     inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
     suffix = "" if protocol == "tcp" else f"/{protocol}"
-    named = _names(service.get("processes"))
+    named = as_strs(service.get("processes"))
     keys = draft.services.get(project_name(named[0])) if named else None
     keys = web if keys is None else keys
     ports = [port.get("port") for port in table_list(service.get("ports"))]
@@ -201,7 +198,7 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
 
 def _start(draft: Draft, data: Mapping[str, object]) -> None:
     """Words of `experimental` by which Fly starts an image; a process has its own command."""
-    for key, value in table(data, "experimental").items():
+    for key, value in as_object(data.get("experimental")).items():
         words = tuple(map(_text, value)) if isinstance(value, list) else (_text(value),)
         if key not in ("cmd", "entrypoint", "exec"):
             draft.report.add(f"experimental.{key}", Verdict.LEFT_OUT, "it is Fly's")
@@ -247,7 +244,7 @@ def _decoded(value: object) -> str | None:
 def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
     """Volumes of the processes that a mount names, or of all; one machine has one, and so one container at a time."""
     for item in table_list(data.get("mounts") or data.get("mount")):
-        named = {project_name(name) for name in _names(item.get("processes"))}
+        named = {project_name(name) for name in as_strs(item.get("processes"))}
         users = [name for name in draft.services if not named or name in named]
         source = item.get("source", "data")
         for name in users:

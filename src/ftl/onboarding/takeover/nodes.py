@@ -144,12 +144,6 @@ def is_valid(parse: Callable[[str], object], written: str) -> bool:
     return True
 
 
-def table(data: Mapping[str, object], key: str) -> dict[str, object]:
-    """A mapping of TOML or JSON; empty if there is none."""
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
-
-
 def table_list(value: object) -> list[dict[str, object]]:
     """A list of mappings; a single one counts as a list of one."""
     values = value if isinstance(value, list) else [value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object
 from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RABBITMQ, REDIS
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
@@ -13,7 +14,7 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.nodes import ComposeTexts, table, table_list
+from ftl.onboarding.takeover.nodes import ComposeTexts, table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
 
@@ -51,7 +52,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         raise _no_process(file)
     texts = ComposeTexts(variables)
     env = _heroku_env(draft, data, texts)
-    formation = table(data, "formation")
+    formation = as_object(data.get("formation"))
     for name, line in (processes or {"web": ""}).items():
         if name == "release":
             continue
@@ -60,7 +61,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
             command = exec_form(line)
             is_shell = command[:2] == ("sh", "-c")
             keys["command"] = tuple(map(literal, command)) if is_shell else literal(line)
-        quantity = table(formation, name).get("quantity")
+        quantity = as_object(formation.get(name)).get("quantity")
         if quantity == 0 and name != "web":
             reason = "app.json starts none of it: `formation` says `quantity: 0`"
             draft.report.add(f"{procfile}: {name}", Verdict.LEFT_OUT, reason)
@@ -82,7 +83,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     if not draft.services:
         raise _no_process(file)
     web = draft.services.get("web") or next(iter(draft.services.values()))
-    _hooks(draft, web, processes.get("release", ""), table(data, "scripts"))
+    _hooks(draft, web, processes.get("release", ""), as_object(data.get("scripts")))
     _heroku_rest(draft, data, web)
     if not (base / "Dockerfile").is_file():
         todo = "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks"
@@ -99,7 +100,7 @@ def _no_process(file: Path) -> UsageError:
 
 def _hooks(draft: Draft, web: dict[str, object], release: str, scripts: Mapping[str, object]) -> None:
     """Commands of each release as hooks; those of an app's creation are not for a deploy."""
-    dokku = table(scripts, "dokku")
+    dokku = as_object(scripts.get("dokku"))
     before = {"scripts.dokku.predeploy": str(dokku.get("predeploy") or ""), "release": release}
     hooks: dict[str, object] = {}
     if lines := [line for line in before.values() if line]:
@@ -127,7 +128,7 @@ def _hooks(draft: Draft, web: dict[str, object], release: str, scripts: Mapping[
 
 def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -> dict[str, object]:
     env: dict[str, object] = {}
-    for name, given in table(data, "env").items():
+    for name, given in as_object(data.get("env")).items():
         value = given.get("value") if isinstance(given, dict) else given
         if value is not None:
             env[name] = literal(str(value))
@@ -174,14 +175,14 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
             draft.note(name, f"set {variable} in .env: `echo {variable}=$(openssl rand -hex 16) >> .env`")
             what += f": set {variable} in .env, and take the data over with a dump"
         draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU if known.required else Verdict.CHANGED, what)
-    checks = table_list(table(data, "healthchecks").get("web"))
+    checks = table_list(as_object(data.get("healthchecks")).get("web"))
     if path := next((item["path"] for item in checks if item.get("path")), None):
         web["health_check"] = {"path": path}
         draft.report.add("healthchecks", Verdict.CHANGED, "health_check.path")
     for key in sorted({key for item in checks for key in item} - _OF_CHECK):
         todo = "FTL's check is a GET at the service's port that a 2xx passes: see that it does"
         draft.report.add(f"healthchecks.{key}", Verdict.NEEDS_YOU, todo)
-    for name, process in table(data, "formation").items():
+    for name, process in as_object(data.get("formation")).items():
         if isinstance(process, dict) and process.get("quantity") != 0:
             what = "replicas; a container may use all that the server has: `resources` limits it"
             draft.report.add(f"formation.{name}", Verdict.CHANGED, what)

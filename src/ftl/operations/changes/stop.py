@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from ftl.deploy.plan.records.recorded import live_project
+from ftl.deploy.plan.steps.base import refs
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import SwitchJobs
-from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.deploy.plan.tracks.jobs import stop_track
 from ftl.execution.stages import compact
 from ftl.operations.changes.live import select_units

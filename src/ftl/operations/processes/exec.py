@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ftl.common.figures import seconds_since
+from ftl.common.figures import seconds_since, utc_time
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
@@ -110,7 +109,7 @@ async def _stop(session: Session, container: Container, began: float) -> str:
     if state.restarting or not state.running:
         return f"stopped ({state.exit_code}), which ended the command"
     now = session.info.now
-    if state.started and seconds_since(state.started, datetime.fromtimestamp(now, UTC)) < now - began:
+    if state.started and seconds_since(state.started, utc_time(now)) < now - began:
         return "stopped, which ended the command; it is running again"
     return ""
 

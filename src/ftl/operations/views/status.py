@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, task_group
@@ -104,11 +103,6 @@ class Status:
     def lost(self) -> tuple[str, ...]:
         """Names of what runs and would not do so after a reboot."""
         return tuple(unit.name for unit in self.units if not unit.returns)
-
-    @property
-    def moment(self) -> datetime:
-        """The time `now`, in UTC."""
-        return datetime.fromtimestamp(self.now, UTC)
 
     def fields(self) -> dict[str, object]:
         """Its fields in `--json` output."""

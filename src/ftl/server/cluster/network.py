@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
 
+from ftl.aio import loop_time
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
@@ -94,7 +95,7 @@ class ClusterNetwork:
         own = {labels.PROJECT: self._context.project, labels.ROLE: labels.ROLE_NETWORK}
         own |= {labels.ENCRYPTED: "true" if encrypted else "false"}
         name, mtu = self._name, mtu_of(self._context.members)
-        deadline = _now() + _READY_SECONDS
+        deadline = loop_time() + _READY_SECONDS
         while True:
             subnet = await self._free_subnet()
             try:
@@ -102,7 +103,7 @@ class ClusterNetwork:
                     name, labels=own, encrypted=encrypted, mtu=mtu, subnet=subnet
                 )
             except EngineError:  # of the one that was just removed, something is left for a moment
-                if _now() > deadline:
+                if loop_time() > deadline:
                     raise
                 await asyncio.sleep(_PAUSE)
             else:
@@ -128,18 +129,14 @@ class ClusterNetwork:
 
     async def remove(self) -> None:
         """Remove the network, whose last container may have been removed just now."""
-        deadline = _now() + _READY_SECONDS
+        deadline = loop_time() + _READY_SECONDS
         engine, name = self._engine, self._name
         while True:
             try:
                 await engine.remove_network(name)
             except EngineError:  # its last container has been removed just now
-                if _now() > deadline:
+                if loop_time() > deadline:
                     raise
             if not any(network.name == name for network in await engine.networks()):
                 return
             await asyncio.sleep(_PAUSE)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -10,7 +10,6 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.errors import FtlError
 
 Level = Literal["ok", "warning", "problem"]
 """Severity. A problem breaks a deploy, or keeps visitors away; a warning may be intended."""
@@ -41,8 +40,3 @@ def downgraded(findings: Iterable[Finding]) -> list[Finding]:
     return [
         replace(finding, level="warning") if finding.level == "problem" else finding for finding in findings
     ]
-
-
-def error_text(error: FtlError) -> str:
-    """An error's message and cause as one sentence."""
-    return f"{error.message}: {error.cause}" if error.cause else error.message

@@ -158,12 +158,8 @@ async def _complete(session: _Session, results: Sequence[_Verification]) -> list
         elif result.required:
             raise result.error
         else:
-            session.emit(Note(_with_cause(result.error), "warning", hint=result.error.hint))
+            session.emit(Note(result.error.summary, "warning", hint=result.error.hint))
     return accepted
-
-
-def _with_cause(error: FtlError) -> str:
-    return f"{error.message}: {error.cause}" if error.cause else error.message
 
 
 async def _ask(session: _Session, registry: str) -> Credentials | None:
@@ -194,7 +190,7 @@ async def _store_locally(session: _Session, credentials: Credentials) -> None:
     try:
         await docker_login(credentials, session.environ)
     except FtlError as error:
-        text = f"{name} accepts them, but docker does not store them on this machine: {_with_cause(error)}"
+        text = f"{name} accepts them, but docker does not store them on this machine: {error.summary}"
         session.emit(Note(text, "warning", hint="list the registry under `registries` in ftl.yaml"))
     else:
         session.emit(Note(f"{name} accepts them; docker stores them on this machine"))

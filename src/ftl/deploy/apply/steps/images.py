@@ -182,7 +182,7 @@ async def _bring(
                 hint = f"`docker pull {reference}` here, and deploy again: FTL then sends it over SSH"
                 raise TransferFailed(
                     f"the server cannot pull {reference}, and {only}",
-                    cause=f"{error.message}: {error.cause}" if error.cause else error.message,
+                    cause=error.summary,
                     hint=error.hint or (None if by_digest else hint),
                 ) from error
             context.emit(Note(f"the server cannot pull {reference}: sending it from here"))

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, gather_all
+from ftl.aio import cancel, gather, gather_all
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import FtlError
@@ -188,9 +188,7 @@ class ExitWaiter:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._waits:
-            task.cancel()
-        await asyncio.gather(*self._waits, return_exceptions=True)
+        await cancel(*self._waits)
 
     async def exit(self) -> ContainerExit | None:
         """Wait until all containers have settled; the first exit until then, if there is one.

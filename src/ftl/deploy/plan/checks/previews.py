@@ -42,7 +42,7 @@ def refuse_not_preview(diff: Diff) -> None:
             f"{observed.server} has {name}, which is not a preview: the preview's end would remove its data",
             hint="give the preview another name",
         )
-    if observed.preview is not None and observed.preview.identity != asked.identity:
+    if observed.preview is not None and observed.preview.identity != (asked.of, asked.name):
         raise _other_preview(observed, observed.preview)
 
 

@@ -11,6 +11,8 @@ from ftl.execution.step import BaseStep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ftl.engine.values import Container
+
 RunsOn = Literal[
     "given", "all", "proxies", "managers", "one manager", "issuer", "first", "placement", "computed", "none"
 ]
@@ -184,6 +186,11 @@ class ServerLookup(Protocol):
 
     def using(self, volume: str) -> tuple[str, ...]:
         """Servers of the containers that use a volume."""
+
+
+def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
+    """Observed containers as steps name them."""
+    return tuple(ContainerRef(container.id, container.name) for container in containers)
 
 
 def names(containers: tuple[ContainerRef, ...]) -> str:

@@ -8,7 +8,7 @@ from ftl.deploy.names import network_of
 from ftl.deploy.plan.exclusive import has_data, stopped_before
 from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
 from ftl.deploy.plan.rolling_restart import rolling_replacements
-from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.deploy.plan.steps.jobs import RemoveJobs
@@ -32,11 +32,6 @@ STOP_SECONDS = 10.0
 
 DEPENDENCY_STOP = 30.0
 """Seconds a dependency gets to stop: databases write out what they hold."""
-
-
-def refs(containers: Iterable[Container]) -> tuple[ContainerRef, ...]:
-    """Observed containers as steps name them."""
-    return tuple(ContainerRef(container.id, container.name) for container in containers)
 
 
 def removal_tracks(

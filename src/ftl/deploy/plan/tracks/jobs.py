@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import is_live_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import ServiceChange
 from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, by_server, live_spec
-from ftl.deploy.plan.steps.base import ContainerRef
+from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
 from ftl.engine import labels
@@ -32,7 +32,7 @@ def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
         yield (CheckCron(tuple(sorted({change.job.timezone for change in diff.changes}))),)
     fresh = [container for container in diff.old if ".new-" in container.name]
     if fresh:
-        yield (RemoveJobs(_refs(fresh)),)
+        yield (RemoveJobs(refs(fresh)),)
 
 
 def new_job_name(diff: JobsDiff, change: JobChange, release: str) -> str:
@@ -122,7 +122,7 @@ def leave_track(diff: JobsDiff) -> Track:
             lines = sorted((CronLine.of(container) for container in there.staying), key=_order)
             names = tuple(sorted({container.labels[labels.JOB] for container in there.leaving}))
             steps.append(WriteCrontab(diff.project, tuple(lines), removed=names, servers=at))
-            steps.append(RemoveJobs(_refs(there.leaving), servers=at))
+            steps.append(RemoveJobs(refs(there.leaving), servers=at))
     return tuple(steps)
 
 
@@ -156,7 +156,7 @@ def _stop(
         lines = tuple(sorted(stay, key=_order))
         steps.append(WriteCrontab(observed.project, lines, removed=names, servers=at))
     if running := [container for container in own if container.state in ("running", "paused")]:
-        steps.append(StopContainers(running[0].labels[labels.SERVICE], _refs(running), STOP_SECONDS))
+        steps.append(StopContainers(running[0].labels[labels.SERVICE], refs(running), STOP_SECONDS))
     return tuple(steps)
 
 
@@ -186,7 +186,7 @@ def clean_track(diff: JobsDiff, *, running: bool) -> Track:
             kept.add(name)
         elif ".new-" not in container.name and (running or container.state != "running"):
             remove.append(container)
-    return (RemoveJobs(_refs(remove)),) if remove else ()
+    return (RemoveJobs(refs(remove)),) if remove else ()
 
 
 def _switch(diff: JobsDiff, job: str, old: Container | None, fresh: str) -> JobSwitch:
@@ -206,5 +206,3 @@ def _order(line: CronLine) -> tuple[str, str, str]:
     return line.container, line.schedule, line.timezone
 
 
-def _refs(containers: Sequence[Container]) -> tuple[ContainerRef, ...]:
-    return tuple(ContainerRef(container.id, container.name) for container in containers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import network_of, volume_name
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
+from ftl.deploy.plan.steps.base import refs
 from ftl.deploy.plan.steps.containers import EnsureVolume, StopAndRemove
 from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages, TagPulled
 from ftl.deploy.plan.steps.proxy import (
@@ -18,7 +19,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import EnsureStore
-from ftl.deploy.plan.tracks.cleanup import refs, removal_tracks, retire_replicas, running_hooks, stop_timeout
+from ftl.deploy.plan.tracks.cleanup import removal_tracks, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.proxy.live_state import at_server
 from ftl.releases.record import loaded_by_ftl

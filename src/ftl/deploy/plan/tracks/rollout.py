@@ -12,7 +12,7 @@ from ftl.deploy.plan.desired.specs import created_spec, release_spec, replica_sp
 from ftl.deploy.plan.exclusive import stop_before
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.servers.placement import constraints_of, open_servers_for
-from ftl.deploy.plan.steps.base import ContainerRef, Step
+from ftl.deploy.plan.steps.base import ContainerRef, Step, refs
 from ftl.deploy.plan.steps.containers import (
     RestartContainers,
     StartContainers,
@@ -22,7 +22,7 @@ from ftl.deploy.plan.steps.containers import (
 )
 from ftl.deploy.plan.steps.proxy import PublishName, RepairSwitch
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, WaitSwarmTasks
-from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, refs
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.deploy.replicas import generation_of, joined_mark, number_of
 from ftl.engine import labels
 from ftl.health.spec import dependency_health, service_health

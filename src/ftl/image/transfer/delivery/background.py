@@ -6,6 +6,8 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ftl.aio import cancel
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -43,5 +45,4 @@ async def run_in_background(stream: AsyncGenerator[bytes, None]) -> AsyncIterato
     try:
         yield consume()
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ftl.errors import TransferFailed
-from ftl.image.transfer.disk_space import disk_full
+from ftl.image.transfer.disk_space import disk_full, not_loaded
 from ftl.image.transfer.staging import VerificationFailed
 
 if TYPE_CHECKING:
@@ -45,6 +45,4 @@ def load_refused(server: str, cause: str) -> VerificationFailed | TransferFailed
 
 def load_failed(server: str, cause: str, hint: str | None = None) -> TransferFailed:
     """The error for an archive that was not loaded."""
-    return TransferFailed(
-        f"the image could not be loaded on {server}; nothing was tagged there", cause=cause, hint=hint
-    )
+    return TransferFailed(not_loaded(server), cause=cause, hint=hint)

@@ -6,10 +6,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ftl.onboarding.folder import AppFolder
 
@@ -71,16 +72,16 @@ def _declared(folder: AppFolder) -> Iterator[str]:
         yield from folder.read(file).splitlines()
     if folder.has("pyproject.toml"):
         data = folder.read_toml("pyproject.toml")
-        project, tool = _table(data, "project"), _table(data, "tool")
+        project, tool = as_object(data.get("project")), as_object(data.get("tool"))
         dependencies = project.get("dependencies")
         yield from map(str, dependencies if isinstance(dependencies, list) else ())
-        for name, value in _table(_table(tool, "poetry"), "dependencies").items():
+        for name, value in as_object(as_object(tool.get("poetry")).get("dependencies")).items():
             extras = value.get("extras") if isinstance(value, dict) else None
             yield f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
         for name in app_extras(folder):
             yield from map(str, _extras(folder)[name])
     if folder.has("Pipfile"):
-        yield from _table(folder.read_toml("Pipfile"), "packages")
+        yield from as_object(folder.read_toml("Pipfile").get("packages"))
 
 
 def app_extras(folder: AppFolder) -> tuple[str, ...]:
@@ -95,18 +96,15 @@ def app_extras(folder: AppFolder) -> tuple[str, ...]:
 def _extras(folder: AppFolder) -> dict[str, list[object]]:
     """Requirements by extra, without those of development."""
     data = folder.read_toml("pyproject.toml")
-    found = _table(_table(data, "project"), "optional-dependencies")
-    found |= _table(_table(_table(data, "tool"), "poetry"), "extras")
+    found = {
+        **as_object(as_object(data.get("project")).get("optional-dependencies")),
+        **as_object(as_object(as_object(data.get("tool")).get("poetry")).get("extras")),
+    }
     return {
         name: value
         for name, value in found.items()
         if isinstance(value, list) and not re.search(r"dev|test|doc|lint|typ|all", name)
     }
-
-
-def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def python_version(folder: AppFolder) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_strs
 from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
@@ -212,7 +213,7 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
     used = {
         item.partition(":")[0]
         for part in (*draft.services.values(), *draft.dependencies.values())
-        for item in _texts(part.get("volumes"))
+        for item in as_strs(part.get("volumes"))
     }
     for key, node in entries(root.get("volumes")).items():
         options = entries(node)
@@ -236,7 +237,3 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
             draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)
         else:
             draft.report.add(name, Verdict.TAKEN, f"the same data, as {draft.name}_{key}", node.mark)
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather2
-from ftl.common.figures import size
+from ftl.common.figures import size, utc_time
 from ftl.common.json_fields import as_object, as_str, parse_json
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
@@ -206,7 +205,7 @@ def _is_wanted(query: LogQuery, line: LogEntry) -> bool:
 
 def line_of(entry: Access) -> LogEntry:
     """A request as a line: client, method, address, status, duration and size."""
-    time = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="microseconds")
+    time = utc_time(entry.time).isoformat(timespec="microseconds")
     seconds = f"{entry.seconds * 1000:.0f} ms" if entry.seconds < 1 else f"{entry.seconds:.1f} s"
     status = str(entry.status) if entry.status else "client left"
     return LogEntry(

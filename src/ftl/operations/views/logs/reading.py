@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
+from ftl.common.figures import utc_time
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
@@ -76,7 +77,7 @@ def shifted(time: str, seconds: float) -> str:
     moment = round(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * NANOSECONDS
     moment += int(fraction.ljust(9, "0")[:9]) + round(seconds * NANOSECONDS)
     full, rest = divmod(moment, NANOSECONDS)
-    return f"{datetime.fromtimestamp(full, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    return f"{utc_time(full):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
 async def read_logs(

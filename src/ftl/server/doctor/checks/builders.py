@@ -13,7 +13,7 @@ from ftl.errors import FtlError
 from ftl.host.session import open_session
 from ftl.image.building.remote import ROOM, SERVER
 from ftl.image.transfer.remote.capabilities import probe_server
-from ftl.server.doctor.finding import Finding, error_text
+from ftl.server.doctor.finding import Finding
 from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def judge(inspection: BuilderInspection) -> Finding:
         instead = "`build.on: local` or `server` in ftl.yaml builds elsewhere meanwhile"
         hint = inspection.error.hint
         fix = f"{hint}; {instead}" if hint else f"`ssh {name} docker version` has to work; {instead}"
-        return Finding("builders", name, "problem", error_text(inspection.error), fix)
+        return Finding("builders", name, "problem", inspection.error.summary, fix)
     fix = f"on {name}: `docker builder prune` empties BuildKit's cache, `docker image prune` removes unused images"
     if inspection.free is None:
         return Finding("builders", name, "ok", inspection.engine)

@@ -11,7 +11,7 @@ from ftl.engine.api import Engine
 from ftl.engine.local import local_url
 from ftl.errors import BuildFailed, FtlError
 from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli, find_buildkit_cli
-from ftl.server.doctor.finding import Finding, error_text
+from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -82,7 +82,7 @@ def judge_builder(builder: BuildKitCli | BuildFailed, needs: BuildNeeds) -> Find
     if isinstance(builder, BuildFailed):
         if not needs.builds:
             return Finding("here", "docker", "ok", f"{builder.message}; not needed, no service is built here")
-        return Finding("here", "docker", "problem", error_text(builder), builder.hint)
+        return Finding("here", "docker", "problem", builder.summary, builder.hint)
     kind = "buildx" if builder.kind == "buildx" else "built-in BuildKit"
     return Finding("here", "docker", "ok", f"{builder.docker}, with {kind}")
 
@@ -94,4 +94,4 @@ def judge_engine(engine: EngineInfo | FtlError, needs: BuildNeeds) -> Finding:
     if not needs.builds_here:
         return Finding("here", "engine", "ok", f"{engine.message}; not needed, no service is built here")
     fix = engine.hint or "start Docker: `systemctl start docker`"
-    return Finding("here", "engine", "problem", error_text(engine), fix)
+    return Finding("here", "engine", "problem", engine.summary, fix)

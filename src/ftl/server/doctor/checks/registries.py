@@ -22,7 +22,7 @@ from ftl.image.registry.names import (
     push_registries,
     registry_of,
 )
-from ftl.server.doctor.finding import Finding, error_text
+from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,7 +156,7 @@ def judge_login(attempt: LoginAttempt) -> Finding:
     login, error = attempt.login, attempt.error
     if error is not None:
         fix = error.hint or login_command(attempt.registry)
-        return Finding("registries", name, "problem", error_text(error), fix)
+        return Finding("registries", name, "problem", error.summary, fix)
     if attempt.timed_out:
         what = f"the login from {machine} could not be tested: no answer in time"
         return Finding("registries", name, "warning", what, f"can {machine} reach {name}?")

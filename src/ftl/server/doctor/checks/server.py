@@ -12,7 +12,7 @@ from ftl.errors import LoginRefused
 from ftl.image.transfer.delivery.compress import codec_for
 from ftl.releases.pruned import CAUSE, HINT
 from ftl.server.doctor.facts import proxy_of, publisher_of
-from ftl.server.doctor.finding import Finding, error_text
+from ftl.server.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ OLDEST = (20, 10)
 
 def judge_error(error: FtlError, name: str = "connection") -> Finding:
     """The error why the server, or its engine, cannot be used."""
-    return Finding("there", name, "problem", error_text(error), error.hint)
+    return Finding("there", name, "problem", error.summary, error.hint)
 
 
 def judge_unreachable(error: ServerError, login: str, key: str | None) -> Finding:

@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.server.doctor.checks import keys
 from ftl.server.doctor.checks.keys import NO_AGENT, KeyFile, SshAgent, output_of
-from ftl.server.doctor.finding import Finding, error_text
+from ftl.server.doctor.finding import Finding
 from ftl.ssh import target as options
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def judge_known_hosts(
     """The server's host keys in known_hosts, or the error where it presented another one."""
     name = route.known_as
     if isinstance(error, HostKeyChanged):
-        return [Finding("here", "known_hosts", "problem", error_text(error), error.hint)]
+        return [Finding("here", "known_hosts", "problem", error.summary, error.hint)]
     if not host_keys and route.strict:
         what = f"{name} is unknown, and ~/.ssh/config accepts only known servers"
         return [Finding("here", "known_hosts", "problem", what, f"`ssh {route.login}` shows its fingerprint")]
