@@ -19,6 +19,7 @@ from ftl.deploy.apply.steps.watch import watch_release
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.locked import locked
 from ftl.deploy.observe.snapshot import observe
+from ftl.deploy.opening import OperationRequest, open_operation
 from ftl.deploy.operation import Operation
 from ftl.deploy.operation import run as run_operation
 from ftl.deploy.plan.planner import PlanInputs, make_plan
@@ -29,7 +30,6 @@ from ftl.engine.specs import ContainerSpec
 from ftl.host.fleet import Fleet
 from ftl.host.jobs import read_jobs
 from ftl.host.session import Session
-from ftl.operations.changes.operation_request import OperationRequest, open_operation
 from ftl.operations.views.logs.following import Follower
 from ftl.operations.views.logs.query import LogQuery
 from ftl.operations.views.logs.reading import LogServer, read_logs
@@ -128,7 +128,7 @@ def test_the_begin_of_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is taken before the server is known."""
     engine = ModelEngine()
     session = Session("server", ModelMachine(engine), engine, AHEAD)
-    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> float:
         request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=True)

@@ -12,7 +12,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer, Project
     from ftl.deploy.backend import Backend
-    from ftl.deploy.deploying import DeployResult
+    from ftl.deploy.result import DeployResult
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
 

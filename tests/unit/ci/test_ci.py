@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ftl.cli.views.summary import MARK, append, failure_text, result_text, summarised_failure
-from ftl.deploy.deploying import DeployResult, ServiceResult
+from ftl.deploy.result import DeployResult, ServiceResult
 from ftl.errors import ConfigError, ErrorContext, FtlError, HookFailed, Problem, UsageError
 from tests.harness import ROOT
 

@@ -11,7 +11,7 @@ from ftl.config.loading import load
 from ftl.config.models.project import Project, Server
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
-from ftl.deploy.deploying import DeployResult
+from ftl.deploy.result import DeployResult
 from ftl.errors import UsageError
 from ftl.server.sandbox import SandboxAddress
 from ftl.server.sandbox.home import Home

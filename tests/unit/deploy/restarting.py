@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
 from ftl.deploy.observe.snapshot import observe
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.request import Author
 from ftl.events import Emit, ignore
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO

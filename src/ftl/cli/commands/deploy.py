@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ftl.cli.output import Fields
     from ftl.cli.project import LoadedProject
     from ftl.config.models.project import Project
-    from ftl.deploy.deploying import DeployResult
     from ftl.deploy.request import NewRelease
+    from ftl.deploy.result import DeployResult
     from ftl.events import Emit
     from ftl.notifications.message import Message
 

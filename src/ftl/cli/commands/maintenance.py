@@ -15,9 +15,9 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.site import Maintenance
     from ftl.ssh.machine import Machine
 

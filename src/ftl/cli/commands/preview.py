@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.deploy.deploying import DeployResult
+    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.result import DeployResult
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.operations.changes.remove import ProjectObjects, RemoveResult
     from ftl.operations.views.previews import DeployedPreview
     from ftl.ssh.machine import Machine

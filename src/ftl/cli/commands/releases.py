@@ -76,8 +76,8 @@ def command(
 
 
 async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) -> None:
+    from ftl.deploy.opening import OperationRequest
     from ftl.operations.changes.mark_bad import mark_bad
-    from ftl.operations.changes.operation_request import OperationRequest
 
     address = target.address
     request = OperationRequest(

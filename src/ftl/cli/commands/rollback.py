@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from ftl.cli.output import Fields
+    from ftl.deploy.opening import OperationRequest
     from ftl.events import Emit
     from ftl.notifications.message import Message
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.operations.changes.rollback.rollback import RollbackResult
     from ftl.ssh.machine import Machine
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config.models.project import Registry
-    from ftl.deploy.deploying import DeployResult, ServiceResult
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
+    from ftl.deploy.result import DeployResult, ServiceResult
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
@@ -78,7 +78,7 @@ class OperationCall(NamedTuple):
         show: Callable[[R], None],
     ) -> None:
         """Do the work and print its result: with --json its fields, with --dry-run its plan."""
-        from ftl.operations.changes.operation_request import OperationRequest
+        from ftl.deploy.opening import OperationRequest
 
         name, address = self.target.project, self.target.address
         request = OperationRequest(
@@ -142,14 +142,14 @@ class OperationCall(NamedTuple):
 
     def deploy_fields(self, applied: OperationResult) -> Fields:
         """The fields for --json of a change that made a release, or changed the live one."""
-        from ftl.deploy.deploying import result
+        from ftl.deploy.result import result
 
         deployed = result(applied)
         return deploy_fields(deployed, self.target.address.urls(applied.project, deployed))
 
     def print_deploy(self, applied: OperationResult) -> None:
         """Print a change that made a release."""
-        from ftl.deploy.deploying import result
+        from ftl.deploy.result import result
 
         deployed, address = result(applied), self.target.address
         print_deploy(
@@ -178,7 +178,7 @@ def changes_project(function: Callable[..., None]) -> Callable[..., None]:
 
 def _print_live(applied: OperationResult, done: str) -> None:
     from ftl.common.figures import duration
-    from ftl.deploy.deploying import result as deployed
+    from ftl.deploy.result import result as deployed
 
     result = deployed(applied)
     units = {**result.dependencies, **result.services}

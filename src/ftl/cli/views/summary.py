@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ftl.deploy.deploying import DeployResult, ServiceResult
+    from ftl.deploy.result import DeployResult, ServiceResult
     from ftl.errors import Problem
 
 MARK = "<!-- ftl: "

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.request import Author
-    from ftl.operations.changes.operation_request import OperationRequest
 
 
 def plan_drain(server: str) -> Callable[[OperationRequest, Author, Observed], Plan]:

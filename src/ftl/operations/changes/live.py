@@ -10,25 +10,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.suggestions import select_names
+from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import LiveChange, PlanRequest
 from ftl.engine import labels
-from ftl.operations.changes.operation_request import open_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.request import Author
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.site import Maintenance
 
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
+from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.operations.changes.operation_request import open_operation
 from ftl.operations.changes.rollback.target import find_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 _HINT = f"{ftl('releases')} lists them"

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import live_project
@@ -17,17 +18,16 @@ from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.execution.stages import compact
-from ftl.operations.changes.operation_request import open_operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.plan.leftovers import Leftovers
     from ftl.engine.api import Engine
     from ftl.engine.values import DiskUsage, Image
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 USAGE_SECONDS = 30.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_objects, as_str
 from ftl.dataclass import dataclass
+from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
@@ -25,7 +26,6 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.execution.stages import compact
 from ftl.host.backup_folders import stored_folders
-from ftl.operations.changes.operation_request import open_operation
 from ftl.operations.changes.prune import images_here
 from ftl.releases.record import backup_folders_of
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest, PreparedOperation
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
-    from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 

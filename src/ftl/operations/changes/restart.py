@@ -8,9 +8,9 @@ from ftl.operations.changes.live import plan_live, running_project
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.operation_request import OperationRequest
 
 
 def plan_restart(request: OperationRequest, by: Author, observed: Observed) -> Plan:

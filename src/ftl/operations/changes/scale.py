@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.operations.changes.operation_request import OperationRequest
 
 
 def plan_scale(numbers: Mapping[str, int]) -> Callable[[OperationRequest, Author, Observed], Plan]:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.plan.model import Action, Track
     from ftl.deploy.request import Author
     from ftl.engine.values import Container
-    from ftl.operations.changes.operation_request import OperationRequest
 
 
 def plan_stop(request: OperationRequest, by: Author, observed: Observed) -> Plan:

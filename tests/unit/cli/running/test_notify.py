@@ -17,8 +17,8 @@ from ftl.cli.running.notify import Notifier
 from ftl.cli.running.operation import OperationCall
 from ftl.common import redact
 from ftl.config.models.notification import Notification
-from ftl.deploy.deploying import DeployResult
 from ftl.deploy.operation import OperationResult
+from ftl.deploy.result import DeployResult
 from ftl.errors import (
     ConfigError,
     FtlError,

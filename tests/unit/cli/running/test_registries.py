@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Registry
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.ssh.machine import Machine
 
 FILE = """\

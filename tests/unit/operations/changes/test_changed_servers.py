@@ -11,6 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.images import BringImage, TagPulled
@@ -19,7 +20,6 @@ from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.drain import plan_resume
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose

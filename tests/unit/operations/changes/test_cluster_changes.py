@@ -10,6 +10,7 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.observe.swarm import replicas
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef, Step
@@ -33,7 +34,6 @@ from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.drain import plan_drain, plan_resume
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.operations.changes.mark_bad import plan_mark
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.remove import plan_remove
 from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop

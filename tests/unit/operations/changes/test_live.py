@@ -10,6 +10,7 @@ import pytest
 
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.desired.specs import replica_spec
 from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers, StopAndRemove, StopOld
 from ftl.deploy.plan.steps.proxy import RepairSwitch, Switch
@@ -19,7 +20,6 @@ from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import UsageError
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.scale import parse_numbers, plan_scale
 from ftl.operations.changes.start import plan_start

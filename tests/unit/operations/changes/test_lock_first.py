@@ -11,10 +11,10 @@ import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest, PreparedOperation, open_operation
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation, open_operation
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import write_record
@@ -125,7 +125,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
     """And not only once the other operation has ended; what that one makes (r3) may still be live by then."""
     deploys = deployed()
     session = Session("server", Busy(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> None:
         for record in (
@@ -148,7 +148,7 @@ def test_records_are_read_where_their_container_was_pruned(
     """`docker system prune` removes what never runs; a rollback knows its releases. A dry run changes nothing."""
     machine = deployed()
     session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)

@@ -12,11 +12,11 @@ import pytest
 from ftl.common.next_step import plain
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.maintenance import plan_maintenance
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.site import Maintenance, Site
 from ftl.proxy.state import digest

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest
 from ftl.host.session import Session
 from ftl.operations.changes.mark_bad import mark_bad
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import read_history, write_record
 from tests.support.clock import run
@@ -27,7 +27,7 @@ def test_a_release_that_is_no_longer_kept_is_marked(monkeypatch: pytest.MonkeyPa
     """The deploy after a failed one empties its record, and it is still the one to warn of."""
     deploys = deployed()
     session = Session("server", ModelMachine(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.operation_request.open_fleet", fleet_of(session))
+    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
     failed = ReleaseRecord("r2", "failed", 2.0, error="web is unhealthy").without_values()
     request = OperationRequest("u", Server(host="server"), Path(), DOCKER)
 

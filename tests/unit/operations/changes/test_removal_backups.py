@@ -9,9 +9,9 @@ import pytest
 
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.project import Dependency
+from ftl.deploy.opening import PreparedOperation
 from ftl.errors import FtlError
 from ftl.events import Note
-from ftl.operations.changes.operation_request import PreparedOperation
 from ftl.operations.changes.remove import _of_removed, _stored
 from ftl.releases.record import ReleaseRecord, backup_folders_of
 from tests.support.clock import run

@@ -11,6 +11,7 @@ import pytest
 from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.deploy.backend import Backend
+from ftl.deploy.opening import OperationRequest, PreparedOperation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
@@ -18,7 +19,6 @@ from ftl.execution.runners import Decision, Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.maintenance import plan_maintenance
-from ftl.operations.changes.operation_request import OperationRequest, PreparedOperation
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import count
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
+from ftl.deploy.opening import LockFirst, open_operation
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import (
     live_project,
@@ -24,7 +25,6 @@ from ftl.deploy.plan.records.recorded import (
 )
 from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
-from ftl.operations.changes.operation_request import LockFirst, open_operation
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Dependency, Project, Server, Service
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.records.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
-    from ftl.operations.changes.operation_request import OperationRequest
     from ftl.proxy.tls.x509 import X509Certificate
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.desired.specs import service_container
 from ftl.deploy.request import Author
 from ftl.engine.values import Image
-from ftl.operations.changes.operation_request import OperationRequest
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
 from ftl.operations.changes.rollback.target import choose
 from ftl.releases.record import ReleaseRecord, ServiceRecord

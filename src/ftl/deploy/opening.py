@@ -1,13 +1,14 @@
-"""Operation on a deployed project: its request, and its run from connection to result."""
+"""Opening of an operation: connect, observe the project, build, and find out who runs it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import cancel, gather2
 from ftl.config.models.project import Project, ProjectInfo
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
@@ -19,13 +20,14 @@ from ftl.errors import LockHeld
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.models.project import ClusterServer, Registry, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
+    from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.events import Emit
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """A deployed project to change.
+    """A project to change on its servers.
 
     Attributes:
         project: Its name.
@@ -68,12 +70,26 @@ class OperationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """Result of the builds of an operation.
+
+    Attributes:
+        images: Service or dependency -> its image.
+        builders: Machines that built images: value of `build.on` -> their session.
+    """
+
+    images: Mapping[str, BuiltImage] = field(default_factory=dict)
+    builders: Mapping[str, Session] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedOperation:
     """A project on its server, observed and ready to be changed.
 
     Attributes:
         began: Monotonic time before the connection.
         lock: The heartbeat of the lock, where it is held since before the project was observed.
+        built: The images that were built meanwhile.
     """
 
     request: OperationRequest
@@ -82,6 +98,7 @@ class PreparedOperation:
     by: Author
     began: float
     lock: asyncio.Task[None] | None = None
+    built: Built = Built()
 
     @property
     def session(self) -> Session:
@@ -111,6 +128,7 @@ class PreparedOperation:
             dry_run=self.request.dry_run,
             began=self.began,
             lock=self.lock,
+            builders=self.built.builders,
             registries=self.request.registries,
         )
         return await run(operation, self.fleet, self.observed, emit=emit)
@@ -133,9 +151,18 @@ class LockFirst:
     refuse: Callable[[Observed], None]
 
 
+def _refuse_nothing(_observed: Observed) -> None:
+    """Refuse no server."""
+
+
 @asynccontextmanager
 async def open_operation(
-    request: OperationRequest, machines: Sequence[Machine], *, lock: LockFirst | None = None
+    request: OperationRequest,
+    machines: Sequence[Machine],
+    *,
+    lock: LockFirst | None = None,
+    refuse: Callable[[Observed], None] = _refuse_nothing,
+    build: Callable[[Fleet, AsyncExitStack], Coroutine[None, None, Built]] | None = None,
 ) -> AsyncIterator[PreparedOperation]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
@@ -143,29 +170,44 @@ async def open_operation(
         request: What is asked for.
         machines: Its servers, not entered yet.
         lock: Take the lock first; a dry run takes none.
+        refuse: Raises where the servers must not be changed now. Called as soon as they are observed, which ends a
+            build that is under way.
+        build: Builds images while the servers are observed; what it opens on the stack is open until the end.
 
     Raises:
         LockHeld: Another operation has the lock.
         ServerError, EngineError: The server does not answer.
+        FtlError: As `refuse` and `build`.
     """
     began = time.monotonic()
     writing = asyncio.create_task(author(request.root))
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_cancel, writing)
+        stack.push_async_callback(cancel, writing)
         fleet = await stack.enter_async_context(open_fleet(machines))
         heartbeat = None
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, lock.command)
             heartbeat = await _take(lock, request, fleet, holder, stack)
-        observe = request.backend.observe
-        observed = await (
-            observe(fleet, request.project, request.servers)
-            if request.dry_run
-            else observe_with_records(observe, fleet, request.project, request.servers)
-        )
+        building = build(fleet, stack) if build is not None else _nothing_built()
+        built, observed = await gather2(building, _observed(request, fleet, refuse))
         by = await writing
         by = replace(by, time=fleet.first.info.time_of(by.time))
-        yield PreparedOperation(request, fleet, observed, by, began, heartbeat)
+        yield PreparedOperation(request, fleet, observed, by, began, heartbeat, built)
+
+
+async def _nothing_built() -> Built:
+    return Built()
+
+
+async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[Observed], None]) -> Observed:
+    observe = request.backend.observe
+    observed = await (
+        observe(fleet, request.project, request.servers)
+        if request.dry_run
+        else observe_with_records(observe, fleet, request.project, request.servers)
+    )
+    refuse(observed)
+    return observed
 
 
 async def _take(
@@ -180,8 +222,3 @@ async def _take(
         if not request.lock_wait:
             raise
     return await stack.enter_async_context(own.hold(holder, wait=request.lock_wait, emit=lock.emit))
-
-
-async def _cancel(task: asyncio.Task[Author]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
