@@ -96,7 +96,7 @@ def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
     Raises:
         UsageError: They are, and the request does not end that.
     """
-    if observed.hold is not None and not request.end_hold:
+    if observed.hold is not None and not request.purpose.end_hold:
         raise UsageError(f"{_held(observed.hold)} on {observed.server}", hint=END_HOLD)
 
 
@@ -172,7 +172,8 @@ async def _opened(
 
 def _command_line(request: PlanRequest) -> str:
     """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
-    options = (*(() if request.hooks else ("--no-hooks",)), *(("--end-hold",) if request.end_hold else ()))
-    if request.preview is not None:
-        return " ".join(("preview", "up", request.preview.name, *options))
+    purpose = request.purpose
+    options = (*(() if purpose.hooks else ("--no-hooks",)), *(("--end-hold",) if purpose.end_hold else ()))
+    if purpose.preview is not None:
+        return " ".join(("preview", "up", purpose.preview.name, *options))
     return " ".join(("deploy", *request.services, *options))

@@ -31,8 +31,69 @@ class PreviewRequest:
     url: str = ""
 
 
+class Purpose:
+    """Purpose of a plan; what its subclasses do not say is as here."""
+
+    __slots__ = ()
+
+    @property
+    def same_release(self) -> bool:
+        """Whether containers of the live release are changed, and no release is made."""
+        return False
+
+    @property
+    def from_record(self) -> bool:
+        """Whether the project is that of a release's record, without the files of its checkout."""
+        return True
+
+    @property
+    def restored(self) -> str:
+        """The earlier release that is restored; empty: none."""
+        return ""
+
+    @property
+    def restart(self) -> bool:
+        """Whether containers are replaced that did not change."""
+        return False
+
+    @property
+    def hooks(self) -> bool:
+        """Whether the hooks of services that change are run."""
+        return False
+
+    @property
+    def upgrade_proxy(self) -> bool:
+        """Whether a running proxy is replaced, too."""
+        return False
+
+    @property
+    def adopt(self) -> bool:
+        """Whether a project of this name may be that of another repository."""
+        return True
+
+    @property
+    def hold(self) -> str:
+        """The reason for which deploys are stopped afterwards; empty: they are not."""
+        return ""
+
+    @property
+    def end_hold(self) -> bool:
+        """Whether a hold on deploys ends."""
+        return False
+
+    @property
+    def preview(self) -> PreviewRequest | None:
+        """The preview that the project shall be; None: the purpose says nothing of it."""
+        return None
+
+    @property
+    def watch(self) -> float:
+        """Seconds for which the server watches the release; 0: it does not."""
+        return 0.0
+
+
 @dataclass(frozen=True, slots=True)
-class NewRelease:
+class NewRelease(Purpose):
     """Purpose of a plan: make the server what ftl.yaml says.
 
     Attributes:
@@ -51,9 +112,14 @@ class NewRelease:
     watch: float = 0.0
     preview: PreviewRequest | None = None
 
+    @property
+    def from_record(self) -> bool:
+        """False: the project is that of ftl.yaml."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
-class RestoredRelease:
+class RestoredRelease(Purpose):
     """Purpose of a plan: restore an earlier release from its record.
 
     Dependencies stay as they are; one that does not run is started, unless it was stopped on purpose.
@@ -68,9 +134,14 @@ class RestoredRelease:
     hooks: bool = False
     hold: str = ""
 
+    @property
+    def restored(self) -> str:
+        """The earlier release."""
+        return self.release
+
 
 @dataclass(frozen=True, slots=True)
-class LiveChange:
+class LiveChange(Purpose):
     """Purpose of a plan: change containers of the live release, and make no new one.
 
     The routes stay, and so do dependencies that the request does not name. Hooks do not run.
@@ -81,8 +152,10 @@ class LiveChange:
 
     restart: bool = False
 
-
-Purpose = NewRelease | RestoredRelease | LiveChange
+    @property
+    def same_release(self) -> bool:
+        """True: no release is made."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,46 +177,6 @@ class PlanRequest:
     purpose: Purpose = NewRelease()
     build: bool = True
     lock_wait: float = 0.0
-
-    @property
-    def same_release(self) -> bool:
-        """Whether containers of the live release are changed, and no release is made."""
-        return isinstance(self.purpose, LiveChange)
-
-    @property
-    def from_record(self) -> bool:
-        """Whether the project is that of a release's record, without the files of its checkout."""
-        return not isinstance(self.purpose, NewRelease)
-
-    @property
-    def restart(self) -> bool:
-        """Whether containers are replaced that did not change."""
-        return isinstance(self.purpose, LiveChange) and self.purpose.restart
-
-    @property
-    def hooks(self) -> bool:
-        """Whether the hooks of services that change are run."""
-        return not isinstance(self.purpose, LiveChange) and self.purpose.hooks
-
-    @property
-    def upgrade_proxy(self) -> bool:
-        """Whether a running proxy is replaced, too."""
-        return isinstance(self.purpose, NewRelease) and self.purpose.upgrade_proxy
-
-    @property
-    def end_hold(self) -> bool:
-        """Whether a hold on deploys ends."""
-        return isinstance(self.purpose, NewRelease) and self.purpose.end_hold
-
-    @property
-    def preview(self) -> PreviewRequest | None:
-        """The preview that the project shall be; None: the request says nothing of it."""
-        return self.purpose.preview if isinstance(self.purpose, NewRelease) else None
-
-    @property
-    def watch(self) -> float:
-        """Seconds for which the server watches the release; 0: it does not."""
-        return self.purpose.watch if isinstance(self.purpose, NewRelease) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

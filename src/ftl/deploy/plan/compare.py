@@ -13,7 +13,6 @@ from ftl.deploy.plan.desired.sources import source_of
 from ftl.deploy.plan.diff import Diff, new_alias, other_sites
 from ftl.deploy.plan.jobs import Owner, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import target_site, transitional_site, with_other_services, with_stored_tls
-from ftl.deploy.request import RestoredRelease
 from ftl.errors import UsageError
 from ftl.proxy.site import Site, conflicts
 
@@ -47,8 +46,8 @@ def compare(
             observed,
             source_of(service, sources),
             commit,
-            stays=request.same_release,
-            restart=request.restart,
+            stays=request.purpose.same_release,
+            restart=request.purpose.restart,
         )
         for service in selected
     )
@@ -57,36 +56,36 @@ def compare(
             project,
             dependency,
             observed,
-            keep=bool(only) or request.from_record,
-            leave_stopped=isinstance(request.purpose, RestoredRelease),
+            keep=bool(only) or request.purpose.from_record,
+            leave_stopped=bool(request.purpose.restored),
         )
         for dependency in project.dependencies
-        if not request.same_release or dependency.name in only
+        if not request.purpose.same_release or dependency.name in only
     )
-    removed = () if only or request.same_release else removed_from_file(project, observed)
+    removed = () if only or request.purpose.same_release else removed_from_file(project, observed)
     owners: tuple[Owner, ...] = (*services, *dependencies)
     jobs = (
         resumed_jobs(project, observed, owners)
-        if request.same_release
+        if request.purpose.same_release
         else jobs_diff(project, observed, owners, partial=bool(only))
     )
     target = transitional = None
     with_port = any(service.proxied_port for service in project.services)
-    if with_port or (only and not request.same_release and observed.site is not None):
+    if with_port or (only and not request.purpose.same_release and observed.site is not None):
         serving = {service.name for service in selected}
         serving |= {service.name for service in project.services if observed.serves(service.name)}
         target = target_site(project, observed, serving, files)
         if only:
             target = with_other_services(target, observed, {service.name for service in selected})
-        if request.from_record:
+        if request.purpose.from_record:
             target = with_stored_tls(target, observed)
-        if request.same_release:
+        if request.purpose.same_release:
             target = _unchanged_site(observed) or target
         _refuse_conflicts(target, observed)
-    leaves_proxy = not (with_port or request.same_release) and _is_left(observed, target)
+    leaves_proxy = not (with_port or request.purpose.same_release) and _is_left(observed, target)
     if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
         target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
-    makes_release = not request.same_release and bool(
+    makes_release = not request.purpose.same_release and bool(
         removed
         or jobs.changed
         or any(change.starts or change.action == "scaled" for change in services)

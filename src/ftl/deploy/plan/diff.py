@@ -10,7 +10,6 @@ from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.start_order import named_early
 from ftl.deploy.replicas import alias_of, generation_name, generation_of
-from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.configuration.caddy import only_site
 from ftl.proxy.names import networks_of, release_alias
@@ -62,10 +61,8 @@ class Diff:
     @property
     def gone_why(self) -> str:
         """Reason for a removal of what the project does not name; a rollback reads no ftl.yaml."""
-        purpose = self.request.purpose
-        return (
-            f"not in {purpose.release}" if isinstance(purpose, RestoredRelease) else "no longer in ftl.yaml"
-        )
+        restored = self.request.purpose.restored
+        return f"not in {restored}" if restored else "no longer in ftl.yaml"
 
     @property
     def project(self) -> Project:
@@ -233,14 +230,14 @@ class Diff:
 
 
 def _release_of(request: PlanRequest, release: str, change: ServiceChange) -> str:
-    joins = change.action == "scaled" or request.same_release
+    joins = change.action == "scaled" or request.purpose.same_release
     return change.live if joins and change.live else release
 
 
 def _generation(request: PlanRequest, observed: Observed, change: ServiceChange) -> int:
     if change.action == "scaled":
         return max(map(generation_of, change.current), default=1)
-    if not request.same_release:
+    if not request.purpose.same_release:
         return 1
     own = [
         container

@@ -13,7 +13,6 @@ from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
 from ftl.deploy.plan.servers.moved_data import moved_data_notes
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
-from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 
 if TYPE_CHECKING:
@@ -38,14 +37,14 @@ def plan_notes(diff: Diff) -> Iterator[str]:
     yield from _cluster_notes(diff)
     for change in diff.dependencies:
         yield from _dependency_notes(diff, change)
-    if not diff.request.same_release:
+    if not diff.request.purpose.same_release:
         yield from _scaled_before(diff)
     if diff.target_site is not None and diff.target_site.maintenance is not None:
         yield f"{diff.project.name} is in maintenance: visitors get 503 until {ftl('maintenance off')}"
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:
         yield "the proxy's file with this project's routes is damaged: it is written again"
-    stays = proxy is not None and proxy.running and not diff.request.upgrade_proxy
+    stays = proxy is not None and proxy.running and not diff.request.purpose.upgrade_proxy
     if diff.proxied and proxy is not None and stays and proxy.image != image:
         note = (
             f"the server's proxy runs {proxy.image}, this project names {image}: left as it is, since other projects "
@@ -100,8 +99,8 @@ def _memory_note(diff: Diff, change: ServiceChange) -> Iterator[str]:
 
 def _scaled_before(diff: Diff) -> Iterator[str]:
     """Services whose number of containers `ftl scale` has changed, and this takes back."""
-    purpose = diff.request.purpose
-    source = f"as {purpose.release} had it" if isinstance(purpose, RestoredRelease) else "as ftl.yaml says"
+    restored = diff.request.purpose.restored
+    source = f"as {restored} had it" if restored else "as ftl.yaml says"
     for change in diff.services:
         recorded = recorded_section(diff.observed, "services", change.name).get("replicas")
         now, wanted = len(change.current), change.service.replicas

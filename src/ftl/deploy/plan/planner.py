@@ -34,7 +34,6 @@ from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_t
 from ftl.deploy.plan.tracks.rollout import dependency_track, replacement_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
 from ftl.deploy.replicas import number_of, smaller_set
-from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.proxy.project_site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
@@ -115,7 +114,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
     project = diff.project.name
     begin = (WriteRecord(project, release_record(diff, author, "started")),) if diff.makes_release else ()
-    cron: Track = (CheckCron(()),) if diff.request.preview is not None else ()
+    cron: Track = (CheckCron(()),) if diff.request.purpose.preview is not None else ()
     prepare = (*prepare_tracks(diff), *jobs.prepare_tracks(diff.jobs))
     images = tuple(image_tracks(diff))
     # On a server without a proxy, all images travel together, or while that of the proxy is pulled.
@@ -223,13 +222,13 @@ def _switch(diff: Diff, author: Author) -> Track:
 
 def _hold(diff: Diff, author: Author) -> Track:
     purpose = diff.request.purpose
-    if not isinstance(purpose, RestoredRelease) or not purpose.hold:
+    if not purpose.hold:
         return ()
     return (SetHold(diff.project.name, Hold(purpose.hold, author.name, author.time)),)
 
 
 def _preview(diff: Diff, author: Author) -> Track:
-    asked, before = diff.request.preview, diff.observed.preview
+    asked, before = diff.request.purpose.preview, diff.observed.preview
     if asked is None:
         return ()
     preview = Preview(
@@ -244,7 +243,7 @@ def _preview(diff: Diff, author: Author) -> Track:
 
 
 def _end_of_hold(diff: Diff) -> Track:
-    ends = diff.request.end_hold and diff.observed.hold is not None
+    ends = diff.request.purpose.end_hold and diff.observed.hold is not None
     return (SetHold(diff.project.name, None),) if ends else ()
 
 
@@ -265,12 +264,12 @@ def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release, for another user may have deployed the last one; and if it is lost."""
     writes = diff.makes_release or diff.jobs.resumed or diff.observed.crontab_differs
     switched = jobs.after_switch(diff.jobs, diff.release) if writes else ()
-    return (*switched, *(() if diff.request.same_release else jobs.leave_track(diff.jobs)))
+    return (*switched, *(() if diff.request.purpose.same_release else jobs.leave_track(diff.jobs)))
 
 
 def _old_jobs(diff: Diff) -> Track:
     """Also without a release: a deploy that was interrupted after its switch leaves some."""
-    if watched(diff) or (diff.request.same_release and not diff.jobs.resumed):
+    if watched(diff) or (diff.request.purpose.same_release and not diff.jobs.resumed):
         return ()
     return jobs.clean_track(diff.jobs, running=diff.makes_release)
 

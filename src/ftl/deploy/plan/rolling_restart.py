@@ -24,7 +24,7 @@ def rolling_replacements(diff: Diff, change: ServiceChange) -> tuple[Container, 
     proxy's live file), and in a cluster, where the replicas of a release are one Swarm service.
     """
     switched = diff.proxied and bool(diff.observed.live_alias(change.name))
-    if not (diff.request.restart and change.starts and switched) or diff.observed.is_cluster:
+    if not (diff.request.purpose.restart and change.starts and switched) or diff.observed.is_cluster:
         return ()
     site = diff.transitional_site
     if change.old_first or stop_before(diff, change) or site is None or site.transition is not None:

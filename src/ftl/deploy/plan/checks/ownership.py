@@ -12,7 +12,6 @@ from ftl.common.next_step import ftl
 from ftl.deploy.names import volume_name
 from ftl.deploy.origin import is_other
 from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
-from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.lifecycle.interrupted import SUFFIXES
@@ -41,8 +40,7 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
     Raises:
         UsageError: Nothing was touched; `--adopt` takes the project over.
     """
-    purpose = diff.request.purpose
-    if not isinstance(purpose, NewRelease) or purpose.adopt:
+    if diff.request.purpose.adopt:
         return
     live = diff.observed.live_record
     before = live.origin if live is not None else {}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ftl.common.figures import utc
 from ftl.common.next_step import ftl
-from ftl.deploy.request import NewRelease
 from ftl.engine import labels
 from ftl.errors import UsageError
 
@@ -26,7 +25,7 @@ def refuse_not_preview(diff: Diff) -> None:
         UsageError: Nothing was touched.
     """
     observed, name = diff.observed, diff.project.name
-    if not isinstance(diff.request.purpose, NewRelease):
+    if diff.request.purpose.from_record:
         return
     if observed.preview is not None and not diff.project.preview_of:
         preview = observed.preview
@@ -34,7 +33,7 @@ def refuse_not_preview(diff: Diff) -> None:
             f"{name} on {observed.server} is a preview, which is removed at {utc(preview.until)}",
             hint=f"{ftl(f'preview down {preview.name} --project {preview.of}')} frees the name",
         )
-    asked = diff.request.preview
+    asked = diff.request.purpose.preview
     if asked is None:
         return
     if observed.preview is None and _has_anything(observed):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ftl.common.references import pull_reference
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import recorded_section
-from ftl.deploy.request import RestoredRelease
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
@@ -58,9 +57,9 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         project=project,
         origin=author.origin,
         subject=author.subject,
-        rollback_of=purpose.release if isinstance(purpose, RestoredRelease) else None,
+        rollback_of=purpose.restored or None,
         environment=diff.project.environment,
-        hooks=diff.request.hooks,
+        hooks=diff.request.purpose.hooks,
         secrets=_secrets(diff, project, live),
         backup_folders=tuple(sorted({backup.path for backup in diff.project.backups})),
     )

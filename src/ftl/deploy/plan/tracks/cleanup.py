@@ -80,7 +80,7 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
         yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
     parked = (*diff.observed.parked_dependencies, *_replaced_dependencies(diff))
     yield from removal_tracks(parked, "replaced", lambda _: DEPENDENCY_STOP)
-    if not diff.request.services and not diff.request.same_release:
+    if not diff.request.services and not diff.request.purpose.same_release:
         doubled = (one for one in diff.doubled_dependencies if not has_data(one))
         yield from removal_tracks(doubled, "it runs on another server", lambda _: DEPENDENCY_STOP)
     # The release before may become the live one again; the release being made is one more.
@@ -109,7 +109,7 @@ def _unneeded_tags(diff: Diff, removed: Set[str]) -> Iterator[str]:
 
     Also without changes: a clean-up that was interrupted leaves some.
     """
-    if diff.request.same_release:
+    if diff.request.purpose.same_release:
         return
     keep = diff.project.keep_releases
     starting = {change.name for change in diff.starting}
@@ -160,7 +160,7 @@ def policy_track(diff: Diff) -> Track:
     live = observed.live_releases
     stay = [container for container in observed.services if container.labels[labels.RELEASE] in live]
     stay += observed.dependencies.values()
-    if observed.proxy is not None and not diff.request.upgrade_proxy:
+    if observed.proxy is not None and not diff.request.purpose.upgrade_proxy:
         stay += [container for container in observed.containers if container.id == observed.proxy.container]
     leave = {container.id for removed in diff.removed for container in removed.containers}
     leave |= {container.id for change in diff.starting for container in change.current}

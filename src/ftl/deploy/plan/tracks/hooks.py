@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def hook_track(diff: Diff, when: Literal["pre", "post"]) -> Track:
     """The hooks of all services that change, one after the other, in the order of ftl.yaml."""
-    changes = diff.starting if diff.request.hooks else ()
+    changes = diff.starting if diff.request.purpose.hooks else ()
     return tuple(step for change in changes for step in _hooks(diff, change, when))
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ftl.config.models.notification import SERVER_EVENTS
 from ftl.config.models.server import WEB
 from ftl.deploy.plan.steps.notifications import SetNotifications
-from ftl.deploy.request import NewRelease
 from ftl.proxy.tls.policy import secured_hosts
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def notifications_track(diff: Diff) -> Track:
     the first before ends; while the first is down, it goes on.
     """
     first = diff.project.servers[0].host if diff.observed.is_cluster else ""
-    if not isinstance(diff.request.purpose, NewRelease) or first in diff.observed.down:
+    if diff.request.purpose.from_record or first in diff.observed.down:
         return ()
     return tuple(_steps(diff, first))
 

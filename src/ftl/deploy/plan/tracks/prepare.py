@@ -85,7 +85,7 @@ def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
         yield EnsureProxy(image, servers=_at(server))
     elif proxied and proxy is not None and proxy.leftovers:
         yield EnsureProxy(image, interrupted=True, servers=_at(server))
-    if not needs_proxy and diff.request.upgrade_proxy and proxied:
+    if not needs_proxy and diff.request.purpose.upgrade_proxy and proxied:
         yield UpgradeProxy(image, servers=_at(server))
     if needs_store:
         yield EnsureStore(image, servers=_at(server))

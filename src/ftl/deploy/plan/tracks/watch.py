@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def watched(diff: Diff) -> tuple[ServiceChange, ...]:
     """The services whose old containers stay while the server watches the new ones."""
-    if not diff.request.watch:
+    if not diff.request.purpose.watch:
         return ()
     return tuple(change for change in diff.starting if change.current)
 
@@ -42,7 +42,7 @@ def watch_track(diff: Diff, by: str) -> Track:
             diff.release,
             max(releases, key=release_number, default=""),
             by,
-            diff.request.watch,
+            diff.request.purpose.watch,
             tuple(_service(diff, change) for change in changes),
             stop=max(change.service.stop_timeout for change in changes),
             drain=max(change.service.drain_timeout for change in changes),
@@ -77,7 +77,7 @@ def _old_alias(diff: Diff, change: ServiceChange) -> str:
 
 def not_watched(diff: Diff) -> Iterator[str]:
     """The note of a deploy that has nothing to watch."""
-    if diff.request.watch and not watched(diff):
+    if diff.request.purpose.watch and not watched(diff):
         why = "nothing was live before" if diff.starting else "no service gets new containers"
         yield f"the release is not watched: {why}"
 

@@ -1,0 +1,81 @@
+"""An operation is opened: servers are observed while images are built."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.models.project import Server
+from ftl.deploy.backend import DOCKER
+from ftl.deploy.opening import Built, OperationRequest, open_operation
+from ftl.errors import UsageError
+from ftl.host.fleet import Fleet
+from ftl.host.session import Session
+from tests.support.clock import run
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.world import INFO
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AsyncExitStack
+    from pathlib import Path
+
+    from ftl.deploy.observe.state import Observed
+
+
+@pytest.fixture
+def request_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OperationRequest:
+    """An operation on a server that has nothing of the project."""
+
+    @asynccontextmanager
+    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
+        yield Fleet([Session("server", FakeMachine(), FakeEngine(), INFO)])
+
+    monkeypatch.setattr("ftl.deploy.opening.open_fleet", open_fleet)
+    return OperationRequest("shop", Server(host="server"), tmp_path, DOCKER)
+
+
+def test_a_refusal_ends_the_build_that_is_under_way(request_here: OperationRequest) -> None:
+    """Who may not deploy now does not wait for a build, whose machines are let go."""
+    done: list[str] = []
+
+    async def build(_fleet: Fleet, stack: AsyncExitStack) -> Built:
+        stack.callback(done.append, "closed")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            done.append("ended")
+        return Built()
+
+    def refuse(observed: Observed) -> None:
+        raise UsageError(f"not on {observed.server}")
+
+    async def work() -> None:
+        async with open_operation(request_here, [], refuse=refuse, build=build):
+            raise AssertionError("it is refused")
+
+    with pytest.raises(UsageError, match="not on server"):
+        run(work())
+    assert done == ["ended", "closed"]
+
+
+def test_what_a_build_opens_is_open_until_the_end(request_here: OperationRequest) -> None:
+    """The machines that built images send them later."""
+    done: list[str] = []
+
+    async def build(_fleet: Fleet, stack: AsyncExitStack) -> Built:
+        stack.callback(done.append, "closed")
+        return Built({}, {"builder": Session("builder", FakeMachine(), FakeEngine(), INFO)})
+
+    async def work() -> None:
+        async with open_operation(request_here, [], build=build) as prepared:
+            assert list(prepared.built.builders) == ["builder"]
+            assert prepared.observed.project == "shop"
+            assert done == []
+
+    run(work())
+    assert done == ["closed"]
