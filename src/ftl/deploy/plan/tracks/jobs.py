@@ -204,5 +204,3 @@ def _fresh_line(diff: JobsDiff, change: JobChange) -> CronLine:
 
 def _order(line: CronLine) -> tuple[str, str, str]:
     return line.container, line.schedule, line.timezone
-
-
