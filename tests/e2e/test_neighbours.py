@@ -108,3 +108,47 @@ def test_a_database_never_starts_on_a_volume_that_another_container_writes_to(
     app.deploy().ok()
     assert server.docker("exec", f"{app.name}-db", "cat", "/data/rows")
     server.docker("rm", "-f", compose)
+
+
+def test_an_environment_has_its_own_secret_and_a_file_of_a_folder(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Short forms of ftl.yaml stay below the overlay, in the containers, too."""
+    app = lab_project(ftl, server)
+    app.config["secrets"] = {"TOKEN": {"command": ["echo", "hunter2"], "timeout": 5}}
+    app.config["services"][0]["env"] = ["URL=${URL}", "BASE=1"]
+    database = {"name": "db", "image": BUSYBOX, "command": ["sleep", "600"], "stop_signal": "KILL"}
+    app.config["dependencies"] = [{**database, "files": {"/docker-entrypoint-initdb.d": "db/init"}}]
+    app.project.write(
+        {
+            ".env": "URL=x://${TOKEN}\nSTAGING_TOKEN=of-staging\n",
+            "db/init/10.sh": "#!/bin/sh\necho base\n",
+            "db/init/sub/20.sql": "select 1",
+            "staging.sh": "#!/bin/sh\necho staging\n",
+            "ftl.staging.yaml": {
+                "project": {"domain": f"{app.name}-staging.example.com"},
+                "secrets": {"TOKEN": {"env": "STAGING_TOKEN"}},
+                "services": [{"name": "web", "env": {"MORE": "2"}}],
+                "dependencies": {
+                    "db": {
+                        "files": {
+                            "/docker-entrypoint-initdb.d/10.sh": {"source": "staging.sh", "mode": "0755"}
+                        }
+                    }
+                },
+            },
+        }
+    )
+    (app.project.folder / "db/init/10.sh").chmod(0o755)
+    app.deploy().ok()
+    app.deploy("-e", "staging").ok()
+    for name, token, said in (
+        (app.name, "hunter2", "base"),
+        (f"{app.name}-staging", "of-staging", "staging"),
+    ):
+        env = server.docker("exec", f"{name}-web-r1", "env").split()
+        assert {f"URL=x://{token}", "BASE=1"} <= set(env)
+        assert ("MORE=2" in env) is (said == "staging")
+        folder = "/docker-entrypoint-initdb.d"
+        assert server.docker("exec", f"{name}-db", f"{folder}/10.sh").strip() == said
+        assert server.docker("exec", "-u", "1000", f"{name}-db", "cat", f"{folder}/sub/20.sql") == "select 1"
