@@ -46,11 +46,23 @@ def overlay_text(source: str, name: str, base: Draft, other: Draft) -> str:
 def _difference(base: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
     """Keys whose values differ; null for those that are gone."""
     found: dict[str, object] = {}
-    for key, after in other.items():
-        before = base.get(key)
+    for key, value in other.items():
+        before, after = _by_name(key, base.get(key)), _by_name(key, value)
         if isinstance(before, dict) and isinstance(after, dict):
             if inner := _difference(before, after):
                 found[key] = inner
         elif before != after or key not in base:
             found[key] = after
     return found | {key: None for key in base if key not in other}
+
+
+def _by_name(key: str, value: object) -> object:
+    """A list that an overlay changes item by item, as the map in which it may be written."""
+    if key == "files" and isinstance(value, list):
+        return {item["path"]: {name: text for name, text in item.items() if name != "path"} for item in value}
+    if key == "extra_hosts" and isinstance(value, list):
+        addresses: dict[str, list[str]] = {}
+        for name, _, address in (line.partition(":") for line in value):
+            addresses.setdefault(name, []).append(address)
+        return addresses
+    return value
