@@ -87,10 +87,15 @@ def test_a_crontab_that_was_lost_is_written_again(ftl: Callable[..., Project], s
     assert len(before) == 1
     for loss in ("crontab -r", ": > ~/.ftl/job.sh"):
         assert server.run("su", "ftl", "-c", loss).returncode == 0
+        for view in ("status", "jobs"):
+            (job,) = app.run(view, "--json").ok().result["jobs"]
+            assert "does not start it: deploy again" in job["problem"], view
+        assert "does not start it" in " ".join(app.run("doctor").stdout.split())
         outcome = app.deploy().ok()
         assert [one["step"] for one in outcome.events("step_finished")] == ["write_crontab"], loss
         assert (outcome.result["release"], own()) == ("r1", before)
         assert app.run("plan", "--json").ok().result["steps"] == []
+        assert app.run("status", "--json").ok().result["jobs"][0]["problem"] is None
     assert app.containers() == [f"{app.name}-web-r1", f"{app.name}.job.say"]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
@@ -34,6 +34,9 @@ EXPIRY = "*/5 * * * *"
 
 CATCH_UP_TIMES = ("* * * * *", "@reboot")
 """Times at which a server of a cluster looks whether its proxy is behind."""
+
+Difference = Literal["", "outdated", "lost"]
+"""Difference of a crontab and its script from the wanted ones; "lost": no job may start."""
 
 _PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
 
@@ -88,15 +91,16 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
     await _write(machine, argv, _text_of(lines))
 
 
-async def differs(machine: Machine, project: str, lines: Sequence[CronLine]) -> bool:
-    """Whether `write` would change anything: somebody emptied the crontab, or its script.
+async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> Difference:
+    """Compare the crontab and its script with what `write` would make of them.
 
     A crontab that cannot be read is as it should be: `write` could not change it.
     """
     digest = hashlib.sha256(_job_script().encode()).hexdigest()
     argv = _command("compare", project, machine.engine_socket, digest)
     done = await machine.run(argv, stdin=_text_of(lines).encode(), timeout=SECONDS)
-    return done.exit_code == 0 and bool(done.stdout)
+    answers: dict[str, Difference] = {"lost": "lost", "outdated": "outdated"}
+    return answers.get(_text(done.stdout), "") if done.exit_code == 0 else ""
 
 
 def _text_of(lines: Sequence[CronLine]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ftl.config.values.schedule import InvalidSchedule, Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import UsageError
+from ftl.host.crontab import CronLine, compare
 from ftl.host.job_runs import RUNS, JobRun, moment_of, stored_runs
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, ContainerState
+    from ftl.ssh.machine import Machine
 
 GRACE = timedelta(minutes=2)
 """Time that cron and the engine have to start a job."""
@@ -103,6 +106,19 @@ async def job_states(
     stored = dict(zip(by_job, read, strict=True))
     jobs = (_state(key, group, states, stored[key], moment) for key, group in sorted(by_job.items()))
     return tuple(state for state in jobs if state is not None)
+
+
+async def with_crontab(machine: Machine, project: str, jobs: Iterable[JobState]) -> tuple[JobState, ...]:
+    """Jobs of a server, with a problem where the deploy user's crontab does not start them.
+
+    One command, if there are jobs to start.
+    """
+    found = tuple(jobs)
+    lines = [CronLine(job.container, job.schedule, job.timezone) for job in found if job.next]
+    if not lines or await compare(machine, project, lines) != "lost":
+        return found
+    problem = f"the crontab of {machine.name}'s deploy user does not start it: deploy again"
+    return tuple(replace(job, problem=problem) if job.next else job for job in found)
 
 
 def lost_jobs(

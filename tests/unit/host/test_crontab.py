@@ -203,37 +203,39 @@ def test_a_missing_container_is_no_error(server: Server) -> None:
     assert not server.started("")
 
 
-def differs(server: Server, project: str, *lines: CronLine) -> bool:
-    """Whether a project's lines would have to be written again."""
+def differs(server: Server, project: str, *lines: CronLine) -> str:
+    """In what the crontab and its script differ from these lines."""
     machine = FakeMachine()
-    asyncio.run(crontab.differs(machine, project, lines))
+    asyncio.run(crontab.compare(machine, project, lines))
     done = server.run(machine.commands[0], machine.inputs[0] or b"")
     machine.answer("compare", answer=CommandOutput(done.returncode, done.stdout))
-    return asyncio.run(crontab.differs(machine, project, lines))
+    return asyncio.run(crontab.compare(machine, project, lines))
 
 
 def test_a_crontab_or_a_script_that_somebody_emptied_is_told(server: Server) -> None:
     """Or changed; lines of others are theirs, and the comparison creates nothing."""
     lines = [CronLine(f"shop.job.{name}", "15 3 * * *", "Europe/Berlin") for name in ("b", "a")]
-    assert differs(server, "shop", *lines)
+    assert differs(server, "shop", *lines) == "lost"
     assert not (server.home / ".ftl").exists()
     write(server, "shop", *lines)
     write(server, "my-shop", CronLine("my-shop.job.sync", "0 1 * * *", "UTC"))
     assert not differs(server, "shop", *reversed(lines))
-    assert differs(server, "shop", lines[0])
+    assert differs(server, "shop", lines[0]) == "lost"
     table, script = server.home / "crontab", server.home / ".ftl/job.sh"
     for text in ("", table.read_text().replace(" * * * *", " 5 * * *", 1)):
         table.write_text(text)
-        assert differs(server, "shop", *lines)
+        assert differs(server, "shop", *lines) == "lost"
         write(server, "shop", *lines)
         assert not differs(server, "shop", *lines)
     table.unlink()
-    assert differs(server, "shop", *lines)
+    assert differs(server, "shop", *lines) == "lost"
     write(server, "shop", *lines)
     script.write_text("")
-    assert differs(server, "shop", *lines)
+    assert differs(server, "shop", *lines) == "lost"
+    script.write_text("exit # of another FTL")
+    assert differs(server, "shop", *lines) == "outdated"
     script.unlink()
-    assert differs(server, "shop", *lines)
+    assert differs(server, "shop", *lines) == "lost"
     write(server, "shop", *lines)
     (server.home / "bin/crontab").write_text("#!/bin/sh\necho 'you are not allowed'\nexit 1\n")
     assert not differs(server, "shop", *lines), "it could not be written either"

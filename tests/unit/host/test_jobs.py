@@ -13,9 +13,10 @@ from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.host.job_runs import FOLDER, STORE
-from ftl.host.jobs import JobState, find_job, read_jobs
+from ftl.host.jobs import JobState, find_job, read_jobs, with_crontab
 from ftl.releases.store import CONTAINER, ROOT, ensure_store
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -158,3 +159,19 @@ def test_an_unknown_job_is_refused_with_a_similar_name() -> None:
     with pytest.raises(UsageError, match="there is no job `nightyl`") as caught:
         find_job([job()], "nightyl", "shop")
     assert caught.value.hint == "did you mean `nightly`?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "suffix", "problem"),
+    [(b"lost\n", "", True), (b"outdated\n", "", False), (b"", "", False), (b"lost\n", ".stopped", False)],
+)
+def test_a_job_that_no_line_of_the_crontab_starts_has_a_problem(
+    answer: bytes, suffix: str, problem: bool
+) -> None:
+    """An older script starts it, too; a stopped job has no line."""
+    machine = FakeMachine()
+    machine.answer("compare", answer=CommandOutput(0, answer))
+    (found,) = asyncio.run(with_crontab(machine, "shop", [job(suffix=suffix)]))
+    assert found.problem.endswith("does not start it: deploy again") is problem
+    lines = [b"15 3 * * *|0,15,30,45 * * * *|shop.job.nightly\n"] if not suffix else []
+    assert machine.inputs == lines

@@ -93,10 +93,10 @@ def test_doctor_finds_them_missing() -> None:
         await deployed(engine)
         before = list(engine.calls)
         state = EngineState(INFO, tuple(await engine.containers()))
-        assert await _jobs(cast("Engine", engine), state, "shop") == ((), True)
+        assert await _jobs(FakeMachine(), cast("Engine", engine), state, "shop") == ((), True)
         assert engine.calls == before
         await ensure_store(engine, "caddy:2")
-        assert await _jobs(cast("Engine", engine), state, "shop") == ((), False)
+        assert await _jobs(FakeMachine(), cast("Engine", engine), state, "shop") == ((), False)
 
     run(work())
 

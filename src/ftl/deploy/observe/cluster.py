@@ -97,7 +97,7 @@ async def _crontab_differs(session: Session, project: str, listing: Awaitable[Se
     """Whether a server's crontab does not start the live jobs; asked for meanwhile, if it has jobs."""
     lines = [CronLine.of(one) for one in await listing if _is_job(one, project)]
     with suppress(InvalidSchedule):  # of a newer FTL
-        return bool(lines) and await crontab.differs(session.machine, project, lines)
+        return bool(lines) and bool(await crontab.compare(session.machine, project, lines))
     return False
 
 

@@ -4,7 +4,8 @@
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
-# "compare": as "write", with the digest of job.sh for its text; prints "differs" where "write" would change anything.
+# "compare": as "write", with the digest of job.sh for its text; prints "lost" where no job may be started, "outdated" where
+# job.sh is that of another FTL, and else nothing.
 # "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
 # without cron, and keeps $5, by which await_catch_up.sh tells what it was given; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
@@ -82,8 +83,11 @@ if [ "$action" = compare ]; then
     current
     mark="# ftl $project" script=job.sh
     found=$(printf '%s\n' "$listed" | awk -v mark="$mark" 'substr($0, length($0) - length(mark) + 1) == mark' | sort)
-    [ "$found" = "$(our_lines "$1" | sort)" ] || echo differs
-    [ "$(sha256sum 2>/dev/null <"$HOME/.ftl/$script")" = "$2  -" ] || echo differs
+    if [ "$found" != "$(our_lines "$1" | sort)" ] || [ ! -s "$HOME/.ftl/$script" ]; then
+        echo lost
+    elif [ "$(sha256sum <"$HOME/.ftl/$script")" != "$2  -" ]; then
+        echo outdated
+    fi
     exit 0
 fi
 

@@ -13,7 +13,7 @@ from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.engine import labels
-from ftl.host.jobs import job_states, lost_jobs
+from ftl.host.jobs import job_states, lost_jobs, with_crontab
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
@@ -171,14 +171,13 @@ async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
             healths[replica.id] = ContainerHealth(False, False, why, "")
         else:
             healths[replica.id] = healths[located[1].id]
-    jobs = await gather(
-        job_states(
-            fleet.at(view.name).engine,
-            [container for container in view.containers if _is_own(project, container)],
-        )
-        for view in observed.views
-    )
+    jobs = await gather(_jobs_on(project, fleet.at(view.name), view) for view in observed.views)
     return StatusFacts(observed, healths, tuple(state for each in jobs for state in each))
+
+
+async def _jobs_on(project: Project, session: Session, view: ServerView) -> tuple[JobState, ...]:
+    own = [container for container in view.containers if _is_own(project, container)]
+    return await with_crontab(session.machine, project.name, await job_states(session.engine, own))
 
 
 def _is_own(project: Project, container: Container) -> bool:
@@ -194,6 +193,9 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
     seen = ahead or await gather_status(project, session.engine, session.machine, session.info)
     observed = seen.observed
     units = units_of(project, observed, seen.healths)
+    jobs = seen.jobs
+    if not observed.is_cluster:  # each server of one was asked already
+        jobs = await with_crontab(session.machine, project.name, jobs)
     releases = [unit.release for unit in units if unit.live and unit.release]
     return Status(
         project=project.name,
@@ -201,7 +203,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=units,
-        jobs=(*seen.jobs, *_lost_jobs(project, seen)),
+        jobs=(*jobs, *_lost_jobs(project, seen)),
         live=_live(observed),
         urls=project.urls,
         hold=observed.hold.reason if observed.hold is not None else None,

@@ -13,7 +13,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
-from ftl.host.jobs import job_states, lost_jobs
+from ftl.host.jobs import job_states, lost_jobs, with_crontab
 from ftl.releases.pruned import is_pruned
 from ftl.releases.record import stored_project
 from ftl.releases.store import read_records
@@ -98,7 +98,7 @@ async def inspect_server(
             (state, engine), (route, resolved) = await gather2(_engine(machine, stack), _resolve(ssh))
             outside = _outside_addresses(route, resolved)
             (inspection, (jobs, lost)), (served, attempts) = await gather2(
-                gather2(_machine(machine, state, outside), _jobs(engine, state, project)),
+                gather2(_machine(machine, state, outside), _jobs(machine, engine, state, project)),
                 gather2(_certificates(machine, engine, state, hosts), logins.try_on_server(engine)),
             )
             return replace(
@@ -148,7 +148,7 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
 
 
 async def _jobs(
-    engine: Engine | None, state: EngineState, project: str | None
+    machine: Machine, engine: Engine | None, state: EngineState, project: str | None
 ) -> tuple[tuple[JobState, ...], bool]:
     """The project's jobs, and whether the release records cannot be read.
 
@@ -160,6 +160,7 @@ async def _jobs(
     try:
         async with asyncio.timeout(ENGINE_SECONDS):
             found, records = await gather2(job_states(engine, own), read_records(engine, project))
+            found = await with_crontab(machine, project, found)
             lost = not records and await is_pruned(engine)
     except (TimeoutError, FtlError):
         return (), False

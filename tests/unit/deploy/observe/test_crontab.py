@@ -28,11 +28,12 @@ MARKS = {
 @pytest.mark.parametrize(
     ("name", "answer", "asked", "differs"),
     [
-        ("shop.job.nightly", b"differs\n", True, True),
+        ("shop.job.nightly", b"lost\n", True, True),
+        ("shop.job.nightly", b"outdated\n", True, True),
         ("shop.job.nightly", b"", True, False),
-        ("shop.job.nightly.stopped", b"differs\n", False, False),
-        ("shop.job.nightly.old-1", b"differs\n", False, False),
-        ("", b"differs\n", False, False),
+        ("shop.job.nightly.stopped", b"lost\n", False, False),
+        ("shop.job.nightly.old-1", b"lost\n", False, False),
+        ("", b"lost\n", False, False),
     ],
 )
 def test_the_crontab_is_compared_where_there_are_live_jobs(
