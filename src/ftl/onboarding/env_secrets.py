@@ -35,7 +35,7 @@ def add_secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], t
             if not re.search(rf"^[ \t]*(?:export\s+)?{name}=", existing, re.MULTILINE)
         ]
         unset = [name for name in missing if name not in os.environ]
-        todo += [f"add {name} to .env: `echo {name}={_recipe(secrets[name])} >> .env`" for name in unset]
+        todo += [f"add {name} to .env: `echo {name}={recipe(secrets[name])} >> .env`" for name in unset]
     try:
         ignored = read_small_text(path / ".gitignore").split()
     except OSError:
@@ -69,7 +69,8 @@ def _value(kind: str) -> str:
     return kind
 
 
-def _recipe(kind: str) -> str:
+def recipe(kind: str) -> str:
+    """A value of this kind as a shell makes it up."""
     match kind:
         case "@laravel@":
             return "base64:$(openssl rand -base64 32)"

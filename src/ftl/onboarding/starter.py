@@ -82,12 +82,7 @@ def make_start(
     domain = answers.domain or f"{name}.example.com"
     env = _environment(detected, wanted, domain, values_in(path))
     text = "\n".join([HEADER, *_yaml(detected, wanted, env, name, domain, answers)]) + "\n"
-    below = "" if detected.context == "." else detected.context.removeprefix("./") + "/"
-    files = {file: text}
-    if app.dockerfile is not None:
-        files |= {f"{below}Dockerfile": _assumptions(app) + app.dockerfile}
-        files |= {f"{below}{extra}": content for extra, content in app.files.items()}
-    files[f"{below}.dockerignore"] = _dockerignore(app)
+    files = {file: text, **image_files(detected)}
     todo = [*app.todo, *env.todo]
     if env.secrets:
         add_secrets(path, env.secrets, files, todo)
@@ -105,6 +100,17 @@ def make_start(
         _facts(app, wanted),
         todo,
     )
+
+
+def image_files(detected: Detected) -> dict[str, str]:
+    """Files of the app's image by name: Dockerfile, .dockerignore, and others that it needs."""
+    app = detected.app
+    below = "" if detected.context == "." else detected.context.removeprefix("./") + "/"
+    files: dict[str, str] = {}
+    if app.dockerfile is not None:
+        files |= {f"{below}Dockerfile": _assumptions(app) + app.dockerfile}
+        files |= {f"{below}{extra}": content for extra, content in app.files.items()}
+    return {**files, f"{below}.dockerignore": _dockerignore(app)}
 
 
 def _assumptions(app: App) -> str:

@@ -28,6 +28,7 @@ class Draft:
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
         demanded: Variables without which ftl.yaml is refused; each has a row of its own.
+        made_up: Variables that get a made-up value where nothing has one.
         written: The text of ftl.yaml, in place of all keys.
     """
 
@@ -45,6 +46,7 @@ class Draft:
     report: TakeoverReport = field(default_factory=TakeoverReport)
     written: str = ""
     demanded: set[str] = field(default_factory=set)
+    made_up: set[str] = field(default_factory=set)
 
     def note(self, item: str, text: str) -> None:
         """Add a comment inside a service or dependency."""

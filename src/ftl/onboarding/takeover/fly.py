@@ -94,7 +94,7 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
     """Image, or build with its Dockerfile, arguments and stage."""
     report = draft.report
     if build.get("builder") or build.get("buildpacks"):
-        report.add("build.builder", Verdict.NEEDS_YOU, "FTL builds from a Dockerfile: `ftl init` writes one")
+        report.add("build.builder", Verdict.LEFT_OUT, "FTL builds from a Dockerfile")
     if build:
         report.add("build", Verdict.CHANGED, "image" if build.get("image") else "build")
     if image := build.get("image"):

@@ -42,6 +42,14 @@ class ComposeTexts:
         """The text with the values that the variables have now."""
         return "".join(self._parts(text, resolve=True))
 
+    def with_stand_ins(self, text: str, stand_in: str) -> str:
+        """The text with the values of now, and a stand-in where that is empty."""
+        return _StandIns(self.variables, stand_in).resolve(text)
+
+    def demand(self, text: str, reason: str) -> str:
+        """The text for ftl.yaml, in which a variable that is empty now must be set."""
+        return _Demanding(self, reason).convert(text)
+
     def bind(self, text: str, values: Mapping[str, str]) -> str:
         """The text with some values in it that have no other; its other variables stay as they are."""
         return _Binding(self.variables, values).convert(text)
@@ -82,6 +90,34 @@ class ComposeTexts:
         if operator.endswith("+"):
             return "" if missing else self.resolve(word)
         return self.resolve(word) if missing and operator.endswith("-") else value or ""
+
+
+class _StandIns(ComposeTexts):
+    """Puts a text in the place of variables that are empty."""
+
+    def __init__(self, variables: Mapping[str, str], stand_in: str) -> None:
+        super().__init__(variables)
+        self._stand_in = stand_in
+
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+        value = super()._variable(name, operator, word, resolve=resolve)
+        return value if value or operator.endswith("+") else self._stand_in
+
+
+class _Demanding(ComposeTexts):
+    """Demands the variables that are empty, on behalf of another one."""
+
+    def __init__(self, texts: ComposeTexts, reason: str) -> None:
+        super().__init__(texts.variables)
+        self._reason = reason
+        self.unset, self.demanded = texts.unset, texts.demanded
+
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+        if operator.endswith("+") or super()._variable(name, operator, word, resolve=True):
+            return super()._variable(name, operator, word, resolve=resolve)
+        self.unset[name] = self._reason
+        self.demanded.add(name)
+        return f"${{{name}:?}}"
 
 
 class _Binding(ComposeTexts):

@@ -85,9 +85,6 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     web = draft.services.get("web") or next(iter(draft.services.values()))
     _hooks(draft, web, processes.get("release", ""), as_object(data.get("scripts")))
     _heroku_rest(draft, data, web)
-    if not (base / "Dockerfile").is_file():
-        todo = "FTL builds from a Dockerfile: `ftl init` (without --from) writes one for known stacks"
-        draft.report.add("buildpacks", Verdict.NEEDS_YOU, todo)
     return draft
 
 
@@ -137,12 +134,10 @@ def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -
             env[name] = texts.convert(f"${{{name}}}")
             options = given if isinstance(given, dict) else {}
             is_set = name in texts.variables or options.get("required") is False
-            made = (
-                f": `echo {name}=$(openssl rand -hex 32) >> .env`"
-                if options.get("generator") == "secret"
-                else ""
-            )
-            todo = f"set {name} in .env{made}; it is empty until then"
+            if options.get("generator") == "secret":
+                draft.made_up.add(name)
+                is_set = True
+            todo = f"set {name} in .env; it is empty until then"
             draft.report.add(
                 f"env.{name}", Verdict.CHANGED if is_set else Verdict.NEEDS_YOU, "env" if is_set else todo
             )
@@ -171,9 +166,8 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
             if named is not None and isinstance(own, dict):
                 own.setdefault(named, re.sub(r"\$\{(\w+)\}", r"${\1:-}", known.url))
         what = f"the dependency {name}" + (f", and {named} in `env`" if named else "")
-        for variable in known.required:
-            draft.note(name, f"set {variable} in .env: `echo {variable}=$(openssl rand -hex 16) >> .env`")
-            what += f": set {variable} in .env, and take the data over with a dump"
+        if known.required:
+            what += ": take the data over with a dump"
         draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU if known.required else Verdict.CHANGED, what)
     checks = table_list(as_object(data.get("healthchecks")).get("web"))
     if path := next((item["path"] for item in checks if item.get("path")), None):

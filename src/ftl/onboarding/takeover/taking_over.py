@@ -21,7 +21,9 @@ from ftl.onboarding.takeover import fly, ftl_file, platforms
 from ftl.onboarding.takeover.clear_values import report_clear_values
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.contexts import ignore_files
+from ftl.onboarding.takeover.dockerfiles import write_dockerfiles
 from ftl.onboarding.takeover.draft import Draft, text_of
+from ftl.onboarding.takeover.generated import make_up
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
 from ftl.onboarding.takeover.report import Verdict
 
@@ -55,8 +57,11 @@ def take_over(
     for path in files:
         if not path.is_file():
             raise UsageError(f"there is no file `{path}`", hint=f"--from takes {KNOWN}")
-    draft = _draft(files, folder, read_variables(folder, environment))
+    variables = read_variables(folder, environment)
+    draft = _draft(files, folder, variables)
     report_clear_values(draft)
+    make_up(draft, folder, variables)
+    write_dockerfiles(draft, folder)
     ignore_files(draft, folder)
     text = text_of(draft)
     _check(draft, text, folder, environment)

@@ -12,6 +12,7 @@ from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import FtlError
+from ftl.onboarding.env_secrets import values_in
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 
@@ -184,7 +185,8 @@ def test_a_process_that_app_json_does_not_start_is_left_out(tmp_path: Path) -> N
     assert [service.name for service in project.services] == ["web"]
     found = verdicts(report)
     assert (found["Procfile: worker"], found["env.O"]) == (Verdict.LEFT_OUT, Verdict.CHANGED)
-    assert "openssl rand" in next(row.text for row in report.rows if row.key == "env.K")
+    assert (found["env.K"], found["${K}"]) == (Verdict.CHANGED, Verdict.CHANGED)
+    assert len(project.services[0].env["K"]) == 32
 
 
 def test_procfile_and_app_json(tmp_path: Path) -> None:
@@ -201,16 +203,17 @@ def test_procfile_and_app_json(tmp_path: Path) -> None:
     )
     assert web.hooks.pre is not None
     assert web.hooks.pre.remote == "python migrate.py"
+    made_up = values_in(tmp_path)
     assert web.env == {
         "PORT": "8000",
         "A": "1",
-        "SECRET": "",
-        "DATABASE_URL": "postgresql://postgres:@postgres:5432/postgres",
+        "SECRET": made_up["SECRET"],
+        "DATABASE_URL": f"postgresql://postgres:{made_up['POSTGRES_PASSWORD']}@postgres:5432/postgres",
         "REDIS_URL": "redis://redis:6379/0",
     }
     assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
     found = verdicts(report)
-    assert [found[key] for key in ("addons: papertrail", "cron", "env.SECRET")] == [Verdict.NEEDS_YOU] * 3
+    assert [found[key] for key in ("addons: papertrail", "cron")] == [Verdict.NEEDS_YOU] * 2
 
 
 ORIGINAL = """

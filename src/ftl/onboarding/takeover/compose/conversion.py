@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
+from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
@@ -32,6 +33,7 @@ class ConversionContext:
         refused: Services with a rule of another proxy that is not taken over: who is public is not known.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
+        images: Image that each service runs, or is built on.
         extended: Services that extend another one, with the place that says so.
     """
 
@@ -49,6 +51,7 @@ class ConversionContext:
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
     services: Mapping[str, MappingNode] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
     extended: Mapping[str, Mark] = field(default_factory=dict)
 
 
@@ -86,6 +89,11 @@ class ComposeConversion:
     def add_hint(self, key: str, hint: str, node: Node | None = None) -> None:
         """Report a key that FTL does not have, by the hint for it in ftl.yaml."""
         self.add(key, *by_hint(hint), node)
+
+    @property
+    def kind(self) -> str:
+        """Kind of image that the service runs, or is built on."""
+        return images.kind(self.context.images.get(self.source, ""))
 
     def resolve(self, written: str) -> str:
         """A text with the values that its variables have now."""

@@ -28,7 +28,9 @@ def write_hosts(context: ConversionContext, services: Mapping[str, Node]) -> Non
         if keys is None:
             continue
         for host, own in others.items():
-            if host != own and replace_host(keys, host, own):
+            if host == own:
+                continue
+            if replace_host(keys, host, own):
                 what = f"{own}, the host name here"
                 draft.report.add(f"services.{key}: {host}", Verdict.CHANGED, what, context.places.get(key))
             for file in _files_that_name(context, keys, host):

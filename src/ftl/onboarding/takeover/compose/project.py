@@ -16,6 +16,7 @@ from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
 from ftl.onboarding.takeover.compose.hosts import write_hosts
+from ftl.onboarding.takeover.compose.images_of import image_of
 from ftl.onboarding.takeover.compose.networks import report_networks
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.public import choose_public, main_host
@@ -75,7 +76,8 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     for key, node in entries(root.get("services")).items():
         if key not in services:
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
-    kinds = {key: _kind(key, node, services, variables) for key, node in services.items()}
+    run = {key: image_of(node, texts, base) for key, node in services.items()}
+    kinds = {key: _kind(key, run[key], services, variables) for key in services}
     names = {key: _unique(service_name(key), index, services) for index, key in enumerate(services)}
     context = ConversionContext(
         draft,
@@ -87,6 +89,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         entries(root.get("configs")),
         volumes=entries(root.get("volumes")),
         services=services,
+        images=run,
         extended=reader.extended,
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
@@ -147,9 +150,8 @@ def _top(draft: Draft, root: MappingNode) -> None:
             draft.report.add(key, *by_hint(hint), entry.key)
 
 
-def _kind(
-    key: str, node: MappingNode, services: Mapping[str, MappingNode], variables: Mapping[str, str]
-) -> _Kind:
+def _kind(key: str, image: str, services: Mapping[str, MappingNode], variables: Mapping[str, str]) -> _Kind:
+    node = services[key]
     profiles = {text(item) for item in items(node.get("profiles"))}
     active = set(variables.get("COMPOSE_PROFILES", "").split(",")) - {""}
     if profiles and not profiles & active and "*" not in active:
@@ -158,22 +160,18 @@ def _kind(
             "none",
             f"its profile {names} is not active (`COMPOSE_PROFILES={min(profiles)} ftl init --from ...` takes it over)",
         )
-    image = ComposeTexts(variables).resolve(text(node.get("image")))
-    if node.get("build") is None:
-        kind = images.kind(image)
-        if kind in images.REPLACED or key in images.REPLACED:
-            return _Kind("none", images.REPLACED.get(kind) or images.REPLACED[key])
-        if not image:
-            return _Kind("lost", "it has neither image nor build: write one of them")
-        if not is_valid(scalars.image, image):
-            return _Kind("lost", f"`{image}` is not an image reference: a variable in it is not set")
+    kind, is_built = images.kind(image), node.get("build") is not None
+    if kind in images.REPLACED or (key in images.REPLACED and not is_built):
+        return _Kind("none", images.REPLACED.get(kind) or images.REPLACED[key])
+    if not is_built and not image:
+        return _Kind("lost", "it has neither image nor build: write one of them")
+    if not is_built and not is_valid(scalars.image, image):
+        return _Kind("lost", f"`{image}` is not an image reference")
     if scale_of(node) == 0:
         return _Kind("none", "it has 0 replicas")
     if users(key, services):
         return _Kind("one-off")
-    if node.get("build") is None and images.kind(image) in IMAGE_PORTS:
-        return _Kind("dependency")
-    return _Kind("service")
+    return _Kind("dependency" if kind in IMAGE_PORTS else "service")
 
 
 def scale_of(node: MappingNode) -> int | None:

@@ -8,7 +8,7 @@ from ftl.config.values import addresses
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.ports import HTTP
 from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
-from ftl.onboarding.takeover.nodes import entries, is_valid, pairs, text
+from ftl.onboarding.takeover.nodes import entries, is_valid, pairs
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def main_host(context: ConversionContext, services: Mapping[str, MappingNode]) -
     for key, node in services.items():
         if context.kinds[key] != "service":
             continue
-        image = images.kind(context.texts.resolve(text(node.get("image"))))
+        image = images.kind(context.images.get(key, ""))
         rank = _NAMES.index(key) if key in _NAMES else len(_NAMES)
         labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
         labelled = labelled_routes(labels, pairs(node.get("environment")), context.texts.resolve)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import MappingNode, is_null
+from ftl.onboarding.takeover.compose.images_of import image_text
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -21,7 +23,7 @@ _NOWHERE = "registry.invalid"
 def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The image of a service that is not built."""
     if conversion.node.get("build") is None or _is_elsewhere(conversion, conversion.node.get("build")):
-        conversion.keys["image"] = conversion.text(node)
+        conversion.keys["image"] = image_text(text(node), conversion.context.texts)
         conversion.add(key, Verdict.TAKEN)
     else:
         reason = "the built image goes to the server over SSH; with `image`, FTL pushes it to that registry"
@@ -76,16 +78,16 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
                 conversion.add(name, Verdict.TAKEN, node=value)
             case "dockerfile_inline":
                 file = f"Dockerfile.{conversion.name}"
-                inside = "" if context == "." else f"{context}/"
+                path = posixpath.normpath(posixpath.join(context, file))
                 written = text(value)
-                conversion.draft.files[f"{inside}{file}"] = conversion.resolve(written)
+                conversion.draft.files[path] = conversion.resolve(written)
                 options["dockerfile"] = file
                 fixed = (
                     ", with the values that its variables have now"
                     if conversion.convert(written) != written
                     else ""
                 )
-                conversion.add(name, Verdict.CHANGED, f"the file {inside}{file}{fixed}", value)
+                conversion.add(name, Verdict.CHANGED, f"the file {path}{fixed}", value)
             case "args":
                 options[key] = conversion.environment("build.args", value)
                 conversion.add(name, Verdict.TAKEN, node=value)

@@ -58,7 +58,7 @@ def has_settings(conversion: ComposeConversion, mount: ComposeMount) -> bool:
 
 def is_only_read(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     """Whether the app writes nothing in a mount: it cannot, or its image is known not to."""
-    image = conversion.resolve(text(conversion.node.get("image")))
+    image = conversion.context.images.get(conversion.source, "")
     return mount.read_only or images.only_reads(image, mount.target)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.read.compose_keys import SERVICE
-from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -32,10 +31,9 @@ def network_mode(conversion: ComposeConversion, key: str, node: Node) -> None:
 
 def privileged(conversion: ComposeConversion, key: str, node: Node) -> None:
     """All privileges, which FTL gives to no container."""
-    image = images.kind(conversion.resolve(text(conversion.node.get("image"))))
     if conversion.resolve(text(node)) == "false":
         conversion.add(key, Verdict.LEFT_OUT, "it is the default")
-    elif image == "docker":
+    elif conversion.kind == "docker":
         todo = (
             "mount the server's engine, `/var/run/docker.sock:/var/run/docker.sock`, or use another machine"
         )

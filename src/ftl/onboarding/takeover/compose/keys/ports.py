@@ -10,7 +10,6 @@ from ftl.config.yaml.tree import is_null
 from ftl.databases import IMAGE_PORTS, NOT_HTTP_PORTS
 from ftl.image.building.inputs.dockerfile import exposed_port
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
@@ -161,8 +160,7 @@ def _routes(conversion: ComposeConversion) -> None:
 
 
 def _database_port(conversion: ComposeConversion) -> int | None:
-    image = conversion.resolve(text(conversion.node.get("image")))
-    return IMAGE_PORTS.get(images.kind(image))
+    return IMAGE_PORTS.get(conversion.kind)
 
 
 def is_other_program(conversion: ComposeConversion) -> bool:

@@ -1,0 +1,86 @@
+"""Dockerfiles for services whose app has none: other platforms build without one."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from ftl.common.next_step import plain
+from ftl.errors import UsageError
+from ftl.onboarding.detect import detect
+from ftl.onboarding.starter import image_files
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.onboarding.app import App
+    from ftl.onboarding.detect import Detected
+    from ftl.onboarding.takeover.draft import Draft
+
+
+def write_dockerfiles(draft: Draft, folder: Path) -> None:
+    """Add the Dockerfile that `ftl init` would write to each folder that is built and has none."""
+    for context in dict.fromkeys(filter(None, map(_context, draft.services.values()))):
+        path = posixpath.normpath(posixpath.join(context, "Dockerfile"))
+        if (folder / path).exists() or path in draft.files or not (folder / context).is_dir():
+            continue
+        try:
+            detected = detect(folder / context)
+        except UsageError as error:
+            todo = f"there is none, and none could be written: {plain(error.message)}; write one"
+            draft.report.add(path, Verdict.NEEDS_YOU, todo)
+            continue
+        _add(draft, folder, context, detected)
+
+
+def _context(keys: dict[str, object]) -> str | None:
+    """The folder that a service is built from by its own Dockerfile."""
+    build = keys.get("build")
+    if isinstance(build, dict):
+        return None if "dockerfile" in build else str(build.get("context", "."))
+    return build if isinstance(build, str) else None
+
+
+def _add(draft: Draft, folder: Path, context: str, detected: Detected) -> None:
+    app = detected.app
+    place = posixpath.normpath(posixpath.join(context, detected.context))
+    for name, text in image_files(detected).items():
+        path = posixpath.normpath(posixpath.join(context, name))
+        if not (folder / path).exists():
+            draft.files[path] = text
+    dockerfile = posixpath.normpath(posixpath.join(place, "Dockerfile"))
+    what = f"for {app.stack} ({app.evidence})"
+    what = f"a new file, {what}" if app.dockerfile is not None else f"the one in {place}, {what}"
+    draft.report.add(dockerfile, Verdict.CHANGED, what)
+    for number, todo in enumerate(app.todo):
+        draft.report.add(f"{dockerfile} [{number}]", Verdict.NEEDS_YOU, todo)
+    for volume, reason in app.volumes.items():
+        todo = f"write `volumes: [{volume}]`, where there is none: {reason}"
+        draft.report.add(f"{dockerfile}: {volume}", Verdict.NEEDS_YOU, todo)
+    for name, keys in draft.services.items():
+        if _context(keys) == context:
+            _at_place(keys, place)
+            if "port" in keys and "command" not in keys:
+                _port(draft, name, keys, app)
+
+
+def _at_place(keys: dict[str, object], place: str) -> None:
+    """Build from the folder of the app that was found, which may be below the one that is named."""
+    path = place if place == "." or place.startswith("..") else f"./{place}"
+    build = keys["build"]
+    keys["build"] = {**build, "context": path} if isinstance(build, dict) else path
+
+
+def _port(draft: Draft, name: str, keys: dict[str, object], app: App) -> None:
+    """Give a service the port of the Dockerfile's program, or the program that of the service."""
+    if app.port is None or keys["port"] == app.port:
+        return
+    if re.search(r"\bPORT=", app.dockerfile or ""):
+        env = keys.get("env")
+        keys["env"] = {"PORT": str(keys["port"]), **(env if isinstance(env, dict) else {})}
+        return
+    what = f"{app.port}, on which the program of the new Dockerfile listens"
+    draft.report.add(f"{name}: port", Verdict.CHANGED, what)
+    keys["port"] = app.port

@@ -1,0 +1,70 @@
+"""Made-up values in .env for passwords and keys that a taken-over file demands."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.databases import DATABASES
+from ftl.onboarding.env_secrets import add_secrets, recipe
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ftl.onboarding.takeover.draft import Draft
+
+_PASSWORD = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PASS|PWD|SECRET|SECRET_KEY|SECRET_KEY_BASE|SIGNING_KEY|ENCRYPTION_KEY)$",
+    re.IGNORECASE,
+)
+"""Names of values of which any will do."""
+
+_OTHERS = """
+    apple aws azure captcha cf client cloudflare discord docker email facebook firebase ftp gcp ghcr github gitlab
+    google imap ldap mail mailgun microsoft oauth oauth2 oidc openai paypal postmark r2 recaptcha registry s3 saml
+    sendgrid sentry ses slack smtp ssh stripe telegram turnstile twilio twitter vpn webhook
+"""
+_OF_OTHERS = re.compile(rf"(?:^|_)(?:{'|'.join(_OTHERS.split())})(?:_|$)", re.IGNORECASE)
+"""Words of names whose values another service has, or knows."""
+
+_REQUIRED = frozenset(name for database in DATABASES for name in database.required)
+_EMPTY = re.compile(r"\$\{(\w+):?-\}")
+_KINDS = {"APP_KEY": "@laravel@"}
+_KEPT = "data that exists already has its own: then write that"
+
+
+def is_own_password(name: str) -> bool:
+    """Whether a variable is a password or key of which only this project knows the value."""
+    return _PASSWORD.search(name) is not None and _OF_OTHERS.search(name) is None
+
+
+def make_up(draft: Draft, folder: Path, variables: Mapping[str, str]) -> None:
+    """Put values that nothing has into a new .env; with an existing one it is a thing to do."""
+    names = {name for name in draft.demanded if is_own_password(name)}
+    names |= {name for keys in draft.dependencies.values() for name in _empty(keys.get("env"))}
+    secrets = {
+        name: _KINDS.get(name, "@hex32@") for name in sorted(names | draft.made_up) if not variables.get(name)
+    }
+    if not secrets:
+        return
+    todo: list[str] = []
+    add_secrets(folder, secrets, draft.files, todo)
+    is_new = ".env" in draft.files
+    for name, kind in secrets.items():
+        how = f"a made-up value in .env, which only you can read; {_KEPT}"
+        if not is_new:
+            how = f"`echo {name}={recipe(kind)} >> .env` makes a value up; {_KEPT}"
+        draft.report.add(f"${{{name}}}", Verdict.CHANGED if is_new else Verdict.NEEDS_YOU, how)
+    for text in todo:
+        if ".gitignore" in text:
+            draft.report.add(".gitignore", Verdict.NEEDS_YOU, text)
+
+
+def _empty(env: object) -> list[str]:
+    """Variables of a database's passwords that are empty: it does not start with them."""
+    if not isinstance(env, dict):
+        return []
+    matches = [_EMPTY.fullmatch(str(value)) for name, value in env.items() if name in _REQUIRED]
+    return [match[1] for match in matches if match]
