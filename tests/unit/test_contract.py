@@ -268,7 +268,7 @@ RECORD_FIELDS = {
 LATER_RECORD_FIELDS = {
     ReleaseRecord: (
         "origin", "subject", "bytes_sent", "switched", "rollback_of", "bad", "environment", "hooks", "logs", "secrets",
-        "backup_folders",
+        "backup_folders", "secret_texts",
     ),
     ServiceRecord: (),
     DependencyRecord: (),

@@ -13,6 +13,7 @@ from ftl.cli.project_file import find_file
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from ftl.cli.address import Address
@@ -89,6 +90,25 @@ def load_registries(options: Options) -> tuple[Registry, ...]:
     from ftl.config import loading
 
     return loading.load_registries(find_project_files(options))
+
+
+def fetch_secrets(options: Options, names: Collection[str]) -> dict[str, str]:
+    """Fetch those of these secrets that the project's file declares.
+
+    Their values are redacted from then on.
+
+    Raises:
+        UsageError: There is no such file or environment.
+        ConfigError: The file's secrets are wrong.
+        FtlError: One of them has no value.
+    """
+    from ftl.common.redact import redact
+    from ftl.config.loading import load_secrets
+
+    secrets = load_secrets(find_project_files(options))
+    values = secrets.fetch_all([secret for secret in secrets.declared.values() if secret.name in names])
+    redact(values.values())
+    return values
 
 
 def find_project_files(options: Options, *, previews: bool = False) -> ProjectFiles:

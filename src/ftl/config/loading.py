@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from ftl.common.secret_texts import SecretTexts
 from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
@@ -20,18 +21,20 @@ from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.secrets import ProjectSecrets
 from ftl.config.server_choice import narrowed, with_server
+from ftl.config.variables.interpolation import marked_parts
 from ftl.config.yaml.marks import Marks
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.config.models.field_types import Section
     from ftl.config.models.notification import Notification
     from ftl.config.models.proxy import Registry
     from ftl.config.models.server import ClusterServer, Server
     from ftl.config.variables.sources import Variables
+    from ftl.config.yaml.marks import KeyPath
 
 S = TypeVar("S", bound="Section")
 
@@ -64,6 +67,7 @@ def load(
         _with_built_names(project),
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
+        secret_texts=_secret_texts(project, reader.marked),
         volumes=volumes,
         masked=reader.masked,
         marks=Marks(reader.marks),
@@ -177,6 +181,24 @@ def _project(
         environment=files.environment,
         preview_of=base_name(files) if files.preview else "",
     )
+
+
+def _secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, SecretTexts]:
+    """The texts of each service that have secrets in them; those alone that its containers get as env and files."""
+    found: dict[str, SecretTexts] = {}
+    for index, service in enumerate(project.services):
+        path = ("services", index)
+        env = {name: marked.get((*path, "env", name), "") for name in service.env}
+        files = {
+            file.path: marked.get((*path, "files", n, "content"), "") for n, file in enumerate(service.files)
+        }
+        texts = SecretTexts(
+            {name: marked_parts(text) for name, text in env.items() if text},
+            {name: marked_parts(text) for name, text in files.items() if text},
+        )
+        if texts.names:
+            found[service.name] = texts
+    return found
 
 
 def _with_built_names(project: Project) -> Project:

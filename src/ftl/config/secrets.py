@@ -20,12 +20,13 @@ from ftl.config.read.secret_values import fetch_secrets
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
-from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
+from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate, mark_secret
 from ftl.config.variables.sources import ENV_FILE
 from ftl.config.yaml.marks import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
+from ftl.errors import FtlError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -92,12 +93,13 @@ class ProjectSecrets:
         """The used secrets as variables; those without a value are reported, and have a placeholder."""
         used = [self.declared[name] for name in self.declared if name in self.used_by]
         if not fetch:
-            return {secret.name: Variable(MASK) for secret in used}
+            return {secret.name: Variable(MASK, marked=mark_secret(secret.name)) for secret in used}
         source: dict[str, Variable] = {}
         for name, value in self.fetch(used).items():
             if isinstance(value, SecretError):
                 problems.add(self._marks[name], f"the secret {name}: {value.message}", value.hint)
-            source[name] = Variable(MASK if isinstance(value, SecretError) else value, self._marks[name])
+            text = MASK if isinstance(value, SecretError) else value
+            source[name] = Variable(text, self._marks[name], mark_secret(name))
         return source
 
     def fetch(self, secrets: Sequence[Secret]) -> dict[str, str | SecretError]:
@@ -111,6 +113,19 @@ class ProjectSecrets:
                 message = f"its variable has the secret {min(variable.secrets)} in it ({variable.origin})"
                 hint = "a secret's source has no secrets: name its parts as secrets, and join them in `env`"
                 values[secret.name] = SecretError(message, hint)
+        return values
+
+    def fetch_all(self, secrets: Sequence[Secret]) -> dict[str, str]:
+        """Fetch values, as `fetch` does.
+
+        Raises:
+            FtlError: One of the secrets has none.
+        """
+        values: dict[str, str] = {}
+        for name, value in self.fetch(secrets).items():
+            if isinstance(value, SecretError):
+                raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
+            values[name] = value
         return values
 
     def variables(self, source: Mapping[str, Variable]) -> Variables:

@@ -18,6 +18,7 @@ from ftl.common.json_fields import (
     as_strs,
     parse_json,
 )
+from ftl.common.secret_texts import SecretTexts
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class ReleaseRecord:
         rollback_of: The release that it restored.
         logs: The last lines of its hooks, and of the containers of a failed release, by time.
         secrets: The values of secrets that its deploy fetched, to be masked in what later commands print.
+        secret_texts: Service -> its env and files with secrets in them, by parts : what
+            `ftl rollback --fresh-secrets` puts today's values into. None where the version did not record it.
         environment: Name of the environment that it was deployed in (`ftl -e staging`); empty: none.
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
         hooks: Whether the hooks of the services that it started ran: not after `ftl deploy --no-hooks`, and not after a
@@ -134,6 +137,7 @@ class ReleaseRecord:
     logs: tuple[KeptLine, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     backup_folders: tuple[str, ...] = ()
+    secret_texts: Mapping[str, SecretTexts] | None = field(default=None, repr=False)
 
     @property
     def dirty(self) -> bool:
@@ -147,7 +151,7 @@ class ReleaseRecord:
 
     def without_values(self) -> ReleaseRecord:
         """The record without what its deploy resolved, or its containers and hooks printed."""
-        return replace(self, project={}, secrets=(), logs=())
+        return replace(self, project={}, secrets=(), secret_texts=None, logs=())
 
     def to_json(self) -> bytes:
         """The record as it is stored."""
@@ -202,6 +206,7 @@ class ReleaseRecord:
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
             secrets=as_strs(stored.get("secrets")),
             backup_folders=as_strs(stored.get("backup_folders")),
+            secret_texts=_secret_texts(stored.get("secret_texts")),
         )
 
 
@@ -241,6 +246,19 @@ def _service(stored: Json) -> ServiceRecord:
         pulled=as_str(stored.get("pulled")),
         layers=as_strs(stored.get("layers")),
     )
+
+
+def _secret_texts(stored: object) -> dict[str, SecretTexts] | None:
+    if not isinstance(stored, Mapping):
+        return None
+
+    def parts(value: object) -> dict[str, tuple[str, ...]]:
+        return {name: as_strs(each) for name, each in as_object(value).items()}
+
+    return {
+        service: SecretTexts(parts(texts.get("env")), parts(texts.get("files")))
+        for service, texts in _entries(stored)
+    }
 
 
 def _dependency(stored: Json) -> DependencyRecord:

@@ -162,7 +162,16 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     `old` are all records to sum up, summaries among them, oldest first.
     """
     kept = [
-        replace(record, project={}, services={}, dependencies={}, origin={}, logs=(), secrets=())
+        replace(
+            record,
+            project={},
+            services={},
+            dependencies={},
+            origin={},
+            logs=(),
+            secrets=(),
+            secret_texts=None,
+        )
         for record in old[-SUMMARIES:]
     ]
     lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)

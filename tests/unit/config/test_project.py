@@ -122,5 +122,6 @@ def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
         "preview_of",
         "secret_users",
         "secret_values",
+        "secret_texts",
     }
     assert all(key.description.endswith((".", "...")) for key in keys_of(section).values())

@@ -46,6 +46,42 @@ def test_a_secret_comes_from_a_command_a_file_or_a_variable(folder: Path, loaded
     assert "of" not in str(dump(made, show_secrets=False)["services"][0]["env"])
 
 
+def test_it_is_known_which_texts_of_a_service_have_which_secrets_in_them(folder: Path, loaded: Load) -> None:
+    """By parts, without the values; a plain value that is the same as that of a secret has none."""
+    (folder / ".env").write_text("HOST=db\nDSN=x://${A}@${HOST}\n")
+    (folder / "web.env").write_text("A\nFROM_FILE=${DSN}?${B:-none}\nOVER=${A}\n")
+    (folder / "app.conf").write_text("${A}")
+    made = loaded(
+        project(
+            "  A: {env: V}\n  B: {env: W}\n",
+            "    env_file: web.env\n"
+            "    env: {MIXED: 'a$$${A}b', DSN: '${DSN}', HOST: '${HOST}', SAME: '1', OVER: x, NO: '${A:+set}'}\n"
+            "    secrets: [B, {name: A, file: /run/a}]\n"
+            "    files: [{path: /b, content: 'b=${B}'}, {path: /c, content: '1'}, {path: /d, source: app.conf}]\n",
+        ),
+        V="1",
+        W="2",
+    )
+    (web,) = made.services
+    assert made.secret_texts is not None
+    texts = made.secret_texts["web"]
+    assert texts.env == {
+        "A": ("", "A", ""),
+        "B": ("", "B", ""),
+        "MIXED": ("a$", "A", "b"),
+        "DSN": ("x://", "A", "@db"),
+        "FROM_FILE": ("x://", "A", "@db?", "B", ""),
+    }
+    assert texts.files == {"/run/a": ("", "A", ""), "/b": ("b=", "B", "")}
+    values = {"A": "1", "B": "2"}
+    contents = {file.path: file.content for file in web.files}
+    for found, given in ((texts.env, web.env), (texts.files, contents)):
+        for name, parts in found.items():
+            assert "".join(values[part] if n % 2 else part for n, part in enumerate(parts)) == given[name]
+    (folder / ".env").unlink()
+    assert loaded(f"{HEAD}services:\n  - {{name: web, image: web:1, env: {{A: '1'}}}}\n").secret_texts == {}
+
+
 def test_a_secret_may_be_used_in_an_env_file_alone(folder: Path, loaded: Load) -> None:
     """By an expression, or by its name on a line; one that only a comment or a single quote names is not fetched."""
     (folder / "a.env").write_text("URL=x://${A}\nB\n# ${C}\nLITERAL='${C}'\nD=${NONE:-${D}}\n")

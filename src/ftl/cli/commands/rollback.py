@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.project import load_notifications, load_project
+from ftl.cli.project import fetch_secrets, load_notifications, load_project
 from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from ftl.cli.output import Fields
     from ftl.deploy.opening import OperationRequest
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh-secrets",
     is_flag=True,
-    help="Take env values from the current ftl.yaml, not from the record; secrets that are files stay as recorded.",
+    help="Fetch that release's secrets again, as ftl.yaml declares them now; all other values stay as recorded.",
 )
 @changes_project
 def command(
@@ -57,19 +57,23 @@ def command(
         raise UsageError(
             "--hold and -m go together", hint=ftl("rollback --hold -m 'the migration locks the table'")
         )
-    fresh: dict[str, dict[str, str]] = {}
-    values: Mapping[str, str] = {}
-    if fresh_secrets:
-        if not call.target.has_file:
-            raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
-        today = load_project(call.options).project
-        fresh, values = {service.name: service.env for service in today.services}, today.secret_values
+    if fresh_secrets and not call.target.has_file:
+        raise UsageError("--fresh-secrets needs ftl.yaml", hint="leave out --project")
 
     async def work(asked: OperationRequest, machines: Sequence[Machine], emit: Emit) -> RollbackResult:
+        from ftl.operations.changes.rollback.fresh import SecretSource
         from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 
+        secrets = SecretSource(
+            lambda names: fetch_secrets(call.options, names), lambda: load_project(call.options).project
+        )
         request = RollbackRequest(
-            asked, release, hooks=hooks, hold=reason, rebuild=rebuild, fresh=fresh, fresh_secrets=values
+            asked,
+            release,
+            hooks=hooks,
+            hold=reason,
+            rebuild=rebuild,
+            secrets=secrets if fresh_secrets else None,
         )
         rolling_back = rollback(request, machines, emit=emit)
         if call.dry_run or not call.target.has_file or call.target.address.server.is_sandbox:

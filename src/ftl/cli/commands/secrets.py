@@ -66,13 +66,10 @@ def get_secret(options: Options, name: str) -> None:
 
     def work() -> tuple[Fields, str]:
         from ftl.config.loading import load_secrets
-        from ftl.config.read.secret_texts import SecretError
 
         secrets = load_secrets(find_project_files(options))
         secret = secrets.declared.get(name) or _unknown(name, secrets)
-        value = secrets.fetch([secret])[name]
-        if isinstance(value, SecretError):
-            raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
+        value = secrets.fetch_all([secret])[name]
         return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value
 
     _, value = run_sync(options, "secrets get", work, lambda secrets: {"secrets": [secrets[0]]})

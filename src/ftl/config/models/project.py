@@ -36,6 +36,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftl.common.secret_texts import SecretTexts
     from ftl.config.yaml.marks import KeyPath
 
 __all__ = [
@@ -102,6 +103,7 @@ class Project(Section):
             `environment`. Empty: it is none; likewise.
         secret_users: Secrets that are used, with the services, dependencies or sections that use them; likewise.
         secret_values: Values of the secrets that were fetched; likewise.
+        secret_texts: Service -> its texts with secrets in them; likewise. None: not known, by a record of FTL 0.1.
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
         marks: Places of the values in their files; likewise.
     """
@@ -165,6 +167,7 @@ class Project(Section):
     preview_of: str = field(default="", compare=False)
     secret_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    secret_texts: Mapping[str, SecretTexts] | None = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
     marks: Marks = field(default=Marks(), repr=False, compare=False)
 

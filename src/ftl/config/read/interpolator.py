@@ -28,12 +28,14 @@ class InterpolatedText:
         mark: The place that the text comes from: of the variable, if the text is its value and nothing else and if it
             was read from a file; else of the scalar.
         origin: For hints: where the values of its variables come from, if `mark` does not say it.
+        marked: With the marked name of each secret in place of its value (`mark_secret`); empty: it has none.
     """
 
     text: str
     masked: str
     mark: Mark
     origin: str | None = None
+    marked: str = ""
 
 
 class Interpolator:
@@ -67,14 +69,23 @@ class Interpolator:
         if not result.variables:
             return InterpolatedText(result.text, result.masked, node.mark)
         values = {name: self.variables.find(name) for name in result.variables}
+        marked = self._marked(node.text) if any(variable.marked for variable in values.values()) else ""
         source = values[result.source_variable].mark if result.source_variable else None
         if source is not None:
-            return InterpolatedText(result.text, result.masked, replace(source, used_at=node.mark))
+            mark = replace(source, used_at=node.mark)
+            return InterpolatedText(result.text, result.masked, mark, marked=marked)
         origins = " and ".join(f"{name} ({variable.origin})" for name, variable in values.items())
         noun = "the variable" if len(values) == 1 else "the variables"
-        return InterpolatedText(
-            result.text, result.masked, node.mark, f"its value comes from {noun} {origins}"
-        )
+        origin = f"its value comes from {noun} {origins}"
+        return InterpolatedText(result.text, result.masked, node.mark, origin, marked)
+
+    def _marked(self, text: str) -> str:
+        def value(name: str) -> str | None:
+            return (
+                self.variables.find(name).marked or self.variables[name] if name in self.variables else None
+            )
+
+        return interpolate(text, value).text
 
     def _report(self, error: InterpolationError, mark: Mark) -> None:
         if error.variable is None:

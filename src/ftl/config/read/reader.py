@@ -100,6 +100,7 @@ class Reader:
         marks: Places of all values that the files give, valid or not.
         sections: The sections that the files give as mappings: keys that these lack are really missing.
         masked: Masked texts of sensitive values that come from variables.
+        marked: Marked texts of values with secrets in them (`ftl.config.variables.interpolation`).
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
     """
 
@@ -109,6 +110,7 @@ class Reader:
         self.marks: dict[KeyPath, Mark] = {}
         self.sections: set[KeyPath] = set()
         self.masked: dict[KeyPath, str] = {}
+        self.marked: dict[KeyPath, str] = {}
         self.env_files: dict[KeyPath, dict[str, Variable]] = {}
         self.secrets: tuple[str, ...] = ()
         self._short_forms = short_forms
@@ -230,6 +232,8 @@ class Reader:
             self.report(mark, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
         self._record_masked(path, text, key)
+        if text.marked:
+            self.marked[path] = text.marked
         return value
 
     def _list(self, item: FieldType, node: Node, path: KeyPath, key: Key) -> tuple[Any, ...]:
@@ -272,6 +276,8 @@ class Reader:
         self.marks |= {(*path, name): file.mark for name, file in from_files.items() if file.mark is not None}
         self.marks |= {(*path, name): mark for name, mark in reader.marks.items()}
         self.masked |= {(*path, name): masked for name, masked in reader.masked.items()}
+        marked = {name: file.marked for name, file in from_files.items() if name not in reader.texts}
+        self.marked |= {(*path, name): text for name, text in (marked | reader.marked).items() if text}
         return {name: variable.value for name, variable in from_files.items()} | reader.texts
 
     def _command_line(

@@ -73,7 +73,7 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
         target = item.get("file") if isinstance(item, MappingNode) else None
         if node.text in reader.secrets:
             if node.text in variables and isinstance(item, MappingNode) and target is not None:
-                content = ScalarNode(variables[node.text], node.mark, literal=True)
+                content = ScalarNode(f"${{{node.text}}}", node.mark)
                 mode = item.get("mode") or ScalarNode("0400", node.mark, literal=True)
                 file = MappingNode({}, item.mark).replace({"path": target, "content": content, "mode": mode})
                 files.append(file.replace({"owner": item.get("owner")}))
@@ -178,7 +178,8 @@ def _env_file(reader: Reader, name: str, mark: Mark, before: Mapping[str, Variab
     except OSError as error:
         reader.report(mark, f"env_file: {quoted(name)} cannot be read: {error.strerror}")
     else:
-        variables, problems = parse_env_file(source, reader.interpolator.variables, before=before)
+        given = reader.interpolator.variables
+        variables, problems = parse_env_file(source, given, before=before, marked=given.marked)
         reader.interpolator.problems.extend(problems)
         return variables
     return {}

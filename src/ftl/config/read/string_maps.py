@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.read.interpolator import AlreadyReported, Interpolator
+from ftl.config.read.interpolator import AlreadyReported, InterpolatedText, Interpolator
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is_null
 
@@ -18,12 +18,14 @@ class StringMapReader:
     Attributes:
         texts: By name; exactly as written, so that `1.10`, `0644` and `on` stay what they are.
         masked: Masked texts of those that come from variables.
+        marked: Marked texts of those with secrets in them.
         marks: The places of the texts.
     """
 
     def __init__(self, interpolator: Interpolator, label: str) -> None:
         self.texts: dict[str, str] = {}
         self.masked: dict[str, str] = {}
+        self.marked: dict[str, str] = {}
         self.marks: dict[str, Mark] = {}
         self._interpolator = interpolator
         self._label = label
@@ -52,13 +54,13 @@ class StringMapReader:
             self._report(key, f"{self._label}: `{name}` is not a variable name")
             return
         if is_null(value) and isinstance(value, ScalarNode) and not value.text:
-            self._keep(name, key, key, "", "")
+            self._keep(name, key, InterpolatedText("", "", key))
             return
         try:
             text = self._interpolator.read(value, f"{self._label}: {name}")
         except AlreadyReported:
             return
-        self._keep(name, value.mark, text.mark, text.text, text.masked)
+        self._keep(name, value.mark, text)
 
     def _add_line(self, item: Node) -> None:
         if isinstance(item, MappingNode) and len(item.entries) == 1:
@@ -73,21 +75,24 @@ class StringMapReader:
         if equals and _is_name(name):
             name_is_plain = text.masked.startswith(f"{name}=")
             masked = text.masked.partition("=")[2] if name_is_plain else MASK
-            self._keep(name, item.mark, text.mark, value, masked)
+            marked = text.marked.partition("=")[2] if name_is_plain else ""
+            self._keep(name, item.mark, InterpolatedText(value, masked, text.mark, marked=marked))
         elif isinstance(item, ScalarNode):
             self._report(item.mark, f"{self._label}: `{item.text}` is not NAME=VALUE", _line_hint(item.text))
 
-    def _keep(self, name: str, written: Mark, mark: Mark, text: str, masked: str) -> None:
+    def _keep(self, name: str, written: Mark, text: InterpolatedText) -> None:
         if name in self._written:
             first = self._written[name].seen_from(written)
             message = f"{self._label}: `{name}` is given twice; the first one is at {first}"
             self._report(written, message, "keep one of the two")
             return
         self._written[name] = written
-        self.marks[name] = mark
-        self.texts[name] = text
-        if masked != text:
-            self.masked[name] = masked
+        self.marks[name] = text.mark
+        self.texts[name] = text.text
+        if text.masked != text.text:
+            self.masked[name] = text.masked
+        if text.marked:
+            self.marked[name] = text.marked
 
     def _report(self, mark: Mark, message: str, hint: str | None = None) -> None:
         self._interpolator.problems.add(mark, message, hint)

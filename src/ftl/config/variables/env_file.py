@@ -12,9 +12,10 @@ lines. Unquoted ones end at white space followed by `#`.
 from __future__ import annotations
 
 import re
+from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ftl.config.variables.interpolation import InterpolationError, interpolate
+from ftl.config.variables.interpolation import InterpolationError, interpolate, mark_secret, marked_parts
 from ftl.config.yaml.marks import Mark, SourceFile
 from ftl.dataclass import dataclass
 
@@ -47,12 +48,17 @@ class Variable:
 
     Attributes:
         mark: None for the process environment.
-        secrets: Names of the secrets whose values are in it.
+        marked: The value with the marked name (`mark_secret`) of each secret in place of its value; empty: has none.
     """
 
     value: str
     mark: Mark | None = None
-    secrets: frozenset[str] = frozenset()
+    marked: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the secrets whose values are in it."""
+        return frozenset(marked_parts(self.marked)[1::2])
 
     @property
     def origin(self) -> str:
@@ -67,19 +73,21 @@ def parse_env_file(
     overridden: Collection[str] = (),
     before: Mapping[str, Variable] | None = None,
     secrets: Mapping[str, str] | None = None,
+    marked: Mapping[str, str] | None = None,
     interpolated: bool = True,
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
     The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone; `secrets` win over
     the environment. Values of `overridden` names are not used, so nothing in them has to be set. `before` has the
-    variables of files that are read before it, for its `${...}`, too. Where values are not `interpolated`, every `$` in
+    variables of files that are read before it, for its `${...}`, too. `marked` has the marked texts of variables of the
+    environment with secrets in them (`Variable.marked`). Where values are not `interpolated`, every `$` in
     them is one.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.
     """
-    parser = _Parser(source, environment, overridden, before or {}, secrets or {}, interpolated)
+    parser = _Parser(source, environment, overridden, before or {}, secrets or {}, marked or {}, interpolated)
     parser.parse()
     return parser.variables, parser.problems
 
@@ -92,6 +100,7 @@ class _Parser:
         overridden: Collection[str],
         before: Mapping[str, Variable],
         secrets: Mapping[str, str],
+        marked: Mapping[str, str],
         interpolated: bool,
     ) -> None:
         self.variables: dict[str, Variable] = {}
@@ -102,6 +111,7 @@ class _Parser:
         self._overridden = overridden
         self._before = before
         self._secrets = secrets
+        self._marked_names = marked
         self._interpolated = interpolated
         self._dollar = "$$" if interpolated else "$"
         self._line, self._line_start = 1, 0
@@ -124,9 +134,9 @@ class _Parser:
         name = match["name"]
         if not match["separator"]:
             if name in self._secrets:
-                self.variables[name] = Variable(self._secrets[name], mark, frozenset({name}))
+                self.variables[name] = Variable(self._secrets[name], mark, mark_secret(name))
             elif name in self._environment:
-                self.variables[name] = Variable(self._environment[name], mark)
+                self.variables[name] = Variable(self._environment[name], mark, self._marked(name))
             return match.end()
         value, end = self._value(match.end())
         if value is None or not _END_OF_LINE.match(self._text, end):
@@ -143,7 +153,10 @@ class _Parser:
         if not self._interpolated:
             return Variable(value, mark)
         result = interpolate(value, self._lookup)
-        return Variable(result.text, mark, frozenset().union(*map(self._secrets_in, result.variables)))
+        if not any(self._marked(name) for name in result.variables):
+            return Variable(result.text, mark)
+        marked = interpolate(value, lambda name: self._marked(name) or self._lookup(name)).text
+        return Variable(result.text, mark, marked)
 
     def _lookup(self, name: str) -> str | None:
         if name in self._secrets:
@@ -154,12 +167,14 @@ class _Parser:
     def _earlier(self, name: str) -> Variable | None:
         return self.variables.get(name) or self._before.get(name)
 
-    def _secrets_in(self, name: str) -> frozenset[str]:
-        """Names of the secrets in the value of a variable."""
+    def _marked(self, name: str) -> str:
+        """The value of a variable with secrets in it, as `Variable.marked`; empty for any other."""
         if name in self._secrets:
-            return frozenset({name})
-        earlier = None if name in self._environment else self._earlier(name)
-        return frozenset() if earlier is None else earlier.secrets
+            return mark_secret(name) if self._secrets[name] else ""
+        if name in self._environment:
+            return self._marked_names.get(name, "")
+        earlier = self._earlier(name)
+        return earlier.marked if earlier is not None else ""
 
     def _value(self, start: int) -> tuple[str | None, int]:
         """The value that begins here, with `$` as `interpolate` wants it; None if a quote is open."""

@@ -85,6 +85,12 @@ class Variables(Mapping[str, str]):
                 return source[name]
         raise KeyError(name)
 
+    @property
+    def marked(self) -> dict[str, str]:
+        """The marked texts of those that have secrets in them (`Variable.marked`)."""
+        found = {name: self.find(name).marked for name in self}
+        return {name: text for name, text in found.items() if text}
+
     def advice(self, name: str) -> str:
         """The hint for a variable that is not set: a similar name, and where to set it."""
         match = closest_match(name, tuple(self), 0.85)

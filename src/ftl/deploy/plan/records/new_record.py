@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ftl.common.references import pull_reference
+from ftl.common.secret_texts import SecretTexts
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import recorded_section
 from ftl.engine import labels
@@ -61,6 +62,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         environment=diff.project.environment,
         hooks=diff.request.purpose.hooks,
         secrets=_secrets(diff, project, live),
+        secret_texts=_secret_texts(diff, live),
         backup_folders=tuple(sorted({backup.path for backup in diff.project.backups})),
     )
 
@@ -75,6 +77,19 @@ def _secrets(diff: Diff, project: Mapping[str, Any], live: Sequence[ReleaseRecor
         values.update(live[-1].secrets)
     texts = [*_texts(project)]
     return tuple(sorted(value for value in values if any(value in text for text in texts)))
+
+
+def _secret_texts(diff: Diff, live: Sequence[ReleaseRecord]) -> Mapping[str, SecretTexts] | None:
+    """The texts with secrets in them; of services that a partial deploy left alone, those of the live release."""
+    own, only = diff.project.secret_texts, diff.request.services
+    if own is None or not only:
+        return own
+    before = live[-1].secret_texts if live else {}
+    if before is None:
+        return None
+    texts = {**before, **{name: own.get(name, SecretTexts()) for name in only}}
+    configured = {service.name for service in diff.project.services}
+    return {name: found for name, found in texts.items() if name in configured and found.names}
 
 
 def _texts(value: object) -> Iterator[str]:

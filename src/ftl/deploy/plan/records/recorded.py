@@ -71,6 +71,7 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
             secret_values={
                 f"{record.release}.{number}": value for number, value in enumerate(record.secrets)
             },
+            secret_texts=record.secret_texts,
             environment=record.environment,
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:

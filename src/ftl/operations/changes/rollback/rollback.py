@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
@@ -25,6 +25,7 @@ from ftl.deploy.plan.records.recorded import (
 )
 from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
+from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.records.recorded import RecordedImages
     from ftl.deploy.request import Author
     from ftl.events import Emit
+    from ftl.operations.changes.rollback.fresh import FreshSecrets, SecretSource
     from ftl.proxy.tls.x509 import X509Certificate
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
@@ -55,8 +57,8 @@ class RollbackRequest:
         release: The release to restore; None: the last one before the live one that was live and is not marked bad.
         hold: Why deploys stop afterwards; empty: they do not.
         rebuild: Rebuild missing images from that release's commit.
-        fresh: Service -> env of today's ftl.yaml; its values replace the recorded ones of the same names.
-        fresh_secrets: The values of secrets that were fetched for it, by name.
+        secrets: Where values of secrets are fetched that replace the recorded ones; None: none do.
+        fresh: What was fetched for it.
     """
 
     operation: OperationRequest
@@ -64,8 +66,8 @@ class RollbackRequest:
     hooks: bool = False
     hold: str = ""
     rebuild: bool = False
-    fresh: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    fresh_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: SecretSource | None = None
+    fresh: FreshSecrets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,14 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         UsageError: There is no such release, it never was live, or its images are gone.
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
-    # A build may take minutes, in which others may deploy.
+    # A build, or a vault, may take minutes, in which others may deploy.
     first = LockFirst("rollback", emit, lambda observed: refuse_impossible(observed, request.release))
-    lock = None if request.rebuild else first
+    lock = None if request.rebuild or request.secrets is not None else first
     async with open_operation(request.operation, machines, lock=lock) as prepared:
         observed = prepared.observed
         target = choose(observed, request.release)
+        if request.secrets is not None:
+            request = replace(request, fresh=await fetch_fresh(request.secrets, target))
         project = restored_project(observed, target, request)
         local = await local_copies(observed, project, target)
         gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
@@ -127,7 +131,7 @@ def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
     words = ["rollback", target.release]
     words += ["--hooks"] if request.hooks else []
     words += ["--rebuild"] if request.rebuild else []
-    words += ["--fresh-secrets"] if request.fresh else []
+    words += ["--fresh-secrets"] if request.secrets is not None else []
     words += ["--hold", "-m", request.hold] if request.hold else []
     return shlex.join(words)
 
@@ -169,19 +173,22 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
     _refuse_shared(project, live, target)
     project = on_servers(project, request.operation.servers)
 
-    def refreshed(service: Service) -> Service:
-        fresh = request.fresh.get(service.name, {})
-        return replace(service, env={name: fresh.get(name, value) for name, value in service.env.items()})
-
+    fresh = request.fresh
+    if fresh is not None:
+        services = tuple(refreshed(service, target, fresh) for service in project.services)
+        project = replace(project, services=services)
     return replace(
         project,
-        services=tuple(map(refreshed, project.services)),
         dependencies=live.dependencies,
         backups=live.backups,  # of those dependencies
         proxy=replace(live.proxy, redirects=project.proxy.redirects),  # they belong to the routes
         keep_releases=live.keep_releases,
         volumes=tuple(sorted({*project.volumes, *live.volumes})),
-        secret_values={**project.secret_values, **live.secret_values, **request.fresh_secrets},
+        secret_values={
+            **project.secret_values,
+            **live.secret_values,
+            **(fresh.values if fresh is not None else {}),
+        },
     )
 
 
@@ -232,6 +239,8 @@ def _notes(
         yield f"{target.release} is marked bad: {target.bad}"
     if live.rollback_of and request.release is None:
         yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {target.release} again"
+    if request.fresh is not None:
+        yield from fresh_notes(target, request.fresh)
     for name in images.pulled_again:
         yield f"the server pulls the image of {name} again: it is no longer there"
     if current.dependencies or before.dependencies:

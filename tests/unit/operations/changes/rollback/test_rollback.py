@@ -16,6 +16,7 @@ from ftl.deploy.plan.steps.records import AmendRecords, SetHold
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
+from ftl.operations.changes.rollback.fresh import SecretSource
 from ftl.operations.changes.rollback.rollback import command_line, plan_rollback, restored_project
 from ftl.operations.changes.rollback.target import choose
 from ftl.operations.views.releases import list_releases
@@ -123,15 +124,6 @@ def test_dependencies_stay_as_they_are_and_the_note_names_those_that_differed() 
     made = rolled_back(observed)
     assert not any(isinstance(step, StartDependency) for step in made.steps)
     assert any("r1 had others: postgres (postgres:15, now postgres:16)" in note for note in made.notes)
-
-
-def test_fresh_values_replace_recorded_ones_of_the_same_name() -> None:
-    """Names that only today's ftl.yaml has are unknown to the older release."""
-    old, new = project(service(env={"DB": "old", "A": "1"})), project(service(env={"DB": "new", "B": "2"}))
-    observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"),))
-    start = first(rolled_back(observed, fresh={"web": {"DB": "new", "B": "2"}}), StartContainers)
-    assert isinstance(start, StartContainers)
-    assert start.specs[0].env == {"DB": "new", "A": "1"}
 
 
 def test_an_image_that_this_machine_still_has_is_sent() -> None:
@@ -263,7 +255,8 @@ def test_the_command_that_finishes_a_rollback_repeats_its_target_and_options() -
     """Without RELEASE it would go further back, and without its options do something else."""
     target = released(project(), "r4")
     assert command_line(REQUEST, target) == "rollback r4"
-    full = replace(REQUEST, hooks=True, rebuild=True, hold="r5 loses sessions", fresh={"web": {"A": "1"}})
+    source = SecretSource(lambda names: {}, project)
+    full = replace(REQUEST, hooks=True, rebuild=True, hold="r5 loses sessions", secrets=source)
     assert command_line(full, target) == (
         "rollback r4 --hooks --rebuild --fresh-secrets --hold -m 'r5 loses sessions'"
     )

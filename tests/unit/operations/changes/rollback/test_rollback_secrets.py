@@ -8,6 +8,7 @@ from ftl.config.models.project import Registry
 from ftl.deploy.plan.records.retention import outdated_records
 from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.rollback.fresh import FreshSecrets
 from tests.unit.deploy.world import plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
     ME,
@@ -45,7 +46,7 @@ def test_a_rollback_records_the_values_of_both_releases_and_fresh_ones() -> None
     asked = project(service(env={"ALL": "token-fresh token-r1 token-r2"}))
     records = [replace(released(asked, name), secrets=(f"token-{name}",)) for name in ("r1", "r2")]
     observed = on_server(asked, *records, images=(image("r1"), image("r2")))
-    made = rolled_back(observed, "r1", fresh_secrets={"TOKEN": "token-fresh"})
+    made = rolled_back(observed, "r1", fresh=FreshSecrets({"TOKEN": "token-fresh"}))
     assert made.record is not None
     assert made.record.secrets == ("token-fresh", "token-r1", "token-r2")
     restarted = plan_restart(REQUEST.operation, ME, observed)
