@@ -125,6 +125,7 @@ LABELS = {
     "NODE_HOST": "ftl.host",
     "NODE_ROLE": "ftl.role",
     "NODE_DRAINED": "ftl.drained",
+    "NODE_JOBLESS": "ftl.jobless",
     "ANY_ROLE": "any",
     "IMAGE": "ftl.image",
     "SWARM_TASK": "com.docker.swarm.task.id",
@@ -226,8 +227,9 @@ LATER_STEP_KINDS = {
     "amend_records", "back_up", "check_cron", "compact_records", "create_job", "create_service", "decide",
     "end_catch_up", "forget_runs", "hold_catch_up", "prune_build_cache", "publish_live", "remove_backups",
     "remove_images", "remove_jobs", "remove_networks", "remove_services", "remove_site", "remove_volumes",
-    "set_drained", "set_hold", "set_notifications", "set_preview", "set_restart_policy", "share_certificates",
-    "start_services", "stop", "stop_services", "switch_jobs", "wait_tasks", "watch_release", "write_crontab",
+    "set_drained", "set_hold", "set_jobless", "set_notifications", "set_preview", "set_restart_policy",
+    "share_certificates", "start_services", "stop", "stop_services", "switch_jobs", "wait_tasks",
+    "watch_release", "write_crontab",
 }  # fmt: skip
 """Step kinds since then: a new one is added here, and stays."""
 

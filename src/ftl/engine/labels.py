@@ -46,6 +46,7 @@ ENCRYPTED = "ftl.encrypted"  # of a cluster's network: true or false
 NODE_HOST = "ftl.host"  # of nodes, followed by the project
 NODE_ROLE = "ftl.role"
 NODE_DRAINED = "ftl.drained"
+NODE_JOBLESS = "ftl.jobless"
 ANY_ROLE = "any"
 
 
@@ -57,6 +58,11 @@ def node_host(project: str) -> str:
 def node_drained(project: str) -> str:
     """Label of a node that takes no replicas of a project: "true" (`ftl servers drain`)."""
     return f"{NODE_DRAINED}.{project}"
+
+
+def node_jobless(project: str) -> str:
+    """Label of a node whose jobs another server has got while it did not answer: "true"."""
+    return f"{NODE_JOBLESS}.{project}"
 
 
 def node_role(project: str, role: str) -> str:

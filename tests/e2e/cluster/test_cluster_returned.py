@@ -44,6 +44,33 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     assert [step for step in planned.result["steps"] if step["step"] in ("apply_site", "point_again")] == []
 
 
+@pytest.mark.timeout(600)
+def test_a_returned_server_does_not_start_the_jobs_that_another_one_has(cluster: ClusterProject) -> None:
+    """It was the first of the file, and is not any more; as the first again it gets them back."""
+    cluster.config["jobs"] = [{"name": "tick", "service": "web", "command": "date", "schedule": "* * * * *"}]
+    cluster.deploy("one").ok()
+    former, first, _ = cluster.servers
+    former.kill()
+    servers = cluster.config["servers"]
+    servers[:2] = servers[1::-1]
+    assert "set_jobless" in [event["step"] for event in cluster.deploy("two").ok().events("step_finished")]
+    former.start()
+    former.run("sh", "-c", "pgrep -x cron || cron")
+    began = _started(former, cluster.name)
+    assert [line for line in _crontab(former) if line.endswith(f"# ftl {cluster.name}")]
+    deadline = time.monotonic() + 130
+    while time.monotonic() < deadline:
+        assert _started(former, cluster.name) == began
+        time.sleep(2)
+    assert _started(first, cluster.name) > began
+    servers[:2] = servers[1::-1]
+    assert "set_jobless" in [event["step"] for event in cluster.deploy("three").ok().events("step_finished")]
+    now = _started(former, cluster.name)
+    while _started(former, cluster.name) == now:
+        assert time.monotonic() < deadline + 240
+        time.sleep(2)
+
+
 def test_a_removed_project_leaves_nothing_to_follow(cluster: ClusterProject) -> None:
     """Neither in the Swarm nor in a crontab."""
     cluster.deploy("one").ok()
@@ -78,6 +105,11 @@ def test_back_on_one_server_nothing_is_followed(cluster: ClusterProject) -> None
     assert [line for line in _crontab(first) if "ftl-follow" in line] == []
     assert cluster.get(first) == (200, "two")
     assert cluster.deploy("two").ok().events("step_finished") == []
+
+
+def _started(server: Server, project: str) -> str:
+    """When the job `tick` was started last."""
+    return server.docker("inspect", "--format", "{{.State.StartedAt}}", f"{project}.job.tick").strip()
 
 
 def _crontab(server: Server) -> list[str]:

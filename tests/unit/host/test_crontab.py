@@ -42,6 +42,12 @@ case "$*" in
     echo 5ca1ab1e >"$HOME/beside"
     sed -i s/5ca1ab1e/0ddba11/ "$HOME/when"
     ;;
+*info*Swarm*) cat "$HOME/swarm" ;;
+*node*inspect*ftl.jobless.shop*)
+    # The other managers answer by the second time.
+    [ -e "$HOME/asked" ] || { touch "$HOME/asked"; exit 1; }
+    cat "$HOME/jobless"
+    ;;
 *info*) echo "$HOME" ;;
 *inspect*) echo false ;;
 esac
@@ -53,6 +59,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.network = "ftl-shop"
         put_programs(home / "bin", {"crontab": CRONTAB, "docker": DOCKER})
         self.env = {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "USER": "ftl"}
 
@@ -67,9 +74,17 @@ class Server:
 
     def job(self, when: str, *, started: str = "0001-01-01T00:00:00Z", beside: str = "") -> None:
         """Have a job; `beside` is the container of it that runs."""
-        (self.home / "when").write_text(f"{when} {started} 5ca1ab1e shop nightly\n" if when else "")
+        (self.home / "when").write_text(
+            f"{when} {started} 5ca1ab1e shop nightly {self.network}\n" if when else ""
+        )
         (self.home / "beside").write_text(beside)
         (self.home / "docker.log").write_text("")
+
+    def in_cluster(self, state: str, jobless: str) -> None:
+        """Make it a server of a cluster, with its membership and the label of its node."""
+        self.network = "ftl-c-shop"
+        (self.home / "swarm").write_text(f"{state}\n")
+        (self.home / "jobless").write_text(f"{jobless}\n")
 
     @property
     def starts(self) -> list[str]:
@@ -116,6 +131,24 @@ def test_a_project_s_lines_are_replaced_and_all_others_stay(server: Server) -> N
     assert (server.home / ".ftl/job.sh").read_text() == crontab._job_script()
     write(server, "shop")
     assert len(server.crontab) == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "jobless", "starts"),
+    [
+        ("active true", "", True),
+        ("active true", "true", False),
+        ("pending true", "true", False),
+        ("active false", "true", True),
+        ("inactive false", "true", True),
+    ],
+)
+def test_a_server_that_was_away_does_not_start_jobs_that_another_one_has(
+    server: Server, state: str, jobless: str, starts: bool
+) -> None:
+    """It waits until a manager says so; a worker cannot know, and what left the cluster is asked nothing."""
+    server.in_cluster(state, jobless)
+    assert server.started("* * * * * both UTC 60") is starts
 
 
 def test_a_crontab_that_cannot_be_read_is_not_overwritten(server: Server) -> None:

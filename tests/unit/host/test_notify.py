@@ -33,6 +33,7 @@ case "$*" in
     echo false >"$HOME/running"
     ;;
 *start*) [ ! -e "$HOME/refuses" ] || { echo 'invalid env PASSWORD=hunter2' >&2; exit 1; } ;;
+*node*inspect*ftl.jobless.shop*) cat "$HOME/jobless" 2>/dev/null || echo ;;
 *info*) echo "$HOME" ;;
 esac
 """
@@ -68,7 +69,9 @@ class Server:
 
     def job(self, *, exit_code: str, seconds: int = 60, running: str = "false") -> None:
         """Have a job that is due now, and ends so."""
-        (self.home / "when").write_text(f"{ALWAYS} {seconds} 0001-01-01T00:00:00Z 5ca1ab1e shop nightly\n")
+        (self.home / "when").write_text(
+            f"{ALWAYS} {seconds} 0001-01-01T00:00:00Z 5ca1ab1e shop nightly ftl-shop\n"
+        )
         (self.home / "exit").write_text(exit_code)
         (self.home / "running").write_text(running)
         (self.home / "began").write_text("T1")

@@ -98,6 +98,21 @@ def test_a_certificate_is_posted_when_its_renewal_is_long_due(
         assert text.endswith(", and was not renewed, on shop.example.com")
 
 
+def test_a_server_that_was_away_does_not_post_for_the_one_that_has_its_jobs(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Both would post the same."""
+    server = Server(tmp_path)
+    server.webhooks("server shop.example.com", "host shop.example.com", f"url certificate {receiver.url}")
+    (tmp_path / "jobless").write_text("true\n")
+    with https_server(tmp_path, days=90) as port:
+        check_certificates(server, port, days_later=80)
+        assert receiver.posts == []
+        (tmp_path / "jobless").unlink()
+        check_certificates(server, port, days_later=80)
+    assert len(receiver.posts) == 1
+
+
 def test_a_host_without_a_certificate_is_posted_and_a_proxy_that_is_down_is_not(
     tmp_path: Path, receiver: Receiver
 ) -> None:

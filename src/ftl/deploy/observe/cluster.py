@@ -90,7 +90,16 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         found = replace(
             found, policies={**found.policies, **{k: v for each in every for k, v in each.items()}}
         )
-    return with_outcomes(replace(found, live_published=len(live) == 1, crontab_differs=any(outdated)))
+    hosts = {node.id: node.labels.get(labels.node_host(project), "") for node in nodes}
+    known = {session.info.node for session in fleet}
+    found = replace(
+        found,
+        live_published=len(live) == 1,
+        crontab_differs=any(outdated),
+        unseen=tuple(host for node, host in hosts.items() if host and node not in known),
+        jobless=frozenset(hosts[node.id] for node in nodes if labels.node_jobless(project) in node.labels),
+    )
+    return with_outcomes(found)
 
 
 async def _crontab_differs(session: Session, project: str, listing: Awaitable[Sequence[Container]]) -> bool:

@@ -88,6 +88,8 @@ class Observed:
         notify: Where the only server sends messages by itself; each of several has that of its own (`views`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
+        unseen: Servers that the Swarm knows as the project's, and that are none of `views`.
+        jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
         crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
         live_published: Whether the live state is in a single Swarm config, for servers that come back.
@@ -112,6 +114,8 @@ class Observed:
     notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    jobless: frozenset[str] = frozenset()
     crontab_differs: bool = False
     live_published: bool = True
     left_configs: bool = False

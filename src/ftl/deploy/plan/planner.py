@@ -146,7 +146,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
         change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
     }
     yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
-    yield Stage("crontab", (jobs.before_switch(diff.jobs),))
+    yield Stage("crontab", ((*_regained_jobs(diff), *jobs.before_switch(diff.jobs)),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))
     yield Stage("watch", (watch_track(diff, author.name),))
@@ -264,7 +264,25 @@ def _switched_jobs(diff: Diff) -> Track:
     """The crontab is written by every release, for another user may have deployed the last one; and if it is lost."""
     writes = diff.makes_release or diff.jobs.resumed or diff.observed.crontab_differs
     switched = jobs.after_switch(diff.jobs, diff.release) if writes else ()
-    return (*switched, *(() if diff.request.purpose.same_release else jobs.leave_track(diff.jobs)))
+    left = () if diff.request.purpose.same_release else jobs.leave_track(diff.jobs)
+    lost = jobs.lose_track(diff.observed, _first(diff)) if _moves_all_jobs(diff) else ()
+    return (*switched, *left, *lost)
+
+
+def _regained_jobs(diff: Diff) -> Track:
+    if _moves_all_jobs(diff):
+        return jobs.regain_track(diff.observed, _first(diff))
+    jobs.refuse_jobless(diff.jobs, diff.observed, _first(diff))
+    return ()
+
+
+def _moves_all_jobs(diff: Diff) -> bool:
+    """Whether all jobs are on the first server of a cluster afterwards."""
+    return diff.observed.is_cluster and not (diff.request.services or diff.request.purpose.same_release)
+
+
+def _first(diff: Diff) -> str:
+    return diff.project.servers[0].host if diff.observed.is_cluster else ""
 
 
 def _old_jobs(diff: Diff) -> Track:

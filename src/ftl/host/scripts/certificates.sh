@@ -6,6 +6,7 @@ set -uf
 LC_ALL=C
 export LC_ALL
 project=$1
+! elsewhere "$project" || exit 0
 notify_file "$project" | sed -n 's/^host //p' | while read -r host; do
     presented=$(timeout 20 openssl s_client -connect 127.0.0.1:443 -servername "$host" </dev/null 2>&1)
     dates=$(printf '%s\n' "$presented" | openssl x509 -noout -startdate -enddate 2>/dev/null)

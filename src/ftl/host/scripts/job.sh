@@ -58,11 +58,11 @@ remember() {
 look() {
     # shellcheck disable=SC2046
     set -- $(inspect '{{index .Config.Labels "ftl.when"}} {{.State.StartedAt}} {{.Id}} '\
-'{{index .Config.Labels "ftl.project"}} {{index .Config.Labels "ftl.job"}}' "$container")
-    [ $# = 12 ] || return 1
+'{{index .Config.Labels "ftl.project"}} {{index .Config.Labels "ftl.job"}} {{.HostConfig.NetworkMode}}' "$container")
+    [ $# = 13 ] || return 1
     minutes=$1 hours=$2 days=$3 months=$4 weekdays=$5 kinds=$6 zone=$7 seconds=$8 started=$9
     shift 9
-    id=$1 project=$2 job=$3
+    id=$1 project=$2 job=$3 network=$4
 }
 
 among() { # LIST VALUE
@@ -151,7 +151,11 @@ stop_in_time() {
     report "was stopped by its timeout, after $seconds s"
 }
 
-[ "$mode" = now ] || { look && is_due; } || exit 0
+if [ "$mode" != now ]; then
+    look && is_due || exit 0
+    # The network of a cluster. Another server may have the job by now.
+    [ "$network" != "ftl-c-$project" ] || ! elsewhere "$project" || exit 0
+fi
 take_lock || answer "failed $file cannot be locked"
 # Once more: a deploy may have removed the container in between.
 if ! start && ! start; then

@@ -1,4 +1,5 @@
-# Posts messages to the webhooks of a project. Follows ftl.proxy's docker.sh, which defines `docker`. Runs on the server.
+# Posts messages to the webhooks of a project, and tells whether another server has them and the jobs by now. Follows ftl.proxy's
+# docker.sh, which defines `docker`. Runs on the server.
 #
 # The webhooks are in a file among the release records, which only users of the engine can read: lines "server NAME",
 # "host NAME" (whose certificate is checked) and "url EVENT URL".
@@ -26,4 +27,21 @@ notify() { # PROJECT EVENT TEXT: a text without quotation marks and backslashes
     printf '%s\n' "$notify_lines" | while read -r notify_kind notify_event notify_url; do
         [ "$notify_kind $notify_event" != "url $2" ] || printf '%s\n' "$notify_url" | post "$notify_json" >/dev/null 2>&1
     done
+}
+
+# A server of a cluster that has lost its jobs to another one while it did not answer: its node has a label, and what its crontab
+# has is of an earlier time. Only a manager can read it, and after a start not before the others answer. Without an answer all is
+# as it was. Status 0: it has lost them.
+elsewhere() { # PROJECT
+    elsewhere_until=$(($(date +%s) + 120))
+    while :; do
+        case $(docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null) in
+        'inactive '* | 'active false') return 1 ;;
+        esac
+        elsewhere_label=$(timeout 30 docker ${socket:+--host "unix://$socket"} node inspect \
+            -f "{{index .Spec.Labels \"ftl.jobless.$1\"}}" self 2>/dev/null) && break
+        [ "$(date +%s)" -lt "$elsewhere_until" ] || return 1
+        sleep 2
+    done
+    [ "$elsewhere_label" = true ]
 }

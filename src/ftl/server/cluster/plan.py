@@ -228,7 +228,8 @@ def _removed(
         if server is None or node.id in own:
             continue
         mine = dict.fromkeys(_own_labels(project, node.labels))
-        mine |= {name: None for name in (labels.node_drained(project),) if name in node.labels}
+        marks = (labels.node_drained(project), labels.node_jobless(project))
+        mine |= {name: None for name in marks if name in node.labels}
         if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
             yield ReleaseServer(server, node.id, mine)
         else:

@@ -196,3 +196,19 @@ def test_a_stop_that_broke_off_is_looked_for_on_servers_without_records() -> Non
         return await observe_fleet(Fleet(sessions), "shop", SERVERS)
 
     assert list(asyncio.run(look()).policies.values()) == ["no"]
+
+
+def test_servers_of_the_swarm_that_are_not_seen() -> None:
+    """Those that do not answer, or are no longer in the file; and those whose jobs another server has."""
+    engine = Manager("a", "a", "b", "d")
+    host, jobless = labels.node_host("shop"), labels.node_jobless("shop")
+    marks = {"a": {host: "a", jobless: "true"}, "b": {host: "b"}, "d": {labels.node_host("blog"): "d"}}
+    engine._nodes = [replace(node, labels=marks[node.id]) for node in engine._nodes]
+
+    async def look() -> Observed:
+        await engine.create_network("ftl-c-shop", {})
+        session = Session("a", FakeMachine(), engine, replace(INFO, node="a", is_manager=True))
+        return await observe_fleet(Fleet([session]), "shop", SERVERS[:2])
+
+    found = asyncio.run(look())
+    assert (found.unseen, found.jobless) == (("b",), frozenset("a"))

@@ -11,17 +11,26 @@ import pytest
 from ftl.config.models.project import Job, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.plan.planner import PlanInputs, make_plan
-from ftl.deploy.plan.steps.jobs import CreateJob, DeleteRunHistory, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.jobs import (
+    CreateJob,
+    DeleteRunHistory,
+    RemoveJobs,
+    SetJobless,
+    SwitchJobs,
+    WriteCrontab,
+)
 from ftl.deploy.plan.tracks.jobs import stop_track
 from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
 from ftl.engine.values import Container
+from ftl.errors import UsageError
 from ftl.operations.changes.remove import plan_remove
 from tests.unit.deploy.cluster import cluster, observed, tasks_of, where
 from tests.unit.deploy.world import first, images, plan, service
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan
 
 NIGHTLY = Job(name="nightly", service="web", command="cleanup --all", schedule="15 3 * * *", timeout=1800.0)
 HOURLY = replace(NIGHTLY, name="hourly", service="api")
@@ -99,6 +108,44 @@ def test_a_deploy_of_one_service_moves_its_jobs_alone() -> None:
     asked = asked_on("b", "a", jobs=(NIGHTLY, HOURLY))
     seen = deployed(asked, "a", jobs=(NIGHTLY, HOURLY))
     assert written(seen, asked, "web") == {"b": ["shop.job.nightly"], "a": ["shop.job.hourly"]}
+
+
+def was_first(seen: Observed, server: str) -> Observed:
+    """A server that does not answer had the jobs of the live release."""
+    records = tuple(replace(one, project={"servers": [{"host": server}]}) for one in seen.releases)
+    return replace(seen, releases=records, down=(server,), unseen=(server, "d"))
+
+
+def jobless(found: Plan) -> list[tuple[str, bool]]:
+    """Servers that lose or get their jobs back by a plan."""
+    return [(step.server, step.value) for step in found.steps if isinstance(step, SetJobless)]
+
+
+def test_a_first_server_that_is_down_loses_its_jobs() -> None:
+    """It would start them beside the new one when it comes back; once the others are switched, and once."""
+    asked = asked_on("b", "a")
+    seen = was_first(observed(asked, *tasks_of(asked, "r1"), live="r1", down=("a",)), "a")
+    found = plan(asked, seen)
+    assert jobless(found) == [("a", True)]
+    kinds = [step.kind for step in found.steps]
+    assert kinds.index("switch_jobs") < kinds.index("set_jobless")
+    assert jobless(plan(asked, replace(seen, jobless=frozenset("a")))) == []
+    assert jobless(plan(asked, seen, only=("web",))) == []
+    first_again = asked_on("a", "b")
+    up = was_first(observed(first_again, *tasks_of(asked, "r1"), live="r1"), "b")
+    assert jobless(plan(first_again, replace(up, down=(), unseen=()))) == []
+
+
+def test_a_server_that_is_the_first_again_gets_its_jobs_back() -> None:
+    """Before its crontab is written; a deploy of some services would leave the others' in two places."""
+    asked = asked_on("a", "b")
+    seen = replace(deployed(asked, "b"), jobless=frozenset("a"))
+    found = plan(asked, seen)
+    assert jobless(found) == [("a", False)]
+    kinds = [step.kind for step in found.steps]
+    assert kinds.index("set_jobless") < kinds.index("write_crontab")
+    with pytest.raises(UsageError, match="a has lost its jobs to another server"):
+        plan(asked, seen, only=("web",))
 
 
 def test_a_stopped_service_s_jobs_are_stopped_wherever_they_are() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
+from ftl.deploy.apply.steps.consensus import with_consensus
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.jobs import (
     CheckCron,
@@ -12,9 +13,11 @@ from ftl.deploy.plan.steps.jobs import (
     DeleteRunHistory,
     RemoveBackups,
     RemoveJobs,
+    SetJobless,
     SwitchJobs,
     WriteCrontab,
 )
+from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.execution.runners import Runners
 from ftl.host import backup_folders, crontab, job_runs
@@ -61,6 +64,22 @@ async def _switch(context: DeployContext, switch: JobSwitch) -> None:
             await context.engine.rename(switch.old.id, switch.parked)
     if switch.fresh:
         await context.engine.rename(context.created[switch.fresh], switch.name)
+
+
+@RUNNERS.runs(SetJobless)
+async def set_jobless(context: DeployContext, step: SetJobless) -> None:
+    """Label a node, or take the label away; one that has left the cluster has none."""
+    swarm, project = context.fleet.first.engine.swarm, context.project.name
+    host, label = labels.node_host(project), labels.node_jobless(project)
+    node = next(
+        (one for one in await with_consensus(swarm.nodes) if one.labels.get(host) == step.server), None
+    )
+    if node is None:
+        return
+    before = node.labels.get(label)
+    context.undo.add(step, lambda: swarm.update_node(node.id, labels={label: before}))
+    value = "true" if step.value else None
+    await shielded(with_consensus(lambda: swarm.update_node(node.id, labels={label: value})))
 
 
 @RUNNERS.runs(RemoveJobs)

@@ -118,6 +118,13 @@ def live_record(observed: Observed) -> ReleaseRecord:
     return record
 
 
+def first_servers(observed: Observed) -> frozenset[str]:
+    """Servers that were the first one in a release that went live, as far as records tell."""
+    lists = (record.project.get("servers") for record in observed.releases if record.outcome == "live")
+    firsts = (servers[0] for servers in lists if isinstance(servers, list) and servers)
+    return frozenset(str(first.get("host", "")) for first in firsts if isinstance(first, dict))
+
+
 def live_project(observed: Observed, server: Server) -> tuple[ReleaseRecord, Project]:
     """The record of the live release, and its project.
 

@@ -73,6 +73,29 @@ class WriteCrontab(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class SetJobless(Step):
+    """Say whether a server has lost its jobs to another one while it did not answer.
+
+    Its cron asks for that before it starts any, or sends messages about certificates.
+
+    Attributes:
+        server: The server.
+        value: Whether it has.
+    """
+
+    kind = "set_jobless"
+    runs_on = "one manager"
+    server: str
+    value: bool
+
+    @property
+    def text(self) -> str:
+        if self.value:
+            return f"start no jobs on {self.server} when it comes back"
+        return f"allow jobs on {self.server} again"
+
+
+@dataclass(frozen=True, slots=True)
 class JobSwitch:
     """New and old container of a job.
 

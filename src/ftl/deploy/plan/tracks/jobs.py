@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
 from ftl.deploy.names import is_live_job, job_name, parked_job, stopped_job
 from ftl.deploy.plan.changes import ServiceChange
 from ftl.deploy.plan.jobs import JobChange, JobsDiff, Owner, by_server, live_spec
+from ftl.deploy.plan.records.recorded import first_servers
 from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import StopContainers
-from ftl.deploy.plan.steps.jobs import CheckCron, CreateJob, JobSwitch, RemoveJobs, SwitchJobs, WriteCrontab
+from ftl.deploy.plan.steps.jobs import (
+    CheckCron,
+    CreateJob,
+    JobSwitch,
+    RemoveJobs,
+    SetJobless,
+    SwitchJobs,
+    WriteCrontab,
+)
 from ftl.engine import labels
+from ftl.errors import UsageError
 from ftl.host.crontab import CronLine
 
 if TYPE_CHECKING:
@@ -108,6 +119,30 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
     names = tuple(container.labels[labels.JOB] for container in diff.removed)
     write = WriteCrontab(diff.project, tuple(sorted(lines, key=_order)), removed=names)
     return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
+
+
+def refuse_jobless(diff: JobsDiff, observed: Observed, first: str) -> None:
+    """Refuse a change of some jobs on a server that has lost them while it did not answer.
+
+    Raises:
+        UsageError: It is one: what its crontab has still would be started beside the same on another server.
+    """
+    if diff.changes and first in observed.jobless:
+        raise UsageError(
+            f"{first} has lost its jobs to another server while it did not answer",
+            hint=f"{ftl('deploy')} of all services gives them back",
+        )
+
+
+def regain_track(observed: Observed, first: str) -> Track:
+    """Let the first server start jobs, if another one had them while it did not answer."""
+    return (SetJobless(first, value=False),) if first in observed.jobless else ()
+
+
+def lose_track(observed: Observed, first: str) -> Track:
+    """Keep servers that had the jobs, and do not answer, from starting them later."""
+    former = first_servers(observed) - observed.jobless - {first}
+    return tuple(SetJobless(server, value=True) for server in observed.unseen if server in former)
 
 
 def leave_track(diff: JobsDiff) -> Track:

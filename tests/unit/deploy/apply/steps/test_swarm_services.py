@@ -60,7 +60,7 @@ class Nodes:
         ]
 
     async def update_node(
-        self, node: str, *, availability: str | None, labels: Mapping[str, str | None]
+        self, node: str, *, labels: Mapping[str, str | None], availability: str | None = None
     ) -> None:
         """Change a node's availability and labels."""
         self._manager.may_be_late()
