@@ -63,6 +63,17 @@ def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() 
     assert names.index("SetNotifications") > names.index("Switch")
 
 
+def test_a_lost_crontab_gets_the_line_of_the_certificates_again() -> None:
+    """Nothing else has changed; where nothing is lost nothing is done."""
+    asked = notifying(Notification(url=HOOK))
+    there = live(asked, LINES)
+    assert told(plan(asked, there)) == []
+    (step,) = told(plan(asked, replace(there, crontab_differs=True)))
+    assert (step.lines, step.certificates) == (LINES, True)
+    silent = project()
+    assert told(plan(silent, replace(live(silent), crontab_differs=True))) == []
+
+
 def test_without_a_public_certificate_only_jobs_are_reported() -> None:
     """The proxy's own authority renews for ever, and there is nothing to renew without HTTPS."""
     only_jobs = b"server server\nurl job_failure https://hooks.example.com/T0/s3cr3t\n"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def notifications_track(diff: Diff) -> Track:
     """Write where the server sends messages, if that changed or with a new release.
 
-    With each, since another user may have deployed the last one, whose crontab has the line. Only ftl.yaml has the
+    With each, since another user may have deployed the last one, whose crontab has the line; and where a crontab that
+    had jobs was lost. Only ftl.yaml has the
     webhooks: a rollback leaves them as they are. Of several servers, the first one sends: it has the jobs. One that was
     the first before ends; while the first is down, it goes on.
     """
@@ -42,7 +43,8 @@ def ended_notifications(observed: Observed) -> Track:
 def _steps(diff: Diff, first: str) -> Iterator[SetNotifications]:
     for server in diff.observed.servers:
         lines = server_lines(diff) if server.name == first else b""
-        if lines != server.notify or (lines and diff.makes_release):
+        again = diff.makes_release or diff.observed.crontab_differs
+        if lines != server.notify or (lines and again):
             certificates = b"\nhost " in lines
             yield SetNotifications(
                 diff.project.name, lines, certificates=certificates, servers=(server.name,)
