@@ -208,7 +208,7 @@ class Capture(asyncio.SubprocessProtocol):
             captured.extend(data)
         self._news.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Record that the child has ended and its pipes are closed."""
         self._news.set()
         if not self._ended.done():

@@ -58,6 +58,11 @@ class Address:
 
         return DOCKER
 
+    @property
+    def sends_messages(self) -> bool:
+        """Whether others want to hear what happens on its servers."""
+        return True
+
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
         from ftl.ssh.machine import machine_of
@@ -88,6 +93,10 @@ class _Sandbox(Address):
     """The throwaway server on this machine, whose ports 80 and 443 are published under other numbers."""
 
     sandbox: SandboxAddress
+
+    @property
+    def sends_messages(self) -> bool:
+        return False
 
     def urls(self, project: Project, result: DeployResult) -> tuple[str, ...]:
         tls = project.proxy.tls != "off"

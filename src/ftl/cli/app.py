@@ -26,11 +26,11 @@ _COMPLETING = "_FTL_COMPLETE" in os.environ
 class CommandGroup(click.Group):
     """A group that imports a command's module when the command is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """Names of the commands, from the table of the overview."""
         return names()
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module; every command also takes the global options."""
         if cmd_name not in names():
             return None
@@ -53,7 +53,7 @@ class CommandGroup(click.Group):
         ]
         return items + click.Command.shell_complete(self, ctx, incomplete)
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, the same as without click."""
         formatter.write(overview())
 

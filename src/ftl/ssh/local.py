@@ -57,7 +57,7 @@ class Local:
         self._children.append(process)
         return process
 
-    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
+    async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:  # noqa: ARG002 - as Machine has it
         """Run a command with our streams; see Machine. Our terminal is also its own."""
         from ftl.ssh.foreground import run_in_foreground
 

@@ -19,7 +19,7 @@ from ftl.errors import FtlError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
-    from ftl.config.models.project import Project, Server
+    from ftl.config.models.project import Server
     from ftl.events import Emit
     from ftl.server.doctor import DoctorRequest, Level, Report
 
@@ -37,12 +37,12 @@ def command(options: Options) -> None:
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
     """
-    request = _request(options)
+    request, all_servers = _request(options)
 
     async def work(_: Emit) -> Report:
         from ftl.server.doctor import run_checks
 
-        if request.project is not None and _all_servers(request.project, options):
+        if request.project is not None and all_servers:
             from ftl.server.cluster.doctor import check_cluster
 
             report = await check_cluster(request.project, request.root)
@@ -61,8 +61,11 @@ def command(options: Options) -> None:
         put(f"\nready to deploy{suffix}")
 
 
-def _request(options: Options) -> DoctorRequest:
-    """The project and server to check; a missing file is an error only where -f names it."""
+def _request(options: Options) -> tuple[DoctorRequest, bool]:
+    """The project and server to check, and whether all its servers are checked.
+
+    A missing file is an error only where -f names it.
+    """
     from ftl.server.doctor import DoctorRequest
 
     try:
@@ -70,14 +73,10 @@ def _request(options: Options) -> DoctorRequest:
     except UsageError:
         if options.file is not None:
             raise
-        return DoctorRequest(None, _given_server(options), Path())
+        return DoctorRequest(None, _given_server(options), Path()), False
     project, root, address = load_project(options)
-    return DoctorRequest(project, address.server if address.server.host else None, root)
-
-
-def _all_servers(project: Project, options: Options) -> bool:
-    """Whether several servers are checked: those of the file, or of a sandbox in their place."""
-    return project.is_cluster and (options.server is None or project.server.is_sandbox)
+    request = DoctorRequest(project, address.server if address.server.host else None, root)
+    return request, project.is_cluster and not address.narrowed
 
 
 def _given_server(options: Options) -> Server | None:

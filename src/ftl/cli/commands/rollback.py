@@ -76,7 +76,7 @@ def command(
             secrets=secrets if fresh_secrets else None,
         )
         rolling_back = rollback(request, machines, emit=emit)
-        if call.dry_run or not call.target.has_file or call.target.address.server.is_sandbox:
+        if call.dry_run or not call.target.has_file or not call.target.address.sends_messages:
             return await rolling_back
         return await _notified(call, rolling_back, emit)
 

@@ -127,7 +127,7 @@ class _Binding(ComposeTexts):
         super().__init__({**values, **variables})
         self._bound = values.keys() - variables.keys()
 
-    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:  # noqa: ARG002
         if name in self._bound:
             return super()._variable(name, operator, word, resolve=True).replace("$", "$$")
         return f"${{{name}{operator}{self.convert(word)}}}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container
 
 
-def plan_stop(request: OperationRequest, by: Author, observed: Observed) -> Plan:
+def plan_stop(request: OperationRequest, _by: Author, observed: Observed) -> Plan:
     """Plan to stop services, and the dependencies that are named. Pure."""
     record, project = live_project(observed, request.server)
     services, dependencies = select_units(request, project)

@@ -57,7 +57,7 @@ async def compact_records(context: DeployContext, step: CompactRecords) -> None:
 
 
 @RUNNERS.runs(Decide)
-async def decide(context: DeployContext, step: Decide) -> Decision:
+async def decide(_context: DeployContext, _step: Decide) -> Decision:
     """Decide: the new containers are healthy."""
     return Decision(committed=True)
 
