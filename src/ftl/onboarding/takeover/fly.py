@@ -10,6 +10,7 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.fly_services import convert_services
 from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
@@ -28,19 +29,17 @@ _OTHERS = {
     "swap_size_mb": (Verdict.LEFT_OUT, "the server decides"),
     "console_command": (Verdict.LEFT_OUT, "`ftl exec` opens a console"),
 }
-_OF_SERVICE = {
-    "force_https": (Verdict.CHANGED, "the proxy's: it redirects to HTTPS"),
-    "auto_stop_machines": (Verdict.LEFT_OUT, "containers run all the time"),
-    "auto_start_machines": (Verdict.LEFT_OUT, "containers run all the time"),
-    "concurrency": (Verdict.LEFT_OUT, "all containers get requests, without a limit"),
-    "http_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
-    "tls_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+_OF_BUILD = frozenset({"image", "dockerfile", "args", "build-target", "builder", "buildpacks"})
+_OTHERS_OF_BUILD = {
+    "ignorefile": (
+        Verdict.NEEDS_YOU,
+        "rename it to .dockerignore, or to the Dockerfile's name with .dockerignore at its end: builds read those",
+    ),
+    "settings": (Verdict.LEFT_OUT, "they are of a builder that FTL has not"),
+    "builtin": (Verdict.LEFT_OUT, "FTL builds from a Dockerfile"),
+    "compression": (Verdict.LEFT_OUT, "FTL compresses what it sends"),
+    "compression_level": (Verdict.LEFT_OUT, "FTL compresses what it sends"),
 }
-"""Keys of the service with HTTP that lead to no key of ftl.yaml."""
-
-_OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
-"""Keys of a check that are taken over, or are FTL's default; times are FTL's, which asks each second."""
-
 _DONE = frozenset({"app", "build", "env", "http_service", "services", "processes", "deploy", "mounts", "mount", "files",
                    "checks", "experimental", *_SETTINGS})  # fmt: skip
 
@@ -62,7 +61,7 @@ def fly(file: Path, base: Path) -> Draft:
         if line and is_periodic(name, line):
             keys["recreate"] = True
         draft.services[project_name(name)] = keys
-    web = _services(draft, data, processes)
+    web = convert_services(draft, data, processes)
     _settings(draft, data)
     _start(draft, data)
     _mounts(draft, data)
@@ -97,6 +96,9 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
         report.add("build.builder", Verdict.LEFT_OUT, "FTL builds from a Dockerfile")
     if build:
         report.add("build", Verdict.CHANGED, "image" if build.get("image") else "build")
+    for key in build:
+        if key not in _OF_BUILD:
+            report.add(f"build.{key}", *_OTHERS_OF_BUILD.get(key, (Verdict.NEEDS_YOU, "FTL has no such key")))
     if image := build.get("image"):
         return {"image": image}
     options: dict[str, object] = {"context": "."}
@@ -109,91 +111,6 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
                 else _text(given)
             )
     return {"build": options if len(options) > 1 else "."}
-
-
-def _services(draft: Draft, data: Mapping[str, object], processes: Mapping[str, str]) -> dict[str, object]:
-    """Ports: one for HTTP gets the proxy's requests, the others are published. Returns the public service."""
-    http = as_object(data.get("http_service"))
-    services = table_list(data.get("services"))
-    public = http or next((item for item in services if _is_http(item)), {})
-    named = public.get("processes")
-    first = named[0] if isinstance(named, list) and named else None
-    usual = "app" if "app" in processes else "web" if "web" in processes else next(iter(processes))
-    web = draft.services[project_name(str(first if first in processes else usual))]
-    if public:
-        web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
-        key = "http_service" if public is http else "services"
-        draft.report.add(key, Verdict.CHANGED, "port, routes and health_check")
-    checks = (
-        *table_list(public.get("checks")),
-        *table_list(public.get("http_checks")),
-        *(
-            check
-            for check in as_object(data.get("checks")).values()
-            if isinstance(check, dict) and check.get("type") == "http"
-        ),
-    )
-    if path := next((check["path"] for check in checks if check.get("path")), None):
-        web["health_check"] = {"path": path}
-    _report_public(draft, data, public, web)
-    for key in sorted({key for check in checks for key in check} - _OF_CHECK):
-        draft.report.add(
-            f"checks.{key}", Verdict.NEEDS_YOU, "FTL's check sends a plain GET: see that it passes"
-        )
-    if "checks" in data:
-        verdict = Verdict.CHANGED if path else Verdict.NEEDS_YOU
-        draft.report.add("checks", verdict, "health_check" if path else "write `health_check` of the service")
-    for number, item in enumerate(services):
-        if item is not public:
-            _published(draft, f"services[{number}]", item, web)
-    return web
-
-
-def _report_public(
-    draft: Draft, data: Mapping[str, object], public: Mapping[str, object], web: dict[str, object]
-) -> None:
-    """Report the keys of the service with HTTP; several machines are replicas where they share no volume."""
-    for key, value in public.items():
-        if key in _OF_SERVICE:
-            draft.report.add(f"http_service.{key}", *_OF_SERVICE[key])
-        elif key == "min_machines_running" and value in (0, 1):
-            what = "containers run all the time, one of each service"
-            draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, what)
-        elif key == "min_machines_running" and isinstance(value, int):
-            if data.get("mounts") or data.get("mount"):
-                reason = "one container at a time has the volume"
-                draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, reason)
-            else:
-                web["replicas"] = value
-                draft.report.add(f"http_service.{key}", Verdict.CHANGED, "replicas")
-
-
-def _is_http(service: Mapping[str, object]) -> bool:
-    may_be = "http" in _handlers(service) or not table_list(service.get("ports"))
-    return may_be and service.get("protocol", "tcp") == "tcp"
-
-
-def _handlers(service: Mapping[str, object]) -> list[str]:
-    return [handler for port in table_list(service.get("ports")) for handler in as_strs(port.get("handlers"))]
-
-
-def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[str, object]) -> None:
-    """Ports of a service that is not for HTTP: `forwards` of its process."""
-    inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
-    suffix = "" if protocol == "tcp" else f"/{protocol}"
-    named = as_strs(service.get("processes"))
-    keys = draft.services.get(project_name(named[0])) if named else None
-    keys = web if keys is None else keys
-    ports = [port.get("port") for port in table_list(service.get("ports"))]
-    given = keys.get("forwards")
-    own = [f"{port}:{inner}{suffix}" for port in ports if port not in (None, 80, 443)]
-    if inner is None or not own:
-        draft.report.add(key, Verdict.NEEDS_YOU, "write its ports as `forwards`")
-        return
-    keys["forwards"] = [*(given if isinstance(given, list) else []), *own]
-    todo = "forwards; TLS of Fly's handlers is the app's own now"
-    has_tls = any("tls" in handler for handler in _handlers(service))
-    draft.report.add(key, Verdict.NEEDS_YOU if has_tls else Verdict.CHANGED, todo if has_tls else "forwards")
 
 
 def _start(draft: Draft, data: Mapping[str, object]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.onboarding.takeover.report import Verdict
 
 from .test_others import taken, verdicts
@@ -88,7 +90,8 @@ raw_value = "/w=="
     found = verdicts(report)
     assert found["http_service.min_machines_running"] is Verdict.CHANGED
     assert found["http_service.concurrency"] is Verdict.LEFT_OUT
-    assert (found["checks.headers"], found["files[1]"]) == (Verdict.NEEDS_YOU, Verdict.NEEDS_YOU)
+    assert found["http_service.checks[0].headers"] is Verdict.NEEDS_YOU
+    assert found["files[1]"] is Verdict.NEEDS_YOU
 
 
 def test_ports_of_fly_that_are_not_http(tmp_path: Path) -> None:
@@ -137,3 +140,64 @@ secret_name = "KEY"
     assert found["mounts"] is Verdict.CHANGED
     assert (found["services[0]"], found["services[1]"]) == (Verdict.CHANGED, Verdict.NEEDS_YOU)
     assert found["files[1]"] is Verdict.NEEDS_YOU
+
+
+def test_each_check_of_fly_has_a_row(tmp_path: Path) -> None:
+    """The first that requests a path is taken over; the others were lost, or told to be taken over."""
+    text = """
+[http_service]
+internal_port = 8080
+[[http_service.checks]]
+type = "tcp"
+[[http_service.checks]]
+path = "/health"
+[[http_service.checks]]
+path = "/ready"
+[checks.top]
+type = "http"
+path = "/top"
+[checks.alive]
+type = "tcp"
+"""
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": text})
+    check = project.services[0].health_check
+    assert check is not None
+    assert check.path == "/health"
+    found = verdicts(report)
+    assert {key: found[key] for key in found if "checks" in key} == {
+        "http_service.checks[0]": Verdict.LEFT_OUT,
+        "http_service.checks[1]": Verdict.CHANGED,
+        "http_service.checks[2]": Verdict.NEEDS_YOU,
+        "checks.top": Verdict.NEEDS_YOU,
+        "checks.alive": Verdict.LEFT_OUT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ports", "forwards", "verdict"),
+    [
+        ("start_port = 5000\nend_port = 5002", ("5000:7000", "5001:7000", "5002:7000"), Verdict.CHANGED),
+        ("start_port = 5000\nend_port = 6000", (), Verdict.NEEDS_YOU),
+        ("handlers = ['tls']", (), Verdict.NEEDS_YOU),
+    ],
+)
+def test_a_range_of_ports_of_fly(
+    tmp_path: Path, ports: str, forwards: tuple[str, ...], verdict: Verdict
+) -> None:
+    """All of them lead to the internal port; a very large one needs the user."""
+    text = f"[http_service]\ninternal_port = 8080\n[[services]]\ninternal_port = 7000\n[[services.ports]]\n{ports}\n"
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": text})
+    assert project.services[0].forwards == forwards
+    assert verdicts(report)["services[0]"] is verdict
+
+
+def test_keys_of_flys_build(tmp_path: Path) -> None:
+    """Each has a row: an ignore file that builds do not read let secrets into the image."""
+    text = "[build]\nignorefile = '.flyignore'\ncompression = 'zstd'\nother = 1\n"
+    _, report = taken(tmp_path, "fly.toml", {"fly.toml": text})
+    found = verdicts(report)
+    assert [found[f"build.{key}"] for key in ("ignorefile", "compression", "other")] == [
+        Verdict.NEEDS_YOU,
+        Verdict.LEFT_OUT,
+        Verdict.NEEDS_YOU,
+    ]

@@ -274,3 +274,20 @@ env: {clear: {RAILS_ENV: staging}}
         == project.server
     )
     assert words(report, "deploy.staging.yml").endswith("`ftl -e staging deploy`")
+
+
+def test_version_1_of_kamal(tmp_path: Path) -> None:
+    """Its Traefik has the server's ports, its contact is the project's, and a stop waits as long."""
+    text = """
+servers: {web: {hosts: [192.0.2.1], labels: {traefik.http.routers.shop.rule: "Host(`a.io`)"}}}
+traefik: {args: {certificatesResolvers.letsencrypt.acme.email: me@a.io}}
+healthcheck: {path: /healthz, port: 4000}
+stop_wait_time: 45
+"""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text, ".kamal/secrets": ""})
+    assert (project.project.email, project.services[0].stop_timeout) == ("me@a.io", 45)
+    rows = {row.key: row for row in report.rows}
+    assert "kamal traefik remove" in rows["traefik"].text
+    assert rows["traefik"].verdict is Verdict.NEEDS_YOU
+    assert rows["stop_wait_time"].verdict is Verdict.CHANGED
+    assert rows["traefik.args: acme.email"].verdict is Verdict.CHANGED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.onboarding.takeover.compose.traefik import parse_rule
+from ftl.onboarding.takeover.compose.proxies.traefik import parse_rule
 from ftl.onboarding.takeover.report import Verdict
 
 from .compose import service, taken
@@ -143,3 +143,51 @@ services:
     row = next(row for row in report.rows if row.key.startswith("services.admin.ports"))
     assert row.verdict is Verdict.NEEDS_YOU
     assert "since a rule of app was refused" in row.text
+
+
+@pytest.mark.parametrize(
+    ("labels", "routes", "verdict"),
+    [
+        (["routers.a.middlewares=s", "middlewares.s.stripprefix.prefixes=/api"], [("/api", True)], Verdict.CHANGED),
+        (["routers.a.middlewares=x, s@docker", "middlewares.s.stripprefix.prefixes=/api/"], [("/api", True)], Verdict.CHANGED),
+        (["routers.a.middlewares=c", "middlewares.c.chain.middlewares=s", "middlewares.s.stripPrefix.prefixes[0]=/api"], [("/api", True)], Verdict.CHANGED),
+        (["routers.a.middlewares=s", "middlewares.s.stripprefix.prefixes=/api,/v1"], [("/api", True)], Verdict.NEEDS_YOU),
+        (["routers.a.middlewares=s", "middlewares.s.stripprefix.prefixes=/v1"], [("/api", False)], Verdict.NEEDS_YOU),
+        (["routers.b.middlewares=s", "middlewares.s.stripprefix.prefixes=/api"], [("/api", False)], Verdict.NEEDS_YOU),
+    ],
+)  # fmt: skip
+def test_a_path_that_is_taken_away(
+    tmp_path: Path, labels: list[str], routes: list[tuple[str, bool]], verdict: Verdict
+) -> None:
+    """Where it is the route's own path, the route takes it away."""
+    rule = "traefik.http.routers.a.rule=Host(`a.io`) && PathPrefix(`/api`)"
+    written = "".join(f"      - {label}\n" for label in (rule, *(f"traefik.http.{each}" for each in labels)))
+    text = f"services:\n  web:\n    image: x:1\n    expose: [80]\n    labels:\n{written}"
+    project, report = taken(tmp_path, text)
+    assert [(route.path, route.strip_prefix) for route in service(project).routes] == routes
+    rows = {row.key: row.verdict for row in report.rows}
+    assert rows["services.web.labels: stripprefix"] is verdict
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        'command: ["--certificatesresolvers.le.acme.email=me@a.io", "--x"]',
+        "command: --certificatesResolvers.le.acme.email=${MAIL:-me@a.io} --x",
+        "environment: {TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL: me@a.io}",
+    ],
+)
+def test_the_contact_of_another_proxy(tmp_path: Path, proxy: str) -> None:
+    """It is that of the project: the authority writes to it before a certificate ends."""
+    labels = 'labels: ["traefik.http.routers.a.rule=Host(`a.io`)"]'
+    text = f"services:\n  traefik:\n    image: traefik:3\n    {proxy}\n  web: {{image: 'x:1', {labels}}}\n"
+    project, _ = taken(tmp_path, text)
+    assert project.project.email == "me@a.io"
+
+
+def test_the_contact_of_a_companion(tmp_path: Path) -> None:
+    """That of nginx-proxy has it as a variable."""
+    companion = "{image: nginxproxy/acme-companion, environment: [DEFAULT_EMAIL=me@a.io]}"
+    text = f"services: {{acme: {companion}, web: {{image: 'x:1', environment: {{VIRTUAL_HOST: a.io}}}}}}"
+    project, _ = taken(tmp_path, text)
+    assert project.project.email == "me@a.io"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
+from ftl.onboarding.takeover.compose.proxies.labels import labelled_routes
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.marks import Mark
     from ftl.onboarding.takeover.compose.port_forms import Port
+    from ftl.onboarding.takeover.compose.proxies.labels import LabelledRoutes
     from ftl.onboarding.takeover.draft import Draft
     from ftl.onboarding.takeover.nodes import ComposeTexts
 
@@ -33,6 +34,7 @@ class ConversionContext:
         refused: Services with a rule of another proxy that is not taken over: who is public is not known.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
+        fronted: Routes of services by the file of a proxy in front of them.
         images: Image that each service runs, or is built on.
         extended: Services that extend another one, with the place that says so.
     """
@@ -52,7 +54,14 @@ class ConversionContext:
     volumes: Mapping[str, Node] = field(default_factory=dict)
     services: Mapping[str, MappingNode] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    fronted: Mapping[str, LabelledRoutes] = field(default_factory=dict)
     extended: Mapping[str, Mark] = field(default_factory=dict)
+
+    def labelled(self, source: str, node: MappingNode) -> LabelledRoutes:
+        """Routes of a service by labels and variables, else by the proxy in front of it."""
+        labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
+        found = labelled_routes(labels, pairs(node.get("environment")), self.texts.resolve)
+        return found if found.routes or found.refused else self.fronted.get(source, found)
 
 
 class ComposeConversion:
@@ -73,7 +82,7 @@ class ComposeConversion:
         self.is_dependency = context.kinds[source] == "dependency"
         self.keys: dict[str, object] = {}
         self.labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
-        self.labelled = labelled_routes(self.labels, pairs(node.get("environment")), self.resolve)
+        self.labelled = context.labelled(source, node)
         if self.labelled.refused:
             context.refused.append(source)
 

@@ -17,8 +17,11 @@ from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
 from ftl.onboarding.takeover.compose.hosts import write_hosts
 from ftl.onboarding.takeover.compose.images_of import image_of
+from ftl.onboarding.takeover.compose.local_urls import write_urls
 from ftl.onboarding.takeover.compose.networks import report_networks
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
+from ftl.onboarding.takeover.compose.port_forms import parse_ports
+from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
 from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.yaml.marks import Mark
+    from ftl.onboarding.takeover.compose.proxies.labels import LabelledRoutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     run = {key: image_of(node, texts, base) for key, node in services.items()}
     kinds = {key: _kind(key, run[key], services, variables) for key in services}
+    fronted = _fronts(draft, kinds, services, run, texts, base)
     names = {key: _unique(service_name(key), index, services) for index, key in enumerate(services)}
     context = ConversionContext(
         draft,
@@ -90,6 +95,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         volumes=entries(root.get("volumes")),
         services=services,
         images=run,
+        fronted=fronted,
         extended=reader.extended,
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
@@ -107,6 +113,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     write_hosts(context, services)
     report_networks(context, root, services)
     choose_public(context)
+    write_urls(context, services)
     _secrets(draft, root)
     _named_volumes(draft, root, texts)
     for key, mark in reader.extended.items():
@@ -122,6 +129,48 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         )
         raise ConfigError([problem])
     return draft
+
+
+def _fronts(
+    draft: Draft,
+    kinds: dict[str, _Kind],
+    services: Mapping[str, MappingNode],
+    run: Mapping[str, str],
+    texts: ComposeTexts,
+    base: Path,
+) -> dict[str, LabelledRoutes]:
+    """Take what proxies say of contact and routes; one that only passes requests on is no service here."""
+    hosts = {
+        texts.resolve(text(node)): key
+        for key, service in services.items()
+        for node in (service.get("container_name"), service.get("hostname"))
+        if node is not None and kinds[key].name == "service"
+    }
+    hosts |= {key: key for key in services if kinds[key].name == "service"}
+    found: dict[str, LabelledRoutes] = {}
+    for key, node in services.items():
+        if kinds[key].name == "none":
+            draft.email = draft.email or contact_of(node, texts) or None
+        if images.kind(run[key]) != "caddy" or kinds[key].name != "service":
+            continue
+        routes = front_routes(node, texts, base, {host: name for host, name in hosts.items() if name != key})
+        if routes is not None:
+            draft.email = draft.email or routes.email or None
+            found |= routes.services
+            kinds[key] = _Kind("none", f"FTL has a proxy: {' and '.join(routes.services)} got its routes")
+            for line in routes.lost:
+                todo = (
+                    f"`{line}` is not taken over: see whether the app or a redirect of the project needs it"
+                )
+                draft.report.add(f"services.{key}: {line}", Verdict.NEEDS_YOU, todo, node.mark)
+        elif any(port.published == 443 for port in parse_ports(node.get("ports"), texts.resolve)[0]):
+            todo = (
+                "behind FTL's proxy it must get no certificates: let its Caddyfile name `http://` addresses, or write "
+                "`routes` of the services behind it in its place"
+            )
+            draft.report.add(f"services.{key}: Caddy", Verdict.NEEDS_YOU, todo, node.mark)
+            draft.note(service_name(key), todo)
+    return found
 
 
 def _unique(name: str, index: int, services: Mapping[str, Node]) -> str:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.values import addresses
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.ports import HTTP
-from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
-from ftl.onboarding.takeover.nodes import entries, is_valid, pairs
+from ftl.onboarding.takeover.nodes import is_valid
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -29,8 +28,7 @@ def main_host(context: ConversionContext, services: Mapping[str, MappingNode]) -
             continue
         image = images.kind(context.images.get(key, ""))
         rank = _NAMES.index(key) if key in _NAMES else len(_NAMES)
-        labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
-        labelled = labelled_routes(labels, pairs(node.get("environment")), context.texts.resolve)
+        labelled = context.labelled(key, node)
         hosts += [
             (image in images.TOOLS, host.count("."), rank, len(hosts), host)
             for host in labelled.hosts

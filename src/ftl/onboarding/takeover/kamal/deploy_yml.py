@@ -20,6 +20,7 @@ from ftl.onboarding.takeover.kamal.files import (
     take_over_other_files,
     values_in_env,
 )
+from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.roles import convert_roles
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
@@ -49,10 +50,7 @@ _LEFT_OUT = {
     "image": "the built image goes to the server over SSH, without a registry",
     "registry": "images go over SSH; for base images, credentials of `docker login` are used",
 }
-_NEEDS_YOU = {
-    "healthcheck": "write `health_check` of the service",
-    "traefik": "FTL has its own proxy: routes are by the labels of its routers, certificates need nothing",
-}
+_NEEDS_YOU = {"healthcheck": "write `health_check` of the service", "traefik": REMOVE_TRAEFIK}
 
 
 def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
@@ -126,6 +124,10 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.draft.top["protected"] = kamal.text(entry.value) == "true"
                 how = "protected: a deploy needs -e or its confirmation"
                 kamal.add(key, Verdict.CHANGED, how, entry.value)
+            case "stop_wait_time" | "stop_timeout":
+                for service in kamal.draft.services.values():
+                    service.setdefault("stop_timeout", kamal.text(entry.value))
+                kamal.add(key, Verdict.CHANGED, "stop_timeout of each service", entry.value)
             case "labels" | "logging":
                 for service in kamal.draft.services.values():
                     service[key] = _over(kamal.plain(entry.value), service.get(key))

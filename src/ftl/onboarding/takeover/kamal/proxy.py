@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
 from ftl.config.yaml.tree import MappingNode, is_null
 from ftl.onboarding.names import service_name
-from ftl.onboarding.takeover.compose.other_proxies import labelled_routes
+from ftl.onboarding.takeover.compose.proxies.labels import labelled_routes
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -27,6 +28,11 @@ _KNOWN = (
     "path_prefixes",
     "strip_path_prefix",
 )
+REMOVE_TRAEFIK = (
+    "Traefik has the ports 80 and 443 of the server: run `kamal traefik remove` before the first deploy; labels of its "
+    "routers are `routes`"
+)
+_ACME_EMAIL = re.compile(r"certificates?resolvers\.[^.]+\.acme\.email", re.IGNORECASE)
 _FALSE = ("false", "no", "off")
 _NEEDS_YOU = {
     "forward_headers": "write `proxy.trusted_proxies`, the addresses of the load balancer in front",
@@ -139,6 +145,11 @@ def convert_proxy(
 
 def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) -> None:
     """Port and health check of Kamal 1, which had Traefik, and routes by its labels."""
+    kamal.add("traefik", Verdict.NEEDS_YOU, REMOVE_TRAEFIK, kamal.root.get("traefik"))
+    for name, value in entries(entries(kamal.root.get("traefik")).get("args")).items():
+        if _ACME_EMAIL.fullmatch(name) and (email := kamal.texts.resolve(text(value))):
+            kamal.draft.email = email
+            kamal.add("traefik.args: acme.email", Verdict.CHANGED, "project.email", value)
     check = entries(kamal.root.get("healthcheck"))
     labels = pairs(kamal.root.get("labels")) | pairs(
         entries(entries(kamal.root.get("servers")).get(role)).get("labels")

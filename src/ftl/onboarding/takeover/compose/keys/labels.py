@@ -68,9 +68,12 @@ def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], no
             )
             conversion.add(f"{key}: {kind}", Verdict.NEEDS_YOU, todo, node)
         elif kind == "stripprefix":
-            conversion.add(
-                f"{key}: {kind}", Verdict.NEEDS_YOU, "write `strip_prefix: true` at the route", node
-            )
+            labelled = conversion.labelled
+            if labelled.stripped and not labelled.has_other_prefixes:
+                conversion.add(f"{key}: {kind}", Verdict.CHANGED, "strip_prefix of its routes", node)
+            else:
+                todo = "write `strip_prefix: true` at a route with the path that is taken away"
+                conversion.add(f"{key}: {kind}", Verdict.NEEDS_YOU, todo, node)
         elif kind not in _DONE_BY_FTL:
             conversion.add(
                 f"{key}: {kind}", Verdict.NEEDS_YOU, "FTL's proxy has none: let the app do it", node

@@ -153,9 +153,12 @@ def find_port(conversion: ComposeConversion) -> None:
 def _routes(conversion: ComposeConversion) -> None:
     """Routes by labels; those of the project's domain need no host."""
     draft = conversion.draft
+    labelled = conversion.labelled
     conversion.keys["routes"] = [
-        {"path": path} | ({} if host == draft.domain else {"host": host})
-        for host, path in conversion.labelled.routes
+        {"path": path}
+        | ({"strip_prefix": True} if (host, path) in labelled.stripped else {})
+        | ({} if host in ("", draft.domain) else {"host": host})
+        for host, path in labelled.routes
     ]
 
 

@@ -180,3 +180,30 @@ def untaken(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 _OF_CHECK = ("healthcheck.path", "healthcheck.interval", "healthcheck.timeout")
+
+
+_MIDDLEWARES = re.compile(r"traefik\.http\.routers\.([^.]+)\.middlewares", re.IGNORECASE)
+_CHAIN = re.compile(r"traefik\.http\.middlewares\.([^.]+)\.chain\.middlewares", re.IGNORECASE)
+_STRIPPED = re.compile(
+    r"traefik\.http\.middlewares\.([^.]+)\.stripprefix\.prefixes(?:\[\d+\])?", re.IGNORECASE
+)
+
+
+def stripped_prefixes(labels: Mapping[str, str]) -> dict[str, set[str]]:
+    """Router -> prefixes that its middlewares take away, also those in chains."""
+    used: dict[str, list[str]] = {}
+    chains: dict[str, list[str]] = {}
+    prefixes: dict[str, set[str]] = {}
+    for name, value in labels.items():
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if match := _MIDDLEWARES.fullmatch(name):
+            used[match[1].lower()] = [part.partition("@")[0].lower() for part in parts]
+        elif match := _CHAIN.fullmatch(name):
+            chains[match[1].lower()] = [part.partition("@")[0].lower() for part in parts]
+        elif match := _STRIPPED.fullmatch(name):
+            prefixes.setdefault(match[1].lower(), set()).update(part.rstrip("/") or "/" for part in parts)
+    found: dict[str, set[str]] = {}
+    for router, names in used.items():
+        inner = [*names, *(each for name in names for each in chains.get(name, ()))]
+        found[router] = {prefix for name in inner for prefix in prefixes.get(name, ())}
+    return found

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
 from ftl.dataclass import dataclass
-from ftl.onboarding.takeover.compose.traefik import parse_rule, untaken
+from ftl.onboarding.takeover.compose.proxies.traefik import parse_rule, stripped_prefixes, untaken
 from ftl.onboarding.takeover.nodes import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule", re.IGNORECASE)
+_TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.([^.]+)\.rule", re.IGNORECASE)
 _TRAEFIK_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port", re.IGNORECASE)
 _TRAEFIK_HEALTH = re.compile(
     r"traefik\.http\.services\.[^.]+\.loadbalancer\.healthcheck\.path", re.IGNORECASE
@@ -31,6 +31,8 @@ class LabelledRoutes:
         hosts: Hosts of all rules, also of those that are refused.
         refused: Label -> what of its rule FTL's proxy cannot do: who may reach the service, the user decides.
         untaken: What else its labels say and FTL's proxy has not -> what to do.
+        stripped: Routes whose path the app does not see.
+        has_other_prefixes: A prefix that is taken away is no path of a route.
         health: Path of the health check.
         is_off: Traefik ignores the service.
     """
@@ -41,6 +43,8 @@ class LabelledRoutes:
     hosts: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     untaken: Mapping[str, str] = field(default_factory=dict)
+    stripped: frozenset[tuple[str, str]] = frozenset()
+    has_other_prefixes: bool = False
     health: str = ""
     is_off: bool = False
 
@@ -54,12 +58,18 @@ def labelled_routes(
     refused: dict[str, str] = {}
     port = health = ""
     resolved = {name: resolve(given or "") for name, given in labels.items()}
+    prefixes = stripped_prefixes(resolved)
+    stripped: set[tuple[str, str]] = set()
+    has_other_prefixes = False
     is_off = resolved.get("traefik.enable", "").lower() == "false"
     for name, value in resolved.items():
         if is_off and name.startswith("traefik."):
             continue
-        if _TRAEFIK_RULE.fullmatch(name):
+        if named_rule := _TRAEFIK_RULE.fullmatch(name):
             rule = parse_rule(value)
+            own = prefixes.get(named_rule[1].lower(), set())
+            stripped |= {route for route in rule.routes if route[1].rstrip("/") in own}
+            has_other_prefixes |= not own <= {path.rstrip("/") for _, path in rule.routes}
             routes += rule.routes
             hosts += rule.hosts
             if rule.refused:
@@ -87,6 +97,8 @@ def labelled_routes(
         tuple(host for host in dict.fromkeys((*(host for host, _ in routes), *hosts)) if host not in refused),
         refused,
         {} if is_off else dict(untaken(resolved)),
+        frozenset(stripped),
+        has_other_prefixes,
         health,
         is_off,
     )

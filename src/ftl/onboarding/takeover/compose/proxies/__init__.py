@@ -1,0 +1,1 @@
+"""Other proxies of a Compose file: their labels, variables and files as routes."""

@@ -1,0 +1,146 @@
+"""Services of fly.toml: the port that gets requests, checks, and ports that are published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.common.json_fields import as_object, as_strs
+from ftl.onboarding.names import project_name
+from ftl.onboarding.takeover.nodes import table_list
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.onboarding.takeover.draft import Draft
+
+_OF_SERVICE = {
+    "force_https": (Verdict.CHANGED, "the proxy's: it redirects to HTTPS"),
+    "auto_stop_machines": (Verdict.LEFT_OUT, "containers run all the time"),
+    "auto_start_machines": (Verdict.LEFT_OUT, "containers run all the time"),
+    "concurrency": (Verdict.LEFT_OUT, "all containers get requests, without a limit"),
+    "http_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+    "tls_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+}
+"""Keys of the service with HTTP that lead to no key of ftl.yaml."""
+
+_OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
+"""Keys of a check that are taken over, or are FTL's default; times are FTL's, which asks each second."""
+
+_MOST_PORTS = 100
+"""Ports that are written one by one."""
+
+
+def convert_services(
+    draft: Draft, data: Mapping[str, object], processes: Mapping[str, str]
+) -> dict[str, object]:
+    """Give one port the proxy's requests, publish the others, and return the public service."""
+    http = as_object(data.get("http_service"))
+    services = table_list(data.get("services"))
+    public = http or next((item for item in services if _is_http(item)), {})
+    named = public.get("processes")
+    first = named[0] if isinstance(named, list) and named else None
+    usual = "app" if "app" in processes else "web" if "web" in processes else next(iter(processes))
+    web = draft.services[project_name(str(first if first in processes else usual))]
+    if public:
+        web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
+        key = "http_service" if public is http else "services"
+        draft.report.add(key, Verdict.CHANGED, "port and routes")
+    if path := _checks(draft, data, public, "http_service" if public is http else "services"):
+        web["health_check"] = {"path": path}
+    _report_public(draft, data, public, web)
+    for number, item in enumerate(services):
+        if item is not public:
+            _published(draft, f"services[{number}]", item, web)
+    return web
+
+
+def _checks(draft: Draft, data: Mapping[str, object], public: Mapping[str, object], place: str) -> str:
+    """Report each check, and return the path of the first one that requests one."""
+    found = ""
+    checks = [
+        (f"{place}.{kind}[{number}]", item)
+        for kind in ("checks", "http_checks", "tcp_checks")
+        for number, item in enumerate(table_list(public.get(kind)))
+    ]
+    checks += [
+        (f"checks.{name}", item)
+        for name, item in as_object(data.get("checks")).items()
+        if isinstance(item, dict)
+    ]
+    for key, check in checks:
+        path = check.get("path")
+        is_other = check.get("type", "http" if path else "tcp") != "http" or not path
+        if is_other:
+            draft.report.add(
+                key, Verdict.LEFT_OUT, "a new container has to accept connections at its port anyway"
+            )
+        elif found and path != found:
+            todo = f"FTL has one check of a service, {found}: let that answer for {path}, too"
+            draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        else:
+            found = str(path)
+            draft.report.add(key, Verdict.CHANGED, "health_check.path")
+        for option in sorted(check.keys() - _OF_CHECK):
+            todo = "FTL's check sends a plain GET: see that it passes"
+            draft.report.add(f"{key}.{option}", Verdict.NEEDS_YOU, todo)
+    return found
+
+
+def _report_public(
+    draft: Draft, data: Mapping[str, object], public: Mapping[str, object], web: dict[str, object]
+) -> None:
+    """Report the keys of the service with HTTP; several machines are replicas where they share no volume."""
+    for key, value in public.items():
+        if key in _OF_SERVICE:
+            draft.report.add(f"http_service.{key}", *_OF_SERVICE[key])
+        elif key == "min_machines_running" and value in (0, 1):
+            what = "containers run all the time, one of each service"
+            draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, what)
+        elif key == "min_machines_running" and isinstance(value, int):
+            if data.get("mounts") or data.get("mount"):
+                reason = "one container at a time has the volume"
+                draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, reason)
+            else:
+                web["replicas"] = value
+                draft.report.add(f"http_service.{key}", Verdict.CHANGED, "replicas")
+
+
+def _is_http(service: Mapping[str, object]) -> bool:
+    may_be = "http" in _handlers(service) or not table_list(service.get("ports"))
+    return may_be and service.get("protocol", "tcp") == "tcp"
+
+
+def _handlers(service: Mapping[str, object]) -> list[str]:
+    return [handler for port in table_list(service.get("ports")) for handler in as_strs(port.get("handlers"))]
+
+
+def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[str, object]) -> None:
+    """Ports of a service that is not for HTTP: `forwards` of its process."""
+    inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
+    suffix = "" if protocol == "tcp" else f"/{protocol}"
+    named = as_strs(service.get("processes"))
+    keys = draft.services.get(project_name(named[0])) if named else None
+    keys = web if keys is None else keys
+    ports = [number for port in table_list(service.get("ports")) for number in _numbers(port)]
+    if len(ports) > _MOST_PORTS:
+        todo = f"{len(ports)} ports: write those that are used as `forwards`"
+        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        return
+    given = keys.get("forwards")
+    own = [f"{port}:{inner}{suffix}" for port in ports if port not in (80, 443)]
+    if inner is None or not own:
+        draft.report.add(key, Verdict.NEEDS_YOU, "write its ports as `forwards`")
+        return
+    keys["forwards"] = [*(given if isinstance(given, list) else []), *own]
+    todo = "forwards; TLS of Fly's handlers is the app's own now"
+    has_tls = any("tls" in handler for handler in _handlers(service))
+    draft.report.add(key, Verdict.NEEDS_YOU if has_tls else Verdict.CHANGED, todo if has_tls else "forwards")
+
+
+def _numbers(port: Mapping[str, object]) -> list[int]:
+    """The ports of one entry: one, or a range, all of which lead to the internal port."""
+    first, last, single = port.get("start_port"), port.get("end_port"), port.get("port")
+    if isinstance(first, int) and isinstance(last, int):
+        return list(range(first, last + 1))
+    return [single] if isinstance(single, int) else []
