@@ -63,6 +63,11 @@ class Address:
         """Whether others want to hear what happens on its servers."""
         return True
 
+    @property
+    def is_found_by_dns(self) -> bool:
+        """Whether visitors are led to it by DNS."""
+        return not self.server.is_local
+
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
         from ftl.ssh.machine import machine_of
@@ -96,6 +101,10 @@ class _Sandbox(Address):
 
     @property
     def sends_messages(self) -> bool:
+        return False
+
+    @property
+    def is_found_by_dns(self) -> bool:
         return False
 
     def urls(self, project: Project, result: DeployResult) -> tuple[str, ...]:

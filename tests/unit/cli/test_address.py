@@ -83,6 +83,8 @@ def test_a_server_answers_at_the_urls_of_the_routes(project: Project) -> None:
     assert address.urls(project, RESULT) == ("https://shop.example.com",)
     assert address.host_requests(project) == ()
     assert address.sends_messages
+    assert address.is_found_by_dns
+    assert not resolve("local").is_found_by_dns
 
 
 def test_the_sandbox_answers_at_its_own_ports(
@@ -100,6 +102,7 @@ def test_the_sandbox_answers_at_its_own_ports(
 
     assert (address.server.port, address.sandbox_servers) == (2222, ())
     assert address.urls(project, RESULT) == ()
+    assert not address.is_found_by_dns
     assert not address.sends_messages, "nobody else wants to hear of a sandbox"
     assert address.host_requests(project) == ("curl --connect-to ::127.0.0.1:8080 http://shop.example.com",)
 

@@ -106,7 +106,8 @@ def up(
 
         async def before(emit: Emit) -> None:
             note_shared_folders(project, others, emit)
-            await note_missing_dns(project, emit)
+            if loaded.address.is_found_by_dns:
+                await note_missing_dns(project, emit)
 
         links = project.urls
         preview = PreviewRequest(

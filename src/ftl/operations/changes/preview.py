@@ -90,8 +90,6 @@ def _folders(project: Project) -> Iterator[VolumeMount]:
 async def note_missing_dns(preview: Project, emit: Emit) -> None:
     """Note hosts of a preview that DNS does not know; it is deployed anyway."""
     hosts = site_of(preview).hosts
-    if preview.server.is_local or preview.server.is_sandbox:
-        return
     for host, found in zip(hosts, await gather(look_up(host) for host in hosts), strict=True):
         if found.error == "unknown":
             parent = host.partition(".")[2]

@@ -73,7 +73,7 @@ def test_a_preview_does_not_answer_to_any_host() -> None:
 
 
 def test_a_domain_without_dns_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The preview is deployed all the same; a sandbox needs no DNS."""
+    """The preview is deployed all the same."""
 
     async def unknown(_: str) -> Lookup:
         return Lookup(error="unknown")
