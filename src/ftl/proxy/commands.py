@@ -56,6 +56,12 @@ def request_figures(project: str, seconds: int) -> list[str]:
     return ["sh", "-c", script, "ftl", ACCESS_LOG, project, str(seconds), str(_LINES)]
 
 
+def reach(alias: str, port: int, addresses: int, seconds: float) -> list[str]:
+    """Try the way to the containers behind an alias, for as long (see `reach.read_reach`)."""
+    script = program(__package__, "scripts/reach.sh")
+    return ["sh", "-c", script, "ftl", ADMIN, alias, str(port), str(addresses), str(round(seconds))]
+
+
 def upstreams() -> list[str]:
     """Print Caddy's list of upstreams with their requests in flight."""
     # No `-T`: with it a statically linked busybox crashes (Debian's 1.35).

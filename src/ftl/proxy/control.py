@@ -14,6 +14,7 @@ from ftl.proxy import commands, networks, stopped
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import ProxyNames, ca_root_file, certificate_files, live_file, networks_of
+from ftl.proxy.reach import MOST, Reach, read_reach
 from ftl.proxy.site import Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
 from ftl.proxy.tls import issuance
@@ -182,6 +183,16 @@ class ProxyControl:
             return {str(item["address"]): int(item["num_requests"]) for item in parse_json(answer)}
         except (ValueError, TypeError, KeyError) as error:
             raise FtlError("the proxy's list of upstreams cannot be read", cause=str(error)) from error
+
+    async def reach(self, alias: str, port: int, replicas: int, *, seconds: float) -> Reach | None:
+        """Try its way to the replicas behind an alias, until it reaches all; None: it does.
+
+        After that time, what it does not reach. A proxy without the programs for it reaches all.
+        """
+        expected = min(replicas, MOST)
+        argv = commands.reach(alias, port, expected, seconds)
+        done = await self._engine.execute(self._names.container, argv, seconds=seconds + 60.0)
+        return read_reach(done, expected)
 
     async def request_counts(self, project: str, seconds: int) -> str:
         """Counts of the requests to a project's services in the last seconds.

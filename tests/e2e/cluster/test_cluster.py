@@ -312,3 +312,26 @@ def test_the_first_server_is_cut_off_from_the_others(cluster: ClusterProject) ->
             first.mend_to(other)
             other.mend_to(first)
     _wait_for_answer(cluster, first, (200, "two"))
+
+
+@pytest.mark.nightly
+def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: ClusterProject) -> None:
+    """Packets of the overlay are lost between two servers: each task is healthy where it runs, and all is undone."""
+    cluster.deploy("one").ok()
+    first, second, third = cluster.servers
+    pairs = ((second, third), (third, second))
+    for server, other in pairs:
+        server.block(other, 4789, "udp")
+    failed = cluster.deploy("two")
+    assert failed.exit_code == 1
+    assert f"the proxy on {second.address} does not reach web" in failed.stdout or (
+        f"the proxy on {third.address} does not reach web" in failed.stdout
+    )
+    assert "does not answer on port 8000" in failed.stdout
+    assert cluster.get(first) == (200, "one")
+    assert first.docker("service", "ls", "--format", "{{.Name}}") == f"{cluster.name}-web-r1"
+    for server, other in pairs:
+        server.unblock(other, 4789, "udp")
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
+    cluster.deploy("two").ok()
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "two")] * 3

@@ -31,7 +31,7 @@ from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_re
 from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track
 from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_tracks
-from ftl.deploy.plan.tracks.rollout import dependency_track, replacement_track, service_track
+from ftl.deploy.plan.tracks.rollout import dependency_track, reach_track, replacement_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
 from ftl.deploy.replicas import number_of, smaller_set
 from ftl.engine import labels
@@ -149,6 +149,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("crontab", ((*_regained_jobs(diff), *jobs.before_switch(diff.jobs)),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))
+    yield Stage("reach", tuple(reach_track(diff, change) for change in diff.starting))
     yield Stage("watch", (watch_track(diff, author.name),))
     yield Stage("switch", (_switch(diff, author),), decides=True)
     # Routes that change were switched with the release (`transitional_site`): this drops those of the old one.

@@ -20,6 +20,7 @@ from ftl.deploy.plan.steps.proxy import (
     ConnectProxy,
     Drain,
     EnsureProxy,
+    ReachFromProxies,
     RepairSwitch,
     Switch,
 )
@@ -28,7 +29,7 @@ from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, RemoveSwarm
 from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
-from ftl.proxy.names import proxy_alias
+from ftl.proxy.names import proxy_alias, release_alias
 from tests.unit.deploy.cluster import SERVERS, cluster, dependency_on, observed, proxy_of, tasks_of, where
 from tests.unit.deploy.world import actions, container, kinds, plan, project, record, server, service
 
@@ -222,6 +223,28 @@ def test_a_removal_that_is_done_again_leaves_no_keys() -> None:
     assert "EndCatchUp" not in kinds(plan_remove(gone, volumes=False))
     alone = project(service())
     assert "EndCatchUp" not in kinds(plan_remove(server(alone), volumes=False))
+
+
+def test_each_proxy_tries_the_way_to_new_containers_before_the_switch() -> None:
+    """Also to one that is tied to a server. One that is cut off is not asked, and nothing is where nothing starts."""
+    asked = cluster(
+        service(replicas=2), service("tied", recreate=True), service("worker", port=None, routes=())
+    )
+    found = plan(asked, observed(asked, ready=False))
+    tried = [step for step in found.steps if isinstance(step, ReachFromProxies)]
+    assert [(step.service, step.alias, step.port, step.replicas, step.servers) for step in tried] == [
+        ("web", release_alias("shop", "web", "r1"), 8000, 2, SERVERS),
+        ("tied", release_alias("shop", "tied", "r1"), 8000, 1, SERVERS),
+    ]
+    order = kinds(found)
+    assert order.index("WaitSwarmTasks") < order.index("ReachFromProxies") < order.index("Switch")
+    asked = cluster(service(replicas=2), roles=("worker",))
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    assert "ReachFromProxies" not in kinds(plan(asked, seen))
+    cut = replace(seen, views=tuple(replace(view, cut_off=view.name == "b") for view in seen.views))
+    assert where(plan(asked, cut, content="sha256:two"), ReachFromProxies) == [("a",)]
+    alone = project(service())
+    assert "ReachFromProxies" not in kinds(plan(alone, server(alone, ready=False)))
 
 
 def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:

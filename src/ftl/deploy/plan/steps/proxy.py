@@ -151,6 +151,30 @@ class RepairSwitch(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class ReachFromProxies(GivenServersStep):
+    """Try the way from each proxy of a cluster to new containers, before it is switched.
+
+    Attributes:
+        alias: Their name in the network, which the proxies are about to be switched to.
+        replicas: Number of them.
+    """
+
+    kind = "reach"
+    service: str
+    alias: str
+    port: int
+    replicas: int
+
+    @property
+    def subject(self) -> str:
+        return self.service
+
+    @property
+    def text(self) -> str:
+        return f"try whether the proxies reach {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
 class Switch(Step):
     """Send new requests to the new release: the moment that decides the deploy.
 

@@ -20,7 +20,7 @@ from ftl.deploy.plan.steps.containers import (
     StopOld,
     WaitHealthy,
 )
-from ftl.deploy.plan.steps.proxy import PublishName, RepairSwitch
+from ftl.deploy.plan.steps.proxy import PublishName, ReachFromProxies, RepairSwitch
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, WaitSwarmTasks
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.deploy.replicas import generation_of, joined_mark, number_of
@@ -210,3 +210,16 @@ def _joining(diff: Diff, change: ServiceChange) -> StartContainers:
     specs = tuple(created_spec(replica_spec(spec, number), proven=True) for number in change.added)
     names = diff.new_containers(change)
     return StartContainers(change.name, names, specs, like.image, change.why, joins=True)
+
+
+def reach_track(diff: Diff, change: ServiceChange) -> Track:
+    """Try the way from the proxies of a cluster to new containers, perhaps elsewhere.
+
+    Health is seen from their own. A proxy that is cut off reaches none, and answers 503 until it does.
+    """
+    proxies = tuple(view.name for view in diff.observed.proxies if not view.cut_off)
+    port = change.service.proxied_port
+    if not diff.observed.is_cluster or port is None or not proxies:
+        return ()
+    replicas = change.service.replicas
+    return (ReachFromProxies(change.name, diff.alias(change), port, replicas, servers=proxies),)

@@ -1,0 +1,47 @@
+"""Reach: whether a proxy finds the containers behind an alias, and connects to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.errors import FtlError
+
+if TYPE_CHECKING:
+    from ftl.engine.values import ExecResult
+
+MOST = 8
+"""Largest number of addresses that an alias has to have.
+
+An answer of DNS in 512 bytes has no room for many more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Result of a try that failed.
+
+    Attributes:
+        found: Number of addresses that the alias has.
+        expected: Number that it shall have.
+        silent: Those that accept no connections.
+    """
+
+    found: int
+    expected: int
+    silent: tuple[str, ...] = ()
+
+
+def read_reach(done: ExecResult, expected: int) -> Reach | None:
+    """Read the output of scripts/reach.sh; None: the proxy reaches all.
+
+    Raises:
+        FtlError: It says nothing of the kind.
+    """
+    if done.exit_code == 0:
+        return None
+    first, *silent = done.stdout.decode("utf-8", "replace").split() or [""]
+    if not first.isdecimal():
+        message = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+        raise FtlError("the proxy could not try its way", cause=message or f"status {done.exit_code}")
+    return Reach(int(first), expected, tuple(silent))
