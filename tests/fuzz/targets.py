@@ -38,6 +38,7 @@ from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem
 from ftl.releases import audit
+from ftl.releases.generations import newest
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import parse_history
 from ftl.server.doctor import facts as doctor_facts
@@ -173,7 +174,7 @@ def release_record(data: bytes) -> None:
     if record is not None:
         assert record.number >= 0
     names = ("r1.json", "history.jsonl", "hold.json", audit.FILE)
-    found = parse_history("shop", {f"shop/{name}": data for name in names})
+    found = parse_history("shop", newest({f"shop/{name}": data for name in names}))
     assert all(record.number for record in found.records)
     audit.with_releases(found.audit, found.records)
     assert all(isinstance(entry.host, str) for entry in found.audit)

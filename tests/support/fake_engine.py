@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ftl.engine.values import (
+    ArchivedFile,
     Container,
     ContainerState,
     ContainerStats,
@@ -60,6 +61,7 @@ class FakeEngine(FakeImages):
         self._networks: dict[str, Network] = {}
         self._volumes: dict[str, Volume] = {}
         self._volume_files: dict[str, Files] = {}
+        self._modified: dict[tuple[int, str], float] = {}
         super().__init__(name, info, images)
 
     async def open(self, connections: int) -> None:
@@ -203,7 +205,15 @@ class FakeEngine(FakeImages):
                 for member in tar:
                     file = tar.extractfile(member) if member.isreg() else None
                     files, name = self._place(target, f"{path.rstrip('/')}/{member.name}")
-                    files[name] = file.read() if file is not None else None
+                    if member.islnk():
+                        _, linked = self._place(target, f"{path.rstrip('/')}/{member.linkname}")
+                        if linked not in files:
+                            raise self._refuse(500, f"link {linked} {name}: no such file or directory")
+                        files[name] = files[linked]
+                        self._modified[id(files), name] = self._modified.get((id(files), linked), 0.0)
+                    else:
+                        files[name] = file.read() if file is not None else None
+                        self._modified[id(files), name] = float(member.mtime)
 
     async def build_cache(self, *, seconds: float) -> tuple[CacheRecord, ...]:
         async with self._call("build_cache", reads=True):
@@ -214,6 +224,10 @@ class FakeEngine(FakeImages):
             self.cache = [one for one in self.cache if record not in ("", one.id)]
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
+        found = await self.read_archive(container, path)
+        return None if found is None else {name: file.content for name, file in found.items()}
+
+    async def read_archive(self, container: str, path: str) -> dict[str, ArchivedFile] | None:
         async with self._call("get_archive", container, path, reads=True):
             target = self._find(container)
             if target is None:
@@ -223,7 +237,11 @@ class FakeEngine(FakeImages):
             if not below and name:
                 return None
             last = path.rstrip("/").rpartition("/")[2]
-            return {last + key[len(name) :]: value for key, value in below.items() if value is not None}
+            return {
+                last + key[len(name) :]: ArchivedFile(value, self._modified.get((id(files), key), 0.0))
+                for key, value in below.items()
+                if value is not None
+            }
 
     def _place(self, target: FakeContainer, path: str) -> tuple[Files, str]:
         """The files of the volume (or container) that a path is in, and the path there."""

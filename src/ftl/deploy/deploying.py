@@ -20,6 +20,7 @@ from ftl.deploy.result import result
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
 from ftl.image.platforms import remember_platform
+from ftl.releases.store import DAMAGED_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -101,6 +102,8 @@ def refuse_if_held(request: PlanRequest, observed: Observed) -> None:
 
 
 def _held(hold: Hold) -> str:
+    if hold == DAMAGED_HOLD:
+        return f"deploys count as put on hold: {hold.reason}"
     return f"deploys have been put on hold by {hold.by} at {utc(hold.time)} ({hold.reason})"
 
 

@@ -70,6 +70,18 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A file that was read from a container.
+
+    Attributes:
+        modified: When it was written, Unix time by the clock of who wrote it.
+    """
+
+    content: bytes = field(repr=False)
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """An image on an engine (inspect).
 

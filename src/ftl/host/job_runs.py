@@ -24,6 +24,8 @@ FOLDER = "/ftl"
 
 
 SUFFIX = ".runs"
+OLD = ".old"
+"""Endings of a job's file and of its older generation (`ftl.releases.generations`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,18 @@ class JobRun:
 
 
 async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
-    """The last runs of a job, also of containers that are gone; newest first. One API call."""
-    name = f"{job}{SUFFIX}"
-    files = await engine.get_archive(STORE, f"{FOLDER}/{project}/{name}") or {}
+    """The last runs of a job, also of containers that are gone; newest first.
+
+    One API call; two where the file is missing, or damaged as by a power cut.
+    """
+    data = b""
+    for name in (f"{job}{SUFFIX}", f"{job}{SUFFIX}{OLD}"):
+        files = await engine.get_archive(STORE, f"{FOLDER}/{project}/{name}") or {}
+        data = files.get(name, b"")
+        if data.endswith(b"\n"):
+            break
     runs = []
-    for line in files.get(name, b"").decode("utf-8", "replace").splitlines():
+    for line in data.decode("utf-8", "replace").splitlines():
         with suppress(ValueError, FtlError):
             started, finished, code, oom = line.split()
             runs.append(JobRun.of(started, finished, int(code), oom == "true"))
@@ -68,8 +77,11 @@ async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
 
 
 async def delete_run_history(engine: Engine, project: str, jobs: Sequence[str]) -> None:
-    """Forget the runs of jobs. Empty files say so: the engine's archive calls cannot remove one."""
-    files = {f"{project}/{job}{SUFFIX}": b"" for job in jobs}
+    """Forget the runs of jobs.
+
+    Files without a run say so: the engine's archive calls cannot remove one.
+    """
+    files = {f"{project}/{job}{SUFFIX}{end}": b"\n" for job in jobs for end in ("", OLD)}
     await engine.put_archive(STORE, FOLDER, tar_archive(files, mode=0o600, folder_mode=0o700))
 
 

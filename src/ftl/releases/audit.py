@@ -12,7 +12,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftl.releases.record import ReleaseRecord
+    from ftl.releases.record import ReleaseOutcome, ReleaseRecord
 
 FILE = "audit.jsonl"
 
@@ -121,6 +121,24 @@ def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord
         if record.started and record.release not in releases
     )
     return in_order(known, others)
+
+
+def with_audit(record: ReleaseRecord, entries: Iterable[AuditEntry]) -> ReleaseRecord:
+    """A record that cannot be read, with what the audit tells about its release."""
+    outcomes: dict[AuditOutcome, ReleaseOutcome] = {
+        "done": "live",
+        "failed": "failed",
+        "interrupted": "interrupted",
+    }
+    found = [
+        entry
+        for entry in entries
+        if entry.release == record.release and entry.command.partition(" ")[0] in _RELEASING
+    ]
+    if not found:
+        return record
+    first, last = found[0], found[-1]
+    return replace(record, outcome=outcomes.get(last.outcome, "started"), started=first.time, by=first.by)
 
 
 def in_order(stored: Sequence[AuditEntry], others: Iterable[AuditEntry]) -> tuple[AuditEntry, ...]:

@@ -13,6 +13,9 @@ from ftl.dataclass import dataclass
 
 FILE = "preview.json"
 
+LASTS_SECONDS = 72 * 3600
+"""Default of `ftl preview up --expires`; and time that one stays whose end is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -21,8 +24,8 @@ class Preview:
     Attributes:
         until: When the server removes it, Unix time in whole seconds.
         since: When it was first deployed, Unix time in seconds.
-        name: Its name, that of its environment.
-        of: The project's name in ftl.yaml, without that of the preview.
+        name: Its name, that of its environment; empty where its file is damaged.
+        of: The project's name in ftl.yaml, without that of the preview; empty likewise.
         url: Where it answers; empty: it has no routes.
         by: Who deployed it last.
     """
@@ -39,6 +42,10 @@ class Preview:
         """The project that it is of, and its name: two can have the same project on the server."""
         return self.of, self.name
 
+    def may_be(self, identity: tuple[str, str]) -> bool:
+        """Whether it is the preview of this identity, as far as its file tells."""
+        return not self.name or self.identity == identity
+
     def to_json(self) -> bytes:
         """The preview as it is stored; a shell reads the first value (`expire.sh`)."""
         stored = {
@@ -53,10 +60,7 @@ class Preview:
 
 
 def parse_preview(data: bytes) -> Preview | None:
-    """Read a stored preview; an empty file says that it has ended.
-
-    The engine's archive calls cannot remove a file.
-    """
+    """Read a stored preview; None where it has ended."""
     try:
         stored = as_object(parse_json(data))
     except ValueError:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2
 from ftl.common.next_step import ftl
 from ftl.events import Note
-from ftl.releases.store import CONTAINER, VOLUME, ensure_store, read_records
+from ftl.releases.generations import CONTAINER
+from ftl.releases.store import VOLUME, ensure_store, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

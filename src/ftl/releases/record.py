@@ -210,6 +210,11 @@ class ReleaseRecord:
         )
 
 
+def is_unreadable(record: ReleaseRecord) -> bool:
+    """Whether nothing is known of a release but its number: the file of its record is damaged."""
+    return record.outcome == "started" and not record.started
+
+
 def backup_folders_of(records: Iterable[ReleaseRecord]) -> tuple[str, ...]:
     """Folders of scheduled backups on the server, by a project's records. Pure.
 

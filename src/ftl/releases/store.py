@@ -1,9 +1,10 @@
 """Store of release records on a server: the volume `ftl-state`, one JSON file per release.
 
-The files (`PROJECT/r12.json`) have mode 0600 and belong to root. The volume is mounted in a container of the same name
-that is created and never started. The engine's archive calls read and write it, so only users of the engine can read
-records. The archive calls cannot remove a file: once in many deploys a short container does, when the records of old
-releases have been summed up in one file (`compact`), so that reading them takes the same time for ever.
+The files (`PROJECT/r12.json`; `generations.py` keeps an older one of some) have mode 0600 and belong to root. The
+volume is mounted in a container of the same name that is created and never started. The engine's archive calls read
+and write it, so only users of the engine can read records. The archive calls cannot remove a file: once in many deploys
+a short container does, when the records of old releases have been summed up in one file (`compact`), so that reading
+them takes the same time for ever.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
-from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
-from ftl.releases import audit, preview
-from ftl.releases.preview import parse_preview
-from ftl.releases.record import ReleaseRecord, release_number
+from ftl.releases import audit, generations, preview
+from ftl.releases.audit import with_audit
+from ftl.releases.generations import CONTAINER, ROOT, names_of
+from ftl.releases.preview import Preview, parse_preview
+from ftl.releases.record import ReleaseRecord, is_unreadable, release_number
 from ftl.releases.watch import SUFFIX as WATCH
 from ftl.releases.watch import parse_watches, with_watch_entry, with_watches
 
@@ -36,12 +38,10 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.releases.audit import AuditEntry
-    from ftl.releases.preview import Preview
+    from ftl.releases.generations import StoredFiles
     from ftl.releases.watch import ReleaseWatch
 
-CONTAINER = "ftl-state"
 VOLUME = "ftl-state"
-ROOT = "/ftl"
 
 _HOLD = "hold.json"
 _NOTIFY = "notify"
@@ -52,6 +52,11 @@ SUMMARIES = 200
 """Old releases that are kept as a line each."""
 
 _REMOVE_SECONDS = 60.0
+
+_REMOVE = 'sync "$1" && shift && rm -f "$@"'
+
+ENDED = b'{"ended": true}\n'
+"""Content of a file whose state is over: the engine's archive calls cannot remove one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ class Hold:
     time: float
 
 
+DAMAGED_HOLD = Hold("the file that says so is damaged, as by a power cut", "", 0.0)
+"""In place of a hold that cannot be read, or the end of one."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """A project's files in the store.
@@ -81,6 +90,8 @@ class History:
         notify: Where the server sends messages by itself, as `ftl.host`'s notify.sh reads it; secret.
         preview: Set where the project is a preview.
         jobs: Those whose runs are stored (`ftl.host.job_runs`).
+        damaged: Files whose newest content is lost, as by a power cut while they were written: what they say here is
+            older, or made from other files.
     """
 
     records: tuple[ReleaseRecord, ...] = ()
@@ -90,6 +101,7 @@ class History:
     notify: bytes = field(default=b"", repr=False)
     preview: Preview | None = None
     jobs: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -97,25 +109,36 @@ async def read_history(engine: Engine, project: str) -> History:
 
     The values of secrets in its records are redacted from then on in all that is printed.
     """
-    history = parse_history(project, await engine.get_archive(CONTAINER, f"{ROOT}/{project}") or {})
+    history = parse_history(project, await generations.read(engine, project))
     redact(value for record in history.records for value in record.secrets)
     return history
 
 
-def parse_history(project: str, files: Mapping[str, bytes]) -> History:
-    """A project's history from its files."""
+def parse_history(project: str, stored: StoredFiles) -> History:
+    """A project's history from its files. Pure."""
+    files, place = stored.files, f"{project}/"
     watches = parse_watches(files)
-    records = _with_summaries(parse_records(files), files.get(f"{project}/{_SUMMARY}", b""))
+    entries = audit.parse(files.get(f"{place}{audit.FILE}", b""))
+    lost = {name: b"" for name in stored.damaged if name not in files}
+    records = (
+        with_audit(record, entries) if is_unreadable(record) else record
+        for record in parse_records({**files, **lost})
+    )
     return History(
-        with_watches(records, watches),
-        _parse_hold(files.get(f"{project}/{_HOLD}", b"")),
-        with_watch_entry(audit.parse(files.get(f"{project}/{audit.FILE}", b"")), watches),
+        with_watches(_with_summaries(tuple(records), files.get(f"{place}{_SUMMARY}", b"")), watches),
+        _parse_hold(stored, f"{place}{_HOLD}"),
+        with_watch_entry(entries, watches),
         watches,
-        files.get(f"{project}/{_NOTIFY}", b""),
-        parse_preview(files.get(f"{project}/{preview.FILE}", b"")),
+        files.get(f"{place}{_NOTIFY}", b""),
+        _parse_preview(stored, f"{place}{preview.FILE}"),
         tuple(
-            sorted(PurePosixPath(name).stem for name, data in files.items() if data and name.endswith(_RUNS))
+            sorted(
+                PurePosixPath(name).stem
+                for name, data in files.items()
+                if data.strip() and name.endswith(_RUNS)
+            )
         ),
+        tuple(sorted(name.removeprefix(place) for name in stored.damaged)),
     )
 
 
@@ -157,7 +180,7 @@ def _with_summaries(records: tuple[ReleaseRecord, ...], lines: bytes) -> tuple[R
 async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) -> None:
     """Sum up the records of old releases in one file, and remove their own files.
 
-    Only once the summary is stored is anything removed. Where the image of the store has no `rm`, the files stay.
+    Only once the summary is on the disk is anything removed. Where the image of the store has no shell, the files stay.
 
     `old` are all records to sum up, summaries among them, oldest first.
     """
@@ -174,17 +197,24 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
         )
         for record in old[-SUMMARIES:]
     ]
-    lines = b"\n".join(b" ".join(record.to_json().split()) for record in kept)
-    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_SUMMARY}": lines}))
+    lines = b"".join(b" ".join(record.to_json().split()) + b"\n" for record in kept)
+    await generations.write(engine, project, {_SUMMARY: lines})
     store = next(iter(await engine.containers(labels={labels.ROLE: labels.ROLE_STATE})), None)
     if store is None:
         return
     spec = ContainerSpec(
         image=store.image_id,
         labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "records"},
-        entrypoint=("rm", "-f"),
-        command=tuple(
-            f"{ROOT}/{project}/{record.release}{suffix}" for record in old for suffix in (".json", WATCH)
+        entrypoint=("sh", "-c", _REMOVE),
+        command=(
+            "ftl-records",
+            *(
+                f"{ROOT}/{project}/{name}"
+                for name in (
+                    _SUMMARY,
+                    *names_of([f"{record.release}{end}" for record in old for end in (".json", WATCH)]),
+                )
+            ),
         ),
         mounts=(Mount(VOLUME, ROOT),),
         restart="no",
@@ -198,15 +228,26 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
             await engine.wait(container)
 
 
-def _parse_hold(data: bytes) -> Hold | None:
-    """The hold in a file; an empty file says that it has ended, since the engine's archive calls cannot remove one."""
-    try:
-        stored = as_object(parse_json(data))
-    except ValueError:
+def _parse_hold(stored: StoredFiles, name: str) -> Hold | None:
+    """The hold in a file. A damaged one may have been one: the user decides."""
+    if name in stored.damaged:
+        return DAMAGED_HOLD
+    fields = as_object(parse_json(stored.files.get(name, b"{}")))
+    if not {"reason", "by", "time"} <= fields.keys():
         return None
-    if not {"reason", "by", "time"} <= stored.keys():
-        return None
-    return Hold(as_str(stored["reason"]), as_str(stored["by"]), as_float(stored["time"]))
+    return Hold(as_str(fields["reason"]), as_str(fields["by"]), as_float(fields["time"]))
+
+
+def _parse_preview(stored: StoredFiles, name: str) -> Preview | None:
+    """The preview in a file; of one that is damaged an older generation, which may have ended earlier."""
+    found = parse_preview(stored.files.get(name, b"{}"))
+    if name not in stored.damaged:
+        return found
+    # Its deploy began just before; expire.sh does the same.
+    until = int(stored.written(name)) + preview.LASTS_SECONDS
+    if found is None:
+        return Preview(until, since=0.0, name="", of="")
+    return replace(found, until=max(found.until, until))
 
 
 async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> None:
@@ -216,57 +257,53 @@ async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> N
 
 async def write_records(engine: Engine, project: str, records: Iterable[ReleaseRecord]) -> None:
     """Store records in one call; each replaces an earlier one of the same release."""
-    await engine.put_archive(CONTAINER, ROOT, pack_records(project, records))
+    files = {f"{record.release}.json": record for record in records}
+    await generations.write(
+        engine,
+        project,
+        {name: record.to_json() for name, record in files.items()},
+        forget=[name for name, record in files.items() if not record.project],
+    )
 
 
 async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
     """Set or end the stop for deploys."""
-    data = json.dumps(asdict(hold)).encode() if hold is not None else b""
-    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_HOLD}": data}))
+    data = json.dumps(asdict(hold)).encode() if hold is not None else ENDED
+    await generations.write(engine, project, {_HOLD: data})
 
 
 async def write_notify(engine: Engine, project: str, lines: bytes) -> None:
     """Say where the server sends messages by itself; nothing: nowhere."""
-    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{_NOTIFY}": lines}))
+    # They are secret: what was before must not stay.
+    await generations.write(engine, project, {_NOTIFY: lines}, forget=() if lines else (_NOTIFY,))
 
 
 async def read_preview(engine: Engine, project: str) -> Preview | None:
     """The preview that a project is; None: it is none."""
-    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}/{preview.FILE}") or {}
-    return parse_preview(files.get(preview.FILE, b""))
+    stored = await generations.read_one(engine, project, preview.FILE)
+    return _parse_preview(stored, f"{project}/{preview.FILE}")
 
 
 async def write_preview(engine: Engine, project: str, stored: Preview | None) -> None:
     """Say that a project is a preview, or none any more."""
-    data = stored.to_json() if stored is not None else b""
-    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{preview.FILE}": data}))
+    data = stored.to_json() if stored is not None else ENDED
+    await generations.write(engine, project, {preview.FILE: data})
 
 
 async def write_watch(engine: Engine, project: str, watch: ReleaseWatch) -> None:
     """Store the watch of a release as it begins."""
-    await engine.put_archive(
-        CONTAINER, ROOT, _archive({f"{project}/{watch.release}{WATCH}": watch.to_json()})
-    )
+    await generations.write(engine, project, {f"{watch.release}{WATCH}": watch.to_json()})
 
 
 async def read_watch(engine: Engine, project: str, release: str) -> ReleaseWatch | None:
     """The watch of a release."""
-    files = await engine.get_archive(CONTAINER, f"{ROOT}/{project}/{release}{WATCH}") or {}
-    return parse_watches(files).get(release)
+    stored = await generations.read_one(engine, project, f"{release}{WATCH}")
+    return parse_watches(stored.files).get(release)
 
 
 async def write_audit(engine: Engine, project: str, entries: Sequence[AuditEntry]) -> None:
     """Store the entries of the audit."""
-    await engine.put_archive(CONTAINER, ROOT, _archive({f"{project}/{audit.FILE}": audit.pack(entries)}))
-
-
-def pack_records(project: str, records: Iterable[ReleaseRecord]) -> bytes:
-    """A tar archive of records, readable by their owner alone, as their folder is."""
-    return _archive({f"{project}/{record.release}.json": record.to_json() for record in records})
-
-
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    return tar_archive(files, mode=0o600, folder_mode=0o700)
+    await generations.write(engine, project, {audit.FILE: audit.pack(entries)})
 
 
 async def ensure_store(engine: Engine, image: str) -> None:

@@ -12,7 +12,8 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import ServerError, Unhealthy
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.releases.store import CONTAINER, ROOT, ensure_store, write_watch
+from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.store import ensure_store, write_watch
 from ftl.releases.watch import ReleaseWatch, WatchOutcome
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine

@@ -15,8 +15,9 @@ from ftl.common.programs import program
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from ftl.host.lock import DeployLock
-from ftl.releases.audit import parse
-from ftl.releases.preview import Preview, parse_preview
+from ftl.releases.generations import END, newest
+from ftl.releases.preview import LASTS_SECONDS, Preview
+from ftl.releases.store import ENDED, parse_history
 from tests.support.fake_machine import FakeMachine
 from tests.unit.host.programs import put_programs
 
@@ -41,7 +42,6 @@ info*)
     tar -C "${file%/*}" -cf - "${file##*/}" 2>/dev/null
     exit
     ;;
-"cp - "*) echo "records" >>"$HOME/calls"; tar -xf - -C "$HOME/ftl"; exit ;;
 "ps "*role=job*) cat "$HOME/jobs"; exit ;;
 "ps "*role=service*) cat "$HOME/services"; exit ;;
 "ps "*) cat "$HOME/others"; exit ;;
@@ -59,7 +59,7 @@ case "$*" in
     ;;
 *"--volumes-from ftl-state"*)
     while [ "$1" != -c ]; do shift; done
-    sh -c "$2" ftl "$HOME/ftl" "$5"
+    sh -c "$2" ftl "$HOME/ftl" "$5" "$6"
     ;;
 *:/backups*)
     while [ "$1" != -c ]; do shift; done
@@ -118,6 +118,12 @@ class Server:
         """Have the preview end in so many seconds."""
         preview = Preview(int(time.time() + seconds), 0.0, "pr-7", "shop", url='"until": 1', by="me@here")
         (self.home / "ftl" / PROJECT / "preview.json").write_bytes(preview.to_json())
+
+    def store(self, name: str, content: bytes, modified: float) -> None:
+        """Put a file among the release records."""
+        path = self.home / "ftl" / PROJECT / name
+        path.write_bytes(content)
+        os.utime(path, (modified, modified))
 
     def schedule(self) -> None:
         """Write the lines of a deploy."""
@@ -195,7 +201,6 @@ def test_at_the_end_all_goes_routes_first(server: Server) -> None:
         "rmi shop-pr-7-web:latest",
         "rmi sha256:untagged",
         calls[13],
-        "records",
     ]
     assert calls[13].startswith("run --rm --network none --label ftl.role=transfer --volumes-from ftl-state")
     left = sorted(path.name for path in (server.home / "config").rglob("*") if path.is_file())
@@ -204,13 +209,15 @@ def test_at_the_end_all_goes_routes_first(server: Server) -> None:
 
 
 def test_records_go_with_their_env_and_the_audit_stays(server: Server) -> None:
-    """An empty file says that it is no preview any more; the audit says who removed it."""
+    """A file says that it is no preview any more; the audit says who removed it."""
     server.ends(-1)
     server.wake()
     folder = server.home / "ftl" / PROJECT
     assert sorted(path.name for path in folder.iterdir()) == ["audit.jsonl", "preview.json"]
-    assert parse_preview((folder / "preview.json").read_bytes()) is None
-    entries = parse((folder / "audit.jsonl").read_bytes())
+    files = {f"{PROJECT}/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    history = parse_history(PROJECT, newest(files, dict.fromkeys(files, 1.0)))
+    assert (history.damaged, history.preview) == ((), None)
+    entries = history.audit
     assert [(one.by, one.command) for one in entries] == [
         ("me@here", "deploy"),
         ("the server", "preview down"),
@@ -228,7 +235,7 @@ def test_a_removal_that_was_cut_short_goes_on(server: Server) -> None:
     (server.home / "busy").unlink()
     server.set(calls="", services="", others="")
     server.wake()
-    assert server.calls[-1] == "records"
+    assert "--volumes-from ftl-state" in server.calls[-1]
     assert server.crontab == KEPT
 
 
@@ -257,7 +264,7 @@ def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
         server.wake()
         assert server.calls == []
     server.wake()
-    assert server.calls[-1] == "records"
+    assert "--volumes-from ftl-state" in server.calls[-1]
 
 
 def test_a_deploy_that_ended_just_before_the_lock_is_taken_counts(server: Server) -> None:
@@ -270,13 +277,69 @@ def test_a_deploy_that_ended_just_before_the_lock_is_taken_counts(server: Server
     assert not (server.home / "extended").exists()
 
 
-def test_a_line_of_a_preview_that_is_gone_goes(server: Server) -> None:
+@pytest.mark.parametrize("content", [ENDED, b"", None], ids=["ended", "ended by an earlier FTL", "gone"])
+def test_a_line_of_a_preview_that_is_gone_goes(server: Server, content: bytes | None) -> None:
     """`ftl preview down` by another user cannot remove it from this user's crontab."""
-    (server.home / "ftl" / PROJECT / "preview.json").write_text("")
+    if content is not None:
+        server.store("preview.json", content, 0)
     server.wake()
     assert server.calls == []
     assert not any("ftl-preview shop-pr-7 " in f"{line} " for line in server.crontab)
     assert any(line.endswith(f"# ftl {PROJECT}") for line in server.crontab)
+
+
+@pytest.mark.parametrize("damaged", [b"", b'{"until": 1, "since": 0.0, "na'], ids=["empty", "cut"])
+@pytest.mark.parametrize("older", [None, 100], ids=["first", "again"])
+def test_a_preview_whose_file_is_damaged_ends_all_the_same(
+    server: Server, damaged: bytes, older: int | None
+) -> None:
+    """Three days after it was written; an end that is later by what was there before counts. FTL shows the same."""
+    now = time.time()
+
+    def shown() -> int:
+        folder = server.home / "ftl" / PROJECT
+        files = {f"{PROJECT}/{path.name}": path for path in folder.glob("preview.json*")}
+        stored = newest(
+            {name: path.read_bytes() for name, path in files.items()},
+            {name: path.stat().st_mtime for name, path in files.items()},
+        )
+        preview = parse_history(PROJECT, stored).preview
+        assert preview is not None
+        return preview.until
+
+    if older is not None:
+        server.store("preview.json.old", Preview(int(now + older), 0.0, "pr-7", "shop").to_json(), now)
+    server.store("preview.json", damaged, now - LASTS_SECONDS + 60)
+    server.wake()
+    assert server.calls == []
+    assert any(line.endswith(f"# ftl-preview {PROJECT}") for line in server.crontab)
+    assert abs(shown() - now - (older or 60)) < 5
+
+    if older is not None:
+        server.store("preview.json.old", Preview(int(now - 1), 0.0, "pr-7", "shop").to_json(), now)
+    server.store("preview.json", damaged, now - LASTS_SECONDS - 1)
+    assert shown() <= now
+    server.wake()
+    assert server.crontab == KEPT
+
+
+def test_a_preview_whose_file_is_missing_beside_an_older_one_goes_on(server: Server) -> None:
+    """The engine was killed while it replaced the file."""
+    server.store("preview.json.old", Preview(int(time.time() + 60), 0.0, "pr-7", "shop").to_json(), 1)
+    before = server.crontab
+    server.wake()
+    assert (server.calls, server.crontab) == ([], before)
+
+
+def test_an_audit_that_is_damaged_goes_on_from_the_older_one(server: Server) -> None:
+    """The entry of the removal is added to what is whole."""
+    line = b'{"time": 1, "by": "me@here", "command": "deploy", "release": "r1", "outcome": "done"}\n'
+    server.store("audit.jsonl.old", line + END, 1)
+    server.store("audit.jsonl", b"", 1)
+    server.ends(-1)
+    server.wake()
+    lines = (server.home / "ftl" / PROJECT / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    assert (lines[0], lines[-1], len(lines)) == (line, END, 3)
 
 
 def test_the_store_of_records_is_made_again(server: Server) -> None:
@@ -285,5 +348,5 @@ def test_the_store_of_records_is_made_again(server: Server) -> None:
     (server.home / "store").unlink()
     server.wake()
     assert server.calls[0] == "create --name ftl-state --label ftl.role=state -v ftl-state:/ftl caddy true"
-    assert server.calls[-1] == "records"
+    assert "--volumes-from ftl-state" in server.calls[-1]
     assert server.crontab == KEPT

@@ -14,7 +14,8 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.host.job_runs import FOLDER, STORE
 from ftl.host.jobs import JobState, find_job, read_jobs, with_crontab
-from ftl.releases.store import CONTAINER, ROOT, ensure_store
+from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.store import ensure_store
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 

@@ -80,6 +80,9 @@ GOOD = "300\nweb 0 3 200\n"
 BAD = "30\nweb 0 3 100\nweb 1 3 20\n"
 
 
+SYNC = "exec proxy sync -f /config/live"
+
+
 class Server:
     """A folder that stands for a server; files in it say what its engine and its proxy answer."""
 
@@ -122,12 +125,20 @@ class Server:
 
     @property
     def calls(self) -> list[str]:
-        """What was done to containers, in order."""
-        return (self.home / "calls").read_text().splitlines()
+        """What was done to containers, in order; but for the proxy, which syncs its report."""
+        return [call for call in self._all_calls() if call != SYNC]
 
     def wait_for(self, call: str) -> None:
         """Wait until a call was made."""
-        self._wait(lambda: call in self.calls)
+        self._wait(lambda: call in self._all_calls())
+
+    def synced_first(self) -> bool:
+        """Whether the report was synced before anything was switched."""
+        calls = self._all_calls()
+        return calls.index(SYNC) < next(at for at, call in enumerate(calls) if call.startswith("switch"))
+
+    def _all_calls(self) -> list[str]:
+        return (self.home / "calls").read_text().splitlines()
 
     def _wait(self, reached: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
@@ -152,6 +163,7 @@ def test_a_release_that_answers_with_errors_is_taken_back(server: Server) -> Non
     assert result["before"] == "r1"
     assert result["reason"] == "web answered 20 of 120 requests with 5xx (16 %, 0 % before)"
     server.wait_for("stop -t 10 e3")
+    assert server.synced_first(), "the report is on the disk before requests go elsewhere"
     assert server.calls == [
         "update --restart always 1d1e",
         "start 1d1e",

@@ -16,9 +16,10 @@ from ftl.operations.processes.jobs import read_all_jobs
 from ftl.operations.views.audit import audit
 from ftl.operations.views.releases import releases
 from ftl.operations.views.status import status
+from ftl.releases.generations import CONTAINER
 from ftl.releases.pruned import is_pruned, note_pruned
 from ftl.releases.record import ReleaseRecord
-from ftl.releases.store import CONTAINER, ensure_store, write_record
+from ftl.releases.store import ensure_store, write_record
 from ftl.server.doctor.facts import EngineState
 from ftl.server.doctor.gather import _jobs
 from tests.support.clock import run

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tarfile
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftl.releases.generations import newest
 from ftl.releases.record import (
     DependencyRecord,
     ReleaseRecord,
@@ -19,7 +22,11 @@ from ftl.releases.record import (
     pull_references,
     release_number,
 )
-from ftl.releases.store import pack_records, parse_history, parse_records
+from ftl.releases.store import parse_history, parse_records, write_record
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from ftl.engine.api import Engine
 
 texts = st.text(max_size=20)
 layers = st.lists(texts, max_size=3).map(tuple)
@@ -95,7 +102,7 @@ def test_a_summary_that_names_no_release_is_ignored() -> None:
     """Its name would become a path that is removed when records are summed up."""
     releases = ("r1", "../other/r5", "r²")
     lines = b"\n".join(ReleaseRecord(release, "live", 1.0).to_json() for release in releases)
-    history = parse_history("shop", {"shop/history.jsonl": lines + b'\n{"release": 5}'})
+    history = parse_history("shop", newest({"shop/history.jsonl": lines + b'\n{"release": 5}'}))
     assert [record.release for record in history.records] == ["r1"]
 
 
@@ -160,7 +167,14 @@ def test_the_last_live_release_says_where_an_image_came_from() -> None:
 
 def test_records_are_private() -> None:
     """Only the owner can read the stored file and its folder."""
-    with tarfile.open(fileobj=io.BytesIO(pack_records("shop", [ReleaseRecord("r1", "live", 1.0)]))) as tar:
+    written: list[bytes] = []
+
+    class Noting(FakeEngine):
+        async def put_archive(self, container: str, path: str, archive: bytes) -> None:
+            written.append(archive)
+
+    asyncio.run(write_record(cast("Engine", Noting()), "shop", ReleaseRecord("r1", "live", 1.0)))
+    with tarfile.open(fileobj=io.BytesIO(written[0])) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"shop": 0o700, "shop/r1.json": 0o600}
 
 

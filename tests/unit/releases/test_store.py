@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.engine import labels
+from ftl.releases.generations import CONTAINER
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
-    CONTAINER,
+    _REMOVE,
     SUMMARIES,
     VOLUME,
     compact,
@@ -83,14 +84,14 @@ def test_the_store_is_created_once_and_never_runs() -> None:
 
 
 class RemovingEngine(FakeEngine):
-    """An engine whose containers run `rm`."""
+    """An engine whose containers sync the summary, and run `rm`."""
 
     async def start(self, container: str) -> None:
         """Run the command, which ends at once."""
         await super().start(container)
         target = self._get(container)
-        if target.spec.entrypoint == ("rm", "-f"):
-            for path in target.spec.command or ():
+        if target.spec.entrypoint == ("sh", "-c", _REMOVE):
+            for path in (target.spec.command or ())[2:]:
                 files, name = self._place(target, path)
                 files.pop(name, None)
         target.end(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ftl.releases.audit import AuditEntry, pack
+from ftl.releases.generations import newest
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, parse_history, read_watch, write_watch
 from ftl.releases.watch import ReleaseWatch
@@ -21,19 +22,19 @@ FILES = {
 
 def test_a_release_that_was_taken_back_has_failed() -> None:
     """Its record says so with the reason, and the audit has a line for it, once."""
-    history = parse_history("shop", {**FILES, "shop/r2.watch.json": BACK.encode()})
+    history = parse_history("shop", newest({**FILES, "shop/r2.watch.json": BACK.encode()}))
     assert [record.outcome for record in history.records] == ["live", "failed"]
     assert history.records[1].error == "taken back by its watch: web answered 5 of 9"
     entry = AuditEntry(150.0, "ann@laptop", "watch r2", "r1", "done")
     assert history.audit[-1] == entry
     files = {**FILES, "shop/r2.watch.json": BACK.encode(), "shop/audit.jsonl": pack(history.audit)}
-    assert parse_history("shop", files).audit == history.audit
+    assert parse_history("shop", newest(files)).audit == history.audit
 
 
 def test_a_watch_under_way_changes_nothing() -> None:
     """The release counts as live, and so it does where the file is damaged."""
     for data in (WATCH.to_json(), b"{", b"[]", b'{"outcome": "unknown"}'):
-        history = parse_history("shop", {**FILES, "shop/r2.watch.json": data})
+        history = parse_history("shop", newest({**FILES, "shop/r2.watch.json": data}))
         assert [record.outcome for record in history.records] == ["live", "live"]
 
 

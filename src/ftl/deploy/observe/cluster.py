@@ -23,7 +23,7 @@ from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from ftl.proxy.names import overlay_network
 from ftl.releases.audit import broke_off
-from ftl.releases.record import release_number
+from ftl.releases.record import is_unreadable, release_number
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable, Sequence
@@ -273,11 +273,12 @@ def merged(
     )
 
 
-def _progress(seen: Observed) -> tuple[int, int, float]:
-    """Progress of a server's history, to compare: one that was away lacks what happened meanwhile."""
+def _progress(seen: Observed) -> tuple[int, int, int, float]:
+    """Progress of a server's history, to compare: one that was away, or lost its power, lacks what others have."""
     ended = [record for record in seen.releases if record.outcome != "started"]
     return (
         max((record.number for record in seen.releases), default=0),
+        -len(seen.damaged),
         len(ended),
         max((entry.time for entry in seen.audit), default=0.0),
     )
@@ -287,8 +288,12 @@ def _all_records(
     newest: Sequence[ReleaseRecord], others: Iterable[Sequence[ReleaseRecord]]
 ) -> tuple[ReleaseRecord, ...]:
     """The newest history, with what only other servers know."""
-    records = {record.release: record for each in others for record in each}
-    records |= {record.release: record for record in newest}
+    records = {record.release: record for each in others for record in each if not is_unreadable(record)}
+    records |= {
+        record.release: record
+        for record in newest
+        if not is_unreadable(record) or record.release not in records
+    }
     return tuple(sorted(records.values(), key=lambda record: record.number))
 
 

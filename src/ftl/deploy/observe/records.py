@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.releases.generations import CONTAINER
 from ftl.releases.pruned import restore_store
-from ftl.releases.store import CONTAINER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -12,6 +12,7 @@ from ftl.engine import labels
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe as observe_proxy
 from ftl.releases.audit import broke_off
+from ftl.releases.record import DependencyRecord, ServiceRecord
 from ftl.releases.store import read_history
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ async def take_snapshot(
         notify=history.result().notify,
         preview=history.result().preview,
         jobs=history.result().jobs,
+        damaged=history.result().damaged,
     )
     policies = await restart_policies(engine, observed, every=broke_off(observed.audit))
     if (state := proxy_state.result()) is not None:
@@ -114,10 +116,16 @@ async def _containers(
 def with_outcomes(observed: Observed) -> Observed:
     """Count a release that was switched as live, though its record still says "started".
 
-    It was killed between the switch and the record. Image IDs and digests come from the containers.
+    It was killed between the switch and the record, or lost that in a power cut. What the record lacks comes from the
+    containers.
     """
     live = observed.live_releases
-    cut = [record for record in observed.releases if record.outcome == "started" and record.services]
+    cut = [
+        record
+        for record in observed.releases
+        if (record.outcome == "started" and record.services)
+        or (not record.services and f"{record.release}.json" in observed.damaged)
+    ]
     undecided = frozenset(record.release for record in cut if record.release in live)
     records = (
         _as_live(observed, record) if record.release in undecided else record for record in observed.releases
@@ -126,6 +134,8 @@ def with_outcomes(observed: Observed) -> Observed:
 
 
 def _as_live(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:
+    if not record.services:
+        return _rebuilt(observed, record)
     services, dependencies = dict(record.services), dict(record.dependencies)
     for container in observed.services:
         entry = services.get(container.labels[labels.SERVICE])
@@ -139,4 +149,29 @@ def _as_live(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:
             dependencies[name] = replace(
                 known, image_id=container.image_id, pulled=pull_reference(container.image)
             )
+    return replace(record, outcome="live", services=services, dependencies=dependencies)
+
+
+def _rebuilt(observed: Observed, record: ReleaseRecord) -> ReleaseRecord:
+    """A live release's record that is lost, from the containers; without its project, no rollback goes back to it."""
+    live = {
+        container.labels[labels.SERVICE]: container
+        for service in {container.labels[labels.SERVICE] for container in observed.services}
+        for container in observed.live_containers(service)
+    }
+    services = {
+        name: ServiceRecord(
+            release=container.labels[labels.RELEASE],
+            image=container.labels.get(labels.IMAGE, container.image),
+            image_id=container.image_id,
+            content=container.labels.get(labels.CONTENT, ""),
+            config=container.labels.get(labels.CONFIG, ""),
+            pulled=pull_reference(container.image),
+        )
+        for name, container in live.items()
+    }
+    dependencies = {
+        name: DependencyRecord(container.image, container.image_id, pull_reference(container.image))
+        for name, container in observed.dependencies.items()
+    }
     return replace(record, outcome="live", services=services, dependencies=dependencies)

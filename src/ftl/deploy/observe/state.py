@@ -92,6 +92,7 @@ class Observed:
         jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
         crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
+        damaged: Files of the release records whose newest content is lost, as by a power cut.
         live_published: Whether the live state is in a single Swarm config, for servers that come back.
     """
 
@@ -119,6 +120,7 @@ class Observed:
     crontab_differs: bool = False
     live_published: bool = True
     left_configs: bool = False
+    damaged: tuple[str, ...] = ()
 
     @property
     def is_cluster(self) -> bool:

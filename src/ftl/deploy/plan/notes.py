@@ -14,6 +14,7 @@ from ftl.deploy.plan.servers.moved_data import moved_data_notes
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
 from ftl.engine import labels
+from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
 
 
+_REPAIRED = ("audit.jsonl", "hold.json", "preview.json")
+"""Files of the release records that the next operation, or a hint, writes again; a record is one, too."""
+
+
 def plan_notes(diff: Diff) -> Iterator[str]:
     """Yield what users should know before the plan is applied."""
     yield from not_watched(diff)
+    yield from _damage_notes(diff)
     for name, image in diff.lost_images.items():
         tag = configured_reference(image)
         yield f"{name} ran {image}, which is no longer on the server: it gets the current {tag}"
@@ -52,6 +58,20 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         )
         # A preview does not replace what those depend on.
         yield note if diff.project.preview_of else f"{note}; {ftl('deploy --upgrade-proxy')} replaces it"
+
+
+def _damage_notes(diff: Diff) -> Iterator[str]:
+    damaged = [
+        name
+        for name in diff.observed.damaged
+        if name in _REPAIRED or release_number(name.removesuffix(".json"))
+    ]
+    if damaged:
+        yield (
+            f"of what {diff.observed.server} stores about {diff.project.name}, {', '.join(damaged)} "
+            f"{'is' if len(damaged) == 1 else 'are'} damaged, as by a power cut: an older one, or what else is "
+            "stored, counts instead"
+        )
 
 
 def _cluster_notes(diff: Diff) -> Iterator[str]:

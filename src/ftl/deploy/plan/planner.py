@@ -190,16 +190,18 @@ def _round(diff: Diff, replacements: tuple[Replacement, ...], *, begins_part: bo
 
 
 def _repaired_records(diff: Diff) -> Track:
-    """Records of deploys that were interrupted: their release went live, or it never did."""
-    live, undecided = diff.observed.live_releases, diff.observed.undecided
+    """Records of deploys that were interrupted: their release went live, or it never did. And damaged ones."""
+    live, undecided, damaged = diff.observed.live_releases, diff.observed.undecided, diff.observed.damaged
     return tuple(
-        WriteRecord(
+        WriteRecord(diff.project.name, replace(record, outcome="live"))
+        if record.release in live
+        else WriteRecord(
             diff.project.name,
-            replace(record, outcome="live" if record.release in live else "interrupted"),
+            replace(record, outcome="interrupted" if record.outcome == "started" else record.outcome),
         )
         for record in diff.observed.releases
-        if record.outcome == "started" or record.release in undecided
-        if record.services  # one that cannot be read says nothing
+        if ((record.outcome == "started" or record.release in undecided) and record.services)
+        or f"{record.release}.json" in damaged
     )
 
 
@@ -234,7 +236,7 @@ def _preview(diff: Diff, author: Author) -> Track:
         return ()
     preview = Preview(
         until=int(author.time + asked.lifetime),
-        since=before.since if before is not None else author.time,
+        since=before.since if before is not None and before.since else author.time,
         name=asked.name,
         of=asked.of,
         url=asked.url,

@@ -18,7 +18,7 @@ from ftl.engine.calls.networks import NetworkCalls
 from ftl.engine.client import checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.transport.library import raw, unbounded
-from ftl.engine.values import ExecResult
+from ftl.engine.values import ArchivedFile, ExecResult
 from ftl.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -215,16 +215,21 @@ class ContainerCalls(NetworkCalls):
             await docker.containers.container(checked(container)).put_archive(path, packed)
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
+        """Contents of the files at or below a path in a container: see `read_archive`."""
+        found = await self.read_archive(container, path)
+        return None if found is None else {name: file.content for name, file in found.items()}
+
+    async def read_archive(self, container: str, path: str) -> dict[str, ArchivedFile] | None:
         """Read the files at or below a path in a container, running or not.
 
         For small files: all are kept in memory.
 
         Returns:
-            Path in the archive -> content; paths begin with the last part of `path`, as in `docker cp`. None where
+            Path in the archive -> file; paths begin with the last part of `path`, as in `docker cp`. None where
             the container or the path does not exist.
         """
 
-        async def work() -> dict[str, bytes]:
+        async def work() -> dict[str, ArchivedFile]:
             action = f"read {path} in {container}"
             data = await self._client.get(action, f"containers/{checked(container)}/archive", {"path": path})
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -261,8 +266,12 @@ def unix_time(stamp: str) -> str:
     return f"{seconds}.{(fraction or '').ljust(9, '0')}"
 
 
-def _files(archive: tarfile.TarFile) -> Iterable[tuple[str, bytes]]:
+def _files(archive: tarfile.TarFile) -> Iterable[tuple[str, ArchivedFile]]:
+    """Regular files; the engine's archives have further names of a file as links to the first."""
     for member in archive:
-        file = archive.extractfile(member) if member.isreg() else None
+        try:
+            file = archive.extractfile(member) if member.isreg() or member.islnk() else None
+        except KeyError:  # a link to what is not in the archive
+            continue
         if file is not None:
-            yield member.name, file.read()
+            yield member.name, ArchivedFile(file.read(), member.mtime)

@@ -23,9 +23,38 @@ ensure_store() {
 # Sets `until`; empty where the project is no preview. Status 1: the engine does not answer.
 look() {
     ensure_store
-    until=$(docker cp "$store:$records/$project/preview.json" - 2>/dev/null | tar -xOf - 2>/dev/null |
-        sed -n '1s/^{"until": \([0-9][0-9]*\),.*/\1/p')
+    preview=$(stored preview.json)
+    until=$(end_in "$preview")
+    [ -n "$until" ] || [ "$preview" = '{"ended": true}' ] || until=$(end_of_damaged)
     [ -n "$until" ] || docker inspect --type container "$store" >/dev/null 2>&1
+}
+
+stored() { # FILE
+    docker cp "$store:$records/$project/$1" - 2>/dev/null | tar -xOf - 2>/dev/null
+}
+
+end_in() { # CONTENT
+    printf '%s\n' "$1" | sed -n '1s/^{"until": \([0-9][0-9]*\),.*}$/\1/p'
+}
+
+# A power cut damages a file that was written just before: three days after that, and not before the end that the file
+# before it has. FTL (preview.py) shows the same. One without a time is of an earlier FTL, for which an empty file was the end.
+# One that is missing beside an older one: the engine was killed while it replaced it.
+end_of_damaged() {
+    older=$(end_in "$(stored preview.json.old)")
+    place=$(mktemp -d) || return
+    docker cp "$store:$records/$project/preview.json" - 2>/dev/null | tar -xf - -C "$place" 2>/dev/null
+    written=$(stat -c %Y "$place/preview.json" 2>/dev/null)
+    rm -rf "$place"
+    case $written in
+    '') echo "$older" ;;
+    0) ;;
+    *)
+        end=$((written + 259200))
+        [ "${older:-0}" -le "$end" ] || end=$older
+        echo "$end"
+        ;;
+    esac
 }
 
 take_lock() {
@@ -120,23 +149,22 @@ remove_images() {
     return 0 # another container may use one; it costs only disk space
 }
 
-# Release records hold the values of env. The audit stays, with an entry for this. Last, the file that says preview.
+# Release records hold the values of env. The audit stays, with an entry for this. Last, the file that says preview. A power
+# cut leaves each file as it was, or as it is to be.
 forget_records() {
+    entry="{\"time\": $(date +%s), \"by\": \"the server\", \"command\": \"preview down\", \"release\": \"\", \"outcome\": \"done\"}"
     # shellcheck disable=SC2016
-    run_with "$store" sh -c 'cd "$1/$2" && find . -type f ! -name audit.jsonl ! -name preview.json -exec rm -f {} +' \
-        ftl "$records" "$project" >/dev/null 2>&1
-    umask 077
-    place=$(mktemp -d) && mkdir "$place/$project" || return 1
-    {
-        docker cp "$store:$records/$project/audit.jsonl" - 2>/dev/null | tar -xOf - 2>/dev/null
-        printf '{"time": %s, "by": "the server", "command": "preview down", "release": "", "outcome": "done"}\n' "$(date +%s)"
-    } >"$place/$project/audit.jsonl"
-    : >"$place/$project/preview.json"
-    # By a tar stream: a docker command from a snap sees no file in /tmp.
-    tar -C "$place" -cf - "$project" | docker cp - "$store:$records" >/dev/null 2>&1
-    status=$?
-    rm -rf "$place"
-    return "$status"
+    run_with "$store" sh -c '
+        cd "$1/$2" || exit
+        umask 077
+        end="{\"end\": true}" audit=audit.jsonl
+        [ "$(tail -n 1 audit.jsonl 2>/dev/null)" = "$end" ] || [ ! -e audit.jsonl.old ] || audit=audit.jsonl.old
+        { grep -vxF "$end" "$audit" 2>/dev/null; printf "%s\n" "$3" "$end"; } >audit.jsonl.new &&
+            sync audit.jsonl.new && mv -f audit.jsonl.new audit.jsonl &&
+            find . -type f ! -name audit.jsonl ! -name preview.json -exec rm -f {} + && sync . &&
+            echo "{\"ended\": true}" >preview.json.new && sync preview.json.new &&
+            mv -f preview.json.new preview.json && sync .' \
+        ftl "$records" "$project" "$entry" >/dev/null 2>&1
 }
 
 look || exit 0

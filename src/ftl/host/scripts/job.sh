@@ -37,6 +37,10 @@ inspect() {
     docker inspect --type container -f "$1" "$2" 2>/dev/null
 }
 
+stored_runs() { # FILE
+    docker cp "ftl-state:/ftl/$project/$1" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
+}
+
 # Writes how the container's last run ended among the release records: the engine forgets it when the next one starts,
 # and when a deploy replaces the container. One line a run: start, end, status, whether it lacked memory; the newest first.
 remember() {
@@ -46,12 +50,14 @@ remember() {
     *) return ;; # it runs, or is gone
     esac
     case $run in 0001-*) return ;; esac
-    earlier=$(docker cp "ftl-state:/ftl/$project/$job.runs" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null)
+    earlier=$(stored_runs "$job.runs")
+    [ -n "$earlier" ] || earlier=$(stored_runs "$job.runs.old")
     case $earlier in "$run"*) return ;; esac
     place=$(mktemp -d) || return
-    # By a tar stream: a docker command from a snap sees no file in /tmp.
+    # By a tar stream: a docker command from a snap sees no file in /tmp. The engine writes in place: first what was before.
+    [ -z "$earlier" ] || printf '%s\n' "$earlier" >"$place/$job.runs.old"
     printf '%s\n' "$run" ${earlier:+"$earlier"} | sed 10q >"$place/$job.runs"
-    tar -C "$place" -cf - "$job.runs" | docker cp - "ftl-state:/ftl/$project" >/dev/null 2>&1
+    tar -C "$place" -cf - ${earlier:+"$job.runs.old"} "$job.runs" | docker cp - "ftl-state:/ftl/$project" >/dev/null 2>&1
     rm -rf "$place"
 }
 

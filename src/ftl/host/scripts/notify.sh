@@ -4,8 +4,21 @@
 # The webhooks are in a file among the release records, which only users of the engine can read: lines "server NAME",
 # "host NAME" (whose certificate is checked) and "url EVENT URL".
 
+# A power cut may have damaged it: the last line says that it is whole, and the file before it is there then.
 notify_file() { # PROJECT
-    docker cp "ftl-state:/ftl/$1/notify" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
+    notify_newest=$(notify_generation "$1" notify)
+    case $notify_newest in
+    *'{"end": true}') ;;
+    *)
+        notify_older=$(notify_generation "$1" notify.old)
+        notify_newest=${notify_older:-$notify_newest}
+        ;;
+    esac
+    printf '%s\n' "$notify_newest"
+}
+
+notify_generation() { # PROJECT FILE
+    docker cp "ftl-state:/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
 # Every user of the server sees command lines: the URL, which is a secret, comes by stdin.

@@ -217,12 +217,17 @@ finish_requests() {
     done
 }
 
-# Writes how it ended. By a tar stream: a docker command from a snap sees no file in /tmp.
+# Writes how it ended. By a tar stream: a docker command from a snap sees no file in /tmp. The engine writes in place and syncs
+# nothing: first what was before, and then the proxy, whose files are on the same disk, syncs that.
 report() { # OUTCOME REASON
     place=$(mktemp -d) || return 1
+    printf '%s, "outcome": "watching"}\n' "$result" >"$place/$release.watch.json.old"
     printf '%s, "outcome": "%s", "time": %s, "reason": "%s"}\n' "$result" "$1" "$(now)" "$2" >"$place/$release.watch.json"
-    tar -C "$place" -cf - "$release.watch.json" | docker cp - "$store:$records" >/dev/null 2>&1
+    tar -C "$place" -cf - "$release.watch.json.old" "$release.watch.json" |
+        docker cp - "$store:$records" >/dev/null 2>&1
     rm -rf "$place"
+    docker exec "$proxy" sync -f /config/live </dev/null >/dev/null 2>&1
+    return 0
 }
 
 # shellcheck disable=SC2086

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
@@ -56,10 +57,18 @@ async def read_previews(engine: Engine, of: str) -> tuple[DeployedPreview, ...]:
         *(one.labels for one in volumes),
     )
     projects = sorted({each[labels.PROJECT] for each in marks if labels.PROJECT in each})
-    previews = await gather(read_preview(engine, project) for project in projects)
+    stored = await gather(read_preview(engine, project) for project in projects)
+    previews = (_named(preview, project, of) for preview, project in zip(stored, projects, strict=True))
     found = [
         DeployedPreview(project, preview, running[project])
         for project, preview in zip(projects, previews, strict=True)
         if preview is not None and preview.of == of
     ]
     return tuple(sorted(found, key=lambda one: one.preview.name))
+
+
+def _named(preview: Preview | None, project: str, of: str) -> Preview | None:
+    """A preview whose file is damaged has its name from the project's."""
+    if preview is None or preview.name or not project.startswith(f"{of}-"):
+        return preview
+    return replace(preview, name=project.removeprefix(f"{of}-"), of=of)

@@ -12,6 +12,7 @@ from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import Author, PlanRequest, RestoredRelease
 from ftl.operations.changes.remove import plan_remove
+from ftl.releases.generations import newest
 from ftl.releases.store import parse_history
 from tests.unit.deploy.world import container, images, kinds, plan, project, record, server
 
@@ -133,6 +134,6 @@ def test_a_removed_project_sends_nothing_any_more() -> None:
 
 def test_the_webhooks_are_a_file_among_the_records() -> None:
     """One read of the store has them; what Python prints of it has not."""
-    history = parse_history("shop", {"shop/notify": LINES})
+    history = parse_history("shop", newest({"shop/notify": LINES}))
     assert history.notify == LINES
     assert "s3cr3t" not in repr(history)

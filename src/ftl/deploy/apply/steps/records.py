@@ -19,6 +19,7 @@ from ftl.execution.runners import Decision, Runners
 from ftl.host import crontab
 from ftl.proxy.names import ProxyNames
 from ftl.releases import store
+from ftl.releases.generations import CONTAINER, ROOT
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext, ResolvedImage
@@ -77,7 +78,7 @@ async def set_preview(context: DeployContext, step: SetPreview) -> None:
     It is not undone: what a deploy that fails leaves behind, such as volumes, shall be removed as well.
     """
     await store.write_preview(context.engine, step.project, step.preview)
-    places = (ProxyNames().container, store.CONTAINER, store.ROOT) if step.preview is not None else ()
+    places = (ProxyNames().container, CONTAINER, ROOT) if step.preview is not None else ()
     await crontab.write_expiry(context.machine, step.project, places)
 
 

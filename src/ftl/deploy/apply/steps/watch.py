@@ -8,7 +8,8 @@ from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.execution.runners import Runners
 from ftl.host.lock import DeployLock
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript, start_watch
-from ftl.releases.store import CONTAINER, ROOT, write_watch
+from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.store import write_watch
 from ftl.releases.watch import ReleaseWatch
 
 if TYPE_CHECKING:

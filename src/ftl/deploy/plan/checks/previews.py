@@ -31,7 +31,7 @@ def refuse_not_preview(diff: Diff) -> None:
         preview = observed.preview
         raise UsageError(
             f"{name} on {observed.server} is a preview, which is removed at {utc(preview.until)}",
-            hint=f"{ftl(f'preview down {preview.name} --project {preview.of}')} frees the name",
+            hint=f"{_frees(preview, name)} frees the name",
         )
     asked = diff.request.purpose.preview
     if asked is None:
@@ -41,7 +41,7 @@ def refuse_not_preview(diff: Diff) -> None:
             f"{observed.server} has {name}, which is not a preview: the preview's end would remove its data",
             hint="give the preview another name",
         )
-    if observed.preview is not None and observed.preview.identity != (asked.of, asked.name):
+    if observed.preview is not None and not observed.preview.may_be((asked.of, asked.name)):
         raise _other_preview(observed, observed.preview)
 
 
@@ -62,9 +62,15 @@ def is_deployed(observed: Observed, identity: tuple[str, str]) -> bool:
                 hint=f"{ftl(f'remove --project {observed.project}')} removes it",
             )
         return False
-    if observed.preview.identity != identity:
+    if not observed.preview.may_be(identity):
         raise _other_preview(observed, observed.preview)
     return True
+
+
+def _frees(preview: Preview, project: str) -> str:
+    if not preview.name:  # its file is damaged
+        return ftl(f"remove --project {project}")
+    return ftl(f"preview down {preview.name} --project {preview.of}")
 
 
 def _other_preview(observed: Observed, preview: Preview) -> UsageError:
