@@ -99,6 +99,7 @@ def test_a_server_with_replicas_leaves_when_it_is_drained(
     app = cluster_project(ftl, three, replicas=3, command=["httpd", "-f", "-p", "8000"])
     app.setup()
     app.run("deploy").ok()
+    assert app.name in c.run("crontab", "-u", c.user, "-l").stdout.decode()
     app.config["servers"].pop()
     refused = app.run("setup")
     assert f"{c.name}.test is no longer in ftl.yaml, and still has replicas of web" in refused.stderr
@@ -107,6 +108,8 @@ def test_a_server_with_replicas_leaves_when_it_is_drained(
     app.config["servers"].pop()
     assert ("remove_server", f"{c.name}.test") in app.setup()
     assert set(nodes(a)) == {a.name, b.name}
+    assert swarm_state(c) == "inactive"
+    assert app.name not in c.run("crontab", "-u", c.user, "-l", check=False).stdout.decode()
 
 
 @pytest.mark.nightly

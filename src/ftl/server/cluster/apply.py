@@ -15,6 +15,7 @@ from ftl.server.cluster.membership import (
     SwarmJoin,
     after_consensus,
     forget,
+    former_server,
     mark,
     passing_leaderless,
     remove_node,
@@ -178,24 +179,39 @@ async def try_network(context: ClusterContext, step: TryNetwork) -> None:
 
 @RUNNERS.runs(ReleaseServer)
 async def release_server(context: ClusterContext, step: ReleaseServer) -> None:
-    """Remove the project's labels; the server itself is not asked."""
+    """Remove the project's labels, and end its jobs there if the server can be reached."""
+    async with former_server(context.visit, step.server, step.node, context.project) as former:
+        ended = await former.end_jobs()
     await context.swarm.update_node(step.node, labels=step.labels)
+    if not ended:
+        hint = _crontab_hint(context, step.server)
+        context.emit(Note(f"{step.server} could not be reached", "warning", hint=hint))
 
 
 @RUNNERS.runs(RemoveServer)
 async def remove_server(context: ClusterContext, step: RemoveServer) -> None:
-    """Wait for what a drain has left, and remove the node; the server itself is not asked."""
+    """Remove the node once a drain has ended; on the server, end jobs and membership, too."""
     swarm, loop = context.swarm, asyncio.get_running_loop()
-    await swarm.update_node(step.node, availability="drain")
     state = next((each.state for each in await swarm.nodes() if each.id == step.node), "down")
-    if state == "ready":
-        drained = loop.time() + _DRAIN_SECONDS
-        while await swarm.running_tasks(step.node) and loop.time() < drained:  # noqa: ASYNC110 - the engine tells nobody
+    node = step.node if state == "ready" else ""
+    async with former_server(context.visit, step.server, node, context.project) as former:
+        ended = await former.end_jobs()
+        await swarm.update_node(step.node, availability="drain")
+        drained = loop.time() + _DRAIN_SECONDS if state == "ready" else 0.0
+        while loop.time() < drained and await swarm.running_tasks(step.node):  # noqa: ASYNC110 - the engine tells nobody
             await asyncio.sleep(_PAUSE)
-    await remove_node(swarm, step.node, is_manager=step.is_manager)
-    context.emit(
-        Note(
-            f"{step.server} is no longer in the cluster; its dependencies, volumes and proxy were not touched",
-            hint=f"run `docker swarm leave --force` on {step.server} to remove the membership there as well",
-        )
+        await remove_node(swarm, step.node, is_manager=step.is_manager)
+        left = await former.leave()
+    hints = [
+        *([] if left else [f"run `docker swarm leave --force` on {step.server} to end its membership there"]),
+        *([] if ended else [_crontab_hint(context, step.server)]),
+    ]
+    text = f"{step.server} is no longer in the cluster; its dependencies, volumes and proxy were not touched"
+    context.emit(Note(text, hint="; ".join(hints) or None))
+
+
+def _crontab_hint(context: ClusterContext, server: str) -> str:
+    return (
+        f"remove the lines of {context.project} from the crontab of the deploy user on {server}, which still starts "
+        "jobs if it has some"
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
+    from ftl.server.cluster.membership import Visit
     from ftl.server.cluster.plan import Stage
     from ftl.server.cluster.steps import ClusterStep
 
@@ -37,9 +38,12 @@ _PAUSE = 1.0
 
 
 async def join(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
+    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit, visit: Visit
 ) -> tuple[ClusterStep, ...]:
-    """Make one cluster of the servers; returns the steps that it took."""
+    """Make one cluster of the servers; returns the steps that it took.
+
+    `visit` connects to a server that is no longer in the file.
+    """
     found = await view(project, members, sessions)
     stages = found.plan(project, members)
     steps = steps_of(stages)
@@ -47,7 +51,7 @@ async def join(
         machines = {name: session.machine for name, session in sessions.items()}
         await refuse_closed_ports(members, machines)
     await Executor(
-        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(found.lead))
+        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(found.lead), visit)
     ).run()
     return steps
 
@@ -145,7 +149,7 @@ async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Me
 
 
 async def begin_anew(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit
+    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit, visit: Visit
 ) -> tuple[ClusterStep, ...]:
     """Rebuild a lost cluster from one of its managers; returns the steps that it took.
 
@@ -155,5 +159,7 @@ async def begin_anew(
     here = frozenset(member.swarm.node for member in members)
     members = await gather(_noticed(member, sessions[member.name], here) for member in members)
     stages = plan_recovery(members)
-    await Executor(stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""))).run()
+    await Executor(
+        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""), visit)
+    ).run()
     return steps_of(stages)

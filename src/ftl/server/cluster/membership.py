@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
 from ftl.engine import labels
 from ftl.engine.errors import is_leaderless
-from ftl.errors import EngineError
+from ftl.errors import EngineError, FtlError
+from ftl.host import crontab
+from ftl.releases.store import write_notify
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
@@ -24,7 +33,13 @@ _IN_A_SWARM = 503
 """Status with which an engine refuses to begin or join a Swarm while it is in one (20.10 to 29)."""
 
 _CONSENSUS_SECONDS = 30.0
+_REACH_SECONDS = 10.0
+_END_SECONDS = 30.0
 _PAUSE = 0.3
+
+
+Visit = Callable[[str], AbstractAsyncContextManager["Session"]]
+"""Connects to a server that is no longer in the file, by its name."""
 
 
 class SwarmJoin:
@@ -126,3 +141,56 @@ def passing_leaderless() -> Iterator[None]:
     except EngineError as error:
         if not is_leaderless(error):
             raise
+
+
+class FormerServer:
+    """A server that is no longer in the file.
+
+    Args:
+        session: None where it cannot be reached.
+        project: The project.
+    """
+
+    def __init__(self, session: Session | None, project: str) -> None:
+        self._session = session
+        self._project = project
+
+    async def end_jobs(self) -> bool:
+        """Have its cron do nothing for the project any more; False: it may still do."""
+        session = self._session
+        return session is not None and await _tried(_end_jobs(session, self._project))
+
+    async def leave(self) -> bool:
+        """End its membership of the Swarm, which has removed its node; False: it may still have one."""
+        return self._session is not None and await _tried(forget(self._session))
+
+
+@asynccontextmanager
+async def former_server(visit: Visit, server: str, node: str, project: str) -> AsyncIterator[FormerServer]:
+    """Reach a server if it can be, and still is this node: its name may lead elsewhere."""
+    async with AsyncExitStack() as stack:
+        session = None
+        with suppress(FtlError, TimeoutError):
+            async with asyncio.timeout(_REACH_SECONDS):
+                found = await stack.enter_async_context(visit(server))
+                if (await found.engine.swarm.state()).node == node:
+                    session = found
+        yield FormerServer(session, project)
+
+
+async def _end_jobs(session: Session, project: str) -> None:
+    await crontab.write(session.machine, project, ())
+    await crontab.write_catch_up(session.machine, project, "", ())
+    with suppress(FtlError):  # no store: it was no manager
+        await write_notify(session.engine, project, b"")
+    with suppress(FtlError):  # it can send nothing anyway
+        await crontab.write_notifications(session.machine, project, certificates=False)
+
+
+async def _tried(call: Awaitable[None]) -> bool:
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            await call
+    except (FtlError, TimeoutError):
+        return False
+    return True

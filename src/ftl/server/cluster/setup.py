@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather_all
@@ -23,9 +24,11 @@ from ftl.ssh.multiplexing.kept import retire_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ftl.config.models.project import Project
     from ftl.host.session import Session
+    from ftl.server.cluster.candidates import PreparedServer
     from ftl.server.cluster.steps import ClusterStep
     from ftl.server.setup.plan.planner import SetupPlan
     from ftl.server.setup.request import SetupRequest
@@ -98,11 +101,12 @@ async def _set_up(
     async with _sessions(servers) as sessions:
         members = await _refreshed(servers, sessions)
         refuse_unfit(members)
+        visit = partial(_visit, servers[0].prepared)
         recovery: tuple[ClusterStep, ...] = ()
         if recover:
-            recovery = await begin_anew(project.name, members, sessions, emit)
+            recovery = await begin_anew(project.name, members, sessions, emit, visit)
             members = await _refreshed(servers, sessions)
-        steps = (*recovery, *await join(project.name, members, sessions, emit))
+        steps = (*recovery, *await join(project.name, members, sessions, emit, visit))
     await gather_all(
         _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
     )
@@ -131,6 +135,11 @@ async def _sessions(servers: Sequence[CandidateServer]) -> AsyncIterator[dict[st
         opened = await gather(stack.enter_async_context(open_session(machine)) for machine in machines)
         hosts = [each.prepared.server.host for each in servers]
         yield dict(zip(hosts, opened, strict=True))
+
+
+def _visit(like: PreparedServer, host: str) -> AbstractAsyncContextManager[Session]:
+    """Connect to a server that is no longer in the file, as to one that is."""
+    return open_session(machine_of(replace(like.server, user=like.user, host=host), keep=False))
 
 
 async def _refreshed(servers: Sequence[CandidateServer], sessions: Mapping[str, Session]) -> list[Member]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +12,7 @@ from ftl.engine.calls.services import SwarmService, SwarmTask
 from ftl.engine.calls.swarm import SwarmNode, SwarmState
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ExecResult, Network
-from ftl.errors import EngineError
+from ftl.errors import EngineError, ServerError
 from ftl.host.session import Session
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
@@ -286,6 +287,14 @@ class Server(FakeEngine):
     async def create_raw(self, name: str, config: Mapping[str, object]) -> str:
         """Create a container of an image."""
         return await self.create(name, ContainerSpec(image=str(config["Image"]), labels={}))
+
+
+@asynccontextmanager
+async def nobody(host: str) -> AsyncIterator[Session]:
+    """Reach no server that is not in the file."""
+    if host:
+        raise ServerError(f"{host} cannot be reached")
+    yield cast("Session", None)
 
 
 def engine_of(session: Session) -> Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,13 @@ from ftl.server.cluster.steps import (
     TryNetwork,
 )
 from tests.support.clock import run
+from tests.support.fake_machine import FakeMachine
 
 from .swarm import Cluster, engine_of, sessions_of
 from .world import PROJECT, server, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from ftl.events import Event
     from ftl.host.session import Session
@@ -55,6 +57,8 @@ class ThreeServers:
         self.cluster = Cluster()
         self.sessions = sessions_of(self.cluster, "abc", members, managers)
         self.events: list[Event] = []
+        self.silent: set[str] = set()
+        self.leads: dict[str, str] = {}
         self._lead = managers[:1]
         self._members = servers(3)
         if public:
@@ -67,10 +71,19 @@ class ThreeServers:
     def _executor(self, plan: Sequence[ClusterStep]) -> Executor[ClusterContext]:
         """Joins side by side, as they are planned."""
         manager = ActingManager(self._lead)
-        context = ClusterContext(PROJECT, self._members, self.sessions, self.events.append, manager)
+        context = ClusterContext(
+            PROJECT, self._members, self.sessions, self.events.append, manager, self.visit
+        )
         together = groupby(plan, lambda step: step.kind)
         stages = [StageOf(kind, tuple((step,) for step in group)) for kind, group in together]
         return Executor(stages, RUNNERS, context)
+
+    @asynccontextmanager
+    async def visit(self, host: str) -> AsyncIterator[Session]:
+        """Reach a server that is not in the file any more; its name may lead to another one."""
+        if host in self.silent:
+            await asyncio.sleep(3600)
+        yield self.sessions[self.leads.get(host, host)]
 
     def interrupt(self, seconds: float, *plan: ClusterStep) -> None:
         """Press Ctrl-C so long after the steps have begun; returns when engines have ended what they go on with."""
@@ -102,6 +115,19 @@ def marked(session: Session) -> list[str]:
     """The nodes that the marks on a server have."""
     volumes = run(session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER}))
     return [volume.labels[labels.CLUSTER] for volume in volumes]
+
+
+def crontab_written(session: Session) -> list[str]:
+    """Which of the project's lines in the crontab of a server were written."""
+    machine = session.machine
+    assert isinstance(machine, FakeMachine)
+    commands = [command for command in machine.commands if "ftl-crontab" in command]
+    assert all(
+        not text
+        for command, text in zip(machine.commands, machine.inputs, strict=True)
+        if command in commands
+    )
+    return [command[command.index("ftl-crontab") + 1] for command in commands]
 
 
 def test_servers_become_a_cluster_and_are_marked() -> None:
@@ -317,10 +343,31 @@ def test_a_server_that_is_no_longer_in_the_file_is_drained_and_removed() -> None
     """A manager becomes a worker first: the others would go on counting its vote."""
     world = ThreeServers("abc", "abc")
     world.apply(RemoveServer("c", "node-c", is_manager=True))
-    assert world.cluster.changes == ["a: node-c drain", "a: node-c worker", "a: remove node-c"]
-    assert world.notes() == [
-        "c is no longer in the cluster; its dependencies, volumes and proxy were not touched"
-    ]
+    changes = ["a: node-c drain", "a: node-c worker", "a: remove node-c", "c: leave"]
+    assert world.cluster.changes == changes
+    assert crontab_written(world.sessions["c"]) == ["write", "follow", "notify"]
+    (note,) = [event for event in world.events if isinstance(event, Note)]
+    text = "c is no longer in the cluster; its dependencies, volumes and proxy were not touched"
+    assert (note.text, note.hint) == (text, None)
+
+
+@pytest.mark.parametrize("reason", ["silent", "another", "down"])
+def test_what_a_server_that_cannot_be_reached_goes_on_with_is_told(reason: str) -> None:
+    """It is removed all the same. A name that leads to another machine by now changes nothing there."""
+    world = ThreeServers("abc", "abc")
+    if reason == "silent":
+        world.silent = {"c"}
+    elif reason == "another":
+        world.leads = {"c": "b"}
+    else:
+        world.cluster.kill("c")
+    world.apply(RemoveServer("c", "node-c", is_manager=True))
+    assert "node-c" not in world.cluster.nodes
+    assert world.in_it() == {"a": True, "b": True, "c": True}
+    assert [crontab_written(session) for session in world.sessions.values()] == [[], [], []]
+    (note,) = [event for event in world.events if isinstance(event, Note)]
+    assert "docker swarm leave" in (note.hint or "")
+    assert "remove the lines of shop from the crontab" in (note.hint or "")
 
 
 def test_a_server_of_other_projects_loses_labels_only() -> None:
@@ -333,6 +380,11 @@ def test_a_server_of_other_projects_loses_labels_only() -> None:
     )
     world.apply(ReleaseServer("c", "node-c", {"ftl.host.shop": None}))
     assert world.cluster.nodes["node-c"].labels == {"ftl.host.blog": "c"}
+    assert crontab_written(world.sessions["c"]) == ["write", "follow", "notify"]
+    assert (world.in_it()["c"], world.notes()) == (True, [])
+    world.silent = {"b"}
+    world.apply(ReleaseServer("b", "node-b", {"ftl.host.shop": None}))
+    assert world.notes() == ["b could not be reached"]
 
 
 def test_a_node_that_cannot_be_removed_is_tried_for_half_a_minute() -> None:

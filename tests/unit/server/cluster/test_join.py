@@ -15,7 +15,7 @@ from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
 from ftl.server.cluster.membership import mark
 from tests.support.clock import run
 
-from .swarm import Cluster, engine_of, sessions_of
+from .swarm import Cluster, engine_of, nobody, sessions_of
 from .world import PROJECT, servers
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def test_a_second_run_finds_nothing_to_do() -> None:
     for session in sessions.values():
         run(mark(session))
     events: list[Event] = []
-    steps = run(join(PROJECT, refreshed(sessions), sessions, events.append))
+    steps = run(join(PROJECT, refreshed(sessions), sessions, events.append, nobody))
     assert [step.kind for step in steps] == ["label_node", "label_node", "try_network"]
     assert cluster.nodes["node-b"].labels[labels.node_host(PROJECT)] == "b"
-    assert run(join(PROJECT, refreshed(sessions), sessions, events.append)) == ()
+    assert run(join(PROJECT, refreshed(sessions), sessions, events.append, nobody)) == ()
 
 
 def test_a_server_is_described_by_its_engine() -> None:
@@ -66,10 +66,10 @@ def test_a_manager_that_is_lost_for_good_is_taken_out_of_the_file() -> None:
     sessions = sessions_of(cluster, "abc", "abc", "abc")
     for session in sessions.values():
         run(mark(session))
-    run(join(PROJECT, refreshed(sessions), sessions, ignore))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     cluster.kill("c")
     left = {host: sessions[host] for host in "ab"}
-    steps = run(join(PROJECT, refreshed(left), left, ignore))
+    steps = run(join(PROJECT, refreshed(left), left, ignore, nobody))
     assert [step.kind for step in steps] == ["remove_server", "change_role"]
     assert {host: node.role for host, node in cluster.nodes.items()} == {
         "node-a": "manager",
@@ -83,11 +83,11 @@ def test_the_manager_of_two_servers_is_the_first_of_the_file() -> None:
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
         run(mark(session))
-    run(join(PROJECT, refreshed(sessions), sessions, ignore))
-    run(join(PROJECT, refreshed(sessions)[::-1], sessions, ignore))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
+    run(join(PROJECT, refreshed(sessions)[::-1], sessions, ignore, nobody))
     assert [node.role for node in cluster.nodes.values()] == ["worker", "manager"]
     alone = {"b": sessions["b"]}
-    run(join(PROJECT, refreshed(sessions)[1:], alone, ignore))
+    run(join(PROJECT, refreshed(sessions)[1:], alone, ignore, nobody))
     assert list(cluster.nodes) == ["node-b"]
 
 
@@ -97,7 +97,7 @@ def test_a_server_with_replicas_stays_until_it_is_drained() -> None:
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
         run(mark(session))
-    run(join(PROJECT, refreshed(sessions), sessions, ignore))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     cluster.run("web", "a")
     cluster.run("mail", "b", "preparing")
     first = refreshed(sessions)[:1]
@@ -105,7 +105,7 @@ def test_a_server_with_replicas_stays_until_it_is_drained() -> None:
     assert run(view("blog", first, sessions)).busy == {}
     cluster.run("web", "b")
     with pytest.raises(FtlError, match="still has replicas of web"):
-        run(join(PROJECT, first, {"a": sessions["a"]}, ignore))
+        run(join(PROJECT, first, {"a": sessions["a"]}, ignore, nobody))
     assert list(cluster.nodes) == ["node-a", "node-b"]
 
 
@@ -125,9 +125,9 @@ def test_a_public_address_does_not_join_a_network_that_is_not_encrypted() -> Non
     run(mark(sessions["a"]))
     first, second = refreshed(sessions)
     cluster.silent = {True}
-    run(join(PROJECT, [first], {"a": sessions["a"]}, ignore))
+    run(join(PROJECT, [first], {"a": sessions["a"]}, ignore, nobody))
     with pytest.raises(FtlError, match=r"b is reached at the public address 203.0.113.9") as caught:
-        run(join(PROJECT, [first, replace(second, address="203.0.113.9")], sessions, ignore))
+        run(join(PROJECT, [first, replace(second, address="203.0.113.9")], sessions, ignore, nobody))
     assert "made without encryption" in (caught.value.cause or "")
     assert set(cluster.nodes) == {"node-a"}
 
@@ -141,7 +141,7 @@ def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
     cluster.add("lost", "worker")
     cluster.majority = False
     events: list[Event] = []
-    run(begin_anew(PROJECT, refreshed(sessions), sessions, events.append))
+    run(begin_anew(PROJECT, refreshed(sessions), sessions, events.append, nobody))
     assert cluster.changes[0] == "a: restart alone at 10.0.0.1"
     assert cluster.labels == {labels.CLUSTER: "2"}
     assert set(cluster.nodes) == {"node-a", "node-c"}
@@ -160,7 +160,7 @@ def test_a_recovery_that_fails_is_reported() -> None:
     engine_of(sessions["a"]).members.refuses = {"restart_alone"}
     events: list[Event] = []
     with pytest.raises(EngineError) as caught:
-        run(begin_anew(PROJECT, members, sessions, events.append))
+        run(begin_anew(PROJECT, members, sessions, events.append, nobody))
     assert caught.value.place == ErrorContext("a", None, "recover_cluster")
     assert [type(event) for event in events] == [StepStarted, StepFailed]
 
@@ -170,11 +170,11 @@ def test_a_cluster_with_a_majority_is_not_begun_anew() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     with pytest.raises(UsageError, match="nothing to recover"):
-        run(begin_anew(PROJECT, refreshed(sessions), sessions, ignore))
+        run(begin_anew(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     alone = {"b": sessions["b"]}
     members = [run(refresh(servers(2)[1], alone["b"]))]
     with pytest.raises(UsageError, match="none of the servers that can be reached was a manager"):
-        run(begin_anew(PROJECT, members, alone, ignore))
+        run(begin_anew(PROJECT, members, alone, ignore, nobody))
     assert cluster.changes == []
 
 
@@ -200,7 +200,7 @@ def test_a_majority_that_was_lost_just_now_is_noticed() -> None:
 
         losing = asyncio.create_task(lose())
         try:
-            await begin_anew(PROJECT, members, sessions, ignore)
+            await begin_anew(PROJECT, members, sessions, ignore, nobody)
         finally:
             losing.cancel()
 
@@ -216,5 +216,5 @@ def test_a_leader_that_steps_down_while_it_is_asked_is_noticed() -> None:
     cluster.majority = False
     swarm = engine_of(sessions["a"]).members
     swarm.refuses.add("nodes")
-    run(begin_anew(PROJECT, members, sessions, ignore))
+    run(begin_anew(PROJECT, members, sessions, ignore, nobody))
     assert swarm.asked_for_nodes < 5
