@@ -74,6 +74,40 @@ def test_jobs_live_through_deploys_and_rollbacks(ftl: Callable[..., Project], se
     server.run("cron")
 
 
+def test_deploys_leave_the_logs_of_the_last_runs(ftl: Callable[..., Project], server: Server) -> None:
+    """Of a run in the container before the last one, too; a secret that it printed is masked where it is kept."""
+    app = lab_project(ftl, server, env={"VERSION": "one"}, secrets=["TOKEN"])
+    app.config["secrets"] = {"TOKEN": {"command": ["echo", "hunter2-hunter2"]}}
+    words = "echo began with $VERSION; sleep 0.3; echo with $TOKEN >&2; [ $VERSION != one ]"
+    nightly = {"name": "nightly", "service": "web", "schedule": "15 3 1 1 *"}
+    app.config["jobs"] = [{**nightly, "command": ["sh", "-c", words]}]
+    app.deploy().ok()
+    assert app.run("jobs", "run", "nightly").exit_code == 1
+    for version, status in (("two", 0), ("three", 0)):
+        app.service()["env"] = {"VERSION": version}
+        app.deploy().ok()
+        assert app.run("jobs", "run", "nightly").exit_code == status
+        assert "began with one" in app.run("logs", "--job", "nightly").ok().stdout
+    app.service()["env"] = {"VERSION": "four"}
+    app.deploy().ok()
+    lines = app.run("logs", "--job", "nightly", "--json").ok().lines
+    shown = [(line["release"], line["text"]) for line in lines if line["type"] == "log_line"]
+    assert [text for _, text in shown] == [
+        text for version in ("one", "two", "three") for text in (f"began with {version}", "with ********")
+    ]
+    assert [release for release, _ in shown] == ["r1", "r1", "r2", "r2", "r3", "r3"]
+    copied = f"docker cp ftl-state:/ftl/.job-logs/{app.name}/nightly.jsonl - | tar -xOf -"
+    stored = server.run("sh", "-c", copied).stdout.decode()
+    assert ("began with one" in stored, "hunter2" in stored) == (True, False)
+    (job,) = app.run("jobs", "--json").ok().result["jobs"]
+    assert [run["exit_code"] for run in job["runs"]] == [0, 0, 1]
+    del app.config["jobs"]
+    app.deploy().ok()
+    assert "began with three" in app.run("logs", "--job", "nightly").ok().stdout
+    app.run("remove", "--yes").ok()
+    assert server.run("sh", "-c", copied).stdout == b""
+
+
 def test_a_crontab_that_was_lost_is_written_again(ftl: Callable[..., Project], server: Server) -> None:
     """By the next deploy, which changes nothing else: after `crontab -r`, and with an empty script."""
     app = lab_project(ftl, server)

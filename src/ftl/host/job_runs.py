@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import ContainerState
 
 RUNS = 10
 """Runs of a job that are listed; the script on the server stores as many."""
@@ -83,6 +84,11 @@ async def delete_run_history(engine: Engine, project: str, jobs: Sequence[str]) 
     """
     files = {f"{project}/{job}{SUFFIX}{end}": b"\n" for job in jobs for end in ("", OLD)}
     await engine.put_archive(STORE, FOLDER, tar_archive(files, mode=0o600, folder_mode=0o700))
+
+
+def has_run(state: ContainerState) -> bool:
+    """Whether a container was ever started."""
+    return bool(state.started) and not state.started.startswith("0001-")
 
 
 def moment_of(timestamp: str) -> datetime:

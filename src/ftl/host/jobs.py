@@ -17,7 +17,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.host.crontab import CronLine, compare
-from ftl.host.job_runs import RUNS, JobRun, moment_of, stored_runs
+from ftl.host.job_runs import RUNS, JobRun, has_run, moment_of, stored_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -193,7 +193,7 @@ def _state(
     stopped = live.name.endswith(".stopped")
     known = [state for container in containers if (state := states[container.id]) is not None]
     running = [state for state in known if state.running]
-    ended = [state for state in known if not state.running and _has_run(state)]
+    ended = [state for state in known if not state.running and has_run(state)]
     by_start = {run.started: run for run in stored}
     for state in ended:
         by_start[state.started] = JobRun.of(state.started, state.finished, state.exit_code, state.oom_killed)
@@ -264,10 +264,6 @@ def _failed(last: JobRun | None, limit: float) -> str:
     if last.seconds >= limit:
         return f"its last run was stopped by its timeout, after {limit:g} s"
     return f"its last run ended with status {last.exit_code}"
-
-
-def _has_run(state: ContainerState) -> bool:
-    return bool(state.started) and not state.started.startswith("0001-")
 
 
 def _rfc3339(moment: datetime) -> str:

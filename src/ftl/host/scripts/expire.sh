@@ -155,6 +155,7 @@ forget_records() {
     entry="{\"time\": $(date +%s), \"by\": \"the server\", \"command\": \"preview down\", \"release\": \"\", \"outcome\": \"done\"}"
     # shellcheck disable=SC2016
     run_with "$store" sh -c '
+        rm -rf "$1/.job-logs/$2"
         cd "$1/$2" || exit
         umask 077
         end="{\"end\": true}" audit=audit.jsonl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
+from ftl.deploy.apply.kept_runs import keep_runs
 from ftl.deploy.apply.steps.consensus import with_consensus
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.jobs import (
@@ -20,7 +21,7 @@ from ftl.deploy.plan.steps.jobs import (
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.execution.runners import Runners
-from ftl.host import backup_folders, crontab, job_runs
+from ftl.host import backup_folders, crontab, job_logs, job_runs
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -84,12 +85,16 @@ async def set_jobless(context: DeployContext, step: SetJobless) -> None:
 
 @RUNNERS.runs(RemoveJobs)
 async def remove_jobs(context: DeployContext, step: RemoveJobs) -> None:
-    """Remove containers; the engine refuses to remove one that runs (409)."""
+    """Remove containers, and keep the last lines of their runs.
+
+    The engine refuses to remove one that runs (409).
+    """
 
     async def remove(container: str) -> None:
         with ignoring(409):
             await context.engine.remove(container)
 
+    await keep_runs(context, [container.id for container in step.containers])
     await gather(remove(container.id) for container in step.containers)
 
 
@@ -104,3 +109,4 @@ async def remove_backups(context: DeployContext, step: RemoveBackups) -> None:
 async def delete_run_history(context: DeployContext, step: DeleteRunHistory) -> None:
     """Forget runs of jobs."""
     await job_runs.delete_run_history(context.engine, step.project, step.jobs)
+    await job_logs.delete_run_logs(context.engine, step.project, step.jobs)

@@ -20,6 +20,7 @@ from ftl.operations.views.logs.reading import (
     entry_of,
     is_ended,
     kept_lines,
+    kept_runs,
     listed,
     show_merged,
     unreadable,
@@ -162,6 +163,7 @@ class Follower:
         containers = await listed(engine, query)
         self._releases = {container.labels.get(labels.RELEASE, "") for container in containers}
         sources = [(LogServer(engine), container) for container in containers]
+        kept = await kept_runs([LogServer(engine)], query, containers)
         if not containers:
             if self._may_be_empty:
                 return
@@ -169,19 +171,21 @@ class Follower:
         # Where lines are passed over, the position is that of the last line of all.
         seen = replace(query, tail=1) if hidden else query
         if query.matches is not None and not hidden and query.tail is not None:
-            first = await self._first_matching(sources)
+            first = await self._first_matching(sources, kept)
             seen = replace(query, tail=None, since=first or query.first)
-        await show_merged(sources, replace(seen, matches=None), past, self._warn)
+        await show_merged(sources, replace(seen, matches=None), past, self._warn, kept)
         for container in containers:
             # Where nothing was shown of a container, its lines up to now are older than all that was shown.
             self._positions.setdefault(container.id, _Position(earliest or query.first or ""))
             if container.state not in _RUNNING:
                 self._done.add(container.id)
 
-    async def _first_matching(self, sources: Sequence[LogSource]) -> str | None:
+    async def _first_matching(
+        self, sources: Sequence[LogSource], kept: Sequence[Sequence[LogEntry]]
+    ) -> str | None:
         """Time of the first of the last lines that match."""
         times: list[str] = []
-        await show_merged(sources, self._query, lambda entry: times.append(entry.time), self._warn)
+        await show_merged(sources, self._query, lambda entry: times.append(entry.time), self._warn, kept)
         return times[0] if times else None
 
     def _join(self, group: asyncio.TaskGroup, engine: Engine, container: Container) -> None:

@@ -13,6 +13,7 @@ from ftl.common.suggestions import select_names
 from ftl.config.models.backup import JOB_PREFIX
 from ftl.engine import labels
 from ftl.errors import FtlError
+from ftl.host.job_logs import stored_run_logs
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ async def require_known(
     listing = gather(session.engine.containers(labels={labels.PROJECT: query.project}) for session in fleet)
     lists, records = await gather2(listing, read_records(fleet.first.engine, query.project))
     there = {name for listed in lists for name in _of_containers(listed, query)}
+    there |= await _with_kept_runs(fleet, query, [name for name in missing if name not in there])
     recorded = {name: record.release for record in records for name in _of_record(record, query)}
     kind = "job" if query.jobs else "service or dependency"
     select_names(missing, list(dict.fromkeys((*own, *sorted(there), *sorted(recorded)))), kind=kind)
@@ -55,6 +57,13 @@ async def require_known(
             cause=f"ftl.yaml does not have it, and the last release with it is {recorded[gone]}",
             hint="logs are removed with their container; only a failed release keeps its last lines",
         )
+
+
+async def _with_kept_runs(fleet: Fleet, query: LogQuery, names: Sequence[str]) -> set[str]:
+    """Jobs without a container of whose runs some lines are kept."""
+    asked = [(session, name) for session in fleet for name in names] if query.jobs else []
+    stored = await gather(stored_run_logs(session.engine, query.project, name) for session, name in asked)
+    return {name for (_, name), logs in zip(asked, stored, strict=True) if logs}
 
 
 def _of_containers(containers: Sequence[Container], query: LogQuery) -> Iterator[str]:

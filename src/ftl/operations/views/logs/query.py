@@ -99,7 +99,10 @@ class LogQuery:
 
     def spans(self, time: str) -> bool:
         """Whether the time of a line is asked for."""
-        return (self.first or "") <= time and (self.end is None or time <= self.end)
+        first, end = self.first, self.end
+        return (first is None or _order(first) <= _order(time)) and (
+            end is None or _order(time) <= _order(end)
+        )
 
     def last(self, entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
         """The last entries, as many as are asked for."""
@@ -108,6 +111,12 @@ class LogQuery:
     def accepts(self, entry: LogEntry) -> bool:
         """Whether a line's text is asked for."""
         return self.matches is None or bool(self.matches(entry.text))
+
+
+def _order(time: str) -> tuple[str, str]:
+    """Sort key of a time in UTC, with or without a fraction of a second."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    return whole, fraction.ljust(9, "0")
 
 
 def _fixed(time: str | timedelta | None, now: datetime) -> str | None:

@@ -18,6 +18,7 @@ from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
+from ftl.host.job_logs import stored_run_logs
 from ftl.operations.views.logs.masking import mask_secrets
 from ftl.operations.views.logs.query import LogEntry
 from ftl.releases.store import read_records
@@ -103,18 +104,28 @@ async def read_logs(
         # Its secrets are redacted.
         lists = (await gather2(listing, mask_secrets(servers[0].engine, query.project)))[0]
     sources = [(server, one) for server, own in zip(servers, lists, strict=True) for one in own]
-    if not sources:
+    kept = await kept_runs(servers, query, [one for _, one in sources])
+    if not sources and not kept:
         names = ", ".join(server.engine.name for server in servers)
         lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
         for entry in query.last(lines):
             show(entry)
         return
-    await show_merged(sources, query, show, warn)
+    await show_merged(sources, query, show, warn, kept)
 
 
-async def show_merged(sources: Sequence[LogSource], query: LogQuery, show: Show, warn: Warn) -> None:
-    """Show the logs of these containers up to the present, merged by time."""
-    async with aclosing(_merged(sources, query, warn)) as merged:
+async def show_merged(
+    sources: Sequence[LogSource],
+    query: LogQuery,
+    show: Show,
+    warn: Warn,
+    kept: Sequence[Sequence[LogEntry]] = (),
+) -> None:
+    """Show the logs of these containers up to the present, merged by time.
+
+    `kept` are lines of `kept_runs`.
+    """
+    async with aclosing(_merged(sources, query, warn, kept)) as merged:
         accepted = (entry async for entry in merged if query.accepts(entry))
         if query.tail is None:
             async for entry in accepted:
@@ -123,6 +134,29 @@ async def show_merged(sources: Sequence[LogSource], query: LogQuery, show: Show,
         last = deque([entry async for entry in accepted], maxlen=query.tail)
     for entry in last:
         show(entry)
+
+
+async def kept_runs(
+    servers: Sequence[LogServer], query: LogQuery, containers: Sequence[Container]
+) -> list[list[LogEntry]]:
+    """The kept lines of jobs' runs, by run, without those of `containers`, which have their own."""
+    if not query.jobs:
+        return []
+    stored = await gather(
+        stored_run_logs(server.engine, query.project, job) for server in servers for job in query.names
+    )
+    asked = [server for server in servers for _ in query.names]
+    there = {container.id for container in containers}
+    return [
+        [
+            server.corrected(LogEntry(log.service, log.name, log.container, log.release or None, *line))
+            for line in log.lines
+            if server.by_own_clock(query).spans(line.time)
+        ]
+        for server, logs in zip(asked, stored, strict=True)
+        for log in logs
+        if log.container not in there and query.release in (None, log.release)
+    ]
 
 
 async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogEntry]:
@@ -177,11 +211,14 @@ async def listed(engine: Engine, query: LogQuery) -> list[Container]:
     return containers
 
 
-async def _merged(containers: Sequence[LogSource], query: LogQuery, warn: Warn) -> AsyncGenerator[LogEntry]:
-    """The logs up to the present, merged by time with one line of each in memory."""
+async def _merged(
+    containers: Sequence[LogSource], query: LogQuery, warn: Warn, kept: Sequence[Sequence[LogEntry]]
+) -> AsyncGenerator[LogEntry]:
+    """The logs up to the present, merged by time with one line of each container in memory."""
     sources = [
         _entries(server, server.by_own_clock(query), container, warn) for server, container in containers
     ]
+    sources += map(_listed, kept)
     heads: list[tuple[str, int, LogEntry]] = []
     try:
         firsts = await asyncio.gather(*(anext(source, None) for source in sources))
@@ -198,6 +235,11 @@ async def _merged(containers: Sequence[LogSource], query: LogQuery, warn: Warn) 
     finally:
         for source in sources:
             await source.aclose()
+
+
+async def _listed(entries: Sequence[LogEntry]) -> AsyncGenerator[LogEntry]:
+    for entry in entries:
+        yield entry
 
 
 async def _entries(

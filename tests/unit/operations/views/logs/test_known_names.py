@@ -6,8 +6,10 @@ import pytest
 
 from ftl.cli.commands.logs import _chosen
 from ftl.engine import labels
+from ftl.engine.values import LogLine
 from ftl.errors import FtlError, UsageError
 from ftl.host.fleet import Fleet
+from ftl.host.job_logs import RunLog, store_run_logs
 from ftl.host.session import Session
 from ftl.operations.views.logs.known_names import require_known
 from ftl.operations.views.logs.query import LogQuery
@@ -58,6 +60,23 @@ def test_what_has_a_container_on_any_server_is_known() -> None:
     """A service and a dependency that were removed from ftl.yaml, and a job."""
     required("worker", "cache")
     required("weekly", jobs=True)
+
+
+def test_a_job_of_which_lines_are_kept_is_known() -> None:
+    """Its container went with a deploy; any of the servers may have had it."""
+
+    async def work() -> None:
+        fleet = await servers()
+        second = [*fleet][1].engine
+        await ensure_store(second, "caddy:2")
+        line = LogLine("stdout", "2026-01-02T03:04:05Z", "done")
+        await store_run_logs(
+            second, PROJECT, "nightly", [RunLog(line.time, "web", "id", "job.nightly", "r1", (line,))]
+        )
+        query = LogQuery(PROJECT, ("nightly",), jobs=True)
+        await require_known(fleet, query, ("nightly",), (), needs_container=True)
+
+    run(work())
 
 
 @pytest.mark.parametrize(
