@@ -6,6 +6,7 @@ root and without any env: it needs nothing of the project, nor the job that made
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ TARGET = "/backups"
 """The folder of a project in the containers that write and read it."""
 
 LIST_SECONDS = 60.0
+REMOVE_SECONDS = 300.0
 
 _NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
 _MISSING = b"bind source path does not exist"
@@ -147,12 +149,18 @@ async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> 
         restart="no",
         settings={"User": "0"},
     )
-    async with helper_container(engine, "ftl-backups", spec) as container:
-        await engine.start(container)
-        if status := await engine.wait(container):
-            lines = [line.text async for line in engine.logs(container, tail=5)]
-            cause = "\n".join(lines) or f"it ended with status {status}"
-            raise FtlError(f"the backups in {folder.path} cannot be removed", cause=cause)
+    message = f"the backups in {folder.path} cannot be removed"
+    try:
+        async with (
+            helper_container(engine, "ftl-backups", spec) as container,
+            asyncio.timeout(REMOVE_SECONDS),
+        ):
+            await engine.start(container)
+            if status := await engine.wait(container):
+                lines = [line.text async for line in engine.logs(container, tail=5)]
+                raise FtlError(message, cause="\n".join(lines) or f"it ended with status {status}")
+    except TimeoutError:
+        raise FtlError(message, cause=f"it took longer than {REMOVE_SECONDS:g} s") from None
 
 
 def backup_command(dependency: str, keep: int) -> tuple[str, ...]:

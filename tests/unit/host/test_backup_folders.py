@@ -13,6 +13,7 @@ from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.errors import FtlError
 from ftl.host.backup_folders import BackupFolder, backup_folders, remove_backups
+from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ def test_a_container_with_the_folder_of_all_projects_removes_them() -> None:
     assert asyncio.run(scenario(0)).by_name == {}
     with pytest.raises(FtlError, match="/var/backups/ftl/shop cannot be removed"):
         asyncio.run(scenario(1))
+
+
+def test_a_removal_that_hangs_ends() -> None:
+    """As on a dead network disk; the container goes."""
+    engine = FakeEngine(images=["db"])
+    removing = remove_backups(cast("Engine", engine), "shop", BackupFolder("/var/backups/ftl/shop", "db"))
+    with pytest.raises(FtlError, match="cannot be removed") as caught:
+        run(removing)
+    assert caught.value.cause == "it took longer than 300 s"
+    assert engine.by_name == {}
 
 
 def test_a_folder_without_a_job_is_read_with_the_proxys_image() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 import time
@@ -272,3 +273,29 @@ def test_a_crontab_or_a_script_that_somebody_emptied_is_told(server: Server) -> 
     write(server, "shop", *lines)
     (server.home / "bin/crontab").write_text("#!/bin/sh\necho 'you are not allowed'\nexit 1\n")
     assert not differs(server, "shop", *lines), "it could not be written either"
+
+
+def test_a_crontab_that_another_command_holds_is_not_waited_for_without_end(server: Server) -> None:
+    """It says so before its connection's limit; `expire.sh` tries again later."""
+    (server.home / ".ftl").mkdir()
+    machine = FakeMachine()
+    asyncio.run(crontab.write(machine, "shop", [CronLine("j", "1 2 * * *", "UTC")]))
+    shell, option, script, *rest = machine.commands[0]
+    assert "flock -w 20 9" in script
+    with (server.home / ".ftl" / "crontab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = server.run((shell, option, script.replace("-w 20", "-w 0"), *rest), machine.inputs[0] or b"")
+    assert done.returncode == 3
+    assert b"another command has" in done.stdout
+
+
+def test_a_job_on_an_engine_that_hangs_ends(server: Server) -> None:
+    """Cron would start one script after the other, each of which waits."""
+    server.job("* * * * * either UTC 60")
+    hanging = server.home / "bin" / "docker"
+    hanging.write_text("#!/bin/sh\nexec sleep 100\n")
+    script = crontab._job_script().replace("docker_within 60 ", "docker_within 0.2 ")
+    began = time.monotonic()
+    server.run(("sh", "-c", script, *JOB[3:]))
+    assert time.monotonic() - began < 30
+    assert server.starts == []

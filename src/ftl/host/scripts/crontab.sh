@@ -93,7 +93,7 @@ fi
 
 umask 077
 mkdir -p "$HOME/.ftl" && exec 9>"$HOME/.ftl/crontab.lock" || fail "$HOME/.ftl cannot be written"
-flock 9
+flock -w 20 9 || fail "another command has $HOME/.ftl/crontab.lock"
 
 if [ "$action" = notify ]; then
     ours=

@@ -9,6 +9,8 @@
 set -uf
 LC_ALL=C
 export LC_ALL
+# Nobody waits for what runs here: each call of an engine that hangs ends.
+docker() { docker_within 60 "$@"; }
 project=$1 proxy=$2 store=$3 records=$4
 mine="label=ftl.project=$project"
 
@@ -26,7 +28,16 @@ look() {
     preview=$(stored preview.json)
     until=$(end_in "$preview")
     [ -n "$until" ] || [ "$preview" = '{"ended": true}' ] || until=$(end_of_damaged)
-    [ -n "$until" ] || docker inspect --type container "$store" >/dev/null 2>&1
+    [ -n "$until" ] || [ -n "$preview" ] || is_gone
+}
+
+# Status 1: the engine does not answer, or the file is there: it could not be read just before.
+is_gone() {
+    problem=$(docker cp "$store:$records/$project/preview.json" - 2>&1 >/dev/null) && return 1
+    case $problem in
+    *'ould not find the file'* | *'o such container'*) return 0 ;;
+    esac
+    return 1
 }
 
 stored() { # FILE
@@ -70,7 +81,7 @@ take_lock() {
 
 # forget MARK: removes the lines of this user's crontab that end so.
 forget() {
-    exec 9>"$HOME/.ftl/crontab.lock" && flock 9
+    exec 9>"$HOME/.ftl/crontab.lock" && flock -w 30 9 || return
     # Without a crontab there is nothing to remove, and one that cannot be read is not replaced.
     if listed=$(crontab -l 2>/dev/null); then
         printf '%s\n' "$listed" | awk -v mark="$1" 'substr($0, length($0) - length(mark) + 1) != mark' | crontab -
@@ -92,7 +103,8 @@ run_with() {
     of=$1 command=$2
     shift 2
     image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || image=$(docker inspect -f '{{.Image}}' "$of")
-    docker run --rm --network none --label ftl.role=transfer --volumes-from "$of" --entrypoint "$command" "$image" "$@"
+    docker_within 300 run --rm --network none --label ftl.role=transfer --volumes-from "$of" \
+        --entrypoint "$command" "$image" "$@"
 }
 
 # The names of its live files are PROJECT.SERVICE: the dot ends the project's name, which has none. Requests are answered
@@ -116,8 +128,8 @@ remove_containers() {
     shift
     ids=$(docker ps -aq --no-trunc --filter "$mine" "$@") || return 1
     [ -n "$ids" ] || return 0
-    docker stop -t "$limit" $ids >/dev/null 2>&1
-    docker rm --force --volumes $ids >/dev/null
+    docker_within $((limit + 60)) stop -t "$limit" $ids >/dev/null 2>&1
+    docker_within 300 rm --force --volumes $ids >/dev/null
 }
 
 # Before their jobs go, which name the folders and have images that read them: a removal that is cut here finds them
@@ -126,12 +138,12 @@ remove_backups() {
     jobs=$(docker ps -aq --no-trunc --filter "$mine" --filter label=ftl.role=job) || return 1
     [ -n "$jobs" ] || return 0
     # shellcheck disable=SC2086
-    docker stop -t 30 $jobs >/dev/null 2>&1
+    docker_within 90 stop -t 30 $jobs >/dev/null 2>&1
     for id in $jobs; do
         docker inspect -f '{{.Image}} {{range .Mounts}}{{if eq .Destination "/backups"}}{{.Source}}{{end}}{{end}}' "$id"
     done | sort -u | while read -r image folder; do
         [ "${folder##*/}" = "$project" ] || continue
-        docker run --rm --network none --user 0 --label ftl.role=transfer -v "${folder%/*}:/backups" \
+        docker_within 300 run --rm --network none --user 0 --label ftl.role=transfer -v "${folder%/*}:/backups" \
             --entrypoint sh "$image" -c "$removal" sh "$project" </dev/null >/dev/null 2>&1
     done
     return 0 # a folder that is gone already is none
@@ -186,7 +198,7 @@ for network in $(docker network ls -q --no-trunc --filter "$mine"); do
     docker network rm "$network" >/dev/null || exit
 done
 for volume in $(docker volume ls -q --filter "$mine"); do
-    docker volume rm "$volume" >/dev/null || exit
+    docker_within 300 volume rm "$volume" >/dev/null || exit
 done
 remove_images
 forget_records || exit

@@ -51,7 +51,7 @@ elsewhere() { # PROJECT
         case $(docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null) in
         'inactive '* | 'active false') return 1 ;;
         esac
-        elsewhere_label=$(timeout 30 docker ${socket:+--host "unix://$socket"} node inspect \
+        elsewhere_label=$(docker_within 30 node inspect \
             -f "{{index .Spec.Labels \"ftl.jobless.$1\"}}" self 2>/dev/null) && break
         [ "$(date +%s)" -lt "$elsewhere_until" ] || return 1
         sleep 2

@@ -15,6 +15,8 @@
 set -u
 LC_ALL=C
 export LC_ALL
+# Nobody waits for what runs here: each call of an engine that hangs ends.
+docker() { docker_within 60 "$@"; }
 project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figures=$9
 shift 9
 switch=$1 store=$2 records=$3
@@ -248,13 +250,13 @@ go_back() {
     done
     finish_requests $fresh
     docker update --restart no $fresh
-    docker stop -t "$stop" $fresh
+    docker_within $((stop + 60)) stop -t "$stop" $fresh
 }
 
 # shellcheck disable=SC2086
 retire_old() {
     finish_requests $old
-    docker stop -t "$stop" $old
+    docker_within $((stop + 60)) stop -t "$stop" $old
     docker rm --force --volumes $old $idle
     report passed ''
 }

@@ -6,3 +6,10 @@ command -v docker >/dev/null || exit 127
 socket=$1
 shift
 docker() { command docker ${socket:+--host "unix://$socket"} "$@"; }
+
+# docker_within SECONDS ARGUMENT...: an engine that hangs holds nobody. Exit status 124: it took longer.
+docker_within() {
+    docker_seconds=$1
+    shift
+    timeout -k 5 "$docker_seconds" docker ${socket:+--host "unix://$socket"} "$@"
+}
