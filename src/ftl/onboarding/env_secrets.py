@@ -40,7 +40,7 @@ def add_secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], t
         ignored = read_small_text(path / ".gitignore").split()
     except OSError:
         if not (path / ".gitignore").exists():
-            files[".gitignore"] = ".env\n"
+            files[".gitignore"] = ".env\n*-20??????-??????.*\n"
         return
     if not {".env", "/.env", ".env*", "*.env", ".env.*", "**/.env"} & set(ignored):
         todo.append("add .env to .gitignore: it has passwords")

@@ -19,9 +19,9 @@ DOCKERIGNORE = """\
 !.env.example
 ftl.yaml
 ftl.*.yaml
-*-before-restore-*
+*-20??????-??????.*
 """
-"""Lines of every `.dockerignore`."""
+"""Lines of every `.dockerignore`; the last is the names of `ftl backup`."""
 
 
 def not_ignored(

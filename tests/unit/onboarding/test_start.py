@@ -102,7 +102,7 @@ def test_secrets_go_to_a_private_file_that_git_ignores(tmp_path: Path) -> None:
     write(tmp_path, make_start(tmp_path).files, file="ftl.yaml")
     assert re.search(r"^POSTGRES_PASSWORD=[0-9a-f]{32}$", (tmp_path / ".env").read_text(), re.MULTILINE)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / ".gitignore").read_text() == ".env\n"
+    assert (tmp_path / ".gitignore").read_text().splitlines()[0] == ".env"
 
 
 def test_an_env_file_is_not_touched(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class Batch:
         engine_platform: The engine's own platform.
         remote: The engine is on another machine, reached through SSH.
         caches: What the builder can do with `build.cache`.
+        secret_files: Files of `secrets`: no image should have them.
     """
 
     project: str
@@ -54,6 +55,7 @@ class Batch:
     no_cache: bool
     remote: bool = False
     caches: CacheSupport = CacheSupport(reads=False, writes=False, github=False)
+    secret_files: tuple[Path, ...] = ()
 
     @property
     def machine(self) -> str | None:

@@ -96,6 +96,7 @@ async def build_images(
         no_cache=no_cache,
         remote=remote,
         caches=caches,
+        secret_files=tuple(root / secret.file for secret in project.secrets if secret.file is not None),
     )
     groups = equal_builds(buildable, root, platform or batch.engine_platform)
     began = info.result().now

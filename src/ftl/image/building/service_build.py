@@ -150,7 +150,7 @@ class _ServiceBuild:
         self.batch.emit(BuildContext(self.service, context.size))
         notes = (
             large_context_note(self.service, context),
-            private_files_note(self.service, context, self.dockerfile),
+            private_files_note(self.service, context, self.dockerfile, self.batch.secret_files),
             repository_files_note(self.service, context, self.dockerfile, self.request.target),
             sent_cache_note(self.service, request.cache, context),
             await asyncio.to_thread(self._emulation_note),

@@ -1,18 +1,22 @@
 """Warn about files that a build copies into the image and that do not belong in it.
 
-`.env` files have secrets. `.git` and ftl.yaml change without the app: with them in the image, each commit and each
-edit of the configuration is a new image, and replaces all containers.
+`.env` files, the files of `secrets` and backups of databases have what users of the image must not read. `.git` and
+ftl.yaml change without the app: with them in the image, each commit and each edit of the configuration is a new image,
+and replaces all containers.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 from ftl.events import Note
 from ftl.image.building.diagnosis.cache_miss import context_sources, source_covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
 
     from ftl.image.building.inputs.context import Context
     from ftl.image.building.inputs.dockerfile import Dockerfile, Instruction
@@ -20,22 +24,40 @@ if TYPE_CHECKING:
 _SAMPLE_SUFFIXES = (".example", ".sample", ".template", ".dist")
 """Suffixes of files without secrets, meant to be published."""
 
+_MOST_NAMED = 3
 
-def private_files(context: Context, dockerfile: Dockerfile) -> list[tuple[str, int]]:
-    """`.env` files that are copied: path in the context, and line of the COPY or ADD."""
+_BACKUP = re.compile(r".+-\d{8}-\d{6}\.(?:dump|sql|archive|rdb)(?:\.partial)?")
+"""Names that `ftl backup` and `ftl restore` give."""
+
+
+def private_files(
+    context: Context, dockerfile: Dockerfile, secret_files: Collection[Path] = ()
+) -> list[tuple[str, int]]:
+    """Copied files with secrets or data: path in the context, and line of the COPY or ADD.
+
+    `secret_files` are the files of `secrets`.
+    """
     copies = _copies(dockerfile.instructions)
-    lines = {path: _copied_at(path, copies) for path in sorted(context.files) if _is_private(path)}
+    secret = {os.path.relpath(file, context.root) for file in secret_files}
+    private = [path for path in sorted(context.files) if path in secret or _is_private(path)]
+    lines = {path: _copied_at(path, copies) for path in private}
     return [(path, line) for path, line in lines.items() if line is not None]
 
 
-def private_files_note(service: str, context: Context, dockerfile: Dockerfile) -> Note | None:
-    """A warning about the first copied `.env` file; None if there is none."""
-    for path, line in private_files(context, dockerfile):
-        text = (
-            f"{service}: {dockerfile.path}:{line} copies {path} into the image, where its users can read it"
-        )
-        return Note(text, "warning", hint=f"add {path} to {ignore_file(context)}")
-    return None
+def private_files_note(
+    service: str, context: Context, dockerfile: Dockerfile, secret_files: Collection[Path] = ()
+) -> Note | None:
+    """A warning about the copied files with secrets or data; None if there are none."""
+    found = private_files(context, dockerfile, secret_files)
+    if not found:
+        return None
+    line = min(line for _, line in found)
+    paths = [path for path, _ in found]
+    few = paths if len(paths) <= _MOST_NAMED else [*paths[:_MOST_NAMED], f"{len(paths) - _MOST_NAMED} more"]
+    text = f"{service}: {dockerfile.path}:{line} copies {names_text(few)} into the image, where its users can read them"
+    if len(paths) == 1:
+        text = text.removesuffix("them") + "it"
+    return Note(text, "warning", hint=f"add {names_text(few)} to {ignore_file(context)}")
 
 
 def repository_files(context: Context, instructions: Iterable[Instruction]) -> tuple[list[str], int]:
@@ -94,7 +116,8 @@ def _copied_at(path: str, copies: Sequence[tuple[int, tuple[str, ...]]]) -> int 
 
 def _is_private(path: str) -> bool:
     name = path.rpartition("/")[2]
-    return name == ".env" or (name.startswith(".env.") and not name.endswith(_SAMPLE_SUFFIXES))
+    is_env_file = name == ".env" or (name.startswith(".env.") and not name.endswith(_SAMPLE_SUFFIXES))
+    return is_env_file or _BACKUP.fullmatch(name) is not None
 
 
 def _repository_file(path: str) -> str | None:

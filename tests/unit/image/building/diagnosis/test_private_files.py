@@ -51,6 +51,29 @@ def test_the_warning_names_the_line_and_the_fix() -> None:
     )
 
 
+def test_files_of_secrets_and_backups_are_private() -> None:
+    """They are known by ftl.yaml, and by the names that `ftl backup` gives."""
+    copies = parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})
+    dump = "postgres-20261130-070900.dump"
+    files = context(dump, "secrets/api_key", "secrets/other", "schema-2026.sql")
+    secrets = (Path("/app/secrets/api_key"), Path("/elsewhere/key"))
+    assert private_files(files, copies, secrets) == [(dump, 2), ("secrets/api_key", 2)]
+    note = private_files_note("web", files, copies, secrets)
+    assert note is not None
+    assert note.text == (
+        f"web: Dockerfile:2 copies {dump} and secrets/api_key into the image, where its users can read them"
+    )
+    assert note.hint == f"add {dump} and secrets/api_key to .dockerignore"
+
+
+def test_many_private_files_are_counted() -> None:
+    """The note stays one line."""
+    copies = parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})
+    note = private_files_note("web", context(*(f"{name}/.env" for name in "abcde")), copies)
+    assert note is not None
+    assert "copies a/.env, b/.env, c/.env and 2 more into" in note.text
+
+
 def test_copied_files_of_the_repository_are_reported_once() -> None:
     """`.git` and ftl.yaml in the image make a new one with each commit and each edit."""
     copies = parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})
