@@ -283,8 +283,7 @@ def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: Cluste
         if unit["name"] == "store"
     )
     assert (unit["healthy"], unit["running"]) == (False, 2)
-    checked = cluster.project.run("doctor", "--json")
-    assert any("all of them answer to its name" in line.get("what", "") for line in checked.lines)
+    assert any("all of them answer to its name" in text for text in _problems(cluster))
 
 
 @pytest.mark.nightly
@@ -328,6 +327,7 @@ def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: Cluster
         f"the proxy on {third.address} does not reach web" in failed.stdout
     )
     assert "does not answer on port 8000" in failed.stdout
+    assert any(text.startswith(f"{second.address} does not reach web") for text in _problems(cluster))
     assert cluster.get(first) == (200, "one")
     assert first.docker("service", "ls", "--format", "{{.Name}}") == f"{cluster.name}-web-r1"
     for server, other in pairs:
@@ -335,3 +335,10 @@ def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: Cluster
     assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
     cluster.deploy("two").ok()
     assert [cluster.get(server) for server in cluster.servers] == [(200, "two")] * 3
+    assert [text for text in _problems(cluster) if "web" in text] == []
+
+
+def _problems(cluster: ClusterProject) -> list[str]:
+    """What doctor finds."""
+    lines = cluster.project.run("doctor", "--json").lines
+    return [line["what"] for line in lines if line["type"] == "finding" and line["level"] == "problem"]

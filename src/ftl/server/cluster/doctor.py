@@ -82,7 +82,9 @@ async def _cluster(project: Project) -> list[Finding]:
         if leading:
             lead = max(leading, key=lambda server: generation(states[server]))
             found = await view_by(project.name, lead, sessions[lead])
-        running = await check_running(project.name, sessions)
+        lost = {node.id for node in found.nodes if node.is_lost}
+        cut_off = {server for server, state in states.items() if state.node in lost}
+        running = await check_running(project, sessions, cut_off)
     return [*judge(project.name, states, found), *running]
 
 
