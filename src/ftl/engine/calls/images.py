@@ -79,9 +79,17 @@ class ImageCalls:
         await self._client.send(f"tag {reference} as {new}", "POST", path, query, is_repeatable=True)
 
     async def untag(self, reference: str) -> None:
-        """Remove a tag, and with the last one the image (`docker rmi`); a missing one is no error."""
-        with ignoring(404):
-            await self._client.send(f"remove {reference}", "DELETE", f"images/{checked(reference)}")
+        """Remove a tag, and with the last one the image (`docker rmi`); a missing one is no error.
+
+        Of two removals of one image's last tags at once, the engine may refuse one with status 500 although both tags
+        are gone afterwards ("unrecognized image ID", seen on 20.10).
+        """
+        try:
+            with ignoring(404):
+                await self._client.send(f"remove {reference}", "DELETE", f"images/{checked(reference)}")
+        except EngineError as error:
+            if error.status != 500 or await self.image(reference) is not None:
+                raise
 
     async def load(self, archive: AsyncIterator[bytes]) -> list[str]:
         """Load images from a streamed archive.

@@ -241,6 +241,32 @@ def test_calls_that_change_something() -> None:
     ]
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_tag_that_another_removal_took(gone: bool) -> None:
+    """The engine refuses one of two removals at once; where the tag is gone, that is no error."""
+    said = b'{"message":"unrecognized image ID sha256:fe"}'
+    refused = b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
+    missing = b'HTTP/1.1 404 Not Found\r\nContent-Length: 16\r\n\r\n{"message":"no"}'
+    image = (
+        b'{"Id":"sha256:fe","RootFS":{"Layers":[]},"Config":{},"Os":"linux","Architecture":"amd64","Size":1}'
+    )
+    present = b"HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: %d\r\n\r\n%b" % (len(image), image)
+
+    async def work() -> None:
+        async with (
+            served(INFO, refused, missing if gone else present) as (_, url),
+            Engine(url, name="shop") as engine,
+        ):
+            await engine.untag("shop-web:r1")
+
+    if gone:
+        run(work())
+    else:
+        with pytest.raises(EngineError, match=r"remove shop-web:r1") as caught:
+            run(work())
+        assert caught.value.status == 500
+
+
 def test_a_call_on_a_connection_that_was_closed() -> None:
     """One that may be made twice is repeated; one that creates something is not."""
 
