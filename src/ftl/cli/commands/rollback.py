@@ -49,7 +49,8 @@ def command(
 
     Starts the images of RELEASE with the configuration and env that were recorded, as a new release: it must be
     healthy before traffic switches, as in a deploy. Without RELEASE it is the last one before the live one that was
-    live and is not marked bad. Dependencies and volumes stay as they are; hooks run only with --hooks.
+    live, runs something else, and is not marked bad. Dependencies and volumes stay as they are; hooks run only with
+    --hooks.
 
     `ftl releases` lists the releases. Works without ftl.yaml, too: `ftl --server HOST rollback --project NAME`.
     """

@@ -28,7 +28,14 @@ from ftl.errors import FtlError, UsageError
 from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
-from ftl.operations.changes.rollback.target import choose, once_live, refuse_impossible
+from ftl.operations.changes.rollback.same import runs_same
+from ftl.operations.changes.rollback.target import (
+    choose,
+    last_different,
+    once_live,
+    refuse_impossible,
+    same_before,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +61,8 @@ class RollbackRequest:
 
     Attributes:
         operation: The project, and the folder of its ftl.yaml.
-        release: The release to restore; None: the last one before the live one that was live and is not marked bad.
+        release: The release to restore; None: the last one before the live one that was live, runs something else, and
+            is not marked bad.
         hold: Why deploys stop afterwards; empty: they do not.
         rebuild: Rebuild missing images from that release's commit.
         secrets: Where values of secrets are fetched that replace the recorded ones; None: none do.
@@ -235,6 +243,7 @@ def _notes(
 ) -> Iterator[str]:
     live, current = live_project(observed, request.operation.server)
     before = recorded_project(target, request.operation.server)
+    yield from _same_notes(request, target, live, observed)
     if target.bad:
         yield f"{target.release} is marked bad: {target.bad}"
     if live.rollback_of and request.release is None:
@@ -254,6 +263,23 @@ def _notes(
     )
     if ran:
         yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"
+
+
+def _same_notes(
+    request: RollbackRequest, target: ReleaseRecord, live: ReleaseRecord, observed: Observed
+) -> Iterator[str]:
+    """Notes about releases that a rollback to would change nothing."""
+    if request.release is None:
+        for name in same_before(observed, live, target):
+            yield f"{name} runs the same as {live.release}"
+    elif request.fresh is None and target.release != live.release and runs_same(target, live):
+        other = last_different(observed, live)
+        goes = (
+            f": {ftl(f'rollback {other.release}')} goes to the last one that differs"
+            if other is not None
+            else ", and nothing before it differs"
+        )
+        yield f"{target.release} runs the same as {live.release}{goes}"
 
 
 def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import UsageError
+from ftl.operations.changes.rollback.same import runs_same
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -66,18 +67,51 @@ def find_release(observed: Observed, name: str, hint: str) -> ReleaseRecord:
 
 
 def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
-    """The last release before the live one that was live, is not marked bad, and is another one."""
-    earlier = [record for record in once_live(observed) if record.number < live.number]
-    for record in reversed(earlier):
-        if not record.bad and record.project and record.release != live.rollback_of:
-            return record
-    bad = any(record.bad for record in earlier)
-    raise UsageError(
-        f"there is no release before {live.release} to go back to",
-        hint=f"those before it are marked bad; {ftl('rollback RELEASE')} restores one of them anyway"
-        if bad
-        else f"{ftl('releases')} lists what was deployed",
+    """The last release before the live one that was live, is not marked bad, and runs something else."""
+    target = last_different(observed, live)
+    if target is not None:
+        return target
+    same = same_before(observed, live, None)
+    verb = "runs" if len(same) == 1 else "run"
+    told = (
+        f"nothing before {live.release} differs from it: {', '.join(same)} {verb} the same"
+        if same
+        else f"there is no release before {live.release} to go back to"
     )
+    bad = any(record.bad for record in once_live(observed) if record.number < live.number)
+    raise UsageError(
+        told,
+        hint=f"others before it are marked bad; {ftl('rollback RELEASE')} restores one of them anyway"
+        if bad
+        else f"`git checkout COMMIT` and {ftl('deploy')} restore earlier code; {ftl('releases')} has the commits",
+    )
+
+
+def last_different(observed: Observed, live: ReleaseRecord) -> ReleaseRecord | None:
+    """The last release before the live one that can be restored and runs something else."""
+    return next((record for record in _restorable(observed, live) if not runs_same(record, live)), None)
+
+
+def same_before(observed: Observed, live: ReleaseRecord, target: ReleaseRecord | None) -> list[str]:
+    """Releases after a target (None: all) that run the same as the live one, newest first."""
+    after = 0 if target is None else target.number
+    return [
+        record.release
+        for record in _restorable(observed, live)
+        if record.number > after and runs_same(record, live)
+    ]
+
+
+def _restorable(observed: Observed, live: ReleaseRecord) -> list[ReleaseRecord]:
+    """Releases before the live one that a rollback may go to by itself, newest first."""
+    return [
+        record
+        for record in reversed(once_live(observed))
+        if record.number < live.number
+        and not record.bad
+        and record.project
+        and record.release != live.rollback_of
+    ]
 
 
 def once_live(observed: Observed) -> list[ReleaseRecord]:

@@ -1,0 +1,43 @@
+"""Same: whether two releases run the same, by what the planner compares. Pure."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ftl.config.models.project import Server
+from ftl.deploy.plan.desired.specs import service_container
+from ftl.deploy.plan.records.recorded import recorded_project
+from ftl.errors import FtlError
+from ftl.proxy.project_site import site_of
+
+if TYPE_CHECKING:
+    from ftl.releases.record import ReleaseRecord
+
+
+def runs_same(one: ReleaseRecord, other: ReleaseRecord) -> bool:
+    """Whether a rollback from one to the other would change nothing.
+
+    A record that cannot be read is another one: restoring it says what is wrong with it.
+    """
+    if one.release == other.release:
+        return True
+    with suppress(FtlError):
+        return _running(one) == _running(other)
+    return False
+
+
+def _running(record: ReleaseRecord) -> tuple[object, ...]:
+    """Images, containers, routes and jobs of a release; dependencies stay as they are in a rollback."""
+    project = recorded_project(record, Server(host=""))
+    contents = {name: entry.content for name, entry in record.services.items()}
+    containers = {
+        service.name: (
+            contents.get(service.name),
+            service_container(project, service).config,
+            service.replicas,
+        )
+        for service in project.services
+    }
+    site = site_of(project)
+    return containers, site.routes, site.redirects, site.h2c, project.jobs
