@@ -68,7 +68,7 @@ class Purpose:
 
     @property
     def adopt(self) -> bool:
-        """Whether a project of this name may be that of another repository."""
+        """Whether a project of this name may be that of another repository or environment."""
         return True
 
     @property
@@ -99,7 +99,7 @@ class NewRelease(Purpose):
     Attributes:
         hooks: Run the hooks of the services that change.
         upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
-        adopt: Take over a project of this name that another repository deployed.
+        adopt: Take over a project of this name that another repository or environment deployed.
         end_hold: Let deploys go on again.
         watch: Seconds for which the server watches the release, and switches back by itself; 0: it does not.
         preview: The preview that the project shall be, until its end; None: it is none.

@@ -91,3 +91,21 @@ def test_another_repositorys_project_is_taken_over_only_if_said(git: bool, adopt
     with pytest.raises(UsageError) as preview:
         make_plan(replace(request, project=replace(mine, preview_of="main")), inputs, there)
     assert preview.value.hint == "give this one another `project.name`", "a preview has no such option"
+
+
+@pytest.mark.parametrize(("before", "now"), [("", "staging"), ("production", ""), ("production", "staging")])
+def test_another_environments_project_is_taken_over_only_if_said(before: str, now: str) -> None:
+    """An overlay that keeps the project's name would replace production; both are named, and the way out."""
+    mine = replace(project(), environment=now)
+    told = replace(record("r1", web="r1"), environment=before)
+    there = server(mine, *container(mine, "web", "r1"), live={"web": "r1"}, releases=(told,))
+    request, inputs = PlanRequest(mine, Path()), PlanInputs(Author("me@here"), images(mine))
+    with pytest.raises(UsageError) as caught:
+        make_plan(request, inputs, there)
+    for name in (before, now):
+        words = f"in the environment {name}" if name else "without an environment"
+        assert words in caught.value.message
+    assert f"give ftl.{now or before}.yaml another `project.name`" in (caught.value.hint or "")
+    assert "--adopt" in (caught.value.hint or "")
+    make_plan(replace(request, purpose=NewRelease(adopt=True)), inputs, there)
+    make_plan(replace(request, project=replace(mine, environment=before)), inputs, there)

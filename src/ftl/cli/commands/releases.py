@@ -115,6 +115,7 @@ def _entry(release: ReleaseRow) -> dict[str, object]:
         "commit": (record.commit or "").removesuffix("-dirty") or None,
         "subject": record.subject,
         "dirty": record.dirty,
+        "environment": record.environment or None,
         "rollback_of": record.rollback_of,
         "services": services,
         "bytes_sent": record.bytes_sent,
@@ -137,17 +138,20 @@ def _print(target: DeployedProject, releases: Sequence[ReleaseRow], now: float) 
             ago(now - release.record.started) if release.record.started else "-",
             release.record.by or "-",
             (release.record.commit or "-")[:7] + ("+" if release.record.dirty else ""),
-            _what(release),
+            _what(release, target.environment),
         )
         for release in releases
     ]
     put_table(HEADER, rows, optional=OPTIONAL, sentences=("WHAT",))
 
 
-def _what(release: ReleaseRow) -> str:
+def _what(release: ReleaseRow, environment: str) -> str:
+    """Sum up a release, with its environment where it is another than that of the command."""
     record = release.record
+    known = record.started and record.environment != environment
     parts = [
         f"rollback to {record.rollback_of}" if record.rollback_of else "",
+        f"environment: {record.environment or 'none'}" if known else "",
         f"bad: {record.bad}" if record.bad else "",
         record.error or record.subject,
         "" if release.kept or record.outcome != "live" else "not kept",

@@ -46,7 +46,9 @@ upgrade_proxy_option = click.option(
     help="Also upgrade a proxy that does not run the newest proxy.image; connections wait a second or two.",
 )
 adopt_option = click.option(
-    "--adopt", is_flag=True, help="Take over a project of this name that another repository deployed."
+    "--adopt",
+    is_flag=True,
+    help="Take over a project of this name that another repository or environment deployed.",
 )
 
 

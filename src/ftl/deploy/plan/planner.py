@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
-from ftl.deploy.plan.checks.ownership import refuse_other_repository, refuse_taken_names, refuse_worker
+from ftl.deploy.plan.checks.ownership import (
+    refuse_other_environment,
+    refuse_other_repository,
+    refuse_taken_names,
+    refuse_worker,
+)
 from ftl.deploy.plan.checks.previews import refuse_not_preview
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
@@ -74,14 +79,15 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     """Plan what has to be done so that the server is as the project says.
 
     Raises:
-        UsageError: Another project on the server has one of the routes or names, or another repository deploys there
-            under this project's name; a database would start on the data of another major version, or something on
-            the data of what stays, or of a container of others.
+        UsageError: Another project on the server has one of the routes or names, or another repository or environment
+            deploys there under this project's name; a database would start on the data of another major version, or
+            something on the data of what stays, or of a container of others.
     """
     refuse_worker(observed)
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_not_preview(diff)
     refuse_other_repository(diff, inputs.author.origin)
+    refuse_other_environment(diff)
     refuse_taken_names(diff)
     refuse_shared_data(diff)
     refuse_major_versions(diff)

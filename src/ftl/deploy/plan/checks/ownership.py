@@ -57,6 +57,33 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
         )
 
 
+def refuse_other_environment(diff: Diff) -> None:
+    """Refuse to replace what another environment deployed under the same project name.
+
+    Records of FTL 0.1 name none: it had no environments. Previews are told apart by their marks.
+
+    Raises:
+        UsageError: Nothing was touched; `--adopt` takes the project over.
+    """
+    live, project = diff.observed.live_record, diff.project
+    if diff.request.purpose.adopt or live is None or project.preview_of:
+        return
+    if live.environment == project.environment:
+        return
+    file = f"ftl.{project.environment or live.environment}.yaml"
+    other = f"with `-e {live.environment}`" if live.environment else "without `-e`"
+    raise UsageError(
+        f"the project {project.name} on {diff.observed.server} was deployed {_in(live.environment)}"
+        f"{f', last by {live.by}' if live.by else ''}; this deploy is {_in(project.environment)}",
+        hint=f"give {file} another `project.name`, or deploy {other}; {ftl('deploy --adopt')} takes the project "
+        "over, and replaces what runs there",
+    )
+
+
+def _in(environment: str) -> str:
+    return f"in the environment {environment}" if environment else "without an environment"
+
+
 def _names_nothing_that_runs(diff: Diff) -> bool:
     running = {container.labels[labels.SERVICE] for container in diff.observed.services}
     running |= set(diff.observed.dependencies)
