@@ -16,6 +16,10 @@ trap 'rm -rf "$lock" "next/$1"' EXIT
 [ "$(sha256sum < caddy.json)" = "$2  -" ] || exit 75
 [ -z "$4" ] || caddy reload --address "$4" --config "next/$1/caddy.json" || exit 1
 mkdir -p copies
+# Certificates that the configuration names were uploaded just before: Caddy would not start with an empty one.
+grep -oE '"/data/ftl/[^"]*[.](crt|key)"' "next/$1/caddy.json" | tr -d '"' | sort -u | while read -r file; do
+    [ ! -f "$file" ] || sync "$file" "${file%/*}"
+done
 # A power cut leaves each file old or new: what is renamed is on the disk, and then its folder is. `sync` syncs the files
 # that it is given.
 if [ -f "next/$1/site.json" ]; then
