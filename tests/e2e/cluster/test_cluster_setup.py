@@ -94,11 +94,28 @@ def test_a_server_that_does_not_let_us_in_stops_all(three: list[Server], ftl: Ca
 def test_a_server_with_replicas_leaves_when_it_is_drained(
     three: list[Server], ftl: Callable[..., Project]
 ) -> None:
-    """Swarm would stop them before it starts others."""
+    """Swarm would stop them before it starts others. One that joins gets some when it has their image."""
     a, b, c = three
     app = cluster_project(ftl, three, replicas=3, command=["httpd", "-f", "-p", "8000"])
+    app.config["servers"].pop()
     app.setup()
     app.run("deploy").ok()
+    app.config["servers"].append(section(c))
+    assert ("label_node", f"{c.name}.test") in app.setup()
+    admitted = (
+        "node",
+        "inspect",
+        c.name,
+        "--format",
+        f'{{{{index .Spec.Labels "ftl.role.{app.name}.any"}}}}',
+    )
+    assert a.docker(*admitted).strip() == ""
+    assert app.setup() == []
+    app.project.write({"Dockerfile": "FROM ftl-lab-busybox:latest\nLABEL changed=yes\n"})
+    deployed = app.run("deploy", "--json").ok()
+    assert "admit_server" in [event["step"] for event in deployed.events("step_finished")]
+    assert a.docker(*admitted).strip() == "true"
+    assert app.setup() == []
     assert app.name in c.run("crontab", "-u", c.user, "-l").stdout.decode()
     app.config["servers"].pop()
     refused = app.run("setup")

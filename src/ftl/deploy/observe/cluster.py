@@ -92,10 +92,13 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         )
     hosts = {node.id: node.labels.get(labels.node_host(project), "") for node in nodes}
     known = {session.info.node for session in fleet}
+    role = labels.node_role(project, labels.ANY_ROLE)
+    admitted = {node.id for node in nodes if role in node.labels}
     found = replace(
         found,
         live_published=len(live) == 1,
         crontab_differs=any(outdated),
+        joining=tuple(session.name for session in fleet if session.info.node not in admitted),
         unseen=tuple(host for node, host in hosts.items() if host and node not in known),
         jobless=frozenset(hosts[node.id] for node in nodes if labels.node_jobless(project) in node.labels),
     )

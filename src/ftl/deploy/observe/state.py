@@ -88,6 +88,7 @@ class Observed:
         notify: Where the only server sends messages by itself; each of several has that of its own (`views`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
+        joining: Those of `views` on which the Swarm places nothing of the project before a deploy brings the images.
         unseen: Servers that the Swarm knows as the project's, and that are none of `views`.
         jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
@@ -115,6 +116,7 @@ class Observed:
     notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
+    joining: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     jobless: frozenset[str] = frozenset()
     crontab_differs: bool = False

@@ -70,6 +70,11 @@ class Diff:
         return self.request.project
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all services are made what the file, or the record of a release, says."""
+        return not (self.request.services or self.request.purpose.same_release)
+
+    @property
     def proxied(self) -> bool:
         """Whether requests come through the proxy."""
         return self.target_site is not None

@@ -35,7 +35,7 @@ from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_replicas, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track
-from ftl.deploy.plan.tracks.prepare import image_tracks, prepare_tracks, proxy_tracks
+from ftl.deploy.plan.tracks.prepare import image_tracks, joining_track, prepare_tracks, proxy_tracks
 from ftl.deploy.plan.tracks.rollout import dependency_track, reach_track, replacement_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
 from ftl.deploy.replicas import number_of, smaller_set
@@ -141,6 +141,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("dependencies", (*proxy_tracks(diff, issuer=True), *dependencies))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
+    yield Stage("joining servers", (joining_track(diff),))
     rounds = restart_rounds(diff)
     for number, replacements in enumerate(rounds):
         yield from _round(diff, replacements, begins_part=number > 0)
@@ -274,20 +275,15 @@ def _switched_jobs(diff: Diff) -> Track:
     writes = diff.makes_release or diff.jobs.resumed or diff.observed.crontab_differs
     switched = jobs.after_switch(diff.jobs, diff.release) if writes else ()
     left = () if diff.request.purpose.same_release else jobs.leave_track(diff.jobs)
-    lost = jobs.lose_track(diff.observed, _first(diff)) if _moves_all_jobs(diff) else ()
+    lost = jobs.lose_track(diff.observed, _first(diff)) if diff.is_whole else ()
     return (*switched, *left, *lost)
 
 
 def _regained_jobs(diff: Diff) -> Track:
-    if _moves_all_jobs(diff):
+    if diff.is_whole:
         return jobs.regain_track(diff.observed, _first(diff))
     jobs.refuse_jobless(diff.jobs, diff.observed, _first(diff))
     return ()
-
-
-def _moves_all_jobs(diff: Diff) -> bool:
-    """Whether all jobs are on the first server of a cluster afterwards."""
-    return diff.observed.is_cluster and not (diff.request.services or diff.request.purpose.same_release)
 
 
 def _first(diff: Diff) -> str:

@@ -21,7 +21,7 @@ from ftl.server.cluster.ports import refuse_closed_ports
 from ftl.server.cluster.steps import JoinCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from ftl.engine.calls.swarm import SwarmNode
     from ftl.engine.values import Network
@@ -65,17 +65,26 @@ class SwarmView:
         nodes: Its nodes.
         network: The project's network, if it exists.
         busy: Services of the project that run on a node, by its ID.
+        lacking: Servers of the file that lack images of the project's services.
     """
 
     lead: str = ""
     nodes: Sequence[SwarmNode] = ()
     network: Network | None = None
     busy: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
     def plan(self, project: str, members: Sequence[Member]) -> tuple[Stage, ...]:
         """Plan what is missing."""
-        network, clear = self.has_network, self.in_clear
-        return plan(project, members, self.nodes, has_network=network, in_clear=clear, busy=self.busy)
+        return plan(
+            project,
+            members,
+            self.nodes,
+            has_network=self.has_network,
+            in_clear=self.in_clear,
+            busy=self.busy,
+            lacking=self.lacking,
+        )
 
     @property
     def has_network(self) -> bool:
@@ -94,7 +103,20 @@ async def view(project: str, members: Sequence[Member], sessions: Mapping[str, S
     if not leading:
         return SwarmView()
     lead = max(leading, key=lambda member: generation(member.swarm)).name
-    return await view_by(project, lead, sessions[lead])
+    found = await view_by(project, lead, sessions[lead])
+    services = await sessions[lead].engine.services(labels={labels.PROJECT: project})
+    images = {service.image for service in services if labels.SERVICE in service.labels}
+    lacks = await gather(_lacks(sessions.get(member.name), images) for member in members)
+    names = (member.name for member, is_lacking in zip(members, lacks, strict=True) if is_lacking)
+    return replace(found, lacking=frozenset(names))
+
+
+async def _lacks(session: Session | None, images: Set[str]) -> bool:
+    """Whether a server lacks some images, by ID or tag; one that is not asked, in a dry run, does if there are any."""
+    if session is None or not images:
+        return bool(images)
+    own = await session.engine.images()
+    return not images <= {name for image in own for name in (image.id, *image.tags, *image.digests)}
 
 
 async def view_by(project: str, lead: str, session: Session) -> SwarmView:

@@ -24,7 +24,7 @@ from ftl.server.cluster.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from ftl.engine.calls.swarm import SwarmNode
 
@@ -40,6 +40,7 @@ def plan(
     has_network: bool,
     in_clear: bool = False,
     busy: Mapping[str, Sequence[str]] | None = None,
+    lacking: Set[str] = frozenset(),
 ) -> tuple[Stage, ...]:
     """Plan what is missing; servers leave and join side by side, since each does so for itself.
 
@@ -50,6 +51,7 @@ def plan(
         has_network: Whether the project's network exists.
         in_clear: Whether that network's packets are not encrypted.
         busy: Services of the project that run on a node, by its ID.
+        lacking: Servers of the file that lack images of what runs.
 
     Raises:
         FtlError: There is a cluster, and no manager that could change it; or its packets would pass the internet in
@@ -85,7 +87,7 @@ def plan(
         Stage("leave", tuple((LeaveOldCluster(name),) for name in former)),
         Stage("begin", (begin,)),
         Stage("join", tuple((step,) for step in joins)),
-        Stage("nodes", ((*promotions, *_labels(project, members, at)),)),
+        Stage("nodes", ((*promotions, *_labels(project, members, at, lacking)),)),
         Stage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
         Stage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
     )
@@ -197,17 +199,30 @@ def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: s
             yield ChangeRole(server, role)
 
 
-def _labels(project: str, members: Sequence[Member], at: Mapping[str, SwarmNode]) -> Iterator[ClusterStep]:
+def _labels(
+    project: str, members: Sequence[Member], at: Mapping[str, SwarmNode], lacking: Set[str]
+) -> Iterator[ClusterStep]:
+    """Labels of the nodes; the Swarm places nothing on one that joins and lacks images.
+
+    The next deploy brings these, and admits it.
+    """
     for member in members:
         node = at.get(member.name)
-        changes = _label_changes(project, member, node.labels if node is not None else {})
+        changes = _label_changes(
+            project, member, node.labels if node is not None else {}, admits=member.name not in lacking
+        )
         if changes:
             yield LabelNode(member.name, changes, member.roles)
 
 
-def _label_changes(project: str, member: Member, current: Mapping[str, str]) -> dict[str, str | None]:
+def _label_changes(
+    project: str, member: Member, current: Mapping[str, str], *, admits: bool
+) -> dict[str, str | None]:
     desired = {labels.node_host(project): member.name}
-    desired |= {labels.node_role(project, role): "true" for role in (labels.ANY_ROLE, *member.roles)}
+    desired |= {labels.node_role(project, role): "true" for role in member.roles}
+    admitted = labels.node_role(project, labels.ANY_ROLE)
+    if admits or admitted in current:
+        desired[admitted] = "true"
     changes: dict[str, str | None] = {
         name: value for name, value in desired.items() if current.get(name) != value
     }

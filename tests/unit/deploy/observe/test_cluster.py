@@ -211,4 +211,6 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
         return await observe_fleet(Fleet([session]), "shop", SERVERS[:2])
 
     found = asyncio.run(look())
-    assert (found.unseen, found.jobless) == (("b",), frozenset("a"))
+    assert (found.unseen, found.jobless, found.joining) == (("b",), frozenset("a"), ("a",))
+    marks["a"][labels.node_role("shop", labels.ANY_ROLE)] = "true"
+    assert asyncio.run(look()).joining == ()

@@ -25,7 +25,7 @@ from ftl.deploy.plan.steps.proxy import (
     Switch,
 )
 from ftl.deploy.plan.steps.records import EnsureStore, WriteRecord
-from ftl.deploy.plan.steps.swarm_services import CreateSwarmService, RemoveSwarmServices
+from ftl.deploy.plan.steps.swarm_services import AdmitServer, CreateSwarmService, RemoveSwarmServices
 from ftl.engine import labels
 from ftl.errors import ServerError, UsageError
 from ftl.operations.changes.remove import plan_remove
@@ -51,6 +51,20 @@ def test_a_first_deploy_prepares_every_server_and_switches_all_proxies() -> None
     )
     assert "EnsureNetwork" not in kinds(found)
     assert "StartContainers" not in kinds(found)
+
+
+def test_a_server_that_joined_gets_images_before_replicas() -> None:
+    """Those of services that stay as well; a deploy of one service, or of what is live, admits none."""
+    asked = cluster(service(), service("api", port=9000))
+    seen = replace(observed(asked, *tasks_of(asked, "r1"), live="r1"), joining=("c",))
+    found = plan(asked, seen)
+    (step,) = (step for step in found.steps if isinstance(step, AdmitServer))
+    assert (step.server, step.text) == ("c", "allow replicas on c, which joined the cluster")
+    order = [each.kind for each in found.steps]
+    assert order.index("send_images") < order.index("admit_server") < order.index("create_service")
+    brought = [(each.reference, each.servers) for each in found.steps if isinstance(each, BringImage)]
+    assert brought == [("shop-web:r1", ("c",))]
+    assert where(plan(asked, seen, only=("api",)), AdmitServer) == []
 
 
 def test_a_server_without_the_role_web_has_no_proxy() -> None:

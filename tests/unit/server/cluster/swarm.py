@@ -75,7 +75,7 @@ class Cluster:
     def run(self, service: str, host: str, state: str = "running") -> None:
         """Have a task of a service of the project on a node."""
         own = {names.PROJECT: PROJECT, names.SERVICE: service}
-        self.services.append(SwarmService(f"id-{service}", service, own, "", 1, {}))
+        self.services.append(SwarmService(f"id-{service}", service, own, f"{service}:r1", 1, {}))
         self.tasks.append(SwarmTask("task", f"id-{service}", 1, f"node-{host}", state, "running", "", "", {}))
 
 

@@ -109,6 +109,20 @@ def test_a_server_with_replicas_stays_until_it_is_drained() -> None:
     assert list(cluster.nodes) == ["node-a", "node-b"]
 
 
+def test_servers_that_lack_images_of_services_are_known() -> None:
+    """Without a service there is none; one that a dry run does not ask is one of them."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "abc", "abc", "abc")
+    members = refreshed(sessions)
+    assert run(view(PROJECT, members, sessions)).lacking == frozenset()
+    cluster.run("web", "a")
+    for host in "ac":
+        engine_of(sessions[host]).add_image("web:r1")
+    del sessions["c"]
+    assert run(view(PROJECT, members, sessions)).lacking == {"b", "c"}
+    assert run(view("blog", members, sessions)).lacking == frozenset()
+
+
 def test_the_newest_cluster_leads() -> None:
     """Without a leader there is no view of it."""
     cluster = Cluster()

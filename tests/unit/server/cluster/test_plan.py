@@ -129,6 +129,26 @@ def test_a_server_with_replicas_is_not_taken_out(shared: dict[str, str]) -> None
         assert plan(PROJECT, members[:2], [*nodes[:2], left], has_network=True, busy=busy)
 
 
+def test_a_server_that_joins_without_the_images_gets_no_replicas_yet() -> None:
+    """The next deploy brings them, and admits it; one that has them, or is admitted, keeps the label."""
+    members, nodes = in_cluster(servers(2), 1)
+
+    def label(*lacking: str) -> tuple[str, set[str]]:
+        steps = steps_of(
+            plan(PROJECT, [*members, server(2)], nodes, has_network=True, lacking=frozenset(lacking))
+        )
+        (step,) = (step for step in steps if isinstance(step, LabelNode))
+        return step.server, set(step.labels)
+
+    roles = {"ftl.host.shop", "ftl.role.shop.web", "ftl.role.shop.worker"}
+    assert label("c", "b") == ("c", roles)
+    assert label("b") == ("c", {*roles, "ftl.role.shop.any"})
+    joined, with_it = in_cluster(servers(3), 3)
+    waiting = {name: value for name, value in with_it[2].labels.items() if not name.endswith(".any")}
+    with_it[2] = replace(with_it[2], labels=waiting)
+    assert plan(PROJECT, joined, with_it, has_network=True, lacking=frozenset("c")) == ()
+
+
 def test_nodes_without_labels_of_the_project_are_left_alone() -> None:
     """A cluster that another project made is joined as it is: its servers count for the managers."""
     members, nodes = in_cluster(servers(3), 3)

@@ -10,6 +10,7 @@ from ftl.deploy.apply.steps.consensus import SwarmServiceCreation, with_consensu
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan.steps.swarm_services import (
+    AdmitServer,
     CreateSwarmService,
     RemoveSwarmServices,
     SetDrained,
@@ -235,6 +236,15 @@ async def start_services(context: DeployContext, step: StartSwarmServices) -> No
     await gather(
         start(service, replicas) for service, replicas in zip(step.services, step.replicas, strict=True)
     )
+
+
+@RUNNERS.runs(AdmitServer)
+async def admit_server(context: DeployContext, step: AdmitServer) -> None:
+    """Give a node the label that all services ask for; undoing takes it away."""
+    swarm, node = context.fleet.first.engine.swarm, context.fleet.require(step.server).info.node
+    label = labels.node_role(context.project.name, labels.ANY_ROLE)
+    context.undo.add(step, lambda: swarm.update_node(node, labels={label: None}))
+    await shielded(with_consensus(lambda: swarm.update_node(node, labels={label: "true"})))
 
 
 @RUNNERS.runs(SetDrained)

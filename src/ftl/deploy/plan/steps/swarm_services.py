@@ -108,6 +108,16 @@ class StartSwarmServices(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitServer(Step):
+    """Have the Swarm place replicas on a server that joined: it has their images now."""
+
+    kind = "admit_server"
+    runs_on = "one manager"
+    sentence = "allow replicas on {0.server}, which joined the cluster"
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetDrained(Step):
     """Say whether replicas of the project are placed on a server.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import network_of, volume_name
+from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
 from ftl.deploy.plan.steps.base import refs
@@ -19,6 +20,7 @@ from ftl.deploy.plan.steps.proxy import (
     UpgradeProxy,
 )
 from ftl.deploy.plan.steps.records import EnsureStore
+from ftl.deploy.plan.steps.swarm_services import AdmitServer
 from ftl.deploy.plan.tracks.cleanup import removal_tracks, retire_replicas, running_hooks, stop_timeout
 from ftl.engine import labels
 from ftl.proxy.live_state import at_server
@@ -119,6 +121,25 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
     for image, names in owners.items():
         if not diff.observed.has_image(image):
             yield (BringImage(image, diff.observed.info.platform, tuple(names)),)
+    yield from _images_of_joining(diff)
+
+
+def _images_of_joining(diff: Diff) -> Iterator[Track]:
+    """Images of services that stay as they are, for servers that joined: the Swarm may place a replica there."""
+    staying = [change.current[0] for change in diff.services if not change.starts and change.current]
+    images = dict.fromkeys(one.image for one in staying if service_id(one))
+    for server in diff.observed.views if diff.is_whole else ():
+        if server.name in diff.observed.joining:
+            yield tuple(
+                BringImage(image, server.info.platform, servers=_at(server))
+                for image in images
+                if not server.has_image(image)
+            )
+
+
+def joining_track(diff: Diff) -> Track:
+    """Let the Swarm place replicas on servers that joined."""
+    return tuple(AdmitServer(server) for server in diff.observed.joining) if diff.is_whole else ()
 
 
 def _through_registry(diff: Diff, change: ServiceChange, built: BuiltImage, reference: str) -> Step:

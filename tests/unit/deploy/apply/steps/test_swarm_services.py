@@ -14,6 +14,7 @@ from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.steps.swarm_services import RUNNERS
 from ftl.deploy.plan.steps.base import ContainerRef, Step
 from ftl.deploy.plan.steps.swarm_services import (
+    AdmitServer,
     RemoveSwarmServices,
     SetDrained,
     StartSwarmServices,
@@ -228,6 +229,15 @@ def test_a_drain_is_a_label_of_the_node_and_is_undone_with_its_change() -> None:
     run(perform(context, SetDrained("b", value=True)))
     assert manager.nodes.labels["n-b"] == {"ftl.drained.shop": "true"}
     assert manager.nodes.availability["n-b"] == "active"
+    run(context.undo.run(events.append))
+    assert manager.nodes.labels["n-b"] == {}
+
+
+def test_a_server_is_admitted_by_a_label_of_its_node() -> None:
+    """A deploy that fails takes it away again: the images of what stays live may be all that it has."""
+    context, manager, _, events = servers()
+    run(perform(context, AdmitServer("b")))
+    assert manager.nodes.labels["n-b"] == {"ftl.role.shop.any": "true"}
     run(context.undo.run(events.append))
     assert manager.nodes.labels["n-b"] == {}
 
