@@ -24,8 +24,10 @@ def compose_figures(folder: Path, environment: Mapping[str, str]) -> dict[str, f
         for path, content in {**BESIDE, "compose.yaml": text}.items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_text(content)
-        demanded = dict.fromkeys(re.findall(r"\$\{(\w+):?\?", text), "1")
         for command in (("init", "--from", "compose.yaml"), ("validate",)):
+            made = project / "ftl.yaml"  # an image that a variable names is demanded there
+            written = text + (made.read_text() if made.exists() else "")
+            demanded = dict.fromkeys(re.findall(r"\$\{(\w+):?\?", written), "1")
             done = subprocess.run(
                 (FTL, *command),
                 cwd=project,
