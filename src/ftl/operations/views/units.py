@@ -97,12 +97,12 @@ def units_of(
 
 
 def _services(project: Project, observed: Observed) -> Iterable[_Members]:
-    """Each service's live release and its other releases; then services that are no longer in ftl.yaml."""
+    """Each service's live containers, and its others by release; then services that are no longer in ftl.yaml."""
     for service in project.services:
         live = observed.live_release(service.name)
         ports = health_spec(project, labels.ROLE_SERVICE, service.name).ports
-        by_release = _by_release(observed.services, service.name)
-        current = by_release.pop(live, ()) if live else ()
+        by_release = _left_by_release(observed, service.name)
+        current = observed.live_containers(service.name)
         lost = current and service.proxied_port and observed.proxy and not observed.live_alias(service.name)
         problem = UNREACHED if lost else ""
         yield _Members(
@@ -112,15 +112,21 @@ def _services(project: Project, observed: Observed) -> Iterable[_Members]:
             yield _Members(service.name, "service", release, False, 0, ports, containers)
     known = {service.name for service in project.services}
     for name in sorted({container.labels[labels.SERVICE] for container in observed.services} - known):
-        for release, containers in _by_release(observed.services, name).items():
-            serves = observed.live_release(name) == release
-            yield _Members(name, "service", release, serves, 0, (), containers)
+        if current := observed.live_containers(name):
+            yield _Members(name, "service", observed.live_release(name), True, 0, (), current)
+        for release, containers in _left_by_release(observed, name).items():
+            yield _Members(name, "service", release, False, 0, (), containers)
 
 
-def _by_release(containers: Sequence[Container], service: str) -> dict[str, tuple[Container, ...]]:
+def _left_by_release(observed: Observed, service: str) -> dict[str, tuple[Container, ...]]:
+    """A service's containers that no request goes to, by release.
+
+    Also of the live release: a `scale` or `restart` that was killed leaves such.
+    """
+    live = {container.id for container in observed.live_containers(service)}
     by_release: dict[str, tuple[Container, ...]] = {}
-    for container in containers:
-        if container.labels[labels.SERVICE] == service:
+    for container in observed.containers_of(service):
+        if container.id not in live:
             release = container.labels.get(labels.RELEASE, "")
             by_release[release] = (*by_release.get(release, ()), container)
     return by_release

@@ -44,6 +44,24 @@ def test_containers_of_another_release_have_a_separate_row() -> None:
     run(work())
 
 
+def test_containers_of_a_scale_that_was_killed_are_not_live() -> None:
+    """They are healthy and of the live release, and the proxy sends them nothing."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            more = {labels.ADDED: "1", labels.REPLICA: "2"}
+            await add(server.engine, "shop-web-r1-2", "web", more=more)
+            await server.proxy(release_alias("shop", "web", "r1").encode())
+            found = await server.status(project(replace(WEB, replicas=1)))
+        rows = [
+            (unit.release, unit.live, unit.running, unit.wanted) for unit in found.units if unit.name == "web"
+        ]
+        assert rows == [("r1", True, 1, 1), ("r1", False, 1, 0)]
+
+    run(work())
+
+
 def test_without_the_proxy_nobody_can_reach_the_site() -> None:
     """Services may be healthy: the proxy has a row of its own. Workers need none."""
 
