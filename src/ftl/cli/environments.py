@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftl.cli.project_file import find_file
+from ftl.common.next_step import ftl
 from ftl.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
     """The environment that -e or $FTL_ENV names; `preview/NAME` is a preview.
 
     Raises:
-        UsageError: There is no such environment: no overlay of that name beside the file; or the name of a preview
-            cannot be part of a host name.
+        UsageError: There is no such environment: no overlay of that name beside the file, or that of all previews; or
+            the name of a preview cannot be part of a host name.
     """
     from ftl.common.suggestions import closest_match
+    from ftl.config.models.project import PREVIEW
     from ftl.config.project_files import overlay_path
 
     variable = os.environ.get("FTL_ENV", "")
@@ -56,10 +58,15 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
         return SelectedEnvironment()
     if name.startswith(PREVIEW_PREFIX):
         return _preview(name.removeprefix(PREVIEW_PREFIX), path)
+    if name == PREVIEW:
+        raise UsageError(
+            f"{overlay_path(path, name).name} is the overlay of all previews, and no environment",
+            cause="it is the value of $FTL_ENV" if options.env is None else None,
+            hint=f"use {ftl('preview up NAME')}, or `-e preview/NAME` for one that exists",
+        )
     if "/" not in name and overlay_path(path, name).is_file():
         return SelectedEnvironment(name)
-    files = path.parent.glob(overlay_path(path, "*").name)
-    known = sorted(file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for file in files)
+    known = list(_overlays(path))
     match = closest_match(name, known)
     hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"
     new = f"create {overlay_path(path, name).name} next to {path.name}" if "/" not in name else None
@@ -109,17 +116,46 @@ def all_previews(path: Path) -> SelectedEnvironment:
 
 def readable_environments(options: Options) -> dict[str, Project]:
     """File -> project, of ftl.yaml alone and of each environment that is readable here."""
+    path = Path(find_file(options.file))
+    files = {"": path.name, **_overlays(path)}
+    projects = {file: _readable(path, name) for name, file in files.items()}
+    return {file: project for file, project in projects.items() if project is not None}
+
+
+def _overlays(path: Path) -> dict[str, str]:
+    """Environment -> the name of its overlay, sorted; that of all previews makes none."""
     from ftl.config.models.project import PREVIEW
     from ftl.config.project_files import overlay_path
 
+    names = sorted(file.name for file in path.parent.glob(overlay_path(path, "*").name))
+    found = {name.removeprefix(f"{path.stem}.").removesuffix(path.suffix): name for name in names}
+    return {environment: name for environment, name in found.items() if environment != PREVIEW}
+
+
+def overlap_notes(options: Options, project: Project) -> tuple[str, ...]:
+    """Notes on what an environment shares with ftl.yaml, so that only one can be deployed."""
     path = Path(find_file(options.file))
-    names = {
-        file.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix): file.name
-        for file in sorted(path.parent.glob(overlay_path(path, "*").name))
-    }
-    files = {"": path.name, **{name: file for name, file in names.items() if name != PREVIEW}}
-    projects = {file: _readable(path, name) for name, file in files.items()}
-    return {file: project for file, project in projects.items() if project is not None}
+    base = _readable(path, "") if project.environment and not project.preview_of else None
+    if base is None or base.server.host != project.server.host:
+        return ()
+    from ftl.config.project_files import overlay_path
+    from ftl.proxy.project_site import site_of
+
+    overlay = overlay_path(path, project.environment).name
+    if base.name == project.name:
+        return (
+            f"`project.name` in {overlay} is that of {path.name}: of the two, only the one that was deployed first can "
+            f"be deployed; with another name, or none in {overlay}, they are separate",
+        )
+    places = [{(route.host, route.path) for route in site_of(each).routes} for each in (base, project)]
+    common = sorted(places[0] & places[1])
+    if not common:
+        return ()
+    host, where = common[0]
+    return (
+        f"{path.name} routes {host or 'any host'}{where}, too, on the same server, where only one of the two can be: "
+        f"write another `project.domain` into {overlay}",
+    )
 
 
 def _readable(path: Path, environment: str) -> Project | None:

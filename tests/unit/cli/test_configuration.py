@@ -227,6 +227,36 @@ def test_an_unknown_environment_is_refused(staging: Cli, name: str, hint: str) -
     assert (code, f"there is no environment `{name}`" in err, hint in err) == (2, True, True)
 
 
+def test_the_overlay_of_previews_is_no_environment(staging: Cli) -> None:
+    """`-e preview` would make a project that nothing removes; the environments that are named do without it."""
+    Path("ftl.preview.yaml").write_text("project: {domain: '${FTL_ENV}.example.com'}\n")
+    code, _, err = staging(["-e", "preview", "deploy"])
+    assert (code, "`ftl preview up NAME`, or `-e preview/NAME`" in err) == (2, True)
+    assert "the environments here are staging\n" in staging(["-e", "x/y", "validate"]).err
+
+
+@pytest.mark.parametrize(
+    ("overlay", "note"),
+    [
+        ("project: {name: shop, domain: s.test}", "`project.name` in ftl.staging.yaml is that of ftl.yaml"),
+        ("services: {web: {replicas: 2}}", "write another `project.domain` into ftl.staging.yaml"),
+        ("project: {domain: s.test}", None),
+        ("server: elsewhere.test", None),
+    ],
+)
+def test_what_an_environment_shares_with_the_file_is_noted(
+    staging: Cli, overlay: str, note: str | None
+) -> None:
+    """Only one of two with one project name, or one route on one server, can be deployed."""
+    base = "services: [{name: web, image: 'web:1', port: 80, routes: [{path: /}]}]"
+    Path("ftl.yaml").write_text(f"project: {{name: shop, domain: shop.test}}\nserver: local\n{base}\n")
+    Path("ftl.staging.yaml").write_text(f"{overlay}\n")
+    code, out, _ = staging(["-e", "staging", "validate"])
+    assert (code, "note: " in out) == (0, note is not None)
+    assert note is None or note in out
+    assert "note: " not in staging(["validate"]).out
+
+
 def test_a_protected_environment_has_to_be_spelled_out(staging: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that was set once must not let a deploy through."""
     monkeypatch.setenv("FTL_ENV", "staging")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.environments import overlap_notes
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run_sync
@@ -37,7 +38,10 @@ def command(options: Options) -> None:
         _check_notifications(project)
         return project
 
-    project = run_sync(options, "validate", work, _fields)
+    def fields(project: Project) -> Fields:
+        return {**_fields(project), "notes": list(overlap_notes(options, project))}
+
+    project = run_sync(options, "validate", work, fields)
     if not options.json and not options.quiet:
         services = count(len(project.services), "service")
         number = len(project.dependencies)
@@ -46,6 +50,8 @@ def command(options: Options) -> None:
         put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}{jobs}")
         for name, times in _next(project).items():
             put(f"job {name} runs at {', '.join(times)}")
+        for note in overlap_notes(options, project):
+            put(f"note: {note}")
 
 
 def _check_notifications(project: Project) -> None:

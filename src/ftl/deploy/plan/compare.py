@@ -81,7 +81,7 @@ def compare(
             target = with_stored_tls(target, observed)
         if request.purpose.same_release:
             target = _unchanged_site(observed) or target
-        _refuse_conflicts(target, observed)
+        _refuse_conflicts(target, observed, project.overlay)
     leaves_proxy = not (with_port or request.purpose.same_release) and _is_left(observed, target)
     if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
         target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
@@ -126,10 +126,11 @@ def _unchanged_site(observed: Observed) -> Site | None:
     return observed.site if written is not None and written.transition is None else None
 
 
-def _refuse_conflicts(target: Site, observed: Observed) -> None:
+def _refuse_conflicts(target: Site, observed: Observed, overlay: str) -> None:
     claimed = conflicts([target, *other_sites(observed)])
     if claimed:
+        own = f"write another `project.domain` into ftl.{overlay}.yaml, or " if overlay else ""
         raise UsageError(
             f"{claimed[0]} on {observed.server}",
-            hint="give one of them another path or host, or remove the other project",
+            hint=f"{own}give one of them another path or host, or remove the other project",
         )

@@ -45,6 +45,7 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         yield from _dependency_notes(diff, change)
     if not diff.request.purpose.same_release:
         yield from _scaled_before(diff)
+    yield from _left_hosts(diff)
     if diff.target_site is not None and diff.target_site.maintenance is not None:
         yield f"{diff.project.name} is in maintenance: visitors get 503 until {ftl('maintenance off')}"
     proxy, image = diff.observed.proxy, diff.project.proxy.image
@@ -58,6 +59,17 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         )
         # A preview does not replace what those depend on.
         yield note if diff.project.preview_of else f"{note}; {ftl('deploy --upgrade-proxy')} replaces it"
+
+
+def _left_hosts(diff: Diff) -> Iterator[str]:
+    """Hosts that the proxy answers now, and that no route or redirect of the release has."""
+    before, after = diff.observed.site, diff.target_site
+    if before is None or (after is None and not diff.leaves_proxy):
+        return
+    kept = after.hosts if after is not None else ()
+    for host in before.hosts:
+        if host not in kept:
+            yield f"{host} will no longer be answered: no route of this release has it"
 
 
 def _damage_notes(diff: Diff) -> Iterator[str]:

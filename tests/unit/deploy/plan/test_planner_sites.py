@@ -307,3 +307,26 @@ def test_old_containers_call_services_until_the_project_has_left_their_network(*
     changed = kinds(plan(asked, replace(seen, proxy=proxy), content="sha256:two"))
     assert changed[-1] == "ApplySite"
     assert changed.index("StopAndRemove") < len(changed) - 1
+
+
+def test_hosts_that_are_no_longer_answered_are_noted() -> None:
+    """Of routes that the release does not have; none where it keeps its hosts."""
+    before = project(service(routes=(Route(path="/"), Route(path="/", host="www.example.com"))))
+    there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
+    words = "will no longer be answered"
+    assert [note.partition(" ")[0] for note in plan(project(), there).notes if words in note] == [
+        "www.example.com"
+    ]
+    assert not any(words in note for note in plan(before, there).notes)
+
+
+def test_an_environment_with_the_routes_of_another_is_told_its_file() -> None:
+    """The overlay is where its domain goes."""
+    mine = project()
+    there = server(mine)
+    theirs = replace(site_of(mine), project="other")
+    assert there.proxy is not None
+    crowded = replace(there, proxy=replace(there.proxy, sites={"other": theirs}))
+    with pytest.raises(UsageError) as caught:
+        plan(replace(mine, environment="staging"), crowded)
+    assert "another `project.domain` into ftl.staging.yaml" in (caught.value.hint or "")
