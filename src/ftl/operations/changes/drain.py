@@ -32,7 +32,8 @@ def plan_drain(server: str) -> Callable[[OperationRequest, Author, Observed], Pl
 
     def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         _require(server, observed)
-        if sum(not view.drained for view in observed.views if view.name != server) == 0:
+        closed = {server, *observed.joining}
+        if all(view.drained or view.name in closed for view in observed.views):
             raise UsageError(f"{server} cannot be drained: no other server can take its tasks")
         emptied = _with_drained(observed, server, drained=True)
         moving = _services_on(observed, server)

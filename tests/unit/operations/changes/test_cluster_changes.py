@@ -209,6 +209,21 @@ def test_a_server_that_cannot_be_drained(host: str, drained: tuple[str, ...], me
         made(plan_drain(host), live(drained=drained))
 
 
+def test_a_server_that_waits_for_a_deploy_takes_no_tasks_of_a_drained_one() -> None:
+    """It lacks their images. It is not excluded for ever: with its label it may run them."""
+    seen = replace(live(), joining=("a",))
+    create = first(made(plan_drain("c"), seen), CreateSwarmService)
+    assert create.allowed == ("b",)
+    assert "node.labels.ftl.host.shop!=a" not in create.constraints
+    with pytest.raises(UsageError, match="c cannot be drained"):
+        made(plan_drain("c"), replace(live(drained=("b",)), joining=("a",)))
+    asked = cluster(service(replicas=2, on=("a", "c")))
+    with pytest.raises(
+        ServerError, match="runs only on a, c, which joined the cluster since the last deploy"
+    ):
+        made(plan_drain("c"), replace(live(asked), joining=("a", "c")), asked=asked)
+
+
 def test_resume_brings_replicas_back() -> None:
     """The services that may run there are replaced, once the Swarm places tasks on it again."""
     found = made(plan_resume("c"), live(drained=("c",)))

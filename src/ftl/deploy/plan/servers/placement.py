@@ -38,7 +38,7 @@ def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
     """Servers that new tasks of a service may be placed on.
 
     Raises:
-        ServerError: None of those that answer, since they are drained, or cut off from the others.
+        ServerError: None of those that answer, since they are drained, cut off from the others, or lack the images.
     """
     drained = {server.name for server in diff.observed.views if server.drained}
     cut_off = {server.name for server in diff.observed.views if server.cut_off}
@@ -53,13 +53,26 @@ def open_servers_for(diff: Diff, service: Service) -> tuple[str, ...]:
             f"{service.name} runs only on {', '.join(servers)}, which is drained",
             hint=f"set `on` of {service.name} to another server, or run {ftl(f'servers resume {servers[0]}')}",
         )
-    return tuple(server for server in servers if server not in drained)
+    waiting = _waiting(diff)
+    if waiting.issuperset(servers):
+        raise ServerError(
+            f"{service.name} runs only on {', '.join(servers)}, which joined the cluster since the last deploy",
+            hint=f"{ftl('deploy')} of all services brings their images there",
+        )
+    return tuple(server for server in servers if server not in drained | waiting)
+
+
+def _waiting(diff: Diff) -> frozenset[str]:
+    """Servers that joined, and get no replicas by this plan either."""
+    return frozenset() if diff.is_whole else frozenset(diff.observed.joining)
 
 
 def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     """Placement constraints of a Swarm service, by the labels that `ftl setup` gives the nodes."""
     project, allowed = diff.project.name, open_servers_for(diff, service)
-    excluded = (server.host for server in diff.project.servers if server.host not in allowed)
+    # One that waits has no label yet, and may run tasks of the service when it gets it.
+    open_later = {*allowed, *_waiting(diff)}
+    excluded = (server.host for server in diff.project.servers if server.host not in open_later)
     return (
         f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
         f"node.labels.{labels.node_drained(project)}!=true",
