@@ -20,13 +20,15 @@ from ftl.server.doctor.report import DoctorRequest, Report, run_checks
 from ftl.ssh.machine import machine_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
     from ftl.config.models.project import Project, Server
-    from ftl.engine.calls.swarm import SwarmState
+    from ftl.engine.calls.swarm import SwarmNode, SwarmState
     from ftl.host.session import Session
 
+
+_SETUP = f"{ftl('setup')} makes the servers one cluster"
 
 _SHARE = (
     "another server presents a good one: cron copies it within a minute or two, "
@@ -105,57 +107,88 @@ def judge(project: str, states: Mapping[str, SwarmState], found: SwarmView) -> I
         found: What the managers see; no nodes without a leader.
     """
     nodes = found.nodes
-    known = {node.id: node for node in nodes}
-    setup = f"{ftl('setup')} makes the servers one cluster"
     members = [server for server, state in states.items() if state.is_member]
     if not members:
         if states:
-            yield _finding("problem", "the servers are not one cluster yet", setup)
+            yield _finding("problem", "the servers are not one cluster yet", _SETUP)
         return
     if not nodes:
-        words = next((state.error for state in states.values() if state.error), "")
-        yield _finding("problem", f"{NO_MAJORITY} ({words})" if words else NO_MAJORITY, RECOVER)
+        yield _leaderless(states)
         return
-    for server, state in states.items():
-        if state.node not in known:
-            yield _finding("problem", f"{server} is not in the cluster", setup)
+    yield from _strangers(states, {node.id for node in nodes})
     for node in nodes:
-        name = node.labels.get(labels.node_host(project), "")
-        if name and node.state != "ready":
-            fix = f"see `systemctl status docker` on {name}, and its network to the others"
-            yield _finding("problem", f"{name} is {node.state}, as the managers see it", fix)
-        elif name and node.availability != "active":
-            yield _finding(
-                "problem",
-                f"{name} has the availability `{node.availability}`: a container that starts there, such as the proxy "
-                "after a reboot, cannot join the network",
-                f"{ftl(f'servers resume {name}')}; to take it out of service, use "
-                f"{ftl(f'servers drain {name}')} instead",
-            )
-        elif name and node.is_drained(project):
-            yield _finding(
-                "warning",
-                f"{name} is drained: nothing is placed on it",
-                f"{ftl(f'servers resume {name}')} ends that",
-            )
-    managers = [node for node in nodes if node.role == "manager"]
-    reachable = sum(node.is_reachable for node in managers)
-    text = f"{reachable} of {len(managers)} managers can be reached"
-    spare = reachable - (len(managers) // 2 + 1)
-    if len(managers) > 1 and spare < 1:
-        whole = f"three servers as managers bear the loss of one: add one to ftl.yaml, then {ftl('setup')}"
-        fix = whole if reachable == len(managers) else "start the missing manager again"
-        yield _finding("warning", f"{text}: if one more fails, nothing can be changed", fix)
-    else:
-        yield _finding("ok", text, None)
+        if name := node.labels.get(labels.node_host(project)):
+            yield from _node(project, name, node)
+    yield _managers(nodes)
     if not found.has_network:
-        yield _finding("problem", f"{project} has no network across the servers", setup)
+        yield _finding("problem", f"{project} has no network across the servers", _SETUP)
     elif found.in_clear and (public := _public(states)):
         yield _finding(
             "problem",
             f"the packets between the servers are not encrypted, and {public} is reached at a public address",
             "connect the servers by a private network, and write their addresses in it as `private_address`",
         )
+
+
+def _leaderless(states: Mapping[str, SwarmState]) -> Finding:
+    """No manager that answers has a leader."""
+    if any(state.is_manager for state in states.values()):
+        words = next((state.error for state in states.values() if state.error), "")
+        return _finding("problem", f"{NO_MAJORITY} ({words})" if words else NO_MAJORITY, RECOVER)
+    where = ", ".join(dict.fromkeys(address for state in states.values() for address in state.managers))
+    lost = f"if they are lost for good: {ftl('setup --recover')}"
+    return _finding(
+        "problem",
+        f"no manager of the cluster can be reached{f' ({where})' if where else ''}",
+        f"start the managers again, or write them into ftl.yaml; {lost}",
+    )
+
+
+def _strangers(states: Mapping[str, SwarmState], nodes: Set[str]) -> Iterator[Finding]:
+    """Servers that the managers do not know."""
+    newest = max(map(generation, states.values()))
+    for server, state in states.items():
+        if state.node in nodes:
+            continue
+        if state.has_leader and generation(state) < newest:
+            text = f"{server} is in the cluster of before a recovery, and serves the release of then"
+            fix = f"take it out of your DNS or load balancer; {ftl('setup')} lets it join the new cluster"
+            yield _finding("problem", text, fix)
+        else:
+            yield _finding("problem", f"{server} is not in the cluster", _SETUP)
+
+
+def _node(project: str, name: str, node: SwarmNode) -> Iterator[Finding]:
+    """A server of the project, as the managers see it."""
+    if node.state != "ready":
+        fix = f"see `systemctl status docker` on {name}, and its network to the others"
+        yield _finding("problem", f"{name} is {node.state}, as the managers see it", fix)
+    elif node.availability != "active":
+        yield _finding(
+            "problem",
+            f"{name} has the availability `{node.availability}`: a container that starts there, such as the proxy "
+            "after a reboot, cannot join the network",
+            f"{ftl(f'servers resume {name}')}; to take it out of service, use "
+            f"{ftl(f'servers drain {name}')} instead",
+        )
+    elif node.is_drained(project):
+        text = f"{name} is drained: nothing is placed on it"
+        yield _finding("warning", text, f"{ftl(f'servers resume {name}')} ends that")
+    elif labels.node_role(project, labels.ANY_ROLE) not in node.labels:
+        text = f"{name} joined the cluster, and gets replicas with the next deploy"
+        yield _finding("warning", text, f"{ftl('deploy')} brings the images there first")
+
+
+def _managers(nodes: Sequence[SwarmNode]) -> Finding:
+    """Managers that can be reached, and how many more may fail."""
+    managers = [node for node in nodes if node.role == "manager"]
+    reachable = sum(node.is_reachable for node in managers)
+    text = f"{reachable} of {len(managers)} managers can be reached"
+    if len(managers) < 2 or reachable > len(managers) // 2 + 1:
+        return _finding("ok", text, None)
+    whole = f"three servers as managers bear the loss of one: add one to ftl.yaml, then {ftl('setup')}"
+    fix = whole if reachable == len(managers) else "start the missing manager again"
+    return _finding("warning", f"{text}: if one more fails, nothing can be changed", fix)
 
 
 def _public(states: Mapping[str, SwarmState]) -> str | None:

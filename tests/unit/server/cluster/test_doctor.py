@@ -55,6 +55,41 @@ def test_packets_over_the_internet_that_are_not_encrypted() -> None:
     ]
 
 
+def test_servers_that_came_back_together_after_a_recovery() -> None:
+    """They have a leader of their own, and requests that reach them get the release of before."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.name: member.swarm for member in members}
+    states["a"] = replace(states["a"], labels={labels.CLUSTER: "2"})
+    found = [
+        each for each in judge(PROJECT, states, SwarmView("a", nodes[:1], NETWORK)) if each.level == "problem"
+    ]
+    assert [each.what for each in found] == [
+        f"{server} is in the cluster of before a recovery, and serves the release of then" for server in "bc"
+    ]
+    assert "load balancer" in (found[0].fix or "")
+    states["b"] = SwarmState(state="active", node="node-b")
+    assert levels(states, nodes[:1])[0] == ("problem", "b is not in the cluster")
+
+
+def test_workers_alone_are_no_lost_cluster() -> None:
+    """Its managers may run: they are somewhere else than in the file, or do not answer."""
+    states = {"b": SwarmState(state="active", node="node-b", managers=("10.0.0.1",))}
+    (finding,) = judge(PROJECT, states, SwarmView())
+    assert finding.what == "no manager of the cluster can be reached (10.0.0.1)"
+
+
+def test_a_server_that_waits_for_a_deploy() -> None:
+    """It joined, and lacks the images of what runs."""
+    members, nodes = in_cluster(servers(3), 3)
+    states = {member.name: member.swarm for member in members}
+    own = {name: value for name, value in nodes[2].labels.items() if not name.endswith(".any")}
+    nodes[2] = replace(nodes[2], labels=own)
+    assert levels(states, nodes)[0] == (
+        "warning",
+        "c joined the cluster, and gets replicas with the next deploy",
+    )
+
+
 def test_two_managers_that_are_all_there() -> None:
     """None of them can be started again: what helps is a third."""
     members, nodes = in_cluster(servers(2), 2)
