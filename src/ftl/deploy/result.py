@@ -53,6 +53,7 @@ class DeployResult:
         removed: Services and dependencies that ftl.yaml no longer names.
         urls: Where the project answers.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
+        maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
         until: Of a preview, when the server removes it: Unix time by the server's clock.
         servers: What each of several servers got; empty with one.
@@ -67,6 +68,7 @@ class DeployResult:
     removed: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     by_address: bool = False
+    maintenance: bool = False
     watch: WatchOutcome | None = None
     until: float | None = None
     servers: tuple[ServerTransfer, ...] = ()
@@ -105,6 +107,7 @@ def result(applied: OperationResult) -> DeployResult:
         removed=tuple(change.name for change in plan.changes if change.action == "removed"),
         urls=applied.project.urls,
         by_address=plan.by_address,
+        maintenance=plan.maintenance,
         until=next(
             (step.preview.until for step in plan.steps if isinstance(step, SetPreview) and step.preview), None
         ),

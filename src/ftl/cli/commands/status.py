@@ -9,6 +9,7 @@ import click
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
+from ftl.cli.views.maintenance import maintenance_text
 from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _print(status: Status, urls: Sequence[str]) -> None:
     if status.live is not None:
         put(describe_live(status.live, now=now))
     if status.maintenance:
-        put(f"in maintenance: visitors get 503 until {ftl('maintenance off')}")
+        put(maintenance_text())
     if status.watch is not None:
         put(describe_watch(status.watch, now=now))
     if status.hold is not None:

@@ -10,6 +10,7 @@ import click
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import DeployedProject, load_registries, load_target, project_option
 from ftl.cli.running.run import pass_options, run
+from ftl.cli.views.maintenance import maintenance_text
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ def _print_live(applied: OperationResult, done: str) -> None:
         else f"nothing to do on {result.server}"
     )
     put(f"{outcome} ({duration(result.seconds)})")
+    if result.maintenance:
+        put(maintenance_text())
 
 
 def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
@@ -224,6 +227,8 @@ def print_deploy(result: DeployResult, urls: Sequence[str], host_requests: Seque
         put(f"{name} was removed: it is no longer in ftl.yaml")
     outcome = "is live" if result.changed else "is already live, nothing changed"
     put(f"{result.release} {outcome} on {result.server} ({duration(result.seconds)})")
+    if result.maintenance:
+        put(maintenance_text())
     for url in urls:
         put(url)
     for command_line in host_requests:

@@ -6,7 +6,9 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ftl.cli.views.maintenance import maintenance_text
 from ftl.common.figures import count, duration, size
+from ftl.common.next_step import completed
 from ftl.errors import ConfigError, FtlError, UsageError
 from ftl.ui.sanitize import escaped
 
@@ -61,6 +63,7 @@ def result_text(project: str, result: DeployResult, urls: Sequence[str]) -> str:
         ),
         "",
     ]
+    lines += [f"{completed(maintenance_text())}\n"] if result.maintenance else []
     units = {**result.dependencies, **result.services}
     if units:
         lines += ["| | action | image | sent | on the server already |", "|---|---|---|---|---|"]

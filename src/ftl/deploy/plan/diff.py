@@ -92,6 +92,11 @@ class Diff:
         return target is not None and only_site([target, *other_sites(self.observed)]) == target
 
     @property
+    def maintenance(self) -> bool:
+        """Whether visitors get 503 once it is done."""
+        return self.target_site is not None and self.target_site.maintenance is not None
+
+    @property
     def starting(self) -> tuple[ServiceChange, ...]:
         """The services of which new containers are started."""
         return tuple(change for change in self.services if change.starts)

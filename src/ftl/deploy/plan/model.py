@@ -40,6 +40,7 @@ class Plan:
         release: The release it makes; the current one where there is nothing to do.
         record: The record of that release, as it stands before it begins.
         by_address: Whether requests by the server's address come to the project, since no other has routes there.
+        maintenance: Whether visitors get 503 once it is done.
     """
 
     server: str
@@ -50,6 +51,7 @@ class Plan:
     record: ReleaseRecord | None = None
     notes: tuple[str, ...] = ()
     by_address: bool = False
+    maintenance: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:

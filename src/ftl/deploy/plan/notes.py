@@ -46,7 +46,7 @@ def plan_notes(diff: Diff) -> Iterator[str]:
     if not diff.request.purpose.same_release:
         yield from _scaled_before(diff)
     yield from _left_hosts(diff)
-    if diff.target_site is not None and diff.target_site.maintenance is not None:
+    if diff.maintenance:
         yield f"{diff.project.name} is in maintenance: visitors get 503 until {ftl('maintenance off')}"
     proxy, image = diff.observed.proxy, diff.project.proxy.image
     if diff.proxied and proxy is not None and diff.project.name in proxy.damaged:

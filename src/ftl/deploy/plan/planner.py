@@ -113,6 +113,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
         record=release_record(diff, inputs.author, "started") if diff.makes_release else None,
         notes=tuple(plan_notes(diff)),
         by_address=diff.by_address,
+        maintenance=diff.maintenance,
     )
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ftl.cli.running.operation import print_deploy
+from ftl.cli.views.summary import result_text
 from ftl.common.next_step import plain
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
+from ftl.deploy.result import DeployResult
 from ftl.errors import UsageError
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.proxy.configuration.caddy import render
@@ -105,3 +108,17 @@ def test_a_project_without_routes_has_no_visitors() -> None:
     with pytest.raises(UsageError, match="has no routes") as refused:
         made(with_site(replace(site_now(), routes=())), STOPPED)
     assert "ftl stop" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("maintenance", [STOPPED, None])
+def test_the_end_of_a_deploy_says_whether_visitors_reach_it(
+    maintenance: Maintenance | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The words "r2 is live" alone would be taken for it, on the terminal and in the summary of a CI job."""
+    observed = with_site(replace(site_now(), maintenance=maintenance))
+    planned = plan(project(), observed, "sha256:two")
+    result = DeployResult("server", "r2", 1.0, changed=True, maintenance=planned.maintenance)
+    print_deploy(result, (), ())
+    line = "in maintenance: visitors get 503 until `ftl maintenance off`"
+    assert (line in capsys.readouterr().out) == (maintenance is not None)
+    assert (line in result_text("shop", result, ())) == (maintenance is not None)
