@@ -14,7 +14,7 @@ from ftl.config.cross_checks import check
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
 from ftl.config.models.proxy import Registries
-from ftl.config.project_files import ProjectFiles, base_name, merged_file, without_others
+from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
@@ -61,6 +61,7 @@ def load(
     source = secrets.source(problems, fetch=fetch)
     reader = _reader(files, problems, secrets.variables(source))
     reader.secrets = tuple(secrets.declared)
+    reader.removed = removed_items(files)
     project = _project(files, reader, root, server, sandbox_servers)
     volumes = _volumes(project)
     return replace(

@@ -96,6 +96,15 @@ class Merger:
                     hint = f"did you mean `{match}`?" if match else new
                     yield mark, f"{key}: {base.mark.file.name} has no {noun} `{name}`", hint
 
+    def removed_items(self, overlay: MappingNode) -> dict[str, Mark]:
+        """Services and dependencies that an overlay removes, with the places where it does."""
+        return {
+            item.name: item.mark
+            for key, (_, nested, _) in _WHOLE.items()
+            for item in self._items(nested, overlay.get(key)) or ()
+            if item.name is not None and is_null(item.node)
+        }
+
     def _section(self, section: type[Section], base: MappingNode, overlay: MappingNode) -> MappingNode:
         form, keys = _form(section), keys_of(section)
 

@@ -61,8 +61,7 @@ def merged_file(files: ProjectFiles, problems: Problems, keys: Collection[str] =
     base = without_others(_parse(files.path, problems), keys)
     if not files.environment:
         return base
-    name = PREVIEW if files.preview else files.environment
-    overlay = without_others(_parse(overlay_path(files.path, name), problems, may_be_empty=True), keys)
+    overlay = without_others(_overlay(files, problems), keys)
     merger = Merger(files.variables)
     for mark, message, hint in merger.unknown_items(base, overlay):
         problems.add(mark, message, hint)
@@ -76,6 +75,22 @@ def merged_file(files: ProjectFiles, problems: Problems, keys: Collection[str] =
         return merged
     named = replace(given, text=f"{given.text}-{files.environment}")
     return merged.replace({"project": section.replace({"name": named})})
+
+
+def removed_items(files: ProjectFiles) -> dict[str, Mark]:
+    """Services and dependencies that the overlay removes, with the places where it does.
+
+    Raises:
+        ConfigError: The overlay cannot be parsed.
+    """
+    if not files.environment:
+        return {}
+    return Merger(files.variables).removed_items(_overlay(files, Problems()))
+
+
+def _overlay(files: ProjectFiles, problems: Problems) -> MappingNode:
+    name = PREVIEW if files.preview else files.environment
+    return _parse(overlay_path(files.path, name), problems, may_be_empty=True)
 
 
 def without_others(root: MappingNode, keys: Collection[str]) -> MappingNode:

@@ -92,6 +92,51 @@ def staging(folder: Path, overlay: str) -> Project:
 
 
 @pytest.mark.parametrize(
+    ("overlay", "message", "hint"),
+    [
+        (
+            "services: {worker: null}",
+            "service: there is no service worker",
+            "ftl.staging.yaml:1 removes worker: keep it there, or change the job tidy there, too",
+        ),
+        (
+            "dependencies: {db: null}",
+            "dependency: there is no dependency db",
+            "ftl.staging.yaml:1 removes db: keep it there, or change `backups` there, too",
+        ),
+    ],
+)
+def test_what_an_overlay_removes_is_named_where_something_needs_it(
+    folder: Path, overlay: str, message: str, hint: str
+) -> None:
+    """The mistake is in the overlay, whatever file has the line that misses it."""
+    (folder / "ftl.yaml").write_text(
+        "project: {name: shop}\nserver: a.test\nservices: [{name: web, image: web}, {name: worker, image: web}]\n"
+        "dependencies:\n  - {name: db, image: 'postgres:16'}\n"
+        "jobs: [{name: tidy, service: worker, schedule: '0 3 * * *', command: tidy}]\n"
+        "backups: [{dependency: db, schedule: '0 3 * * *'}]\n"
+    )
+    (folder / "ftl.staging.yaml").write_text(f"{overlay}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {}), "staging"))
+    (problem,) = caught.value.problems
+    assert (problem.message, (problem.hint or "").rpartition("/")[2]) == (message, hint)
+
+
+def test_services_that_cannot_be_read_are_one_problem(folder: Path) -> None:
+    """A job of a service misses nothing where `services` itself is wrong."""
+    (folder / "ftl.yaml").write_text(
+        "project: {name: shop}\nserver: a.test\nservices: [{name: web, image: web}]\n"
+        "jobs: [{name: tidy, service: web, schedule: '0 3 * * *', command: tidy}]\n"
+    )
+    (folder / "ftl.staging.yaml").write_text("services: web\n")
+    with pytest.raises(ConfigError) as caught:
+        load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {}), "staging"))
+    assert len(caught.value.problems) == 1
+    assert "must be a list" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
     ("overlay", "name"),
     [("", "shop-staging"), ("# nothing\n", "shop-staging"), ("project: {name: shop-next}\n", "shop-next")],
 )

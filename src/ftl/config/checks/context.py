@@ -32,6 +32,13 @@ class Checks:
         """Whether a section that the files give has nothing under a key."""
         return path[:-1] in self.reader.sections and path not in self.reader.marks
 
+    def removal(self, name: str, user: str, mark: Mark) -> str | None:
+        """The hint about a `user` of what the overlay removes; None where it removes no such name."""
+        removed = self.reader.removed.get(name)
+        if removed is None:
+            return None
+        return f"{removed.seen_from(mark)} removes {name}: keep it there, or change {user} there, too"
+
     def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
         """Report a problem."""
         self.reader.report(mark, message, hint)

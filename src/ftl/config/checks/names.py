@@ -49,7 +49,8 @@ def start_order(checks: Checks) -> None:
                 checks.report(
                     mark,
                     f"depends_on: there is no service {name}",
-                    f"the services: {', '.join(sorted(filter(None, services)))}",
+                    checks.removal(name, f"`depends_on` of {service.name}", mark)
+                    or f"the services: {', '.join(sorted(filter(None, services)))}",
                 )
             elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
                 circles.add(frozenset(circle))

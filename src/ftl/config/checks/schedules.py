@@ -23,11 +23,13 @@ def jobs(checks: Checks) -> None:
             message = f"the name {job.name} is taken by the job at {first}"
             checks.report(mark, message, "give one of them another name")
         taken.setdefault(job.name, path)
-        if job.service and job.service not in services:
+        # Without any, `services` itself is wrong.
+        if job.service and services and job.service not in services:
             match = closest_match(job.service, services)
-            hint = f"did you mean {match}?" if match else f"the services are {', '.join(services)}"
-            message = f"service: there is no service {job.service}"
-            checks.report(checks.mark("jobs", index, "service"), message, hint)
+            mark = checks.mark("jobs", index, "service")
+            hint = checks.removal(job.service, f"the job {job.name}", mark)
+            known = f"did you mean {match}?" if match else f"the services are {', '.join(services)}"
+            checks.report(mark, f"service: there is no service {job.service}", hint or known)
 
 
 def backups(checks: Checks) -> None:
@@ -38,8 +40,9 @@ def backups(checks: Checks) -> None:
         mark = checks.mark("backups", index, "dependency")
         if backup.dependency and backup.dependency not in dependencies:
             match = closest_match(backup.dependency, dependencies)
-            hint = f"did you mean {match}?" if match else "list it in `dependencies`"
-            checks.report(mark, f"dependency: there is no dependency {backup.dependency}", hint)
+            hint = checks.removal(backup.dependency, "`backups`", mark)
+            known = f"did you mean {match}?" if match else "list it in `dependencies`"
+            checks.report(mark, f"dependency: there is no dependency {backup.dependency}", hint or known)
         elif backup.dependency in taken:
             checks.report(mark, f"{backup.dependency} is backed up twice", "keep one of the two")
         taken.add(backup.dependency)

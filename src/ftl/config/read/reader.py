@@ -102,6 +102,8 @@ class Reader:
         masked: Masked texts of sensitive values that come from variables.
         marked: Marked texts of values with secrets in them (`ftl.config.variables.interpolation`).
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
+        secrets: Names of the secrets that the files declare.
+        removed: Services and dependencies that an overlay removes, with the places where it does.
     """
 
     def __init__(self, interpolator: Interpolator, folder: Path, short_forms: ShortForms) -> None:
@@ -113,6 +115,7 @@ class Reader:
         self.marked: dict[KeyPath, str] = {}
         self.env_files: dict[KeyPath, dict[str, Variable]] = {}
         self.secrets: tuple[str, ...] = ()
+        self.removed: dict[str, Mark] = {}
         self._short_forms = short_forms
 
     def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
