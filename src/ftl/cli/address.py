@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer, Project
     from ftl.deploy.backend import Backend
     from ftl.deploy.result import DeployResult
+    from ftl.operations.views.status import Status
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
 
@@ -84,9 +85,13 @@ class Address:
         """Machines for a command that only reads: all of the cluster, or the one of --server."""
         return (self.machine(project=project),) if self.narrowed else self.machines(project=project)
 
-    def urls(self, _project: Project, result: DeployResult) -> tuple[str, ...]:
+    def urls(self, _project: Project, result: DeployResult | Status) -> tuple[str, ...]:
         """URLs at which a browser on this machine finds what was deployed."""
         return result.urls
+
+    def url_here(self, url: str) -> str:
+        """The URL at which a browser on this machine finds what is deployed at a recorded one."""
+        return url
 
     def host_requests(self, _project: Project) -> tuple[str, ...]:
         """Commands that request the hosts of the routes where DNS does not lead to this server."""
@@ -107,9 +112,14 @@ class _Sandbox(Address):
     def is_found_by_dns(self) -> bool:
         return False
 
-    def urls(self, project: Project, result: DeployResult) -> tuple[str, ...]:
+    def urls(self, project: Project, result: DeployResult | Status) -> tuple[str, ...]:
         tls = project.proxy.tls != "off"
         return self.sandbox.urls_of(_hosts(project), tls=tls, by_address=result.by_address)
+
+    def url_here(self, url: str) -> str:
+        scheme, _, host = url.partition("://")
+        here = self.sandbox.urls_of((host,), tls=True, by_address=False)
+        return next((each for each in here if each.startswith(f"{scheme}://")), url)
 
     def host_requests(self, project: Project) -> tuple[str, ...]:
         return tuple(self.sandbox.by_name(host) for host in _hosts(project))

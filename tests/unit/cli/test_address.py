@@ -13,6 +13,7 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.deploy.result import DeployResult
 from ftl.errors import UsageError
+from ftl.operations.views.status import Status
 from ftl.server.sandbox import SandboxAddress
 from ftl.server.sandbox.home import Home
 
@@ -102,6 +103,10 @@ def test_the_sandbox_answers_at_its_own_ports(
 
     assert (address.server.port, address.sandbox_servers) == (2222, ())
     assert address.urls(project, RESULT) == ()
+    seen = Status("shop", "sandbox", "docker", "r1", (), by_address=True)
+    assert address.urls(project, seen)[0] == "http://127.0.0.1:8080", "as after a deploy"
+    assert address.url_here("http://feat.localhost") == "http://feat.localhost:8080"
+    assert address.url_here("https://feat.localhost") == "https://feat.localhost:8443"
     assert not address.is_found_by_dns
     assert not address.sends_messages, "nobody else wants to hear of a sandbox"
     assert address.host_requests(project) == ("curl --connect-to ::127.0.0.1:8080 http://shop.example.com",)

@@ -159,7 +159,7 @@ def list_previews(options: Options, project: str | None) -> None:
             found = await read_previews(session.engine, of)
             if not found:
                 await note_pruned(session.engine, session.name, emit)
-            return found, session.info.now
+            return [_here(one, target.address) for one in found], session.info.now
 
     found, now = run(
         options, "preview list", work, lambda seen: {"previews": [preview.fields() for preview in seen[0]]}
@@ -276,6 +276,11 @@ def _refuse_environment(options: Options) -> None:
             "a preview is its own environment: -e cannot be used here",
             hint="leave it out; settings of all previews belong in ftl.preview.yaml",
         )
+
+
+def _here(one: DeployedPreview, address: Address) -> DeployedPreview:
+    """A preview with the URL at which a browser on this machine finds it."""
+    return replace(one, preview=replace(one.preview, url=address.url_here(one.preview.url)))
 
 
 def preview_row(one: DeployedPreview, now: float) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ def command(options: Options, watch: bool) -> None:
 
     result = run(options, "status", work, lambda status: status.fields())
     if not options.json:
-        _print(result, () if address.host_requests(project) else result.urls)
+        by_name = (f"by host name: {line}" for line in address.host_requests(project))
+        _print(result, (*address.urls(project, result), *by_name))
 
 
 async def _cluster_status(project: Project, address: Address, emit: Emit) -> Status:

@@ -18,6 +18,7 @@ from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
 from ftl.operations.views.units import units_of
+from ftl.proxy.configuration.caddy import only_site
 from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number, stored_project
 
@@ -81,6 +82,7 @@ class Status:
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
         servers: Those of a cluster; empty with one server.
         broke_off: Whether a change of the project did not end, and none since has repaired it.
+        by_address: Whether it also answers by the server's address, as the only project there with routes.
         now: Unix time of the look, by the server's clock, as are the times in it.
     """
 
@@ -97,6 +99,7 @@ class Status:
     watch: WatchStatus | None = None
     servers: tuple[ServerStatus, ...] = ()
     broke_off: bool = False
+    by_address: bool = False
     now: float = 0.0
 
     @property
@@ -107,7 +110,7 @@ class Status:
     def fields(self) -> dict[str, object]:
         """Its fields in `--json` output."""
         fields = {**asdict(self), "jobs": [job.fields() for job in self.jobs], "deployed": self.deployed}
-        del fields["now"]
+        del fields["now"], fields["by_address"]
         return fields
 
     @property
@@ -211,6 +214,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         watch=await _watch(session, observed),
         servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
         broke_off=broke_off(observed.audit),
+        by_address=_by_address(observed),
         now=session.info.now,
     )
 
@@ -243,6 +247,12 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     script = program(__package__, "watch_runs.sh")
     done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
+
+
+def _by_address(observed: Observed) -> bool:
+    sites = tuple(observed.proxy.sites.values()) if observed.proxy is not None else ()
+    only = only_site(sites)
+    return only is not None and only.project == observed.project
 
 
 def _live(observed: Observed) -> LiveRelease | None:

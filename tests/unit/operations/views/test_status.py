@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import HealthCheck
+from ftl.engine.tarball import tar_archive
 from ftl.errors import EngineError
 from ftl.operations.views.status import LiveRelease, WatchStatus
 from ftl.operations.views.units import Unit
+from ftl.proxy.project_site import site_of
 from ftl.releases.store import ensure_store, write_record, write_watch
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
 from tests.support.fake_machine import CommandOutput
-from tests.unit.deploy.world import project, record
+from tests.unit.deploy.world import project, record, service
 from tests.unit.operations.stage import add
 from tests.unit.operations.views.status_stage import DB, WEB, WORKER, Server, failing
 
@@ -282,5 +284,24 @@ def test_jobs_whose_containers_were_pruned_are_a_problem(outcome: str) -> None:
         expected = [("nightly", "web"), ("backup.db", "db")] if outcome == "live" else []
         assert [(job.name, job.service) for job in found.jobs] == expected
         assert all("its container is gone" in job.problem for job in found.jobs)
+
+    run(work())
+
+
+@pytest.mark.parametrize("others", [(), ("blog",)])
+def test_a_project_alone_with_routes_also_answers_by_the_servers_address(others: tuple[str, ...]) -> None:
+    """A sandbox is reached so."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await server.proxy()
+            site = site_of(project(service()))
+            sites = {
+                f"ftl/sites/{name}.json": replace(site, project=name).to_json().encode()
+                for name in ("shop", *others)
+            }
+            await server.engine.put_archive("ftl-proxy", "/config", tar_archive(sites))
+            assert (await server.status(project(WEB))).by_address == (not others)
 
     run(work())

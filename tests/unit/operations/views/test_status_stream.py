@@ -76,7 +76,7 @@ def test_each_look_as_json_has_the_fields_of_a_status(
     put_sample(StatusSample(Status("shop", "server", "28.5.2", None, own), (None,) * len(own)))
     printed = json.loads(capsys.readouterr().out)
     assert (printed["type"], printed["deployed"]) == ("status", bool(units))
-    assert {field.name for field in fields(Status)} - {"now"} <= printed.keys()
+    assert {field.name for field in fields(Status)} - {"now", "by_address"} <= printed.keys()
 
 
 @pytest.mark.parametrize(("machine", "limit"), [(2 * GB, None), (8 * GB, 2 * GB)])
