@@ -17,6 +17,7 @@ from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import LiveChange, PlanRequest
 from ftl.engine import labels
+from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,18 @@ def select_units(request: OperationRequest, project: Project) -> tuple[tuple[str
         tuple(name for name in services if name in request.services),
         tuple(name for name in dependencies if name in request.services),
     )
+
+
+def refuse_dependencies(project: Project, names: Sequence[str], hint: Callable[[str], str]) -> None:
+    """Refuse dependencies where services alone are changed; the hint is made from the name.
+
+    Raises:
+        UsageError: One of the names is a dependency's.
+    """
+    for dependency in project.dependencies:
+        if dependency.name in names:
+            name = dependency.name
+            raise UsageError(f"`{name}` is a dependency, and not a service", hint=hint(name))
 
 
 def plan_live(

@@ -9,7 +9,7 @@ from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.errors import UsageError
-from ftl.operations.changes.live import plan_live, with_replicas
+from ftl.operations.changes.live import plan_live, refuse_dependencies, with_replicas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,9 @@ def plan_scale(numbers: Mapping[str, int]) -> Callable[[OperationRequest, Author
 
 def _refuse_several(project: Project, numbers: Mapping[str, int]) -> None:
     """Refuse several containers of a service that publishes ports of the server, or never runs twice."""
+    refuse_dependencies(
+        project, tuple(numbers), lambda _: "a dependency has one container: two would share its data"
+    )
     select_names(tuple(numbers), [service.name for service in project.services], kind="service")
     for service in project.services:
         if service.forwards and numbers.get(service.name, 1) > 1:

@@ -341,3 +341,14 @@ def test_stop_keeps_containers_and_names_dependencies_only_if_asked() -> None:
     assert {step.subject for step in everything.steps} == {"postgres", "web"}
     with pytest.raises(UsageError, match="there is no service `redis`"):
         plan_stop(replace(REQUEST, services=("redis",)), ME, observed)
+
+
+def test_a_dependency_is_named_as_one_where_only_services_are_changed() -> None:
+    """It exists: "there is no such service" would be looked for in ftl.yaml."""
+    asked = project(dependencies=(Dependency(name="postgres", image="postgres:16"),))
+    observed = live(asked, *replicas(asked, 2), dependency(asked, "postgres"))
+    with pytest.raises(UsageError, match="`postgres` is a dependency") as refused:
+        plan_restart(replace(REQUEST, services=("postgres",)), ME, observed)
+    assert "stop postgres" in (refused.value.hint or "")
+    with pytest.raises(UsageError, match="`postgres` is a dependency"):
+        plan_scale({"postgres": 2})(REQUEST, ME, observed)

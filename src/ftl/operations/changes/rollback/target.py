@@ -25,6 +25,11 @@ def choose(observed: Observed, name: str | None) -> ReleaseRecord:
     if name is None:
         return _before(observed, live)
     record = find_release(observed, name, possible(observed))
+    if record.outcome == "live" and not record.project:
+        raise UsageError(
+            f"{record.release} is no longer kept",
+            hint=f"{possible(observed)}; `keep_releases` in ftl.yaml sets how many stay",
+        )
     if record.outcome != "live" and record.release not in observed.live_releases:
         if record.outcome == "replaced":
             raise UsageError(

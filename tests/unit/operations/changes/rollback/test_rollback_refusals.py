@@ -82,6 +82,15 @@ def test_a_release_from_before_a_removal_is_refused_with_the_reason() -> None:
         choose(observed, "r1")
 
 
+def test_a_release_that_is_no_longer_kept_is_refused_with_those_that_are() -> None:
+    """As for one that never was."""
+    asked = project()
+    records = (replace(released(asked, "r1"), project={}), released(asked, "r2"), released(asked, "r3"))
+    with pytest.raises(UsageError, match="r1 is no longer kept") as refused:
+        choose(on_server(asked, *records, live="r3"), "r1")
+    assert "releases that can be restored: r2" in (refused.value.hint or "")
+
+
 def test_nothing_was_deployed() -> None:
     """The error names the next step."""
     with pytest.raises(UsageError, match="shop is not deployed") as refused:
