@@ -47,17 +47,19 @@ def private_files(
 def private_files_note(
     service: str, context: Context, dockerfile: Dockerfile, secret_files: Collection[Path] = ()
 ) -> Note | None:
-    """A warning about the copied files with secrets or data; None if there are none."""
+    """A warning about the first instruction that copies files with secrets or data, if any."""
     found = private_files(context, dockerfile, secret_files)
     if not found:
         return None
-    line = min(line for _, line in found)
-    paths = [path for path, _ in found]
+    first = min(line for _, line in found)
+    paths = [path for path, line in found if line == first]
     few = paths if len(paths) <= _MOST_NAMED else [*paths[:_MOST_NAMED], f"{len(paths) - _MOST_NAMED} more"]
-    text = f"{service}: {dockerfile.path}:{line} copies {names_text(few)} into the image, where its users can read them"
-    if len(paths) == 1:
-        text = text.removesuffix("them") + "it"
-    return Note(text, "warning", hint=f"add {names_text(few)} to {ignore_file(context)}")
+    them = "it" if len(paths) == 1 else "them"
+    names = names_text(few)
+    text = (
+        f"{service}: {dockerfile.path}:{first} copies {names} into the image, where its users can read {them}"
+    )
+    return Note(text, "warning", hint=f"add {names} to {ignore_file(context)}")
 
 
 def repository_files(context: Context, instructions: Iterable[Instruction]) -> tuple[list[str], int]:

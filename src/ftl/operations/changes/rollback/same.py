@@ -18,22 +18,28 @@ if TYPE_CHECKING:
 def runs_same(one: ReleaseRecord, other: ReleaseRecord) -> bool:
     """Whether a rollback from one to the other would change nothing.
 
-    A record that cannot be read is another one: restoring it says what is wrong with it.
+    A record that cannot be read, or does not say what it ran, is another one: restoring it says what is wrong with it.
     """
     if one.release == other.release:
         return True
     with suppress(FtlError):
-        return _running(one) == _running(other)
+        running = _running(one)
+        return running is not None and running == _running(other)
     return False
 
 
-def _running(record: ReleaseRecord) -> tuple[object, ...]:
-    """Images, containers, routes and jobs of a release; dependencies stay as they are in a rollback."""
+def _running(record: ReleaseRecord) -> tuple[object, ...] | None:
+    """Images, containers, routes and jobs of a release; dependencies stay as they are in a rollback.
+
+    None: the record does not say which image a service ran.
+    """
     project = recorded_project(record, Server(host=""))
-    contents = {name: entry.content for name, entry in record.services.items()}
+    contents = {name: entry.content for name, entry in record.services.items() if entry.content}
+    if not contents.keys() >= {service.name for service in project.services}:
+        return None
     containers = {
         service.name: (
-            contents.get(service.name),
+            contents[service.name],
             service_container(project, service).config,
             service.replicas,
         )

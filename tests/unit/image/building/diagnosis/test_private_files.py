@@ -66,6 +66,14 @@ def test_files_of_secrets_and_backups_are_private() -> None:
     assert note.hint == f"add {dump} and secrets/api_key to .dockerignore"
 
 
+def test_an_instruction_is_named_with_its_own_files() -> None:
+    """The line of the first one is not that of the others."""
+    copies = parse("FROM scratch\nCOPY web /web\nCOPY api /api\n", "Dockerfile", {})
+    note = private_files_note("web", context("api/.env", "web/.env"), copies)
+    assert note is not None
+    assert "Dockerfile:2 copies web/.env into" in note.text
+
+
 def test_many_private_files_are_counted() -> None:
     """The note stays one line."""
     copies = parse("FROM scratch\nCOPY . .\n", "Dockerfile", {})

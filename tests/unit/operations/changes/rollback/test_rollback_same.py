@@ -55,6 +55,14 @@ def test_a_release_with_other_settings_is_another_one(before: object) -> None:
     assert choose(on_server(WEB, other, second), None).release == "r1"
 
 
+def test_records_that_do_not_say_what_they_ran_are_not_taken_for_the_same() -> None:
+    """Nothing equals nothing: the rollback passed over the release before, whatever its image was."""
+    second = released(WEB, "r2")
+    unknown = {name: replace(entry, content="") for name, entry in second.services.items()}
+    first, live = (replace(same_as(second, release), services=unknown) for release in ("r1", "r2"))
+    assert choose(on_server(WEB, first, live), None).release == "r1"
+
+
 def test_a_named_release_that_runs_the_same_changes_nothing_and_names_another() -> None:
     """The same command once more is no error."""
     made = rolled_back(deployed_again(), "r2")
