@@ -39,9 +39,9 @@ test-fast: venv ## The tests that need no engine: seconds
 test-e2e: engine ## The tests against real engines and servers
 	$(PYTEST) tests/e2e
 
-test-nightly: engine ## The whole matrix of transfers (releases of Debian, engines, stores), and faults of every kind
-	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTEST) -m "nightly or server" tests/e2e/transfer \
-		tests/e2e/test_docs.py tests/e2e/test_packages.py tests/e2e/test_faults.py tests/e2e/test_deploy_failures.py tests/e2e/test_deploy_obstacles.py tests/unit/deploy/test_model.py
+test-nightly: engine ## The whole matrix of transfers (releases of Debian, engines, stores), and what takes too long by day
+	FTL_TEST_SUITES=bookworm,trixie,sid $(PYTEST) -m "nightly or server" tests/e2e/transfer
+	$(PYTEST) -m nightly tests --ignore tests/e2e/transfer
 
 test-deps: venv ## Part of the unit tests with the lowest and the newest dependencies, and on the newest other Python
 	$(PYTHON) -m tools.dependencies

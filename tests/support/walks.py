@@ -41,7 +41,9 @@ dependencies:
 """
 PASSWORD = {".env": "POSTGRES_PASSWORD=s3cret\n"}
 
-INSTALLS = "it installs FTL from PyPI; tests/e2e/test_packages.py installs the package that was built"
+INSTALLS = (
+    "it installs FTL from PyPI; tests/e2e/packaging/test_packages.py installs the package that was built"
+)
 AGE = "age is another program, which reads and writes a pipe"
 SEVERAL = "it needs several servers; tests/e2e/cluster/test_cluster.py and test_cluster_setup.py have them"
 BENCH = "it measures for minutes or hours, and is no part of using FTL"
@@ -112,7 +114,7 @@ WALKS: dict[str, Walk] = {
         edits={"ftl deploy": NEW_PAGE},
         skipped={
             "uv tool install ftl-deploy": INSTALLS,
-            "make demo": "tests/e2e/test_shop.py deploys the same app",
+            "make demo": "tests/e2e/deploy/test_shop.py deploys the same app",
             "make test-fast": "it runs this test",
             "make test": "it runs this test",
         },
@@ -215,7 +217,7 @@ WALKS: dict[str, Walk] = {
         skipped={"uv tool install 'ftl-deploy[age]'": INSTALLS},
     ),
     "docs/how-to/set-up-a-server.md": Walk(
-        skipped={"*": "it needs a bare server; tests/e2e/test_setup.py has some, of each release"}
+        skipped={"*": "it needs a bare server; tests/e2e/setup/test_setup.py has some, of each release"}
     ),
     "docs/how-to/several-servers.md": Walk(skipped={"*": SEVERAL}),
     "docs/how-to/start.md": Walk(

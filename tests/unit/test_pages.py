@@ -1,7 +1,8 @@
-"""Commands on the pages of the documentation are those of the program."""
+"""Commands and tests that the documentation names exist."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def test_commands_in_sentences_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_command_is_run_or_has_a_reason(page: Path) -> None:
-    """A page with commands has a reader in tests/e2e/test_docs.py, who leaves none out without saying why."""
+    """A page with commands has a reader in tests/e2e/packaging/test_docs.py, who leaves none out without saying why."""
     texts = Counter(command.text for command in page_commands(page) if command.words)
     walk = WALKS.get(named(page))
     assert walk is not None or not texts
@@ -92,6 +93,18 @@ def test_every_command_is_run_or_has_a_reason(page: Path) -> None:
         assert {*walk.skipped, *walk.edits, *walk.codes, *walk.watched} - {"*"} - known == set()
         assert [command for command, reason in walk.skipped.items() if len(reason.split()) < 3] == []
         assert [word for word in walk.replaced if word not in page.read_text()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_tests_on_pages_exist(page: Path) -> None:
+    """A promise names its test by a path under tests/, or the end of one; a test in it by its function."""
+    files = {f"/{path.relative_to(ROOT)}": path for path in ROOT.glob("tests/**/test_*.py")}
+    missing = []
+    for path, function in re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", page.read_text()):
+        texts = [file.read_text() for known, file in files.items() if known.endswith(f"/{path}")]
+        if not any(f"def {function}" in text for text in texts):
+            missing.append(f"{path}::{function}")
+    assert missing == []
 
 
 SHOP = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import peers
+from tests.e2e.proxy.test_acme import Client
 from tests.e2e.support.project import unique
-from tests.e2e.test_acme import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images
-from tests.e2e.test_databases import REDIS, databases, redis
-from tests.e2e.test_exec import Terminal
+from tests.e2e.operations.test_databases import REDIS, databases, redis
+from tests.e2e.operations.test_exec import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
