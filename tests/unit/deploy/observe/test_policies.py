@@ -17,7 +17,7 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.plan.data import DB
 from tests.unit.deploy.world import INFO, container, dependency, plan, project, record, server, service
-from tests.unit.operations.changes.test_live import ME, REQUEST
+from tests.unit.operations.changes.live_release import ME, REQUEST
 
 STOPPED = AuditEntry(1.0, "me@here", "stop db", "r1", "interrupted")
 

@@ -14,8 +14,8 @@ from ftl.host.crontab import CronLine
 from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop
 from tests.unit.deploy.world import actions, container, first, kinds, project, server, service
+from tests.unit.operations.changes.live_release import ME, REQUEST, live
 from tests.unit.operations.changes.rollback.rollback_world import released
-from tests.unit.operations.changes.test_live import ME, REQUEST, live
 
 NIGHTLY = Job(name="nightly", service="web", command="cleanup", schedule="15 3 * * *")
 SYNC = Job(name="sync", service="api", command="sync", schedule="0 * * * *")

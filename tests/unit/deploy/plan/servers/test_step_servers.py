@@ -28,7 +28,7 @@ from tests.unit.deploy.world import plan, service
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ARCHITECTURE = Path(__file__).parents[4] / "docs" / "explanation" / "architecture.md"
+ARCHITECTURE = Path(__file__).parents[5] / "docs" / "explanation" / "architecture.md"
 
 
 def test_every_step_says_which_servers_of_a_cluster_it_runs_on() -> None:
