@@ -62,12 +62,12 @@ class Address:
     @property
     def sends_messages(self) -> bool:
         """Whether others want to hear what happens on its servers."""
-        return True
+        return self.server.has_visitors
 
     @property
     def is_found_by_dns(self) -> bool:
         """Whether visitors are led to it by DNS."""
-        return not self.server.is_local
+        return self.server.has_visitors and not self.server.is_local
 
     def machine(self, *, project: str = "", keep: bool = True) -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
@@ -103,14 +103,6 @@ class _Sandbox(Address):
     """The throwaway server on this machine, whose ports 80 and 443 are published under other numbers."""
 
     sandbox: SandboxAddress
-
-    @property
-    def sends_messages(self) -> bool:
-        return False
-
-    @property
-    def is_found_by_dns(self) -> bool:
-        return False
 
     def urls(self, project: Project, result: DeployResult | Status) -> tuple[str, ...]:
         tls = project.proxy.tls != "off"

@@ -6,27 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
-from ftl.config.models.server import Server
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import Project
-    from ftl.config.models.proxy import Proxy
-    from ftl.config.models.server import ClusterServer
+    from ftl.config.models.server import ClusterServer, Server
 
 
 def with_server(project: Project, server: Server | None) -> Project:
     """The project with this server, if it has no `servers`: of those the first is meant."""
     if project.servers:
-        return replace(project, server=Server.from_dict(project.servers[0].to_dict()))
+        return replace(project, server=project.servers[0].alone)
     if server is None and not project.server.host and project.project.domain:
         server = replace(project.server, host=project.project.domain)
     if server is None:
         return project
-    project = replace(project, server=server)
-    return _in_sandbox(project) if server.is_sandbox else project
+    return _adapted(replace(project, server=server))
 
 
 def narrowed(
@@ -43,12 +40,12 @@ def narrowed(
         return project
     if sandbox_servers:
         return _on_sandbox_servers(project, sandbox_servers)
-    if server.is_sandbox:
+    if not server.has_visitors:
         return with_server(replace(project, servers=()), server)
     for each in project.servers:
         if each.host.lower() == server.host.lower():
             chosen = replace(each, user=server.user or each.user, port=server.port or each.port)
-            return replace(project, server=Server.from_dict(chosen.to_dict()))
+            return replace(project, server=chosen.alone)
     hosts = ", ".join(each.host for each in project.servers)
     raise UsageError(
         f"{server.host} is not one of the servers of {project.name}",
@@ -67,21 +64,18 @@ def _on_sandbox_servers(project: Project, sandbox_servers: Sequence[ClusterServe
         replace(sandbox, host=own.host, roles=own.roles)
         for own, sandbox in zip(project.servers, sandbox_servers, strict=False)
     )
-    first = Server.from_dict(servers[0].to_dict())
-    first = replace(first, known_hosts=servers[0].known_hosts, connect_to=servers[0].connect_to)
-    return _in_sandbox(replace(project, server=first, servers=servers))
+    return _adapted(replace(project, server=servers[0].alone, servers=servers))
 
 
-def _in_sandbox(project: Project) -> Project:
-    """The project as it is deployed to a sandbox; nobody waits for news of its releases."""
-    return replace(project, proxy=_sandbox_proxy(project.proxy), notify=())
+def _adapted(project: Project) -> Project:
+    """The project as its server gets it: where no visitors come, without messages, and without ACME.
 
-
-def _sandbox_proxy(proxy: Proxy) -> Proxy:
-    """The proxy for a sandbox, with certificates of its internal authority in place of ACME.
-
-    No authority's challenges reach a sandbox, not even those of a private one (`acme_ca`): they go where the domain
-    points to; and public authorities limit requests. With the user's own certificate, too, HTTP answers and does not
-    redirect: a sandbox has HTTPS on another port, and the redirect would lead to the real server.
+    Certificates are those of the proxy's internal authority then. No authority's challenges reach such a server, not
+    even those of a private one (`acme_ca`): they go where the domain points to; and public authorities limit requests.
+    With the user's own certificate, too, HTTP answers and does not redirect: a sandbox has HTTPS on another port, and
+    the redirect would lead to the real server.
     """
-    return replace(proxy, tls="internal") if proxy.tls == "auto" else proxy
+    if project.server.has_visitors:
+        return project
+    proxy = project.proxy
+    return replace(project, proxy=replace(proxy, tls="internal") if proxy.tls == "auto" else proxy, notify=())

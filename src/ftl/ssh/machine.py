@@ -142,5 +142,5 @@ def machine_of(server: Server, *, project: str = "", keep: bool = True) -> Machi
     """
     if server.is_local:
         return Local()
-    seconds = server.keep_connection if keep and not server.is_sandbox else 0.0
+    seconds = server.keep_connection if keep else 0.0
     return connect(target_of(server), keep=Persistence(seconds, project))

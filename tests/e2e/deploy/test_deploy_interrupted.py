@@ -1,4 +1,4 @@
-"""Deploys that are interrupted or killed, or whose engine or server dies: the next command converges."""
+"""Deploys that are interrupted or killed, and servers that die: the next command converges."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
 def test_a_sandbox_asks_no_public_authority(folder: Path, asked: str, done: str) -> None:
     """There the proxy's own authority certifies; on any other server it is as the file says."""
     path = written(folder, BASE + f"proxy: {{tls: '{asked}'}}\n")
-    sandbox = Server(host="127.0.0.1", port=2222, known_hosts=folder / "known_hosts")
+    sandbox = Server(host="127.0.0.1", port=2222, has_visitors=False)
     assert load_file(path, {}, server=sandbox).proxy.tls == done
     assert load_file(path, {}, server=Server(host="shop")).proxy.tls == asked
 

@@ -140,7 +140,7 @@ def test_events_that_there_are_not_or_that_a_url_cannot_get_are_refused(
 def test_a_sandbox_sends_nothing(folder: Path) -> None:
     """Nobody waits for what somebody tries."""
     path = written(folder, f"{HEAD}{SERVICE}notify: ['{HOOK}']\n")
-    sandbox = Server(host="127.0.0.1", known_hosts=folder / "known_hosts")
+    sandbox = Server(host="127.0.0.1", has_visitors=False)
     assert (len(load_file(path).notify), load_file(path, server=sandbox).notify) == (1, ())
 
 

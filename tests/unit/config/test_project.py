@@ -118,6 +118,7 @@ def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
         "marks",
         "known_hosts",
         "connect_to",
+        "has_visitors",
         "environment",
         "preview_of",
         "secret_users",

@@ -63,7 +63,7 @@ def test_a_server_can_be_chosen_and_keeps_its_keys(folder: Path) -> None:
 
 def test_a_sandbox_takes_the_place_of_all_servers(folder: Path) -> None:
     """On a throwaway server everything runs on that one."""
-    sandbox = Server(host="127.0.0.1", port=2222, known_hosts=folder / "known_hosts")
+    sandbox = Server(host="127.0.0.1", port=2222, has_visitors=False)
     project = load_file(written(folder, FILE), {}, server=sandbox)
     assert (project.is_cluster, project.server, project.servers_for(project.services[0])) == (
         False,
@@ -74,18 +74,15 @@ def test_a_sandbox_takes_the_place_of_all_servers(folder: Path) -> None:
 
 def test_the_servers_of_a_sandbox_take_the_places_of_those_in_the_file(folder: Path) -> None:
     """Each keeps its name and its roles, so that `on` means the same, and is reached where the sandbox is."""
-    known_hosts = folder / "known_hosts"
     sandbox = [
-        ClusterServer(
-            host="127.0.0.1", port=port, user="ftl", known_hosts=known_hosts, connect_to="127.0.0.1"
-        )
+        ClusterServer(host="127.0.0.1", port=port, user="ftl", has_visitors=False, connect_to="127.0.0.1")
         for port in (2222, 2223, 2224, 2225)
     ]
     path = written(folder, FILE)
 
     def on(servers: list[ClusterServer]) -> Project:
         variables = read_variables(folder, {})
-        first = Server(host="127.0.0.1", port=2222, known_hosts=known_hosts)
+        first = Server(host="127.0.0.1", port=2222, has_visitors=False)
         return load(ProjectFiles(path, variables), server=first, sandbox_servers=servers)
 
     project = on(sandbox)

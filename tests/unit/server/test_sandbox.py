@@ -49,6 +49,14 @@ def test_an_address_is_read_as_it_was_saved() -> None:
     assert (sandbox.server.port, sandbox.server.known_hosts) == (2222, sandbox.known_hosts)
 
 
+def test_a_sandbox_keeps_no_connection_and_has_no_visitors() -> None:
+    """It may be gone any minute, and only this machine reaches it; what comes after its address asks no more."""
+    sandbox = saved(Home.of())
+    for server in (sandbox.server, sandbox.cluster_server, sandbox.cluster_server.alone):
+        assert (server.keep_connection, server.has_visitors) == (0, False)
+    assert sandbox.cluster_server.alone == replace(sandbox.server, connect_to="127.0.0.1")
+
+
 def test_several_servers_are_read_as_they_were_saved() -> None:
     """Each with its own port and host key, and the address at which the others reach it."""
     home = Home.of()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, fields
 from typing import TYPE_CHECKING
 
 from ftl.config.models import field_types
@@ -24,8 +24,10 @@ class Server(Section):
     A single value is the host. For missing keys ssh decides (its configuration file, the agent).
 
     Attributes:
-        known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created (a sandbox).
-        connect_to: Not a key either: the address of a sandbox that stands in for `host`.
+        known_hosts: Not a key of ftl.yaml: the file with the host key of a server that FTL created.
+        connect_to: Not a key either: the address of a server that stands in for `host`.
+        has_visitors: Not a key either: whether others reach it. Where only this machine does, no authority certifies
+            hosts, nobody waits for messages, and no DNS record is missing.
     """
 
     host: str = field(
@@ -48,16 +50,12 @@ class Server(Section):
     )
     known_hosts: Path | None = None
     connect_to: str | None = None
+    has_visitors: bool = True
 
     @property
     def is_local(self) -> bool:
         """Whether it is the engine of this machine, without SSH."""
         return self.host == "local"
-
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether it is a throwaway server on this machine, which only this machine reaches."""
-        return self.known_hosts is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +80,11 @@ class ClusterServer(Server):
         (WEB, "worker"),
         default_text="`[web, worker]`",
     )
+
+    @property
+    def alone(self) -> Server:
+        """The server without its cluster."""
+        return Server(**{item.name: getattr(self, item.name) for item in fields(Server)})
 
 
 def servers_on(servers: Iterable[ClusterServer], on: Collection[str]) -> tuple[str, ...]:

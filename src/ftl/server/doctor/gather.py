@@ -68,7 +68,7 @@ class ServerInspection:
     records_lost: bool = False
 
     @property
-    def is_sandbox(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether it is reached at a port of this machine, where no visitors come and no CA."""
         return bool(self.resolved) and all(map(_is_loopback, self.resolved))
 

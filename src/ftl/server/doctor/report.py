@@ -171,9 +171,10 @@ def _judge_server(
 
 def _location(request: DoctorRequest, inspection: ServerInspection) -> dns.Location:
     server = request.server
-    if inspection.is_sandbox or (server is not None and server.is_sandbox):
-        return "sandbox"
-    return "local" if server is not None and server.is_local else "remote"
+    if server is not None and server.is_local:
+        return "local"
+    has_visitors = server is None or server.has_visitors
+    return "remote" if has_visitors and not inspection.is_loopback else "loopback"
 
 
 def _now(inspection: ServerInspection) -> datetime:
@@ -187,14 +188,15 @@ def _judge_domains(
 ) -> list[Finding]:
     """The findings about domains and certificates; the user's certificate files first."""
     files = certificates.judge_files(request.proxy, request.root, request.hosts, now)
+    location = _location(request, inspection)
     findings = [
         dns.judge(
             domain,
             inspection.addresses,
             by_acme=certificates.host_uses_acme(request.proxy, domain.name),
-            location=_location(request, inspection),
+            location=location,
         )
         for domain in domains
     ]
     findings += [certificates.judge_served(item, request.proxy, now) for item in inspection.certificates]
-    return [*files, *(downgraded(findings) if inspection.is_sandbox else findings)]
+    return [*files, *(downgraded(findings) if location == "loopback" else findings)]

@@ -57,6 +57,8 @@ class SandboxAddress:
             user=self.user,
             ssh_key=str(self.key),
             known_hosts=self.known_hosts,
+            keep_connection=0,
+            has_visitors=False,
         )
 
     @property
@@ -68,6 +70,8 @@ class SandboxAddress:
             user=self.user,
             ssh_key=str(self.key),
             known_hosts=self.known_hosts,
+            keep_connection=0,
+            has_visitors=False,
             connect_to=self.host,
             private_address=self.private_address,
         )

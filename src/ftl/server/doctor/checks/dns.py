@@ -43,7 +43,7 @@ _CDN_HEADERS = (
     ("x-azure-ref:", "Azure Front Door"),
 )
 
-Location = Literal["remote", "local", "sandbox"]
+Location = Literal["remote", "local", "loopback"]
 """Location of the server: another machine, this machine, or a port of this machine."""
 
 Unresolved = Literal["unknown", "late", "broken"]
@@ -163,8 +163,8 @@ def judge(
     """
     if _is_localhost(domain.name):
         return _judge_localhost(domain.name, server_addresses, location)
-    if location == "sandbox":
-        return _judge_for_sandbox(domain, server_addresses)
+    if location == "loopback":
+        return _judge_for_loopback(domain, server_addresses)
     name, addresses = domain.name, domain.lookup.addresses
     severity: Literal["problem", "warning"] = "problem" if by_acme else "warning"
     consequence = "; no CA will issue a certificate for it" if by_acme else ""
@@ -215,7 +215,7 @@ def _judge_localhost(name: str, server_addresses: Collection[str], location: Loc
     return Finding("dns", name, "warning", what, "use a domain in ftl.yaml that resolves to the server")
 
 
-def _judge_for_sandbox(domain: Domain, server_addresses: Collection[str]) -> Finding:
+def _judge_for_loopback(domain: Domain, server_addresses: Collection[str]) -> Finding:
     """No visitor reaches a port of this machine by DNS, so no record is missing."""
     addresses = domain.lookup.addresses
     if addresses and all(address in server_addresses for address in addresses):

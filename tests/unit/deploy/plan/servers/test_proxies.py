@@ -1,4 +1,4 @@
-"""Plans for several proxies: which server has one, what it serves, and who gets certificates."""
+"""Plans for several proxies: where they are, what they serve, who gets certificates."""
 
 from __future__ import annotations
 

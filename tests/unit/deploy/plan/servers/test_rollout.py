@@ -1,4 +1,4 @@
-"""Plans for several servers: which step runs on which, for a first deploy, a new image, another number."""
+"""Plans of a rollout to several servers: which step runs on which of them."""
 
 from __future__ import annotations
 
