@@ -154,7 +154,7 @@ def test_an_interrupted_switch_is_complete_or_did_not_happen(proxy_image: str) -
 
 
 def test_routes_change_with_the_release_that_answers_them(proxy_image: str) -> None:
-    """Two services swap paths, and a prefix is no longer stripped: each request meets one release's routes, whole.
+    """Two services exchange paths, and a prefix is no longer stripped: each request meets one release's routes, whole.
 
     Also when nothing follows the switch, as after a kill.
     """

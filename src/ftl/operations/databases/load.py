@@ -30,11 +30,11 @@ LOG_LINES = 15
 """Last lines of the log of a database that does not start."""
 
 SCRIPT_SECONDS = 60.0
-SWAP_SECONDS = 900.0
+REPLACE_SECONDS = 900.0
 """Time for a script, and for one that waits for a save of Redis or clients of PostgreSQL."""
 
 UNCHANGED = 3
-"""Exit status of swap.sh where the data is unchanged."""
+"""Exit status of replace.sh where the data is unchanged."""
 
 
 async def load_dump(
@@ -64,14 +64,14 @@ async def load_dump(
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
         with _hint(_unchanged(name)):
             await dump.feed(DumpReader(session, words, name, tell))
-        await _swap(session, container, name, kind, mode, kept, lock)
+        await _replace(session, container, name, kind, mode, kept, lock)
         with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
         words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
         with _hint(_unchanged(name)):
             await dump.feed(DumpReader(session, words, name, tell))
-        await _swap(session, container, name, kind, mode, "", lock)
+        await _replace(session, container, name, kind, mode, "", lock)
         await await_ready(session, container, name, kind)
     else:
         words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
@@ -79,7 +79,7 @@ async def load_dump(
     return await count_contents(session, container, kind)
 
 
-async def _swap(
+async def _replace(
     session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: str
 ) -> None:
     """Replace the data by the restored copy.
@@ -88,14 +88,14 @@ async def _swap(
         FtlError: It failed; the hint says whether the data is unchanged.
         ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
-    swap = program("ftl.host", "scripts/lock_file.sh") + program(__package__, "swap.sh")
+    script = program("ftl.host", "scripts/lock_file.sh") + program(__package__, "replace.sh")
     given = (container, script_text("restore.sh"), kind.tool, mode, kept)
-    argv = docker_script(session.machine, swap, "ftl-restore", *given)
+    argv = docker_script(session.machine, script, "ftl-restore", *given)
     found_by = (
         f"if a database `{kept}` exists in a minute, the restore succeeded; otherwise {_unchanged(name)}"
     )
     try:
-        done = await session.machine.run(argv, stdin=f"{lock}\n".encode(), timeout=SWAP_SECONDS)
+        done = await session.machine.run(argv, stdin=f"{lock}\n".encode(), timeout=REPLACE_SECONDS)
     except FtlError as error:
         if kind.tool == "pg_dump":
             error.hint = f"the server may finish without FTL: {found_by}"

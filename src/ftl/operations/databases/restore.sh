@@ -2,9 +2,9 @@
 #
 # $1: "ready" (whether the database accepts clients), "accepts" (whether a dump can be restored into it), "restore" (of
 # PostgreSQL beside the data), or "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL
-# and Redis "swap", which gives what lies beside the data its place: where it fails, the data is unchanged; $2: the tool
-# that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or the
-# bytes of the dump of Redis.
+# and Redis "replace", which gives what lies beside the data its place: where it fails, the data is unchanged; $2: the
+# tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
+# the bytes of the dump of Redis.
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
 patience=60
@@ -73,7 +73,8 @@ case "$action $tool" in
     ;;
 'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
 'restore pg_dump')
-    # Beside the data, which `swap` replaces when all is there. Our client may be gone meanwhile, and another one be here.
+    # Beside the data, whose place it gets by `replace` when all is there. Our client may be gone meanwhile, and another
+    # one be here.
     drop || exit
     echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
     # A throwaway database does not have the roles that own the objects.
@@ -83,7 +84,7 @@ case "$action $tool" in
         exit 1
     fi
     ;;
-'swap pg_dump')
+'replace pg_dump')
     restored() { # prints 1 or 0
         echo "SELECT count(*) FROM pg_database WHERE datname = :'new'" | sql template1 -v new="$new"
     }
@@ -213,7 +214,7 @@ END
     fi
     mv -f "$new.part" "$new"
     ;;
-'swap redis-cli')
+'replace redis-cli')
     files
     # From now on neither stopping it nor a save or a rewrite that is under way writes over the files. A restart brings
     # both settings back.

@@ -107,7 +107,7 @@ def test_postgresql_waits_a_minute_for_a_lock(tmp_path: Path) -> None:
     psql = '#!/bin/sh\necho "$PGOPTIONS" >>"$HOME/log"\n'
     database = Container(tmp_path, psql=psql, pg_restore=psql)
     database.run("restore", "pg_dump", "keep", "before")
-    database.run("swap", "pg_dump", "keep", "before")
+    database.run("replace", "pg_dump", "keep", "before")
     assert set((tmp_path / "log").read_text().splitlines()) == {
         "-c client_min_messages=warning -c lock_timeout=60s"
     }
@@ -127,7 +127,7 @@ esac
 def test_a_postgresql_that_cannot_change_the_names_is_as_it_was(tmp_path: Path) -> None:
     """Nothing was changed but names: the restored database is gone, and the error names the client with the lock."""
     database = Container(tmp_path, psql=PSQL, pg_restore="#!/bin/sh\n")
-    done = database.run("swap", "pg_dump", "keep", "before")
+    done = database.run("replace", "pg_dump", "keep", "before")
     assert (done.returncode, b"app@10.0.0.2" in done.stderr, b"lock timeout" in done.stderr) == (
         1,
         True,
@@ -272,17 +272,17 @@ def test_a_container_that_was_replaced_meanwhile_is_not_used(tmp_path: Path, too
     asyncio.run(scenario())
 
 
-def test_the_script_that_swaps_gets_the_key_of_the_lock(tmp_path: Path) -> None:
+def test_the_script_that_replaces_gets_the_key_of_the_lock(tmp_path: Path) -> None:
     """By stdin: every local user can read the arguments of a process. A throwaway needs none."""
 
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
         await stage.restore()
         await stage.restore(drill=True)
-        swaps = [n for n, line in enumerate(stage.scripts) if line.startswith("ftl-restore")]
+        replacements = [n for n, line in enumerate(stage.scripts) if line.startswith("ftl-restore")]
         engine_id = (await stage.engine.info()).id
         key = DeployLock(cast("Machine", stage.machine), "shop", engine_id).key
-        assert [stage.machine.inputs[n] for n in swaps] == [f"{key}\n".encode(), b"\n"]
+        assert [stage.machine.inputs[n] for n in replacements] == [f"{key}\n".encode(), b"\n"]
         assert not any(key in argument for line in stage.machine.commands for argument in line)
 
     asyncio.run(scenario())

@@ -42,16 +42,16 @@ def test_a_database_with_the_name_of_the_one_beside_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("lost", "hint", "swaps"),
+    ("lost", "hint", "replacements"),
     [
         ("sh restore pg_dump", "the data of db is unchanged", 0),
-        ('sh swap "$3"', "the server may finish without FTL", 1),
+        ('sh replace "$3"', "the server may finish without FTL", 1),
         ("sh count", "the restored database is in use; the previous one is kept as `db_before_", 1),
     ],
-    ids=["restore", "swap", "count"],
+    ids=["restore", "replace", "count"],
 )
 def test_a_lost_connection_says_what_became_of_postgresql(
-    tmp_path: Path, lost: str, hint: str, swaps: int
+    tmp_path: Path, lost: str, hint: str, replacements: int
 ) -> None:
     """The names change by a call of their own: only before it the database is certainly as it was."""
 
@@ -61,7 +61,7 @@ def test_a_lost_connection_says_what_became_of_postgresql(
         with pytest.raises(ServerError) as caught:
             await stage.restore()
         assert (caught.value.hint or "").startswith(hint)
-        assert len([script for script in stage.scripts if script.startswith("ftl-restore")]) == swaps
+        assert len([script for script in stage.scripts if script.startswith("ftl-restore")]) == replacements
 
     asyncio.run(scenario())
 

@@ -67,9 +67,9 @@ class Redis(Container):
         assert (done.returncode == 0) == (not done.stderr)
         return done.stderr
 
-    def swap(self) -> int:
+    def replace(self) -> int:
         """Give the dump its place."""
-        return self.run("swap", "redis-cli", "keep", "").returncode
+        return self.run("replace", "redis-cli", "keep", "").returncode
 
 
 def test_a_dump_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_dump_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
     assert redis.put() == b""
     assert redis.tree() == {"dump.rdb": b"the data", "ftl-restore.rdb": RDB}
     assert not (tmp_path / "log").exists()
-    assert redis.swap() == 0
+    assert redis.replace() == 0
     assert redis.tree() == {"dump.rdb": RDB}
     assert (redis.get("save"), redis.get("appendonly")) == ("", "no")
 
@@ -95,7 +95,7 @@ def test_with_appendonly_the_dump_is_what_the_log_begins_with(tmp_path: Path, fo
         "ftl-restore.rdb.aof": RDB,
     }
     assert redis.get("appendonly") == "yes"
-    assert redis.swap() == 0
+    assert redis.replace() == 0
     assert redis.tree() == {"dump.rdb": RDB, "log.aof": RDB}
     assert [path.name for path in redis.data.iterdir() if path.is_dir()] == []
     assert (redis.get("save"), redis.get("appendonly")) == ("", "no")
@@ -106,7 +106,7 @@ def test_a_log_is_replaced_although_it_is_off_now(tmp_path: Path) -> None:
     redis = Redis(tmp_path, appends=True, folder="logs")
     redis.set("appendonly", "no")
     assert redis.put() == b""
-    assert redis.swap() == 0
+    assert redis.replace() == 0
     assert redis.tree() == {"dump.rdb": RDB, "log.aof": RDB}
 
 
@@ -150,7 +150,7 @@ def test_a_redis_that_would_not_read_a_dump_says_so(
 def test_a_redis_whose_file_cannot_be_replaced_writes_as_before(tmp_path: Path, appends: str) -> None:
     """Without persistence it would lose what it gets next."""
     redis = Redis(tmp_path, appends=appends == "yes")
-    assert redis.swap() == 1
+    assert redis.replace() == 1
     assert (redis.get("save"), redis.get("appendonly")) == (SAVES, appends)
     assert "CONFIG SET save \n" in (tmp_path / "log").read_text()
 
@@ -160,7 +160,7 @@ def test_a_redis_that_goes_on_writing_is_left_alone(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     redis.put()
     (tmp_path / "refuses").touch()
-    assert redis.swap() == 1
+    assert redis.replace() == 1
     assert redis.tree()["dump.rdb"] == b"the data"
 
 
@@ -168,15 +168,15 @@ def test_a_redis_that_goes_on_writing_is_left_alone(tmp_path: Path) -> None:
     ("failing", "status", "hint"),
     [
         ("sh put redis-cli", 1, "the data of db is unchanged"),
-        ('sh swap "$3"', 3, "the data of db is unchanged"),
-        ('sh swap "$3"', 1, "restores the previous state"),
+        ('sh replace "$3"', 3, "the data of db is unchanged"),
+        ('sh replace "$3"', 1, "restores the previous state"),
     ],
-    ids=["put", "before", "swapped"],
+    ids=["put", "before", "replaced"],
 )
 def test_a_failure_says_whether_the_data_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, status: int, hint: str
 ) -> None:
-    """Until the swap has begun, the backup that was made before is not needed."""
+    """Until the replacement has begun, the backup that was made before is not needed."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     stage = DatabaseServer(tmp_path, "redis-cli", RDB)
     stage.machine.answer("sh redis-cli", answer=CommandOutput(stdout=RDB))

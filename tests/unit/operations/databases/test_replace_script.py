@@ -1,4 +1,4 @@
-"""The script that swaps a restored dump in, on a fake docker and with real locks."""
+"""The script that replaces the data by a restored dump, on a fake docker and with real locks."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class Server:
         assert holder.stdout.readline() == b"mine\n"
         return holder
 
-    def swap(self, tool: str = "redis-cli", *, key: str | None = None) -> subprocess.Popen[bytes]:
+    def replace(self, tool: str = "redis-cli", *, key: str | None = None) -> subprocess.Popen[bytes]:
         """Start the script."""
         script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "scripts/lock_file.sh")
-        script += program("ftl.operations.databases", "swap.sh")
-        process = self._start(script, "swap", SOCKET, "0123456789ab", "restore", tool, "keep", "before")
+        script += program("ftl.operations.databases", "replace.sh")
+        process = self._start(script, "replace", SOCKET, "0123456789ab", "restore", tool, "keep", "before")
         assert process.stdin is not None
         process.stdin.write(f"{self.key if key is None else key}\n".encode())
         process.stdin.flush()
@@ -127,7 +127,7 @@ def until(server: Server, call: str) -> None:
 def test_redis_is_restarted_once_the_dump_has_its_place(server: Server, tool: str, restarts: int) -> None:
     """The lock stays our client's."""
     with server.hold() as holder:
-        assert ended(server.swap(tool)) == (0, b"")
+        assert ended(server.replace(tool)) == (0, b"")
         assert server.calls.count("restart 0123456789ab") == restarts
         assert server.is_soon(locked=True)
         holder.kill()
@@ -138,12 +138,12 @@ def test_the_script_has_the_lock_when_ftl_is_gone(server: Server) -> None:
     """Otherwise a deploy could replace the container, and the restart would start the old one beside the new one."""
     (server.home / "slow").touch()
     with server.hold() as holder:
-        swap = server.swap()
+        replacing = server.replace()
         until(server, "exec before")
         end(holder)
     assert server.is_soon(locked=True)
     (server.home / "slow").unlink()
-    assert ended(swap) == (0, b"")
+    assert ended(replacing) == (0, b"")
     assert server.calls[-1] == "restart 0123456789ab"
     assert server.is_soon(locked=False)
 
@@ -151,18 +151,18 @@ def test_the_script_has_the_lock_when_ftl_is_gone(server: Server) -> None:
 def test_a_throwaway_needs_no_lock(server: Server) -> None:
     """Nor does a database on another server than that of the lock."""
     (server.home / "slow").touch()
-    swap = server.swap(key="")
+    replacing = server.replace(key="")
     until(server, "exec before")
     assert server.is_soon(locked=False)
     (server.home / "slow").unlink()
-    assert ended(swap) == (0, b"")
+    assert ended(replacing) == (0, b"")
 
 
 def test_a_container_that_was_stopped_is_not_started(server: Server) -> None:
     """By a deploy that has replaced it, for example; that of a container which is gone says as much."""
     for running in ("false\n", ""):
         (server.home / "running").write_text(running)
-        assert ended(server.swap()) == (1, b"its container was stopped meanwhile\n")
+        assert ended(server.replace()) == (1, b"its container was stopped meanwhile\n")
     assert not any(call.startswith("restart") for call in server.calls)
 
 
@@ -170,5 +170,5 @@ def test_a_container_that_was_stopped_is_not_started(server: Server) -> None:
 def test_a_status_says_whether_the_data_is_unchanged(server: Server, status: int, reported: int) -> None:
     """What was killed may have changed it."""
     (server.home / "status").write_text(str(status))
-    assert ended(server.swap())[0] == reported
+    assert ended(server.replace())[0] == reported
     assert not any(call.startswith("restart") for call in server.calls)

@@ -18,8 +18,8 @@ inherit_lock() {
     waiting=$!
 }
 
-swap() {
-    docker exec "$1" sh -c "$2" sh swap "$3" "$4" "$5" 5<&-
+replace() {
+    docker exec "$1" sh -c "$2" sh replace "$3" "$4" "$5" 5<&-
     status=$?
     # A signal has ended it: where, is not known.
     if [ "$status" -ge 128 ]; then return 1; elif [ "$status" != 0 ]; then return 3; fi
@@ -35,7 +35,7 @@ swap() {
     trap '' HUP INT TERM PIPE
     waiting=''
     [ -z "$key" ] || inherit_lock
-    swap "$@"
+    replace "$@"
     status=$?
     [ -z "$waiting" ] || kill "$waiting" 2>/dev/null
     exit "$status"
