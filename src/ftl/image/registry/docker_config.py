@@ -15,12 +15,15 @@ from ftl.errors import FtlError
 from ftl.image.registry.credentials import IDENTITY_TOKEN_USER, Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ftl.child import Completed
     from ftl.common.json_fields import Json
 
 CONFIG_FILE = "config.json"
+
+READ_CONFIG = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
+"""Shell script that prints the config file of the user on a server, if there is one."""
 
 _HELPER_SECONDS = 20.0
 _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -44,18 +47,46 @@ async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Crede
     Raises:
         HelperFailed: The helper failed, and the file has no credentials either.
     """
-    config = read_config(environ)
+
+    async def ask(program: str) -> Completed:
+        message = f"the credential helper {program} failed"
+        try:
+            return await complete(
+                [program, "get"], stdin=registry.encode(), seconds=_HELPER_SECONDS, env=dict(environ)
+            )
+        except TimeoutError:
+            raise HelperFailed(message, cause=f"it did not answer within {_HELPER_SECONDS:.0f} s") from None
+        except OSError as error:
+            raise HelperFailed(message, cause=error.strerror) from error
+
+    return await find_credentials(read_config(environ), registry, ask)
+
+
+async def find_credentials(
+    config: Json, registry: str, ask: Callable[[str], Awaitable[Completed]], *, origin: str = ""
+) -> Credentials | None:
+    """Return the credentials that a config file has for a registry, or its helper; as `stored_credentials`.
+
+    Args:
+        config: The content of the file.
+        registry: Its key in the file.
+        ask: Runs `PROGRAM get` with the registry on stdin (docker/docker-credential-helpers), where the file is.
+        origin: Where the credentials are, for messages; empty: the file or the helper of this machine.
+
+    Raises:
+        HelperFailed: The helper failed, and the file has no credentials either.
+    """
+    in_file = _credentials_in(config, registry, origin or _FILE_ORIGIN)
     helper = credential_helper(config, registry)
-    if not is_helper(helper):
-        return credentials_in(config, registry)
+    if not _HELPER_NAME.fullmatch(helper):  # it becomes part of a program's name
+        return in_file
+    program = f"docker-credential-{helper}"
     try:
-        credentials = await _from_helper(f"docker-credential-{helper}", registry, environ)
+        return _helper_answer(await ask(program), program, registry, origin or program) or in_file
     except HelperFailed:
-        in_file = credentials_in(config, registry)
         if in_file is None:
             raise
         return in_file
-    return credentials or credentials_in(config, registry)
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:
@@ -82,26 +113,7 @@ def with_credentials(config: Json, credentials: Sequence[Credentials]) -> dict[s
     return {**config, "auths": {**as_object(config.get("auths")), **entries}}
 
 
-async def _from_helper(program: str, registry: str, environ: Mapping[str, str]) -> Credentials | None:
-    """Ask a credential helper (docker/docker-credential-helpers: `get`, the registry on stdin, JSON on stdout)."""
-    message = f"the credential helper {program} failed"
-    try:
-        done = await complete(
-            [program, "get"], stdin=registry.encode(), seconds=_HELPER_SECONDS, env=dict(environ)
-        )
-    except TimeoutError:
-        raise HelperFailed(message, cause=f"it did not answer within {_HELPER_SECONDS:.0f} s") from None
-    except OSError as error:
-        raise HelperFailed(message, cause=error.strerror) from error
-    return helper_answer(done, program, registry, program)
-
-
-def is_helper(name: str) -> bool:
-    """Whether it can be the name of a helper: it becomes part of a program's."""
-    return _HELPER_NAME.fullmatch(name) is not None
-
-
-def helper_answer(done: Completed, program: str, registry: str, origin: str) -> Credentials | None:
+def _helper_answer(done: Completed, program: str, registry: str, origin: str) -> Credentials | None:
     """The credentials in the answer of a helper; None where it has none.
 
     Raises:
@@ -120,7 +132,7 @@ def helper_answer(done: Completed, program: str, registry: str, origin: str) -> 
     return _credentials(registry, as_str(answer.get("Username")), as_str(answer.get("Secret")), origin)
 
 
-def credentials_in(config: Json, registry: str, origin: str = _FILE_ORIGIN) -> Credentials | None:
+def _credentials_in(config: Json, registry: str, origin: str) -> Credentials | None:
     """The credentials that a config file itself has for a registry."""
     entries = as_object(config.get("auths"))
     keys = (registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/")

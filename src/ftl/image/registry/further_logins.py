@@ -13,13 +13,7 @@ from ftl.aio import in_thread
 from ftl.common.json_fields import as_object, parse_json
 from ftl.errors import FtlError, ServerError
 from ftl.image.registry.configured import configured_credentials
-from ftl.image.registry.docker_config import (
-    HelperFailed,
-    credential_helper,
-    credentials_in,
-    helper_answer,
-    is_helper,
-)
+from ftl.image.registry.docker_config import READ_CONFIG, HelperFailed, find_credentials
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import config_key
 
@@ -27,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ftl.child import Completed
     from ftl.config.models.project import Registry
     from ftl.image.registry.credentials import Credentials
     from ftl.ssh.machine import Machine
@@ -35,8 +30,6 @@ LOAD_SECONDS = 60.0
 """Limit for the secrets in `registries`."""
 
 SERVER_SECONDS = 20.0
-
-READ_CONFIG = 'test ! -e "$HOME/.docker/config.json" || cat "$HOME/.docker/config.json"'
 
 
 class FurtherLogins:
@@ -71,7 +64,7 @@ class FurtherLogins:
         for credentials in self._credentials[registry]:
             yield RegistryLogin(registry, credentials)
         try:
-            stored = await credentials_on(machine, registry)
+            stored = await _credentials_on(machine, registry)
         except (HelperFailed, ServerError):
             stored = None
         if stored is not None:
@@ -105,7 +98,7 @@ class FurtherLogins:
         return self._loaded
 
 
-async def credentials_on(machine: Machine, registry: str) -> Credentials | None:
+async def _credentials_on(machine: Machine, registry: str) -> Credentials | None:
     """The credentials that Docker of the user on a server has stored for a registry.
 
     Raises:
@@ -117,17 +110,8 @@ async def credentials_on(machine: Machine, registry: str) -> Credentials | None:
         config = as_object(parse_json(read.stdout or b"{}"))
     except ValueError:
         return None
-    origin = f"docker's configuration on {machine.name}"
-    helper = credential_helper(config, registry)
-    if is_helper(helper):
-        program = f"docker-credential-{helper}"
-        done = await machine.run([program, "get"], stdin=registry.encode(), timeout=SERVER_SECONDS)
-        try:
-            found = helper_answer(done, program, registry, origin)
-        except HelperFailed:
-            found = credentials_in(config, registry, origin)
-            if found is None:
-                raise
-        if found is not None:
-            return found
-    return credentials_in(config, registry, origin)
+
+    async def ask(program: str) -> Completed:
+        return await machine.run([program, "get"], stdin=registry.encode(), timeout=SERVER_SECONDS)
+
+    return await find_credentials(config, registry, ask, origin=f"docker's configuration on {machine.name}")

@@ -15,9 +15,8 @@ from ftl.errors import FtlError
 from ftl.image.building.docker_cli.buildkit_cli import find_cli
 from ftl.image.building.docker_cli.command import cli_environment
 from ftl.image.registry.credentials import Credentials
-from ftl.image.registry.docker_config import credential_helper, with_credentials
+from ftl.image.registry.docker_config import READ_CONFIG, credential_helper, with_credentials
 from ftl.image.registry.failures import RegistryRequest, registry_error, translated_errors
-from ftl.image.registry.further_logins import READ_CONFIG
 from ftl.image.registry.keyring import RegistryLogin
 from ftl.image.registry.names import display_name
 
