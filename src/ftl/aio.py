@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 
+AT_ONCE = 32
+"""Calls that are awaited at the same time, if nothing else is said."""
+
 
 async def in_thread(work: Callable[[], T], seconds: float) -> T:
     """Run blocking work in a thread that is not waited for after its limit.
@@ -57,7 +60,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
         raise first_of(errors) from None
 
 
-async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = AT_ONCE) -> list[T]:
     """Await all, at most `limit` at a time; returns their results in order.
 
     The first error cancels the others and is raised by itself, not in a group; an FtlError before any other.
@@ -68,9 +71,9 @@ async def gather(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) ->
     return [task.result() for task in tasks]
 
 
-async def gather_all(calls: Iterable[Coroutine[Any, Any, T]], *, limit: int = 32) -> list[T]:
+async def gather_all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Like `gather`, but an error does not cancel the others: it is raised when all have ended."""
-    gate = asyncio.Semaphore(limit)
+    gate = asyncio.Semaphore(AT_ONCE)
     results = await asyncio.gather(*(_through(gate, call) for call in calls), return_exceptions=True)
     done: list[T] = []
     for result in results:

@@ -192,7 +192,6 @@ def _feed(transport: asyncio.SubprocessTransport, stdin: bytes | None) -> None:
 async def lines_of(
     argv: Sequence[str],
     *,
-    stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> AsyncIterator[tuple[AsyncIterator[str], Process]]:
@@ -210,20 +209,18 @@ async def lines_of(
     transport, streams = await spawn(
         Streams,
         argv,
-        stdin=DEVNULL if stdin is None else PIPE,
+        stdin=DEVNULL,
         stderr=STDOUT,
         env=env,
         cwd=cwd,
         session=True,
     )
     process = Process(transport, streams, asyncio.get_running_loop())
-    feeding = asyncio.create_task(_write(process.stdin, stdin))
     guard: Process | None = None
     try:
         guard = await _guard(process)
         yield _lines(process), process
     finally:
-        feeding.cancel()
         await asyncio.shield(_end(process))
         if guard is not None:
             await asyncio.shield(_dismiss(guard))
@@ -245,15 +242,6 @@ async def _dismiss(guard: Process) -> None:
     with suppress(ProcessLookupError):
         guard.kill()
     await guard.wait()
-
-
-async def _write(pipe: asyncio.StreamWriter | None, content: bytes | None) -> None:
-    """Write all of a child's input; one that ends before has its own message."""
-    if pipe is not None and content is not None:
-        with suppress(BrokenPipeError, ConnectionResetError):
-            pipe.write(content)
-            await pipe.drain()
-        pipe.close()
 
 
 async def _lines(process: Process) -> AsyncIterator[str]:

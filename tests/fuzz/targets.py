@@ -16,6 +16,7 @@ from unicodedata import category
 from ftl.cli.address import parse as parse_address
 from ftl.common.proc_net import parse_listeners
 from ftl.common.references import familiar
+from ftl.common.user_files import read_json
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.values.bindings import parse_forward, parse_volume
@@ -29,7 +30,6 @@ from ftl.image.building.docker_cli.progress import PlainProgress, clean_line
 from ftl.image.building.inputs import dockerfile
 from ftl.image.building.inputs.dockerignore import DockerIgnore
 from ftl.image.explain.history import parse_history as parse_image_history
-from ftl.image.json_files import read_json
 from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.delta.layer_index import parse_layer_index
 from ftl.image.transfer.delta.members import MemberScanner

@@ -69,11 +69,11 @@ class Address:
         """Whether visitors are led to it by DNS."""
         return self.server.has_visitors and not self.server.is_local
 
-    def machine(self, *, project: str = "", keep: bool = True) -> Machine:
+    def machine(self, *, project: str = "") -> Machine:
         """The machine at this address, not connected yet; see `machine_of`."""
         from ftl.ssh.machine import machine_of
 
-        return machine_of(self.server, project=project, keep=keep)
+        return machine_of(self.server, project=project)
 
     def machines(self, *, project: str) -> tuple[Machine, ...]:
         """The machine at this address, or those of the cluster, not connected yet."""

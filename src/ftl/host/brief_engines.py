@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.image.json_files import cache_file, read_json, write_json
+from ftl.common.user_files import cache_file, read_json, write_json
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine

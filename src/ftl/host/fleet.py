@@ -102,6 +102,5 @@ async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
             raise next(iter(missing.values()))
         yield Fleet(sessions, missing)
     finally:
-        await (
-            stack.aclose()
-        )  # without the error of what the sessions are used for: it would name the last server
+        # Without the error of what the sessions are used for: it would name the last server.
+        await stack.aclose()

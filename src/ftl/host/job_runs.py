@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import utc_time
 from ftl.dataclass import dataclass
+from ftl.engine.convert import unix_seconds
 from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from ftl.engine.api import Engine
     from ftl.engine.values import ContainerState
@@ -22,7 +24,6 @@ RUNS = 10
 STORE = "ftl-state"
 FOLDER = "/ftl"
 """Container of the release records and their folder in it (`ftl.releases.store`)."""
-
 
 SUFFIX = ".runs"
 OLD = ".old"
@@ -97,8 +98,7 @@ def moment_of(timestamp: str) -> datetime:
     Raises:
         FtlError: It cannot be read.
     """
-    head, _, fraction = timestamp.removesuffix("Z").partition(".")
-    try:
-        return datetime.fromisoformat(f"{head[:19]}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
-    except ValueError:
-        raise FtlError(f"the engine wrote a time that cannot be read: {timestamp}") from None
+    seconds = unix_seconds(timestamp)
+    if not seconds:
+        raise FtlError(f"the engine wrote a time that cannot be read: {timestamp}")
+    return utc_time(seconds)

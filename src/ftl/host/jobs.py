@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
-from ftl.common.figures import utc_time
+from ftl.common.figures import utc, utc_time
 from ftl.common.json_fields import as_objects, as_str
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import closest_match
@@ -209,7 +209,7 @@ def _state(
     else:
         missed = ""
         if not stopped:
-            following = _rfc3339(next(schedule.after(now, zone)))
+            following = utc(next(schedule.after(now, zone)).timestamp())
             created = utc_time(live.created)
             missed = _missed(schedule.before(now - GRACE, zone), created, last)
         problem = ("" if running else missed) or _failed(last, limit)
@@ -253,7 +253,7 @@ def _missed(due: datetime, created: datetime, last: JobRun | None) -> str:
     ended = moment_of(last.started) + timedelta(seconds=last.seconds) if last is not None else created
     if due - GRACE < created or due <= ended + GRACE:
         return ""
-    return f"it did not run when it was due, at {_rfc3339(due)}"
+    return f"it did not run when it was due, at {utc(due.timestamp())}"
 
 
 def _failed(last: JobRun | None, limit: float) -> str:
@@ -264,7 +264,3 @@ def _failed(last: JobRun | None, limit: float) -> str:
     if last.seconds >= limit:
         return f"its last run was stopped by its timeout, after {limit:g} s"
     return f"its last run ended with status {last.exit_code}"
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

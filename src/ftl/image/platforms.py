@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftl.image.json_files import cache_file, read_json, write_json
+from ftl.common.user_files import cache_file, read_json, write_json
 
 _FILE = "platforms.json"
 _ALIASES = {"x86_64": "amd64", "aarch64": "arm64", "arm64/v8": "arm64", "armv7l": "arm/v7", "arm": "arm/v7"}

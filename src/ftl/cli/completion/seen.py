@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.image.json_files import read_json, state_file, write_json
+from ftl.common.user_files import read_json, state_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_float, as_strs
+from ftl.common.user_files import read_json, state_file, write_json
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError
-from ftl.image.json_files import read_json, state_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ A transfer must decide what to send as a delta, and how hard to compress, before
 from __future__ import annotations
 
 from ftl.common.json_fields import as_object
-from ftl.image.json_files import cache_file, read_json, write_json
+from ftl.common.user_files import cache_file, read_json, write_json
 
 EASY_LEVEL, HARD_LEVEL = 3, 8
 """The zstd levels between which the link's speed decides; see `delivery/frames.py`."""

@@ -198,7 +198,8 @@ async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineErro
     if not ports or not any(part in text for part in _PORT_IN_USE):
         return error
     port = min(ports)
-    holder = await _port_holder(engine, port)
+    holders = (one for one in await engine.containers() if any(p.host_port == port for p in one.published))
+    holder = next(holders, None)
     if holder is not None:
         return FtlError(
             f"port {port} of {engine.name} is taken by the container {holder.name}",
@@ -212,11 +213,3 @@ async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineErro
         cause=error.cause,
         hint=f"`sudo ss -ltnp 'sport = :{port}'` on the server shows which; often it is nginx or apache2",
     )
-
-
-async def _port_holder(engine: Engine, port: int) -> Container | None:
-    """The container that publishes a port of the machine."""
-    for container in await engine.containers():
-        if any(binding.host_port == port for binding in container.published):
-            return container
-    return None

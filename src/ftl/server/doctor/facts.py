@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
-from ftl.engine import labels
 from ftl.image.transfer.remote.scripts import IMAGES_FOLDER
+from ftl.proxy.state import is_proxy
 from ftl.server.facts.reader import FactLines, FreeSpace, df_space, facts_script
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def read(output: str, *, asked_at: float, answered: float) -> ServerFacts:
 
 def proxy_of(containers: Iterable[Container]) -> Container | None:
     """FTL's proxy among a server's containers: the one that runs, while an upgrade has several."""
-    proxies = (item for item in containers if item.labels.get(labels.ROLE) == labels.ROLE_PROXY)
-    return max(proxies, key=lambda item: item.state == "running", default=None)
+    return max(filter(is_proxy, containers), key=lambda item: item.state == "running", default=None)
 
 
 def publisher_of(port: int, containers: Iterable[Container]) -> Container | None:

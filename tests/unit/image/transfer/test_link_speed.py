@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.image.json_files import cache_file
+from ftl.common.user_files import cache_file
 from ftl.image.transfer.link_speed import (
     EASY_LEVEL,
     HARD_LEVEL,

@@ -14,8 +14,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object, as_str_map, as_strs
+from ftl.common.user_files import read_json, state_file, write_json
 from ftl.dataclass import dataclass
-from ftl.image.json_files import read_json, state_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,9 +15,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ftl.common.user_files import cache_file, read_json, write_json
 from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed
-from ftl.image.json_files import cache_file, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

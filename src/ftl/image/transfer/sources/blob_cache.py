@@ -11,8 +11,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_int, as_object, as_str
+from ftl.common.user_files import cache_file, read_json, write_json
 from ftl.dataclass import dataclass
-from ftl.image.json_files import cache_file, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
