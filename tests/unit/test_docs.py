@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,19 @@ from ftl.config.variables.sources import read_variables
 from tests.harness import ROOT
 from tests.support.pages import Block, blocks
 
+TOPS = ("bench", "examples", "lab", "src", "tests", "tools")
 PAGES = sorted(
     page
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     if ".venv" not in page.parts
 )
+INTERNAL = [
+    page
+    for page in PAGES
+    if page.parent.name in ("decisions", "explanation") or page.name in ("CONTRIBUTING.md", "reliability.md")
+]
+"""Pages that name the repository's files; others name files of the user's."""
+
 REST = {
     "project": "project: {name: shop, domain: shop.example.com}",
     "services": "services: [{name: web, build: ., port: 8000, routes: [/]}]",
@@ -32,6 +41,7 @@ REST = {
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]+)")
+_FILE = re.compile(r"`([a-z0-9_./-]+\.(?:py|sh))`")
 _ANCHOR = re.compile(r'<a id="([^"]+)">')
 
 
@@ -69,6 +79,22 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", INTERNAL, ids=named)
+def test_named_files_exist(page: Path) -> None:
+    """A module, script or test that a page for contributors names is in the repository, by the end of its path."""
+    missing = [name for name in _FILE.findall(page.read_text()) if f"/{name}" not in _ends_of_paths()]
+    assert missing == []
+
+
+@cache
+def _ends_of_paths() -> frozenset[str]:
+    """Every end of a path in the repository, from a slash on."""
+    paths = [path for top in TOPS for path in (ROOT / top).rglob("*") if path.suffix in (".py", ".sh")]
+    return frozenset(
+        "/" + "/".join(path.parts[start:]) for path in paths for start in range(1, len(path.parts))
+    )
 
 
 def anchors(page: Path) -> set[str]:

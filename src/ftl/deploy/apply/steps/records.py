@@ -65,7 +65,7 @@ async def decide(_context: DeployContext, _step: Decide) -> Decision:
 
 @RUNNERS.runs(SetHold)
 async def set_hold(context: DeployContext, step: SetHold) -> None:
-    """Set or end the stop for deploys; undoing restores the one before."""
+    """Put deploys on hold, or end the hold; undoing restores the one before."""
     before = context.observed.hold
     context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before))
     await store.write_hold(context.engine, step.project, step.hold)
