@@ -41,7 +41,7 @@ REST = {
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]+)")
-_FILE = re.compile(r"`([a-z0-9_./-]+\.(?:py|sh))`")
+_FILE = re.compile(r"`((?!test_)[a-z0-9_./-]+\.(?:py|sh))`")
 _ANCHOR = re.compile(r'<a id="([^"]+)">')
 
 
@@ -82,8 +82,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", INTERNAL, ids=named)
-def test_named_files_exist(page: Path) -> None:
-    """A module, script or test that a page for contributors names is in the repository, by the end of its path."""
+def test_modules_on_pages_exist(page: Path) -> None:
+    """A module or script that a page for contributors names is in the repository, by the end of its path."""
     missing = [name for name in _FILE.findall(page.read_text()) if f"/{name}" not in _ends_of_paths()]
     assert missing == []
 
