@@ -65,7 +65,7 @@ async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Crede
 async def find_credentials(
     config: Json, registry: str, ask: Callable[[str], Awaitable[Completed]], *, origin: str = ""
 ) -> Credentials | None:
-    """Return the credentials that a config file has for a registry, or its helper; as `stored_credentials`.
+    """Return the credentials that a config file, or its helper, has for a registry; None: none.
 
     Args:
         config: The content of the file.

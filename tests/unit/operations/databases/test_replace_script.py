@@ -1,4 +1,4 @@
-"""The script that replaces the data by a restored dump, on a fake docker and with real locks."""
+"""The script that replaces the data by a restored dump, on a fake docker with real locks."""
 
 from __future__ import annotations
 
