@@ -27,6 +27,7 @@ from ftl.image.building.diagnosis.cache_miss import CacheMiss, first_cache_miss
 from ftl.image.building.diagnosis.emulation import emulation_note
 from ftl.image.building.diagnosis.failures import build_failure
 from ftl.image.building.diagnosis.private_files import private_files_note, repository_files_note
+from ftl.image.building.diagnosis.secret_mounts import unused_secrets_note
 from ftl.image.building.docker_cli.build_secrets import pass_secrets
 from ftl.image.building.docker_cli.cache import sent_cache_note
 from ftl.image.building.docker_cli.command import BuildRequest, build_arguments, build_environment
@@ -116,6 +117,11 @@ class _ServiceBuild:
         """The service that events name."""
         return self.services[0]
 
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        """The IDs of its secrets."""
+        return tuple(secret.id for secret in self.request.secrets)
+
     async def run(self) -> BuildResult:
         started = time.monotonic()
         engine, tags = self.batch.engine, self.request.tags
@@ -136,6 +142,7 @@ class _ServiceBuild:
                     status=status,
                     target=self.request.target,
                     machine=engine.name,
+                    secrets=self._secrets,
                 )
             image = await self._built_image(id_file)
         await remove_replaced(engine, before, image, tags)
@@ -152,6 +159,7 @@ class _ServiceBuild:
             large_context_note(self.service, context),
             private_files_note(self.service, context, self.dockerfile, self.batch.secret_files),
             repository_files_note(self.service, context, self.dockerfile, self.request.target),
+            unused_secrets_note(self.service, self.dockerfile, self._secrets),
             sent_cache_note(self.service, request.cache, context),
             await asyncio.to_thread(self._emulation_note),
         )

@@ -18,10 +18,11 @@ from ftl.image.building.diagnosis.known_failures import (
     OTHER,
     OUTPUT_HINTS,
 )
+from ftl.image.building.diagnosis.secret_mounts import give, missing_secret_hint
 from ftl.image.building.docker_cli.progress import MAX_OUTPUT_LINES, PlainProgress, ProgressStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ftl.image.building.inputs.context import Context
     from ftl.image.building.inputs.dockerfile import Dockerfile, Instruction
@@ -71,10 +72,12 @@ def build_failure(
     status: int,
     target: str | None = None,
     machine: str = "this machine",
+    secrets: Collection[str] = (),
 ) -> BuildFailed:
     """Make the error for a build that ended with `status`.
 
-    The Dockerfile has the line of the failing instruction, the context tells whether a missing file is ignored.
+    The Dockerfile has the line of the failing instruction, the context tells whether a missing file is ignored, and
+    `secrets`, the IDs of those that the build has, whether one is missing.
     """
     step = _failed_step(progress.steps)
     message = _builder_message(step, progress.tail)
@@ -86,7 +89,7 @@ def build_failure(
         or _base_image_failure(step, message, dockerfile)
         or _other_failure(instruction, message, dockerfile)
         or _missing_file(instruction, message, dockerfile, context)
-        or _command_failure(step, message, dockerfile)
+        or _command_failure(step, message, dockerfile, secrets)
         or _error_type(step)(
             _at(instruction, dockerfile, "the build failed"), cause=message or f"status {status}"
         )
@@ -257,18 +260,21 @@ def _other_failure(
             return BuildFailed(
                 _at(instruction, dockerfile, known.message.format(id=secret_id)),
                 cause=message,
-                hint=known.hint.format(id=secret_id),
+                hint=known.hint.format(give=give(secret_id)),
             )
     return None
 
 
-def _command_failure(step: ProgressStep | None, message: str, dockerfile: Dockerfile) -> BuildFailed | None:
+def _command_failure(
+    step: ProgressStep | None, message: str, dockerfile: Dockerfile, secrets: Collection[str]
+) -> BuildFailed | None:
     match = _EXIT.search(message)
     if match is None:
         return None
     code = int(match["code"])
-    text = _at(step.instruction if step else None, dockerfile, "a build step failed")
-    hint = _output_hint(step) or EXIT_HINTS.get(code)
+    instruction = step.instruction if step is not None else None
+    text = _at(instruction, dockerfile, "a build step failed")
+    hint = _output_hint(step) or missing_secret_hint(instruction, secrets) or EXIT_HINTS.get(code)
     return _error_type(step)(text, cause=f"it exited with status {code}", hint=hint)
 
 

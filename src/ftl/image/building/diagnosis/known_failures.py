@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 class KnownFailure:
     """A failure recognised by its message.
 
-    Braces in the texts are groups of the pattern, or `{machine}`.
+    Braces in the texts are groups of the pattern, `{machine}`, or `{give}`: how a build is given the secret.
     """
 
     pattern: re.Pattern[str]
@@ -111,7 +111,7 @@ OTHER = (
     _failure(
         r"secret \"?(?P<id>[\w.-]+?)\"?:? not found",
         "the build needs the secret `{id}`, which was not passed to it",
-        "add it to build.secrets: `id={id},env=VARIABLE` or `id={id},src=FILE`",
+        "{give}",
     ),
     _failure(
         r"exec format error",

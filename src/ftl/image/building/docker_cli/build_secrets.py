@@ -111,7 +111,8 @@ def _resolve(secret: BuildSecret, root: Path, environ: Mapping[str, str]) -> Res
         raise BuildFailed(
             f"the build secret `{secret.id}` was not found",
             cause=f"the variable {variable} is not set",
-            hint=f"set {variable} in the environment, or in .env next to ftl.yaml",
+            hint=f"write `{variable}=VALUE` into .env next to ftl.yaml, set it in the environment, or name its source "
+            f"below `secrets` of the project: `{variable}: {{command: ...}}`",
         )
     _check_size(secret.id, len(environ[variable].encode(errors="surrogateescape")))
     return ResolvedSecret(secret.id, env=variable)

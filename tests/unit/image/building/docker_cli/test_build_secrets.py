@@ -47,6 +47,8 @@ def test_a_missing_secret_fails_the_build(secret: BuildSecret, tmp_path: Path) -
         resolve_secrets([secret], root=tmp_path, environ={})
     assert caught.value.cause
     assert caught.value.hint
+    variable = secret.env or secret.id
+    assert secret.file or f"write `{variable}=VALUE` into .env" in caught.value.hint
 
 
 @pytest.mark.timeout(10)
