@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.common.next_step import ftl
+from ftl.config.values.addresses import is_example
 from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 
@@ -48,10 +50,11 @@ Row = tuple[str, "Callable[[Attempt, re.Match[str]], Explained]"]
 def _unknown_name(attempt: Attempt, _found: re.Match[str]) -> Explained:
     looked_up = attempt.resolved.hostname or attempt.name
     also = "" if looked_up == attempt.name else f" (which ~/.ssh/config makes {looked_up})"
-    return (
-        f"there is no host named {attempt.name}{also}",
-        "check `server.host`, the name's DNS record, or the Host in ~/.ssh/config",
-    )
+    hint = "check `server.host`, the name's DNS record, or the Host in ~/.ssh/config"
+    if is_example(looked_up):
+        how = "write your domain in ftl.yaml, or the server as `server.host`"
+        hint = f"{looked_up} is a placeholder: {how}; {ftl('deploy --server sandbox')} needs neither"
+    return f"there is no host named {attempt.name}{also}", hint
 
 
 def _refused(attempt: Attempt, _found: re.Match[str]) -> Explained:

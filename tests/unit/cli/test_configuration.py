@@ -40,7 +40,18 @@ def ftl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Cli:
 
 def test_validate_counts_what_there_is(ftl: Cli) -> None:
     """A valid file prints one line of counts."""
+    Path("ftl.yaml").write_text(TEXT.replace(".example.com", ".test"))
     assert ftl(["validate"]) == Outcome(0, "shop is valid: 1 service, 1 dependency, 2 routes\n", "")
+
+
+def test_validate_warns_of_a_placeholder(ftl: Cli) -> None:
+    """The file is valid, and what `ftl init` could not know is named with its line."""
+    code, out, _ = ftl(["validate"])
+    assert (code, out.splitlines()[1].partition(" is a placeholder")[0]) == (
+        0,
+        "note: ftl.yaml:3: domain: shop.example.com",
+    )
+    assert "shop.example.com" in json.loads(ftl(["validate", "--json"])[1])["notes"][0]
 
 
 def test_validate_gives_programs_the_counts(ftl: Cli) -> None:

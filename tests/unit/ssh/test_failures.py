@@ -128,6 +128,21 @@ def test_each_failure_says_what_happened_why_and_what_to_do(output: str, message
     assert hint in error.hint
 
 
+@pytest.mark.parametrize(
+    ("hostname", "is_named"),
+    [("shop.example.com", True), ("203.0.113.5", False)],
+    ids=["as written", "by ~/.ssh/config"],
+)
+def test_a_placeholder_in_place_of_a_server(hostname: str, is_named: bool) -> None:
+    """`ftl init` writes one: no DNS record is missing, and a sandbox needs neither server nor domain."""
+    attempt = Attempt(Target("shop.example.com"), Resolved(hostname, "deploy", "22", strict=False))
+    error = failure(
+        attempt, "ssh: Could not resolve hostname shop.example.com: Name or service not known\r\n"
+    )
+    assert error.message.startswith("there is no host named shop.example.com")
+    assert ("is a placeholder: write your domain" in (error.hint or "")) is is_named
+
+
 def test_a_folder_in_place_of_a_key_is_left_as_it_is(tmp_path: Path) -> None:
     """`ssh_key: ~/.ssh` gets no advice that would lock the user out of that folder."""
     output = f"Permissions 0755 for '{tmp_path}' are too open.\ndeploy@shop: Permission denied (publickey).\n"

@@ -39,7 +39,7 @@ def command(options: Options) -> None:
         return project
 
     def fields(project: Project) -> Fields:
-        return {**_fields(project), "notes": list(overlap_notes(options, project))}
+        return {**_fields(project), "notes": list(_notes(options, project))}
 
     project = run_sync(options, "validate", work, fields)
     if not options.json and not options.quiet:
@@ -50,8 +50,15 @@ def command(options: Options) -> None:
         put(f"{project.name} is valid: {services}, {dependencies}, {count(_routes(project), 'route')}{jobs}")
         for name, times in _next(project).items():
             put(f"job {name} runs at {', '.join(times)}")
-        for note in overlap_notes(options, project):
+        for note in _notes(options, project):
             put(f"note: {note}")
+
+
+def _notes(options: Options, project: Project) -> tuple[str, ...]:
+    """What is no error, but most likely not meant."""
+    from ftl.config.placeholders import placeholder_notes
+
+    return (*placeholder_notes(project), *overlap_notes(options, project))
 
 
 def _check_notifications(project: Project) -> None:

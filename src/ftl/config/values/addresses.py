@@ -38,6 +38,15 @@ def _domain_hint(host: str) -> str:
     return "letters, digits and - between dots, like shop.example.com"
 
 
+_EXAMPLE = re.compile(r"(?:\S*[.@])?(?:example\.(?:com|net|org|edu)|example)", re.IGNORECASE)
+"""RFC 2606 and RFC 6761 reserve them: authorities issue no certificates for them, nor take them as contact."""
+
+
+def is_example(value: str) -> bool:
+    """Whether a host, or that of an email address, is one of examples: `ftl init` writes such a domain."""
+    return _EXAMPLE.fullmatch(value) is not None
+
+
 def email(value: str) -> str:
     """An email address that an ACME authority accepts as contact."""
     local, at, host = value.rpartition("@")

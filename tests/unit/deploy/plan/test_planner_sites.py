@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -81,7 +81,26 @@ def test_a_proxy_that_runs_is_replaced_on_request_alone() -> None:
         UpgradeProxy("caddy:3", servers=ONLY_SERVER)
     ]
     assert replaced.release == "r1", "no release is made for it"
-    assert not replaced.notes
+    assert not any("caddy:3" in note for note in replaced.notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_noted"),
+    [
+        ({}, True),
+        ({"tls": "internal"}, False),
+        ({"tls": "off"}, False),
+        ({"acme_ca": "https://ca.lan/"}, False),
+    ],
+    ids=str,
+)
+def test_a_placeholder_for_a_domain_is_noted(settings: dict[str, Any], is_noted: bool) -> None:
+    """The app is deployed, and nobody will find it; a sandbox makes its certificates itself, and needs none."""
+    asked = project(proxy=Proxy(**settings))
+    assert (
+        any("shop.example.com is a placeholder" in note for note in plan(asked, server(asked)).notes)
+        is is_noted
+    )
 
 
 def test_no_proxy_where_nothing_has_a_port() -> None:

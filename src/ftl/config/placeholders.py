@@ -1,0 +1,63 @@
+"""Placeholders in a project: domains, servers and addresses that only examples have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftl.common.next_step import ftl
+from ftl.config.values.addresses import is_example
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.config.models.project import Project
+    from ftl.config.yaml.marks import KeyPath
+
+_SANDBOX = ftl("deploy --server sandbox")
+_UNKNOWN = f"no visitor and no certificate authority finds it: write your own ({_SANDBOX} needs none)"
+_SERVER = f"no server has it: write your own ({_SANDBOX} needs none)"
+_CONTACT = "certificate authorities refuse it: write your own, or leave it out"
+
+
+class Placeholder(NamedTuple):
+    """A value that is reserved for examples, and what comes of it."""
+
+    path: KeyPath
+    value: str
+    consequence: str
+
+
+def placeholder_notes(project: Project) -> tuple[str, ...]:
+    """A note on each placeholder, with its place; a value that several places have is named once."""
+    notes: dict[tuple[str, str], str] = {}
+    for path, value, consequence in _placeholders(project):
+        mark = project.marks.nearest(*path)
+        place = f"{mark.file.name}:{mark.line}" if mark.line else mark.file.name
+        key = next(str(step) for step in reversed(path) if isinstance(step, str))
+        note = f"{place}: {key}: {value} is a placeholder, and {consequence}"
+        notes.setdefault((value, consequence), note)
+    return tuple(notes.values())
+
+
+def _placeholders(project: Project) -> Iterator[Placeholder]:
+    values: list[Placeholder] = []
+    for path, host in _public_hosts(project):
+        values.append(Placeholder(path, host, _UNKNOWN))
+    given = project.marks.by_path
+    for path, host in (
+        (("server", "host"), project.server.host),
+        *((("servers", number, "host"), server.host) for number, server in enumerate(project.servers)),
+    ):
+        if path in given:
+            values.append(Placeholder(path, host, _SERVER))
+    values.append(Placeholder(("project", "email"), project.project.email or "", _CONTACT))
+    yield from (each for each in values if is_example(each.value))
+
+
+def _public_hosts(project: Project) -> Iterator[tuple[KeyPath, str]]:
+    yield ("project", "domain"), project.project.domain or ""
+    for index, service in enumerate(project.services):
+        for number, route in enumerate(service.routes):
+            yield ("services", index, "routes", number, "host"), route.host or ""
+    for number, redirect in enumerate(project.proxy.redirects):
+        yield ("proxy", "redirects", number, "host"), redirect.host
