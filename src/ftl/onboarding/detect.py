@@ -237,6 +237,14 @@ def _apps_below(folder: AppFolder) -> Iterator[tuple[str, str]]:
                 yield name, clear[0].stack.name if clear else "Dockerfile"
 
 
+def _projects_of_nx(folder: AppFolder) -> Iterator[tuple[str, str]]:
+    """Apps of a workspace of Nx whose packages are all in the list at the top."""
+    base = folder.path / "apps"
+    for path in sorted(base.iterdir()) if base.is_dir() else ():
+        if (path / "project.json").is_file():
+            yield f"apps/{path.name}", "project.json"
+
+
 def _listed(apps: list[tuple[str, str]]) -> str:
     names = [f"{name} ({stack})" for name, stack in apps[:_MAX_SHOWN]]
     more = f" and {len(apps) - _MAX_SHOWN} more" if len(apps) > _MAX_SHOWN else ""
@@ -253,7 +261,7 @@ def _several(apps: list[tuple[str, str]]) -> UsageError:
 
 
 def _monorepo(folder: AppFolder) -> UsageError:
-    apps = list(_apps_below(folder))
+    apps = list(_apps_below(folder)) or list(_projects_of_nx(folder))
     suffix = f", with {_listed(apps)}" if apps else ""
     name = apps[0][0] if apps else "apps/web"
     build = f"build: {{context: ., dockerfile: {name}/Dockerfile}}"

@@ -175,6 +175,11 @@ def test_django_with_sqlite_keeps_its_data(begin: Begin) -> None:
             r"this folder is a monorepo, with apps/web \(Next.js\)",
             "dockerfile: apps/web/Dockerfile",
         ),
+        (
+            {"package.json": package(next="15"), "nx.json": "{}", "apps/till/project.json": "{}"},
+            r"this folder is a monorepo, with apps/till \(project.json\)",
+            "dockerfile: apps/till/Dockerfile",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, dict) else None,
 )

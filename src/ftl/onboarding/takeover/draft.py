@@ -10,7 +10,8 @@ from ftl.onboarding.takeover.report import TakeoverReport
 from ftl.onboarding.yaml_text import CommentLine, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 ORDER = (
     "name", "image", "build", "command", "entrypoint", "port", "protocol", "routes", "depends_on", "health_check",
@@ -29,6 +30,7 @@ class Draft:
         notes: Comments inside a service or dependency, by its name.
         demanded: Variables without which ftl.yaml is refused; each has a row of its own.
         made_up: Variables that get a made-up value where nothing has one.
+        copied: Variables of other env files for a new .env, with the values as they are written there.
         written: The text of ftl.yaml, in place of all keys.
     """
 
@@ -47,10 +49,24 @@ class Draft:
     written: str = ""
     demanded: set[str] = field(default_factory=set)
     made_up: set[str] = field(default_factory=set)
+    copied: dict[str, str] = field(default_factory=dict)
 
     def note(self, item: str, text: str) -> None:
         """Add a comment inside a service or dependency."""
         self.notes.setdefault(item, []).append(text)
+
+    def copy_values(self, values: Mapping[str, str], folder: Path, given: Mapping[str, str]) -> bool:
+        """Put values of another env file into a new .env.
+
+        Returns:
+            False if an .env exists, or a name has another value already.
+        """
+        known = {**self.copied, **given}
+        is_whole = all(value[:1] not in ("'", '"') or value[:1] in value[1:] for value in values.values())
+        if (folder / ".env").exists() or not is_whole or any(known.get(n, v) != v for n, v in values.items()):
+            return False
+        self.copied |= {name: value for name, value in values.items() if name not in given}
+        return True
 
 
 def text_of(draft: Draft) -> str:

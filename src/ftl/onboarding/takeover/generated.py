@@ -1,4 +1,4 @@
-"""Made-up values in .env for passwords and keys that a taken-over file demands."""
+"""The new .env of a takeover: made-up passwords and keys, and values of other env files."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ def make_up(draft: Draft, folder: Path, variables: Mapping[str, str]) -> None:
     """Put values that nothing has into a new .env; with an existing one it is a thing to do."""
     names = {name for name in draft.demanded if is_own_password(name)}
     names |= {name for keys in draft.dependencies.values() for name in _empty(keys.get("env"))}
+    known = {**draft.copied, **variables}
     secrets = {
-        name: _KINDS.get(name, "@hex32@") for name in sorted(names | draft.made_up) if not variables.get(name)
+        name: _KINDS.get(name, "@hex32@") for name in sorted(names | draft.made_up) if not known.get(name)
     }
-    if not secrets:
+    if not secrets and not draft.copied:
         return
     todo: list[str] = []
-    add_secrets(folder, secrets, draft.files, todo)
+    add_secrets(folder, draft.copied | secrets, draft.files, todo)
     is_new = ".env" in draft.files
     for name, kind in secrets.items():
         how = f"a made-up value in .env, which only you can read; {_KEPT}"

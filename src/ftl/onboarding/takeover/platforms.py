@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object
-from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RABBITMQ, REDIS
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.detect import processes_of
@@ -14,6 +12,11 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.heroku_databases import (
+    report_config_vars,
+    take_over_addons,
+    take_over_clients,
+)
 from ftl.onboarding.takeover.nodes import ComposeTexts, table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
@@ -21,17 +24,6 @@ from ftl.onboarding.yaml_text import literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-_ADDONS = {
-    "postgres": POSTGRES, "redis": REDIS, "mysql": MYSQL, "jawsdb": MYSQL, "mongo": MONGODB, "memcach": MEMCACHED,
-    "rabbitmq": RABBITMQ, "cloudamqp": RABBITMQ, "elasticsearch": ELASTICSEARCH,
-}  # fmt: skip
-"""Part of an addon's name -> database."""
-
-_URLS = {"postgres": "DATABASE_URL", "mysql": "DATABASE_URL", "redis": "REDIS_URL", "mongodb": "MONGODB_URI",
-         "rabbitmq": "CLOUDAMQP_URL"}  # fmt: skip
-"""Dependency -> variable in which Heroku's addon gives its address."""
-
 
 _OF_CHECK = frozenset({"path", "type", "name", "timeout", "attempts", "initialDelay", "wait", "warn"})
 """Keys of a check that are taken over, or whose times are FTL's own."""
@@ -84,7 +76,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         raise _no_process(file)
     web = draft.services.get("web") or next(iter(draft.services.values()))
     _hooks(draft, web, processes.get("release", ""), as_object(data.get("scripts")))
-    _heroku_rest(draft, data, web)
+    _heroku_rest(draft, data, web, folder)
     return draft
 
 
@@ -144,31 +136,14 @@ def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -
     return env
 
 
-def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object]) -> None:
+def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object], folder: AppFolder) -> None:
     addons = data.get("addons")
-    for addon in addons if isinstance(addons, list) else ():
-        plan = str(addon.get("plan", "") if isinstance(addon, dict) else addon)
-        known = next((database for part, database in _ADDONS.items() if part in plan), None)
-        if known is None:
-            todo = "FTL has no such service: keep it, and write its URL in `env`"
-            draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, todo)
-            continue
-        name = known.name
-        keys: dict[str, object] = {"image": f"{known.image}:{known.tag}", "ports": [known.port]}
-        if known.volume:
-            keys["volumes"] = [known.volume]
-        if env := dict(known.env) | {variable: f"${{{variable}:-}}" for variable in known.required}:
-            keys["env"] = env
-        draft.dependencies[name] = keys
-        named = _URLS.get(name)
-        for service in draft.services.values():
-            own = service.setdefault("env", {})
-            if named is not None and isinstance(own, dict):
-                own.setdefault(named, re.sub(r"\$\{(\w+)\}", r"${\1:-}", known.url))
-        what = f"the dependency {name}" + (f", and {named} in `env`" if named else "")
-        if known.required:
-            what += ": take the data over with a dump"
-        draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU if known.required else Verdict.CHANGED, what)
+    if isinstance(addons, list):
+        take_over_addons(draft, addons)
+    else:
+        take_over_clients(draft, folder)
+    if not data.get("env"):
+        report_config_vars(draft, folder)
     checks = table_list(as_object(data.get("healthchecks")).get("web"))
     if path := next((item["path"] for item in checks if item.get("path")), None):
         web["health_check"] = {"path": path}

@@ -45,9 +45,10 @@ class TakeoverReport:
     rows: list[KeyReport] = field(default_factory=list)
 
     def add(self, key: str, verdict: Verdict, text: str = "", mark: Mark | None = None) -> None:
-        """Add a verdict; the last one for a key counts."""
+        """Add a verdict; the last one for a key counts, and of a variable the last one at any place."""
         file, line = (mark.file.name, mark.line) if mark is not None else ("", 0)
-        self.rows = [row for row in self.rows if (row.key, row.file, row.line) != (key, file, line)]
+        here = [] if key.startswith("${") else [file, line]
+        self.rows = [row for row in self.rows if row.key != key or (here and here != [row.file, row.line])]
         self.rows.append(KeyReport(key, verdict, text, file, line))
 
     def count(self, verdict: Verdict) -> int:

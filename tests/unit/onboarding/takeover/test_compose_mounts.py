@@ -191,3 +191,12 @@ def test_a_dockerfile_inside_a_compose_file_has_its_variables(tmp_path: Path) ->
     text = f"services: {{web: {{build: {{dockerfile_inline: {inline}}}}}}}"
     taken(tmp_path, text, environment={"W": "w"})
     assert (tmp_path / "Dockerfile.web").read_text() == "FROM alpine:3\nRUN echo $HOME w\n"
+
+
+@pytest.mark.parametrize("mount", ['"${NONE}:/data"', "{type: bind, source: '${NONE}', target: /data}"])
+def test_a_mount_of_a_variable_without_a_value(tmp_path: Path, mount: str) -> None:
+    """The row says that it is empty, and what to write."""
+    project, report = taken(tmp_path, f"services: {{web: {{image: x, volumes: [{mount}]}}}}")
+    assert service(project).volumes == ()
+    (row,) = (row for row in report.rows if row.key == "services.web.volumes[0]")
+    assert (row.verdict, "`web-data:/data`" in row.text) == (Verdict.NEEDS_YOU, True)

@@ -289,5 +289,6 @@ stop_wait_time: 45
     rows = {row.key: row for row in report.rows}
     assert "kamal traefik remove" in rows["traefik"].text
     assert rows["traefik"].verdict is Verdict.NEEDS_YOU
+    assert "the server" not in rows  # there is no kamal-proxy
     assert rows["stop_wait_time"].verdict is Verdict.CHANGED
     assert rows["traefik.args: acme.email"].verdict is Verdict.CHANGED

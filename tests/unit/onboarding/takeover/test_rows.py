@@ -197,3 +197,17 @@ def test_a_folder_of_windows_is_no_volume(tmp_path: Path) -> None:
     project, report = taken(tmp_path, r"services: {web: {image: x, volumes: ['C:\data:/data']}}")
     assert service(project).volumes == ()
     assert verdicts(report)["services.web.volumes[0]"] is Verdict.NEEDS_YOU
+
+
+def test_a_missing_env_file_with_an_example_beside(tmp_path: Path) -> None:
+    """Repositories have an example in place of the file: the row names it."""
+    text = "services: {web: {image: x, env_file: [.env.production, run/gone.env, none.env]}}"
+    more = {".env.production.sample": "A=1\n", "run/gone.env.example": "B=1\n"}
+    _, report = taken(tmp_path, text, more=more)
+    assert [words(report, f"services.web.env_file[{number}]") for number in range(3)] == [
+        "there is no file .env.production: `cp .env.production.sample .env.production`, set its values, and "
+        "`env_file: .env.production`",
+        "there is no file run/gone.env: `cp run/gone.env.example run/gone.env`, set its values, and "
+        "`env_file: run/gone.env`",
+        "there is no file none.env: write it, and `env_file: none.env`",
+    ]

@@ -55,6 +55,10 @@ def choose_public(context: ConversionContext) -> None:
         for key, port in context.local.items():
             todo = f"a proxy in front of 127.0.0.1:{port.published} made it public, and FTL's proxy replaces it: write "
             todo += "`domain` of the project and `routes: [{path: /}]` of the service"
+            if len(context.local) > 1:
+                todo += (
+                    ", with the path or `host` that the proxy had for it: two services cannot have the same"
+                )
             _report(context, key, port, Verdict.NEEDS_YOU, todo)
             context.draft.note(context.names[key], f"ports: {todo}")
 

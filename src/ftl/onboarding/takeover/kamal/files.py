@@ -196,8 +196,11 @@ def take_over_other_files(draft: Draft, beside: KamalFiles, variables: Mapping[s
         if not path.name.endswith(".sample"):
             what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
             draft.report.add(f"{beside.hooks}/{path.name}", Verdict.NEEDS_YOU, what)
-    todo = "kamal-proxy has ports 80 and 443: run `kamal proxy remove` before the first deploy"
-    draft.report.add("the server", Verdict.NEEDS_YOU, todo)
+    keys = {row.key for row in draft.report.rows}
+    if "traefik" not in keys:  # its row says this
+        proxy, remove = ("Traefik", "traefik") if "healthcheck" in keys else ("kamal-proxy", "proxy")
+        todo = f"{proxy} has ports 80 and 443: run `kamal {remove} remove` before the first deploy"
+        draft.report.add("the server", Verdict.NEEDS_YOU, todo)
 
 
 def _top(file: Path) -> Path:

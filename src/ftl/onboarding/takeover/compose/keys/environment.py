@@ -7,11 +7,14 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import ScalarNode, SequenceNode
+from ftl.onboarding.env_secrets import values_in
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
@@ -79,14 +82,18 @@ def environment(conversion: ComposeConversion, key: str, node: Node) -> None:
 def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Env files that exist; a dependency gets their variables one by one."""
     kept: list[str] = []
-    for item in items(node):
+    several = len(items(node)) > 1
+    for index, item in enumerate(items(node)):
         path = conversion.resolve(text(item) or text(entries(item).get("path"))).removeprefix("./")
+        place = f"{key}[{index}]" if several else key
         if not (conversion.context.base / path).is_file():
             required = text(entries(item).get("required")) != "false"
             verdict = Verdict.NEEDS_YOU if required else Verdict.LEFT_OUT
-            conversion.add(key, verdict, f"there is no file {path}: write it, and `env_file: {path}`")
+            example = _example(conversion.context.base, path)
+            make = f"`cp {example} {path}`, set its values" if example else "write it"
+            conversion.add(place, verdict, f"there is no file {path}: {make}, and `env_file: {path}`", item)
         elif conversion.is_dependency:
-            _inline(conversion, key, path)
+            _inline(conversion, place, path)
         else:
             kept.append(path)
     if kept:
@@ -96,13 +103,37 @@ def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.NEEDS_YOU if raw else Verdict.TAKEN, quotes if raw else "")
 
 
+def _example(base: Path, path: str) -> str | None:
+    """An example of an env file, as repositories have it in place of one with secrets."""
+    folder, _, name = path.rpartition("/")
+    bare = name.removeprefix(".")
+    names = [f"{name}.{end}" for end in ("example", "sample", "template", "dist")]
+    names += [f"example.{bare}", f"{bare}.example", f"{bare}.sample", f"sample.{bare}"]
+    below = f"{folder}/" if folder else ""
+    return next((f"{below}{each}" for each in names if (base / below / each).is_file()), None)
+
+
 def _inline(conversion: ComposeConversion, key: str, path: str) -> None:
-    """An env file of a dependency: its variables by name, since dependencies have no such key."""
-    written = AppFolder(conversion.context.base).read(path)
+    """An env file of a dependency: its variables by name, since dependencies have no such key.
+
+    Their values are secrets mostly, and go into a new .env.
+    """
+    base, given = conversion.context.base, conversion.context.texts.variables
+    written = AppFolder(base).read(path)
     names = re.findall(r"^[ \t]*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", written, re.MULTILINE)
-    env = {name: conversion.convert(f"${{{name}}}") for name in names}
+    values = {} if path == ".env" else values_in(base, path)
+    env = {
+        name: (f"${{{name}}}" if name in given else f"${{{name}:-}}")
+        if name in values
+        else conversion.convert(f"${{{name}}}")
+        for name in names
+    }
     conversion.keys["env"] = env | conversion.mapping("env")
     if path == ".env":
         conversion.add(key, Verdict.CHANGED, "env, with the variables of .env")
+    elif conversion.draft.copy_values(values, base, given):
+        conversion.add(
+            key, Verdict.CHANGED, f"env, with the values of {path} in .env, which only you can read"
+        )
     else:
         conversion.add(key, Verdict.NEEDS_YOU, f"copy the variables of {path} to .env: `cat {path} >> .env`")

@@ -66,6 +66,9 @@ def _is_text_file(conversion: ComposeConversion, mount: ComposeMount) -> bool:
 def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
     if not mount.target:
         return Verdict.NEEDS_YOU, "it has no target"
+    if mount.kind in ("volume", "bind") and not mount.source:
+        how = f"set it in .env before, or write a volume: `{conversion.name}-data:{mount.target}`"
+        return Verdict.NEEDS_YOU, f"what it mounts is empty, since a variable in it is not set: {how}"
     match mount.kind:
         case "volume" if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", mount.source):
             return Verdict.TAKEN, f"without {mount.dropped}" if mount.dropped else ""

@@ -1,0 +1,58 @@
+"""`ftl init --from Procfile`: what Heroku and Dokku keep outside of the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.env_secrets import values_in
+from ftl.onboarding.takeover.report import Verdict
+
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = {
+    "Procfile": "web: gunicorn shop.wsgi\nworker: celery -A shop worker\n",
+    "requirements.txt": "django\ngunicorn\ncelery[redis]\npsycopg[binary]\n",
+    "manage.py": "import os, django\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+    "shop/settings.py": """import environ
+env = environ.Env()
+SECRET_KEY = env("SECRET_KEY")
+DATABASES = {"default": env.db()}
+""",
+}
+
+
+def test_databases_by_the_clients_of_the_app(tmp_path: Path) -> None:
+    """Each process gets their addresses, and the new .env the password: the Procfile names no addon."""
+    project, report = taken(tmp_path, "Procfile", APP)
+    assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
+    for service in project.services:
+        assert service.env["DATABASE_URL"].endswith("@postgres:5432/postgres")
+        assert service.env["REDIS_URL"] == "redis://redis:6379/0"
+    assert set(values_in(tmp_path)) == {"POSTGRES_PASSWORD"}
+    rows = {row.key: row for row in report.rows}
+    assert rows["dependency postgres"].verdict is Verdict.NEEDS_YOU
+    assert "psycopg among the dependencies: the dependency postgres, and DATABASE_URL in `env`; take" in (
+        rows["dependency postgres"].text
+    )
+    assert rows["dependency redis"].verdict is Verdict.CHANGED
+
+
+def test_config_vars_are_not_in_the_file(tmp_path: Path) -> None:
+    """A row says where they are, and which of them the code cannot do without."""
+    _, report = taken(tmp_path, "Procfile", APP)
+    row = next(row for row in report.rows if row.key == "config vars")
+    assert row.verdict is Verdict.NEEDS_YOU
+    assert "`heroku config`" in row.text
+    assert row.text.endswith("the code needs SECRET_KEY")
+
+
+def test_addons_say_which_databases_there_are(tmp_path: Path) -> None:
+    """With addons in app.json no client of the app counts, nor config vars with its `env`."""
+    given = '{"addons": ["heroku-redis:mini"], "env": {"SECRET_KEY": {"generator": "secret"}}}'
+    project, report = taken(tmp_path, "Procfile", {**APP, "app.json": given})
+    assert [dependency.name for dependency in project.dependencies] == ["redis"]
+    assert verdicts(report)["addons: heroku-redis:mini"] is Verdict.CHANGED
+    assert "config vars" not in verdicts(report)
