@@ -20,7 +20,7 @@ _CONTACT = "certificate authorities refuse it: write your own, or leave it out"
 
 
 class Placeholder(NamedTuple):
-    """A value that is reserved for examples, and what comes of it."""
+    """A value that is reserved for examples, and its consequence."""
 
     path: KeyPath
     value: str
@@ -28,7 +28,7 @@ class Placeholder(NamedTuple):
 
 
 def placeholder_notes(project: Project) -> tuple[str, ...]:
-    """A note on each placeholder, with its place; a value that several places have is named once."""
+    """A note on each placeholder, with its place; a value in several places is named once."""
     notes: dict[tuple[str, str], str] = {}
     for path, value, consequence in _placeholders(project):
         mark = project.marks.nearest(*path)

@@ -55,7 +55,7 @@ def command(options: Options) -> None:
 
 
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
-    """What is no error, but most likely not meant."""
+    """Notes on what is no error, but most likely not meant."""
     from ftl.config.placeholders import placeholder_notes
 
     return (*placeholder_notes(project), *overlap_notes(options, project))

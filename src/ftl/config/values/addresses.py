@@ -43,7 +43,7 @@ _EXAMPLE = re.compile(r"(?:\S*[.@])?(?:example\.(?:com|net|org|edu)|example)", r
 
 
 def is_example(value: str) -> bool:
-    """Whether a host, or that of an email address, is one of examples: `ftl init` writes such a domain."""
+    """Whether a host, or that of an email address, is reserved for examples."""
     return _EXAMPLE.fullmatch(value) is not None
 
 

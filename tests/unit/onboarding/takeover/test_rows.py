@@ -211,3 +211,40 @@ def test_a_missing_env_file_with_an_example_beside(tmp_path: Path) -> None:
         "`env_file: run/gone.env`",
         "there is no file none.env: write it, and `env_file: none.env`",
     ]
+
+
+def test_a_proxy_whose_rules_are_in_its_own_files(tmp_path: Path) -> None:
+    """A tool at a port of its own did not become the site: nothing here says which service was public."""
+    text = """
+services:
+  web: {build: ., command: /start}
+  flower: {image: "mher/flower:2", ports: ["5555:5555"]}
+  proxy: {build: ./proxy, ports: ["0.0.0.0:80:80", "0.0.0.0:443:443"]}
+"""
+    more = {"proxy/Dockerfile": "FROM traefik:v3\nCOPY traefik.yml /etc/traefik/\n"}
+    project, report = taken(tmp_path, text, more=more)
+    assert not any(one.routes for one in project.services)
+    assert (
+        verdicts(report)["services.proxy"]
+        is verdicts(report)["services.flower.ports[0]"]
+        is Verdict.NEEDS_YOU
+    )
+    assert "write `routes` of the services it served" in words(report, "services.proxy")
+
+
+def test_a_port_of_another_protocol_gets_no_route(tmp_path: Path) -> None:
+    """A game's server speaks no HTTP: its port is published."""
+    project, _ = taken(tmp_path, 'services: {mc: {image: "itzg/minecraft-server", ports: ["25565:25565"]}}')
+    assert (service(project, "mc").routes, service(project, "mc").forwards) == ((), ("25565:25565",))
+
+
+def test_two_ports_for_a_proxy_in_front(tmp_path: Path) -> None:
+    """Both rows say that the two cannot have the same route."""
+    ports = 'ports: ["127.0.0.1:{0}:{0}"]'
+    services = ", ".join(
+        f"{name}: {{image: x, {ports.format(port)}}}" for name, port in (("a", 3000), ("b", 4000))
+    )
+    _, report = taken(tmp_path, f"services: {{{services}}}")
+    assert all(
+        "two services cannot have the same" in words(report, f"services.{name}.ports[0]") for name in "ab"
+    )

@@ -100,13 +100,17 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
     draft.domain = main_host(context, services)
+    unread = _unread_proxies(context, kinds, services)
+    context.refused += unread
     for key, node in services.items():
         kind = kinds[key]
         if kind.name in ("service", "dependency"):
             convert(context, key, node)
         elif kind.name != "one-off":
-            verdict = Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU
-            draft.report.add(f"services.{key}", verdict, kind.reason, _key_mark(root, key))
+            verdict, reason = Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU, kind.reason
+            if key in unread:
+                verdict, reason = Verdict.NEEDS_YOU, _UNREAD
+            draft.report.add(f"services.{key}", verdict, reason, _key_mark(root, key))
     for key, kind in kinds.items():
         if kind.name == "one-off":
             convert_one_off(context, key, services)
@@ -129,6 +133,27 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         )
         raise ConfigError([problem])
     return draft
+
+
+_UNREAD = "FTL has a proxy, and the rules of this one are in its own files: write `routes` of the services it served"
+_FRONTS = ("traefik", "nginx-proxy", "nginx-proxy-manager", "caddy-docker-proxy")
+
+
+def _unread_proxies(
+    context: ConversionContext, kinds: Mapping[str, _Kind], services: Mapping[str, MappingNode]
+) -> list[str]:
+    """Proxies that made services public, and nothing here says which: no port of a service tells."""
+    if any(context.labelled(key, node).routes for key, node in services.items()):
+        return []
+    return [
+        key
+        for key, node in services.items()
+        if kinds[key].name == "none"
+        and images.kind(context.images.get(key, "")) in _FRONTS
+        and any(
+            port.published in (80, 443) for port in parse_ports(node.get("ports"), context.texts.resolve)[0]
+        )
+    ]
 
 
 def _fronts(

@@ -23,9 +23,10 @@ HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
 """Ports by which the public service is found, most likely first."""
 
 _NOT_HTTP = NOT_HTTP_PORTS | {
-    21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 1025, 2222, 2525, 6432, 6543, 8883, 51820
+    21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 1025, 1194, 1883, 1935, 2222, 2525, 3478, 4222, 5060, 5222, 6432,
+    6543, 6667, 8883, 19132, 25565, 27015, 51820, 64738
 }  # fmt: skip
-"""Files, shells, mail (1025 and 2525 in tests), names, poolers of connections, queues, tunnels."""
+"""Files, shells, mail (1025 and 2525 in tests), names, poolers, queues, tunnels, chats, calls, games."""
 
 
 def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
