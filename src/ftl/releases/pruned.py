@@ -12,7 +12,7 @@ from ftl.aio import gather2
 from ftl.common.next_step import ftl
 from ftl.events import Note
 from ftl.releases.generations import CONTAINER
-from ftl.releases.store import VOLUME, ensure_store, read_records
+from ftl.releases.store import ensure_store, is_store, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ HINT = f"{ftl('deploy')} creates it again, and the jobs; the records are in its 
 async def is_pruned(engine: Engine) -> bool:
     """Whether there are records that nobody can read."""
     container, volumes = await gather2(engine.container(CONTAINER), engine.volumes())
-    return container is None and any(volume.name == VOLUME for volume in volumes)
+    return container is None and any(map(is_store, volumes))
 
 
 async def note_pruned(engine: Engine, server: str, emit: Emit) -> None:
@@ -56,7 +56,7 @@ async def restore_store(engine: Engine, images: Sequence[Image], volumes: Iterab
 
     That takes the volume with the records, and any image, of the server's `volumes` and `images`.
     """
-    if not images or all(volume.name != VOLUME for volume in volumes):
+    if not images or not any(map(is_store, volumes)):
         return False
     await ensure_store(engine, images[0].id)
     return True

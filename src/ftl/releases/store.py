@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
+    from ftl.engine.values import Volume
     from ftl.releases.audit import AuditEntry
     from ftl.releases.generations import StoredFiles
     from ftl.releases.watch import ReleaseWatch
 
 VOLUME = "ftl-state"
+TAKEN_HINT = f"move its data to a volume of another name, and remove it: `docker volume rm {VOLUME}`"
 
 _HOLD = "hold.json"
 _NOTIFY = "notify"
@@ -306,6 +308,11 @@ async def write_audit(engine: Engine, project: str, entries: Sequence[AuditEntry
     await generations.write(engine, project, {audit.FILE: audit.pack(entries)})
 
 
+def is_store(volume: Volume) -> bool:
+    """Whether a volume is that of the release records, and not another's of its name."""
+    return volume.name == VOLUME and volume.labels.get(labels.ROLE) == labels.ROLE_STATE
+
+
 async def ensure_store(engine: Engine, image: str) -> None:
     """Create the volume and its container unless they exist; `image` is any image on the server.
 
@@ -313,7 +320,7 @@ async def ensure_store(engine: Engine, image: str) -> None:
     read without it.
 
     Raises:
-        FtlError: The name is taken by a container that is not FTL's.
+        FtlError: The name is taken by a container or a volume that is not FTL's.
     """
     existing = await engine.container(CONTAINER)
     if existing is not None:
@@ -324,7 +331,11 @@ async def ensure_store(engine: Engine, image: str) -> None:
             )
         return
     marks = {labels.ROLE: labels.ROLE_STATE}
-    await engine.create_volume(VOLUME, marks)
+    if not is_store(await engine.create_volume(VOLUME, marks)):
+        raise FtlError(
+            f"the volume name {VOLUME} is taken on {engine.name} by a volume that FTL did not create",
+            hint=TAKEN_HINT,
+        )
     spec = ContainerSpec(
         image=image, labels=marks, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
     )

@@ -25,12 +25,13 @@ info*)
     echo "$HOME"
     exit
     ;;
-"inspect --type container ftl-state") [ -e "$HOME/store" ]; exit ;;
-"inspect --type container"* | "volume inspect"*) exit ;;
+"ps "*role=state) [ ! -e "$HOME/store" ] || echo 5t0re; exit ;;
+"volume inspect"*) cat "$HOME/role"; exit ;;
+"inspect --type container"*) exit ;;
 "inspect -f {{.State.Running}}"*) cat "$HOME/running"; exit ;;
 "inspect -f {{.Image}} {{range"*) echo "sha256:db $HOME/backups/shop-pr-7"; exit ;;
 "inspect -f"*) echo caddy; exit ;;
-"cp ftl-state:/ftl/"*)
+"cp 5t0re:/ftl/"*)
     file=$HOME${2#*:}
     [ ! -e "$HOME/hangs" ] || exec sleep 100
     [ -e "$file" ] || { echo "Error response from daemon: Could not find the file ${2#*:} in container" >&2; exit 1; }
@@ -52,7 +53,7 @@ case "$*" in
     while [ "$1" != -c ]; do shift; done
     sh -c "$(echo "$2" | sed "s#/config#$HOME/config#g")" ftl "$4"
     ;;
-*"--volumes-from ftl-state"*)
+*"--volumes-from 5t0re"*)
     while [ "$1" != -c ]; do shift; done
     sh -c "$2" ftl "$HOME/ftl" "$5" "$6"
     ;;
@@ -94,6 +95,7 @@ class Server:
         self.set(
             tags="mine/web:1\n" + "".join(f"{PROJECT}-{tag}\n" for tag in TAGS),
             store="",
+            role="state\n",
             running="true\n",
             services="web1\nhook2\n",
             others="db3\n",

@@ -73,7 +73,7 @@ def test_at_the_end_all_goes_routes_first(server: Server) -> None:
         "rmi sha256:untagged",
         calls[13],
     ]
-    assert calls[13].startswith("run --rm --network none --label ftl.role=transfer --volumes-from ftl-state")
+    assert calls[13].startswith("run --rm --network none --label ftl.role=transfer --volumes-from 5t0re")
     left = sorted(path.name for path in (server.home / "config").rglob("*") if path.is_file())
     assert left == ["shop.json", "shop.json", "shop.web"]
     assert server.crontab == KEPT
@@ -106,7 +106,7 @@ def test_a_removal_that_was_cut_short_goes_on(server: Server) -> None:
     (server.home / "busy").unlink()
     server.set(calls="", services="", others="")
     server.wake()
-    assert "--volumes-from ftl-state" in server.calls[-1]
+    assert "--volumes-from 5t0re" in server.calls[-1]
     assert server.crontab == KEPT
 
 
@@ -135,7 +135,7 @@ def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
         server.wake()
         assert server.calls == []
     server.wake()
-    assert "--volumes-from ftl-state" in server.calls[-1]
+    assert "--volumes-from 5t0re" in server.calls[-1]
 
 
 def test_a_deploy_that_ended_just_before_the_lock_is_taken_counts(server: Server) -> None:
@@ -219,8 +219,18 @@ def test_the_store_of_records_is_made_again(server: Server) -> None:
     (server.home / "store").unlink()
     server.wake()
     assert server.calls[0] == "create --name ftl-state --label ftl.role=state -v ftl-state:/ftl caddy true"
-    assert "--volumes-from ftl-state" in server.calls[-1]
+    assert "--volumes-from 5t0re" in server.calls[-1]
     assert server.crontab == KEPT
+
+
+def test_a_volume_of_somebody_else_is_not_the_store(server: Server) -> None:
+    """It has the name and not the label: nothing of it is read, and no container is made that has it."""
+    server.ends(-1)
+    (server.home / "store").unlink()
+    server.set(role="\n")
+    server.wake()
+    assert server.calls == []
+    assert not [line for line in server.crontab if line.endswith(f"# ftl-preview {PROJECT}")]
 
 
 def test_an_engine_that_hangs_holds_nothing(server: Server) -> None:

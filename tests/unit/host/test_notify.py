@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 DOCKER = """#!/bin/sh
 case "$*" in
-*cp*ftl-state:/ftl/shop/notify*) tar -C "$HOME/state" -cf - notify ;;
+*ps*label=ftl.role=state*) echo 5t0re ;;
+*cp*5t0re:/ftl/shop/notify*) tar -C "$HOME/state" -cf - notify ;;
 *--type*ftl.when*) cat "$HOME/when" ;;
-*cp*ftl-state:/ftl/shop/nightly.runs*) [ ! -e "$HOME/state/nightly.runs" ] || tar -C "$HOME/state" -cf - nightly.runs ;;
-*cp*-*ftl-state:/ftl/shop*) tar -C "$HOME/state" -xf - ;;
+*cp*5t0re:/ftl/shop/nightly.runs*) [ ! -e "$HOME/state/nightly.runs" ] || tar -C "$HOME/state" -cf - nightly.runs ;;
+*cp*-*5t0re:/ftl/shop*) tar -C "$HOME/state" -xf - ;;
 *--type*FinishedAt*) echo "$(cat "$HOME/began") T9 $(cat "$HOME/exit") $(cat "$HOME/running")" ;;
 *--type*ExitCode*) cat "$HOME/exit" ;;
 *--type*Running*) echo "$(cat "$HOME/running") $(cat "$HOME/began")" ;;

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.engine import labels
+from ftl.errors import FtlError
 from ftl.releases.generations import CONTAINER
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
@@ -79,6 +82,19 @@ def test_the_store_is_created_once_and_never_runs() -> None:
         made = engine.by_name[CONTAINER]
         assert (made.state, made.spec.restart) == ("created", "no")
         assert made.spec.labels == {labels.ROLE: labels.ROLE_STATE}
+
+    asyncio.run(work())
+
+
+def test_a_volume_of_others_is_not_the_store() -> None:
+    """It has the name and no label of FTL: nothing is written to it."""
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await engine.create_volume(VOLUME, {})
+        with pytest.raises(FtlError, match=f"volume name {VOLUME} is taken"):
+            await ensure_store(engine, "caddy:2")
+        assert CONTAINER not in engine.by_name
 
     asyncio.run(work())
 

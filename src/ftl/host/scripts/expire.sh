@@ -2,7 +2,8 @@
 # label. Follows ftl.proxy's docker.sh, which sets `socket`, and lock_file.sh. `$removal` is the text of remove_backups.sh.
 # Runs on the server, by cron.
 #
-# $1: the project; $2: the proxy's container; $3: the container of the release records; $4: their folder in it.
+# $1: the project; $2: the proxy's container; $3: name of the volume of the release records, and of a container that it makes for
+# it; $4: their folder in it.
 # The first value of preview.json says when the preview ends: who deploys it again moves that, perhaps as another user,
 # whose crontab has a line of its own. The lines of a preview that is gone are removed by the scripts they start.
 # The time is written last, so that a removal that was cut short goes on with the next call.
@@ -11,20 +12,31 @@ LC_ALL=C
 export LC_ALL
 # Nobody waits for what runs here: each call of an engine that hangs ends.
 docker() { docker_within 60 "$@"; }
-project=$1 proxy=$2 store=$3 records=$4
+project=$1 proxy=$2 volume=$3 records=$4
 mine="label=ftl.project=$project"
 
-# `docker system prune` removes the container of the records, which never runs; they are in a volume of its name.
+# Whether the volume is the one of the records, and not another's of that name.
+is_ours() {
+    [ "$(docker volume inspect -f '{{index .Labels "ftl.role"}}' "$volume" 2>/dev/null)" = state ]
+}
+
+# Sets `store`, the container of the records. `docker system prune` removes it, for it never runs; they are in the volume.
 ensure_store() {
-    docker inspect --type container "$store" >/dev/null 2>&1 && return
-    docker volume inspect "$store" >/dev/null 2>&1 || return 1
-    image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || return 1
-    docker create --name "$store" --label ftl.role=state -v "$store:$records" "$image" true >/dev/null 2>&1
+    store=$(of_role state)
+    [ -z "$store" ] && is_ours || return 0
+    image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || return
+    docker create --name "$volume" --label ftl.role=state -v "$volume:$records" "$image" true >/dev/null 2>&1
+    store=$(of_role state)
 }
 
 # Sets `until`; empty where the project is no preview. Status 1: the engine does not answer.
 look() {
     ensure_store
+    if [ -z "$store" ]; then
+        until=''
+        docker ps -q >/dev/null 2>&1 && ! is_ours
+        return
+    fi
     preview=$(stored preview.json)
     until=$(end_in "$preview")
     [ -n "$until" ] || [ "$preview" = '{"ended": true}' ] || until=$(end_of_damaged)

@@ -40,7 +40,7 @@ inspect() {
 }
 
 stored_runs() { # FILE
-    docker cp "ftl-state:/ftl/$project/$1" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
+    docker cp "$store:/ftl/$project/$1" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
 # Writes how the container's last run ended among the release records: the engine forgets it when the next one starts,
@@ -52,6 +52,8 @@ remember() {
     *) return ;; # it runs, or is gone
     esac
     case $run in 0001-*) return ;; esac
+    store=$(of_role state)
+    [ -n "$store" ] || return
     earlier=$(stored_runs "$job.runs")
     [ -n "$earlier" ] || earlier=$(stored_runs "$job.runs.old")
     case $earlier in "$run"*) return ;; esac
@@ -59,7 +61,7 @@ remember() {
     # By a tar stream: a docker command from a snap sees no file in /tmp. The engine writes in place: first what was before.
     [ -z "$earlier" ] || printf '%s\n' "$earlier" >"$place/$job.runs.old"
     printf '%s\n' "$run" ${earlier:+"$earlier"} | sed 10q >"$place/$job.runs"
-    tar -C "$place" -cf - ${earlier:+"$job.runs.old"} "$job.runs" | docker cp - "ftl-state:/ftl/$project" >/dev/null 2>&1
+    tar -C "$place" -cf - ${earlier:+"$job.runs.old"} "$job.runs" | docker cp - "$store:/ftl/$project" >/dev/null 2>&1
     rm -rf "$place"
 }
 

@@ -18,7 +18,7 @@ notify_file() { # PROJECT
 }
 
 notify_generation() { # PROJECT FILE
-    docker cp "ftl-state:/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
+    docker cp "$(of_role state):/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
 # Every user of the server sees command lines: the URL, which is a secret, comes by stdin.

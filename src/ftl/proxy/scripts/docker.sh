@@ -7,6 +7,9 @@ socket=$1
 shift
 docker() { command docker ${socket:+--host "unix://$socket"} "$@"; }
 
+# of_role ROLE: the ID of a container of FTL's own, by its label, for a name may be another's. Nothing: there is none.
+of_role() { docker ps -aq --no-trunc --filter "label=ftl.role=$1" 2>/dev/null </dev/null | sed 1q; }
+
 # docker_within SECONDS ARGUMENT...: an engine that hangs holds nobody. Exit status 124: it took longer.
 docker_within() {
     docker_seconds=$1

@@ -12,7 +12,6 @@ from ftl.deploy.plan.steps.containers import (
     StartContainers,
     StartDependency,
     StopAndRemove,
-    StopOld,
 )
 from ftl.deploy.plan.steps.proxy import RemoveRoutes
 from ftl.engine import labels
@@ -54,11 +53,9 @@ def test_a_service_that_gives_its_volume_to_a_dependency_stops_first() -> None:
     asked = project(service(), dependencies=(volumes("db", "data"),))
     running = [holding(one, "data") for one in container(before, "web", "r1")]
     found = plan(asked, server(before, *running, live={"web": "r1"}))
-    order = kinds(found)
-    assert order.index("StopOld") < order.index("StartDependency")
-    stopped = first(found, StopOld)
-    assert isinstance(stopped, StopOld)
-    assert [ref.name for ref in stopped.containers] == ["shop-web-r1"]
+    start = first(found, StartDependency)
+    assert isinstance(start, StartDependency)
+    assert [ref.name for stop in start.stops for ref in stop.containers] == ["shop-web-r1"]
 
 
 def test_a_dependency_that_takes_over_anothers_volume_starts_after_it_was_replaced() -> None:
@@ -161,6 +158,20 @@ def test_a_container_of_others_is_not_taken_for_the_store_or_the_proxy(taken: st
             plan(asked, server(asked, other, ready=False))
 
 
+@pytest.mark.parametrize("marks", [{}, {labels.ROLE: labels.ROLE_VOLUME}, {labels.ROLE: labels.ROLE_STATE}])
+def test_a_volume_of_others_is_not_taken_for_the_records(marks: dict[str, str]) -> None:
+    """Records hold the values of env; once their container is there, it says which volume they are in."""
+    asked = project()
+    there = replace(server(asked, ready=False), volumes=(Volume("ftl-state", marks),))
+    store = Container("s", "ftl-state", "app", "i", {labels.ROLE: labels.ROLE_STATE}, "created", "", 0)
+    assert actions(plan(asked, replace(there, containers=(store,)))) == {"web": "created"}
+    if marks.get(labels.ROLE) == labels.ROLE_STATE:
+        assert actions(plan(asked, there)) == {"web": "created"}
+    else:
+        with pytest.raises(UsageError, match="volume name ftl-state is taken by a volume that FTL did not"):
+            plan(asked, there)
+
+
 def test_a_network_of_others_is_not_taken_for_the_projects() -> None:
     """Containers of others may be in it."""
     asked = project()
@@ -212,12 +223,12 @@ def test_data_is_never_in_two_running_containers(kind: str) -> None:
     found = plan(after, there)
     ref = ContainerRef(old.id, old.name)
     start = StartContainers if kind == "dependency becomes service" else StartDependency
-    stops = [step for step in found.steps if isinstance(step, StopOld)]
-    assert [step.containers for step in stops] == [(ref,)]
-    assert found.steps.index(stops[0]) < found.steps.index(first(found, start))
+    starting = first(found, start)
+    assert isinstance(starting, (StartContainers, StartDependency))
+    assert [stop.containers for stop in starting.stops] == [(ref,)]
     removed = [step.containers for step in found.steps if isinstance(step, StopAndRemove)]
     assert (ref,) in removed
-    assert "stop" in stops[0].text
+    assert starting.text.startswith(f"stop {old.name} first (it uses the same data), then start ")
     assert not any(isinstance(step, RemoveRoutes) and "db" in step.services for step in found.steps[-2:]) or (
         kind != "dependency becomes service"
     )
@@ -235,9 +246,9 @@ def test_a_renamed_service_with_recreate_never_runs_twice() -> None:
         live={"web": "r1", "worker": "r1"},
         releases=(told,),
     )
-    stop = first(plan(after, there), StopOld)
-    assert isinstance(stop, StopOld)
-    assert [one.name for one in stop.containers] == ["shop-worker-r1"]
+    start = first(plan(after, there), StartContainers)
+    assert isinstance(start, StartContainers)
+    assert [one.name for stop in start.stops for one in stop.containers] == ["shop-worker-r1"]
 
 
 def test_services_that_share_a_volume_stay_as_they_are() -> None:
@@ -247,7 +258,7 @@ def test_services_that_share_a_volume_stay_as_they_are() -> None:
         replace(one, mounts=(Mount("shop_v", "/v"),)) for name in "ab" for one in container(asked, name, "r1")
     ]
     found = plan(asked, server(asked, *running, live={"a": "r1", "b": "r1"}), "sha256:two")
-    assert "StopOld" not in kinds(found)
+    assert [step.stops for step in found.steps if isinstance(step, StartContainers)] == [(), ()]
 
 
 def test_a_dependencys_nameless_volume_is_carried_over() -> None:

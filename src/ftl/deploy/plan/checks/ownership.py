@@ -17,6 +17,7 @@ from ftl.errors import UsageError
 from ftl.proxy.lifecycle.interrupted import SUFFIXES
 from ftl.proxy.names import ProxyNames
 from ftl.releases.generations import CONTAINER as STORE
+from ftl.releases.store import TAKEN_HINT, VOLUME, is_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,6 +139,10 @@ def _taken_by_strangers(diff: Diff) -> Iterator[tuple[str, str]]:
                 f"the container name {container.name} is taken by {_owner(container)}",
                 f"rename it on the server: `docker rename {container.name} NAME`",
             )
+    for server in diff.observed.servers:
+        stored = any(one.labels.get(labels.ROLE) == labels.ROLE_STATE for one in server.containers)
+        if not stored and any(one.name == VOLUME and not is_store(one) for one in server.volumes):
+            yield f"the volume name {VOLUME} is taken by a volume that FTL did not create", TAKEN_HINT
     for existing in diff.observed.networks:
         if existing.name == network and existing.labels.get(labels.PROJECT) != diff.project.name:
             owner = existing.labels.get(labels.PROJECT)
