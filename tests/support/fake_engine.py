@@ -105,15 +105,19 @@ class FakeEngine(FakeImages):
             if target.state == "running":
                 return
             self._refuse_bound_ports(target)
-            behavior = self.behaviors.get(target.spec.image, Behavior())
-            target.state, target.health = "running", behavior.health
-            target.changed.clear()
-            for text in behavior.log:
-                time = f"2026-01-02T03:04:05.{len(target.log):09}Z"
-                stream: Literal["stdout", "stderr"] = "stderr" if text[:1] == "!" else "stdout"
-                target.log.append(LogLine(stream, time, text.removeprefix("!")))
-            if behavior.exit_code is not None:
-                asyncio.get_running_loop().call_later(behavior.seconds, target.end, behavior.exit_code)
+            self._begin(target)
+
+    def _begin(self, target: FakeContainer) -> None:
+        """Let a container run, as its image behaves."""
+        behavior = self.behaviors.get(target.spec.image, Behavior())
+        target.state, target.health = "running", behavior.health
+        target.changed.clear()
+        for text in behavior.log:
+            time = f"2026-01-02T03:04:05.{len(target.log):09}Z"
+            stream: Literal["stdout", "stderr"] = "stderr" if text[:1] == "!" else "stdout"
+            target.log.append(LogLine(stream, time, text.removeprefix("!")))
+        if behavior.exit_code is not None:
+            asyncio.get_running_loop().call_later(behavior.seconds, target.end, behavior.exit_code)
 
     async def stop(self, container: str, *, timeout: float) -> None:
         async with self._call("stop", container):

@@ -44,7 +44,8 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_hooks import context, hook
-from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import project
 from tests.unit.operations.changes.test_lock_first import fleet_of
 from tests.unit.operations.stage import add, log

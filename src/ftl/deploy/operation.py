@@ -19,6 +19,7 @@ from ftl.deploy.apply.context import DeployContext, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.observe.records import observe_with_records
+from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
@@ -185,6 +186,7 @@ async def _apply_under_lock(
             release=plan.release,
             emit=emit,
             clients=clients,
+            proof=proof_of(plan),
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)

@@ -42,6 +42,7 @@ class UndoStack:
         self.open = True
         self._advice = advice
         self._actions: list[Undo] = []
+        self._endings: list[Callable[[], None]] = []
         self._seconds = seconds
 
     def add(self, step: BaseStep, action: Callable[[], Awaitable[object]]) -> None:
@@ -49,10 +50,15 @@ class UndoStack:
         if self.open:
             self._actions.append(Undo(step, action))
 
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Call this once it is settled how the plan ends: it is decided, or undone."""
+        self._endings.append(action)
+
     def close(self) -> None:
         """Forget everything: the plan is decided."""
         self.open = False
         self._actions.clear()
+        self._settle()
 
     def reopen(self) -> None:
         """Remember again, from here on: another part of the plan is to be decided."""
@@ -70,6 +76,12 @@ class UndoStack:
             self._actions.clear()
             text = f"undoing took more than {self._seconds:g} s and was given up"
             emit(Note(text, "warning", hint=f"not undone: {left}; {self._advice}"))
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._endings:
+            self._endings.pop()()
 
     async def _undo(self, undo: Undo, emit: Emit) -> None:
         step = undo.step

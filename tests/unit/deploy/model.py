@@ -37,7 +37,8 @@ from ftl.proxy.site import Site
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
 from tests.unit.deploy.model_files import files
-from tests.unit.deploy.model_server import Killed, ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import Killed, ModelEngine
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -218,7 +219,7 @@ class Deploys(RuleBasedStateMachine):
                 raise AssertionError(f"{name} does not converge: {error}") from error
             return False
         finally:
-            self.engine.begin(None)
+            self.engine.end_operation()
             assert self._of_others(name) == others, "another project was touched"
         return not only
 

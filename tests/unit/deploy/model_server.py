@@ -1,4 +1,4 @@
-"""A server in memory, on which FTL can be killed at each call: engine, proxy, deploy lock."""
+"""A server in memory, on which FTL can be killed at each call: engine and proxy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ftl.child import Completed
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError
 from ftl.proxy import commands
 from tests.support.fake_engine import FakeEngine
-from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
 
     from tests.support.fake_container import FakeContainer
+    from tests.unit.deploy.model_machine import ModelScript
 
 IMAGES = (
     "caddy:2",
@@ -56,6 +54,7 @@ class ModelEngine(FakeEngine):
         self.fault: tuple[str, int, bool] | None = None
         self.broken: list[str] = []
         self.exclusive: set[str] = set()
+        self.scripts: list[ModelScript] = []
         self._killed = False
         self._changes = 0
         self.on_execute = self._execute
@@ -187,9 +186,6 @@ class ModelEngine(FakeEngine):
     async def script(self, argv: Sequence[str]) -> int:
         """Run one of FTL's scripts with the server's docker command; its status."""
         name, arguments = argv[3], argv[5:]
-        if name == "ftl-replace":
-            async with self._call("replace", *arguments):
-                return self._replace(*arguments)
         if name == "ftl-join":
             async with self._call("join", *arguments[:2]):
                 container, network, address = self._get(arguments[0]), arguments[1], arguments[2]
@@ -199,21 +195,78 @@ class ModelEngine(FakeEngine):
                 return 0
         raise NotImplementedError(name)
 
-    def _replace(self, old: str, new: str, name: str, parked: str, fresh: str, _seconds: str) -> int:
-        before, after = self._get(old), self._get(new)
-        before.end(143, stopped=True)
-        self._policy(before, "no")
-        if parked in self.by_name or (name in self.by_name and self.by_name[name] is not before):
-            self._policy(before, "always")
-            before.state = "running"
-            return 1
-        self._renamed(before, parked)
-        self._renamed(after, name)
-        self._policy(after, "always")
-        after.state = "running"
-        return 0
+    async def replace(self, containers: Sequence[Sequence[str]]) -> str:
+        """Replace containers as the script does: "started", or "failed" and the old ones run."""
+        try:
+            async with self._call("replace", *(one[1] for one in containers)):
+                for _, number, _, _, _, parked in (one for one in containers if one[0] == "old"):
+                    before = self._get(number)
+                    before.end(143, stopped=True)
+                    self._policy(before, "no")
+                    self._renamed(before, parked)
+                for _, number, _, name, _ in (one for one in containers if one[0] == "new"):
+                    after = self._get(number)
+                    self._renamed(after, name)
+                    self._policy(after, after.spec.labels.get(labels.RESTART, "always"))
+                    self._runs(after)
+        except EngineError as error:
+            self._back(containers)
+            return f"failed {error.cause}"
+        return "started "
+
+    async def back(self, containers: Sequence[Sequence[str]]) -> None:
+        """Take a replacement back as the script does."""
+        async with self._call("back", *(one[1] for one in containers)):
+            self._back(containers)
+
+    def _back(self, containers: Sequence[Sequence[str]]) -> None:
+        for _, number, _, _, fresh in (one for one in containers if one[0] == "new"):
+            if (after := self._find(number)) is not None:
+                after.end(143, stopped=True)
+                self._policy(after, "no")
+                self._renamed(after, fresh)
+        for _, number, _, again, name, _ in (one for one in containers if one[0] == "old"):
+            if (before := self._find(number)) is not None:
+                self._renamed(before, name)
+                if again == "1":
+                    self._policy(before, before.spec.labels.get(labels.RESTART, "always"))
+                    self._runs(before)
+
+    def _runs(self, one: FakeContainer) -> None:
+        if one.state == "running":
+            return
+        self._begin(one)
+        if "broken" in self._image_names(one.image_id):
+            one.end(3)
+
+    def end_operation(self) -> None:
+        """FTL is gone, killed or not: its scripts take back what was not decided."""
+        self.begin(None)
+        scripts, self.scripts = self.scripts, []
+        for script in scripts:
+            if not script.ended and not self._is_decided(script):
+                for containers in reversed(script.replacements.values()):
+                    if self._is_untouched(containers):
+                        self._back(containers)
+        self._check_data()
+
+    def _is_decided(self, script: ModelScript) -> bool:
+        live = {f"{name}={alias}" for name, alias in self.live().items()}
+        stored = self._volume_files.get("ftl-state", {}).get(f"/{script.record}") if script.record else b""
+        return bool(live & set(script.proof)) or b'"outcome":"live"' in (stored or b"")
+
+    def _is_untouched(self, containers: Sequence[Sequence[str]]) -> bool:
+        olds = [self._find(one[1]) for one in containers if one[0] == "old"]
+        news = [self._find(one[1]) for one in containers if one[0] == "new"]
+        return all(one is not None and one.state != "running" for one in olds) and all(
+            one is not None and one.spec.restart == one.spec.labels.get(labels.RESTART, "always")
+            for one in news
+        )
 
     def _renamed(self, one: FakeContainer, name: str) -> None:
+        if name in ("-", one.name):
+            return
+        assert name not in self.by_name
         del self.by_name[one.name]
         one.name = name
         self.by_name[name] = one
@@ -224,23 +277,3 @@ class ModelEngine(FakeEngine):
 
 def _fields(spec: ContainerSpec) -> dict[str, object]:
     return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
-
-
-class ModelMachine(FakeMachine):
-    """The server's shell: the deploy lock, and scripts that use its docker command."""
-
-    def __init__(self, engine: ModelEngine) -> None:
-        super().__init__()
-        self._engine = engine
-
-    async def start(self, argv: Sequence[str]) -> Process:
-        """Take the deploy lock."""
-        process = FakeProcess(CommandOutput(stdout=b"mine\n", stays=True))
-        self.processes.append(process)
-        return process
-
-    async def run(
-        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
-    ) -> Completed:
-        """Run a script."""
-        return Completed(tuple(argv), await self._engine.script(argv), b"", b"")

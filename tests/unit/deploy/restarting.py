@@ -17,7 +17,7 @@ from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
 from tests.unit.deploy.model import BACKEND
-from tests.unit.deploy.model_server import ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
 
 if TYPE_CHECKING:
     from tests.unit.deploy.model import Deploys

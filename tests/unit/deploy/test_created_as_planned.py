@@ -18,7 +18,8 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_images import INFO
 from tests.unit.deploy.model import BACKEND
-from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import ModelEngine
 
 if TYPE_CHECKING:
     from ftl.engine.specs import ContainerSpec

@@ -140,23 +140,75 @@ def test_a_project_is_removed_while_the_proxy_is_stopped() -> None:
     assert not [one.name for one in observed.containers if one.labels.get(labels.PROJECT) == "u"]
 
 
-def test_a_policy_that_a_killed_stop_took_is_given_back() -> None:
-    """It was taken before the container was stopped, and the kill came between: the container runs on."""
+def deployed(*services: Service, dependencies: tuple[Dependency, ...] = ()) -> Deploys:
+    """A server with a project of these services."""
     machine = Deploys()
     machine.begin()
-    web = Service(name="web", image="app:1", env={"A": "1"}, recreate=True)
-    first = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
-    machine.files["u"], machine.built["u"] = first, "1"
+    machine.files["u"] = Project(
+        project=ProjectInfo(name="u"),
+        server=Server(host="server"),
+        services=services,
+        dependencies=dependencies,
+        volumes=("y",),
+    )
+    machine.built["u"] = "1"
     assert machine._run("u")
-    machine.files["u"] = replace(first, services=(replace(web, env={"A": "2"}),))
-    for number in range(1, 30):
-        machine._run("u", fault=("kill", number, True))
-        live = machine.engine.by_name["u-web-r1"]
-        if (live.state, live.spec.restart) == ("running", "no"):
-            break
-    else:
-        raise AssertionError("no call took the policy of the running container")
-    machine.files["u"] = first
+    return machine
+
+
+def test_a_policy_that_a_killed_stop_took_is_given_back() -> None:
+    """It was taken before the container was stopped, and the kill came between: the container runs on."""
+    machine = deployed(Service(name="web", image="app:1", env={"A": "1"}, recreate=True))
+    machine._run("u", fault=("kill", 1, True), verb="remove")
+    run_async(machine.engine.set_restart_policy("u-web-r1", "no"))
+    assert machine.engine.by_name["u-web-r1"].state == "running"
     assert machine._run("u")
     machine._converged("u")
     assert machine.engine.by_name["u-web-r1"].spec.restart == "always"
+
+
+WORKER = Service(name="web", image="app:1", env={"A": "1"}, recreate=True)
+SITE = replace(WORKER, port=8000, volumes=("y:/data",))
+STORE = Dependency(name="db", image="store:1", env={"A": "1"}, volumes=("y:/data",))
+
+
+@pytest.mark.parametrize("effect", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (((WORKER,), ()), ((replace(WORKER, env={"A": "2"}),), ())),
+        (((SITE,), ()), ((replace(SITE, env={"A": "2"}),), ())),
+        (((WORKER,), (STORE,)), ((WORKER,), (replace(STORE, env={"A": "2"}),))),
+        (((WORKER,), (STORE,)), ((WORKER,), (replace(STORE, name="pg"),))),
+    ],
+    ids=["recreate", "recreate with a port", "changed dependency", "renamed dependency"],
+)
+def test_a_kill_at_any_call_leaves_one_of_the_two_running(
+    before: tuple[tuple[Service, ...], tuple[Dependency, ...]],
+    after: tuple[tuple[Service, ...], tuple[Dependency, ...]],
+    effect: bool,
+) -> None:
+    """Without FTL, with its restart policy, and where it answers requests; and the next deploy converges."""
+    number, done = 0, False
+    while not done:
+        number += 1
+        machine = deployed(*before[0], dependencies=before[1])
+        file = replace(machine.files["u"], services=after[0], dependencies=after[1])
+        machine.files["u"] = file
+        done = machine._run("u", fault=("kill", number, effect))
+        own = [one for one in machine.engine.by_name.values() if one.name.startswith("u-")]
+        own = [one for one in own if one.name != "u-web-r9" and labels.SERVICE in one.spec.labels]
+        running = [one for one in own if one.state == "running"]
+        roles = sorted(one.spec.labels[labels.ROLE] for one in running)
+        assert roles == sorted(["service"] * len(after[0]) + ["dependency"] * len(after[1])), (
+            f"after call {number}: {[(one.name, one.state) for one in own]}"
+        )
+        assert {one.spec.restart for one in running} == {"always"}, number
+        if after[0][0].port:
+            machine._routed(file, run_async(observe(machine.engine, INFO, "u", "server")))
+            (one,) = running
+            aliases = {alias for endpoint in one.endpoints.values() for alias in endpoint.aliases}
+            assert machine.engine.live()["u.web"] in aliases, number
+        assert machine._run("u")
+        machine._converged("u")
+    assert number > 5

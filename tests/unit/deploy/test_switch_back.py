@@ -30,7 +30,8 @@ from ftl.host.session import Session
 from tests.support.clock import run as run_async
 from tests.support.fake_container import Behavior
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import ModelEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from ftl.aio import shielded
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
+from ftl.deploy.plan.replacements import Proof
 from ftl.engine import labels
 from ftl.execution.undo import UndoStack
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ftl.config.models.project import Project
     from ftl.deploy.apply.clients import RunClients
+    from ftl.deploy.apply.replacement_script import ReplacementScript
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.api import Engine
@@ -134,6 +137,8 @@ class DeployContext:
         stopped: IDs of the containers that this run has stopped before others started.
         healthy: ID -> what was found when a container became healthy.
         switch: Whether requests go to the release.
+        proof: What tells a server that the plan was decided.
+        replacing: Server -> its script that replaces containers; None where it has no docker command.
     """
 
     project: Project
@@ -154,6 +159,8 @@ class DeployContext:
     stopped: set[str] = field(default_factory=set)
     healthy: dict[str, Healthy] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)
+    proof: Proof = Proof()
+    replacing: dict[str, asyncio.Task[ReplacementScript | None]] = field(default_factory=dict)
 
     def at(self, server: str) -> DeployContext:
         """Return this run at another server; an empty name is the project's only one."""

@@ -1,21 +1,223 @@
-# Stops a container and starts another in its place; if that fails, starts the first again. Follows docker.sh.
+# Stops containers and starts others in their place; takes that back where these do not start, where it is asked to, and by
+# itself where FTL is gone before its plan was decided. Follows docker.sh and lock_file.sh (whose functions set `new`, `file`,
+# `folder` and `name`). Runs on the server. See docs/decisions/0039.
 #
-# $1: container that runs; $2: container to run instead; $3: the name of the one that runs; $4: its name afterwards; $5:
-# name of the other one where it has to be taken back; $6: seconds to stop.
-# Deaf to what ends a session. The one that stops loses its restart policy before the other starts: an engine that crashed
-# between the two would start both, on the same data.
+# $1: the proxy's container; $2: the record that says "live" once the plan is decided, PROJECT/rN.json, or nothing; from $3: live
+# files that say the same, PROJECT.SERVICE=ALIAS.
+# stdin: the deploy lock's key, empty in a cluster, of which one server alone cannot tell what is decided: it takes nothing back
+# by itself; our name for others who want the lock. Then lines
+# "swap NUMBER CONTAINER...", "back NUMBER", and at the end "end". A container is old:ID:SECONDS:AGAIN:NAME:PARKED or
+# new:ID:SECONDS:NAME:FRESH: seconds to stop, whether it is started again, its name, and that while the other one runs; - where it
+# keeps its name.
+# stdout: "ready"; for each swap "started NUMBER", or "failed NUMBER REASON" once it is taken back; "back NUMBER".
+# FTL is gone at the end of the input, and where the lock is free: a cable that was pulled ends no input.
+set -uf
+LC_ALL=C
+export LC_ALL
+# Deaf to what ends a session.
 trap '' HUP INT TERM PIPE
-policy() { docker inspect -f '{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$1"; }
-old=$1 new=$2 name=$3 parked=$4 fresh=$5 seconds=$6
-said=$(docker stop -t "$seconds" "$old" 2>&1) || { echo "$said" >&2; exit 1; }
-docker update --restart no "$old" >/dev/null 2>&1
-said=$(docker rename "$old" "$parked" 2>&1 && docker rename "$new" "$name" 2>&1 &&
-    docker update --restart "$(policy "$new")" "$new" 2>&1 && docker start "$new" 2>&1) && exit 0
-docker stop -t "$seconds" "$new" >/dev/null 2>&1
-docker update --restart no "$new" >/dev/null 2>&1
-docker rename "$new" "$fresh" >/dev/null 2>&1
-docker rename "$old" "$name" >/dev/null 2>&1
-docker update --restart "$(policy "$old")" "$old" >/dev/null 2>&1
-docker start "$old" >/dev/null 2>&1
-echo "$said" >&2
-exit 1
+# Nobody waits for what runs here: each call of an engine that hangs ends.
+docker() { docker_within 60 "$@" </dev/null; }
+proxy=$1 record=$2
+shift 2
+live=$*
+IFS= read -r key && IFS= read -r holder || exit 2
+numbers=''
+
+# The containers of a replacement, a line each, without their kind.
+containers() { # KIND NUMBER
+    eval "set -- \"\$1\" \$swap_$2"
+    kind=$1
+    shift
+    for entry; do
+        case $entry in "$kind":*) printf '%s\n' "${entry#*:}" | tr : ' ' ;; esac
+    done
+}
+
+# Whether a container runs: "true", "false" or "gone". Waits for an engine that is being restarted; nothing: it does not come back.
+state() { # ID
+    silent=0
+    until docker inspect --type container -f '{{.State.Running}}' "$1" 2>/dev/null; do
+        ! docker ps -q >/dev/null 2>&1 || { echo gone; return; }
+        silent=$((silent + 1))
+        [ "$silent" -lt 150 ] || return
+        sleep 2
+    done
+}
+
+policy() { # ID
+    docker inspect -f '{{with index .Config.Labels "ftl.restart"}}{{.}}{{else}}always{{end}}' "$1"
+}
+
+# Status 1: one of them goes on. An engine that was restarted meanwhile has started them again.
+stop_all() { # KIND NUMBER
+    attempt=0
+    while :; do
+        running=''
+        while read -r id seconds _; do
+            case $(state "$id") in
+            true)
+                running=$id
+                docker_within $((seconds + 60)) stop -t "$seconds" "$id" </dev/null >/dev/null 2>&1 &
+                ;;
+            '') return 1 ;;
+            esac
+        done <<END
+$(containers "$1" "$2")
+END
+        [ -n "$running" ] || return 0
+        wait
+        attempt=$((attempt + 1))
+        [ "$attempt" -lt 4 ] || return 1
+    done
+}
+
+take_policies() { # KIND NUMBER
+    containers "$1" "$2" | while read -r id _; do docker update --restart no "$id" >/dev/null 2>&1; done
+}
+
+# One that never ran is started by no reboot: it has its policy in time.
+give_policies() { # NUMBER STATUS...: to new containers of these statuses
+    containers new "$1" | while read -r id _; do
+        case " $* " in
+        *" $(docker inspect -f '{{.State.Status}}' "$id") "*) docker update --restart "$(policy "$id")" "$id" >/dev/null ;;
+        esac
+    done
+}
+
+# A power cut after the last call for the old containers, before the new ones have started, leaves neither. The other order would
+# leave both, on the same data.
+replace() { # NUMBER
+    said='the old container does not stop'
+    give_policies "$1" created
+    stop_all old "$1" || return 1
+    said=$(
+        containers old "$1" | while read -r id _ _ _ parked; do [ "$parked" = - ] || docker rename "$id" "$parked"; done 2>&1
+        containers new "$1" | while read -r id _ name _; do [ "$name" = - ] || docker rename "$id" "$name" || exit; done 2>&1
+    ) || return 1
+    take_policies old "$1"
+    said='the old container does not stop'
+    stop_all old "$1" || return 1
+    give_policies "$1" exited
+    # shellcheck disable=SC2046
+    said=$(docker start $(containers new "$1" | cut -d ' ' -f 1) 2>&1 >/dev/null)
+}
+
+# Status 1: an old one does not start. What is done already is not done again.
+back() { # NUMBER
+    take_policies new "$1"
+    stop_all new "$1" || return 1
+    take_policies new "$1"
+    containers new "$1" | while read -r id _ _ fresh; do [ "$fresh" = - ] || docker rename "$id" "$fresh"; done >/dev/null 2>&1
+    containers old "$1" | while read -r id _ _ name _; do [ "$name" = - ] || docker rename "$id" "$name"; done >/dev/null 2>&1
+    containers old "$1" | {
+        while read -r id _ again _; do
+            [ "$again" = 1 ] || continue
+            docker update --restart "$(policy "$id")" "$id" >/dev/null 2>&1
+            attempt=0
+            until docker start "$id" >/dev/null 2>&1; do
+                case $(state "$id") in true | gone) break ;; esac
+                attempt=$((attempt + 1))
+                [ "$attempt" -lt 30 ] || exit 1
+                sleep 1
+            done
+        done
+    }
+}
+
+swap() { # NUMBER
+    if replace "$1"; then
+        echo "started $1"
+        return
+    fi
+    reason=$(printf '%s' "$said" | tr '\n' ' ')
+    back "$1"
+    echo "failed $1 $reason"
+}
+
+# --- without FTL --------------------------------------------------------------------------------------
+
+is_free() {
+    (usable && [ -r "$file" ] && exec 5<"$file" && flock -n -s 5)
+}
+
+# Whoever has it instead has seen what is here, and goes on with it.
+take_lock() {
+    lock_file "$socket" "$key"
+    exists "$file" || create "$file" 660
+    usable && [ -r "$file" ] || return 1
+    exec 5<"$file"
+    flock -w 45 5 && [ "$file" -ef /proc/self/fd/5 ] || return 1
+    printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
+}
+
+stored() { # CONTAINER PATH
+    docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null
+}
+
+is_decided() {
+    for pair in $live; do
+        [ "$(stored "$proxy" "/config/live/${pair%%=*}")" != "${pair#*=}" ] || return 0
+    done
+    [ -n "$record" ] || return 1
+    case $(stored "$(of_role state)" "/ftl/$record") in *'"outcome":"live"'*) return 0 ;; esac
+    return 1
+}
+
+# Nobody has changed anything since: `ftl stop`, for one, takes the restart policies.
+is_untouched() { # NUMBER
+    containers old "$1" | while read -r id _; do [ "$(state "$id")" = false ] || exit 1; done || return 1
+    containers new "$1" | while read -r id _; do
+        # shellcheck disable=SC2046
+        set -- $(docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' "$id") $(policy "$id")
+        [ "${1-}" = "${2%%:*}" ] || exit 1
+    done
+}
+
+gone() {
+    wait
+    [ -n "$numbers" ] && [ -n "$key" ] && take_lock && [ -n "$(state "$proxy")" ] || return
+    ! is_decided || return
+    for number in $numbers; do
+        ! is_untouched "$number" || back "$number"
+    done
+}
+
+# --- with FTL -----------------------------------------------------------------------------------------
+
+# Passes the input on, and ends it where the lock is free.
+feed() {
+    cat <&3 &
+    feeder=$!
+    exec >/dev/null 2>&1 3<&-
+    watcher=''
+    if [ -n "$key" ]; then
+        lock_file "$socket" "$key"
+        while sleep 5; do ! is_free || kill -9 "$feeder"; done &
+        watcher=$!
+    fi
+    wait "$feeder"
+    [ -z "$watcher" ] || kill -9 "$watcher"
+}
+
+follow() {
+    echo ready
+    while read -r word number list; do
+        case $word in
+        swap)
+            numbers="$number $numbers"
+            eval "swap_$number=\$list"
+            swap "$number" &
+            ;;
+        back)
+            wait
+            back "$number"
+            echo "back $number"
+            ;;
+        end) exit ;;
+        esac
+    done
+    gone
+}
+
+feed 3<&0 | follow

@@ -21,6 +21,7 @@ from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.new_record import release_record
+from ftl.deploy.plan.replacements import with_replacements
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.servers.catch_up import with_live_state
 from ftl.deploy.plan.servers.data_holders import refuse_held_data
@@ -96,7 +97,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     refuse_held_data(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
-        for stage in with_servers(_stages(diff, inputs.author), diff)
+        for stage in with_replacements(with_servers(_stages(diff, inputs.author), diff))
         if (tracks := tuple(filter(None, stage.tracks)))
     )
     # With only some services others may be left behind: no server may catch up with that state.

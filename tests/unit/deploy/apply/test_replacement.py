@@ -1,4 +1,4 @@
-"""Replacement of a dependency by its new container, where the server has no docker command."""
+"""Replacement of containers where the server has no docker command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from ftl.deploy.apply.replacement import replace_container
+from ftl.deploy.apply.replacement import replace_containers
+from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement
+from ftl.deploy.plan.steps.records import Decide
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import EngineError
 from ftl.proxy.docker_script import NO_DOCKER
@@ -16,14 +18,14 @@ from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
 
 
-@pytest.mark.parametrize("starts", [True, False])
-def test_one_of_the_two_runs_under_the_name_at_the_end(starts: bool) -> None:
-    """The new one; where it does not start, the old one again, with its restart policy."""
+@pytest.mark.parametrize("end", ["decided", "undone", "does not start"])
+def test_one_of_the_two_runs_under_the_name_at_the_end(end: str) -> None:
+    """The new one; where it does not start, or is undone, the old one again, with its restart policy."""
     engine = FakeEngine(images=["db:1"])
+    starts = end != "does not start"
 
     async def work() -> None:
         context = deploy_context(engine)
-
         assert isinstance(context.machine, FakeMachine)
         context.machine.answer("ftl-replace", answer=CommandOutput(exit_code=NO_DOCKER))
         old = await engine.create("shop-db", ContainerSpec(image="db:1", labels={}))
@@ -31,10 +33,17 @@ def test_one_of_the_two_runs_under_the_name_at_the_end(starts: bool) -> None:
         new = await engine.create("shop-db-new-r2", ContainerSpec(image="db:1", labels={}, restart="no"))
         if not starts:
             engine.fail("start", number=2)
+        replacement = Replacement(
+            "shop-db",
+            (Outgoing(old, 1, name="shop-db", parked="shop-db-old"),),
+            (Incoming(new, 1, name="shop-db", fresh="shop-db-new-r2"),),
+        )
         with nullcontext() if starts else pytest.raises(EngineError):
-            await replace_container(
-                context, old, new, name="shop-db", parked="shop-db-old", fresh="shop-db-new-r2"
-            )
+            await replace_containers(context, Decide("shop"), replacement)
+        assert engine.by_name["shop-db"].id == (new if starts else old)
+        if end == "undone":
+            await context.undo.run(context.emit)
+            assert engine.by_name["shop-db"].id == old
 
     run(work())
     states = {name: (one.state, one.spec.restart) for name, one in engine.by_name.items()}

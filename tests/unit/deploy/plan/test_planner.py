@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Hook, Hooks, Registry, Route
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
-from ftl.deploy.plan.steps.containers import RunHook, StartDependency, StopAndRemove
+from ftl.deploy.plan.steps.containers import RunHook, StartContainers, StartDependency, StopAndRemove
 from ftl.deploy.plan.steps.proxy import PublishName, Switch
 from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
@@ -214,8 +214,9 @@ def test_the_old_stops_first_where_both_cannot_run(changed: dict[str, Any]) -> N
     """`recreate` and published ports stop the old container before the new one starts."""
     before = project(service(**changed))
     there = server(before, *container(before, "web", "r1"), live={"web": "r1"})
-    found = kinds(plan(before, there, "sha256:two"))
-    assert found.index("StopOld") < found.index("StartContainers")
+    start = first(plan(before, there, "sha256:two"), StartContainers)
+    assert isinstance(start, StartContainers)
+    assert [stop.containers for stop in start.stops] == [(ContainerRef("id-shop-web-r1", "shop-web-r1"),)]
 
 
 def test_a_new_inner_service_answers_by_name_before_the_switch() -> None:

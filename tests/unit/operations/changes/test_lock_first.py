@@ -22,7 +22,8 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeProcess
 from tests.unit.deploy.model import Deploys
-from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.changes.test_second_backend import ASKED, ME, Changing, _rollback
 

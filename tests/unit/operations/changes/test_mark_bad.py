@@ -13,7 +13,7 @@ from ftl.operations.changes.mark_bad import mark_bad
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import read_history, write_record
 from tests.support.clock import run
-from tests.unit.deploy.model_server import ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.changes.test_lock_first import deployed, fleet_of
 

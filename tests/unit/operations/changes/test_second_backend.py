@@ -27,7 +27,8 @@ from ftl.operations.changes.stop import plan_stop
 from ftl.proxy.site import Maintenance
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.unit.deploy.model_server import ModelEngine, ModelMachine
+from tests.unit.deploy.model_machine import ModelMachine
+from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import INFO, project
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
 

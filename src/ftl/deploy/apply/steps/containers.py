@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, shielded
-from ftl.deploy.apply.replacement import replace_container, restore_restart_policy
+from ftl.deploy.apply.replacement import replace_containers, restore_restart_policy
+from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.names import declared_volume
+from ftl.deploy.plan.steps.base import ContainerRef, names
 from ftl.deploy.plan.steps.containers import (
     EnsureVolume,
     RemoveVolumes,
@@ -21,6 +23,7 @@ from ftl.deploy.plan.steps.containers import (
     StopOld,
     WaitHealthy,
 )
+from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
 from ftl.engine.values import Mount
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
-    from ftl.deploy.plan.steps.base import ContainerRef
     from ftl.engine.specs import ContainerSpec
 
 RUNNERS: Runners[DeployContext] = Runners()
@@ -65,23 +67,15 @@ async def start_dependency(context: DeployContext, step: StartDependency) -> Non
     image = await resolve(context, step.service, step.image)
     spec = image.container(step.spec, await _data_mounts(context, step, image.declared_volumes))
     context.undo.add(step, lambda: context.remove_created(step.container))
-    old = step.replaces
-    if old is None:
+    old = _outgoing(context, step.stops)
+    if step.replaces is None and not old:
         await create_and_start(context, step.container, spec)
         return
-    new = await context.create(step.container, spec, called=step.fresh)
-
-    async def put_back() -> None:
-        state = await context.engine.container(new)
-        if state is not None and state.name == step.container:
-            await replace_container(
-                context, new, old.id, name=step.container, parked=step.fresh, fresh=step.parked
-            )
-
-    context.undo.add(step, put_back)
-    await shielded(
-        replace_container(context, old.id, new, name=step.container, parked=step.parked, fresh=step.fresh)
-    )
+    name, fresh = (step.container, step.fresh) if step.replaces is not None else ("", "")
+    if step.replaces is not None:
+        old = (*old, Outgoing(step.replaces.id, DEPENDENCY_STOP, name=name, parked=step.parked))
+    new = Incoming(await context.create(step.container, spec, called=fresh), DEPENDENCY_STOP, name, fresh)
+    await replace_containers(context, step, Replacement(step.container, old, (new,)))
 
 
 async def _data_mounts(
@@ -116,10 +110,15 @@ async def start_containers(context: DeployContext, step: StartContainers) -> Non
     """
     image = await resolve(context, step.service, step.image, joins=step.joins)
     context.undo.add(step, lambda: context.remove_created(*step.containers))
-    await gather(
-        create_and_start(context, name, image.container(spec))
-        for name, spec in zip(step.containers, step.specs, strict=True)
-    )
+    specs = [(name, image.container(spec)) for name, spec in zip(step.containers, step.specs, strict=True)]
+    old = _outgoing(context, step.stops)
+    if not old:
+        await gather(create_and_start(context, name, spec) for name, spec in specs)
+        return
+    created = await gather(context.create(name, spec) for name, spec in specs)
+    seconds = max(container.seconds for container in old)
+    new = tuple(Incoming(number, seconds) for number in created)
+    await replace_containers(context, step, Replacement(", ".join(step.containers), old, new))
 
 
 async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:
@@ -130,7 +129,12 @@ async def create_and_start(context: DeployContext, name: str, spec: ContainerSpe
 @RUNNERS.runs(RestartContainers)
 async def restart_containers(context: DeployContext, step: RestartContainers) -> None:
     """Start containers that were stopped."""
-    await _start(context, step.containers)
+    old = _outgoing(context, step.stops)
+    if not old:
+        await _start(context, step.containers)
+        return
+    new = tuple(Incoming(container.id, DEPENDENCY_STOP) for container in step.containers)
+    await replace_containers(context, step, Replacement(names(step.containers), old, new))
 
 
 @RUNNERS.runs(WaitHealthy)
@@ -160,24 +164,37 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
 
 @RUNNERS.runs(StopOld)
 async def stop_old(context: DeployContext, step: StopOld) -> None:
-    """Stop the old containers first; they are started again if the release is not decided.
+    """Stop the old containers first, on another server than the one that starts others.
 
-    Until then they have no restart policy: an engine that crashed meanwhile would start them beside the new ones. One
-    that an earlier step has stopped is left to that step, which is undone after everything that came later. One that
-    did not run before stays stopped: what uses its data by then may be the container of another service.
+    They are started again if the release is not decided. Until then they have no restart policy: an engine that crashed
+    meanwhile would start them beside the new ones.
     """
-    containers = [container for container in step.containers if container.id not in context.stopped]
-    context.stopped.update(container.id for container in containers)
+    containers = _outgoing(context, (step,))
+    before = [ContainerRef(container.id, container.id) for container in containers if container.again]
+    context.undo.add(step, lambda: _start(context, before))
+    for container in containers:
+        await context.engine.set_restart_policy(container.id, "no")
+    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in containers)
+
+
+def _outgoing(context: DeployContext, stops: Iterable[StopOld]) -> tuple[Outgoing, ...]:
+    """The containers of these steps, as the server replaces them.
+
+    One that an earlier step has stopped is left to that step, which is undone after everything that came later. One
+    that did not run before stays stopped: what uses its data by then may be the container of another service.
+    """
     running = {
         container.id
         for container in context.observed.containers
         if container.state in ("running", "restarting", "paused")
     }
-    before = [container for container in containers if container.id in running]
-    context.undo.add(step, lambda: _start(context, before))
-    for container in containers:
-        await context.engine.set_restart_policy(container.id, "no")
-    await gather(context.engine.stop(container.id, timeout=step.timeout) for container in containers)
+    outgoing = []
+    for stop in stops:
+        for container in stop.containers:
+            if container.id not in context.stopped:
+                context.stopped.add(container.id)
+                outgoing.append(Outgoing(container.id, stop.timeout, again=container.id in running))
+    return tuple(outgoing)
 
 
 async def _start(context: DeployContext, containers: Iterable[ContainerRef]) -> None:

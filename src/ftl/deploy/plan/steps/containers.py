@@ -38,6 +38,27 @@ class EnsureVolume(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class StopOld(ContainersStep):
+    """Stop containers before others start, where only one may use a port or data."""
+
+    kind = "stop_old"
+    timeout: float
+    why: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"stop {names(self.containers)} first" + (f" ({self.why})" if self.why else "")
+
+    def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
+        return (_removed(self.service, services, self.why or "replaced", starts=starts),)
+
+
+def _after(stops: tuple[StopOld, ...], text: str) -> str:
+    """Description of a start that stops containers before, in one action of the server."""
+    return ", then ".join((*(stop.text for stop in stops), text))
+
+
+@dataclass(frozen=True, slots=True)
 class StartDependency(ServiceStep):
     """Create and start a dependency's container, in place of `replaces` if there is one.
 
@@ -48,6 +69,7 @@ class StartDependency(ServiceStep):
         parked: Name that the replaced container gets until the release is decided.
         fresh: Name of the new container until it takes the place of the replaced one.
         carried: Nameless volumes of the replaced container, which the new one goes on with.
+        stops: Further containers that stop before it starts, and start again if it does not.
     """
 
     kind = "start_dependency"
@@ -60,23 +82,26 @@ class StartDependency(ServiceStep):
     parked: str = ""
     fresh: str = ""
     carried: tuple[Mount, ...] = ()
+    stops: tuple[StopOld, ...] = ()
 
     @property
     def text(self) -> str:
         kept = ", ".join(mount.target for mount in self.carried)
         data = f"; keeps its data at {kept}" if kept else ""
-        return f"{'stop and replace' if self.replaces else 'start'} {self.service} ({self.why}{data})"
+        action = "stop and replace" if self.replaces else "start"
+        return _after(self.stops, f"{action} {self.service} ({self.why}{data})")
 
 
 @dataclass(frozen=True, slots=True)
 class StartContainers(ServiceStep):
-    """Create and start the containers of a new release next to the old ones.
+    """Create and start the containers of a new release: next to the old ones, or in their place.
 
     Attributes:
         containers: Names of the new containers.
         specs: The settings of each, without the image.
         joins: They join the live containers of a release, whose image they run.
         image: Reference of their image; with a digest where one is known.
+        stops: Containers that stop before they start, and start again if they do not.
     """
 
     kind = "start_containers"
@@ -86,21 +111,27 @@ class StartContainers(ServiceStep):
     image: str
     why: str
     joins: bool = False
+    stops: tuple[StopOld, ...] = ()
 
     @property
     def text(self) -> str:
-        return f"start {', '.join(self.containers)} ({self.why})"
+        return _after(self.stops, f"start {', '.join(self.containers)} ({self.why})")
 
 
 @dataclass(frozen=True, slots=True)
 class RestartContainers(ContainersStep):
-    """Start containers that are as they should be, but stopped."""
+    """Start containers that are as they should be, but stopped.
+
+    Attributes:
+        stops: Containers that stop before they start, and start again if they do not.
+    """
 
     kind = "start_again"
+    stops: tuple[StopOld, ...] = ()
 
     @property
     def text(self) -> str:
-        return f"start {names(self.containers)} again"
+        return _after(self.stops, f"start {names(self.containers)} again")
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
         return (StartSwarmServices(self.service, tuple(services), tuple(services.values())),)
@@ -121,22 +152,6 @@ class WaitHealthy(ContainersStep):
         return [
             WaitSwarmTasks(self.service, each.name, number, self.check) for each, number in services.items()
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class StopOld(ContainersStep):
-    """Stop containers before others start, where only one may use a port or data."""
-
-    kind = "stop_old"
-    timeout: float
-    why: str = ""
-
-    @property
-    def text(self) -> str:
-        return f"stop {names(self.containers)} first" + (f" ({self.why})" if self.why else "")
-
-    def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
-        return (_removed(self.service, services, self.why or "replaced", starts=starts),)
 
 
 @dataclass(frozen=True, slots=True)
