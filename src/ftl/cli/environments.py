@@ -160,7 +160,8 @@ def overlap_notes(options: Options, project: Project) -> tuple[str, ...]:
 
 def _readable(path: Path, environment: str) -> Project | None:
     """The project of an environment; of one with variables that are not set here, its name and domain."""
-    from ftl.config.loading import load, load_address
+    from ftl.config.loading import load, load_parts
+    from ftl.config.read.parts import ADDRESS
 
     files = SelectedEnvironment(environment).files(path)
     try:
@@ -168,6 +169,6 @@ def _readable(path: Path, environment: str) -> Project | None:
     except ConfigError:
         pass
     try:
-        return load_address(files)
+        return load_parts(files, ADDRESS | {"project.domain"})
     except (ConfigError, UsageError):
         return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.config.models.notification import Notification
     from ftl.config.models.project import Project, Registry
     from ftl.config.project_files import ProjectFiles
+    from ftl.config.read.parts import Parts
 
 
 class LoadedProject(NamedTuple):
@@ -149,6 +150,18 @@ class DeployedProject(NamedTuple):
     has_file: bool = True
     preview_of: str = ""
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the command is about all servers of a cluster."""
+        return bool(self.address.servers) and not self.address.narrowed
+
+    @property
+    def bare_project(self) -> Project:
+        """Its name and servers, for what needs no more."""
+        from ftl.config.models.project import Project
+
+        return Project.bare(self.project, self.address.server, self.address.servers)
+
 
 project_option = click.option(
     "--project", metavar="NAME", help="With --server: this project there, without its ftl.yaml."
@@ -188,6 +201,18 @@ def load_target(
     return DeployedProject(
         project.name, files.folder, _address(project, given), files.environment, preview_of=project.preview_of
     )
+
+
+def load_target_parts(options: Options, target: DeployedProject, parts: Parts) -> Project:
+    """Read parts of the file of a target that has one; the servers are the target's.
+
+    Raises:
+        ConfigError: One of the parts is wrong.
+    """
+    from ftl.config.loading import load_parts
+
+    project = load_parts(find_project_files(options), parts, server=target.address.server)
+    return replace(project, servers=target.address.servers)
 
 
 def _address(project: Project, given: Address | None) -> Address:

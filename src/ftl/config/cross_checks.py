@@ -50,6 +50,13 @@ def check(project: Project, reader: Reader) -> None:
         containers.container(checks, dependency, ("dependencies", index))
 
 
+def check_servers(project: Project, reader: Reader) -> None:
+    """Report what is wrong with the servers, where only parts of the file are read."""
+    checks = Checks(project, reader)
+    routing.server(checks)
+    placement.servers(checks)
+
+
 def check_secret_files(project: Project, root: Path) -> None:
     """Check that build secrets are regular files; other commands than builds do not need them.
 

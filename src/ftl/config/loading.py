@@ -9,32 +9,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ftl.common.secret_texts import SecretTexts
-from ftl.config.cross_checks import check
+from ftl.config.cross_checks import check, check_servers
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
 from ftl.config.models.proxy import Registries
 from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
 from ftl.config.read.interpolator import Interpolator
+from ftl.config.read.parts import ADDRESS, WHOLE, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
+from ftl.config.resolved import named_volumes, secret_texts, with_built_names
 from ftl.config.secrets import ProjectSecrets
 from ftl.config.server_choice import narrowed, with_server
-from ftl.config.variables.interpolation import marked_parts
 from ftl.config.yaml.marks import Marks
-from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ftl.config.models.field_types import Section
     from ftl.config.models.notification import Notification
     from ftl.config.models.proxy import Registry
     from ftl.config.models.server import ClusterServer, Server
     from ftl.config.variables.sources import Variables
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.tree import MappingNode
 
 S = TypeVar("S", bound="Section")
 
@@ -63,12 +62,12 @@ def load(
     reader.secrets = tuple(secrets.declared)
     reader.removed = removed_items(files)
     project = _project(files, reader, root, server, sandbox_servers)
-    volumes = _volumes(project)
+    volumes = named_volumes(project)
     return replace(
-        _with_built_names(project),
+        with_built_names(project),
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
-        secret_texts=_secret_texts(project, reader.marked),
+        secret_texts=secret_texts(project, reader.marked),
         volumes=volumes,
         masked=reader.masked,
         marks=Marks(reader.marks),
@@ -80,18 +79,51 @@ def load_address(
 ) -> Project:
     """Read no more of a project than its name, its server and whether it is protected.
 
-    Commands that go by what is deployed need nothing else, and no variable that is not set must stop a rollback.
+    Commands that go by what is deployed need nothing else, and no variable that is not set must stop a rollback. The
+    domain is read only where it is the server's address.
 
     Raises:
-        ConfigError: The file cannot be parsed, or one of the two is wrong.
+        ConfigError: The file cannot be parsed, or one of these is wrong.
     """
     problems = Problems()
-    root = merged_file(files, problems, ("project", "server", "servers", "protected"))
-    name, image = ScalarNode("app", root.mark, literal=True), ScalarNode("app", root.mark, literal=True)
-    app = MappingNode({}, root.mark).replace({"name": name, "image": image})
-    root = root.replace({"services": SequenceNode((app,), root.mark)})
-    project = _project(files, _reader(files, problems, files.variables), root, server, sandbox_servers)
-    return replace(project, services=())
+    root = merged_file(files, problems, ADDRESS.sections)
+    by_domain = server is None and not _names_server(files, root)
+    parts = ADDRESS | {"project.domain"} if by_domain else ADDRESS
+    return _read_parts(files, root, problems, parts, server, sandbox_servers)
+
+
+def _names_server(files: ProjectFiles, root: MappingNode) -> bool:
+    """Whether a file has a server, if only in a variable that is not set; without one it is the domain."""
+    parts, problems = Parts(frozenset({"server.host", "servers.host"})), Problems()
+    project = _reader(files, problems, files.variables, parts).section(Project, root, ())
+    return bool(project.servers or project.server.host or problems.sorted())
+
+
+def load_parts(files: ProjectFiles, parts: Parts, *, server: Server | None = None) -> Project:
+    """Read parts of a project; all else in it has its default, or is empty.
+
+    Every value that is read is valid. A server that another one replaces is not read. Nor are secrets: they are
+    variables that are not set.
+
+    Raises:
+        ConfigError: The file cannot be parsed, or one of the parts is wrong.
+    """
+    problems = Problems()
+    root = merged_file(files, problems, parts.sections)
+    return _read_parts(files, root, problems, parts, server)
+
+
+def _read_parts(
+    files: ProjectFiles,
+    root: MappingNode,
+    problems: Problems,
+    parts: Parts,
+    server: Server | None,
+    sandbox_servers: Sequence[ClusterServer] = (),
+) -> Project:
+    parts = parts if server is None else parts.without("server")
+    reader = _reader(files, problems, files.variables, parts)
+    return _project(files, reader, root, server, sandbox_servers, check_servers)
 
 
 def load_notifications(files: ProjectFiles) -> tuple[Notification, ...]:
@@ -158,8 +190,8 @@ def _root(files: ProjectFiles) -> tuple[MappingNode, ProjectSecrets, Problems]:
     return root, secrets, problems
 
 
-def _reader(files: ProjectFiles, problems: Problems, variables: Variables) -> Reader:
-    return Reader(Interpolator(variables, problems), files.folder, SHORT_FORMS)
+def _reader(files: ProjectFiles, problems: Problems, variables: Variables, parts: Parts = WHOLE) -> Reader:
+    return Reader(Interpolator(variables, problems), files.folder, SHORT_FORMS, parts)
 
 
 def _project(
@@ -168,6 +200,7 @@ def _project(
     root: MappingNode,
     server: Server | None,
     sandbox_servers: Sequence[ClusterServer],
+    check: Callable[[Project, Reader], None] = check,
 ) -> Project:
     """The checked project, with its server and the name of its environment.
 
@@ -182,39 +215,3 @@ def _project(
         environment=files.environment,
         preview_of=base_name(files) if files.preview else "",
     )
-
-
-def _secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, SecretTexts]:
-    """The texts of each service that have secrets in them; those alone that its containers get as env and files."""
-    found: dict[str, SecretTexts] = {}
-    for index, service in enumerate(project.services):
-        path = ("services", index)
-        env = {name: marked.get((*path, "env", name), "") for name in service.env}
-        files = {
-            file.path: marked.get((*path, "files", n, "content"), "") for n, file in enumerate(service.files)
-        }
-        texts = SecretTexts(
-            {name: marked_parts(text) for name, text in env.items() if text},
-            {name: marked_parts(text) for name, text in files.items() if text},
-        )
-        if texts.names:
-            found[service.name] = texts
-    return found
-
-
-def _with_built_names(project: Project) -> Project:
-    """The project with the name that a build gives the image of a dependency."""
-    dependencies = tuple(
-        replace(dependency, image=f"{project.name}-{dependency.name}:latest")
-        if dependency.build is not None
-        else dependency
-        for dependency in project.dependencies
-    )
-    return replace(project, dependencies=dependencies)
-
-
-def _volumes(project: Project) -> tuple[str, ...]:
-    """All named volumes that are listed or used, sorted."""
-    mounts = [mount for service in project.services for mount in service.mounts]
-    mounts += [mount for dependency in project.dependencies for mount in dependency.mounts]
-    return tuple(sorted({*project.volumes, *(mount.source for mount in mounts if mount.is_named)}))

@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import cancel, gather2
-from ftl.config.models.project import Project, ProjectInfo
+from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, holder_name
@@ -65,8 +65,7 @@ class OperationRequest:
     @property
     def bare_project(self) -> Project:
         """The project without services, for a change that needs only its name and servers."""
-        info = ProjectInfo(name=self.project)
-        return Project(project=info, server=self.server, servers=self.servers, services=())
+        return Project.bare(self.project, self.server, self.servers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.expected import load_expected
 from ftl.cli.output import put, put_table, writing
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 from ftl.events import Note
 
 if TYPE_CHECKING:
-    from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.models.project import Project
+    from ftl.cli.project import DeployedProject
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredBackup
     from ftl.operations.databases.backup import BackupResult
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="[DEPENDENCY]", required=False)
 @click.argument("path", metavar="[FILE]", required=False)
 @click.option("--list", "lists", is_flag=True, help="List the scheduled backups on the server, newest first.")
+@project_option
 @pass_options
-def command(options: Options, name: str | None, path: str | None, lists: bool) -> None:
+def command(options: Options, name: str | None, path: str | None, lists: bool, project: str | None) -> None:
     """Back up a database into a file on this machine.
 
     A consistent dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb),
@@ -36,9 +37,9 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
     FILE, or with a folder, it is named after the dependency and the time. `-` is stdout. `ftl restore` restores it. The
     `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
     """
-    project, _, address = load_project(options, fetch=False)  # a backup must not need the vault
+    target = load_target(options, project)
     if lists:
-        _list(options, project, name, address)
+        _list(options, target, name)
         return
     if name is None:
         raise UsageError(
@@ -50,9 +51,10 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         from ftl.operations.databases.backup import back_up
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
-        async with open_fleet(address.machines(project=project.name)) as fleet:
-            await mask_secrets_of_servers(fleet, project, lambda text: emit(Note(text, "warning")))
-            return await back_up(fleet, project, name, path, emit)
+        async with open_fleet(target.address.machines(project=target.project)) as fleet:
+            deployed = target.bare_project
+            await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
+            return await back_up(fleet, deployed, name, path, emit)
 
     if path == "-":
         from dataclasses import replace
@@ -67,12 +69,16 @@ def command(options: Options, name: str | None, path: str | None, lists: bool) -
         put(f"backed up {name} to {result.file} ({size(result.bytes)}, complete, {duration(result.seconds)})")
 
 
-def _list(options: Options, project: Project, name: str | None, address: Address) -> None:
+def _list(options: Options, target: DeployedProject, name: str | None) -> None:
+    from ftl.config.read.parts import UNITS
+
+    project = load_expected(options, target, UNITS).project or target.bare_project
+
     async def work(_: Emit) -> tuple[StoredBackup, ...]:
         from ftl.host.session import open_session
         from ftl.operations.databases.stored import stored_backups
 
-        async with open_session(address.machine(project=project.name)) as session:
+        async with open_session(target.address.machine(project=target.project)) as session:
             return await stored_backups(session, project, name)
 
     backups = run(

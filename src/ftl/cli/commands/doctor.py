@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ftl.cli.output import put, put_json
-from ftl.cli.project import load_project
+from ftl.cli.project import LoadedProject, load_project, load_registries, load_target, load_target_parts
 from ftl.cli.project_file import find_file
 from ftl.cli.running.run import pass_options, run
 from ftl.common.figures import count
-from ftl.errors import FtlError, ServerError, UsageError
+from ftl.errors import ConfigError, FtlError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config.models.project import Server
+    from ftl.errors import Problem
     from ftl.events import Emit
-    from ftl.server.doctor import DoctorRequest, Level, Report
+    from ftl.server.doctor import DoctorRequest, Finding, Level, Report
 
 
 @click.command()
@@ -31,13 +33,13 @@ def command(options: Options) -> None:
 
     Checks the tools and keys on this machine, the server and its Docker, the server's ports that can be reached from
     outside, the domains, the certificates and the logins to registries. Nothing is changed. Each problem comes with its
-    fix. With `servers`, all of them are checked, or the one of --server, and their cluster. Without an ftl.yaml (and
-    without --server) only this machine is checked.
+    fix. With `servers`, all of them are checked, or the one of --server, and their cluster. What is wrong in ftl.yaml
+    is among the problems. Without an ftl.yaml (and without --server) only this machine is checked.
 
     The exit code is 1 when something would break a deploy or keep visitors away, and 3 when the server cannot
     be reached.
     """
-    request, all_servers = _request(options)
+    request, all_servers, mistakes = _request(options)
 
     async def work(_: Emit) -> Report:
         from ftl.server.doctor import run_checks
@@ -48,6 +50,7 @@ def command(options: Options) -> None:
             report = await check_cluster(request.project, request.root)
         else:
             report = await run_checks(request)
+        report = replace(report, findings=(*mistakes, *report.findings))
         _show(report, options)
         _raise_if_bad(report)
         return report
@@ -61,10 +64,10 @@ def command(options: Options) -> None:
         put(f"\nready to deploy{suffix}")
 
 
-def _request(options: Options) -> tuple[DoctorRequest, bool]:
-    """The project and server to check, and whether all its servers are checked.
+def _request(options: Options) -> tuple[DoctorRequest, bool, list[Finding]]:
+    """The project and server to check, whether all its servers are checked, and what is wrong in its file.
 
-    A missing file is an error only where -f names it.
+    A missing file is an error only where -f names it. A mistake is one only where it is in what is checked.
     """
     from ftl.server.doctor import DoctorRequest
 
@@ -73,10 +76,37 @@ def _request(options: Options) -> tuple[DoctorRequest, bool]:
     except UsageError:
         if options.file is not None:
             raise
-        return DoctorRequest(None, _given_server(options), Path()), False
-    project, root, address = load_project(options)
+        return DoctorRequest(None, _given_server(options), Path()), False, []
+    mistakes: list[Finding] = []
+    try:
+        project, root, address = load_project(options)
+    except ConfigError as error:
+        project, root, address = _checked_parts(options)
+        mistakes += map(_mistake, error.problems)
     request = DoctorRequest(project, address.server if address.server.host else None, root)
-    return request, project.is_cluster and not address.narrowed
+    return request, project.is_cluster and not address.narrowed, mistakes
+
+
+def _checked_parts(options: Options) -> LoadedProject:
+    """No more of the project than what is checked.
+
+    Raises:
+        ConfigError: One of these is wrong, too.
+    """
+    from ftl.config.read.parts import CHECKED
+
+    target = load_target(options, None)
+    project = load_target_parts(options, target, CHECKED)
+    with suppress(ConfigError):
+        project = replace(project, registries=load_registries(options))
+    return LoadedProject(project, target.root, target.address)
+
+
+def _mistake(problem: Problem) -> Finding:
+    from ftl.server.doctor import Finding
+
+    place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+    return Finding("here", place, "problem", problem.message, problem.hint)
 
 
 def _given_server(options: Options) -> Server | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftl.cli.expected import load_expected, own_names
 from ftl.cli.options import time_option
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.log_printer import log_printer
 from ftl.common.next_step import ftl
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.cli.options import Options
-    from ftl.config.models.project import Project
+    from ftl.config.models.server import ClusterServer
     from ftl.events import Emit
     from ftl.host.session import Prefetch, Session
     from ftl.operations.views.logs.following import Mask
@@ -64,6 +65,7 @@ SILENCE = 2.0
 @click.option("--release", metavar="RELEASE", help="Only containers of this release, such as r12.")
 @click.option("-t", "--timestamps", is_flag=True, help="Print each line's time before it.")
 @click.option("--no-prefix", is_flag=True, help="Print the lines without the container's name.")
+@project_option
 @pass_options
 def command(
     options: Options,
@@ -79,6 +81,7 @@ def command(
     release: str | None,
     timestamps: bool,
     no_prefix: bool,
+    project: str | None,
 ) -> None:
     """Print the logs of services and dependencies, merged by time.
 
@@ -89,7 +92,11 @@ def command(
     hooks of all releases that are kept. The logs of several servers are merged; the server is named behind the
     container, and --server chooses one.
     """
-    project, _, address = load_project(options, fetch=False)
+    from ftl.config.read.parts import NAMES
+
+    target = load_target(options, project)
+    expected = load_expected(options, target, NAMES)
+    name, address = target.project, target.address
     start = time_option("--since", since)
     if follow and until is not None:
         raise UsageError("--until cannot be used with -f, which has no end")
@@ -102,16 +109,20 @@ def command(
         )
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy cannot be used with --job or --release")
-    own = _own_jobs(project) if jobs else _own_units(project)
-    chosen, missing = _chosen(project.name, jobs or names, own, jobs=bool(jobs))
 
     async def work(emit: Emit) -> None:
         from ftl.events import Note
         from ftl.operations.views.logs.query import LogQuery
 
+        def warn(text: str) -> None:
+            emit(Note(text, "warning"))
+
+        expected.note(emit)
+        own = await own_names(expected, warn, jobs=bool(jobs))
+        chosen, missing = _chosen(name, jobs or names, own, jobs=bool(jobs))
         show = _Counting(log_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
         query = LogQuery(
-            project.name,
+            name,
             chosen,
             tail=FOLLOWED if follow and lines is None and start is None else lines,
             since=start,
@@ -121,42 +132,43 @@ def command(
             jobs=bool(jobs),
         )
 
-        def warn(text: str) -> None:
-            emit(Note(text, "warning"))
-
         def connect(
-            name: str = "", ahead: Prefetch[Any] | None = None
+            host: str = "", ahead: Prefetch[Any] | None = None
         ) -> AbstractAsyncContextManager[Session]:
             from ftl.host.session import open_session
             from ftl.ssh.machine import machine_of
 
-            server = next((each for each in address.servers if each.host == name), address.server)
-            return open_session(machine_of(server, project=project.name), ahead=ahead)
+            server = next((each for each in address.servers if each.host == host), address.server)
+            return open_session(machine_of(server, project=name), ahead=ahead)
 
         async def mask() -> None:
             from ftl.operations.views.logs.masking import mask_secrets_by_a_manager
 
             chosen_first = sorted(address.servers, key=lambda each: each.host != address.named_server)
             ways = [partial(connect, each.host) for each in chosen_first]
-            await mask_secrets_by_a_manager(ways, project.name, warn)
+            await mask_secrets_by_a_manager(ways, name, warn)
 
         if missing:
             from ftl.host.fleet import open_fleet
             from ftl.operations.views.logs.known_names import require_known
 
             needs_container = not (hooks or proxy or release is not None)
-            async with open_fleet(address.readable(project=project.name)) as fleet:
-                await require_known(fleet, query, missing, own, needs_container=needs_container)
+            async with open_fleet(address.readable(project=name)) as fleet:
+                await require_known(
+                    fleet, query, missing, own, needs_container=needs_container, source=expected.source
+                )
         if address.narrowed:  # a worker has no records of releases, whose secrets are redacted
             await mask()
         if hooks:
             from ftl.host.fleet import open_fleet
             from ftl.operations.views.logs.hooks import read_hooks
 
-            async with open_fleet(address.machines(project=project.name)) as fleet:
+            async with open_fleet(address.machines(project=name)) as fleet:
                 await read_hooks(fleet.first.engine, query, show)
-        elif project.is_cluster and not address.narrowed:
-            await _of_several(project, query, connect, show, warn, emit, mask, follow=follow, requests=proxy)
+        elif target.is_cluster:
+            await _of_several(
+                address.servers, query, connect, show, warn, emit, mask, follow=follow, requests=proxy
+            )
         elif follow and proxy:
             from ftl.operations.views.logs.access import AccessFollower
             from ftl.operations.views.logs.following import keep_connected
@@ -190,7 +202,7 @@ def command(
 
 
 async def _of_several(
-    project: Project,
+    servers: Sequence[ClusterServer],
     query: LogQuery,
     connect: Callable[[str], AbstractAsyncContextManager[Session]],
     show: _Counting,
@@ -209,19 +221,19 @@ async def _of_several(
     from ftl.operations.views.logs.reading import read_logs
     from ftl.ssh.machine import machine_of
 
-    asked = [server for server in project.servers if WEB in server.roles or not requests]
-    async with open_fleet([machine_of(server, project=project.name) for server in asked]) as fleet:
-        servers = log_servers(fleet, emit)
+    asked = [server for server in servers if WEB in server.roles or not requests]
+    async with open_fleet([machine_of(server, project=query.project) for server in asked]) as fleet:
+        sources = log_servers(fleet, emit)
         query = query.at(fleet.first.info.moment)
         # The managers may all be among the servers that are not asked.
-        await mask_secrets_of_cluster(fleet, project.name, warn, otherwise=mask if requests else None)
+        await mask_secrets_of_cluster(fleet, query.project, warn, otherwise=mask if requests else None)
         if requests and not follow:
-            await read_requests(fleet, servers, query, show)
+            await read_requests(fleet, sources, query, show)
         elif not follow:
-            await read_logs(servers, query, show, warn)
+            await read_logs(sources, query, show, warn)
     if follow:
         with _noting_silence(show, query.names, emit):
-            await follow_servers(servers, connect, query, show, warn, emit, requests=requests, mask=mask)
+            await follow_servers(sources, connect, query, show, warn, emit, requests=requests, mask=mask)
 
 
 class _Counting:
@@ -276,17 +288,6 @@ def _chosen(
     others = [name for name in short if short[name] not in runs]
     missing = tuple(name for name in others if name not in own)
     return (*(name for name in own if name in others), *missing, *runs), missing
-
-
-def _own_units(project: Project) -> list[str]:
-    return [
-        *(service.name for service in project.services),
-        *(dependency.name for dependency in project.dependencies),
-    ]
-
-
-def _own_jobs(project: Project) -> list[str]:
-    return [*(job.name for job in project.jobs), *(backup.job for backup in project.backups)]
 
 
 def _pattern(text: str | None) -> Callable[[str], object] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import put
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_lock_option
+@project_option
 @pass_options
 def command(
     options: Options,
@@ -41,6 +42,7 @@ def command(
     drill: bool,
     yes: bool,
     wait_lock: float,
+    project: str | None,
 ) -> None:
     """Restore a database from a backup.
 
@@ -49,16 +51,12 @@ def command(
     PostgreSQL is restored next to its database, which gets another name; other databases are backed up first. --drill
     changes nothing, and says how long a restore takes.
     """
-    from ftl.common.suggestions import select_names
     from ftl.operations.databases.sources import open_dump
 
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups with --from-server")
     file = path or from_server or ""
-    project, root, address = load_project(
-        options, changes=not drill, fetch=False
-    )  # it must not need the vault
-    select_names([name], [dependency.name for dependency in project.dependencies], kind="dependency")
+    target = load_target(options, project, changes=not drill)
     if path == "-" and not (yes or drill):
         raise UsageError(
             "cannot ask for confirmation: stdin is the backup", hint="`--yes` skips the question"
@@ -66,16 +64,17 @@ def command(
 
     async def confirm() -> None:
         if not yes:
-            await _confirm(name, file, f"{project.name} on {address.server.host}")
+            await _confirm(name, file, f"{target.project} on {target.address.server.host}")
 
     async def work(emit: Emit) -> RestoreResult:
         from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
-        request = RestoreRequest(project, name, file, root, drill, confirm, wait_lock, dump)
-        async with open_fleet(address.machines(project=project.name)) as fleet:
-            await mask_secrets_of_servers(fleet, project, lambda text: emit(Note(text, "warning")))
+        deployed = target.bare_project
+        request = RestoreRequest(deployed, name, file, target.root, drill, confirm, wait_lock, dump)
+        async with open_fleet(target.address.machines(project=target.project)) as fleet:
+            await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)
 
     with contextlib.nullcontext() if path is None else open_dump(file) as dump:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import find_project_files, load_project
+from ftl.cli.project import find_project_files
 from ftl.cli.running.run import pass_options, run_sync
 from ftl.common.next_step import bare_ftl, ftl
 from ftl.errors import FtlError, UsageError
@@ -42,8 +42,10 @@ def list_secrets(options: Options) -> None:
     """List the secrets with their sources, and the services that use them. No value is fetched."""
 
     def work() -> list[Fields]:
-        project = load_project(options, fetch=False).project
-        return [_row(secret, project.secret_users.get(secret.name, ())) for secret in project.secrets]
+        from ftl.config.loading import load_secrets
+
+        secrets = load_secrets(find_project_files(options))
+        return [_row(each, secrets.used_by.get(each.name, ())) for each in secrets.declared.values()]
 
     rows = run_sync(options, "secrets list", work, lambda rows: {"secrets": rows})
     if options.json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target
 from ftl.cli.running.operation import OperationCall, changes_project
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_servers
@@ -37,17 +37,18 @@ def command(context: click.Context) -> None:
 @pass_options
 def list_servers(options: Options) -> None:
     """List the servers."""
-    project, _, address = load_project(options, fetch=False)
-    if not project.is_cluster:
+    target = load_target(options, None)
+    address = target.address
+    if not address.servers:
         raise UsageError(
-            f"{project.name} has one server, {project.server.host}",
+            f"{target.project} has one server, {address.server.host}",
             hint=f"{ftl('status')} shows what runs there",
         )
 
     async def work(_: Emit) -> tuple[ServerStatus, ...]:
         from ftl.operations.views.servers import servers
 
-        return await servers(project, address.machines(project=project.name))
+        return await servers(target.bare_project, address.machines(project=target.project))
 
     found = run(options, "servers", work, _fields)
     if not options.json:

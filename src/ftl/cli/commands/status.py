@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.expected import load_expected
 from ftl.cli.output import put, put_table
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.maintenance import maintenance_text
 from ftl.common.next_step import ftl
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from ftl.cli.address import Address
+    from ftl.cli.expected import Expected
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
     from ftl.engine.api import Engine
@@ -35,8 +36,9 @@ OPTIONAL = ("PORTS", "IMAGE", "SINCE", "RELEASE")
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Refresh every two seconds, with CPU and memory, until Ctrl-C.")
+@project_option
 @pass_options
-def command(options: Options, watch: bool) -> None:
+def command(options: Options, watch: bool, project: str | None) -> None:
     """Show what runs on the server.
 
     One row for each service, each dependency, the proxy and each command of `ftl run`: the number of running replicas,
@@ -45,46 +47,48 @@ def command(options: Options, watch: bool) -> None:
     live release, who deployed it, and the project's addresses. A narrow terminal shows fewer columns; a pipe and
     --json get all. The exit code is 0 if the server answers, whatever the health.
     """
-    project, _, address = load_project(options, fetch=False)
+    from ftl.config.read.parts import UNITS
 
-    def connect() -> AbstractAsyncContextManager[Session]:
-        from ftl.host.session import open_session
-
-        return open_session(address.machine(project=project.name))
-
-    several = project.is_cluster and not address.narrowed
+    target = load_target(options, project)
+    expected = load_expected(options, target, UNITS)
     if watch:
-        _watch(options, project, connect, several=several)
+        _watch(options, expected)
         return
 
-    async def work(emit: Emit) -> Status:
-        from ftl.host.session import Prefetch, open_session
+    async def work(emit: Emit) -> tuple[Project, Status]:
+        expected.note(emit)
+        return await (_cluster_status if target.is_cluster else _server_status)(expected, emit)
 
-        if several:
-            return await _cluster_status(project, address, emit)
-        machine = address.machine(project=project.name)
-        ahead = Prefetch(lambda engine: _look(project, engine, machine))
-        async with open_session(machine, ahead=ahead) as session:
-            from ftl.operations.views.status import status
-
-            found = await status(project, session, await ahead.result(session.engine))
-            await _note_pruned(found, session, emit)
-            return found
-
-    result = run(options, "status", work, lambda status: status.fields())
+    found, result = run(options, "status", work, lambda seen: seen[1].fields())
     if not options.json:
-        by_name = (f"by host name: {line}" for line in address.host_requests(project))
-        _print(result, (*address.urls(project, result), *by_name))
+        address = target.address
+        by_name = (f"by host name: {line}" for line in address.host_requests(found))
+        _print(result, (*address.urls(found, result), *by_name))
 
 
-async def _cluster_status(project: Project, address: Address, emit: Emit) -> Status:
+async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:
+    from ftl.host.session import Prefetch, open_session
+
+    machine = expected.target.address.machine(project=expected.target.project)
+    ahead = Prefetch(lambda engine: _look(expected, engine, machine))
+    async with open_session(machine, ahead=ahead) as session:
+        from ftl.operations.views.status import status
+
+        project, facts = await ahead.result(session.engine)
+        found = await status(project, session, facts)
+        await _note_pruned(found, session, emit)
+        return project, found
+
+
+async def _cluster_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:
     from ftl.host.fleet import open_fleet
     from ftl.operations.views.status import gather_cluster_status, status
 
-    async with open_fleet(address.machines(project=project.name)) as fleet:
+    async with open_fleet(expected.target.address.machines(project=expected.target.project)) as fleet:
+        project = await expected.on(fleet.first.engine)
         found = await status(project, fleet.first, await gather_cluster_status(project, fleet))
         await _note_pruned(found, fleet.first, emit)
-        return found
+        return project, found
 
 
 async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
@@ -95,38 +99,42 @@ async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
         await note_pruned(session.engine, session.name, emit)
 
 
-async def _look(project: Project, engine: Engine, machine: Machine) -> StatusFacts:
+async def _look(expected: Expected, engine: Engine, machine: Machine) -> tuple[Project, StatusFacts]:
     """Look at the server; what is needed for that is loaded while connections to the engine open."""
     from ftl.operations.views.status import gather_status
 
-    return await gather_status(project, engine, machine)
+    project = await expected.on(engine)
+    return project, await gather_status(project, engine, machine)
 
 
-def _watch(
-    options: Options,
-    project: Project,
-    connect: Callable[[], AbstractAsyncContextManager[Session]],
-    *,
-    several: bool,
-) -> None:
+def _watch(options: Options, expected: Expected) -> None:
     """Show the status until Ctrl-C."""
     from ftl.cli.views.status_table import StatusTable, put_sample
 
-    def connect_to(host: str) -> AbstractAsyncContextManager[Session]:
+    name, address = expected.target.project, expected.target.address
+
+    def connect_to(host: str = "") -> AbstractAsyncContextManager[Session]:
         from ftl.host.session import open_session
         from ftl.ssh.machine import machine_of
 
-        (server,) = (each for each in project.servers if each.host == host)
-        return open_session(machine_of(server, project=project.name))
+        server = next((each for each in address.servers if each.host == host), address.server)
+        return open_session(machine_of(server, project=name))
 
     async def work(emit: Emit) -> None:
+        from ftl.host.fleet import open_fleet
         from ftl.operations.views.status_stream import follow_servers_status, follow_status
 
+        expected.note(emit)
+        project = expected.project
+        if project is None:
+            async with open_fleet(address.readable(project=name)) as fleet:
+                project = await expected.on(fleet.first.engine)
+
         async def follow(show: Callable[[StatusSample], None]) -> None:
-            if several:
+            if expected.target.is_cluster:
                 await follow_servers_status(project, connect_to, show, emit)
             else:
-                await follow_status(project, connect, show, emit)
+                await follow_status(project, connect_to, show, emit)
 
         if options.json:
             await follow(put_sample)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import put, put_json, put_table
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
     from contextlib import AbstractAsyncContextManager
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
+    from ftl.cli.project import DeployedProject
+    from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.tunnels.tunnels import PortChoice, Tunnel
@@ -36,30 +38,35 @@ if TYPE_CHECKING:
 @click.option(
     "--offset", type=int, default=0, metavar="N", help="Add N to the local ports that -p does not set."
 )
+@project_option
 @pass_options
-def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], offset: int) -> None:
+def command(
+    options: Options, names: tuple[str, ...], ports: tuple[str, ...], offset: int, project: str | None
+) -> None:
     """Forward the dependencies' ports to this machine.
 
     Every port of every dependency is open on 127.0.0.1 under the same number, until Ctrl-C:
     `psql -h 127.0.0.1` connects to the project's database. Tunnels survive deploys and lost connections. With several
     servers, each leads to the one that has the dependency.
     """
-    from ftl.tunnels.tunnels import plan_tunnels
-
-    project, _, address = load_project(options, fetch=False)
+    target = load_target(options, project)
+    address = target.address
+    choices = [parse_choice(text) for text in ports]
 
     async def work(emit: Emit) -> None:
         from ftl.aio import gather
-        from ftl.tunnels.tunnels import keep_tunnels
+        from ftl.tunnels.tunnels import keep_tunnels, plan_tunnels
 
-        tunnels = plan_tunnels(project, names, offset=offset, choices=[parse_choice(text) for text in ports])
-        places = {dependency.name: project.server_for(dependency) for dependency in project.dependencies}
+        wanted = {*names, *(choice.name for choice in choices)}
+        found = await _dependencies(options, target, wanted)
+        tunnels = plan_tunnels(found, names, offset=offset, choices=choices)
+        places = {dependency.name: found.server_for(dependency) for dependency in found.dependencies}
 
         async def keep(server: str) -> None:
             own = [tunnel for tunnel in tunnels if places[tunnel.name] == server]
             await keep_tunnels(
                 lambda: _connect(address, server),
-                project.name,
+                target.project,
                 own,
                 emit=emit,
                 opened=lambda server: _print(options, server, own),
@@ -68,6 +75,21 @@ def command(options: Options, names: tuple[str, ...], ports: tuple[str, ...], of
         await gather(keep(server) for server in dict.fromkeys(places[tunnel.name] for tunnel in tunnels))
 
     run(options, "tunnels", work, lambda _: {})
+
+
+async def _dependencies(options: Options, target: DeployedProject, wanted: Set[str]) -> Project:
+    """The project with its dependencies: by ftl.yaml, or where it lacks a wanted one, or any, by the servers."""
+    from ftl.cli.expected import load_expected
+    from ftl.config.read.parts import DEPENDENCIES
+    from ftl.host.fleet import open_fleet
+    from ftl.operations.deployed import with_deployed_dependencies
+
+    by_file = load_expected(options, target, DEPENDENCIES).project
+    known = {dependency.name for dependency in by_file.dependencies} if by_file is not None else set()
+    if by_file is not None and known and wanted <= known:
+        return by_file
+    async with open_fleet(target.address.machines(project=target.project)) as fleet:
+        return await with_deployed_dependencies(fleet, target.bare_project)
 
 
 def _connect(address: Address, name: str) -> AbstractAsyncContextManager[Session]:

@@ -9,7 +9,7 @@ import click
 
 from ftl import __version__
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_project
+from ftl.cli.project import load_target
 from ftl.cli.running.run import pass_options, run, run_sync
 from ftl.errors import FtlError
 
@@ -52,7 +52,7 @@ def _address(options: Options) -> Address | None:
 
         return resolve(options.server)
     try:
-        return load_project(options, fetch=False).address
+        return load_target(options, None).address
     except FtlError:
         if options.file is not None:
             raise

@@ -7,7 +7,7 @@ They are plain dataclasses: importing pydantic alone would take longer than the 
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
@@ -170,6 +170,11 @@ class Project(Section):
     secret_texts: Mapping[str, SecretTexts] | None = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
     marks: Marks = field(default=Marks(), repr=False, compare=False)
+
+    @classmethod
+    def bare(cls, name: str, server: Server, servers: tuple[ClusterServer, ...] = ()) -> Self:
+        """A project of which only the name and the servers are known."""
+        return cls(project=ProjectInfo(name=name), server=server, servers=servers, services=())
 
     @property
     def name(self) -> str:

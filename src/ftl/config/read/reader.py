@@ -23,6 +23,7 @@ from ftl.config.models.field_types import (
 )
 from ftl.config.read import foreign_keys
 from ftl.config.read.interpolator import AlreadyReported
+from ftl.config.read.parts import WHOLE
 from ftl.config.read.problems import hint_section, quoted, section_label, value_label
 from ftl.config.read.sections import complete, is_confidential, long_form
 from ftl.config.read.string_maps import StringMapReader
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.field_types import Section
     from ftl.config.read.interpolator import InterpolatedText, Interpolator
+    from ftl.config.read.parts import Parts
     from ftl.config.variables.env_file import Variable
     from ftl.config.yaml.marks import KeyPath, Mark
 
@@ -106,7 +108,9 @@ class Reader:
         removed: Services and dependencies that an overlay removes, with the places where it does.
     """
 
-    def __init__(self, interpolator: Interpolator, folder: Path, short_forms: ShortForms) -> None:
+    def __init__(
+        self, interpolator: Interpolator, folder: Path, short_forms: ShortForms, parts: Parts = WHOLE
+    ) -> None:
         self.interpolator = interpolator
         self.folder = folder
         self.marks: dict[KeyPath, Mark] = {}
@@ -117,6 +121,7 @@ class Reader:
         self.secrets: tuple[str, ...] = ()
         self.removed: dict[str, Mark] = {}
         self._short_forms = short_forms
+        self._parts = parts
 
     def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
         """Add a problem."""
@@ -132,7 +137,7 @@ class Reader:
         self.marks[path] = mapping.mark
         self.sections.add(path)
         form = self._short_form(section)
-        mapping = form.moved(mapping)
+        mapping = self._parts.of(form.moved(mapping), path, self._known(section))
         self._reject_alternatives(section, mapping, path)
         if form.expand is not None:
             mapping = form.expand(self, mapping, path)
@@ -141,6 +146,9 @@ class Reader:
 
     def _short_form(self, section: type[Any]) -> ShortForm:
         return self._short_forms.get(section, NO_SHORT_FORM)
+
+    def _known(self, section: type[Any]) -> tuple[str, ...]:
+        return (*keys_of(section), *self._short_form(section).extra_keys)
 
     def _mapping(self, section: type[Any], node: Node, path: KeyPath) -> MappingNode:
         if isinstance(node, MappingNode):
@@ -156,7 +164,7 @@ class Reader:
 
     def _reject_unknown(self, section: type[Any], mapping: MappingNode, path: KeyPath) -> set[str]:
         """Report keys that the section does not have; return the known keys of which they are misspellings."""
-        known = (*keys_of(section), *self._short_form(section).extra_keys)
+        known = self._known(section)
         misspelt: set[str] = set()
         for name, entry in mapping.entries.items():
             if name not in known and not (name.startswith("x-") and not path):
@@ -179,12 +187,14 @@ class Reader:
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, key in keys_of(section).items():
+            inner = (*path, name)
+            if not self._parts.have(inner):
+                continue
             node = mapping.get(name)
             if node is None:
                 if key.required and name not in misspelt:
                     self._report_missing(name, mapping, path)
                 continue
-            inner = (*path, name)
             if is_confidential(key.type):
                 node = unquoted(node, {url.mark.line for url in scalars(node) if "://" in url.text})
             self.marks[inner] = node.mark

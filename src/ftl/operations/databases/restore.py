@@ -12,7 +12,8 @@ from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, locked
-from ftl.errors import FtlError
+from ftl.engine import labels
+from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.operations.databases.backup import STDOUT, back_up, detect
 from ftl.operations.databases.backup_files import default_name, project_folder
@@ -21,6 +22,7 @@ from ftl.operations.databases.dumps import check_whole
 from ftl.operations.databases.load import check_accepts, load_dump
 from ftl.operations.databases.sources import LocalDump, StoredDump
 from ftl.operations.databases.stored import fetch, find_backup, read_ends
+from ftl.operations.deployed import with_recorded_dependency
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ class RestoreRequest:
     """A restore.
 
     Attributes:
-        name: The dependency.
+        project: Its name and servers; the rest is looked up there.
+        name: The dependency, which ftl.yaml need not have any more.
         file: The dump's name: a path, or `-` for stdin. Without a `dump` that of a scheduled backup on the server, or
             "latest".
         root: Folder of ftl.yaml.
@@ -103,8 +106,9 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
         check_whole(kind, dump.ends, "stdin" if dump.file == STDOUT else dump.file)
         await check_accepts(session, container.id, request.name, kind)
         if request.drill:
-            dependency = next(each for each in request.project.dependencies if each.name == request.name)
-            contents = await drill(request.project, dependency, session, container, kind, dump, emit)
+            deployed = await with_recorded_dependency(fleet.first.engine, request.project, request.name)
+            dependency = next(each for each in deployed.dependencies if each.name == request.name)
+            contents = await drill(deployed, dependency, session, container, kind, dump, emit)
             return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
         async with locked(
@@ -142,10 +146,13 @@ async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Conta
     """The server and the container of the database, and its kind of dump.
 
     Raises:
+        UsageError: It is a service.
         FtlError: It does not run, or is no database that FTL knows.
     """
     project, name = request.project, request.name
     session, container = await select_container(fleet, project.name, name, servers=project.servers)
+    if container.labels.get(labels.ROLE) != labels.ROLE_DEPENDENCY:
+        raise UsageError(f"{name} is a service, and not one of the dependencies, whose data is restored")
     return session, container, await detect(session, container, name)
 
 

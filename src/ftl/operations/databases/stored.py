@@ -14,6 +14,8 @@ from ftl.errors import FtlError, UsageError
 from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
 from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
 from ftl.operations.databases.dumps import ENDS, StreamEnds
+from ftl.releases.record import backup_folders_of
+from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -32,7 +34,7 @@ async def stored_backups(
     Raises:
         FtlError: A folder of them cannot be read.
     """
-    stored = await stored_folders(session, project.name, _paths(project))
+    stored = await stored_folders(session, project.name, await _paths(session, project))
     backups = [one for each in stored for one in each.backups if name in (None, one.dependency)]
     return tuple(sorted(newest_first(backups), key=lambda one: one.dependency))
 
@@ -46,7 +48,7 @@ async def find_backup(
         UsageError: There is no such backup.
         FtlError: The folder cannot be read.
     """
-    stored = await stored_folders(session, project.name, _paths(project))
+    stored = await stored_folders(session, project.name, await _paths(session, project))
     folders = {one: each.folder for each in stored for one in each.backups if one.dependency == name}
     chosen = next((one for one in newest_first(folders) if file in (LATEST, one.file)), None)
     if chosen is None:
@@ -106,5 +108,7 @@ async def fetch(
         raise FtlError(failure, cause=text or came)
 
 
-def _paths(project: Project) -> tuple[str, ...]:
-    return tuple(backup.path for backup in project.backups)
+async def _paths(session: Session, project: Project) -> tuple[str, ...]:
+    """Folders that the project names, and those that its releases have named."""
+    recorded = backup_folders_of(await read_records(session.engine, project.name))
+    return (*(backup.path for backup in project.backups), *recorded)

@@ -193,6 +193,7 @@ class DatabaseServer:
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.machine = FakeMachine()
         self.engine = FakeEngine(images=["db"])
+        self.project = PROJECT
         self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
         self.machine.answer("sh detect", answer=CommandOutput(0, f"{tool}\n".encode()))
         self.file = tmp_path / "db.dump"
@@ -215,7 +216,7 @@ class DatabaseServer:
 
         file, root = stored or str(self.file), self.file.parent
         with nullcontext() if stored else open_dump(file) as dump:
-            request = RestoreRequest(PROJECT, "db", file, root, drill, confirm, dump=dump)
+            request = RestoreRequest(self.project, "db", file, root, drill, confirm, dump=dump)
             return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:

@@ -8,15 +8,26 @@ import os
 import pty
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.project import Project, Server, Service
+from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.operations.databases.sources import open_dump
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import ensure_store, write_record
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput
-from tests.unit.operations.databases.test_restore import RDB, Container, DatabaseServer
+from tests.unit.operations.databases.test_restore import PROJECT, RDB, Container, DatabaseServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.engine.specs import ContainerSpec
 
 CLIENT = """#!/bin/sh
 echo "$*" >>"$HOME/log"
@@ -99,3 +110,49 @@ def test_no_room_for_what_stdin_has_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         open_dump("-")
     assert caught.value.cause == "No space left on device"
     assert "TMPDIR" in (caught.value.hint or "")
+
+
+class Throwaways(FakeEngine):
+    """An engine that remembers the env of the last throwaway."""
+
+    env: Mapping[str, str] | None = None
+
+    async def create(self, name: str, spec: ContainerSpec) -> str:
+        """Create it."""
+        if "-drill-" in name:
+            self.env = spec.env
+        return await super().create(name, spec)
+
+
+def test_a_drill_takes_its_settings_from_the_record_of_a_release(tmp_path: Path) -> None:
+    """Without ftl.yaml, or with one that does not have the dependency any more; without a record it is refused."""
+
+    async def scenario() -> None:
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        stage.engine = engine = Throwaways(images=["db"])
+        stage.project = Project.bare("shop", Server(host="server"))
+        with pytest.raises(FtlError, match="no release record on .* says how db was deployed"):  # noqa: RUF043
+            await stage.restore(drill=True)
+        recorded = replace(
+            PROJECT,
+            services=(Service(name="web", image="web"),),
+            dependencies=(replace(PROJECT.dependencies[0], env={"COLOUR": "blue"}),),
+        )
+        await ensure_store(stage.engine, "db")
+        await write_record(stage.engine, "shop", ReleaseRecord("r1", "live", 1.0, project=recorded.to_dict()))
+        await stage.restore(drill=True)
+        assert engine.env == {"COLOUR": "blue"}
+
+    asyncio.run(scenario())
+
+
+def test_a_service_is_not_restored(tmp_path: Path) -> None:
+    """Also where its image has the tool of a database: a deploy replaces its containers, with what is in them."""
+
+    async def scenario() -> None:
+        stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+        await stage.add("shop-db", labels.ROLE_SERVICE)
+        with pytest.raises(UsageError, match="db is a service"):
+            await stage.restore()
+
+    asyncio.run(scenario())

@@ -18,6 +18,8 @@ from ftl.errors import FtlError, UsageError
 from ftl.host.backup_folders import StoredBackup
 from ftl.host.session import Session
 from ftl.operations.databases.stored import fetch, find_backup, read_ends, stored_backups
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import ensure_store, write_record
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 
@@ -125,6 +127,23 @@ def test_a_folder_of_ftl_yaml_is_looked_at_beside_the_default_one() -> None:
     stage.machine.answer("for file in", answer=CommandOutput(1, stderr=b"input/output error"))
     with pytest.raises(FtlError, match="cannot be listed"):
         asyncio.run(_listed(stage, MOVED))
+
+
+def test_a_folder_of_a_release_is_looked_at_without_ftl_yaml() -> None:
+    """It may have another path by now, or not be on this machine."""
+    stage = Stage(listed=None, made=False)
+    stage.machine.answer(
+        "for file in", '"source=/srv/b,x/shop"', answer=CommandOutput(stdout=b"db-20260101-000000.dump 3\n")
+    )
+
+    async def scenario() -> tuple[StoredBackup, ...]:
+        session = await stage.session()
+        await ensure_store(session.engine, "proxy")
+        recorded = ReleaseRecord("r1", "live", 1.0, backup_folders=("/srv/b,x/",))
+        await write_record(session.engine, "shop", recorded)
+        return await stored_backups(session, PROJECT)
+
+    assert [one.path for one in asyncio.run(scenario())] == ["/srv/b,x/shop/db-20260101-000000.dump"]
 
 
 async def _listed(stage: Stage, project: Project) -> tuple[StoredBackup, ...]:

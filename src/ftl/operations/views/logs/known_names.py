@@ -1,4 +1,4 @@
-"""Names that ftl.yaml does not have: what the server still has of them. Read-only.
+"""Names whose logs there are: those of a project, and others that the server has. Read-only.
 
 A service that was taken out of ftl.yaml runs until the next deploy, and is in the records of releases for longer.
 """
@@ -11,14 +11,17 @@ from ftl.aio import gather, gather2
 from ftl.common.json_fields import as_objects, as_str
 from ftl.common.suggestions import select_names
 from ftl.config.models.backup import JOB_PREFIX
+from ftl.deploy.plan.records.recorded import not_deployed
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.host.job_logs import stored_run_logs
+from ftl.operations.deployed import deployed_project
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ftl.config.models.project import Project
     from ftl.engine.values import Container
     from ftl.host.fleet import Fleet
     from ftl.operations.views.logs.query import LogQuery
@@ -27,8 +30,36 @@ if TYPE_CHECKING:
 _UNITS = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
 
 
+def names_of(project: Project, *, jobs: bool) -> tuple[str, ...]:
+    """The services and dependencies of a project, or its jobs."""
+    if jobs:
+        return (*(job.name for job in project.jobs), *(backup.job for backup in project.backups))
+    services = (service.name for service in project.services)
+    return (*services, *(dependency.name for dependency in project.dependencies))
+
+
+async def deployed_names(fleet: Fleet, project: Project, *, jobs: bool) -> tuple[str, ...]:
+    """Names of a project as it was deployed, then all others that have a container.
+
+    Raises:
+        FtlError: Nothing of the project is there.
+    """
+    listing = gather(session.engine.containers(labels={labels.PROJECT: project.name}) for session in fleet)
+    lists, deployed = await gather2(listing, deployed_project(fleet.first.engine, project))
+    if not any(lists) and deployed is project:
+        raise not_deployed(project.name, ", ".join(fleet.names), FtlError)
+    there = sorted({name for listed in lists for name in _of_containers(listed, jobs=jobs)})
+    return tuple(dict.fromkeys((*names_of(deployed, jobs=jobs), *there)))
+
+
 async def require_known(
-    fleet: Fleet, query: LogQuery, missing: Sequence[str], own: Sequence[str], *, needs_container: bool
+    fleet: Fleet,
+    query: LogQuery,
+    missing: Sequence[str],
+    own: Sequence[str],
+    *,
+    needs_container: bool,
+    source: str = "ftl.yaml",
 ) -> None:
     """Refuse names that the servers do not have either.
 
@@ -38,6 +69,7 @@ async def require_known(
         missing: Names in it that ftl.yaml does not have.
         own: Those that it has.
         needs_container: Whether what is shown is in a container's log, and nowhere else.
+        source: What has those that it has.
 
     Raises:
         UsageError: Neither ftl.yaml nor a server has such a name.
@@ -45,7 +77,7 @@ async def require_known(
     """
     listing = gather(session.engine.containers(labels={labels.PROJECT: query.project}) for session in fleet)
     lists, records = await gather2(listing, read_records(fleet.first.engine, query.project))
-    there = {name for listed in lists for name in _of_containers(listed, query)}
+    there = {name for listed in lists for name in _of_containers(listed, jobs=query.jobs)}
     there |= await _with_kept_runs(fleet, query, [name for name in missing if name not in there])
     recorded = {name: record.release for record in records for name in _of_record(record, query)}
     kind = "job" if query.jobs else "service or dependency"
@@ -54,7 +86,7 @@ async def require_known(
     if gone is not None and needs_container:
         raise FtlError(
             f"no container of {gone} is left on {', '.join(fleet.names)}",
-            cause=f"ftl.yaml does not have it, and the last release with it is {recorded[gone]}",
+            cause=f"{source} does not have it, and the last release with it is {recorded[gone]}",
             hint="logs are removed with their container; only a failed release keeps its last lines",
         )
 
@@ -66,8 +98,8 @@ async def _with_kept_runs(fleet: Fleet, query: LogQuery, names: Sequence[str]) -
     return {name for (_, name), logs in zip(asked, stored, strict=True) if logs}
 
 
-def _of_containers(containers: Sequence[Container], query: LogQuery) -> Iterator[str]:
-    roles, label = ((labels.ROLE_JOB,), labels.JOB) if query.jobs else (_UNITS, labels.SERVICE)
+def _of_containers(containers: Sequence[Container], *, jobs: bool) -> Iterator[str]:
+    roles, label = ((labels.ROLE_JOB,), labels.JOB) if jobs else (_UNITS, labels.SERVICE)
     for container in containers:
         if container.labels.get(labels.ROLE) in roles:
             yield container.labels[label]

@@ -1,0 +1,51 @@
+"""Values made of a whole project: names of images and volumes, texts with secrets in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.common.secret_texts import SecretTexts
+from ftl.config.variables.interpolation import marked_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftl.config.models.project import Project
+    from ftl.config.yaml.marks import KeyPath
+
+
+def secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, SecretTexts]:
+    """Service -> its texts with secrets in them: those that its containers get as env and files."""
+    found: dict[str, SecretTexts] = {}
+    for index, service in enumerate(project.services):
+        path = ("services", index)
+        env = {name: marked.get((*path, "env", name), "") for name in service.env}
+        files = {
+            file.path: marked.get((*path, "files", n, "content"), "") for n, file in enumerate(service.files)
+        }
+        texts = SecretTexts(
+            {name: marked_parts(text) for name, text in env.items() if text},
+            {name: marked_parts(text) for name, text in files.items() if text},
+        )
+        if texts.names:
+            found[service.name] = texts
+    return found
+
+
+def with_built_names(project: Project) -> Project:
+    """The project with the name that a build gives the image of a dependency."""
+    dependencies = tuple(
+        replace(dependency, image=f"{project.name}-{dependency.name}:latest")
+        if dependency.build is not None
+        else dependency
+        for dependency in project.dependencies
+    )
+    return replace(project, dependencies=dependencies)
+
+
+def named_volumes(project: Project) -> tuple[str, ...]:
+    """All named volumes that are listed or used, sorted."""
+    mounts = [mount for service in project.services for mount in service.mounts]
+    mounts += [mount for dependency in project.dependencies for mount in dependency.mounts]
+    return tuple(sorted({*project.volumes, *(mount.source for mount in mounts if mount.is_named)}))

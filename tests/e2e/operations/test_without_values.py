@@ -1,0 +1,134 @@
+"""Commands about what runs, where variables of ftl.yaml have no value, or without the file."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lab import images
+from tests.e2e.operations.test_databases import REDIS, redis
+from tests.e2e.operations.test_tunnels import opened
+from tests.e2e.support.echo import PORT, add_echo, ask, free_port
+from tests.e2e.support.project import LabProject, lab_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Server
+    from tests.harness import Outcome, Project
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
+
+VALUES = {"APP_KEY": "a-value-of-the-app", "APP_PATH": "/index.html"}
+"""Variables of the deploy; nobody has them afterwards."""
+
+
+def deployed(ftl: Callable[..., Project], server: Server) -> LabProject:
+    """A project that needs variables for its deploy, with a dependency."""
+    app = lab_project(ftl, server, env={"KEY": "${APP_KEY}"})
+    add_echo(app)["env"] = {"KEY": "${APP_KEY}"}
+    app.deploy(env=VALUES).ok()
+    return app
+
+
+def elsewhere(app: LabProject) -> tuple[LabProject, tuple[str, ...]]:
+    """The same project from an empty folder, and the options that name it."""
+    server, home = app.server, Path(app.project.environment["HOME"])
+    config = home / ".ssh" / "config"
+    config.write_text(f"IdentityFile {server.key}\n{config.read_text()}")
+    folder = app.project.folder.parent / "elsewhere"
+    folder.mkdir()
+    address = f"{server.user}@{server.host}:{server.port}"
+    return replace(app, project=replace(app.project, folder=folder)), (
+        "--server",
+        address,
+        "--project",
+        app.name,
+    )
+
+
+def shown(status: Outcome) -> dict[str, object]:
+    """What a status says that does not change with the time."""
+    found = status.ok().result
+    seen = ("name", "wanted", "running", "health", "ports")
+    return {"urls": found["urls"], "units": [[unit[key] for key in seen] for unit in found["units"]]}
+
+
+def test_what_runs_is_read_without_the_values_of_its_deploy(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Logs, status, commands and tunnels: with the file, where another value is needed, and without the file."""
+    app = deployed(ftl, server)
+    for command in (("deploy",), ("plan",), ("validate",)):
+        refused = app.run(*command)
+        assert (refused.exit_code, "the variable APP_KEY is not set" in refused.stderr) == (2, True)
+
+    def looked(there: LabProject, where: tuple[str, ...]) -> dict[str, object]:
+        """What the commands show."""
+        run = there.project.run
+        logs = run("logs", "--no-prefix", *where).ok()
+        assert (logs.stdout, logs.stderr) == ("echo is up\n", "")
+        printed = run("exec", *where, "web", "--", "sh", "-c", "echo $KEY").ok().stdout
+        assert printed == f"{VALUES['APP_KEY']}\n"
+        return shown(run("status", "--json", *where))
+
+    by_file = looked(app, ())
+    there, where = elsewhere(app)
+    assert looked(there, where) == by_file
+
+    # A value that a status shows.
+    app.service()["health_check"] = {"path": "${APP_PATH}"}
+    app.save()
+    noted = app.project.run("status", "--json")
+    (note,) = noted.events("note")
+    assert note["text"].startswith("what was deployed is shown: ftl.yaml:")
+    assert note["text"].endswith("the variable APP_PATH is not set")
+    assert shown(noted) == by_file
+
+    # A dependency that only the server has.
+    del app.config["dependencies"]
+    app.save()
+    for here, options in ((app, ()), (there, where)):
+        port = free_port()
+        with here.project.start("tunnels", *options, "-p", f"cache={port}") as process:
+            assert opened(process)[1] == f"cache       {PORT}  127.0.0.1:{port}"
+            assert ask(port) == b"hello\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+    unknown = there.project.run("logs", *where, "cach")
+    assert (unknown.exit_code, "did you mean `cache`?" in unknown.stderr) == (2, True)
+    hinted = there.project.run("logs", *where, "--hooks", "-f")
+    assert f"`ftl --server {where[1]} deploy -v`" in hinted.stderr
+
+
+@pytest.mark.nightly
+def test_a_database_is_backed_up_and_restored_without_them(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Also one that ftl.yaml does not have any more: by its container, and for a drill by the release's record."""
+    images.ensure("redis")
+    app = lab_project(ftl, server, env={"KEY": "${APP_KEY}"})
+    app.config["dependencies"] = [{**REDIS, "env": {"KEY": "${APP_KEY}"}}]
+    app.config["backups"] = [{"dependency": "cache", "schedule": "0 0 1 1 *", "path": "/srv/backups"}]
+    app.deploy(env=VALUES).ok()
+    redis(app, "SET", "colour", "blue")
+    app.run("jobs", "run", "backup.cache").ok()
+    for section in ("dependencies", "backups"):
+        del app.config[section]
+    app.save()
+    there, where = elsewhere(app)
+    for here, options in ((app, ()), (there, where)):
+        run = here.project.run
+        run("backup", *options, "cache", "cache.rdb").ok()
+        redis(app, "SET", "colour", "red")
+        run("restore", *options, "cache", "cache.rdb", "--yes").ok()
+        assert redis(app, "GET", "colour") == "blue"
+        run("restore", *options, "cache", "cache.rdb", "--drill").ok()
+        (stored,) = run("backup", *options, "--list", "--json").ok().result["backups"]
+        assert stored["path"].startswith(f"/srv/backups/{app.name}/")
+        run("restore", *options, "cache", "--from-server", "latest", "--drill").ok()
+    refused = there.project.run("restore", *where, "web", "cache.rdb", "--yes")
+    assert (refused.exit_code, "web is a service" in refused.stderr) == (2, True)
