@@ -128,3 +128,33 @@ def test_a_file_with_variables_is_not_in_the_image(begin: Begin) -> None:
         "Dockerfile"
     ]
     assert 'CMD ["node", "--env-file-if-exists=.env.local", "a.js"]\n' in text
+
+
+@pytest.mark.parametrize(
+    ("lock", "more", "line"),
+    [
+        ("9.0", {}, "RUN corepack enable pnpm && corepack install --global pnpm@10\n"),
+        ("'6.0'", {}, "corepack install --global pnpm@8\n"),
+        ("5.4", {}, "corepack install --global pnpm@7\n"),
+        (
+            "9.0",
+            {"pnpm-workspace.yaml": "allowBuilds: {esbuild: true}\n"},
+            "corepack install --global pnpm@11\n",
+        ),
+        ("9.0", app(packageManager="pnpm@9.1.0"), "RUN corepack enable pnpm\n"),
+        (
+            "9.0",
+            app(devEngines={"packageManager": {"name": "pnpm", "version": "^11"}}),
+            "RUN corepack enable pnpm\n",
+        ),
+        (
+            "9.0",
+            app(engines={"node": ">=26"}),
+            "RUN npm install --global corepack && corepack enable pnpm && ",
+        ),
+    ],
+)
+def test_the_version_of_pnpm(begin: Begin, lock: str, more: dict[str, str], line: str) -> None:
+    """That of the lock file: the newest one ends at scripts of packages that an app of another has not allowed."""
+    start, _ = begin({**app(), "pnpm-lock.yaml": f"lockfileVersion: {lock}\n", **more})
+    assert line in start.files["Dockerfile"]

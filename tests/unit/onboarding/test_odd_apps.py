@@ -73,6 +73,51 @@ def test_things_to_do(begin: Begin) -> None:
     assert any("npm install --save-dev @sveltejs/adapter-node" in text for text in start.todo)
 
 
+def test_adapters_that_make_no_server_by_themselves(begin: Begin) -> None:
+    """SvelteKit's default adapter is told to, in the file that its generator makes."""
+    vite = "import adapter from '@sveltejs/adapter-auto';\nexport default { plugins: [sveltekit({ adapter })] }\n"
+    start, _ = begin(using("@sveltejs/kit", "@sveltejs/adapter-auto") | {"vite.config.ts": vite})
+    assert "ENV GCP_BUILDPACKS=1\nRUN npm run build\n" in start.files["Dockerfile"]
+    assert any("import it in vite.config.ts in place of adapter-auto" in text for text in start.todo)
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [("standalone", False), ("middleware", True)])
+def test_the_mode_of_astros_adapter(begin: Begin, mode: str, is_told: bool) -> None:
+    """With `middleware` the build has a handler, and no program that listens."""
+    config = "import node from '@astrojs/node';\nexport default defineConfig({ adapter: node({ mode: 'MODE' }) });\n"
+    config = config.replace("MODE", mode)
+    start, _ = begin(using("astro", "@astrojs/node") | {"astro.config.mjs": config})
+    assert any("write `mode: 'standalone'` in astro.config.mjs" in text for text in start.todo) is is_told
+
+
+NEST = """import { Controller, Get } from '@nestjs/common';
+
+@Controller(PATH)
+export class AppController {
+  constructor(private readonly appService: AppService) {}
+
+  @Get()
+  getHello(): string {
+    return this.appService.getHello();
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("controller", "main", "path"),
+    [("", "", "/"), ("'/'", "", "/"), ("", "app.setGlobalPrefix('api');", "/api"), ("'cats'", "", None)],
+)
+def test_the_start_page_of_nest(begin: Begin, controller: str, main: str, path: str | None) -> None:
+    """The controller that its generator makes answers `/`."""
+    files = using("@nestjs/core", start="node dist/main") | {
+        "src/app.controller.ts": NEST.replace("PATH", controller),
+        "src/main.ts": main,
+    }
+    start, _ = begin(files)
+    assert start.app.health.path == path
+
+
 def test_files_of_another_host(begin: Begin) -> None:
     """Caddy does not read Netlify's files."""
     start, _ = begin(ODD["files of another host"].files)

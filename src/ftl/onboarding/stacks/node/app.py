@@ -25,6 +25,8 @@ from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ftl.onboarding.folder import AppFolder
 
 
@@ -35,12 +37,14 @@ class Renderer:
     Attributes:
         package: The package that makes it.
         command: The server, where no script of package.json names it.
-        todo: What the build lacks.
+        build_env: Line of the Dockerfile before the build, without which it makes no server.
+        todo: What the app lacks; `{file}` is the file that imports the package.
     """
 
     package: str
     name: str
     command: Command
+    build_env: str = ""
     todo: str = ""
 
 
@@ -50,8 +54,10 @@ RENDERERS = (
         "@sveltejs/adapter-auto",
         "SvelteKit",
         ("node", "build"),
-        "`npm install --save-dev @sveltejs/adapter-node`, and import it in svelte.config.js: adapter-auto makes "
-        "nothing that runs on your own server",
+        "# adapter-auto makes a server for Node where it believes to build for Google Cloud Run.\n"
+        "ENV GCP_BUILDPACKS=1",
+        "`npm install --save-dev @sveltejs/adapter-node`, and import it in {file} in place of adapter-auto, which "
+        "installs it in each build, in its newest version",
     ),
     Renderer("@astrojs/node", "Astro", ("node", "dist/server/entry.mjs")),
     Renderer("@react-router/serve", "React Router", ("react-router-serve", "build/server/index.js")),
@@ -60,6 +66,10 @@ RENDERERS = (
     Renderer("@tanstack/react-start", "TanStack Start", ("node", ".output/server/index.mjs")),
     Renderer("@angular/ssr", "Angular", ("node", "dist/app/server/server.mjs")),
 )
+_CONFIGURATIONS = tuple(
+    f"{name}.config.{end}" for name in ("svelte", "vite", "astro") for end in ("js", "ts", "mjs", "mts")
+)
+_MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")
 SERVERS = (
     "express",
     "fastify",
@@ -133,16 +143,30 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
             command, reason = exec_form(line), f"the script {name} of package.json"
     base, _ = base_path(folder)
     health = FoundHealthCheck(f"/{base}" if base else "/", "the start page")
-    app = server_app(folder, tool.name, evidence, 3000, command, reason, health, tini=False)
+    app = server_app(
+        folder, tool.name, evidence, 3000, command, reason, health, tini=False, build_env=tool.build_env
+    )
     dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
     app = replace(app, dockerfile=dockerfile)
     if tool.name == "SvelteKit":
         app = replace(
             app, env={**app.env, "ORIGIN": ("https://@domain@", "of the site: forms are refused without it")}
         )
-    if tool.todo:
-        app = with_todo(app, tool.todo)
+    for todo in _todo_of(folder, tool, command):
+        app = with_todo(app, todo)
     return app
+
+
+def _todo_of(folder: AppFolder, tool: Renderer, command: Command) -> Iterator[str]:
+    """Things to do about the framework's adapter."""
+    file = next((name for name in _CONFIGURATIONS if tool.package in folder.read(name)), _CONFIGURATIONS[0])
+    if tool.todo:
+        yield tool.todo.format(file=file)
+    if tool.package == "@astrojs/node" and command == tool.command and _MIDDLEWARE.search(folder.read(file)):
+        yield (
+            f"write `mode: 'standalone'` in {file}, or a script `start` that runs a server: in the mode "
+            "middleware the build makes none"
+        )
 
 
 def describe_server(folder: AppFolder, evidence: str) -> App:
@@ -162,7 +186,22 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         health = FoundHealthCheck("/", "public/index.html")
     if health.path is None and folder.search(r"""router\.get\(\s*['"]/['"]""") and name == "express":
         health = FoundHealthCheck("/", "the route / of the code")
+    if health.path is None and name == "@nestjs/core":
+        health = _nest_health(folder)
     return server_app(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
+
+
+_NEST_PAGE = r"@Controller\(\s*(?:['\"]/?['\"])?\s*\)[^@]*?class \w+[^@]*@Get\(\s*(?:['\"]/?['\"])?\s*\)"
+_NEST_PREFIX = r"setGlobalPrefix\(\s*['\"]/?([\w/-]+)['\"]"
+
+
+def _nest_health(folder: AppFolder) -> FoundHealthCheck:
+    """The start page of NestJS, where a controller without a path has one."""
+    hit, prefix = folder.search(_NEST_PAGE), folder.search(_NEST_PREFIX)
+    if hit is None:
+        return FoundHealthCheck(None, "no route of the code looks like a health check")
+    path = f"/{prefix[1][1].strip('/')}" if prefix is not None else "/"
+    return FoundHealthCheck(path, f"`@Get()` in {hit[0]}")
 
 
 def server_app(
@@ -176,6 +215,7 @@ def server_app(
     *,
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
+    build_env: str = "",
 ) -> App:
     """A server in Node: its Dockerfile, migrations and databases."""
     values, facts = dockerfile_values(folder)
@@ -186,7 +226,7 @@ def server_app(
     system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
     bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
-    build = f"RUN {values['build']}" if "build" in scripts(folder) else ""
+    build = f"{build_env}\nRUN {values['build']}".strip() if "build" in scripts(folder) else ""
     text = render(
         "node-server.dockerfile",
         {

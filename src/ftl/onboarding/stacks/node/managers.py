@@ -101,8 +101,29 @@ def manager(folder: AppFolder) -> tuple[Manager, str | None]:
     return (BUN, None) if named.startswith("bun@") else (MANAGERS[-1], None)
 
 
+_OF_PNPM = {"5": 7, "6": 8}
+"""Version of pnpm's lock file -> the version of pnpm that writes it; of newer ones see below."""
+
+
+def _of_lock_file(folder: AppFolder, candidate: Manager, named: str) -> Manager:
+    """Take pnpm of the version that the lock file is for, where package.json names none: Corepack takes the newest.
+
+    Lock files of 9 to 11 are the same. 11 ends where a package has a script that nobody has allowed, which apps of 10
+    have not; only those of 11 say which are, as `allowBuilds`.
+    """
+    if named or "packageManager" in str(folder.read_json("package.json").get("devEngines", "")):
+        return candidate
+    lock = re.search(r"^lockfileVersion:\s*[\"']?(\d+)", folder.read(candidate.lock), re.MULTILINE)
+    major = _OF_PNPM.get(lock[1], 10) if lock else 10
+    if "allowBuilds:" in folder.read("pnpm-workspace.yaml"):
+        major = 11
+    return replace(candidate, prepare=f"{candidate.prepare} && corepack install --global pnpm@{major}")
+
+
 def _of_version(folder: AppFolder, candidate: Manager, named: str) -> Manager:
-    """Yarn 2 and newer in place of the first; pnpm and npm are what they are."""
+    """Yarn 2 and newer in place of the first, pnpm by its lock file; npm is what it is."""
+    if candidate.name == "pnpm":
+        return _of_lock_file(folder, candidate, named)
     if candidate.name != "yarn":
         return candidate
     lock = _OF_LOCK.search(folder.read("yarn.lock"))

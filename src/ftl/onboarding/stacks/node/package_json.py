@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import Evidence
@@ -13,6 +14,9 @@ from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
+
+_LAST_WITH_COREPACK = 24
+"""Images of newer versions of Node have no Corepack."""
 
 IGNORED = ("node_modules", ".next", "dist", "coverage", "npm-debug.log*", ".turbo")
 """Lines of .dockerignore: folders that the build makes."""
@@ -87,6 +91,10 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence
     """Values for the templates of Dockerfiles, with the facts behind them."""
     used, lock = manager(folder)
     version, reason = node_version(folder)
+    if int(version) > _LAST_WITH_COREPACK:
+        used = replace(
+            used, prepare=used.prepare.replace("corepack", "npm install --global corepack && corepack", 1)
+        )
     more = [name for name in (".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml") if folder.has(name)]
     locked = " ".join(["package.json", *([lock] if lock else []), *more])
     prepare = (
