@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.image.building.inputs.dockerfile import parse
+from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.report import Verdict
 
 from ..conftest import put_files
@@ -143,7 +145,13 @@ services:
   web: {build: ./a, volumes: ["./a:/app", "./a/src:/app/src", "./a/uploads:/app/uploads", "./shared:/shared"]}
   node: {image: "node:22", working_dir: /app, volumes: [".:/app"]}
 """
-    project, report = taken(tmp_path, text, more={"a/src/x": "", "a/uploads/y": "", "shared/z": ""})
+    more = {
+        "a/Dockerfile": "FROM scratch\nWORKDIR /app\nCOPY . .\n",
+        "a/src/x": "",
+        "a/uploads/y": "",
+        "shared/z": "",
+    }
+    project, report = taken(tmp_path, text, more=more)
     assert service(project).volumes == ("a-uploads:/app/uploads", "shared:/shared")
     assert [verdicts(report)[f"services.web.volumes[{index}]"] for index in (0, 1)] == [Verdict.LEFT_OUT] * 2
     assert "the container runs the files of this folder" in words(report, "services.node.volumes[0]")
@@ -200,3 +208,53 @@ def test_a_mount_of_a_variable_without_a_value(tmp_path: Path, mount: str) -> No
     assert service(project).volumes == ()
     (row,) = (row for row in report.rows if row.key == "services.web.volumes[0]")
     assert (row.verdict, "`web-data:/data`" in row.text) == (Verdict.NEEDS_YOU, True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "copied"),
+    [
+        ("WORKDIR /app\nCOPY . .", True),
+        ("WORKDIR /app\nCOPY package.json ./\nCOPY src ./src", True),
+        ('WORKDIR /srv\nWORKDIR app\nCOPY ["src", "/app/src/"]', True),
+        ("ADD . /app", True),
+        ("", False),
+        ("WORKDIR /code\nCOPY . .", False),
+        ("WORKDIR /app\nCOPY other other", False),
+        ("WORKDIR /app\nCOPY src/main.py .", None),
+        ("WORKDIR $HOME\nCOPY . .", None),
+        ("COPY . .", None),
+        ("COPY --from=node:22 /app /app", None),
+        ("COPY --from=node:22 /usr/bin /usr/bin", False),
+    ],
+)
+def test_a_folder_in_the_image(lines: str, copied: bool | None) -> None:
+    """COPY and ADD say whether a mount of development is in the image, too."""
+    assert has_copied(parse(f"FROM x\n{lines}\n"), None, "src", "/app/src") is copied
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "volumes", "words"),
+    [
+        ("FROM x\nCMD npm run dev\n", "[.:/app]", "write `COPY . /app` into its Dockerfile"),
+        (
+            "FROM x\nCOPY . /app\n",
+            "[./src:/code]",
+            "`COPY src /code` into its Dockerfile; if they are data, write",
+        ),
+    ],
+)
+def test_a_folder_that_only_a_mount_brings(tmp_path: Path, dockerfile: str, volumes: str, words: str) -> None:
+    """An image for development has no code: the app would not start on a server."""
+    text = f"services: {{web: {{build: ., volumes: {volumes}}}}}"
+    _, report = taken(tmp_path, text, more={"Dockerfile": dockerfile, "src/x": ""})
+    (row,) = (row for row in report.rows if row.key == "services.web.volumes[0]")
+    assert (row.verdict, words in row.text) == (Verdict.NEEDS_YOU, True)
+
+
+def test_settings_beside_the_code_are_files(tmp_path: Path) -> None:
+    """The context has the folder, and its image has it elsewhere: another program reads it at its own path."""
+    more = {"Dockerfile": "FROM nginx:1\nCOPY . /srv\n", "nginx/site.conf": "server {}\n"}
+    project, _ = taken(
+        tmp_path, "services: {web: {build: ., volumes: ['./nginx:/etc/nginx/conf.d:ro']}}", more=more
+    )
+    assert [file.path for file in service(project).files] == ["/etc/nginx/conf.d/site.conf"]

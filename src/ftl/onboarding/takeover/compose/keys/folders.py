@@ -6,7 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from ftl.image.building.inputs.dockerfile import parse
+from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover import images
+from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.compose.keys.text_files import has_texts
 from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.paths import is_folder
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.yaml.tree import Node
+    from ftl.image.building.inputs.dockerfile import Dockerfile
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
     from ftl.onboarding.takeover.compose.mounts import ComposeMount
 
@@ -28,19 +32,48 @@ _OF_DATA = re.compile(
 """Folders that are data although the app is built from the folder above."""
 
 
-def is_source(conversion: ComposeConversion, source: str) -> bool:
-    """Whether a mounted folder is what the service is built from, and so in its image."""
-    build = conversion.node.get("build")
-    if build is None:
+def is_source(conversion: ComposeConversion, mount: ComposeMount) -> bool:
+    """Whether a mounted folder is in the image of the service's build, at the same path."""
+    context = build_folder(conversion)
+    if context is None:
+        return conversion.node.get("build") is not None  # of a repository
+    folder, mounted = context.resolve(), (conversion.context.base / mount.source).resolve()
+    if not mounted.is_relative_to(folder):
+        return folder.is_relative_to(mounted)
+    if mounted != folder and _OF_DATA.search(mount.source):
         return False
-    base = conversion.context.base
-    context = conversion.resolve(text(build) or text(entries(build).get("context"))) or "."
-    if "://" in context:
-        return True
-    folder, mounted = (base / context).resolve(), (base / source).resolve()
-    if folder.is_relative_to(mounted):
-        return True
-    return mounted.is_relative_to(folder) and is_folder(mounted) and not _OF_DATA.search(source)
+    name = mounted.relative_to(folder).as_posix()
+    copied = has_copied(*_dockerfile(conversion, context), name, mount.target.rstrip("/"))
+    return copied if copied is not None else mounted == folder or is_folder(mounted)
+
+
+def missing_source(conversion: ComposeConversion, mount: ComposeMount) -> str | None:
+    """A thing to do about a folder of the context that the image has not where it is mounted."""
+    context = build_folder(conversion)
+    mounted = (conversion.context.base / mount.source).resolve()
+    if context is None or not mounted.is_relative_to(context.resolve()) or _OF_DATA.search(mount.source):
+        return None
+    if not is_folder(mounted) or mount.read_only:
+        return None
+    name = mounted.relative_to(context.resolve()).as_posix()
+    how = f"write `COPY {name} {mount.target}` into its Dockerfile"
+    how += "" if name == "." else f"; if they are data, write the volume `{mounted.name}:{mount.target}`"
+    return f"the image has not the files of {mount.source} there: {how}"
+
+
+def build_folder(conversion: ComposeConversion) -> Path | None:
+    """The folder that the service is built from, if it is one of this machine."""
+    build = conversion.node.get("build")
+    written = conversion.resolve(text(build) or text(entries(build).get("context"))) or "."
+    return None if build is None or "://" in written else conversion.context.base / written
+
+
+def _dockerfile(conversion: ComposeConversion, context: Path) -> tuple[Dockerfile, str | None]:
+    options = entries(conversion.node.get("build"))
+    written = conversion.resolve(text(options.get("dockerfile_inline")))
+    name = conversion.resolve(text(options.get("dockerfile"))) or "Dockerfile"
+    target = conversion.resolve(text(options.get("target"))) or None
+    return parse(written or AppFolder(context).read(name)), target
 
 
 def has_settings(conversion: ComposeConversion, mount: ComposeMount) -> bool:
@@ -51,7 +84,7 @@ def has_settings(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     source, base = mount.source, conversion.context.base
     if mount.kind != "bind" or not source.startswith(".") or not _OF_SETTINGS.search(mount.target):
         return False
-    if is_source(conversion, source) or base.resolve().is_relative_to((base / source).resolve()):
+    if is_source(conversion, mount) or base.resolve().is_relative_to((base / source).resolve()):
         return False
     return is_only_read(conversion, mount) and has_texts(base / source, base)
 
@@ -73,9 +106,9 @@ def as_volume(conversion: ComposeConversion, place: str, source: str, target: st
     volume = context.folders[path]
     folder = context.base / source
     if _has_files(folder):
-        todo = (
-            f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts"
-        )
+        copied = f"docker run --rm -i -v {conversion.draft.name}_{volume}:/to busybox tar -C /to -x"
+        todo = f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts, as "
+        todo += f"with `tar -C {source} -c . | ssh SERVER {copied}`"
         conversion.add(place, Verdict.NEEDS_YOU, todo, item)
     else:
         conversion.add(

@@ -97,8 +97,10 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
 def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
     """A file or folder of the project, which is not on the server."""
     path = conversion.context.base / mount.source
-    if folders.is_source(conversion, mount.source):
+    if folders.is_source(conversion, mount):
         return Verdict.LEFT_OUT, f"for development: the image has the files of {mount.source}"
+    if todo := folders.missing_source(conversion, mount):
+        return Verdict.NEEDS_YOU, todo
     if path.resolve() == conversion.context.base.resolve():
         todo = "build it into an image (`build: .`; `ftl init` without --from writes a Dockerfile)"
         return Verdict.NEEDS_YOU, f"the container runs the files of this folder: {todo}"
