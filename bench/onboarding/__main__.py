@@ -24,12 +24,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.calls import FTL, DemoError, ftl
 
-from bench.onboarding.apps import APPS, App
+from bench.onboarding.apps import APPS
 from bench.onboarding.bases import stand_ins
 from bench.onboarding.compose import compose_figures
+
+if TYPE_CHECKING:
+    from bench.onboarding.app import App
 
 QUIET = 15
 """Runs of a command whose time is given in milliseconds; their median counts."""

@@ -42,8 +42,12 @@ NODE = """\
 FROM python-base
 COPY tools/node /usr/local/bin/node
 COPY tools/npm /usr/local/lib/node_modules/npm
+COPY tools/corepack /usr/local/lib/node_modules/corepack
+ENV COREPACK_INTEGRITY_KEYS=0
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
-    && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx && useradd --uid 1000 --create-home node
+    && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \\
+    && ln -s ../lib/node_modules/corepack/dist/corepack.js /usr/local/bin/corepack \\
+    && useradd --uid 1000 --create-home node
 """
 GO = """\
 FROM python-base
@@ -116,6 +120,7 @@ def _copy_tools(dockerfile: str, folder: Path) -> None:
         folder.mkdir()
         shutil.copy(_program("node"), folder / "node")
         shutil.copytree(_program("npm").parent.parent, folder / "npm", symlinks=True)
+        shutil.copytree(_program("corepack").parent.parent, folder / "corepack", symlinks=True)
     if "tools/cacerts" in dockerfile:
         folder.mkdir()
         shutil.copy(JAVA_CERTIFICATES, folder / "cacerts")
