@@ -227,6 +227,8 @@ async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> No
         if not executor.committed and plan.record is not None:
             await _record_failure(plan, context, error, executor.last_lines)
         raise
+    finally:
+        await context.end_tasks()
 
 
 def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) -> Note | None:

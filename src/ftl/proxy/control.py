@@ -13,7 +13,14 @@ from ftl.errors import FtlError, UsageError
 from ftl.proxy import commands, networks, stopped
 from ftl.proxy.configuration.caddy import render
 from ftl.proxy.lifecycle import start, upgrade
-from ftl.proxy.names import ProxyNames, ca_root_file, certificate_files, live_file, networks_of
+from ftl.proxy.names import (
+    LIVE_FOLDER,
+    ProxyNames,
+    ca_root_file,
+    certificate_files,
+    live_file,
+    networks_of,
+)
 from ftl.proxy.reach import MOST, Reach, read_reach
 from ftl.proxy.site import Site, conflicts
 from ftl.proxy.state import ProxyState, digest, observe, site_file
@@ -172,6 +179,16 @@ class ProxyControl:
             files = [live_file(project, service) for service in removed]
             done = await self._execute(state, project, ["rm", "-f", *files])
             _refuse_failed("remove services", done)
+
+    async def sync(self) -> None:
+        """Bring what the engine has written to its volumes to the disk, where a power cut leaves it.
+
+        Only the file system of the volumes, which has the release records as well; the proxy does not read them.
+
+        Raises:
+            EngineError: The proxy does not run.
+        """
+        await self._engine.execute(self._names.container, ["sync", "-f", LIVE_FOLDER])
 
     async def in_flight(self) -> dict[str, int]:
         """Requests in flight by upstream address ("10.83.0.3:8000").

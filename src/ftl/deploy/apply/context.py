@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import shielded
+from ftl.aio import cancel, shielded
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.replacements import Proof
@@ -14,9 +15,9 @@ from ftl.execution.undo import UndoStack
 from ftl.proxy.control import ProxyControl
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
     from pathlib import Path
+    from typing import Any
 
     from ftl.config.models.project import Project
     from ftl.deploy.apply.clients import RunClients
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from ftl.image.transfer import TransferResult
     from ftl.releases.record import KeptLine, ReleaseRecord
     from ftl.ssh.machine import Machine
+
+TASK_SECONDS = 2.0
+"""Limit for the work in the background, once the plan is done."""
 
 AFTER_UNDO = f"the next {ftl('deploy')} starts from whatever state the server is in; {ftl('status')} shows it"
 
@@ -139,6 +143,7 @@ class DeployContext:
         switch: Whether requests go to the release.
         proof: What tells a server that the plan was decided.
         replacing: Server -> its script that replaces containers; None where it has no docker command.
+        tasks: Work in the background.
     """
 
     project: Project
@@ -161,6 +166,7 @@ class DeployContext:
     switch: SwitchState = field(default_factory=SwitchState)
     proof: Proof = Proof()
     replacing: dict[str, asyncio.Task[ReplacementScript | None]] = field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def at(self, server: str) -> DeployContext:
         """Return this run at another server; an empty name is the project's only one."""
@@ -210,6 +216,16 @@ class DeployContext:
     def id_of(self, container: ContainerRef) -> str:
         """The ID of a container, whether it was observed or created by this run."""
         return container.id or self.created[container.name]
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something that takes its time; the plan does not fail with it."""
+        self.tasks.add(asyncio.create_task(work))
+
+    async def end_tasks(self) -> None:
+        """Wait briefly for the work in the background: the server ends by itself what it has begun."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=TASK_SECONDS)
+            await cancel(*self.tasks)
 
     async def create(self, name: str, spec: ContainerSpec, called: str = "") -> str:
         """Create a container, and note its ID: only what this run created is ever undone.

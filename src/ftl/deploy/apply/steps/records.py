@@ -42,6 +42,8 @@ async def write_record(context: DeployContext, step: WriteRecord) -> Decision:
         record = _completed(record, context)
         context.recorded[record.release] = record
     await store.write_record(context.engine, step.project, record)
+    if step.decides:  # a power cut within half a minute would leave a release that no rollback goes back to
+        context.in_background(context.proxy.sync())
     return Decision(committed=step.decides)
 
 
