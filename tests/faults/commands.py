@@ -58,6 +58,7 @@ START = ("start", "worker", *WAIT)
 REMOVE = ("remove", "--volumes", "--yes", *WAIT)
 
 SET_SECRET = ("secrets", "set", SECRET)
+EDIT_SECRETS = ("secrets", "edit")
 
 
 def _backup(data: Data) -> Command:
@@ -129,5 +130,6 @@ NAMED: Mapping[str, Command] = {
     "restore": _restore("db"),
     "restore-redis": _restore("cache"),
     "secrets": Command(SET_SECRET, after=(SET_SECRET,), project="store", data=("secrets", "set"), stdin=NEW),
+    "secrets-edit": Command(EDIT_SECRETS, after=(EDIT_SECRETS,), project="store", data=("secrets", "set")),
 }
 """Every command that is broken off, by the name that the bench has for it."""

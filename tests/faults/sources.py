@@ -44,6 +44,7 @@ class Sources:
                 "command": "sleep 100000",
                 "stop_timeout": 1,
             },
+            self.service("solo", recreate=True),
         ]
         config = self.files(self._name, f"v{number}", services)
         if self._registry is not None:

@@ -33,6 +33,13 @@ SECRETS_FILE = "secrets.yaml.age"
 OLD, NEW = "the old value", "the new one"
 """Values of the secret before a command, and of the command."""
 
+EDITOR = f"""\
+#!/bin/sh
+sleep 0.4
+sed -i 's/{OLD}/{NEW}/' "$1"
+"""
+"""Program that changes the secret in a file, as somebody does in an editor."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Database:

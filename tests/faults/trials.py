@@ -236,6 +236,8 @@ class Trials:
             if broken.status is None:
                 trial.hung = True
             trial.site_lost |= not world.serves_one_release()
+            if not world.solo_runs():
+                trial.wrong.append("not one container of `solo` runs after the fault")
             clock.lap("site")
             trial.status_wrong = not world.status_is_true()
             clock.lap("status")

@@ -26,7 +26,7 @@ from tests.faults.objects import (
 from tests.faults.running import Commands
 from tests.faults.secret_scan import planted
 from tests.faults.sources import REGISTRY_USER, Sources
-from tests.faults.store import Store
+from tests.faults.store import EDITOR, Store
 from tests.harness import Project, environment
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ FOREIGN = "foreign=yes"
 
 
 class World(Commands):
-    """Project NAME with three services, one more from a registry, a dependency and a job, on one server.
+    """Project NAME with four services, one more from a registry, a dependency and a job, on one server.
 
     Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
     whose names begin or end like the project's. The project NAME-y is there only while it is to be removed, and
@@ -77,6 +77,10 @@ class World(Commands):
         self.temporary.mkdir()
         # In Python's development mode asyncio and FTL tell of what nobody waited for or closed.
         user = {**environment(self.home), "TMPDIR": str(self.temporary), "PYTHONDEVMODE": "1"}
+        editor = folder / "editor"
+        editor.write_text(EDITOR)
+        editor.chmod(0o700)
+        user["EDITOR"] = str(editor)
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
         self.store = Store(server, Project(folder / "store", user), f"{name}-s", self._run_store)
@@ -218,6 +222,12 @@ class World(Commands):
         """Whether all requests get 200 from one release, within `SETTLE_SECONDS`."""
         return eventually(lambda: len(seen := self.answers()) == 1 and next(iter(seen))[0] == 200)
 
+    def solo_runs(self) -> bool:
+        """Whether one container runs of the service that never runs twice, within `SETTLE_SECONDS`."""
+        filters = (f"label=ftl.project={self.name}", "label=ftl.service=solo", "status=running")
+        options = [word for each in filters for word in ("--filter", each)]
+        return eventually(lambda: len(self.server.docker("ps", "--quiet", *options).split()) == 1)
+
     def status_is_true(self) -> bool:
         """Whether `ftl status` says healthy exactly where the site answers, within `SETTLE_SECONDS`."""
         return eventually(self._status_agrees)
@@ -245,7 +255,7 @@ class World(Commands):
             return not there
 
         eventually(as_expected)
-        repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker", "side")]
+        repositories = [f"{self.name}-{service}" for service in ("web", "web-x", "worker", "solo", "side")]
         kept = [
             f"+ {len(tags)} release tags of {repository}"
             for repository, tags in release_tags(self.server, repositories).items()

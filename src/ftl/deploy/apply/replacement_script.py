@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from ftl.common.programs import program
@@ -50,7 +51,13 @@ class Outgoing:
     @property
     def word(self) -> str:
         """Word of the script's input."""
-        fields = (self.id, f"{self.seconds:.0f}", str(int(self.again)), self.name or "-", self.parked or "-")
+        fields = (
+            self.id,
+            str(ceil(self.seconds)),
+            str(int(self.again)),
+            self.name or "-",
+            self.parked or "-",
+        )
         return ":".join(("old", *fields))
 
 
@@ -72,7 +79,7 @@ class Incoming:
     @property
     def word(self) -> str:
         """Word of the script's input."""
-        return ":".join(("new", self.id, f"{self.seconds:.0f}", self.name or "-", self.fresh or "-"))
+        return ":".join(("new", self.id, str(ceil(self.seconds)), self.name or "-", self.fresh or "-"))
 
 
 @dataclass(frozen=True, slots=True)
