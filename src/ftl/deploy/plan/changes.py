@@ -16,6 +16,8 @@ from ftl.deploy.plan.desired.specs import (
     service_container,
 )
 from ftl.deploy.plan.reasons import (
+    DEPENDENCIES,
+    SERVICES,
     changed_dependency,
     new_configuration,
     new_image,
@@ -216,7 +218,7 @@ def service_change(
     )
     action, why = _compare(service, desired, source.content, current)
     if why == NEW_CONFIGURATION:
-        why = new_configuration(recorded_section(observed, "services", service.name), service.to_dict())
+        why = new_configuration(recorded_section(observed, SERVICES, service.name), service.to_dict())
     elif why == NEW_IMAGE:
         why = new_image(_commit_of(observed, live), commit)
     if action in ("unchanged", "restarted", "scaled"):
@@ -284,7 +286,7 @@ def dependency_change(
     current = observed.dependencies.get(dependency.name)
     if current is None:
         server = project.server_for(dependency)
-        if server in observed.down and recorded_server(observed, "dependencies", dependency.name) == server:
+        if server in observed.down and recorded_server(observed, DEPENDENCIES, dependency.name) == server:
             return DependencyChange(dependency, desired, "unchanged", f"{server} cannot be reached", None)
         return DependencyChange(dependency, desired, "created", "new", None)
     if leave_stopped and current.state == "exited":
@@ -309,7 +311,7 @@ def _compare_dependency(
     if config != desired.config:
         if changes_network_only(project, dependency, config):
             return "replaced", ANOTHER_NETWORK
-        before = recorded_section(observed, "dependencies", dependency.name)
+        before = recorded_section(observed, DEPENDENCIES, dependency.name)
         return "replaced", changed_dependency(before, dependency.to_dict())
     if _outside_network(observed, [current]):
         return "replaced", NOT_IN_NETWORK

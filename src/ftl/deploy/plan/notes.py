@@ -10,7 +10,7 @@ from ftl.config.placeholders import placeholder_notes
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.exclusive import has_data
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.reasons import read_only_at_first, recorded_section
+from ftl.deploy.plan.reasons import DEPENDENCIES, SERVICES, read_only_at_first, recorded_section
 from ftl.deploy.plan.servers.moved_data import moved_data_notes
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP, running_hooks, stop_timeout
 from ftl.deploy.plan.tracks.watch import not_watched
@@ -144,7 +144,7 @@ def _scaled_before(diff: Diff) -> Iterator[str]:
     restored = diff.request.purpose.restored
     source = f"as {restored} had it" if restored else "as ftl.yaml says"
     for change in diff.services:
-        recorded = recorded_section(diff.observed, "services", change.name).get("replicas")
+        recorded = recorded_section(diff.observed, SERVICES, change.name).get("replicas")
         now, wanted = len(change.current), change.service.replicas
         if now and recorded and now not in (recorded, wanted):
             again = " again" if recorded == wanted else ""
@@ -160,7 +160,7 @@ def _dependency_notes(diff: Diff, change: DependencyChange) -> Iterator[str]:
         f"{change.name} stops and starts again ({change.why}): open connections to it are cut, and new ones refused "
         f"until it has ended, which may take {DEPENDENCY_STOP:g} s, and started"
     )
-    before = recorded_section(diff.observed, "dependencies", change.name)
+    before = recorded_section(diff.observed, DEPENDENCIES, change.name)
     ignored = read_only_at_first(before, change.dependency.to_dict())
     if ignored:
         yield (

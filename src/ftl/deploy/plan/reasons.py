@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import Json, as_object, as_objects, as_strs
-from ftl.config.models.project import Dependency, Service
+from ftl.config.models.project import Dependency, Job, Service
 from ftl.config.models.server import ClusterServer, servers_on
 from ftl.databases import INITIALISED_BY
+from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,24 @@ NOT_PART_OF_A_CONTAINER = {
 """Keys of a service that may change without a new container, or are reported by themselves."""
 
 _LISTED = 6
-_SECTIONS: dict[str, type[Service | Dependency]] = {"services": Service, "dependencies": Dependency}
+
+
+@dataclass(frozen=True, slots=True)
+class SectionList:
+    """A list of ftl.yaml whose sections have names, as a record keeps them.
+
+    Attributes:
+        key: Its key.
+        model: What a section of it is read as: an older FTL has not recorded every key of it.
+    """
+
+    key: str
+    model: type[Service | Dependency | Job]
+
+
+SERVICES = SectionList("services", Service)
+DEPENDENCIES = SectionList("dependencies", Dependency)
+JOBS = SectionList("jobs", Job)
 
 
 def new_configuration(before: Json, after: Mapping[str, object]) -> str:
@@ -83,31 +101,31 @@ def new_image(before: str | None, after: str | None) -> str:
     return "new image"
 
 
-def recorded_section(observed: Observed, kind: str, name: str) -> Json:
-    """Section of a service or dependency in the last live release's record, or empty.
+def recorded_section(observed: Observed, sections: SectionList, name: str) -> Json:
+    """Section of ftl.yaml in the last live release's record, or empty.
 
     Keys that the FTL that wrote it did not know have their defaults.
 
     Args:
         observed: The server.
-        kind: "services" or "dependencies".
-        name: The service or dependency.
+        sections: The list that it is in.
+        name: Its name.
     """
     live = observed.live_record
-    entries = as_objects(live.project.get(kind)) if live is not None else []
+    entries = as_objects(live.project.get(sections.key)) if live is not None else []
     entry = next((entry for entry in entries if entry.get("name") == name), None)
-    return _SECTIONS[kind].from_dict(entry).to_dict() if entry is not None else {}
+    return sections.model.from_dict(entry).to_dict() if entry is not None else {}
 
 
-def recorded_server(observed: Observed, kind: str, name: str) -> str:
+def recorded_server(observed: Observed, sections: SectionList, name: str) -> str:
     """Server of a cluster where the last live release's record places something, or empty.
 
     Args:
         observed: The servers.
-        kind: As of `recorded_section`.
+        sections: As of `recorded_section`.
         name: The service or dependency.
     """
-    live, section = observed.live_record, recorded_section(observed, kind, name)
+    live, section = observed.live_record, recorded_section(observed, sections, name)
     if live is None or not section:
         return ""
     on = section.get("on") or ()

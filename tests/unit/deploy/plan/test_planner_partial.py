@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ftl.config.models.project import Route, Service
+from ftl.config.models.backup import ScheduledBackup
+from ftl.config.models.project import Job, Route, Service
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
 from ftl.proxy.project_site import site_of
@@ -93,3 +94,40 @@ def test_a_partial_deploy_replaces_no_dependency_and_keeps_the_rest_of_the_recor
     assert found.record is not None
     sections = {one["name"]: one["env"] for one in found.record.project["services"]}  # type: ignore[attr-defined]
     assert sections == {"web": {}, "api": {}}
+
+
+def test_a_partial_deploy_keeps_the_recorded_sections_of_what_it_leaves() -> None:
+    """Of whatever list of ftl.yaml: services, jobs, and what belongs to no service."""
+    early, late = (
+        Job(name="clean", service="api", command="clean", schedule=f"0 {at} * * *") for at in (3, 4)
+    )
+    new = Job(name="new", service="api", command="new", schedule="0 5 * * *")
+    own = Job(name="own", service="web", command="own", schedule="0 6 * * *")
+    nightly = ScheduledBackup(dependency="db", schedule="15 3 * * *")
+    before = project(
+        service("web"),
+        service("api"),
+        dependencies=(DB,),
+        jobs=(early, own),
+        backups=(nightly,),
+        volumes=("data",),
+    )
+    after = replace(before, jobs=(late, new, replace(own, command="other")))
+    told = replace(record("r1", web="r1", api="r1"), project=before.to_dict())
+    there = server(
+        before,
+        *container(before, "web", "r1"),
+        *container(before, "api", "r1"),
+        dependency(before, "db"),
+        live={"web": "r1", "api": "r1"},
+        releases=(told,),
+    )
+    found = plan(after, there, "sha256:two", only=("web",))
+    assert found.record is not None
+    kept = found.record.project
+    assert {one["name"]: (one["schedule"], one["command"]) for one in kept["jobs"]} == {  # type: ignore[attr-defined]
+        "clean": ("0 3 * * *", "clean"),
+        "own": ("0 6 * * *", "other"),
+    }
+    for key in ("dependencies", "backups", "volumes"):
+        assert kept[key] == before.to_dict()[key]

@@ -12,7 +12,7 @@ from ftl.common.json_fields import as_str
 from ftl.databases import major_version
 from ftl.deploy.names import declared_volume
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.reasons import recorded_section
+from ftl.deploy.plan.reasons import DEPENDENCIES, SERVICES, recorded_section
 from ftl.engine import labels
 from ftl.errors import UsageError
 
@@ -76,5 +76,5 @@ def _image(observed: Observed, container: Container) -> str:
     image = configured_reference(container.image)
     if major_version(image) is not None:
         return image
-    kind = "dependencies" if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else "services"
-    return as_str(recorded_section(observed, kind, container.labels[labels.SERVICE]).get("image"))
+    sections = DEPENDENCIES if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else SERVICES
+    return as_str(recorded_section(observed, sections, container.labels[labels.SERVICE]).get("image"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.common.references import pull_reference
 from ftl.common.secret_texts import SecretTexts
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.reasons import recorded_section
+from ftl.deploy.plan.reasons import JOBS, SERVICES, recorded_section
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
@@ -109,16 +109,12 @@ def _recorded_project(diff: Diff) -> dict[str, Any]:
     only = diff.request.services
     if only:
         sections = [
-            section
-            if section["name"] in only
-            else recorded_section(diff.observed, "services", section["name"])
+            section if section["name"] in only else recorded_section(diff.observed, SERVICES, section["name"])
             for section in project["services"]
         ]
         project["services"] = [dict(section) for section in sections if section]
         known = [
-            section
-            if section["service"] in only
-            else recorded_section(diff.observed, "jobs", section["name"])
+            section if section["service"] in only else recorded_section(diff.observed, JOBS, section["name"])
             for section in project["jobs"]
         ]
         project["jobs"] = [dict(section) for section in known if section]

@@ -9,7 +9,7 @@ from ftl.databases import official
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.exclusive import has_data, writable_volumes
-from ftl.deploy.plan.reasons import recorded_server
+from ftl.deploy.plan.reasons import DEPENDENCIES, SERVICES, recorded_server
 from ftl.deploy.plan.servers.placement import desired_server
 from ftl.engine import labels
 from ftl.errors import UsageError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.exclusive import AnyChange
+    from ftl.deploy.plan.reasons import SectionList
     from ftl.engine.values import Container
 
 
@@ -107,7 +108,7 @@ def _place(diff: Diff, change: AnyChange, wanted: str) -> _Place | None:
     if current := _current(change):
         servers = (diff.observed.server_of(container) for container in current if has_data(container))
         return next((_Place(server, "up") for server in servers if server not in ("", wanted)), None)
-    recorded = recorded_server(diff.observed, _kind(change), change.name)
+    recorded = recorded_server(diff.observed, _sections(change), change.name)
     if recorded != wanted and recorded in diff.observed.down:
         return _Place(recorded, "down")
     if not _volume_on(diff, change, wanted):
@@ -143,5 +144,5 @@ def _current(change: AnyChange) -> tuple[Container, ...]:
     return () if change.current is None else (change.current,)
 
 
-def _kind(change: AnyChange) -> str:
-    return "dependencies" if isinstance(change, DependencyChange) else "services"
+def _sections(change: AnyChange) -> SectionList:
+    return DEPENDENCIES if isinstance(change, DependencyChange) else SERVICES
