@@ -89,6 +89,7 @@ class PreparedOperation:
         began: Monotonic time before the connection.
         lock: The heartbeat of the lock, where it is held since before the project was observed.
         built: The images that were built meanwhile.
+        before: The project as it was before this waited for the lock; None where it did not wait yet.
     """
 
     request: OperationRequest
@@ -98,6 +99,7 @@ class PreparedOperation:
     began: float
     lock: asyncio.Task[None] | None = None
     built: Built = Built()
+    before: Observed | None = None
 
     @property
     def session(self) -> Session:
@@ -183,15 +185,15 @@ async def open_operation(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cancel, writing)
         fleet = await stack.enter_async_context(open_fleet(machines))
-        heartbeat = None
+        heartbeat, before = None, None
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, lock.command)
-            heartbeat = await _take(lock, request, fleet, holder, stack)
+            heartbeat, before = await _take(lock, request, fleet, holder, stack)
         building = build(fleet, stack) if build is not None else _nothing_built()
         built, observed = await gather2(building, _observed(request, fleet, refuse))
         by = await writing
         by = replace(by, time=fleet.first.info.time_of(by.time))
-        yield PreparedOperation(request, fleet, observed, by, began, heartbeat, built)
+        yield PreparedOperation(request, fleet, observed, by, began, heartbeat, built, before)
 
 
 async def _nothing_built() -> Built:
@@ -211,13 +213,14 @@ async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[O
 
 async def _take(
     lock: LockFirst, request: OperationRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
-) -> asyncio.Task[None]:
-    """Take the lock, to be held until the stack is closed."""
+) -> tuple[asyncio.Task[None], Observed | None]:
+    """Take the lock, to be held until the stack is closed; also what was observed before it was waited for."""
     own = deploy_lock(fleet.first, request.project)
     try:
-        return await stack.enter_async_context(own.hold(holder, wait=0.0, emit=lock.emit))
+        return await stack.enter_async_context(own.hold(holder, wait=0.0, emit=lock.emit)), None
     except LockHeld:
-        lock.refuse(await request.backend.observe(fleet, request.project, request.servers))
+        before = await request.backend.observe(fleet, request.project, request.servers)
+        lock.refuse(before)
         if not request.lock_wait:
             raise
-    return await stack.enter_async_context(own.hold(holder, wait=request.lock_wait, emit=lock.emit))
+    return await stack.enter_async_context(own.hold(holder, wait=request.lock_wait, emit=lock.emit)), before

@@ -34,6 +34,7 @@ from ftl.operations.changes.rollback.target import (
     last_different,
     once_live,
     refuse_impossible,
+    refuse_superseded,
     same_before,
 )
 
@@ -100,7 +101,8 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
     """Restore an earlier release.
 
     Raises:
-        UsageError: There is no such release, it never was live, or its images are gone.
+        UsageError: There is no such release, it never was live, or its images are gone; or none is named, and another
+            one went live meanwhile.
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
     # A build, or a vault, may take minutes, in which others may deploy.
@@ -108,6 +110,8 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
     lock = None if request.rebuild or request.secrets is not None else first
     async with open_operation(request.operation, machines, lock=lock) as prepared:
         observed = prepared.observed
+        since = prepared.before or observed
+        refuse_superseded(since, observed, request.release)
         target = choose(observed, request.release)
         if request.secrets is not None:
             request = replace(request, fresh=await fetch_fresh(request.secrets, target))
@@ -125,12 +129,12 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
                 emit=emit,
             )
         certificate = await stored_certificate(prepared.session.engine, observed)
-        applied = await prepared.run(
-            command_line(request, target),
-            project,
-            lambda server: plan_rollback(request, target, prepared.by, local, server, certificate),
-            emit=emit,
-        )
+
+        def plan(server: Observed) -> Plan:
+            refuse_superseded(since, server, request.release)
+            return plan_rollback(request, target, prepared.by, local, server, certificate)
+
+        applied = await prepared.run(command_line(request, target), project, plan, emit=emit)
     return RollbackResult(target.release, applied)
 
 

@@ -56,6 +56,32 @@ def refuse_impossible(observed: Observed, name: str | None) -> None:
         choose(observed, name)
 
 
+def refuse_superseded(since: Observed, observed: Observed, name: str | None) -> None:
+    """Refuse a rollback that names no release, and was meant for another live one.
+
+    The release before the live one is another one then: of two such rollbacks at once, the second would take the first
+    one back.
+
+    Args:
+        since: The server as it was when the rollback began.
+        observed: The server as it is now.
+        name: The release that was named.
+
+    Raises:
+        UsageError: None was, and another release is live now.
+    """
+    if name is not None or observed.live_number == since.live_number:
+        return
+    live = observed.live_record
+    told = f"r{observed.live_number}"
+    if live is not None and live.release == told and live.rollback_of:
+        told = f"{told}, a rollback to {live.rollback_of},"
+    raise UsageError(
+        f"{told} went live while this waited; name a release",
+        hint=f"{ftl('rollback RELEASE')} restores one; {possible(observed)}",
+    )
+
+
 def find_release(observed: Observed, name: str, hint: str) -> ReleaseRecord:
     """The record of a release, by "r12" or "12".
 
