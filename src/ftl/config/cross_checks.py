@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.files import regular_file_size
+from ftl.common.next_step import ftl
 from ftl.config.checks import containers, names, outside, placement, routing, schedules, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.marks import KeyPath
     from ftl.errors import Problem
+
+
+RELATIVE = "its path is relative to ftl.yaml"
 
 
 def check(project: Project, reader: Reader) -> None:
@@ -58,12 +62,22 @@ def check_servers(project: Project, reader: Reader) -> None:
 
 
 def check_secret_files(project: Project, root: Path) -> None:
-    """Check that build secrets are regular files; other commands than builds do not need them.
+    """Check that the files of secrets exist: of those that something uses, and of builds.
+
+    Nothing is read or decrypted, and no command runs. Another environment may use files that are not here.
 
     Raises:
-        ConfigError: One is not.
+        ConfigError: One is missing, or is not a regular file.
     """
     problems: list[Problem] = []
+    for index, source in enumerate(project.secrets):
+        file = source.file or source.age
+        message = _unreadable(root, file) if file and source.name in project.secret_users else ""
+        if file and message:
+            kind = "file" if source.file else "age"
+            hint = RELATIVE if source.file else f"{ftl(f'secrets set {source.name}')} creates it"
+            text = f"the secret {source.name}: {message}"
+            problems.append(project.marks.problem(text, "secrets", index, kind, hint=hint))
     items: list[tuple[str, int, Build | None]] = [
         *(("services", index, service.build) for index, service in enumerate(project.services)),
         *(("dependencies", index, each.build) for index, each in enumerate(project.dependencies)),
@@ -73,9 +87,7 @@ def check_secret_files(project: Project, root: Path) -> None:
             message = _unreadable(root, secret.file) if secret.file else ""
             if message:
                 path: KeyPath = (section, index, "build", "secrets", number, "file")
-                problems.append(
-                    project.marks.problem(message, *path, hint="its path is relative to ftl.yaml")
-                )
+                problems.append(project.marks.problem(f"secrets: {message}", *path, hint=RELATIVE))
     if problems:
         raise ConfigError(problems)
 
@@ -84,7 +96,7 @@ def _unreadable(root: Path, file: str) -> str:
     try:
         regular_file_size(root / file)
     except FileNotFoundError:
-        return f"secrets: there is no file {file}"
+        return f"there is no file {file}"
     except OSError as error:
-        return f"secrets: {file} cannot be read: {error.strerror}"
+        return f"{file} cannot be read: {error.strerror}"
     return ""

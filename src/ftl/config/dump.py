@@ -54,12 +54,9 @@ def sensitive_values(project: Project) -> Iterator[str]:
 
 
 def origins(project: Project) -> dict[str, str]:
-    """Places of the values that files give: `services.0.port` -> `ftl.yaml:7`."""
-    return {
-        ".".join(map(str, path)): f"{mark.file.name}:{mark.line}"
-        for path, mark in project.marks.by_path.items()
-        if path and mark.line
-    }
+    """Places of the values that files and options give: `services.0.port` -> `ftl.yaml:7`."""
+    places = {".".join(map(str, path)): mark.origin for path, mark in project.marks.by_path.items() if path}
+    return {path: place for path, place in places.items() if place}
 
 
 def origin_lines(config: Any, places: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ftl.config.cross_checks import check, check_servers
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
 from ftl.config.models.proxy import Registries
+from ftl.config.option_marks import server_marks
 from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.parts import ADDRESS, WHOLE, Parts
@@ -70,7 +71,6 @@ def load(
         secret_texts=secret_texts(project, reader.marked),
         volumes=volumes,
         masked=reader.masked,
-        marks=Marks(reader.marks),
     )
 
 
@@ -207,11 +207,15 @@ def _project(
     Raises:
         ConfigError: There are problems.
     """
-    project = with_server(reader.section(Project, root, ()), server)
+    read = reader.section(Project, root, ())
+    project = with_server(read, server)
     check(project, reader)
     reader.interpolator.problems.raise_found()
+    project = narrowed(project, server, sandbox_servers)
+    marks = reader.marks if server is None else server_marks(reader.marks, with_server(read, None), project)
     return replace(
-        narrowed(project, server, sandbox_servers),
+        project,
+        marks=Marks(marks),
         environment=files.environment,
         preview_of=base_name(files) if files.preview else "",
     )

@@ -49,8 +49,9 @@ async def locked(
     lock = deploy_lock(session, project)
     async with lock.hold(holder_name(session, by, command), wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
-        live = next((record.release for record in reversed(history.records) if record.outcome == "live"), "")
-        entry = AuditEntry(session.info.now, by, command, live, "started")
+        live = next((record for record in reversed(history.records) if record.outcome == "live"), None)
+        release, environment = (live.release, live.environment) if live is not None else ("", "")
+        entry = AuditEntry(session.info.now, by, command, release, "started", environment)
         async with (
             audited([session.engine], project, begun(history.audit, entry)),
             cancelled_if_lost(heartbeat),

@@ -205,7 +205,8 @@ def _lock(
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
     if plan.empty:
         return nullcontext()
-    entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started")
+    environment = operation.project.environment
+    entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started", environment)
     engines = [context.fleet.at(name).engine for name in _record_servers(context)]
     entries = begun(context.observed.audit, entry)
     return audited(engines, plan.project, entries, recorded=plan.record is not None)

@@ -38,6 +38,7 @@ class AuditEntry:
         command: The command line without `ftl`.
         release: The release that is live if it succeeded.
         outcome: "started" until it ends.
+        environment: The environment that it was made in (`ftl -e staging`); empty: none.
     """
 
     time: float
@@ -45,6 +46,7 @@ class AuditEntry:
     command: str
     release: str
     outcome: AuditOutcome
+    environment: str = ""
 
     @property
     def host(self) -> str:
@@ -72,7 +74,8 @@ def _entry(line: bytes) -> AuditEntry | None:
     if outcome is None or not number or not all(isinstance(text, str) for text in texts):
         return None
     by, command, release = map(as_str, texts)
-    return AuditEntry(as_float(stored.get("time")), by, command, release, outcome)
+    environment = as_str(stored.get("environment"))
+    return AuditEntry(as_float(stored.get("time")), by, command, release, outcome, environment)
 
 
 def pack(entries: Sequence[AuditEntry]) -> bytes:
@@ -115,12 +118,28 @@ def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord
     }
     others = (
         AuditEntry(
-            record.started, record.by, "deploy", record.release, outcomes.get(record.outcome, "started")
+            record.started,
+            record.by,
+            "deploy",
+            record.release,
+            outcomes.get(record.outcome, "started"),
+            record.environment,
         )
         for record in records
         if record.started and record.release not in releases
     )
     return in_order(known, others)
+
+
+def with_environments(
+    entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord]
+) -> tuple[AuditEntry, ...]:
+    """Entries with their environment; earlier versions wrote it into release records only."""
+    of_release = {record.release: record.environment for record in records}
+    return tuple(
+        replace(entry, environment=entry.environment or of_release.get(entry.release, ""))
+        for entry in entries
+    )
 
 
 def with_audit(record: ReleaseRecord, entries: Iterable[AuditEntry]) -> ReleaseRecord:

@@ -45,7 +45,7 @@ class Change:
         engine = cast("Engine", self.engine)
         session = Session("server", cast("Machine", self.machine), engine, await self.engine.info())
         await ensure_store(engine, "web")
-        await write_record(engine, "shop", ReleaseRecord("r3", "live", 1.0))
+        await write_record(engine, "shop", ReleaseRecord("r3", "live", 1.0, environment="staging"))
         await write_audit(engine, "shop", [AuditEntry(1.0, "ann@a", "deploy", "r3", "started")])
         async with locked(session, "shop", command="restore db", by="me@b", wait=0.0, emit=lambda _: None):
             await work()
@@ -69,6 +69,8 @@ def test_a_change_is_in_the_audit_from_its_begin_to_its_end() -> None:
         await change.run(work)
         assert under_way == [("deploy", "r3", "interrupted"), ("restore db", "r3", "started")]
         assert await change.audit() == [("deploy", "r3", "interrupted"), ("restore db", "r3", "done")]
+        stored = (await read_history(cast("Engine", change.engine), "shop")).audit
+        assert stored[-1].environment == "staging"
         assert [process.returncode for process in change.machine.processes] == [0]
 
     run(scenario())

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from ftl.releases import audit
-from ftl.releases.audit import AuditEntry, begun, broke_off, pack, parse, with_releases
+from ftl.releases.audit import AuditEntry, begun, broke_off, pack, parse, with_environments, with_releases
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, read_history, write_audit, write_record
 from tests.support.clock import run
@@ -84,6 +84,18 @@ def test_releases_without_an_entry_are_listed_too() -> None:
         AuditEntry(15.0, "bob@desk", "deploy", "r3", "done"),
         restart,
     )
+
+
+def test_an_entry_names_its_environment() -> None:
+    """What earlier versions stored without one has that of its release, and so have releases without an entry."""
+    staged = replace(DEPLOY, environment="staging")
+    assert parse(pack([staged])) == (staged,)
+    records = [
+        ReleaseRecord("r1", "live", 5.0, by="bob@desk", environment="staging"),
+        ReleaseRecord("r2", "live", 10.0, environment="staging"),
+    ]
+    found = with_environments(with_releases((DEPLOY, KILLED), records), records)
+    assert [entry.environment for entry in found] == ["staging", "staging", ""]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def _fields(entries: Sequence[AuditEntry]) -> Fields:
                 "command": entry.command,
                 "release": entry.release,
                 "outcome": entry.outcome,
+                "environment": entry.environment or None,
             }
             for entry in entries
         ]
@@ -66,5 +67,14 @@ def _print(project: str, entries: Sequence[AuditEntry]) -> None:
     if not entries:
         put(f"{project} has no changes yet")
         return
-    rows = [(utc(entry.time), entry.by, entry.command, entry.release, entry.outcome) for entry in entries]
-    put_table(("TIME", "BY", "COMMAND", "RELEASE", "OUTCOME"), rows, sentences=("COMMAND",))
+    named = any(entry.environment for entry in entries)
+    rows = [
+        (
+            utc(entry.time),
+            *((entry.environment or "-",) if named else ()),
+            *(entry.by, entry.command, entry.release, entry.outcome),
+        )
+        for entry in entries
+    ]
+    columns = ("TIME", *(("ENVIRONMENT",) if named else ()), "BY", "COMMAND", "RELEASE", "OUTCOME")
+    put_table(columns, rows, sentences=("COMMAND",))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--show-secrets", is_flag=True, help="Print values of env and of variables unmasked.")
-@click.option("--origin", is_flag=True, help="Print the file and line that each value comes from.")
+@click.option(
+    "--origin", is_flag=True, help="Print the file and line, the option or the variable of each value."
+)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of ftl.yaml instead.")
 @pass_options
 def command(options: Options, show_secrets: bool, origin: bool, schema: bool) -> None:
@@ -26,7 +28,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
     values of variables in commands, hooks and build arguments.
 
     With -e, the result is that of ftl.yaml and the environment's overlay, and --origin shows which file each value
-    comes from.
+    comes from, or that --server or a variable of the environment gives it.
 
     For checks and completion in an editor, run `ftl config --schema > ftl.schema.json` and begin ftl.yaml with
     `# yaml-language-server: $schema=ftl.schema.json`.

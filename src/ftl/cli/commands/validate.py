@@ -23,7 +23,8 @@ def command(options: Options) -> None:
     """Check ftl.yaml and the files it refers to.
 
     Reports all problems at once with their places, and exits 2 if there are any. Needs no server and no
-    engine, so it runs anywhere: in an editor, in a commit hook, in CI.
+    engine, so it runs anywhere: in an editor, in a commit hook, in CI. The files of secrets that the
+    environment uses must be there; none is read, and no command of a secret runs.
     """
 
     def work() -> Project:

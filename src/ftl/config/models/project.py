@@ -143,7 +143,8 @@ class Project(Section):
     )
     keep_releases: int = key(
         field_types.COUNT,
-        "Number of live releases whose images and records stay on the server, for `ftl rollback`.",
+        "Number of different releases whose images and records stay on the server, for `ftl rollback`: one that runs "
+        "the same as a newer one does not count.",
         5,
     )
     proxy: Proxy = key(Nested(Proxy), "The proxy of the server.", Proxy())

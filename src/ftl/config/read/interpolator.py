@@ -74,10 +74,13 @@ class Interpolator:
         if source is not None:
             mark = replace(source, used_at=node.mark)
             return InterpolatedText(result.text, result.masked, mark, marked=marked)
+        place = node.mark
+        if result.source_variable:  # of the process environment
+            place = replace(place, given_by=f"${result.source_variable}")
         origins = " and ".join(f"{name} ({variable.origin})" for name, variable in values.items())
         noun = "the variable" if len(values) == 1 else "the variables"
         origin = f"its value comes from {noun} {origins}"
-        return InterpolatedText(result.text, result.masked, node.mark, origin, marked)
+        return InterpolatedText(result.text, result.masked, place, origin, marked)
 
     def _marked(self, text: str) -> str:
         def value(name: str) -> str | None:

@@ -49,6 +49,7 @@ class Mark:
         column: 1-based; 0 for the file as a whole.
         offset: Offset in the text.
         used_at: For the value of a variable: the place that uses it, which problems add to their hint.
+        given_by: What gives the value in place of the file: an option, or a variable of the process environment.
     """
 
     file: SourceFile
@@ -56,6 +57,12 @@ class Mark:
     column: int = 0
     offset: int = 0
     used_at: Mark | None = None
+    given_by: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The place as `ftl config --origin` names it; empty: a file as a whole."""
+        return self.given_by or (f"{self.file.name}:{self.line}" if self.line else "")
 
     @property
     def unquoted(self) -> Mark:

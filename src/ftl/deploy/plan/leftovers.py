@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import release_of
-from ftl.deploy.plan.records.retention import (
-    kept_releases,
-    outdated_records,
-    unused,
-    unused_dependency_tags,
-)
+from ftl.deploy.plan.records.retention import retention
 from ftl.engine import labels
 from ftl.releases.record import release_number
 from ftl.releases.watch import GRACE_SECONDS
@@ -65,7 +60,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     Args:
         observed: The server.
         local_images: The images of this machine.
-        keep: Number of live releases whose images and records stay.
+        keep: Number of different live releases whose images and records stay.
     """
     live = observed.live_record
     if live is None:
@@ -75,27 +70,24 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     containers = tuple(_containers(observed, live, watch))
     gone = frozenset(container.id for container in containers)
     services = frozenset(_tagged_services(observed.project, (*observed.images, *local_images)))
-    tags = unused(observed, services & live.services.keys(), keep=keep, removed=gone)
-    kept = {
-        entry.image for record in kept_releases(observed, keep=keep) for entry in record.services.values()
-    }
+    stays = retention(observed, keep=keep)
+    tags = stays.unused_tags(services & live.services.keys(), removed=gone)
+    kept = {entry.image for record in stays.kept for entry in record.services.values()}
     used = {container.image for container in observed.containers if container.id not in gone}
     others = _tags_of(observed.project, observed.images, services - live.services.keys())
     tags = (*tags, *(tag for tag in others if tag not in kept | used))
-    tags = (*tags, *unused_dependency_tags(observed, observed.images, keep=keep, removed=gone))
+    tags = (*tags, *stays.unused_dependency_tags(observed.images, removed=gone))
     on_server = {tag for image in observed.images for tag in image.tags} - set(tags)
     only_here = (tag for tag in _tags_of(observed.project, local_images, services) if tag not in on_server)
-    built_here = unused_dependency_tags(observed, local_images, keep=keep, removed=gone)
-    needed = {
-        entry.image_id for record in kept_releases(observed, keep=keep) for entry in record.services.values()
-    }
+    built_here = stays.unused_dependency_tags(local_images, removed=gone)
+    needed = {entry.image_id for record in stays.kept for entry in record.services.values()}
     needed |= {container.image_id for container in observed.containers if container.id not in gone}
     return Leftovers(
         containers=containers,
         tags=tuple(dict.fromkeys((*tags, *only_here, *built_here))),
         images=_untagged(observed.project, observed.images, needed),
         images_here=_untagged(observed.project, local_images, frozenset()),
-        records=tuple(each for each in outdated_records(observed, keep=keep) if each.number < oldest),
+        records=tuple(each for each in stays.outdated_records if each.number < oldest),
         networks=tuple(dict.fromkeys(_unused_networks(observed, gone))),
         watch=watch,
     )

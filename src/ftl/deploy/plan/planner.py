@@ -21,6 +21,7 @@ from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.new_record import release_record
+from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.replacements import with_replacements
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.servers.catch_up import with_live_state
@@ -166,9 +167,11 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("end of hold", (_end_of_hold(diff),))
     yield Stage("notifications", (notifications_track(diff),))
     yield Stage("post hooks", (hook_track(diff, "post"),))
-    clean_up = (*clean_tracks(diff), _old_jobs(diff))
+    made = release_record(diff, author, "live") if diff.makes_release else None
+    kept = retention(diff.observed, keep=diff.project.keep_releases, made=made)
+    clean_up = (*clean_tracks(diff, kept), _old_jobs(diff))
     yield Stage("clean up", (*clean_up, _certificates(diff)))
-    yield Stage("old images", (tags_track(diff, (*prepare, *clean_up)),))
+    yield Stage("old images", (tags_track(diff, kept, (*prepare, *clean_up)),))
     # Last: requests that old containers still answer would be cut, or could call no other service.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (), _left_network(diff)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
-from ftl.releases.audit import begun, with_releases
+from ftl.releases.audit import begun, with_environments, with_releases
 from ftl.releases.pruned import note_pruned
 from ftl.releases.store import read_history
 
@@ -30,7 +30,7 @@ async def audit(project: str, machines: Sequence[Machine], emit: Emit) -> tuple[
     async with open_fleet(machines) as fleet:
         session = fleet.first
         history = await read_history(session.engine, project)
-        entries = with_releases(history.audit, history.records)
+        entries = with_environments(with_releases(history.audit, history.records), history.records)
         if not entries:
             await note_pruned(session.engine, session.name, emit)
         if entries and entries[-1].outcome == "started":

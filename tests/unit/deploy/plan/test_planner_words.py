@@ -108,7 +108,10 @@ def test_only_what_was_live_counts_as_a_release_to_keep() -> None:
     """Five good releases, six deploys that were interrupted, one good deploy: r2 to r5 and the new one stay."""
     asked = project()
     tags = tuple(Image(f"i{n}", (f"shop-web:r{n}",), (), (), {}, "linux/amd64", 1) for n in range(1, 12))
-    records = tuple(record(f"r{n}", "live" if n < 6 else "started", web=f"r{n}") for n in range(1, 12))
+    records = tuple(
+        replace(record(f"r{n}", "live" if n < 6 else "started", web=f"r{n}"), project=asked.to_dict())
+        for n in range(1, 12)
+    )
     started = container(asked, "web", "r11")  # by the last of the interrupted ones
     running = (*container(asked, "web", "r5"), *started)
     there = server(asked, *running, live={"web": "r5"}, images=tags, releases=records)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.names import network_of
 from ftl.deploy.plan.exclusive import has_data, stopped_before
-from ftl.deploy.plan.records.retention import old_records, outdated_records, unused, unused_dependency_tags
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.changes import ServiceChange
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
+    from ftl.deploy.plan.records.retention import Retention
     from ftl.deploy.plan.steps.base import Step
     from ftl.engine.values import Container
 
@@ -54,8 +54,13 @@ def removal_tracks(
     )
 
 
-def clean_tracks(diff: Diff) -> Iterator[Track]:
-    """The tracks of the stage "clean up": each lets containers finish, stops and removes them."""
+def clean_tracks(diff: Diff, retention: Retention) -> Iterator[Track]:
+    """The tracks of the stage "clean up": each lets containers finish, stops and removes them.
+
+    Args:
+        diff: What the plan changes.
+        retention: The releases that stay, with the one that is made.
+    """
     services = {service.name for service in diff.project.services}
     kept = {change.name for change in watched(diff)}
     for change in diff.services:
@@ -83,20 +88,20 @@ def clean_tracks(diff: Diff) -> Iterator[Track]:
     if not diff.request.services and not diff.request.purpose.same_release:
         doubled = (one for one in diff.doubled_dependencies if not has_data(one))
         yield from removal_tracks(doubled, "it runs on another server", lambda _: DEPENDENCY_STOP)
-    # The release before may become the live one again; the release being made is one more.
-    records = _records(diff, diff.project.keep_releases - 1) if diff.makes_release and not kept else ()
+    # While the new release is watched, the one before may become the live one again.
+    records = _records(diff, retention) if diff.makes_release and not kept else ()
     # An engine needs a second to remove an image. After the records, which say that a rollback can have it.
-    yield (*records, *_drop(_unneeded_tags(diff, frozenset())))
+    yield (*records, *_drop(_unneeded_tags(diff, retention, frozenset())))
 
 
-def tags_track(diff: Diff, tracks: Iterable[Track]) -> Track:
+def tags_track(diff: Diff, retention: Retention, tracks: Iterable[Track]) -> Track:
     """Drop tags that no rollback needs, once these tracks have removed their containers.
 
     Those that no container has are dropped by `clean_tracks` meanwhile.
     """
     gone = frozenset(ref.id for track in tracks for step in track for ref in _removed(diff, step))
-    dropped = set(_unneeded_tags(diff, frozenset()))
-    return _drop(tag for tag in _unneeded_tags(diff, gone) if tag not in dropped)
+    dropped = set(_unneeded_tags(diff, retention, frozenset()))
+    return _drop(tag for tag in _unneeded_tags(diff, retention, gone) if tag not in dropped)
 
 
 def _drop(tags: Iterable[str]) -> Track:
@@ -104,27 +109,18 @@ def _drop(tags: Iterable[str]) -> Track:
     return (DropTags(dropped),) if dropped else ()
 
 
-def _unneeded_tags(diff: Diff, removed: Set[str]) -> Iterator[str]:
+def _unneeded_tags(diff: Diff, retention: Retention, removed: Set[str]) -> Iterator[str]:
     """Tags that no rollback needs, when these containers are removed.
 
     Also without changes: a clean-up that was interrupted leaves some.
     """
     if diff.request.purpose.same_release:
         return
-    keep = diff.project.keep_releases
-    starting = {change.name for change in diff.starting}
-    others = {change.name for change in diff.services} - starting
-    yield from unused(
-        diff.observed, starting, keep=keep - 1, removed=removed
-    )  # the release being made is one more
-    yield from unused(diff.observed, others, keep=keep, removed=removed)
-    yield from _built_dependencies(diff, keep - 1 if diff.makes_release else keep, removed)
-
-
-def _built_dependencies(diff: Diff, keep: int, removed: Set[str]) -> Iterator[str]:
-    """Tags of built dependencies that nothing needs; that of the image that starts now is needed."""
+    services = {change.name for change in diff.services}
+    yield from retention.unused_tags(services, removed=removed)
+    # That of an image that starts now is needed.
     starts = {diff.dependency_image(change) for change in diff.dependencies}
-    for tag in unused_dependency_tags(diff.observed, diff.observed.images, keep=keep, removed=removed):
+    for tag in retention.unused_dependency_tags(diff.observed.images, removed=removed):
         if tag not in starts:
             yield tag
 
@@ -136,12 +132,11 @@ def _removed(diff: Diff, step: Step) -> tuple[ContainerRef, ...]:
     return step.containers if isinstance(step, StopAndRemove) else ()
 
 
-def _records(diff: Diff, keep: int) -> Iterator[Step]:
+def _records(diff: Diff, retention: Retention) -> Iterator[Step]:
     """Keep what is stored of earlier releases small."""
-    old = old_records(diff.observed, keep=keep)
+    old = retention.old_records
     summed = {record.release for record in old}
-    outdated = outdated_records(diff.observed, keep=keep)
-    outdated = tuple(record for record in outdated if record.release not in summed)
+    outdated = tuple(record for record in retention.outdated_records if record.release not in summed)
     if outdated:
         yield AmendRecords(diff.project.name, outdated, "no longer kept for a rollback")
     if old:

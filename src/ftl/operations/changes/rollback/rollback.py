@@ -23,12 +23,12 @@ from ftl.deploy.plan.records.recorded import (
     recorded_project,
     refuse_other_kind,
 )
+from ftl.deploy.plan.records.same import runs_same
 from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import FtlError, UsageError
 from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
-from ftl.operations.changes.rollback.same import runs_same
 from ftl.operations.changes.rollback.target import (
     choose,
     last_different,

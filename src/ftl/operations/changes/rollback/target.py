@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.records.recorded import live_record
+from ftl.deploy.plan.records.same import runs_same
 from ftl.errors import UsageError
-from ftl.operations.changes.rollback.same import runs_same
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:

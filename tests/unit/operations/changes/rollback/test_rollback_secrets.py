@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftl.config.models.project import Registry
-from ftl.deploy.plan.records.retention import outdated_records
+from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.rollback.fresh import FreshSecrets
@@ -57,5 +57,5 @@ def test_a_release_that_is_no_longer_kept_loses_the_values() -> None:
     """As it loses its env."""
     asked = project()
     records = [replace(released(asked, f"r{number}"), secrets=("token",)) for number in (1, 2, 3)]
-    outdated = outdated_records(on_server(asked, *records, live="r3"), keep=1)
+    outdated = retention(on_server(asked, *records, live="r3"), keep=1).outdated_records
     assert [(record.release, record.secrets) for record in outdated] == [("r1", ()), ("r2", ())]

@@ -22,17 +22,22 @@ def runs_same(one: ReleaseRecord, other: ReleaseRecord) -> bool:
     """
     if one.release == other.release:
         return True
+    runs = what_runs(one)
+    return runs is not None and runs == what_runs(other)
+
+
+def what_runs(record: ReleaseRecord) -> tuple[object, ...] | None:
+    """Images, containers, routes and jobs of a release, to be compared with those of another.
+
+    Not its dependencies, which stay as they are in a rollback. None: the record cannot be read, or does not say which
+    image a service ran.
+    """
     with suppress(FtlError):
-        running = _running(one)
-        return running is not None and running == _running(other)
-    return False
+        return _running(record)
+    return None
 
 
 def _running(record: ReleaseRecord) -> tuple[object, ...] | None:
-    """Images, containers, routes and jobs of a release; dependencies stay as they are in a rollback.
-
-    None: the record does not say which image a service ran.
-    """
     project = recorded_project(record, Server(host=""))
     contents = {name: entry.content for name, entry in record.services.items() if entry.content}
     if not contents.keys() >= {service.name for service in project.services}:
