@@ -10,7 +10,7 @@ import click
 
 from ftl.cli.options import Options
 from ftl.cli.output import BrokenStdout, OutputLost, put_json
-from ftl.cli.suggestions import similar_command, similar_option
+from ftl.cli.suggestions import OTHER_COMMANDS, similar_command, similar_option
 from ftl.common.next_step import ftl
 from ftl.errors import FtlError, Interrupted, LoginRefused, ServerError, UsageError
 from ftl.ui.failure import as_record, draw, hint
@@ -122,8 +122,10 @@ def _translated(error: BaseException) -> FtlError:
 
 def _usage(error: click.UsageError) -> UsageError:
     """The error for a mistake on the command line, with a suggestion where there is one."""
-    suggestion = _suggestion(error)
-    if suggestion is not None:
+    suggestion, other = _suggestion(error), _other_command(error)
+    if other is not None:
+        hint = other
+    elif suggestion is not None:
         hint = f"did you mean `{suggestion}`?"
     else:
         path = error.ctx.command_path if error.ctx else "ftl"
@@ -136,6 +138,15 @@ def _usage(error: click.UsageError) -> UsageError:
     if isinstance(error, click.NoSuchOption):
         return UsageError(f"there is no option `{error.option_name}`", hint=hint)
     return UsageError(_sentence(error), hint=hint)
+
+
+def _other_command(error: click.UsageError) -> str | None:
+    """The hint with the command that does what an unknown option was meant to do."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return None
+    command = error.ctx.command_path.partition(" ")[2]
+    other = OTHER_COMMANDS.get((command, error.option_name))
+    return f"{ftl(other)} shows what {ftl(command)} would do" if other is not None else None
 
 
 def _takes_command(error: click.UsageError) -> bool:

@@ -74,6 +74,10 @@ OPTIONS = {
 """Option of another tool -> ours that means the same; empty where none does."""
 
 
+OTHER_COMMANDS = {("deploy", "--dry-run"): "plan"}
+"""Command and an option that it lacks -> the command that does this."""
+
+
 def similar_command(word: str, commands: Sequence[str]) -> str | None:
     """The command that was probably meant by `word`."""
     return _similar(word, COMMANDS, commands)

@@ -124,7 +124,8 @@ class ProjectSecrets:
         values: dict[str, str] = {}
         for name, value in self.fetch(secrets).items():
             if isinstance(value, SecretError):
-                raise FtlError(f"the secret {name}: {value.message}", hint=value.hint)
+                place = self._marks[name].origin
+                raise FtlError(f"the secret {name}: {value.message} ({place})", hint=value.hint)
             values[name] = value
         return values
 

@@ -161,6 +161,9 @@ _TABLE: tuple[Row, ...] = (
     (r"kex_exchange_identification|Connection (?:closed|reset) by", _hung_up),
 )
 
+_NOT_RUNNING = (_refused, _silent, _unreachable, _hung_up)
+"""Answers of a server on this machine that is stopped."""
+
 _CHANGED = r"REMOTE HOST IDENTIFICATION HAS CHANGED"
 _OFFENDING = r"Offending .*key in (.+):\d+"
 _NOISE = r"^(?:Warning: Permanently added|Pseudo-terminal will not|@+|\s*$)"
@@ -177,6 +180,8 @@ def failure(attempt: Attempt, output: str) -> ServerError:
         match = re.search(pattern, output)
         if match is not None:
             message, hint = explain(attempt, match)
+            if explain in _NOT_RUNNING and attempt.target.known_hosts is not None:
+                message, hint = "the sandbox does not answer", f"{ftl('sandbox up')} starts it again"
             kind = LoginRefused if explain in (_denied, _too_many_keys) else ServerError
             return kind(message, cause=_line_of(output, match), hint=hint)
     return ServerError(

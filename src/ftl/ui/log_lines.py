@@ -9,6 +9,8 @@ from ftl.ui.sanitize import printable
 from ftl.ui.style import Span, Style, dim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.ui.style import Part
 
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
@@ -25,6 +27,10 @@ class LogLines:
         self._prefix = prefix
         self._colours: dict[str, str] = {}
         self._width = 0
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Make the prefix wide enough for lines of these containers, before the first of them comes."""
+        self._width = max(self._width, *map(len, names), 0)
 
     def write(self, name: str, time: str, text: str) -> None:
         """Write a line of the container `name`."""

@@ -152,3 +152,26 @@ def test_an_environment_has_its_own_secret_and_a_file_of_a_folder(
         folder = "/docker-entrypoint-initdb.d"
         assert server.docker("exec", f"{name}-db", f"{folder}/10.sh").strip() == said
         assert server.docker("exec", "-u", "1000", f"{name}-db", "cat", f"{folder}/sub/20.sql") == "select 1"
+
+
+def test_an_environment_under_the_name_of_production_is_refused(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """It would replace production's containers; --adopt takes it over, and from then on production is refused."""
+    app = lab_project(ftl, server)
+    app.project.write({"ftl.staging.yaml": {"project": {"name": app.name}}})
+    app.deploy().ok()
+    app.version("staged")
+    refused = app.deploy("-e", "staging")
+    error = refused.result["error"]
+    assert refused.exit_code == 2
+    assert "was deployed without an environment" in error["message"]
+    assert "this deploy is in the environment staging" in error["message"]
+    assert "`ftl -e staging deploy --adopt`" in error["hint"]
+    assert (app.get(), app.containers()) == ((200, "one"), [f"{app.name}-web-r1"])
+    assert app.deploy("-e", "staging", "--adopt").ok().result["release"] == "r2"
+    assert app.get() == (200, "staged")
+    assert app.deploy().exit_code == 2
+    entries = app.run("audit", "--json").ok().result["entries"]
+    assert [(each["release"], each["environment"]) for each in entries] == [("r2", "staging"), ("r1", None)]
+    assert "ENVIRONMENT" in app.run("audit").ok().stdout.splitlines()[0]

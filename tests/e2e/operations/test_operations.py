@@ -108,6 +108,54 @@ def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Proje
     assert app.run("rollback", "--json").ok().result["rollback_of"] == "r4", "its own images are still there"
 
 
+def test_a_rollback_asks_a_vault_only_for_fresh_secrets(ftl: Callable[..., Project], server: Server) -> None:
+    """With --fresh-secrets the older release gets today's password; all plain env comes back as recorded."""
+    env = {"URL": "x://app:${TOKEN}@db", "COLOUR": "blue"}
+    app = lab_project(ftl, server, env=env)
+    vault = app.project.folder / "vault"
+    app.config["secrets"] = {"TOKEN": {"command": ["sh", "-c", "echo asked >> asked; cat vault"]}}
+    vault.write_text("hunter-one")
+    app.deploy().ok()
+    vault.write_text("hunter-two")
+    app.service()["env"] = {**env, "COLOUR": "green"}
+    app.deploy().ok()
+    asked = app.project.folder / "asked"
+    asked.unlink()
+
+    def environment(release: str) -> set[str]:
+        lines = server.docker("exec", f"{app.name}-web-{release}", "env").splitlines()
+        return {line for line in lines if line.startswith(("URL=", "COLOUR="))}
+
+    assert app.run("rollback", "--json").ok().result["release"] == "r3"
+    assert not asked.exists(), "a rollback must not need the vault"
+    assert environment("r3") == {"URL=x://app:hunter-one@db", "COLOUR=blue"}
+    fresh = app.run("rollback", "r1", "--fresh-secrets", "--json").ok()
+    assert (fresh.result["release"], asked.read_text()) == ("r4", "asked\n")
+    assert environment("r4") == {"URL=x://app:hunter-two@db", "COLOUR=blue"}
+    assert "hunter" not in fresh.stdout + fresh.stderr
+
+
+def test_a_rollback_passes_over_releases_that_run_the_same(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Two of them take one place of `keep_releases`, so the one before, and its image, is still there."""
+    app = lab_project(ftl, server)
+    app.config["keep_releases"] = 2
+    app.deploy().ok()
+    app.version("second")
+    app.deploy().ok()
+    for release in ("r3", "r4"):
+        app.run("scale", "--json", "web=2").ok()
+        assert app.deploy().ok().result["release"] == release
+    kept = {each["release"]: each["kept"] for each in app.run("releases", "--json").ok().result["releases"]}
+    assert kept == {"r4": True, "r3": True, "r2": True, "r1": True}
+    assert app.run("prune", "--json").ok().result["tags"] == []
+    back = app.run("rollback", "--json").ok()
+    assert back.result["rollback_of"] == "r1"
+    assert "r3 runs the same as r4" in [note["text"] for note in back.events("note")]
+    assert app.get() == (200, "one")
+
+
 def test_scaling_and_a_restart_lose_no_request(ftl: Callable[..., Project], server: Server) -> None:
     """From 1 to 3 and back the first container goes on; a restart replaces it; a deploy goes by the file's number."""
     app = lab_project(ftl, server)

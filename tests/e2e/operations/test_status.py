@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,3 +91,31 @@ def test_a_status_over_a_kept_connection_shows_what_is_there_now(
         assert units(app.run("status", "--json", env=kept))["web"]["health"] == "exited (137)"
         app.run("remove", "--yes", env=kept).ok()
         assert app.run("status", "--json", env=kept).ok().result["deployed"] is False
+
+
+def test_what_a_killed_deploy_left_is_not_live(ftl: Callable[..., Project], server: Server) -> None:
+    """A container of a release that never was has a row of its own, until the next deploy removes it."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    live, left = f"{app.name}-web-r1", f"{app.name}-web-r2"
+    labels = json.loads(server.docker("inspect", "-f", "{{json .Config.Labels}}", live))
+    given = [f"--label={name}={value}" for name, value in {**labels, "ftl.release": "r2"}.items()]
+    server.docker("run", "-d", *given, "--name", left, f"{app.name}-web:r1")
+    found = app.run("status", "--json").ok().result["units"]
+    rows = [(unit["release"], unit["live"], unit["running"]) for unit in found if unit["name"] == "web"]
+    assert rows == [("r1", True, 1), ("r2", False, 1)]
+    assert ", not live" in app.run("status").ok().stdout
+    app.deploy().ok()
+    assert app.containers() == [live]
+
+
+def test_a_scaled_service_shows_both_numbers(ftl: Callable[..., Project], server: Server) -> None:
+    """2/1 looked like a fault."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    app.run("scale", "--json", "web=2").ok()
+    text = app.run("status").ok().stdout
+    assert "web: 2 running, ftl.yaml says 1; `ftl deploy` goes by ftl.yaml" in text
+    assert " 2/2 " in text
+    web = units(app.run("status", "--json"))["web"]
+    assert (web["running"], web["wanted"]) == (2, 1)

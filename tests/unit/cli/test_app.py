@@ -121,6 +121,12 @@ def test_a_mistyped_option_gets_a_suggestion(cli: Cli) -> None:
     assert cli(["version", "--jsn"]) == Outcome(2, "", expected)
 
 
+def test_a_dry_run_of_a_deploy_is_a_plan(cli: Cli) -> None:
+    """All other commands that change a server have the option."""
+    hint = "hint: `ftl plan` shows what `ftl deploy` would do\n"
+    assert cli(["deploy", "--dry-run"]).err == f"error: there is no option `--dry-run`\n{hint}"
+
+
 @pytest.mark.parametrize("word", ["kill", "set", "unset"])
 def test_no_suggestion_changes_more_than_what_was_typed(cli: Cli, word: str) -> None:
     """A verb that FTL lacks does not suggest one with similar letters: `set` is no typo of `setup`."""

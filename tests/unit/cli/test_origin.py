@@ -75,7 +75,7 @@ def test_what_a_sandbox_changes_besides_is_the_options_too(tmp_path: Path) -> No
     (tmp_path / "ftl.yaml").write_text(TEXT + "proxy: {image: 'caddy:2.9'}\n")
     variables = read_variables(tmp_path, {"DOMAIN": "shop.example.com", "TAG": "3"})
     files = ProjectFiles(tmp_path / "ftl.yaml", variables)
-    found = origins(load(files, server=Server(host="127.0.0.1", port=2200, known_hosts=tmp_path)))
+    found = origins(load(files, server=Server(host="127.0.0.1", port=2200, has_visitors=False)))
     assert (found["server.port"], found["proxy.tls"]) == ("--server", "--server")
     assert found["proxy.image"].endswith("ftl.yaml:6")
     assert not [key for key in found if key.startswith("notify.0")]

@@ -138,3 +138,29 @@ def test_values_keep_their_order_in_env(loaded: Load) -> None:
     """Env keeps the order of the file."""
     project = loaded(BASE + "    env: {Z: 1, A: 2, M: 3}\n")
     assert list(project.services[0].env) == ["Z", "A", "M"]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "message"),
+    [
+        ("env:\n      A:\n", {"A": "1"}, "env: A has no value, and the variable A has one (the environment)"),
+        ("build: {args: {A: }}\n", {"A": "1"}, "args: A has no value, and the variable A has one"),
+        ("env:\n      S:\n", {}, "env: S has no value, and a secret has this name"),
+    ],
+)
+def test_a_name_without_a_value_is_refused_where_there_is_one(
+    refused: Refuse, text: str, given: dict[str, str], message: str
+) -> None:
+    """Compose takes it from the environment; the container would have had an empty text, without a word."""
+    base = BASE.replace("    build: .\n", "") if text.startswith("build") else BASE
+    (problem,) = refused(f"{base}    {text}secrets: {{S: {{env: A}}}}\n", **given)
+    assert problem.message.startswith(message)
+    name = message.split()[1]
+    assert problem.hint == f"write `{name}: ${{{name}}}` to take that value, or `{name}: ''` for an empty one"
+
+
+def test_a_name_without_a_value_is_empty_where_there_is_none(loaded: Load) -> None:
+    """Also with quotes, whatever the environment has; and the keys of labels are no variables."""
+    made = loaded(BASE + "    env:\n      A:\n      B: ''\n    labels: {B: }\n", B="1").services[0]
+    assert made.env == {"A": "", "B": ""}
+    assert made.labels == {"B": ""}

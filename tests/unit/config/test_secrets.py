@@ -281,6 +281,22 @@ def test_a_secret_without_a_value_is_reported_at_its_place(refused: Refuse, sour
 
 
 @pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("[sh, -c, 'echo sealed >&2; exit 3']", "its exit code was 3; run it by hand in {folder}"),
+        ("[sleep, '60'], timeout: 0.2", "run it by hand in {folder}: it may ask for something"),
+        ("[/nowhere]", "is it installed on this machine"),
+    ],
+)
+def test_the_hint_for_a_command_that_fails(refused: Refuse, folder: Path, command: str, hint: str) -> None:
+    """It has the exit code, and no part of the command: the line of ftl.yaml shows it whole."""
+    text = project(f"  A: {{command: {command}}}\n", "    secrets: [A]\n")
+    (problem,) = refused(text, PATH="/usr/bin:/bin")
+    assert (problem.hint or "").startswith(hint.format(folder=folder.resolve()))
+    assert "..." not in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
     "command",
     [
         """'sh -c "exit 3" X-Token:${T}'""",

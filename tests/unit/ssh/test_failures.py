@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.errors import HostKeyChanged, LoginRefused
 from ftl.ssh.failures import Attempt, failure, last_words
 from ftl.ssh.target import Resolved, Target
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHOP = Attempt(Target("shop"), Resolved("203.0.113.5", "deploy", "2222", strict=False))
 
@@ -141,6 +140,17 @@ def test_a_placeholder_in_place_of_a_server(hostname: str, is_named: bool) -> No
     )
     assert error.message.startswith("there is no host named shop.example.com")
     assert ("is a placeholder: write your domain" in (error.hint or "")) is is_named
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_a_sandbox_that_is_stopped_is_started_again(sandbox: bool) -> None:
+    """Nobody looks for its SSH server, or for its port in ftl.yaml."""
+    target = replace(SHOP.target, known_hosts=Path("known_hosts") if sandbox else None)
+    error = failure(
+        replace(SHOP, target=target), "ssh: connect to host shop port 2222: Connection refused\r\n"
+    )
+    assert (error.message == "the sandbox does not answer") is sandbox
+    assert ("`ftl sandbox up` starts it again" in plain(error.hint or "")) is sandbox
 
 
 def test_a_folder_in_place_of_a_key_is_left_as_it_is(tmp_path: Path) -> None:

@@ -84,6 +84,16 @@ def test_log_lines_are_prefixed_and_raw_in_a_pipe() -> None:
     assert stream.getvalue() == "web-r5 | \x1b[31mred\x1b[0m\rx\ndb     | two\n"
 
 
+def test_the_prefix_is_as_wide_as_the_longest_name_from_the_first_line() -> None:
+    """Names are known before lines come, so no later line is indented further than the first."""
+    stream = io.StringIO()
+    lines = LogLines(stream, timestamps=False, prefix=True)
+    lines.expect(["db", "worker-r12-1"])
+    lines.write("db", "t", "one")
+    lines.write("worker-r12-1", "t", "two")
+    assert stream.getvalue() == "db           | one\nworker-r12-1 | two\n"
+
+
 def test_log_lines_without_prefix_and_with_time() -> None:
     """The container's name can be left out, and the time added."""
     stream = io.StringIO()

@@ -42,9 +42,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         _list(options, target, name)
         return
     if name is None:
-        raise UsageError(
-            "name the dependency to back up", hint=f"{ftl('backup --list')} lists scheduled backups"
-        )
+        raise UsageError("name the dependency to back up", hint=_choices(options, target))
 
     async def work(emit: Emit) -> BackupResult:
         from ftl.host.fleet import open_fleet
@@ -67,6 +65,20 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         from ftl.common.figures import duration, size
 
         put(f"backed up {name} to {result.file} ({size(result.bytes)}, complete, {duration(result.seconds)})")
+
+
+def _choices(options: Options, target: DeployedProject) -> str:
+    """The hint with the dependencies that can be backed up, as far as ftl.yaml says."""
+    from ftl.config.read.parts import IMAGES
+    from ftl.operations.databases.dumps import may_be_dumped
+
+    listed = f"{ftl('backup --list')} lists scheduled backups"
+    project = load_expected(options, target, IMAGES).project
+    if project is None:
+        return listed
+    names = [dependency.name for dependency in project.dependencies if may_be_dumped(dependency.image)]
+    first = ", ".join(ftl(f"backup {name}") for name in names) or f"{project.name} has no database"
+    return f"{first}; {listed}"
 
 
 def _list(options: Options, target: DeployedProject, name: str | None) -> None:

@@ -120,7 +120,14 @@ def command(
         expected.note(emit)
         own = await own_names(expected, warn, jobs=bool(jobs))
         chosen, missing = _chosen(name, jobs or names, own, jobs=bool(jobs))
-        show = _Counting(log_printer(options, timestamps=timestamps, prefix=not no_prefix, flush=follow))
+        shown, expect = log_printer(
+            options,
+            timestamps=timestamps,
+            prefix=not no_prefix,
+            flush=follow,
+            servers=[] if address.narrowed else [server.host for server in address.servers],
+        )
+        show = _Counting(shown)
         query = LogQuery(
             name,
             chosen,
@@ -130,7 +137,12 @@ def command(
             matches=_pattern(grep),
             release=release,
             jobs=bool(jobs),
+            found=expect,
         )
+        if proxy:
+            from ftl.operations.views.logs.access import announce_requests
+
+            announce_requests(query)
 
         def connect(
             host: str = "", ahead: Prefetch[Any] | None = None

@@ -63,7 +63,7 @@ def command(options: Options, watch: bool, project: str | None) -> None:
     if not options.json:
         address = target.address
         by_name = (f"by host name: {line}" for line in address.host_requests(found))
-        _print(result, (*address.urls(found, result), *by_name))
+        _print(result, (*address.urls(found, result), *by_name), expected.source)
 
 
 async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:
@@ -145,7 +145,7 @@ def _watch(options: Options, expected: Expected) -> None:
     run(options, "status", work, lambda _: {})
 
 
-def _print(status: Status, urls: Sequence[str]) -> None:
+def _print(status: Status, urls: Sequence[str], source: str) -> None:
     """Print the status as a table, with the live release."""
     from ftl.common.figures import utc_time
 
@@ -171,6 +171,10 @@ def _print(status: Status, urls: Sequence[str]) -> None:
         put("")
         put_servers(status.servers)
         put("")
+    for unit in status.units:
+        if unit.is_scaled:
+            numbers = f"{unit.running} running, {source} says {unit.wanted}"
+            put(f"{unit.name}: {numbers}; {ftl('deploy')} goes by ftl.yaml")
     if status.lost:
         why = "somebody took the restart policy of its container (`docker update`)"
         if status.broke_off:
@@ -215,12 +219,11 @@ def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
     release = unit.release or "-"
-    replicas = f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}"
     health = f"{unit.health}, not live" if unit.release and not unit.live else unit.health
     return (
         unit.name,
         release,
-        replicas,
+        unit.replicas,
         unit.image or "-",
         health,
         age_since(unit.since, now=now),

@@ -10,34 +10,47 @@ from ftl.cli.output import put_json, writing
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Callable, Iterable, Sequence
 
     from ftl.cli.options import Options
     from ftl.operations.views.logs.query import LogEntry
     from ftl.operations.views.logs.reading import Show
+
+    Expect = Callable[[Iterable[str]], None]
 
 
 FLUSH_SECONDS = 0.02
 """Seconds between two flushes of lines that are followed."""
 
 
-def log_printer(options: Options, *, timestamps: bool, prefix: bool, flush: bool) -> Show:
-    """A function that prints a line, as a JSON object or as text with a prefix."""
+def log_printer(
+    options: Options, *, timestamps: bool, prefix: bool, flush: bool, servers: Sequence[str] = ()
+) -> tuple[Show, Expect]:
+    """Functions that print a line, and that take the names of lines to come.
+
+    A line is a JSON object, or a text with a prefix as wide as the longest name. `servers` are those of a cluster,
+    which the prefix names, too.
+    """
     if options.json:
-        return _put_record
+        return _put_record, lambda _: None
 
     from ftl.ui.log_lines import LogLines
 
     printer = LogLines(sys.stdout, timestamps=timestamps, prefix=prefix)
     flushing = _Flushing(sys.stdout)
+    longest = max(servers, key=len, default="")
 
     def show(entry: LogEntry) -> None:
         with writing():
-            name = f"{entry.name}@{entry.server}" if entry.server else entry.name
-            printer.write(name, entry.time, entry.text)
+            printer.write(_prefix(entry.name, entry.server), entry.time, entry.text)
             if flush:
                 flushing.flush()
 
-    return show
+    return show, lambda names: printer.expect(_prefix(name, longest) for name in names)
+
+
+def _prefix(name: str, server: str) -> str:
+    return f"{name}@{server}" if server else name
 
 
 class _Flushing:

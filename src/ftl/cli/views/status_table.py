@@ -119,7 +119,7 @@ def _row(unit: Unit, usage: Usage | None, requests: RequestFigures | None, now: 
     return (
         unit.name,
         unit.release or "-",
-        f"{unit.running}/{unit.wanted}" if unit.wanted else f"{unit.running}",
+        unit.replicas,
         f"{unit.health}, not live" if unit.release and not unit.live else unit.health,
         "-" if usage is None or usage.cpu is None else f"{usage.cpu:.0%}",
         "-" if usage is None else _memory(usage),

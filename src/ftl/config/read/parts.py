@@ -70,6 +70,9 @@ DEPENDENCIES = Parts(
 )
 """Parts for `ftl tunnels`."""
 
+IMAGES = Parts(frozenset({"project.name", "dependencies.name", "dependencies.image"}))
+"""Parts for `ftl backup` that is to say which databases there are."""
+
 UNITS = NAMES | {
     "project.domain",
     "proxy.tls",

@@ -283,7 +283,9 @@ class Reader:
         self.report(node.mark, f"{value_label(path)} must be a list, not {describe_kind(node)}", hint)
 
     def _string_map(self, node: Node, path: KeyPath) -> dict[str, str]:
-        reader = StringMapReader(self.interpolator, value_label(path))
+        reader = StringMapReader(
+            self.interpolator, value_label(path), elsewhere=lambda name: self._elsewhere(path, name)
+        )
         reader.read(node)
         from_files = self.env_files.get(path, {})
         self.marks |= {(*path, name): file.mark for name, file in from_files.items() if file.mark is not None}
@@ -292,6 +294,16 @@ class Reader:
         marked = {name: file.marked for name, file in from_files.items() if name not in reader.texts}
         self.marked |= {(*path, name): text for name, text in (marked | reader.marked).items() if text}
         return {name: variable.value for name, variable in from_files.items()} | reader.texts
+
+    def _elsewhere(self, path: KeyPath, name: str) -> str | None:
+        """Another value of a name of env or of build arguments; None: none, or this is another map."""
+        if path[-1] not in ("env", "args"):
+            return None
+        if name in self.secrets:
+            return "a secret has this name"
+        if name in self.interpolator.variables:
+            return f"the variable {name} has one ({self.interpolator.variables.find(name).origin})"
+        return None
 
     def _command_line(
         self, node: Node, path: KeyPath, key: Key, *, for_shell: bool

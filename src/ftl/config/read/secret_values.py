@@ -106,6 +106,7 @@ class _Call:
     names: list[str] = field(default_factory=list)
     output: str = ""
     failure: str | None = None
+    hint: str = ""
 
     @property
     def argv(self) -> list[str]:
@@ -137,8 +138,8 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
     """
     if call is not None:
         if call.failure is not None:
-            # Its arguments may have credentials from variables.
-            raise SecretError(call.failure, f"run its command, `{call.argv[0]} ...`, by hand in {folder}")
+            # Its arguments may have credentials from variables; the place of the secret shows them as they are written.
+            raise SecretError(call.failure, call.hint or f"run its command by hand in {folder}")
         return call.output
     if secret.command is not None:
         raise SecretError(
@@ -206,11 +207,14 @@ async def _fetch(call: _Call, folder: Path, variables: Mapping[str, str]) -> Non
         done = await complete(call.argv, seconds=call.seconds, env=variables, cwd=folder, limit=_MAX_OUTPUT)
     except TimeoutError:
         call.failure = f"the command took more than {call.seconds:g} s"
+        call.hint = f"run it by hand in {folder}: it may ask for something, and has no terminal here"
     except OSError as error:
         call.failure = f"`{call.argv[0]}` cannot be started: {error.strerror}"
+        call.hint = "is it installed on this machine, and in PATH?"
     else:
         call.output = done.stdout.decode(errors="replace")
         call.failure = _failure(done)
+        call.hint = f"its exit code was {done.exit_code}; run it by hand in {folder}"
 
 
 def _failure(done: Completed) -> str | None:

@@ -9,6 +9,8 @@ from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ftl.config.yaml.marks import Mark
 
 
@@ -22,13 +24,23 @@ class StringMapReader:
         marks: The places of the texts.
     """
 
-    def __init__(self, interpolator: Interpolator, label: str) -> None:
+    def __init__(
+        self, interpolator: Interpolator, label: str, *, elsewhere: Callable[[str], str | None]
+    ) -> None:
+        """Begin with no names.
+
+        Args:
+            interpolator: Of the texts.
+            label: The key, for messages.
+            elsewhere: Name -> where it has a value, which a name without one may have meant; None: nowhere.
+        """
         self.texts: dict[str, str] = {}
         self.masked: dict[str, str] = {}
         self.marked: dict[str, str] = {}
         self.marks: dict[str, Mark] = {}
         self._interpolator = interpolator
         self._label = label
+        self._elsewhere = elsewhere
         self._written: dict[str, Mark] = {}
 
     def read(self, node: Node) -> None:
@@ -54,6 +66,12 @@ class StringMapReader:
             self._report(key, f"{self._label}: `{name}` is not a variable name")
             return
         if is_null(value) and isinstance(value, ScalarNode) and not value.text:
+            if (place := self._elsewhere(name)) is not None:
+                # Compose would take it from there.
+                message = f"{self._label}: {name} has no value, and {place}"
+                hint = f"write `{name}: ${{{name}}}` to take that value, or `{name}: ''` for an empty one"
+                self._report(key, message, hint)
+                return
             self._keep(name, key, InterpolatedText("", "", key))
             return
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.references import split
+from ftl.databases import IMAGE_PORTS, MARIADB, MONGODB, MYSQL, POSTGRES, REDIS
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 
@@ -57,6 +59,16 @@ KINDS: Mapping[str, DumpKind] = {
     )
 }
 """By tool."""
+
+
+_DUMPED = (POSTGRES, MYSQL, MARIADB, MONGODB, REDIS)
+
+
+def may_be_dumped(image: str) -> bool:
+    """Whether an image may have one of the tools; of images that FTL does not know, any may."""
+    name = split(image)[0].rpartition("/")[2]
+    known = {name for database in _DUMPED for name in (database.image, *database.similar)}
+    return name in known or name not in IMAGE_PORTS
 
 
 class StreamEnds:

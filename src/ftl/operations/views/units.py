@@ -63,6 +63,18 @@ class Unit:
     server: str = ""
     returns: bool = True
 
+    @property
+    def replicas(self) -> str:
+        """Number of running containers, of all that there should be: "2/2"."""
+        number = len(self.containers) if self.is_scaled else self.wanted
+        return f"{self.running}/{number}" if self.wanted else f"{self.running}"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a service has more or fewer containers than ftl.yaml says, as after `ftl scale`."""
+        is_live = self.kind == "service" and self.live and bool(self.containers)
+        return is_live and 0 < self.wanted != len(self.containers)
+
 
 @dataclass(frozen=True, slots=True)
 class _Members:

@@ -231,3 +231,22 @@ def test_a_dependency_on_two_servers_is_a_problem() -> None:
             if unit.kind == "dependency"
         )
         assert (unit.healthy, unit.health, unit.server, unit.running) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "replicas", "scaled"), [(1, "2/2", True), (2, "2/2", False), (3, "2/2", True)]
+)
+def test_a_service_with_another_number_than_ftl_yaml_says(asked: int, replicas: str, scaled: bool) -> None:
+    """After `ftl scale` all that there should be run, and 2/1 or 2/3 would look like a fault."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1-1")
+            await server.web("shop-web-r1-2")
+            await ensure_store(server.engine, "shop-web:r1")
+            await write_record(server.engine, "shop", record("r1", "live", web="r1"))
+            units = await server.units(project(replace(WEB, replicas=asked)))
+        found = units["web", "r1"]
+        assert (found.running, found.wanted, found.replicas, found.is_scaled) == (2, asked, replicas, scaled)
+
+    run(work())

@@ -203,6 +203,15 @@ def _is_wanted(query: LogQuery, line: LogEntry) -> bool:
     return query.spans(line.time) and query.accepts(line)
 
 
+def announce_requests(query: LogQuery) -> None:
+    """Tell the query's `found` the names of its requests."""
+    query.announce(map(_name, query.names))
+
+
+def _name(service: str) -> str:
+    return f"proxy {service}"
+
+
 def line_of(entry: Access) -> LogEntry:
     """A request as a line: client, method, address, status, duration and size."""
     time = utc_time(entry.time).isoformat(timespec="microseconds")
@@ -210,7 +219,7 @@ def line_of(entry: Access) -> LogEntry:
     status = str(entry.status) if entry.status else "client left"
     return LogEntry(
         service=entry.service,
-        name=f"proxy {entry.service}",
+        name=_name(entry.service),
         container="",
         release=None,
         stream="stdout",

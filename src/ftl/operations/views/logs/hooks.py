@@ -34,5 +34,6 @@ async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
         if line.hook and line.service in query.names and query.spans(line.time)
     ]
     lines = sorted(filter(query.accepts, entries), key=lambda entry: entry.time)
+    query.announce(entry.name for entry in lines)
     for entry in query.last(lines):
         show(entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.engine import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from ftl.engine.values import Container
@@ -52,6 +52,7 @@ class LogQuery:
         matches: Only lines whose text it accepts; None: all.
         release: Only containers of this release; None: of all.
         jobs: Whether `names` are jobs.
+        found: Called with names of `LogEntry`s that may come, before they do.
     """
 
     project: str
@@ -62,6 +63,12 @@ class LogQuery:
     matches: Callable[[str], object] | None = None
     release: str | None = None
     jobs: bool = False
+    found: Callable[[Iterable[str]], None] | None = field(default=None, compare=False)
+
+    def announce(self, names: Iterable[str]) -> None:
+        """Tell `found` names of lines that may come."""
+        if self.found is not None:
+            self.found(names)
 
     def selects(self, container: Container) -> bool:
         """Whether a container's log is asked for."""

@@ -108,6 +108,7 @@ async def read_logs(
     if not sources and not kept:
         names = ", ".join(server.engine.name for server in servers)
         lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
+        query.announce(entry.name for entry in lines)
         for entry in query.last(lines):
             show(entry)
         return
@@ -147,6 +148,7 @@ async def kept_runs(
     )
     asked = [server for server in servers for _ in query.names]
     there = {container.id for container in containers}
+    query.announce(log.name for logs in stored for log in logs)
     return [
         [
             server.corrected(LogEntry(log.service, log.name, log.container, log.release or None, *line))
@@ -202,7 +204,9 @@ def unreadable(project: str, container: Container, error: EngineError) -> str:
 async def containers_of(engine: Engine, query: LogQuery) -> list[Container]:
     """The containers whose logs are asked for, by name."""
     containers = await engine.containers(labels={labels.PROJECT: query.project})
-    return sorted(filter(query.selects, containers), key=lambda container: container.name)
+    selected = sorted(filter(query.selects, containers), key=lambda container: container.name)
+    query.announce(shown_name(query.project, container) for container in selected)
+    return selected
 
 
 async def listed(engine: Engine, query: LogQuery) -> list[Container]:
@@ -256,15 +260,20 @@ async def _entries(
                 warn(unreadable(query.project, container, error))
 
 
-def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
-    """A line with its container.
+def shown_name(project: str, container: Container) -> str:
+    """Name of a container in front of its lines.
 
-    The container of a Swarm task, SERVICE.SLOT.TASK, is shown without the last part of its name.
+    That of a Swarm task, SERVICE.SLOT.TASK, is shown without its last part.
     """
     full = container.name.rpartition(".")[0] if labels.SWARM_TASK in container.labels else container.name
+    return full.removeprefix(f"{project}-").removeprefix(f"{project}.")
+
+
+def entry_of(project: str, container: Container, line: LogLine) -> LogEntry:
+    """A line with its container."""
     return LogEntry(
         service=container.labels[labels.SERVICE],
-        name=full.removeprefix(f"{project}-").removeprefix(f"{project}."),
+        name=shown_name(project, container),
         container=container.id,
         release=container.labels.get(labels.RELEASE),
         stream=line.stream,

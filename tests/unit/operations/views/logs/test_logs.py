@@ -34,6 +34,20 @@ def test_lines_of_all_containers_are_merged_by_time() -> None:
     assert entries[2].service == "db"
 
 
+def test_names_are_announced_before_the_first_line() -> None:
+    """Those of all containers that are read, also of one without a line: a prefix can be as wide from the beginning."""
+    order: list[str] = []
+    query = LogQuery(PROJECT, NAMES, found=lambda names: order.extend(f"name {name}" for name in names))
+
+    async def work() -> None:
+        engine = await shop()
+        await read_logs([LogServer(engine)], query, lambda entry: order.append(entry.text), WARNINGS.append)
+
+    run(work())
+    assert order[:3] == ["name db", "name web-r1-1", "name web-r1-2"]
+    assert "".join(order[3:]) == "abcdef"
+
+
 def test_lines_of_one_moment_keep_the_order_of_their_container() -> None:
     """The engine's times are not always different."""
     engine = run(shop())
