@@ -54,6 +54,20 @@ def test_validate_warns_of_a_placeholder(ftl: Cli) -> None:
     assert "shop.example.com" in json.loads(ftl(["validate", "--json"])[1])["notes"][0]
 
 
+@pytest.mark.parametrize("command", ["validate", "config"])
+def test_a_variable_that_a_secret_hides_is_named(
+    ftl: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A line of .env has a note where `secrets` takes the value from elsewhere; the YAML on stdout has none."""
+    Path("ftl.yaml").write_text(f"{TEXT}secrets: {{TOKEN: {{command: echo one}}}}\n")
+    Path(".env").write_text("DB=1\nTOKEN=two\n")
+    monkeypatch.delenv("TOKEN")
+    code, out, err = ftl([command])
+    assert code == 0
+    note = "note: .env:2: TOKEN has no effect, since `secrets` has another source for it (ftl.yaml:11)"
+    assert note in (out if command == "validate" else err)
+
+
 def test_validate_gives_programs_the_counts(ftl: Cli) -> None:
     """With --json the last line is the result with the counts."""
     code, out, _ = ftl(["validate", "--json"])

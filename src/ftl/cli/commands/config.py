@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_project
+from ftl.cli.project import find_project_files, load_project
 from ftl.cli.running.run import pass_options, run_sync
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
     For checks and completion in an editor, run `ftl config --schema > ftl.schema.json` and begin ftl.yaml with
     `# yaml-language-server: $schema=ftl.schema.json`.
     """
+    notes: list[str] = []
 
     def work() -> Fields:
         if schema:
@@ -40,14 +41,18 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
 
             return {"schema": json_schema()}
         from ftl.config.dump import dump, origins
+        from ftl.config.shadowed import shadow_notes
 
         project = load_project(options, fetch=show_secrets, show_secrets=show_secrets).project
         config = dump(project, show_secrets=show_secrets)
+        notes.extend(shadow_notes(project, find_project_files(options).variables))
         return {"config": config, **({"origin": origins(project)} if origin else {})}
 
     fields = run_sync(options, "config", work, lambda fields: fields)
     if options.json:
         return
+    from ftl.ui.sanitize import escaped
+
     if schema:
         from json import dumps
 
@@ -59,6 +64,8 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
             put(line)
     else:
         put(_as_yaml(fields["config"]))
+    for note in notes if not options.quiet else ():
+        click.echo(f"note: {escaped(note)}", err=True)
 
 
 def _as_yaml(config: object) -> str:

@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.environments import overlap_notes
 from ftl.cli.output import Fields, put
-from ftl.cli.project import load_project
+from ftl.cli.project import find_project_files, load_project
 from ftl.cli.running.run import pass_options, run_sync
 from ftl.common.figures import count
 
@@ -58,8 +58,10 @@ def command(options: Options) -> None:
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
     """Notes on what is no error, but most likely not meant."""
     from ftl.config.placeholders import placeholder_notes
+    from ftl.config.shadowed import shadow_notes
 
-    return (*placeholder_notes(project), *overlap_notes(options, project))
+    shadowed = shadow_notes(project, find_project_files(options).variables)
+    return (*placeholder_notes(project), *shadowed, *overlap_notes(options, project))
 
 
 def _check_notifications(project: Project) -> None:

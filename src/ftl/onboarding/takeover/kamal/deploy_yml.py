@@ -10,15 +10,15 @@ from ftl.onboarding.takeover.compose.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.addresses import write_addresses
+from ftl.onboarding.takeover.kamal.beside import declared_secrets, files_beside, values_in_env
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 from ftl.onboarding.takeover.kamal.destinations import merged, overlay_text
-from ftl.onboarding.takeover.kamal.files import (
-    declared_secrets,
-    files_beside,
-    parse_configuration,
-    take_over_other_files,
-    values_in_env,
+from ftl.onboarding.takeover.kamal.files import parse_configuration
+from ftl.onboarding.takeover.kamal.other_files import (
+    report_destination_secrets,
+    report_other_files,
+    report_secrets,
 )
 from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.roles import convert_roles
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.yaml.tree import MappingNode, Node
+    from ftl.onboarding.takeover.kamal.beside import KamalFiles
 
 _LEFT_OUT = {
     "asset_path": "old and new containers answer until the old ones have finished; keep old assets in the build",
@@ -60,14 +61,21 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         ConfigError: It cannot be parsed, or has ERB that is more than a variable.
     """
     root = parse_configuration(file)
-    draft = _draft(root, file, base, variables)
-    take_over_other_files(draft, files_beside(file, root), variables)
-    for path in sorted(file.parent.glob("deploy.*.yml")):
-        name = path.name.removeprefix("deploy.").removesuffix(".yml")
+    beside = files_beside(file, root)
+    draft = _draft(root, file, base, variables, beside)
+    paths = {
+        path.name.removeprefix("deploy.").removesuffix(".yml"): path
+        for path in sorted(file.parent.glob("deploy.*.yml"))
+    }
+    report_secrets(draft, beside, variables)
+    report_other_files(draft, beside, {*paths})
+    for name, path in paths.items():
         over = parse_configuration(path, is_whole=False)
         given = {**variables, **values_in_env(base / f".env.{name}")}
-        other = _draft(merged(root, over), file, base, given)
-        draft.files[f"ftl.{name}.yaml"] = overlay_text(display_path(path), name, draft, other)
+        own = beside.of(name)
+        other = _draft(merged(root, over), file, base, given, own)
+        notes = report_destination_secrets(draft, other, own, given)
+        draft.files[f"ftl.{name}.yaml"] = overlay_text(display_path(path), name, draft, other, notes)
         what = f"ftl.{name}.yaml, what is different there: `ftl -e {name} deploy`"
         draft.report.add(path.name, Verdict.CHANGED, what, over.mark)
         known = {(row.key, row.text) for row in draft.report.rows}
@@ -77,9 +85,11 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     return draft
 
 
-def _draft(root: MappingNode, file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
+def _draft(
+    root: MappingNode, file: Path, base: Path, variables: Mapping[str, str], beside: KamalFiles
+) -> Draft:
     draft = Draft(str(file), service_name(text(root.get("service")) or project_name(base.resolve().name)))
-    secrets = declared_secrets(files_beside(file, root))
+    secrets = declared_secrets(beside)
     if secrets:
         draft.top["secrets"] = secrets
     _convert(KamalConversion(draft, root, base, {**dict.fromkeys(secrets, ""), **variables}))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingEntry, MappingNode
-from ftl.onboarding.yaml_text import lines
+from ftl.onboarding.yaml_text import CommentLine, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.onboarding.takeover.draft import Draft
 
@@ -25,8 +25,11 @@ def merged(base: MappingNode, over: MappingNode) -> MappingNode:
     return MappingNode(found, over.mark if over.entries else base.mark)
 
 
-def overlay_text(source: str, name: str, base: Draft, other: Draft) -> str:
-    """Text of ftl.NAME.yaml: what the draft of a destination has and that of deploy.yml has not."""
+def overlay_text(source: str, name: str, base: Draft, other: Draft, notes: Sequence[str]) -> str:
+    """Text of ftl.NAME.yaml: what the draft of a destination has and that of deploy.yml has not.
+
+    The notes are what is still to be done.
+    """
     out: dict[str, object] = {}
     if other.domain != base.domain:
         out["project"] = {"domain": other.domain}
@@ -38,9 +41,23 @@ def overlay_text(source: str, name: str, base: Draft, other: Draft) -> str:
     ):
         if items := _difference(before, after):
             out[key] = items
-    out |= _difference(base.top, other.top)
+    out |= _difference(_without_secrets(base), _without_secrets(other))
+    if secrets := _other_sources(base.top.get("secrets"), other.top.get("secrets")):
+        out["secrets"] = secrets
     head = f"# Taken over from {source} by `ftl init --from`: over ftl.yaml in `ftl -e {name}`."
-    return "\n".join([head, *lines(out)]) + "\n"
+    todo = {f"#{index}": CommentLine(f"TO DO {note}") for index, note in enumerate(notes)}
+    return "\n".join([head, *lines({**todo, **out})]) + "\n"
+
+
+def _without_secrets(draft: Draft) -> dict[str, object]:
+    return {key: value for key, value in draft.top.items() if key != "secrets"}
+
+
+def _other_sources(base: object, other: object) -> dict[str, object]:
+    """Secrets with another source, which takes the place of the first; null for those without one."""
+    before, after = (each if isinstance(each, dict) else {} for each in (base, other))
+    changed = {name: source for name, source in after.items() if before.get(name) != source}
+    return changed | {name: None for name in before if name not in after}
 
 
 def _difference(base: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:

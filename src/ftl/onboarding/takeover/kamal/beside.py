@@ -1,0 +1,92 @@
+"""Kamal's files next to config/deploy.yml: secrets of each destination, and hooks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.dataclass import dataclass
+from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.takeover.kamal.files import top_of
+from ftl.onboarding.takeover.kamal.vaults import vault_command
+from ftl.onboarding.takeover.nodes import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ftl.config.yaml.tree import MappingNode
+
+_SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
+"""A command that needs no shell and is not one of Kamal."""
+
+
+@dataclass(frozen=True, slots=True)
+class KamalFiles:
+    """Files next to deploy.yml, which may name their places.
+
+    Attributes:
+        top: The folder of the app.
+        secrets: The file with the secrets; others have its name with an ending.
+        destination: The destination that they are of; empty: none.
+    """
+
+    top: Path
+    secrets: str = ".kamal/secrets"
+    hooks: str = ".kamal/hooks"
+    destination: str = ""
+
+    def of(self, destination: str) -> KamalFiles:
+        """The files of a destination; one without a file of secrets has those of none."""
+        own = replace(self, destination=destination)
+        return own if (self.top / own.own_secrets).is_file() else self
+
+    @property
+    def own_secrets(self) -> str:
+        """The file with the secrets that other destinations do not have."""
+        return f"{self.secrets}.{self.destination}" if self.destination else self.secrets
+
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """File, name and value of each secret; the later one wins."""
+        folder = AppFolder(self.top)
+        for name in (f"{self.secrets}-common", self.own_secrets):
+            for line in folder.read(name).splitlines():
+                if match := re.match(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+                    yield name, match[1], match[2].strip()
+
+
+def files_beside(file: Path, root: MappingNode) -> KamalFiles:
+    """The files next to a deploy.yml, at the places that it names."""
+    usual = KamalFiles(top_of(file))
+    return KamalFiles(
+        usual.top,
+        text(root.get("secrets_path")).removeprefix("./") or usual.secrets,
+        text(root.get("hooks_path")).removeprefix("./") or usual.hooks,
+    )
+
+
+def declared_secrets(beside: KamalFiles) -> dict[str, object]:
+    """Secrets by files, simple commands and vaults, as `secrets` of ftl.yaml has them.
+
+    A destination's other values come from its .env file, which must win where all others have a source.
+    """
+    found: dict[str, object] = {}
+    lines = [*beside.lines()]
+    values = {name: value for _, name, value in lines}
+    for name, value in values.items():
+        if command := _SIMPLE_COMMAND.fullmatch(value):
+            read = re.fullmatch(r"cat (\S+)", command[1])
+            found[name] = {"file": read[1]} if read else {"command": command[1]}
+        elif vault := vault_command(value, values):
+            found[name] = {"command": vault}
+    if beside.destination:
+        shared = declared_secrets(replace(beside, destination=""))
+        found |= {name: {"env": name} for name in values if name in shared and name not in found}
+    return found
+
+
+def values_in_env(file: Path) -> dict[str, str]:
+    """Names and values in an env file; none if there is no such file."""
+    written = AppFolder(file.parent).read(file.name)
+    return dict(re.findall(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))

@@ -1,0 +1,95 @@
+"""Report of Kamal's secrets and hooks: what became of each line and file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.takeover.draft import text_of
+from ftl.onboarding.takeover.kamal.beside import declared_secrets
+from ftl.onboarding.takeover.report import KeyReport, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ftl.onboarding.takeover.draft import Draft
+    from ftl.onboarding.takeover.kamal.beside import KamalFiles
+
+
+def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> Iterator[KeyReport]:
+    """The rows of the secrets of a destination, or of none."""
+    lines = [*beside.lines()]
+    declared, used = declared_secrets(beside), text_of(draft)
+    env_file = f".env.{beside.destination}" if beside.destination else ".env"
+    ftl_file = f" of ftl.{beside.destination}.yaml" if beside.destination else ""
+    taken = "\n".join(value for _, name, value in lines if name in declared)
+    for place, name, value in lines:
+        source = declared.get(name)
+        passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
+        if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
+            row = Verdict.CHANGED, "commands of the vault's CLI, one for each secret"
+        elif f"${{{name}" not in used and source is None:
+            row = Verdict.LEFT_OUT, "nothing in ftl.yaml uses it"
+        elif source is not None and source != {"env": name}:
+            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}"
+        elif "$(" in value:
+            how = (
+                f"set it before a deploy: `export {name}={value}`, or write a command in `secrets`{ftl_file}"
+            )
+            row = Verdict.NEEDS_YOU, how
+        elif name in variables:
+            row = Verdict.CHANGED, f"`${{NAME}}` takes it from the environment or {env_file}"
+        elif passed_on and passed_on[1] == name:
+            what = f"`${{NAME}}` takes it from the environment or {env_file}, as here; it is not set now"
+            row = Verdict.CHANGED, what
+        else:
+            row = Verdict.NEEDS_YOU, f"copy the line to {env_file}, from where `${{{name}}}` takes it"
+        yield KeyReport(f"{place}: {name}", *row)
+
+
+def report_secrets(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> None:
+    """Report the secrets of no destination."""
+    for row in secret_rows(draft, beside, variables):
+        draft.report.add(row.key, row.verdict, row.text)
+
+
+def report_destination_secrets(
+    draft: Draft, other: Draft, beside: KamalFiles, variables: Mapping[str, str]
+) -> list[str]:
+    """Report the secrets of a destination.
+
+    Args:
+        draft: The draft of deploy.yml, which has the report.
+        other: The draft of the destination.
+        beside: The files of the destination.
+        variables: The values of variables there.
+
+    Returns:
+        What is to be done, for comments in its file.
+    """
+    if not beside.destination:
+        return []
+    rows = [row for row in secret_rows(other, beside, variables) if row.key.startswith(beside.own_secrets)]
+    for row in rows:
+        draft.report.add(row.key, row.verdict, row.text)
+    return [f"{row.key}: {row.text}" for row in rows if row.verdict is Verdict.NEEDS_YOU]
+
+
+def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str]) -> None:
+    """Report secrets of what is no destination, and hooks."""
+    secrets = beside.top / beside.secrets
+    for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
+        name = path.suffix[1:]
+        if name not in destinations:
+            todo = f"there is no deploy.{name}.yml: write its commands as `secrets` into an ftl.{name}.yaml"
+            draft.report.add(f"{beside.secrets}.{name}", Verdict.NEEDS_YOU, todo)
+    hooks = beside.top / beside.hooks
+    for path in sorted(hooks.iterdir()) if hooks.is_dir() else ():
+        if not path.name.endswith(".sample"):
+            what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
+            draft.report.add(f"{beside.hooks}/{path.name}", Verdict.NEEDS_YOU, what)
+    keys = {row.key for row in draft.report.rows}
+    if "traefik" not in keys:  # its row says this
+        proxy, remove = ("Traefik", "traefik") if "healthcheck" in keys else ("kamal-proxy", "proxy")
+        todo = f"{proxy} has ports 80 and 443: run `kamal {remove} remove` before the first deploy"
+        draft.report.add("the server", Verdict.NEEDS_YOU, todo)

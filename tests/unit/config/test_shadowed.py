@@ -1,0 +1,56 @@
+"""Notes on variables of .env files that have no effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
+from ftl.config.shadowed import shadow_notes
+from ftl.config.variables.sources import variables_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("source", "environment", "has_note"),
+    [
+        ("{command: 'bin/vault ${FTL_ENV:-production}/db'}", {}, True),
+        ("{file: key}", {}, True),
+        ("{env: OTHER}", {}, True),
+        ("{env: DB}", {}, False),
+        ("{}", {}, False),
+        ("{command: echo}", {"DB": "1"}, False),
+    ],
+)
+def test_a_variable_with_another_source(
+    tmp_path: Path, source: str, environment: dict[str, str], has_note: bool
+) -> None:
+    """A line of .env.staging has a note where `secrets` takes the value from elsewhere."""
+    text = "project: {name: a, domain: a.example.com}\nservices: [{name: w, image: x}]\n"
+    text += f"secrets: {{DB: {source}}}\n"
+    (tmp_path / "ftl.yaml").write_text(text)
+    (tmp_path / "ftl.staging.yaml").write_text("")
+    (tmp_path / ".env.staging").write_text("# of staging\nDB=1\n")
+    variables = variables_of(tmp_path, environment, name="staging", overlay="staging")
+    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    notes = shadow_notes(project, variables)
+    assert bool(notes) is has_note
+    for note in notes:
+        assert ".env.staging:2: DB has no effect" in note
+        assert note.endswith("`DB: {env: DB}` below `secrets` in ftl.staging.yaml")
+
+
+@pytest.mark.parametrize("environment", ["", "staging"])
+def test_one_command_for_all_environments(tmp_path: Path, environment: str) -> None:
+    """The name of the environment may be a part of a secret's command."""
+    text = "project: {name: a, domain: a.example.com}\nservices: [{name: w, image: x, secrets: [DB]}]\n"
+    text += 'secrets: {DB: {command: "echo ${FTL_ENV:-production}/postgres"}}\n'
+    (tmp_path / "ftl.yaml").write_text(text)
+    (tmp_path / "ftl.staging.yaml").write_text("")
+    variables = variables_of(tmp_path, {}, name=environment, overlay=environment)
+    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment))
+    assert project.secret_values["DB"] == f"{environment or 'production'}/postgres"

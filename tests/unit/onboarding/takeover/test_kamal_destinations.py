@@ -1,0 +1,64 @@
+"""`ftl init --from` with Kamal's destinations that have secrets of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
+from ftl.config.variables.sources import variables_of
+from ftl.onboarding.takeover.report import Verdict
+
+from .test_kamal import HEAD, words
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftl.config.models.project import Project
+
+FILES = {
+    "config/deploy.yml": HEAD + "servers: [192.0.2.1]\nenv: {secret: [DB, KEY, SHARED]}\n",
+    "config/deploy.staging.yml": "servers: [192.0.2.2]\n",
+    ".kamal/secrets-common": "SHARED=$(echo common)\n",
+    ".kamal/secrets": "DB=$(echo production)\nKEY=$(cat key)\n",
+    "key": "abc",
+}
+
+
+def staging(folder: Path, *, fetch: bool = True) -> Project:
+    """The project with `-e staging`."""
+    variables = variables_of(folder, {}, name="staging", overlay="staging")
+    return load(ProjectFiles(folder / "ftl.yaml", variables, "staging"), fetch=fetch)
+
+
+def test_secrets_of_a_destination_are_those_of_the_environment(tmp_path: Path) -> None:
+    """A command of a destination is the secret's source there; what all have is not written again."""
+    own = {".kamal/secrets.staging": "DB=$(echo staging)\nKEY=$(cat key)\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
+    project = staging(tmp_path)
+    assert project.secret_values == {"DB": "staging", "KEY": "abc", "SHARED": "common"}
+    overlay = (tmp_path / "ftl.staging.yaml").read_text()
+    assert "command: echo staging" in overlay
+    assert "KEY" not in overlay
+    assert verdicts(report)[".kamal/secrets.staging: DB"] is Verdict.CHANGED
+    assert words(report, ".kamal/secrets.staging: DB") == "secrets.DB of ftl.staging.yaml"
+
+
+def test_a_value_of_a_destination_is_in_its_env_file(tmp_path: Path) -> None:
+    """What has to be copied to .env.staging has an effect there, and is a TO DO until then."""
+    own = {".kamal/secrets.staging": "DB=plain\nKEY=$(cat key)\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
+    row = ".kamal/secrets.staging: DB"
+    assert verdicts(report)[row] is Verdict.NEEDS_YOU
+    assert f"# TO DO {row}: copy the line to .env.staging" in (tmp_path / "ftl.staging.yaml").read_text()
+    (tmp_path / ".env.staging").write_text("DB=plain\n")
+    assert staging(tmp_path).secret_values["DB"] == "plain"
+
+
+def test_a_destination_has_no_secret_of_none(tmp_path: Path) -> None:
+    """A name that is missing in .kamal/secrets.staging never has production's value."""
+    own = {".kamal/secrets.staging": "DB=$(echo staging)\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
+    assert "KEY: null" in (tmp_path / "ftl.staging.yaml").read_text()
+    assert verdicts(report)["deploy.staging.yml: ${KEY}"] is Verdict.NEEDS_YOU
