@@ -23,6 +23,9 @@ _RELEASE = re.compile(r"([-:])r\d+(?=$|[-\s])")
 _NUMBERS = re.compile(r"\d+")
 _HEX = re.compile(r"\b[0-9a-f]{8,}\b")
 
+_SIDE = re.compile(r"/team/side(:v\d|@sha256:[0-9a-f]+)")
+"""The image from a registry: versions alternate between two, by their tags or digests."""
+
 _LAST_RUN = re.compile(r"\.job\.[^.\s]+\.old-[0-9a-f]+")
 """Name of the container of a job's last run, which stays for its log and its exit code when a deploy replaces it."""
 
@@ -144,7 +147,7 @@ def _comparable(line: str) -> str:
             return ""
         case "container":
             state = re.compile(r"(\.job\.\S+ \S+) (created|exited)$")  # it has run, or not yet
-            return state.sub(r"\1 idle", _RELEASE.sub(r"\1rN", line))
+            return state.sub(r"\1 idle", _SIDE.sub("/team/side", _RELEASE.sub(r"\1rN", line)))
         case "image":
             return _RELEASE.sub(r"\1rN", line)
         case "file":

@@ -53,7 +53,9 @@ def change(app: LabProject, version: str) -> None:
     store.update(name="db2" if store["name"] == "db" else "db", env={"N": version})
 
 
-def broken_at(app: LabProject, step: str, subject: str, after: float, fault: Callable[[int], object]) -> None:
+def broken_at(
+    app: LabProject, step: str, subject: str | None, after: float, fault: Callable[[int], object]
+) -> None:
     """Deploy, and break something so many seconds after a step of a service has begun."""
     app.save()
     with app.project.start("deploy", "--json") as process:
@@ -84,12 +86,13 @@ def running(app: LabProject) -> dict[str, list[str]]:
     return found
 
 
-def comes_back(app: LabProject, answer: str) -> None:
+def comes_back(app: LabProject, *answers: str) -> None:
     """Without FTL one container of each runs again, and the site answers."""
+    each = {name: ["always"] for name in ("web", "worker", "db")}
     until = time.monotonic() + LIMIT_SECONDS
     while True:
         state = (running(app), app.get())
-        if state == ({name: ["always"] for name in ("web", "worker", "db")}, (200, answer)):
+        if state in [(each, (200, answer)) for answer in answers]:
             return
         assert time.monotonic() < until, (state, app.containers())
         time.sleep(0.3)
@@ -103,7 +106,7 @@ def kill(process: int) -> None:
 @pytest.mark.parametrize(
     ("step", "subject", "after"),
     [
-        ("start_containers", "web", 0.1),
+        nightly("start_containers", "web", 0.1),
         nightly("start_containers", "web", 0.5),
         nightly("start_containers", "web", 1.5),
         nightly("start_containers", "worker", 0.3),
@@ -112,17 +115,18 @@ def kill(process: int) -> None:
         nightly("start_dependency", "db2", 0.6),
         ("wait_healthy", "web", 0.5),
         nightly("wait_healthy", "db2", 0.5),
-        nightly("switch", "web", 0.0),
+        nightly("switch", None, 0.0),
     ],
 )
 def test_a_kill_leaves_one_of_the_two_running(
-    ftl: Callable[..., Project], server: Server, step: str, subject: str, after: float
+    ftl: Callable[..., Project], server: Server, step: str, subject: str | None, after: float
 ) -> None:
     """Between the stop of the old container and the switch the old release comes back; the next deploy converges."""
     app = project(ftl, server)
     change(app, "two")
     broken_at(app, step, subject, after, kill)
-    comes_back(app, "one")
+    # The proxy may still do a switch that it was asked for.
+    comes_back(app, "one", *(["two"] if step == "switch" else []))
     app.deploy("--wait-lock", "60").ok()
     assert app.get() == (200, "two")
     assert app.deploy().ok().result["changed"] is False
