@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.config.models.project import Server
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import FtlError, UsageError
@@ -57,7 +56,7 @@ async def _jobs_list(session: Session, emit: Emit) -> None:
 
 
 async def _releases(session: Session, emit: Emit) -> None:
-    assert (await releases("shop", Server(host="a"), [session.machine], emit=emit))[0] == ()
+    assert (await releases("shop", [session.machine], emit=emit))[0] == ()
 
 
 async def _audit(session: Session, emit: Emit) -> None:

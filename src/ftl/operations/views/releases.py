@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.deploy.plan.records.recorded import recorded_images, recorded_project
-from ftl.errors import FtlError
+from ftl.deploy.plan.records.recorded import is_kept
 from ftl.host.fleet import open_fleet
 from ftl.host.lock import DeployLock
 from ftl.releases.pruned import note_pruned
@@ -15,7 +14,7 @@ from ftl.releases.pruned import note_pruned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.config.models.project import ClusterServer, Server
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord
@@ -40,7 +39,6 @@ class ReleaseRow:
 
 async def releases(
     project: str,
-    server: Server,
     machines: Sequence[Machine],
     servers: Sequence[ClusterServer] = (),
     *,
@@ -61,10 +59,10 @@ async def releases(
             await note_pruned(session.engine, session.name, emit)
         if newest is not None and newest.outcome == "started":
             under_way = await DeployLock(session.machine, project, session.info.id).holder() is not None
-    return list_releases(observed, server, under_way=under_way), session.info.now
+    return list_releases(observed, under_way=under_way), session.info.now
 
 
-def list_releases(observed: Observed, server: Server, *, under_way: bool = False) -> tuple[ReleaseRow, ...]:
+def list_releases(observed: Observed, *, under_way: bool = False) -> tuple[ReleaseRow, ...]:
     """The releases of an observed server, newest first; the newest may be under way. Pure."""
     live = observed.live_number
     newest = observed.releases[-1].number if observed.releases else 0
@@ -78,15 +76,6 @@ def list_releases(observed: Observed, server: Server, *, under_way: bool = False
         return "interrupted" if record.error == "interrupted" else record.outcome
 
     return tuple(
-        ReleaseRow(record, outcome(record), record.number == live, _is_kept(observed, server, record))
+        ReleaseRow(record, outcome(record), record.number == live, is_kept(observed, record))
         for record in reversed(observed.releases)
     )
-
-
-def _is_kept(observed: Observed, server: Server, record: ReleaseRecord) -> bool:
-    if record.outcome != "live" or not record.project:
-        return False
-    try:
-        return not recorded_images(observed, recorded_project(record, server), record).missing
-    except FtlError:
-        return False

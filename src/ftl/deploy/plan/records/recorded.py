@@ -6,7 +6,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ftl.common.next_step import ftl
-from ftl.config.models.project import Project
+from ftl.config.models.project import Project, Server
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.pins import with_digest
@@ -17,7 +17,7 @@ from ftl.releases.pruned import CAUSE, HINT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.config.models.project import ClusterServer, Server, Service
+    from ftl.config.models.project import ClusterServer, Service
     from ftl.config.models.service import Hook, Hooks
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
@@ -179,6 +179,16 @@ def recorded_images(observed: Observed, project: Project, record: ReleaseRecord)
         if isinstance(source, PinnedImage) and not observed.has_image(source.reference):
             again.append(service.name)
     return RecordedImages(sources, tuple(missing), tuple(again))
+
+
+def is_kept(observed: Observed, record: ReleaseRecord) -> bool:
+    """Whether a release was live, and what it ran still exists: a rollback to it is possible."""
+    if record.outcome != "live" or not record.project:
+        return False
+    try:
+        return not recorded_images(observed, recorded_project(record, Server(host="")), record).missing
+    except FtlError:
+        return False
 
 
 def _source(observed: Observed, service: Service, entry: ServiceRecord) -> ImageSource | None:

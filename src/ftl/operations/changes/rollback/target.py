@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
-from ftl.deploy.plan.records.recorded import live_record
+from ftl.deploy.plan.records.recorded import is_kept, live_record
 from ftl.deploy.plan.records.same import runs_same
 from ftl.errors import UsageError
 from ftl.releases.record import release_number
@@ -151,14 +151,16 @@ def once_live(observed: Observed) -> list[ReleaseRecord]:
 
 
 def possible(observed: Observed, *, without: str = "") -> str:
-    """Hint with the releases that can be restored."""
+    """Hint with the releases that a rollback goes to, and that would change what runs."""
+    live = observed.live_record
     names = [
         record.release
-        for record in reversed(once_live(observed))
-        if record.project
+        for record in reversed(observed.releases)
+        if is_kept(observed, record)
         and not record.bad
         and record.number != observed.live_number
         and record.release != without
+        and not (live is not None and runs_same(record, live))
     ]
     return (
         f"releases that can be restored: {', '.join(names)}"

@@ -22,7 +22,6 @@ from ftl.operations.changes.rollback.target import choose
 from ftl.operations.views.releases import list_releases
 from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
-    HERE,
     ME,
     REQUEST,
     image,
@@ -217,7 +216,7 @@ def test_outcomes_of_the_list() -> None:
         replace(released(asked, "r4", outcome="failed"), error="interrupted"),
         released(asked, "r5", outcome="started"),
     )
-    found = list_releases(on_server(asked, *records, images=(image("r2"),)), HERE)
+    found = list_releases(on_server(asked, *records, images=(image("r2"),)))
     assert [(one.record.release, one.outcome, one.live, one.kept) for one in found] == [
         ("r5", "interrupted", False, False),
         ("r4", "interrupted", False, False),

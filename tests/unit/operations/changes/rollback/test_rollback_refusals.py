@@ -17,6 +17,7 @@ from ftl.errors import UsageError
 from ftl.operations.changes.rollback.images import rebuilt
 from ftl.operations.changes.rollback.rollback import plan_rollback
 from ftl.operations.changes.rollback.target import choose
+from ftl.operations.views.releases import list_releases
 from ftl.proxy.tls.x509 import X509Certificate
 from tests.unit.deploy.world import project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
@@ -39,6 +40,19 @@ def test_an_image_that_is_gone_is_refused_before_anything_happens() -> None:
         rolled_back(observed, "r1")
     assert "releases that can be restored: r2" in (refused.value.hint or "")
     assert "`ftl rollback r1 --rebuild` builds it from commit 111111111111" in (refused.value.hint or "")
+
+
+def test_the_releases_that_are_named_are_those_that_a_rollback_goes_to() -> None:
+    """As `ftl releases` lists them: neither one whose image is gone, nor one that runs the same as the live one."""
+    asked = project()
+    live = released(asked, "r4")
+    gone, kept, same = released(asked, "r1"), released(asked, "r2"), replace(live, release="r3")
+    observed = on_server(asked, gone, kept, same, live, images=(image("r2"), image("r4")), live="r4")
+    listed = {row.record.release: row.kept for row in list_releases(observed)}
+    assert listed == {"r1": False, "r2": True, "r3": True, "r4": True}
+    with pytest.raises(UsageError, match="no release `r9`") as refused:
+        choose(observed, "r9")
+    assert refused.value.hint == "releases that can be restored: r2"
 
 
 def test_a_release_with_uncommitted_changes_is_not_built_again() -> None:
@@ -87,7 +101,7 @@ def test_a_release_that_is_no_longer_kept_is_refused_with_those_that_are() -> No
     asked = project()
     records = (replace(released(asked, "r1"), project={}), released(asked, "r2"), released(asked, "r3"))
     with pytest.raises(UsageError, match="r1 is no longer kept") as refused:
-        choose(on_server(asked, *records, live="r3"), "r1")
+        choose(on_server(asked, *records, images=(image("r2"),), live="r3"), "r1")
     assert "releases that can be restored: r2" in (refused.value.hint or "")
 
 
