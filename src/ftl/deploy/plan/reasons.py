@@ -95,9 +95,13 @@ def changed_dependency(before: Json, after: Mapping[str, object]) -> str:
 
 
 def new_image(before: str | None, after: str | None) -> str:
-    """Reason for a changed image: "new image: commit 1a2b3c4 -> 5d6e7f8"."""
+    """Reason for a changed image: "new image: commit 1a2b3c4 -> 5d6e7f8".
+
+    Two images of one commit, which had uncommitted changes, have no reason in it.
+    """
+    before, after = (before or "")[:7], (after or "")[:7]
     if before and after and before != after:
-        return f"new image: commit {before[:7]} -> {after[:7]}"
+        return f"new image: commit {before} -> {after}"
     return "new image"
 
 

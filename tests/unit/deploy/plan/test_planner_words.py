@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.deploy.plan.reasons import new_image
 from ftl.deploy.plan.steps.containers import (
     SetRestartPolicy,
 )
@@ -164,3 +165,16 @@ def test_records_of_old_releases_are_summed_up_once_there_are_many() -> None:
     assert [one.release for one in step.records] == [f"r{number}" for number in range(1, 351)]
     few = plan(asked, replace(there, releases=kept), "sha256:two")
     assert CompactRecords not in {type(one) for one in few.steps}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("a" * 40, "b" * 40, "new image: commit aaaaaaa -> bbbbbbb"),
+        ("a" * 40, f"{'a' * 40}-dirty", "new image"),
+        (None, "b" * 40, "new image"),
+    ],
+)
+def test_a_new_image_names_commits_that_differ(before: str | None, after: str | None, why: str) -> None:
+    """With uncommitted changes, the commit is the same: `3b9a3d4 -> 3b9a3d4` is no reason."""
+    assert new_image(before, after) == why
