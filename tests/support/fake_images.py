@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common import references
-from ftl.engine.values import EngineInfo, Image, PushUpdate
+from ftl.engine.values import DiskUsage, EngineInfo, Image, PushUpdate
 from tests.support.engine_calls import RecordedEngine, carries
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ class FakeImages(RecordedEngine):
             digest = f"sha256:{image.id[-8:]:d>64}"
             self.registry[reference] = self.registry[f"{references.repository(reference)}@{digest}"] = image
             yield PushUpdate(f"digest: {digest}", digest)
+
+    async def usage(self, *, seconds: float) -> DiskUsage:
+        async with self._call("usage", reads=True):
+            return DiskUsage(0, 0)
 
     def _find_image(self, reference: str) -> Image | None:
         names = {reference, references.as_listed(reference)}

@@ -88,6 +88,7 @@ class OperationResult:
     Attributes:
         project: The project as the operation leaves it.
         plan: The plan that was applied, or with `dry_run` would be; empty where there was nothing to do.
+        observed: The servers that it was made for: as they were under the lock, where it was taken.
         seconds: Time that the command took.
         sent_for: Service or dependency -> what was sent for its image.
         sent_to: Server -> what was sent to it.
@@ -95,6 +96,7 @@ class OperationResult:
 
     project: Project
     plan: Plan
+    observed: Observed
     seconds: float
     sent_for: Mapping[str, TransferTotals] = field(default_factory=dict)
     sent_to: Mapping[str, TransferTotals] = field(default_factory=dict)
@@ -119,10 +121,13 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
             await clients.read_ahead(image.local for step in sent for image in step.images)
-            plan, sent_for, sent_to = await _apply_under_lock(operation, fleet, observed, clients, emit)
+            plan, observed, sent_for, sent_to = await _apply_under_lock(
+                operation, fleet, observed, clients, emit
+            )
         finally:
             await clients.close()
-    return OperationResult(operation.project, plan, time.monotonic() - operation.began, sent_for, sent_to)
+    seconds = time.monotonic() - operation.began
+    return OperationResult(operation.project, plan, observed, seconds, sent_for, sent_to)
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
@@ -162,7 +167,7 @@ def _under_way(holder: str) -> str:
 
 async def _apply_under_lock(
     operation: Operation, fleet: Fleet, observed: Observed, clients: RunClients, emit: Emit
-) -> tuple[Plan, Mapping[str, TransferTotals], Mapping[str, TransferTotals]]:
+) -> tuple[Plan, Observed, Mapping[str, TransferTotals], Mapping[str, TransferTotals]]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
     Where the lock was held already when the servers were observed, nothing can have changed. A cluster has one lock, on
@@ -190,7 +195,8 @@ async def _apply_under_lock(
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)
-    return plan, {name: image.transfer for name, image in context.images.items()}, context.sent_to
+    sent_for = {name: image.transfer for name, image in context.images.items()}
+    return plan, observed, sent_for, context.sent_to
 
 
 def _lock(

@@ -43,6 +43,11 @@ def command(call: OperationCall, volumes: bool, backups: bool, yes: bool) -> Non
         return await remove(request, machines, volumes=volumes, backups=backups, emit=emit, confirm=confirm)
 
     def show(result: RemoveResult) -> None:
+        if result.plan.empty:
+            put(
+                f"{result.plan.server} has nothing of {call.target.project} any more: it was removed meanwhile"
+            )
+            return
         put(f"{call.target.project} was removed from {result.plan.server}")
         if result.project_objects.kept_volumes:
             put(f"its volumes stay: {', '.join(result.project_objects.kept_volumes)}")

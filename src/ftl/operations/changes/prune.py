@@ -39,7 +39,7 @@ class PruneResult:
     """Result of a prune.
 
     Attributes:
-        found: What there was to remove.
+        found: What was removed, or would be: also what another operation left while this waited for it.
         bytes_freed: Bytes of images that the servers have less now; None where one of them did not say.
         bytes_freed_here: The same for this machine, its build cache included.
         build_cache_here: Bytes of build cache on this machine that no build is using.
@@ -71,18 +71,19 @@ async def prune(
         Engine(local_url(), name="this machine") as local,
     ):
         _, project = live_project(prepared.observed, request.server)
-        keep = project.keep_releases
-        found = leftovers(prepared.observed, here, keep=keep)
         engines = [session.engine for session in prepared.fleet]
         measured = [] if request.dry_run else [*engines, local]
         before = [await _usage(engine) for engine in measured]
         applied = await prepared.run(
             "prune",
             project,
-            lambda server: plan_prune(server, here, keep=keep, build_cache=build_cache),
+            lambda server: plan_prune(
+                server, here, keep=_kept_number(server, request), build_cache=build_cache
+            ),
             emit=emit,
         )
         after = [await _usage(engine) for engine in measured]
+    found = leftovers(applied.observed, here, keep=_kept_number(applied.observed, request))
     if request.dry_run:
         return PruneResult(applied.plan, found)
     there = [_freed(was, now) for was, now in zip(before[:-1], after[:-1], strict=True)]
@@ -94,6 +95,16 @@ async def prune(
         _freed(before[-1], here_now, images=not request.server.is_local, cache=build_cache),
         here_now.build_cache if here_now is not None else 0,
     )
+
+
+def _kept_number(observed: Observed, request: OperationRequest) -> int:
+    """Number of releases that the live one keeps.
+
+    Raises:
+        UsageError: Nothing is deployed.
+    """
+    _, project = live_project(observed, request.server)
+    return project.keep_releases
 
 
 def _freed(

@@ -93,11 +93,8 @@ async def remove(
             return RemoveResult(Plan(prepared.observed.server, request.project, "", ()), ProjectObjects())
         stored = await _stored(prepared, emit, needed=backups, at_all=preview is None)
         going = stored if backups else ()
-        found = replace(
-            project_objects(prepared.observed, volumes=volumes),
-            backups=going,
-            kept_backups=() if backups else stored,
-        )
+        kept = () if backups else stored
+        found = project_objects(prepared.observed, going, kept, volumes=volumes)
         # Not only what is listed: a removal that was killed may have left images, or values of env in records.
         if plan_remove(prepared.observed, backups=going, volumes=volumes).empty:
             raise UsageError(
@@ -114,10 +111,17 @@ async def remove(
             lambda server: plan_remove(server, here, going, volumes=volumes),
             emit=emit,
         )
-    return RemoveResult(applied.plan, found)
+    # Others may have changed it while this asked, and waited for the lock.
+    return RemoveResult(applied.plan, project_objects(applied.observed, going, kept, volumes=volumes))
 
 
-def project_objects(observed: Observed, *, volumes: bool) -> ProjectObjects:
+def project_objects(
+    observed: Observed,
+    backups: tuple[StoredFolder, ...] = (),
+    kept_backups: tuple[StoredFolder, ...] = (),
+    *,
+    volumes: bool,
+) -> ProjectObjects:
     """List the belongings of the project; its own labels decide. Pure."""
     site = observed.site
     names = tuple(sorted({volume.name for volume in observed.volumes if _owns(observed, volume.labels)}))
@@ -131,6 +135,8 @@ def project_objects(observed: Observed, *, volumes: bool) -> ProjectObjects:
         routes=tuple(f"{route.host or 'any host'}{route.path}" for route in site.routes)
         if site is not None
         else (),
+        backups=backups,
+        kept_backups=kept_backups,
     )
 
 

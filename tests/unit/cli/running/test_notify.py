@@ -232,7 +232,7 @@ def test_rollback_sends_the_releases(tmp_path: Path, receiver: Receiver) -> None
     made = replace(plan(asked, observed), release="r13")
 
     async def done() -> RollbackResult:
-        return RollbackResult("r11", OperationResult(asked, made, 3.0))
+        return RollbackResult("r11", OperationResult(asked, made, observed, 3.0))
 
     asyncio.run(rollback._notified(call, done(), ignore))
     (post,) = receiver.posts

@@ -2,79 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.config.models.project import Project, ProjectInfo, Server, Service
-from ftl.deploy.opening import OperationRequest
 from ftl.errors import UsageError
-from ftl.host.fleet import Fleet
-from ftl.host.session import Session
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 from tests.support.clock import run
-from tests.support.fake_machine import CommandOutput, FakeProcess
-from tests.unit.deploy.model import BACKEND, Deploys
 from tests.unit.deploy.model_machine import ModelMachine
-from tests.unit.deploy.world import INFO
+from tests.unit.operations.changes.contended import OPERATION, Contended, three_releases
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-
     from ftl.ssh.machine import Machine
-    from tests.unit.deploy.model_server import ModelEngine
-
-
-class Contended(ModelMachine):
-    """A server on which somebody else does something before this gets the lock."""
-
-    def __init__(self, engine: ModelEngine, other: Callable[[], Awaitable[object]], *, held: bool) -> None:
-        super().__init__(engine)
-        self._other = other
-        self._held = held
-        self._done = False
-
-    async def start(self, argv: Sequence[str]) -> Process:
-        """Refuse the lock once, if somebody has it; give it once they have ended."""
-        if self._held:
-            self._held = False
-            process = FakeProcess(CommandOutput(stdout=b"held anna since 12:00\n"))
-            self.processes.append(process)
-            return process
-        if not self._done:
-            self._done = True
-            await self._other()
-        return await super().start(argv)
+    from tests.unit.deploy.model import Deploys
 
 
 @pytest.fixture
 def deploys(monkeypatch: pytest.MonkeyPatch) -> Deploys:
-    """A server with the releases r1, r2 and r3 of the project `u`, each of another configuration."""
-    model = Deploys()
-    model.begin()
-    for release in ("1", "2", "3"):
-        web = Service(name="web", image="app:1", env={"RELEASE": release})
-        model.files["u"] = Project(
-            project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,)
-        )
-        model.built["u"] = "1"
-        model._run("u")
-
-    @asynccontextmanager
-    async def open_fleet(machines: Sequence[ModelMachine]) -> AsyncIterator[Fleet]:
-        yield Fleet([Session("server", machines[0], model.engine, INFO)])
-
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", open_fleet)
-    return model
+    """A server with the releases r1, r2 and r3."""
+    return three_releases(monkeypatch)
 
 
 async def roll_back(machine: Machine, release: str | None = None, *, rebuild: bool = False) -> str:
     """Roll `u` back, waiting for the lock; the release that it restored."""
-    operation = OperationRequest("u", Server(host="server"), Path(), BACKEND, lock_wait=60.0)
-    request = RollbackRequest(operation, release, rebuild=rebuild)
+    request = RollbackRequest(OPERATION, release, rebuild=rebuild)
     return (await rollback(request, [machine], emit=lambda _: None)).target
 
 
