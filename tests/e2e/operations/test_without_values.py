@@ -15,7 +15,7 @@ from tests.e2e.support.echo import PORT, add_echo, ask, free_port
 from tests.e2e.support.project import LabProject, lab_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lab.servers import Server
     from tests.harness import Outcome, Project
@@ -34,11 +34,19 @@ def deployed(ftl: Callable[..., Project], server: Server) -> LabProject:
     return app
 
 
-def elsewhere(app: LabProject) -> tuple[LabProject, tuple[str, ...]]:
+@pytest.fixture
+def ssh_config(user: dict[str, str]) -> Iterator[Path]:
+    """The user's configuration of ssh; what a test adds to it is gone afterwards."""
+    config = Path(user["HOME"], ".ssh", "config")
+    before = config.read_text()
+    yield config
+    config.write_text(before)
+
+
+def elsewhere(app: LabProject, ssh_config: Path) -> tuple[LabProject, tuple[str, ...]]:
     """The same project from an empty folder, and the options that name it."""
-    server, home = app.server, Path(app.project.environment["HOME"])
-    config = home / ".ssh" / "config"
-    config.write_text(f"IdentityFile {server.key}\n{config.read_text()}")
+    server = app.server
+    ssh_config.write_text(f"IdentityFile {server.key}\n{ssh_config.read_text()}")
     folder = app.project.folder.parent / "elsewhere"
     folder.mkdir()
     address = f"{server.user}@{server.host}:{server.port}"
@@ -58,7 +66,7 @@ def shown(status: Outcome) -> dict[str, object]:
 
 
 def test_what_runs_is_read_without_the_values_of_its_deploy(
-    ftl: Callable[..., Project], server: Server
+    ftl: Callable[..., Project], server: Server, ssh_config: Path
 ) -> None:
     """Logs, status, commands and tunnels: with the file, where another value is needed, and without the file."""
     app = deployed(ftl, server)
@@ -76,7 +84,7 @@ def test_what_runs_is_read_without_the_values_of_its_deploy(
         return shown(run("status", "--json", *where))
 
     by_file = looked(app, ())
-    there, where = elsewhere(app)
+    there, where = elsewhere(app, ssh_config)
     assert looked(there, where) == by_file
 
     # A value that a status shows.
@@ -106,7 +114,7 @@ def test_what_runs_is_read_without_the_values_of_its_deploy(
 
 @pytest.mark.nightly
 def test_a_database_is_backed_up_and_restored_without_them(
-    ftl: Callable[..., Project], server: Server
+    ftl: Callable[..., Project], server: Server, ssh_config: Path
 ) -> None:
     """Also one that ftl.yaml does not have any more: by its container, and for a drill by the release's record."""
     images.ensure("redis")
@@ -119,7 +127,7 @@ def test_a_database_is_backed_up_and_restored_without_them(
     for section in ("dependencies", "backups"):
         del app.config[section]
     app.save()
-    there, where = elsewhere(app)
+    there, where = elsewhere(app, ssh_config)
     for here, options in ((app, ()), (there, where)):
         run = here.project.run
         run("backup", *options, "cache", "cache.rdb").ok()
