@@ -169,7 +169,7 @@ def find_job(jobs: Sequence[JobState], name: str, server: str) -> JobState:
     known = (
         f"the jobs there are {', '.join(names)}"
         if names
-        else f"add `jobs` to ftl.yaml and run {ftl('deploy')}"
+        else f"it has none: {ftl('deploy')} makes those that ftl.yaml has under `jobs`"
     )
     raise UsageError(
         f"there is no job `{name}` on {server}", hint=f"did you mean `{match}`?" if match else known

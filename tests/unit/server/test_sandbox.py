@@ -112,6 +112,17 @@ def test_no_sandbox_is_an_error_with_the_next_step() -> None:
     assert plain(caught.value.hint or "") == "start one: `ftl sandbox up --name ci`"
 
 
+def test_another_sandbox_is_named_where_the_default_is_not_there() -> None:
+    """Whoever started one by --name, and forgot the name, is not told to start a second one."""
+    saved(Home.of("ci"))
+    with pytest.raises(UsageError) as caught:
+        addresses()
+    assert caught.value.message == "no sandbox `sandbox` is running; there is `ci`"
+    hint = plain(caught.value.hint or "")
+    assert hint == "FTL_SANDBOX=ci before a command chooses that one; or start one: `ftl sandbox up`"
+    assert (Home.of().others(), Home.of("ci").others()) == (["ci"], [])
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "-a", "A", "a b", "a" * 41])
 def test_invalid_names_are_refused(name: str) -> None:
     """A name becomes part of a path and of a container's name."""

@@ -105,12 +105,15 @@ def status(options: Options, name: str | None) -> None:
     if not options.json:
         put(f"{'state':<8}{result.state}")
         _print(result)
+        if result.others:
+            put(f"{'others':<8}{', '.join(result.others)}")
     if result.state != "running":
         sys.exit(1)
 
 
 def _status_fields(status: Sandbox) -> Fields:
-    fields: Fields = {"name": status.name, "state": status.state, **_address_fields(status)}
+    known = {"name": status.name, "state": status.state, "others": list(status.others)}
+    fields: Fields = {**known, **_address_fields(status)}
     return fields if status.state == "running" else {**fields, **_as_failure(status.state)}
 
 

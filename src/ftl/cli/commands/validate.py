@@ -13,6 +13,8 @@ from ftl.cli.running.run import pass_options, run_sync
 from ftl.common.figures import count
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
 
@@ -123,11 +125,16 @@ def _next(project: Project) -> dict[str, list[str]]:
     for job in project.jobs:
         zone = UTC if job.timezone == "UTC" else ZoneInfo(job.timezone)
         times = islice(Schedule.parse(job.schedule).after(now, zone), 3)
-        upcoming[job.name] = [time.astimezone(zone).isoformat() for time in times]
+        upcoming[job.name] = [_text(time.astimezone(zone)) for time in times]
     for backup in project.backups:
         times = islice(Schedule.parse(backup.schedule).after(now, UTC), 3)
-        upcoming[backup.job] = [time.isoformat() for time in times]
+        upcoming[backup.job] = [_text(time) for time in times]
     return upcoming
+
+
+def _text(time: datetime) -> str:
+    """A time of a schedule, as `ftl jobs` writes it."""
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def _routes(project: Project) -> int:

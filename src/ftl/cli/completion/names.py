@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import yaml
 
+BACKUP_JOB = "backup."
+"""`ftl.config.models.backup.JOB_PREFIX`, whose import takes longer than a key press may."""
+
 
 class ProjectNames:
     """Names of the things of a project, as far as its ftl.yaml can be read."""
@@ -21,7 +24,7 @@ class ProjectNames:
     def __init__(self, file: str) -> None:
         self.file = file
 
-    def names(self, *sections: str) -> list[str]:
+    def names(self, *sections: str, key: str = "name") -> list[str]:
         """Names of the items of lists at the top of the file, also of short forms (`postgres:16`)."""
         # Not by ftl.config: its models take longer to import than a key press may last.
         import yaml
@@ -30,7 +33,7 @@ class ProjectNames:
         root = yaml.compose(self._content(), Loader=loader)
         lists = [_value(root, section) for section in sections]
         items = [item for each in lists if isinstance(each, yaml.SequenceNode) for item in each.value]
-        found = [_value(item, "name") if isinstance(item, yaml.MappingNode) else item for item in items]
+        found = [_value(item, key) if isinstance(item, yaml.MappingNode) else item for item in items]
         return [
             name.value.rpartition("/")[2].partition(":")[0]
             for name in found
@@ -74,6 +77,13 @@ class ProjectNames:
         """Servers: the sandbox, this machine, and those that earlier commands have used."""
         return ["sandbox", "local", *self.seen("servers")]
 
+    def sandboxes(self) -> list[str]:
+        """Sandboxes that there are on this machine."""
+        from ftl.server.sandbox.home import Home
+
+        home = Home.of()
+        return sorted({home.name, *home.others()})
+
 
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     import yaml
@@ -98,8 +108,9 @@ def dependencies(things: ProjectNames) -> Iterable[str]:
 
 
 def jobs(things: ProjectNames) -> Iterable[str]:
-    """Jobs."""
-    return things.names("jobs")
+    """Jobs, and those that make backups."""
+    backups = things.names("backups", key="dependency")
+    return [*things.names("jobs"), *(f"{BACKUP_JOB}{name}" for name in backups)]
 
 
 def releases(things: ProjectNames) -> Iterable[str]:

@@ -30,6 +30,7 @@ FINDERS: dict[tuple[str, str], Callable[[ProjectNames], Iterable[str]]] = {
     ("logs", "NAME"): names.jobs,
     ("jobs", "NAME"): names.jobs,
     ("preview", "NAME"): names.previews,
+    ("sandbox", "NAME"): ProjectNames.sandboxes,
     ("", "SERVICE"): names.services,
     ("", "SERVICE=N"): names.scales,
     ("", "DEPENDENCY"): names.dependencies,

@@ -148,6 +148,11 @@ class Home:
         """The sandbox's name."""
         return self.folder.name
 
+    def others(self) -> list[str]:
+        """Names of the user's other sandboxes."""
+        records = self.folder.parent.glob(f"*/{self._record.name}")
+        return sorted(record.parent.name for record in records if record.parent != self.folder)
+
     @property
     def container(self) -> str:
         """The name of the container that is the sandbox, or its first server."""
@@ -224,13 +229,21 @@ def addresses(name: str | None = None) -> tuple[SandboxAddress, ...]:
     Reads what `ftl sandbox up` saved and does not ask the engine.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none; another one is named.
     """
     home = Home.of(name)
     saved = home.addresses()
     if not saved:
-        command = ftl("sandbox up" if home.name == DEFAULT else f"sandbox up --name {home.name}")
-        raise UsageError("no sandbox is running", hint=f"start one: {command}")
+        start = (
+            f"start one: {ftl('sandbox up' if home.name == DEFAULT else f'sandbox up --name {home.name}')}"
+        )
+        others = home.others()
+        if not others:
+            raise UsageError("no sandbox is running", hint=start)
+        raise UsageError(
+            f"no sandbox `{home.name}` is running; there is {', '.join(f'`{name}`' for name in others)}",
+            hint=f"{VARIABLE}={others[0]} before a command chooses that one; or {start}",
+        )
     return saved
 
 

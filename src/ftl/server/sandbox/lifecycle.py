@@ -44,11 +44,13 @@ class Sandbox:
     Attributes:
         state: "running" if all of its servers run.
         addresses: Those of its servers while they run, the first one's first.
+        others: Names of the user's other sandboxes, for `status`.
     """
 
     name: str
     state: Literal["running", "stopped", "absent"]
     addresses: tuple[SandboxAddress, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def local_engine() -> Engine:
@@ -111,11 +113,12 @@ async def status(name: str | None) -> Sandbox:
     home = Home.of(name)
     async with local_engine() as engine:
         servers = await _own(engine, home)
+    others = tuple(home.others())
     if not servers:
-        return Sandbox(home.name, "absent")
+        return Sandbox(home.name, "absent", others=others)
     if not all(server.running for server in servers):
-        return Sandbox(home.name, "stopped")
-    return Sandbox(home.name, "running", _addresses(home, servers))
+        return Sandbox(home.name, "stopped", others=others)
+    return Sandbox(home.name, "running", _addresses(home, servers), others)
 
 
 async def down(name: str | None, *, images: bool = False) -> bool:

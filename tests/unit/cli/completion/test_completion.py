@@ -16,9 +16,11 @@ from click.shell_completion import get_completion_class
 from ftl.cli.app import cli
 from ftl.cli.commands.completion import SHELLS, _script
 from ftl.cli.completion.first_words import complete_first_words
+from ftl.cli.completion.names import BACKUP_JOB
 from ftl.cli.completion.seen import remember, remember_previews, seen
 from ftl.cli.completion.values import add_completions
 from ftl.cli.overview import names
+from ftl.config.models.backup import JOB_PREFIX
 
 if TYPE_CHECKING:
     from ..conftest import Cli
@@ -35,6 +37,8 @@ dependencies:
   - {name: cache, image: redis}
 jobs:
   - name: nightly
+backups:
+  - {dependency: postgres, schedule: 0 3 * * *}
 """
 
 
@@ -52,6 +56,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ftl.yaml").write_text(FTL_YAML)
+    (tmp_path / "state/ftl/sandbox/ci").mkdir(parents=True)
+    (tmp_path / "state/ftl/sandbox/ci/address.json").write_text("{}")
     (tmp_path / "ftl.staging.yaml").write_text("")
     (tmp_path / "ftl.preview.yaml").write_text("")
     return tmp_path
@@ -106,6 +112,11 @@ def test_the_first_argument_is_completed_as_click_does(
     assert answer is not None or isinstance(loaded, click.Group) or ",w" not in by_click.replace("\n", ",")
 
 
+def test_backups_have_the_jobs_of_the_program() -> None:
+    """A key press does not wait for the import of the name."""
+    assert BACKUP_JOB == JOB_PREFIX
+
+
 def test_a_first_argument_needs_no_file(home: Path) -> None:
     """Without an ftl.yaml there are no names, and nothing is printed below the key press."""
     (home / "ftl.yaml").unlink()
@@ -154,6 +165,9 @@ def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> 
         ("ftl deploy --wait", ["--wait-lock"]),
         ("ftl sandbox d", ["down"]),
         ("ftl preview down ", ["pr-7"]),
+        ("ftl jobs run ", ["nightly", "backup.postgres"]),
+        ("ftl logs --job b", ["backup.postgres"]),
+        ("ftl sandbox down --name ", ["ci", "sandbox"]),
         ("ftl -e preview/", ["preview/pr-7"]),
         ("ftl completion install z", ["zsh"]),
     ],

@@ -266,7 +266,7 @@ def _notes(
         if record.number > target.number
     )
     if ran:
-        yield f"{count(ran, 'pre hook')} ran since {target.release}: what they changed in databases stays"
+        yield f"{count(ran, 'pre hook')} ran since {target.release}; what pre hooks changed in databases stays"
 
 
 def _same_notes(
