@@ -48,7 +48,7 @@ def _placeholders(project: Project) -> Iterator[Placeholder]:
         (("server", "host"), project.server.host),
         *((("servers", number, "host"), server.host) for number, server in enumerate(project.servers)),
     ):
-        if path in given:
+        if path in given and host != project.project.domain:  # which is in place of an empty one
             values.append(Placeholder(path, host, _SERVER))
     values.append(Placeholder(("project", "email"), project.project.email or "", _CONTACT))
     yield from (each for each in values if is_example(each.value))

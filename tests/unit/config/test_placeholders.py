@@ -85,6 +85,12 @@ services:
     ]
 
 
+def test_an_empty_server_has_no_note_of_its_own(tmp_path: Path) -> None:
+    """The domain is in its place, and has one."""
+    text = f"project: {{name: shop, domain: shop.example.com}}\nserver: {{host: '${{NONE:-}}'}}\n{SERVICES}"
+    assert [note.partition(" is")[0] for note in notes(tmp_path, text)] == ["1: domain: shop.example.com"]
+
+
 def test_a_project_of_ones_own_has_no_notes(tmp_path: Path) -> None:
     """Nor one for this machine."""
     assert not notes(

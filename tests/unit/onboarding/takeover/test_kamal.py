@@ -292,3 +292,12 @@ stop_wait_time: 45
     assert "the server" not in rows  # there is no kamal-proxy
     assert rows["stop_wait_time"].verdict is Verdict.CHANGED
     assert rows["traefik.args: acme.email"].verdict is Verdict.CHANGED
+
+
+def test_a_host_by_a_variable_that_is_not_set(tmp_path: Path) -> None:
+    """The domain was a placeholder then, and no row said so."""
+    text = HEAD + "servers: [192.0.2.1]\nproxy: {ssl: true, host: \"<%= ENV['SITE'] %>\", app_port: 80}\n"
+    _, report = taken(
+        tmp_path, "config/deploy.yml", {"config/deploy.yml": text, "Dockerfile": "FROM scratch\n"}
+    )
+    assert "`${SITE}` is empty as the variables are here" in words(report, "proxy.hosts")

@@ -248,3 +248,11 @@ def test_two_ports_for_a_proxy_in_front(tmp_path: Path) -> None:
     assert all(
         "two services cannot have the same" in words(report, f"services.{name}.ports[0]") for name in "ab"
     )
+
+
+def test_a_missing_env_file_of_a_dependency(tmp_path: Path) -> None:
+    """A dependency has no `env_file`: the row must not ask for one."""
+    _, report = taken(tmp_path, "services: {web: {image: x}, db: {image: 'postgres:16', env_file: none.env}}")
+    assert words(report, "services.db.env_file") == (
+        "there is no file none.env: write it, and its variables in `env`, as `NAME: ${NAME}`"
+    )

@@ -119,6 +119,10 @@ def convert_proxy(
         for host in kamal.texts.resolve(value).split(",")
         if is_valid(addresses.route_host, host.strip())
     ]
+    if not hosts and any(given):
+        named = ", ".join(given)
+        todo = f"`{named}` is empty as the variables are here: write it as `domain` of the project"
+        kamal.add(f"{path}.hosts", Verdict.NEEDS_YOU, todo, options.get("hosts") or options.get("host"))
     keys["port"] = kamal.text(options.get("app_port")) or "80"
     main = kamal.draft.domain = kamal.draft.domain or (hosts[0] if hosts else None)
     prefixes = [

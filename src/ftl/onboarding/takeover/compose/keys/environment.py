@@ -91,7 +91,12 @@ def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
             verdict = Verdict.NEEDS_YOU if required else Verdict.LEFT_OUT
             example = _example(conversion.context.base, path)
             make = f"`cp {example} {path}`, set its values" if example else "write it"
-            conversion.add(place, verdict, f"there is no file {path}: {make}, and `env_file: {path}`", item)
+            use = (
+                "its variables in `env`, as `NAME: ${NAME}`"
+                if conversion.is_dependency
+                else f"`env_file: {path}`"
+            )
+            conversion.add(place, verdict, f"there is no file {path}: {make}, and {use}", item)
         elif conversion.is_dependency:
             _inline(conversion, place, path)
         else:
