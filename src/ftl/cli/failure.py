@@ -83,13 +83,18 @@ def _write(text: str) -> None:
 
 
 def _result(error: FtlError, command: str | None) -> dict[str, object]:
-    return {
-        "type": "result",
-        "ok": False,
-        "command": command,
-        "error": as_record(error),
-        "exit_code": error.exit_code,
-    }
+    return {"type": "result", "ok": False, "command": result_name(command), **failed_fields(error)}
+
+
+def failed_fields(error: FtlError, exit_code: int | None = None) -> dict[str, object]:
+    """Fields of a result that is not `ok`; without an exit code, that of the error."""
+    code = error.exit_code if exit_code is None else exit_code
+    return {"ok": False, "error": as_record(error), "exit_code": code}
+
+
+def result_name(command: str | None) -> str | None:
+    """The name that a command has in its result, by the words that call it."""
+    return "maintenance" if command in ("maintenance on", "maintenance off") else command
 
 
 def _translated_leaves(error: BaseException) -> list[FtlError]:

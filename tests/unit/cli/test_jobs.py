@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.commands.jobs import _show
+from ftl.cli.commands.jobs import _run_fields, _show
 from ftl.cli.options import Options
+from ftl.cli.running.run import _finish
 from ftl.common import redact
 from ftl.engine.values import LogLine
 
@@ -49,3 +51,15 @@ def test_a_program_gets_the_lines_of_a_job_unchanged_but_for_secrets(
     monkeypatch.setattr(sys, "stdout", pipe)
     _show(Options(), "nightly", LogLine("stdout", "t", "\x1b[31mred s3cret-value"))
     assert pipe.getvalue() == "\x1b[31mred ********\n"
+
+
+@pytest.mark.parametrize("code", [0, 4, 137])
+def test_the_result_of_a_run_is_ok_if_the_job_succeeded(
+    code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that failed has the job's own exit code, and says so."""
+    _finish(Options(json=True), "jobs run", code, lambda code: _run_fields("nightly", code))
+    result = json.loads(capsys.readouterr().out)
+    assert (result["ok"], result["exit_code"], result["job"]) == (code == 0, code, "nightly")
+    if code:
+        assert result["error"]["message"] == f"the job nightly ended with exit code {code}"

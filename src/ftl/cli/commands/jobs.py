@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.output import put, put_json, writing
+from ftl.cli.output import Fields, put, put_json, writing
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
@@ -80,9 +80,20 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
         async with open_fleet(address.machines(project=target.project)) as fleet:
             return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 
-    code = run(options, "jobs run", work, lambda code: {"job": name, "exit_code": code})
+    code = run(options, "jobs run", work, lambda code: _run_fields(name, code))
     if code:
         sys.exit(code)
+
+
+def _run_fields(name: str, code: int) -> Fields:
+    """The fields of a run's result: one that failed has the job's own exit code."""
+    if not code:
+        return {"job": name, "exit_code": code}
+    from ftl.cli.failure import failed_fields
+    from ftl.errors import FtlError
+
+    error = FtlError(f"the job {name} ended with exit code {code}", hint=f"{ftl('jobs')} shows its last runs")
+    return {"job": name, **failed_fields(error, code)}
 
 
 def _show(options: Options, name: str, line: LogLine) -> None:

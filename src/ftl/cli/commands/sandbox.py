@@ -125,11 +125,11 @@ def _address_fields(sandbox: Sandbox) -> Fields:
 
 def _as_failure(state: str) -> Fields:
     """Fields of a failed result, in step with the exit code."""
+    from ftl.cli.failure import failed_fields
     from ftl.errors import FtlError
-    from ftl.ui.failure import as_record
 
     error = FtlError(f"the sandbox is {state}", hint=f"{ftl('sandbox up')} starts it")
-    return {"ok": False, "exit_code": error.exit_code, "error": as_record(error)}
+    return failed_fields(error)
 
 
 @command.command()
