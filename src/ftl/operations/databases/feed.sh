@@ -8,7 +8,7 @@
 reader=$1 project=$2 folder=$3 image=$4 file=$5
 shift 5
 exec 6<&0
-trap 'docker rm --force "$reader" >/dev/null 2>&1' EXIT
+trap 'docker rm --force --volumes "$reader" >/dev/null 2>&1' EXIT
 # The shell and `cat` share the file's position.
 docker create --name "$reader" --label "ftl.project=$project" --label ftl.role=transfer --network none --log-driver none \
     --user 0 --mount "$folder" --entrypoint sh "$image" -c '
@@ -24,7 +24,7 @@ echo ready
 read -r _ <&6 || exit
 (
     cat <&6
-    docker rm --force "$reader"
+    docker rm --force --volumes "$reader"
 ) >/dev/null 2>&1 &
 watcher=$!
 failed=$({ { docker start --attach "$reader" </dev/null 6<&- || echo reading >&3; } | docker "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)

@@ -33,10 +33,10 @@ elif ! serves "$new"; then
     docker logs --tail 10 "$new" 2>&1
 fi
 if [ "$status" = 0 ]; then
-    docker rm "$old" >/dev/null 2>&1
+    docker rm --volumes "$old" >/dev/null 2>&1
 else
     docker rename "$new" "$name-failed" >/dev/null 2>&1
-    docker rm -f "$new" >/dev/null 2>&1
+    docker rm --force --volumes "$new" >/dev/null 2>&1
     docker rename "$old" "$name" >/dev/null 2>&1
     docker start "$old" >/dev/null 2>&1
     serves "$old"

@@ -106,7 +106,7 @@ def test_a_command_gets_the_backup(server: Server) -> None:
     calls = (server.home / "calls").read_text()
     assert f"--mount {MOUNT}" in calls
     assert "--label ftl.project=shop" in calls
-    assert calls.splitlines()[-1].strip() == "rm --force reader"
+    assert calls.splitlines()[-1].strip() == "rm --force --volumes reader"
 
 
 def test_a_backup_that_is_not_read_to_its_end_is_an_error(server: Server) -> None:
@@ -177,7 +177,7 @@ def test_when_ftl_is_gone_the_command_ends_as_one_whose_stream_is_cut(server: Se
     assert script.stdin is not None
     script.stdin.close()
     assert script.wait(60) == 1
-    assert "rm --force reader" in (server.home / "calls").read_text()
+    assert "rm --force --volumes reader" in (server.home / "calls").read_text()
     assert server.restored == b""
     for stream in (script.stdout, script.stderr):
         assert stream is not None
