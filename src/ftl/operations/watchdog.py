@@ -54,10 +54,10 @@ def _now() -> float:
 async def watched(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
     """Have the server end a command or remove a container if this block fails, or FTL is gone.
 
-    A watchdog of kind "exec" ends a command in a container, by its token; "run" removes a container, after `limit`
-    seconds at the latest. Neither the watchdog's begin nor its end is awaited, which would cost round trips: its
-    session is asked for first, and without the last word it finds out by itself that the command has ended. The machine
-    has been asked for its engine's URL.
+    A watchdog of kind "exec" ends a command in a container, by its token, as a closed terminal does; "tool" one that
+    cleans up after SIGTERM; "run" removes a container, after `limit` seconds at the latest. Neither the watchdog's
+    begin nor its end is awaited, which would cost round trips: its session is asked for first, and without the last
+    word it finds out by itself that the command has ended. The machine has been asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.

@@ -1,8 +1,8 @@
 # Ends a command in a container once our client is gone: the engine itself never does. Follows ftl.proxy's docker.sh.
 # Runs on the server.
 #
-# $1: seconds without a heartbeat after which the client counts as gone; $2: "exec" or "run"; $3: the container;
-# $4: the token of an exec, or the seconds that a run may take.
+# $1: seconds without a heartbeat after which the client counts as gone; $2: "exec", "tool" or "run"; $3: the container;
+# $4: the token of an exec or a tool, or the seconds that a run may take.
 # stdin: "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
 end=
@@ -17,6 +17,10 @@ if [ "$2" = run ]; then
     docker rm --force --volumes "$3"
     exit
 fi
+# A shell on a terminal ignores TERM. The tools of a database do not know HUP: by TERM, those of PostgreSQL have the server
+# cancel what they wait for, which it would go on with.
+signals='HUP TERM TERM KILL KILL'
+[ "$2" = tool ] && signals='TERM TERM TERM KILL KILL'
 
 # In the container: ends all processes with the token in their environment, as long as the command's own is among them,
 # whose parent is outside the container. So what an ended command has left on purpose stays.
@@ -31,15 +35,15 @@ marked() {
 pids=$(marked "$1")
 for pid in $pids; do grep -q "^PPid:[[:space:]]*0$" "/proc/$pid/status" && command=$pid; done
 [ -n "${command-}" ] || exit 0
-for signal in HUP TERM TERM KILL KILL; do
+for signal in $2; do
     kill -s "$signal" $pids
     sleep 1
     pids=$(marked "$1")
     [ -n "$pids" ] || exit 0
 done
 '
-docker exec --user 0 "$3" sh -c "$end" sh "$4" && exit
+docker exec --user 0 "$3" sh -c "$end" sh "$4" "$signals" && exit
 # The image has no shell: the one of the proxy's image looks into the container.
 image=$(docker inspect --format '{{.Image}}' ftl-proxy) || exit
 docker run --rm --network none --pid "container:$3" --user 0 --cap-add SYS_PTRACE --cap-add KILL \
-    --label ftl.role=guard --entrypoint sh "$image" -c "$end" sh "$4"
+    --label ftl.role=guard --entrypoint sh "$image" -c "$end" sh "$4" "$signals"

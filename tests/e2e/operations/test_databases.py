@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,53 @@ def test_postgresql_and_redis(ftl: Callable[..., Project], server: Server) -> No
     app.run("remove", "--volumes", "--yes").ok()
 
 
+def test_a_backup_and_a_restore_that_are_ended_leave_nothing_in_the_database(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """By Ctrl-C or SIGKILL, while a table's lock makes the dump wait; and half of a restored database goes."""
+    images.ensure("postgres")
+    app = databases(ftl, server, (POSTGRES,))
+    psql(app, "CREATE TABLE orders AS SELECT 1 AS n")
+    lock = "BEGIN; LOCK TABLE orders; SELECT pg_sleep(300)"
+    with app.project.start("exec", "db", "--", "psql", "-U", "postgres", "-d", "shop", "-c", lock) as locking:
+        until(app, "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted")
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with app.project.start("backup", "db", "ended.dump") as ended:
+                until(app, f"SELECT count(*) > 0 FROM {DUMPS}")
+                ended.send_signal(number)
+                ended.wait(60)
+            until(app, f"SELECT count(*) = 0 FROM {DUMPS}")
+        locking.kill()
+    psql(app, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^BEGIN'")
+
+    psql(
+        app,
+        "CREATE FUNCTION late() RETURNS bool LANGUAGE sql AS $$ SELECT pg_sleep(CASE current_database() "
+        "WHEN 'shop' THEN 0 ELSE 300 END) IS NOT NULL $$; CREATE TABLE late AS SELECT 1 AS n; "
+        "ALTER TABLE late ADD CHECK (public.late())",
+    )
+    app.run("backup", "db", "db.dump").ok()
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with app.project.start("restore", "db", "db.dump", "--yes") as ended:
+            until(app, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^COPY public.late'")
+            ended.send_signal(number)
+            ended.wait(60)
+        until(app, "SELECT count(*) = 0 FROM pg_database WHERE datname ~ '^ftl_restore'")
+    app.run("remove", "--volumes", "--yes").ok()
+
+
+DUMPS = "pg_stat_activity WHERE application_name = 'pg_dump'"
+
+
+def until(app: LabProject, condition: str) -> None:
+    """Wait until a condition holds in PostgreSQL."""
+    for _ in range(60):
+        if psql(app, f"{condition}") == "t":
+            return
+        time.sleep(0.5)
+    pytest.fail(f"it does not come to: {condition}")
+
+
 def test_backups_on_the_server(ftl: Callable[..., Project], server: Server) -> None:
     """Made as cron does it, they are tried and restored where they are."""
     images.ensure("postgres", "redis")
@@ -163,7 +211,9 @@ def test_backups_on_the_server(ftl: Callable[..., Project], server: Server) -> N
     assert psql(app, "SELECT count(*) FROM orders") == "5000"
     redis(app, "SET", "colour", "red")
     app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
+    before = server.docker("volume", "ls", "--quiet")
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
+    assert server.docker("volume", "ls", "--quiet") == before
     assert redis(app, "GET", "colour") == "blue"
     app.run("remove", "--volumes", "--yes").ok()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,15 +41,23 @@ class Server:
         self, fault: str = "", dump: str = program("ftl.host", "scripts/dump.sh")
     ) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
+        with self.start(fault, dump) as process:
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(
+        self, fault: str = "", dump: str = program("ftl.host", "scripts/dump.sh")
+    ) -> subprocess.Popen[str]:
+        """Begin one."""
         script = program("ftl.host", "scripts/backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
         argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump]
         path = f"{self.home}/bin:{os.environ['PATH']}"
-        return subprocess.run(
+        return subprocess.Popen(
             argv,
             env={"HOME": str(self.home), "PATH": path, **({fault: "yes"} if fault else {})},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
 
     @property
@@ -160,3 +169,26 @@ def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
     assert done.returncode == 0, done
     assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
     assert (hours.backups / name).read_text() == "REDIS\nmore\n"
+
+
+WAITS = """#!/bin/sh
+trap 'echo cancelled >>"$HOME/log"; exit 1' TERM
+sleep 60 >/dev/null 2>&1 &
+echo waiting >>"$HOME/log"
+wait
+"""
+
+
+def test_a_backup_that_is_stopped_ends_its_dump(server: Server) -> None:
+    """The tool has time to cancel in the database what it waits for: killed with the container it would not."""
+    server.add("pg_dump", WAITS)
+    log = server.home / "log"
+    with server.start() as backup:
+        while not log.exists():
+            time.sleep(0.02)
+        backup.terminate()
+        assert backup.wait(60) == 1
+        assert backup.stderr is not None
+        assert "it was stopped" in backup.stderr.read()
+    assert log.read_text() == "waiting\ncancelled\n"
+    assert server.files == []

@@ -29,6 +29,8 @@ esac
 file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
 sh -c "$dump" sh "$tool" "$name" "$file.partial" >"$file.partial" &
 dumping=$!
+# The first process of a container ignores signals without a trap, and is killed then: the database would not hear of it.
+trap 'kill "$dumping" ${watching-} 2>/dev/null; wait "$dumping"; fail "it was stopped"' TERM
 # Says how far it is, and ends it where it stands still for an hour, as one that waits for a lock does.
 watch() {
     size=0 quiet=0

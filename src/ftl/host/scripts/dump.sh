@@ -54,6 +54,7 @@ redis-cli)
     if [ -n "${3-}" ]; then exec redis-cli ${host:+-h "$host"} --rdb "$3" >&2; fi
     file=$(mktemp /tmp/ftl-dump.XXXXXX) || exit
     trap 'rm -f "$file"' EXIT
+    trap 'exit 1' HUP TERM # which alone would not remove it
     redis-cli ${host:+-h "$host"} --rdb "$file" >&2 && cat "$file"
     ;;
 esac

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
 from ftl.common.next_step import ftl
-from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import BackupProgress
 from ftl.operations.databases.backup_files import backup_path, default_name, new_file, remove_stale
 from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
+from ftl.operations.databases.tools import docker_exec, ends_with_us
 from ftl.operations.selection import select_container
-from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -109,23 +108,16 @@ async def dump_kind(session: Session, container: Container) -> DumpKind | None:
     return KINDS.get(done.stdout.decode("utf-8", "replace").strip())
 
 
-def docker_exec(session: Session, container: str, script: str, *arguments: str) -> list[str]:
-    """Command line that runs a script of this package in a container."""
-    inner = ("sh", "-c", script_text(script), "sh", *arguments)
-    return docker_script(session.machine, 'docker exec -i "$@"', "ftl-dump", container, *inner)
-
-
-def script_text(script: str) -> str:
-    """A script of this package that runs in a container."""
-    dump = program("ftl.host", "scripts/dump.sh")
-    return dump.partition("host=")[0] + program(__package__, script) if script == "restore.sh" else dump
-
-
 async def _dump(
     session: Session, container: Container, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit
 ) -> StreamEnds:
     """Write a dump to a file, as it comes."""
-    process = await session.machine.start(docker_exec(session, container.id, "dump.sh", kind.tool))
+    async with ends_with_us(session, container.id) as token:
+        command = docker_exec(session, container.id, "dump.sh", kind.tool, token=token)
+        return await _dump_of(await session.machine.start(command), name, kind, sink, emit)
+
+
+async def _dump_of(process: Process, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit) -> StreamEnds:
     errors = asyncio.create_task(read_errors(process))
     ends = StreamEnds()
     tell = progress(name, "backup", emit)

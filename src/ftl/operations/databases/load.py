@@ -10,8 +10,9 @@ from ftl.common.figures import count
 from ftl.common.programs import program
 from ftl.errors import EngineError, FtlError
 from ftl.health.diagnosis import has_exited
-from ftl.operations.databases.backup import docker_exec, progress, script_text
-from ftl.operations.databases.sources import DumpReader, in_container
+from ftl.operations.databases.backup import progress
+from ftl.operations.databases.sources import DumpReader
+from ftl.operations.databases.tools import docker_exec, script_text
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -61,21 +62,21 @@ async def load_dump(
     tell = progress(name, "restore", emit)
     mode = "drill" if kept == "drill" else "keep"
     if kind.tool == "pg_dump":
-        words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
+        words = ("restore.sh", "restore", kind.tool, mode, kept)
         with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, words, name, tell))
+            await dump.feed(DumpReader(session, container, words, name, tell))
         await _replace(session, container, name, kind, mode, kept, lock)
         with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
-        words = in_container(container, "restore.sh", "put", kind.tool, mode, str(dump.ends.size))
+        words = ("restore.sh", "put", kind.tool, mode, str(dump.ends.size))
         with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, words, name, tell))
+            await dump.feed(DumpReader(session, container, words, name, tell))
         await _replace(session, container, name, kind, mode, "", lock)
         await await_ready(session, container, name, kind)
     else:
-        words = in_container(container, "restore.sh", "restore", kind.tool, mode, kept)
-        await dump.feed(DumpReader(session, words, name, tell))
+        words = ("restore.sh", "restore", kind.tool, mode, kept)
+        await dump.feed(DumpReader(session, container, words, name, tell))
     return await count_contents(session, container, kind)
 
 

@@ -78,8 +78,11 @@ case "$action $tool" in
     drop || exit
     echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
     # A throwaway database does not have the roles that own the objects.
+    # The watchdog ends pg_restore, and not what removes the half that it has made.
+    trap : HUP TERM
     if [ "$mode" = drill ]; then set -- --no-owner --no-acl; else set --; fi
     if ! pg_restore --exit-on-error --username="$user" --dbname="$new" "$@"; then
+        unset FTL_EXEC
         drop
         exit 1
     fi
@@ -196,6 +199,7 @@ END
 'put redis-cli')
     files
     trap 'rm -f "$new.part"' EXIT
+    trap 'exit 1' HUP TERM # which alone would not remove it
     rm -f "$new" "$new.aof"
     cat >"$new.part" || exit
     if [ "$(wc -c <"$new.part")" -ne "$kept" ]; then

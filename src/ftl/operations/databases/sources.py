@@ -25,9 +25,9 @@ from ftl.operations.databases.backup import (
     chunks,
     end,
     read_errors,
-    script_text,
 )
 from ftl.operations.databases.dumps import ENDS, StreamEnds
+from ftl.operations.databases.tools import docker_exec, ends_with_us, exec_words
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
@@ -49,15 +49,17 @@ _READ = re.compile(rb"ftl-read ([0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class DumpReader:
-    """A docker command on a server that gets a dump as its stdin.
+    """A script in a container that gets a dump as its stdin.
 
     Attributes:
-        words: The command's arguments.
+        container: The container's ID.
+        words: The script, and its arguments.
         name: The dependency, for messages.
         tell: Called with the bytes that were sent.
     """
 
     session: Session
+    container: str
     words: Sequence[str]
     name: str
     tell: Callable[[int], None]
@@ -80,7 +82,8 @@ class LocalDump:
             FtlError: It failed, or stood still.
         """
         self._source.seek(0)
-        await _feed(reader, chunks(self._source))
+        async with ends_with_us(reader.session, reader.container) as token:
+            await _feed(reader, chunks(self._source), token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,17 @@ class StoredDump:
         Raises:
             FtlError: It failed, or stood still.
         """
+        async with ends_with_us(reader.session, reader.container) as token:
+            await self._feed(reader, token)
+
+    async def _feed(self, reader: DumpReader, token: str) -> None:
         given = (
             f"ftl-restore-{secrets.token_hex(8)}",
             self.project,
             self.folder.mount,
             self.folder.image,
             self.file,
-            *reader.words,
+            *exec_words(reader.container, *reader.words, token=token),
         )
         machine = reader.session.machine
         process = await machine.start(
@@ -143,11 +150,6 @@ class StoredDump:
 
 
 Dump = LocalDump | StoredDump
-
-
-def in_container(container: str, script: str, *arguments: str) -> tuple[str, ...]:
-    """Arguments of docker that run a script of this package in a container."""
-    return ("exec", "-i", container, "sh", "-c", script_text(script), "sh", *arguments)
 
 
 def open_dump(file: str) -> BinaryIO:
@@ -209,9 +211,9 @@ def _ends(source: BinaryIO) -> StreamEnds:
     return ends
 
 
-async def _feed(reader: DumpReader, data: AsyncIterator[bytes]) -> None:
-    machine = reader.session.machine
-    process = await machine.start(docker_script(machine, 'docker "$@"', "ftl-dump", *reader.words))
+async def _feed(reader: DumpReader, data: AsyncIterator[bytes], token: str) -> None:
+    command = docker_exec(reader.session, reader.container, *reader.words, token=token)
+    process = await reader.session.machine.start(command)
     assert process.stdin is not None
     assert process.stdout is not None
     errors = asyncio.create_task(read_errors(process))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.operations.databases.backup import script_text
+from ftl.operations.databases.tools import script_text
 from tests.unit.operations.databases.test_restore import Container
 
 if TYPE_CHECKING:

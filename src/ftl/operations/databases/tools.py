@@ -1,0 +1,58 @@
+"""Tools of a database that run in its container, and end when FTL does."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ftl.common.programs import program
+from ftl.errors import FtlError
+from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
+from ftl.proxy.docker_script import docker_script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ftl.host.session import Session
+
+
+@asynccontextmanager
+async def ends_with_us(session: Session, container: str) -> AsyncIterator[str]:
+    """Have the server end a tool in a container if this block fails, or FTL is gone.
+
+    Left alone it would hold its snapshot and its locks, or wait for one.
+
+    Yields:
+        The token that marks the tool and all that it starts, for `exec_words`.
+
+    Raises:
+        FtlError: That of the block; its hint says so where the tool was ended since this machine slept.
+    """
+    token = secrets.token_hex(16)
+    async with watched(session.machine, "tool", container, token) as heartbeats:
+        try:
+            yield token
+        except FtlError as error:
+            if heartbeats.paused:
+                silence = f"no heartbeat from this machine for {HEARTBEAT_TIMEOUT} s"
+                error.hint = f"{session.machine.name} ended it: {silence}"
+            raise
+
+
+def exec_words(container: str, script: str, *arguments: str, token: str = "") -> tuple[str, ...]:
+    """Arguments of docker that run a script of this package in a container."""
+    mark = ("-e", f"FTL_EXEC={token}") if token else ()
+    return ("exec", "-i", *mark, container, "sh", "-c", script_text(script), "sh", *arguments)
+
+
+def docker_exec(session: Session, container: str, script: str, *arguments: str, token: str = "") -> list[str]:
+    """Command line that runs a script of this package in a container."""
+    words = exec_words(container, script, *arguments, token=token)
+    return docker_script(session.machine, 'docker "$@"', "ftl-dump", *words)
+
+
+def script_text(script: str) -> str:
+    """A script of this package that runs in a container."""
+    dump = program("ftl.host", "scripts/dump.sh")
+    return dump.partition("host=")[0] + program(__package__, script) if script == "restore.sh" else dump
