@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from ftl.common.programs import program
 from tests.unit.host.programs import put_programs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DUMP = """#!/bin/sh
 echo "$@" >>"$HOME/log"
@@ -179,12 +178,18 @@ wait
 """
 
 
+def handles_term(process: int) -> bool:
+    """Whether a process has a handler of SIGTERM by now."""
+    (caught,) = re.findall(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{process}/status").read_text())
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def test_a_backup_that_is_stopped_ends_its_dump(server: Server) -> None:
     """The tool has time to cancel in the database what it waits for: killed with the container it would not."""
     server.add("pg_dump", WAITS)
     log = server.home / "log"
     with server.start() as backup:
-        while not log.exists():
+        while not (log.exists() and handles_term(backup.pid)):
             time.sleep(0.02)
         backup.terminate()
         assert backup.wait(60) == 1

@@ -29,8 +29,6 @@ esac
 file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
 sh -c "$dump" sh "$tool" "$name" "$file.partial" >"$file.partial" &
 dumping=$!
-# The first process of a container ignores signals without a trap, and is killed then: the database would not hear of it.
-trap 'kill "$dumping" ${watching-} 2>/dev/null; wait "$dumping"; fail "it was stopped"' TERM
 # Says how far it is, and ends it where it stands still for an hour, as one that waits for a lock does.
 watch() {
     size=0 quiet=0
@@ -48,6 +46,9 @@ watch() {
 }
 watch &
 watching=$!
+# The first process of a container ignores signals without a trap, and is killed then: the database would not hear of it.
+# Only now: a child that has just been forked would take it over, and not end by TERM.
+trap 'kill "$dumping" "$watching" 2>/dev/null; wait "$dumping"; fail "it was stopped"' TERM
 wait "$dumping"
 status=$?
 kill "$watching" 2>/dev/null
