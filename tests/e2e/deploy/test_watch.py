@@ -112,3 +112,20 @@ def test_a_deploy_in_the_middle_wins(ftl: Callable[..., Project], server: Server
         time.sleep(0.7)
     assert app.get() == (200, "three")
     assert app.containers() == [f"{app.name}-web-r3"]
+
+
+@pytest.mark.nightly
+def test_a_scale_in_the_middle_ends_the_watch_and_what_it_kept(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """It says so; the old containers of the other service do not run on either."""
+    app = lab_project(ftl, server)
+    app.config["services"].append({"name": "worker", "build": "app", "command": "sleep 1000"})
+    app.deploy().ok()
+    app.version("two")
+    killed_when_watched(app, after="stop")
+    assert f"{app.name}-web-r1" in app.containers(running=True)
+    scaled = app.run("scale", "worker=2", "--wait-lock", "60").ok()
+    assert "this ends the watch of r2" in scaled.stderr
+    assert not [name for name in app.containers() if "-r1" in name]
+    assert app.get() == (200, "two")

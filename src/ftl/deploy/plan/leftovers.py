@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.records.retention import retention
+from ftl.deploy.plan.tracks.ended_watch import running_watch
 from ftl.engine import labels
 from ftl.releases.record import release_number
-from ftl.releases.watch import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +65,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     live = observed.live_record
     if live is None:
         return Leftovers()
-    watch = _running_watch(observed)
+    watch = running_watch(observed)
     oldest = release_number(watch.before) if watch is not None else live.number + 1
     containers = tuple(_containers(observed, live, watch))
     gone = frozenset(container.id for container in containers)
@@ -91,17 +91,6 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
         networks=tuple(dict.fromkeys(_unused_networks(observed, gone))),
         watch=watch,
     )
-
-
-def _running_watch(observed: Observed) -> ReleaseWatch | None:
-    """The watch of the live release, unless it has ended.
-
-    One that a restart of the server ended says "watching" for ever: its time is over.
-    """
-    watch = observed.watches.get(f"r{observed.live_number}")
-    if watch is None or watch.outcome != "watching" or watch.until + GRACE_SECONDS < observed.info.now:
-        return None
-    return watch
 
 
 def _unused_networks(observed: Observed, gone: frozenset[str]) -> Iterator[str]:

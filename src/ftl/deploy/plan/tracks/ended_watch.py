@@ -1,0 +1,115 @@
+"""End of a watch by another operation: what that says, and what the watch had kept.
+
+The script on the server finds out by itself that it has nothing to watch any more, and leaves all to the operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ftl.deploy.observe.state import release_of
+from ftl.deploy.plan.model import Stage
+from ftl.deploy.plan.steps.base import refs
+from ftl.deploy.plan.steps.containers import StopAndRemove, StopContainers
+from ftl.deploy.plan.steps.proxy import Drain, Switch
+from ftl.deploy.plan.tracks.cleanup import DRAIN_SECONDS, STOP_SECONDS
+from ftl.engine import labels
+from ftl.releases.record import release_number
+from ftl.releases.watch import GRACE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence, Set
+
+    from ftl.config.models.project import Project
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.model import Plan, Track
+    from ftl.engine.values import Container
+    from ftl.releases.watch import ReleaseWatch
+
+
+def running_watch(observed: Observed) -> ReleaseWatch | None:
+    """The watch of the live release, unless it has ended.
+
+    One that a restart of the server ended says "watching" for ever: its time is over.
+    """
+    watch = observed.watches.get(f"r{observed.live_number}")
+    if watch is None or watch.outcome != "watching" or watch.until + GRACE_SECONDS < observed.info.now:
+        return None
+    return watch
+
+
+def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
+    """Add a note, and the removal of what a running watch has kept, where a plan ends it. Pure.
+
+    It does where it switches a service that is watched, or stops one of its containers, old or new.
+
+    Args:
+        plan: The plan of any operation.
+        project: The project as the operation leaves it.
+        observed: The server.
+    """
+    watch = running_watch(observed)
+    if watch is None or observed.is_cluster:
+        return plan
+    kept = _kept(observed, watch)
+    services = {container.labels[labels.SERVICE] for container in kept}
+    if not kept or not _ends(plan, services, observed, kept):
+        return plan
+    removed = {ref.id for step in plan.steps if isinstance(step, StopAndRemove) for ref in step.containers}
+    stopped = {ref.id for step in plan.steps if isinstance(step, StopContainers) for ref in step.containers}
+    left = [container for container in kept if container.id not in removed]
+    tracks = tuple(_retire(project, observed, name, left, stopped) for name in sorted(services))
+    stage = Stage("end of the watch", tuple(filter(None, tracks)))
+    note = (
+        f"this ends the watch of {watch.release}: the server does not switch back to {watch.before} by itself any "
+        "more, and the containers that were kept for that go"
+    )
+    return replace(plan, stages=(*plan.stages, *((stage,) if left else ())), notes=(note, *plan.notes))
+
+
+def _kept(observed: Observed, watch: ReleaseWatch) -> tuple[Container, ...]:
+    """The containers of earlier releases that get no requests."""
+    names = {container.labels[labels.SERVICE] for container in observed.services}
+    live = {container.id for name in names for container in observed.live_containers(name)}
+    return tuple(
+        container
+        for container in observed.services
+        if container.id not in live and release_of(container) < release_number(watch.release)
+    )
+
+
+def _ends(plan: Plan, services: Set[str], observed: Observed, kept: Sequence[Container]) -> bool:
+    live = (container for name in services for container in observed.live_containers(name))
+    watched = {container.id for container in (*kept, *live)}
+    return any(
+        (isinstance(step, Switch) and not services.isdisjoint(step.aliases))
+        or (
+            isinstance(step, (StopAndRemove, StopContainers))
+            and any(ref.id in watched for ref in step.containers)
+        )
+        for step in plan.steps
+    )
+
+
+def _retire(
+    project: Project, observed: Observed, name: str, kept: Sequence[Container], stopped: Set[str]
+) -> Track:
+    """Let a service's containers finish their requests, unless the plan has stopped them, and remove them."""
+    own = [container for container in kept if container.labels[labels.SERVICE] == name]
+    if not own:
+        return ()
+    service = next((service for service in project.services if service.name == name), None)
+    stop = service.stop_timeout if service is not None else STOP_SECONDS
+    drain = service.drain_timeout if service is not None else DRAIN_SECONDS
+    addresses = tuple(
+        endpoint.address
+        for container in own
+        if container.state == "running" and container.id not in stopped
+        for endpoint in container.endpoints
+        if endpoint.network == observed.network and endpoint.address
+    )
+    drained = (
+        (Drain(name, addresses, drain),) if addresses and drain > 0 and observed.site is not None else ()
+    )
+    return (*drained, StopAndRemove(name, refs(own), stop, "the watch has ended"))

@@ -1,0 +1,99 @@
+"""A watch that another operation ends: it says so, and nothing that was kept runs on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.deploy.backend import DOCKER
+from ftl.deploy.operation import Operation
+from ftl.deploy.plan.steps.containers import StopAndRemove
+from ftl.deploy.plan.steps.proxy import Drain
+from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
+from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.scale import plan_scale
+from ftl.operations.changes.stop import plan_stop
+from ftl.releases.watch import ReleaseWatch
+from tests.unit.deploy.world import container, project, server, service
+from tests.unit.operations.changes.rollback.rollback_world import released
+
+from .live_release import ME, REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.plan.model import Plan
+    from ftl.deploy.request import Author
+
+PAIR = project(service(drain_timeout=9.0), service("api"), service("docs"))
+
+
+def watching() -> Observed:
+    """Web and api of r2 are live and watched, with their containers of r1; docs did not change."""
+    names = [(name, release) for name in ("web", "api") for release in ("r1", "r2")]
+    running = [one for name, release in (*names, ("docs", "r1")) for one in container(PAIR, name, release)]
+    serving = {"web": "r2", "api": "r2", "docs": "r1"}
+    observed = server(PAIR, *running, live=serving, releases=(released(PAIR, "r1"), released(PAIR, "r2")))
+    watch = ReleaseWatch("r2", "r1", "me@here", observed.info.now + 100)
+    return replace(observed, watches={"r2": watch})
+
+
+def removed(plan: Plan) -> set[str]:
+    """The containers that a plan removes."""
+    steps = [step for step in plan.steps if isinstance(step, StopAndRemove)]
+    names = [ref.name for step in steps for ref in step.containers]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+KEPT = {"shop-web-r1", "shop-api-r1"}
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "goes"),
+    [
+        (plan_scale({"web": 2}), "web", KEPT),
+        (plan_restart, "web", {*KEPT, "shop-web-r2"}),
+        (plan_stop, "web", KEPT),
+    ],
+    ids=["scale", "restart", "stop"],
+)
+def test_a_change_of_one_service_removes_what_was_kept_of_all(
+    make: Callable[[OperationRequest, Author, Observed], Plan], name: str, goes: set[str]
+) -> None:
+    """With a note; the other service's old container finishes its requests, too."""
+    observed = watching()
+    plan = with_ended_watch(make(replace(REQUEST, services=(name,)), ME, observed), PAIR, observed)
+    assert "this ends the watch of r2" in plan.notes[0]
+    assert removed(plan) == goes
+    assert "api" in {step.service for step in plan.steps if isinstance(step, Drain)}
+
+
+def test_every_operation_is_planned_so() -> None:
+    """Whatever makes its plan."""
+    observed = watching()
+    scale = plan_scale({"web": 2})
+    operation = Operation("scale web=2", PAIR, Path(), "me", lambda seen: scale(REQUEST, ME, seen), DOCKER)
+    assert "this ends the watch of r2" in operation.planned(observed).notes[0]
+
+
+def test_a_change_of_a_service_that_is_not_watched_leaves_the_watch() -> None:
+    """The server goes on looking at the others."""
+    observed = watching()
+    plan = plan_stop(replace(REQUEST, services=("docs",)), ME, observed)
+    assert with_ended_watch(plan, PAIR, observed) == plan
+
+
+@pytest.mark.parametrize("change", [{"outcome": "passed"}, {"until": 1.0}], ids=["ended", "interrupted"])
+def test_a_watch_that_has_ended_is_none(change: dict[str, object]) -> None:
+    """Nothing is said of it."""
+    observed = watching()
+    (watch,) = observed.watches.values()
+    observed = replace(observed, watches={"r2": replace(watch, **change)})  # type: ignore[arg-type]
+    plan = plan_stop(replace(REQUEST, services=("web",)), ME, observed)
+    assert with_ended_watch(plan, PAIR, observed) == plan
