@@ -115,7 +115,7 @@ def test_only_the_newest_backups_of_the_dependency_stay(server: Server) -> None:
 
 
 SLOW = """#!/bin/sh
-[ -z "${STILL-}" ] || exec %s 60
+[ -z "${STILL-}" ] || exec %s 600
 echo PGDMP
 %s 0.4
 echo more
