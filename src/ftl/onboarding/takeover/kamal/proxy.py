@@ -9,6 +9,7 @@ from ftl.config.values import addresses
 from ftl.config.yaml.tree import MappingNode, is_null
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.compose.proxies.labels import labelled_routes
+from ftl.onboarding.takeover.kamal.health_check import health_check_of
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -106,6 +107,8 @@ def _first_proxy(kamal: KamalConversion, role: str, own: Node | None) -> None:
     elif text(ssl) != "true" and options:
         kamal.draft.top["proxy"] = {"tls": "off"}
         kamal.add("proxy.ssl", Verdict.CHANGED, "proxy.tls: off", ssl)
+    elif ssl is not None:
+        kamal.add("proxy.ssl", Verdict.CHANGED, "the default of proxy.tls", ssl)
 
 
 def convert_proxy(
@@ -133,14 +136,15 @@ def convert_proxy(
     ]
     # kamal-proxy strips the prefix unless it is told not to
     strip = {"strip_prefix": True} if prefixes and text(options.get("strip_path_prefix")) != "false" else {}
+    if (stripping := options.get("strip_path_prefix")) is not None:
+        kamal.add(f"{path}.strip_path_prefix", Verdict.CHANGED, "strip_prefix of the routes", stripping)
     hosts_or_none: list[str | None] = [*hosts] or [main]
     keys["routes"] = [
         {"path": prefix, **strip, **({} if host == main else {"host": host})}
         for host in hosts_or_none
         for prefix in (prefixes or ["/"])
     ]
-    check = entries(options.get("healthcheck"))
-    keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
+    keys["health_check"] = health_check_of(kamal, options.get("healthcheck"), f"{path}.healthcheck")
     for key, value in options.items():
         if key not in _KNOWN:
             verdict = Verdict.NEEDS_YOU if key in _NEEDS_YOU else Verdict.LEFT_OUT
@@ -163,7 +167,7 @@ def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) ->
     domains = [host for host in labelled.hosts if is_valid(addresses.domain, host)]
     kamal.draft.domain = domains[0] if domains else None
     keys["port"] = kamal.text(check.get("port")) or str(labelled.port or 3000)
-    keys["health_check"] = {"path": kamal.text(check.get("path")) or "/up"}
+    keys["health_check"] = health_check_of(kamal, kamal.root.get("healthcheck"), "healthcheck")
     keys["routes"] = [
         {"path": path} | ({} if host == kamal.draft.domain else {"host": host}) for host, path in routes
     ] or ([] if labelled.refused else [{"path": "/"}])

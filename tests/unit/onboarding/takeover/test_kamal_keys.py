@@ -1,0 +1,106 @@
+"""`ftl init --from` answers to every key that Kamal's documentation has in these sections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = {
+    "proxy.host": "one.example.com",
+    "proxy.hosts": "[two.example.com]",
+    "proxy.app_port": "4321",
+    "proxy.ssl": "true",
+    "proxy.ssl_redirect": "false",
+    "proxy.forward_headers": "true",
+    "proxy.response_timeout": "47",
+    "proxy.path_prefix": "/prefix",
+    "proxy.path_prefixes": "[/first]",
+    "proxy.strip_path_prefix": "false",
+    "proxy.healthcheck.path": "/health",
+    "proxy.healthcheck.interval": "3",
+    "proxy.healthcheck.timeout": "7",
+    "proxy.buffering.requests": "true",
+    "proxy.buffering.responses": "true",
+    "proxy.buffering.max_request_body": "40000000",
+    "proxy.buffering.max_response_body": "0",
+    "proxy.buffering.memory": "2000000",
+    "proxy.logging.request_headers": "[X-Request-ID]",
+    "proxy.logging.response_headers": "[X-Request-ID]",
+    "proxy.run.http_port": "8080",
+    "proxy.run.metrics_port": "9090",
+    "proxy.ssl.certificate_pem": "CERTIFICATE_PEM",
+    "proxy.ssl.private_key_pem": "PRIVATE_KEY_PEM",
+    "healthcheck.path": "/health",
+    "healthcheck.port": "4321",
+    "healthcheck.interval": "20s",
+    "healthcheck.max_attempts": "9",
+    "healthcheck.cmd": "curl http://localhost",
+    "healthcheck.cord": "/tmp/kamal-cord",
+    "healthcheck.exposed_port": "4001",
+    "healthcheck.log_lines": "60",
+    "builder.driver": "docker",
+    "builder.arch": "arm64",
+    "builder.remote": "ssh://docker@docker-builder",
+    "builder.local": "false",
+    "builder.pack.builder": "heroku/builder:24",
+    "builder.context": "sub",
+    "builder.dockerfile": "Dockerfile.prod",
+    "builder.target": "production",
+    "builder.cache.type": "registry",
+    "builder.cache.options": "mode=max",
+    "builder.cache.image": "kamal-app-build-cache",
+    "builder.args.ENVIRONMENT": "production-argument",
+    "builder.secrets": "[SECRET1]",
+    "builder.ssh": "default=$SSH_AUTH_SOCK",
+    "builder.provenance": "mode=max",
+    "builder.sbom": "true",
+    "ssh.user": "app",
+    "ssh.port": "2222",
+    "ssh.proxy": "proxy-host",
+    "ssh.proxy_command": "ssh -W %h:%p user@proxy",
+    "ssh.log_level": "debug",
+    "ssh.keys_only": "false",
+    "ssh.keys": "[~/.ssh/id.pem]",
+    "ssh.key_data": "[SSH_PRIVATE_KEY]",
+    "ssh.config": "true",
+    "logging.driver": "json-file",
+    "logging.options.max-size": "100m",
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_key_has_a_row_or_its_value_in_the_file(tmp_path: Path, key: str) -> None:
+    """No key is dropped: it or the section that is all its own has a row, or ftl.yaml has what it says."""
+    *sections, name = key.split(".")
+    text = "".join(f"{'  ' * depth}{section}:\n" for depth, section in enumerate(sections))
+    text = (
+        f"service: shop\nimage: shop\nservers: [192.0.2.1]\n{text}{'  ' * len(sections)}{name}: {KEYS[key]}\n"
+    )
+    files = {"deploy.yml": text, "sub/Dockerfile": "FROM x\n"}
+    _, report = taken(tmp_path, "deploy.yml", files)
+    rows = verdicts(report)
+    assert not [row for row in rows if row.startswith("ftl.yaml:")], report.rows
+    parts = key.split(".")
+    has_row = any(".".join(parts[:end]) in rows for end in range(2, len(parts) + 1))
+    written = (tmp_path / "ftl.yaml").read_text()
+    assert has_row or KEYS[key].strip("[]") in written
+
+
+def test_times_of_a_health_check_are_kept(tmp_path: Path) -> None:
+    """Interval and timeout of kamal-proxy's check, and the attempts of Kamal 1, are those of the service."""
+    head = "service: shop\nimage: shop\nservers: [192.0.2.1]\n"
+    checks = {
+        "proxy: {host: a.example.com, healthcheck: {path: /h, interval: 3, timeout: 7}}\n": ("/h", 3, 7, 30),
+        "healthcheck: {path: /h, interval: 20s, max_attempts: 9}\n": ("/h", 20, 5, 9),
+    }
+    for text, values in checks.items():
+        project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": head + text})
+        check = project.services[0].health_check
+        assert check is not None
+        assert (check.path, check.interval, check.timeout, check.retries) == values
