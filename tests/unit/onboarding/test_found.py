@@ -156,15 +156,29 @@ def test_a_port_in_options(begin: Begin, code: str, port: int) -> None:
     assert begin(files)[1].services[0].port == port
 
 
-def test_django_environ_reads_its_usual_variable(begin: Begin) -> None:
-    """`env.db()` is DATABASE_URL: it was told that no line reads it."""
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ('DATABASES = {"default": env.db()}', "DATABASE_URL"),
+        ('DATABASES = {"default": env.db(default="sqlite:///x")}', "DATABASE_URL"),
+        ('DATABASES = {"default": env.db_url(var="POSTGRES_URL")}', "POSTGRES_URL"),
+        ('DATABASES = {"default": env.dj_db_url("DATABASE_URL")}', "DATABASE_URL"),
+        ("DATABASES = {'default': dj_database_url.config()}", "DATABASE_URL"),
+        ("DATABASES = {'default': dj_database_url.config(conn_max_age=600)}", "DATABASE_URL"),
+        ("DATABASES = {'default': dj_database_url.config(\n    env='POSTGRES_URL')}", "POSTGRES_URL"),
+        ("DATABASES = {'default': dj_database_url.config(default='', env='POSTGRES_URL')}", "POSTGRES_URL"),
+        ("django_heroku.settings(locals())", "DATABASE_URL"),
+    ],
+)
+def test_a_library_reads_its_usual_variable(begin: Begin, call: str, name: str) -> None:
+    """`env.db()` and the like are DATABASE_URL: it was told that no line reads it."""
     files = {
         "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "a.settings")\nimport django\n',
-        "a/settings.py": 'DATABASES = {"default": env.db()}\n',
+        "a/settings.py": f"{call}\n",
         "requirements.txt": "django\ngunicorn\npsycopg\n",
     }
     start, project = begin(files)
-    assert "DATABASE_URL" in project.services[0].env
+    assert [key for key in project.services[0].env if key.endswith("_URL")] == [name]
     assert "no line of the code reads it" not in start.files["ftl.yaml"]
 
 

@@ -33,6 +33,18 @@ _READERS = re.compile(
 )
 """Calls of django-environ, environs, python-decouple and Starlette, which demand what has no default."""
 
+_BY_DEFAULT = {
+    "DATABASE_URL": r"\benv\.(?:db|db_url)\(\s*(?:\)|(?!var\b)\w+\s*=(?!=))"
+    r"|\bdj_database_url\.config\(\s*(?:\)|(?!env\b)\w+\s*=(?!=))(?![^()]*\benv\s*=)"
+    r"|\bdjango(?:_on)?_heroku\.settings\(",
+    "CACHE_URL": r"\benv\.(?:cache|cache_url)\(\s*(?:\)|(?!var\b)\w+\s*=(?!=))",
+}
+"""Calls of django-environ, dj-database-url and django-heroku that read a variable without naming it."""
+
+_BY_KEYWORD = re.compile(
+    r"""\b(?:env\.\w+\([^()]*\bvar|dj_database_url\.config\([^()]*\benv)\s*=\s*["']([A-Z][A-Z0-9_]+)["']"""
+)
+
 
 def called_variables(file: str, text: str) -> Iterator[CodeVariable]:
     """Variables that one file reads by their names."""
@@ -40,8 +52,11 @@ def called_variables(file: str, text: str) -> Iterator[CodeVariable]:
     for match in _READ.finditer(text):
         name = next(filter(None, match.groups()))
         yield CodeVariable(name, file, file if name in demanded else "")
-    for match in re.finditer(r"\benv\.(db|cache)\(\s*\)", text):
-        yield CodeVariable("DATABASE_URL" if match[1] == "db" else "CACHE_URL", file)
+    for match in _BY_KEYWORD.finditer(text):
+        yield CodeVariable(match[1], file)
+    for name, calls in _BY_DEFAULT.items():
+        if re.search(calls, text):
+            yield CodeVariable(name, file)
 
 
 def _demanded(file: str, text: str) -> Iterator[str]:
