@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,7 +181,10 @@ def test_a_path_that_is_computed_is_a_thing_to_do(begin: Begin, name: str, text:
         files = {"package.json": node(better_sqlite3="12"), "a.js": "", name: f"{text}\napp.listen(3000)\n"}
     start, project = begin(files)
     assert project.services[0].volumes == ()
-    assert any(f"{name} opens an SQLite file" in todo for todo in start.todo)
+    todo = next(todo for todo in start.todo if f"{name} opens an SQLite file" in todo)
+    line = re.search(r"above `(USER \w+)` in the Dockerfile|`COPY (--from=build --chown=65532:65532)", todo)
+    assert line is not None
+    assert (line[1] or "AS build\n") in start.files["Dockerfile"]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +241,12 @@ def test_a_file_with_data_is_not_in_the_image(begin: Begin) -> None:
     start, _ = begin({**APPS["fastapi"][0], "database.db": "x"})
     assert "\ndatabase.db*\n" in start.files[".dockerignore"]
     assert any("copy database.db into it" in text for text in start.todo)
+
+
+def test_what_is_to_be_done_for_flask_names_the_user_and_the_place(begin: Begin) -> None:
+    """The line is as it belongs into the Dockerfile that is written."""
+    text = "import sqlite3\nfrom flask import Flask\napp = Flask(__name__)\nsqlite3.connect(path())\n"
+    start, _ = begin({"requirements.txt": "flask\n", "app.py": text})
+    todo = next(todo for todo in start.todo if "SQLite" in todo)
+    assert "`RUN mkdir -p /data && chown app /data` above `USER app` in the Dockerfile" in todo
+    assert "\nUSER app\n" in start.files["Dockerfile"]

@@ -101,7 +101,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         facts=(Evidence("Go", version[1] if version else "1", "go.mod"),),
         volumes=sqlite.volumes if sqlite is not None else {},
         ignored=sqlite.ignored if sqlite is not None else (),
-        todo=(*todo, *(sqlite.todo(folder) if sqlite is not None else ())),
+        todo=(*todo, *(sqlite.todo(folder, "65532") if sqlite is not None else ())),
     )
 
 

@@ -109,17 +109,17 @@ class SqliteFile:
         """Lines of .dockerignore: the file on this machine is no part of the image."""
         return (f"{self.path}*",) if self.path else ()
 
-    def todo(self, folder: AppFolder) -> tuple[str, ...]:
-        """Questions that only the user answers: where the file is, whether its content is wanted."""
+    def todo(self, folder: AppFolder, user: str) -> tuple[str, ...]:
+        """Questions that only the user answers: where the file is, whether its content is wanted.
+
+        The user is that of the image; a number stands for an image without a shell, made in the stage `build`.
+        """
         if not self.is_known:
             where = posixpath.dirname(self.absolute)
             if where.strip("/"):
-                made = f"`RUN mkdir -p {where} && chown USER {where}`"
-                how = f"keep its folder with `volumes: [data:{where}]` ({made})"
+                how = f"keep its folder with `volumes: [data:{where}]` and {_made(where, user)}"
                 return (f"{self.source} opens {self.absolute}, which is gone with each release: {how}",)
-            how = (
-                "let it be below /data, with `volumes: [data:/data]` (`RUN mkdir /data && chown USER /data`)"
-            )
+            how = f"let it be below /data, with `volumes: [data:/data]` and {_made('/data', user)}"
             return (f"{self.source} opens an SQLite file that is gone with each release: {how}",)
         if self.path and folder.has(self.path):
             return (
@@ -145,6 +145,14 @@ class SqliteFile:
         parent, name = posixpath.split(self.path)
         link = posixpath.join(top, "links", parent)
         return f"RUN mkdir -p {top}/data {link} && ln -s /data/{name} {posixpath.join(link, name)}"
+
+
+def _made(folder: str, user: str) -> str:
+    """The lines of the Dockerfile that make a folder for the user of the image."""
+    if user.isdecimal():
+        copied = f"`COPY --from=build --chown={user}:{user} /out/data {folder}` in its last stage"
+        return f"in the Dockerfile `RUN mkdir -p /out/data` in the stage build, and {copied}"
+    return f"`RUN mkdir -p {folder} && chown {user} {folder}` above `USER {user}` in the Dockerfile"
 
 
 def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | None:

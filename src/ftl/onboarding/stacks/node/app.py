@@ -260,7 +260,7 @@ def server_app(
         workers=beside,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
-        todo=(*questions(folder), *(sqlite.todo(folder) if sqlite is not None else ())),
+        todo=(*questions(folder), *(sqlite.todo(folder, "node") if sqlite is not None else ())),
     )
 
 

@@ -81,7 +81,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         todo=(
             *migration.todo_of_standalone,
             *questions(folder, has_code=False),
-            *(sqlite.todo(folder) if sqlite is not None else ()),
+            *(sqlite.todo(folder, "node") if sqlite is not None else ()),
         ),
     )
 

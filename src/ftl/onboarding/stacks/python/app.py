@@ -226,7 +226,11 @@ def python_app(
             *(sqlite.ignored if sqlite is not None else ()),
         ),
         facts=(*more, *(facts or ())),
-        todo=(*(todo or ()), *_needed_packages(used), *(sqlite.todo(folder) if sqlite is not None else ())),
+        todo=(
+            *(todo or ()),
+            *_needed_packages(used),
+            *(sqlite.todo(folder, "app") if sqlite is not None else ()),
+        ),
     )
 
 
