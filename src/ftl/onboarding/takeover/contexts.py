@@ -23,7 +23,8 @@ def ignore_files(draft: Draft, folder: Path) -> None:
         if not path.is_dir() or not path.is_relative_to(top):
             continue
         is_top = path == top  # ftl.yaml is to come, and .env may be
-        names = [name for name in NOT_FOR_IMAGES if is_top or (path / name).exists()]
+        kamal = [".kamal"] if (path / ".kamal").is_dir() else []
+        names = [*(name for name in NOT_FOR_IMAGES if is_top or (path / name).exists()), *kamal]
         missing = not_ignored(path, names, dockerfile)
         if not missing:
             continue
@@ -33,7 +34,7 @@ def ignore_files(draft: Draft, folder: Path) -> None:
             draft.report.add(name, Verdict.NEEDS_YOU, todo)
         else:
             public = "".join(f"{line}\n" for line in public_env_files(AppFolder(path)))
-            draft.files.setdefault(name, DOCKERIGNORE + public)
+            draft.files.setdefault(name, DOCKERIGNORE + public + "".join(f"{line}\n" for line in kamal))
 
 
 def _contexts(draft: Draft) -> Iterator[tuple[str, str]]:

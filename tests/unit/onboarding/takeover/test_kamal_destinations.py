@@ -62,3 +62,12 @@ def test_a_destination_has_no_secret_of_none(tmp_path: Path) -> None:
     _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
     assert "KEY: null" in (tmp_path / "ftl.staging.yaml").read_text()
     assert verdicts(report)["deploy.staging.yml: ${KEY}"] is Verdict.NEEDS_YOU
+
+
+def test_the_image_has_no_secrets_of_kamal(tmp_path: Path) -> None:
+    """The folder is in the .dockerignore that is written, and one that lacks it is to be changed."""
+    taken(tmp_path, "config/deploy.yml", FILES)
+    assert ".kamal" in (tmp_path / ".dockerignore").read_text().splitlines()
+    (tmp_path / ".dockerignore").write_text(".git\n.env\nftl.yaml\n")
+    _, report = taken(tmp_path, "config/deploy.yml", FILES)
+    assert words(report, ".dockerignore") == "add to it, so that they are not in the image: .kamal"
