@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.harness import Project, environment
+from tests.harness import Project, environment, reset_ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,11 +58,11 @@ def ftl(tmp_path: Path, user: dict[str, str]) -> Callable[..., Project]:
     """Makes a project folder of files: `ftl({"ftl.yaml": "..."}).run("validate")`.
 
     A file's content is text, bytes, or a value that is written as JSON, which YAML reads. A second call is the same
-    folder with more files. Each test begins without known hosts: a lab server's address belonged to another server in
-    an earlier test, whose host key it had then.
+    folder with more files. Each test begins without known hosts and keys: a lab server's address belonged to another
+    server in an earlier test, whose host key it had then.
     """
     folder = tmp_path / "project"
-    Path(user["HOME"], ".ssh", "known_hosts").unlink(missing_ok=True)
+    reset_ssh(Path(user["HOME"]))
 
     def project(files: Mapping[str, object] | None = None) -> Project:
         folder.mkdir(exist_ok=True)

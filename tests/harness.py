@@ -127,6 +127,15 @@ def command(*argv: str) -> list[str]:
     return [str(Path(sys.executable).with_name("ftl")), *argv]
 
 
+def reset_ssh(home: Path) -> None:
+    """Take from a user's ssh what a test has added: hosts, keys and known hosts."""
+    folder = home / ".ssh"
+    (folder / "known_hosts").unlink(missing_ok=True)
+    (folder / "config").write_text(
+        f'UserKnownHostsFile "{folder}/known_hosts"\nGlobalKnownHostsFile /dev/null\nIdentityAgent none\n'
+    )
+
+
 def environment(home: Path) -> dict[str, str]:
     """A user's environment whose home is `home`: no configuration, keys or known hosts but what is put there.
 
@@ -141,9 +150,7 @@ def environment(home: Path) -> dict[str, str]:
     ssh_config = home / ".ssh" / "config"
     tools.mkdir(parents=True)
     ssh_config.parent.mkdir(mode=0o700)
-    ssh_config.write_text(
-        f'UserKnownHostsFile "{home}/.ssh/known_hosts"\nGlobalKnownHostsFile /dev/null\nIdentityAgent none\n'
-    )
+    reset_ssh(home)
     wrapper = tools / "ssh"
     wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F "{ssh_config}" "$@"\n')
     wrapper.chmod(0o755)
