@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.deploy.plan.leftovers import leftovers
+from ftl.deploy.plan.records.recorded import is_kept
 from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.deploy.plan.steps.records import AmendRecords
@@ -102,6 +103,30 @@ def test_the_newest_tag_of_an_image_stays() -> None:
         replace(one, tags=tuple(tag for tag in one.tags if tag != "shop-web:r3")) for one in observed.images
     )
     assert set(leftovers(replace(observed, images=untagged), (), keep=3).tags) == {"shop-web:r2"}
+
+
+def test_builds_with_another_commit_are_the_same_image() -> None:
+    """The label of the commit gives each an ID of its own; a release is restored from any that stays."""
+    one, two, three = history("one", "one", "two")
+    before = project(service(env={"A": "0"})).to_dict()
+    entries = [
+        replace(record.services["web"], image_id=f"id-{record.release}") for record in (one, two, three)
+    ]
+    records = tuple(
+        replace(record, services={"web": entry}, project=before if record is one else record.project)
+        for record, entry in zip((one, two, three), entries, strict=True)
+    )
+    images = tuple(
+        replace(image("r1"), id=each.image_id, tags=(each.image,), config=OURS) for each in entries
+    )
+    observed = on_server(ASKED, *records, images=images, live="r3")
+    stays = retention(observed, keep=5)
+    gone = set(stays.unused_tags({"web"}))
+    assert gone == {"shop-web:r1"}
+    after = replace(observed, images=tuple(each for each in images if not gone & set(each.tags)))
+    assert stays.kept == records
+    assert all(is_kept(after, record) for record in records)
+    assert choose(after, "r1").release == "r1"
 
 
 def test_env_makes_a_release_another_one() -> None:

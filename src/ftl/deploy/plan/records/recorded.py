@@ -15,7 +15,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.releases.pruned import CAUSE, HINT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.config.models.project import ClusterServer, Service
     from ftl.config.models.service import Hook, Hooks
@@ -219,8 +219,16 @@ def _reference_on_server(observed: Observed, service: str, entry: ServiceRecord)
         if container.labels[labels.SERVICE] == service
         and container.labels.get(labels.CONTENT) == entry.content
     )
-    candidates = (entry.image_id, entry.pulled, *running)
+    candidates = (entry.image_id, entry.pulled, *running, *_of_equal_images(observed, service, entry))
     return next((name for name in candidates if name and observed.has_image(name)), "")
+
+
+def _of_equal_images(observed: Observed, service: str, entry: ServiceRecord) -> Iterator[str]:
+    """IDs of images with the content of a recorded one, newest first: builds differ in their commit, too."""
+    for record in reversed(observed.releases):
+        other = record.services.get(service)
+        if other is not None and entry.content and other.content == entry.content:
+            yield other.image_id or _id_of(observed, other.image)
 
 
 def _id_of(observed: Observed, tag: str) -> str:
