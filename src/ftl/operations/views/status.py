@@ -12,6 +12,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
+from ftl.deploy.plan.tracks.ended_watch import open_watch
 from ftl.engine import labels
 from ftl.host.jobs import job_states, lost_jobs, with_crontab
 from ftl.operations.views import early_checks
@@ -234,15 +235,15 @@ def _lost_jobs(project: Project, seen: StatusFacts) -> tuple[JobState, ...]:
 
 
 async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
-    """The watch of the live release, while the containers of the previous one exist.
+    """The watch of a release that serves, while the containers of the previous one exist.
 
     The script on the server is looked for: a reboot ends it.
     """
-    watch = observed.watches.get(f"r{observed.live_number}")
+    watch = open_watch(observed)
     stay = watch is not None and any(
         container.labels[labels.RELEASE] == watch.before for container in observed.services
     )
-    if watch is None or watch.outcome != "watching" or not stay:
+    if watch is None or not stay:
         return None
     script = program(__package__, "watch_runs.sh")
     done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])

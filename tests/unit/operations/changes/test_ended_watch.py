@@ -10,9 +10,12 @@ import pytest
 
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.operation import Operation
+from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.proxy import Drain
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
+from ftl.engine import labels
+from ftl.operations.changes.remove import plan_remove
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.scale import plan_scale
 from ftl.operations.changes.stop import plan_stop
@@ -86,6 +89,33 @@ def test_a_change_of_a_service_that_is_not_watched_leaves_the_watch() -> None:
     """The server goes on looking at the others."""
     observed = watching()
     plan = plan_stop(replace(REQUEST, services=("docs",)), ME, observed)
+    assert with_ended_watch(plan, PAIR, observed) == plan
+
+
+def deployed_docs() -> Observed:
+    """The same after a deploy of docs alone, which is not watched."""
+    before = watching()
+    running = [one for one in before.services if one.labels[labels.SERVICE] != "docs"]
+    records = (*before.releases, released(PAIR, "r3"))
+    live = {"web": "r2", "api": "r2", "docs": "r3"}
+    after = server(PAIR, *running, *container(PAIR, "docs", "r3"), live=live, releases=records)
+    return replace(after, watches=before.watches)
+
+
+def test_a_watch_goes_on_when_a_later_release_serves_another_service() -> None:
+    """What it keeps is not pruned, and what ends it says so."""
+    observed = deployed_docs()
+    assert observed.live_number == 3
+    assert leftovers(observed, (), keep=5).containers == ()
+    plan = with_ended_watch(plan_scale({"web": 2})(REQUEST, ME, observed), PAIR, observed)
+    assert "this ends the watch of r2" in plan.notes[0]
+    assert removed(plan) == KEPT
+
+
+def test_the_removal_of_a_project_says_nothing_of_its_watch() -> None:
+    """Nothing is left to switch back."""
+    observed = watching()
+    plan = plan_remove(observed, volumes=False)
     assert with_ended_watch(plan, PAIR, observed) == plan
 
 

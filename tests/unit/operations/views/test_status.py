@@ -241,9 +241,13 @@ def test_a_container_that_exits_again_and_again_is_not_healthy_between_two_exits
     run(work())
 
 
+@pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("runs", [True, False])
-def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool) -> None:
-    """The script on the server is looked for: after a reboot nothing watches any more."""
+def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool, later: bool) -> None:
+    """The script on the server is looked for: after a reboot nothing watches any more.
+
+    A later release of another service changes nothing.
+    """
 
     async def work() -> None:
         async with Server() as server:
@@ -253,6 +257,9 @@ def test_a_watch_is_shown_and_whether_the_server_still_keeps_it(runs: bool) -> N
             await write_record(server.engine, "shop", record("r1", "live", web="r1"))
             await write_record(server.engine, "shop", record("r2", "live", web="r2"))
             await write_watch(server.engine, "shop", ReleaseWatch("r2", "r1", "ann@laptop", 1767322800.0))
+            if later:
+                await add(server.engine, "shop-worker-r3", "worker", release="r3")
+                await write_record(server.engine, "shop", record("r3", "live", web="r2", worker="r3"))
             server.machine.answer("ftl-status", "shop", "r2", answer=CommandOutput(0 if runs else 1))
             found = await server.status(project(replace(WEB, replicas=1)))
         assert found.watch == WatchStatus("r2", "r1", "2026-01-02T03:00:00Z", interrupted=not runs)

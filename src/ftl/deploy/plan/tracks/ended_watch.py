@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.steps.base import refs
-from ftl.deploy.plan.steps.containers import StopAndRemove, StopContainers
+from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers, StopAndRemove, StopContainers
 from ftl.deploy.plan.steps.proxy import Drain, Switch
 from ftl.deploy.plan.tracks.cleanup import DRAIN_SECONDS, STOP_SECONDS
 from ftl.engine import labels
@@ -19,7 +19,7 @@ from ftl.releases.record import release_number
 from ftl.releases.watch import GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Iterator, Sequence, Set
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
@@ -28,21 +28,31 @@ if TYPE_CHECKING:
     from ftl.releases.watch import ReleaseWatch
 
 
-def running_watch(observed: Observed) -> ReleaseWatch | None:
-    """The watch of the live release, unless it has ended.
+def open_watch(observed: Observed) -> ReleaseWatch | None:
+    """The newest watch without an outcome whose release has live containers.
 
-    One that a restart of the server ended says "watching" for ever: its time is over.
+    A later release may serve other services. One that a restart of the server ended has no outcome either.
     """
-    watch = observed.watches.get(f"r{observed.live_number}")
-    if watch is None or watch.outcome != "watching" or watch.until + GRACE_SECONDS < observed.info.now:
-        return None
-    return watch
+    serving = {container.labels[labels.RELEASE] for container in _live(observed)}
+    watches = [
+        watch
+        for watch in observed.watches.values()
+        if watch.outcome == "watching" and watch.release in serving
+    ]
+    return max(watches, key=lambda watch: release_number(watch.release), default=None)
+
+
+def running_watch(observed: Observed) -> ReleaseWatch | None:
+    """The open watch, unless its time is over."""
+    watch = open_watch(observed)
+    return None if watch is None or watch.until + GRACE_SECONDS < observed.info.now else watch
 
 
 def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
     """Add a note, and the removal of what a running watch has kept, where a plan ends it. Pure.
 
-    It does where it switches a service that is watched, or stops one of its containers, old or new.
+    It does where it switches a service that is watched, or stops one of its containers, old or new. A plan that removes
+    the whole project says enough.
 
     Args:
         plan: The plan of any operation.
@@ -54,9 +64,9 @@ def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
         return plan
     kept = _kept(observed, watch)
     services = {container.labels[labels.SERVICE] for container in kept}
-    if not kept or not _ends(plan, services, observed, kept):
-        return plan
     removed = {ref.id for step in plan.steps if isinstance(step, StopAndRemove) for ref in step.containers}
+    if not kept or not _ends(plan, services, observed, kept) or _removes_all(plan, observed, removed):
+        return plan
     stopped = {ref.id for step in plan.steps if isinstance(step, StopContainers) for ref in step.containers}
     left = [container for container in kept if container.id not in removed]
     tracks = tuple(_retire(project, observed, name, left, stopped) for name in sorted(services))
@@ -70,13 +80,22 @@ def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
 
 def _kept(observed: Observed, watch: ReleaseWatch) -> tuple[Container, ...]:
     """The containers of earlier releases that get no requests."""
-    names = {container.labels[labels.SERVICE] for container in observed.services}
-    live = {container.id for name in names for container in observed.live_containers(name)}
+    live = {container.id for container in _live(observed)}
     return tuple(
         container
         for container in observed.services
         if container.id not in live and release_of(container) < release_number(watch.release)
     )
+
+
+def _live(observed: Observed) -> Iterator[Container]:
+    for name in {container.labels[labels.SERVICE] for container in observed.services}:
+        yield from observed.live_containers(name)
+
+
+def _removes_all(plan: Plan, observed: Observed, removed: Set[str]) -> bool:
+    starts = any(isinstance(step, (StartContainers, RestartContainers)) for step in plan.steps)
+    return not starts and all(container.id in removed for container in observed.services)
 
 
 def _ends(plan: Plan, services: Set[str], observed: Observed, kept: Sequence[Container]) -> bool:
