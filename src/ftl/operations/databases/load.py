@@ -116,11 +116,11 @@ def _unchanged(name: str) -> str:
 
 @contextmanager
 def _hint(text: str) -> Iterator[None]:
-    """Add a hint to errors that have none."""
+    """Add a hint to errors, after their own."""
     try:
         yield
     except FtlError as error:
-        error.hint = error.hint or text
+        error.hint = f"{error.hint}; {text}" if error.hint else text
         raise
 
 

@@ -36,7 +36,8 @@ async def ends_with_us(session: Session, container: str) -> AsyncIterator[str]:
         except FtlError as error:
             if heartbeats.paused:
                 silence = f"no heartbeat from this machine for {HEARTBEAT_TIMEOUT} s"
-                error.hint = f"{session.machine.name} ended it: {silence}"
+                ended = f"{session.machine.name} ended it: {silence}"
+                error.hint = f"{error.hint}; {ended}" if error.hint else ended
             raise
 
 

@@ -18,8 +18,10 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import back_up
 from ftl.operations.databases.dumps import StreamEnds
+from ftl.operations.databases.load import _hint
 from ftl.operations.databases.sources import DumpReader, LocalDump, StoredDump
-from ftl.operations.databases.tools import script_text
+from ftl.operations.databases.tools import ends_with_us, script_text
+from ftl.operations.watchdog import Heartbeats
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.host.programs import put_programs
@@ -80,6 +82,26 @@ def test_a_restore_has_a_watchdog(dump: Callable[[], LocalDump | StoredDump]) ->
         return machine
 
     assert watched_command(asyncio.run(scenario()))[-2:] == ("restore", "pg_dump")
+
+
+def test_an_error_after_a_sleep_keeps_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ended the tool is one more thing to know, as is what became of the data."""
+    monkeypatch.setattr(Heartbeats, "paused", True)
+
+    async def scenario() -> None:
+        there = Session(
+            "server", cast("Machine", FakeMachine()), cast("Engine", None), await FakeEngine().info()
+        )
+        with _hint("the data of db is unchanged"):
+            async with ends_with_us(there, "0123"):
+                raise FtlError("the dump is of another version", hint="use postgres:17")
+
+    with pytest.raises(FtlError) as caught:
+        asyncio.run(scenario())
+    hints = (caught.value.hint or "").split("; ")
+    assert hints[0] == "use postgres:17"
+    assert "ended it: no heartbeat from this machine" in hints[1]
+    assert hints[2] == "the data of db is unchanged"
 
 
 PROGRAMS = {
