@@ -34,7 +34,7 @@ The others are left over from the classic builder (Hostname, Image, AttachStdin,
 """
 
 _GIT_SECONDS = 3.0
-_COMMIT = re.compile(r"[0-9a-f]{40,64}(?:-dirty)?")
+_HEAD = re.compile(r"# branch\.oid ([0-9a-f]{40,64})")
 
 
 def content_id(image: Image) -> str:
@@ -73,12 +73,16 @@ def _normal(name: str, value: object) -> object:
 async def git_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
     """Return the commit ID of a checkout, with the suffix `-dirty` if tracked files changed.
 
-    None outside of a checkout.
+    None outside of a checkout. `git describe --dirty` would write the index, and leave its lock if it is killed.
     """
-    argv = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=64"]
+    argv = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    argv += ["--no-ahead-behind", "--untracked-files=no"]
     try:
-        done = await complete([*argv, "--exclude=*"], seconds=_GIT_SECONDS, env=environ, cwd=folder)
+        done = await complete(argv, seconds=_GIT_SECONDS, env=environ, cwd=folder)
     except (OSError, TimeoutError):
         return None
-    text = done.stdout.decode(errors="replace").strip()
-    return text if done.exit_code == 0 and _COMMIT.fullmatch(text) else None
+    lines = done.stdout.decode(errors="replace").splitlines()
+    found = (match[1] for line in lines if (match := _HEAD.fullmatch(line)))
+    commit = next(found, None) if done.exit_code == 0 else None
+    is_dirty = any(not line.startswith("#") for line in lines)
+    return f"{commit}-dirty" if commit and is_dirty else commit

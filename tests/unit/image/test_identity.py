@@ -1,13 +1,20 @@
-"""The content id: what stays the same when nothing that a container runs by has changed."""
+"""Identity of an image: its content, as far as a container runs by it, and its commit."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.engine.values import Image
-from ftl.image.identity import content_id
+from ftl.image.identity import content_id, git_commit
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OVERLAY_20 = Image(
     id="sha256:1",
@@ -69,3 +76,38 @@ def test_layers_count_in_their_order() -> None:
     """Other layers, or the same in another order, are another image."""
     ids = {content_id(replace(OVERLAY_20, layers=layers)) for layers in (("a", "b"), ("b", "a"), ("a",), ())}
     assert len(ids) == 4
+
+
+def test_the_commit_is_read_without_a_write_to_the_checkout(tmp_path: Path) -> None:
+    """Git would refresh its index under a lock, which stays where it is killed: the user's own git then fails."""
+
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        return subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit() -> str | None:
+        return asyncio.run(git_commit(tmp_path, os.environ))
+
+    git("init", "-q")
+    assert commit() is None, "no commit yet"
+    file, index = tmp_path / "app", tmp_path / ".git/index"
+    file.write_text("one")
+    git("add", "app")
+    git("commit", "-qm", "first")
+    head = git("rev-parse", "HEAD")
+    os.utime(file, (1, 1))  # the index has another time, which a refresh would write
+    before = (index.read_bytes(), index.stat().st_mtime_ns)
+    (tmp_path / "untracked").write_text("")
+    assert commit() == head
+    file.write_text("two")
+    (tmp_path / "sub").mkdir()
+    assert commit() == f"{head}-dirty"
+    assert asyncio.run(git_commit(tmp_path / "sub", os.environ)) == f"{head}-dirty"
+    assert (index.read_bytes(), index.stat().st_mtime_ns) == before
+
+
+def test_outside_of_a_checkout_there_is_no_commit(tmp_path: Path) -> None:
+    """The image has no label of one then."""
+    assert asyncio.run(git_commit(tmp_path, os.environ)) is None
