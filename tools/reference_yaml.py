@@ -33,7 +33,7 @@ An example:
 ## Values
 
 - **Text** is taken exactly as written: `1.10`, `0644` and `on` stay what they are in `env` and `args`. A name without
-  a value (`GREETING:`) is empty. If a variable or a secret has that name, it is an error, for Compose would take its
+  a value (`GREETING:`) is empty. If a `.env` file or a secret has that name, it is an error, for Compose would take its
   value: write `GREETING: ${{GREETING}}`, or `GREETING: ''`.
 - **Durations** are `500ms`, `10s`, `1m30s`, `1h`, or a number of seconds.
 - **Paths** on this machine are relative to the folder of ftl.yaml; `~` is your home folder. Files that FTL reads must

@@ -28,7 +28,13 @@ class Placeholder(NamedTuple):
 
 
 def placeholder_notes(project: Project) -> tuple[str, ...]:
-    """A note on each placeholder, with its place; a value in several places is named once."""
+    """A note on each placeholder, with its place; a value in several places is named once.
+
+    None where no public authority is asked for certificates: such a network may have names of its own.
+    """
+    proxy = project.proxy
+    if proxy.tls != "auto" or proxy.certificate is not None or proxy.acme_ca is not None:
+        return ()
     notes: dict[tuple[str, str], str] = {}
     for path, value, consequence in _placeholders(project):
         mark = project.marks.nearest(*path)
@@ -48,7 +54,8 @@ def _placeholders(project: Project) -> Iterator[Placeholder]:
         (("server", "host"), project.server.host),
         *((("servers", number, "host"), server.host) for number, server in enumerate(project.servers)),
     ):
-        if path in given and host != project.project.domain:  # which is in place of an empty one
+        # The domain is in place of an empty one; a name without a dot may be a Host of ~/.ssh/config.
+        if path in given and host != project.project.domain and "." in host:
             values.append(Placeholder(path, host, _SERVER))
     values.append(Placeholder(("project", "email"), project.project.email or "", _CONTACT))
     yield from (each for each in values if is_example(each.value))

@@ -64,7 +64,7 @@ def test_a_variable_that_a_secret_hides_is_named(
     monkeypatch.delenv("TOKEN")
     code, out, err = ftl([command])
     assert code == 0
-    note = "note: .env:2: TOKEN has no effect, since `secrets` has another source for it (ftl.yaml:11)"
+    note = "note: .env:2: TOKEN is not what `secrets` takes, which has another source for it (ftl.yaml:11)"
     assert note in (out if command == "validate" else err)
 
 

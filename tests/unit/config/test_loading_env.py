@@ -143,15 +143,17 @@ def test_values_keep_their_order_in_env(loaded: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "given", "message"),
     [
-        ("env:\n      A:\n", {"A": "1"}, "env: A has no value, and the variable A has one (the environment)"),
-        ("build: {args: {A: }}\n", {"A": "1"}, "args: A has no value, and the variable A has one"),
+        ("env:\n      A:\n", {}, "env: A has no value, and the variable A has one (.env:1)"),
+        ("env:\n      A:\n", {"A": "1"}, "env: A has no value, and the variable A has one (.env:1)"),
+        ("build: {args: {A: }}\n", {}, "args: A has no value, and the variable A has one"),
         ("env:\n      S:\n", {}, "env: S has no value, and a secret has this name"),
     ],
 )
 def test_a_name_without_a_value_is_refused_where_there_is_one(
-    refused: Refuse, text: str, given: dict[str, str], message: str
+    folder: Path, refused: Refuse, text: str, given: dict[str, str], message: str
 ) -> None:
-    """Compose takes it from the environment; the container would have had an empty text, without a word."""
+    """Compose takes it from there; the container would have had an empty text, without a word."""
+    (folder / ".env").write_text("A=2\n")
     base = BASE.replace("    build: .\n", "") if text.startswith("build") else BASE
     (problem,) = refused(f"{base}    {text}secrets: {{S: {{env: A}}}}\n", **given)
     assert problem.message.startswith(message)
@@ -160,7 +162,7 @@ def test_a_name_without_a_value_is_refused_where_there_is_one(
 
 
 def test_a_name_without_a_value_is_empty_where_there_is_none(loaded: Load) -> None:
-    """Also with quotes, whatever the environment has; and the keys of labels are no variables."""
-    made = loaded(BASE + "    env:\n      A:\n      B: ''\n    labels: {B: }\n", B="1").services[0]
+    """Whatever the environment has, or a file is valid in one shell alone; and the keys of labels are no variables."""
+    made = loaded(BASE + "    env:\n      A:\n      B: ''\n    labels: {B: }\n", A="1", B="1").services[0]
     assert made.env == {"A": "", "B": ""}
     assert made.labels == {"B": ""}

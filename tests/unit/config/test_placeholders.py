@@ -91,6 +91,20 @@ def test_an_empty_server_has_no_note_of_its_own(tmp_path: Path) -> None:
     assert [note.partition(" is")[0] for note in notes(tmp_path, text)] == ["1: domain: shop.example.com"]
 
 
+@pytest.mark.parametrize("proxy", ["tls: internal", "tls: off", "acme_ca: https://ca.lan/"])
+def test_without_a_public_authority_there_are_no_notes(tmp_path: Path, proxy: str) -> None:
+    """`ftl validate` and `ftl plan` say the same."""
+    text = f"project: {{name: shop, domain: shop.example.com}}\nproxy: {{{proxy}}}\n{SERVICES}"
+    assert not notes(tmp_path, text)
+
+
+def test_a_host_of_ssh_may_have_any_name(tmp_path: Path) -> None:
+    """One without a dot is most likely in ~/.ssh/config."""
+    assert not notes(
+        tmp_path, f"project: {{name: shop, domain: a.io}}\nserver: {{host: example}}\n{SERVICES}"
+    )
+
+
 def test_a_project_of_ones_own_has_no_notes(tmp_path: Path) -> None:
     """Nor one for this machine."""
     assert not notes(

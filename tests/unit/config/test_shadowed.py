@@ -1,4 +1,4 @@
-"""Notes on variables of .env files that have no effect."""
+"""Notes on variables of .env files that are not what `secrets` takes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         ("{env: DB}", {}, False),
         ("{}", {}, False),
         ("{command: echo}", {"DB": "1"}, False),
+        ("{command: [sh, -c, 'echo $$DB | base64 -d']}", {}, False),
+        ("{command: \"sh -c 'echo $${DB}'\"}", {}, False),
+        ("{command: 'echo ${DB}'}", {}, False),
+        ("{command: 'echo $$DB_2'}", {}, True),
     ],
 )
 def test_a_variable_with_another_source(
@@ -40,8 +44,21 @@ def test_a_variable_with_another_source(
     notes = shadow_notes(project, variables)
     assert bool(notes) is has_note
     for note in notes:
-        assert ".env.staging:2: DB has no effect" in note
+        assert ".env.staging:2: DB is not what `secrets` takes" in note
         assert note.endswith("`DB: {env: DB}` below `secrets` in ftl.staging.yaml")
+
+
+def test_a_line_of_all_environments_is_not_offered_as_the_source(tmp_path: Path) -> None:
+    """It would be in the place of the command everywhere."""
+    (tmp_path / "ftl.yaml").write_text(
+        "project: {name: a, domain: a.b}\nservices: [{name: w, image: x}]\nsecrets: {DB: {command: echo}}\n"
+    )
+    (tmp_path / "ftl.staging.yaml").write_text("")
+    (tmp_path / ".env").write_text("DB=1\n")
+    variables = variables_of(tmp_path, {}, name="staging", overlay="staging")
+    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    (note,) = shadow_notes(project, variables)
+    assert note.endswith("remove the line")
 
 
 @pytest.mark.parametrize("environment", ["", "staging"])

@@ -301,9 +301,8 @@ class Reader:
             return None
         if name in self.secrets:
             return "a secret has this name"
-        if name in self.interpolator.variables:
-            return f"the variable {name} has one ({self.interpolator.variables.find(name).origin})"
-        return None
+        written = self.interpolator.variables.in_file(name)  # a file is valid in every shell, or in none
+        return None if written is None else f"the variable {name} has one ({written.origin})"
 
     def _command_line(
         self, node: Node, path: KeyPath, key: Key, *, for_shell: bool

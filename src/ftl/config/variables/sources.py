@@ -7,6 +7,7 @@ the .env of an environment) is another argument of `Variables`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
@@ -85,6 +86,11 @@ class Variables(Mapping[str, str]):
                 return source[name]
         raise KeyError(name)
 
+    def in_file(self, name: str) -> Variable | None:
+        """The variable of this name in a file, whatever the environment has."""
+        found = (source[name] for source in self._sources if name in source)
+        return next((variable for variable in found if variable.mark is not None), None)
+
     @property
     def marked(self) -> dict[str, str]:
         """The marked texts of those that have secrets in them (`Variable.marked`)."""
@@ -153,4 +159,12 @@ def _read(
         raise
     except OSError as error:
         return {}, [Mark(file).problem(f"{file.name} cannot be read: {error.strerror}")]
-    return parse_env_file(file, environment, overridden=environment, before=before, secrets=secrets)
+    own, problems = parse_env_file(file, environment, overridden=environment, before=before, secrets=secrets)
+    # Names that the environment wins over have its values here; that the file has them does not depend on it.
+    written, _ = parse_env_file(file, {}, interpolated=False)
+    overridden = {
+        name: replace(variable, value=environment[name])
+        for name, variable in written.items()
+        if name in environment
+    }
+    return {**overridden, **own}, problems

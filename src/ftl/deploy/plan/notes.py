@@ -46,7 +46,8 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         yield from _dependency_notes(diff, change)
     if not diff.request.purpose.same_release:
         yield from _scaled_before(diff)
-    yield from _placeholders(diff)
+    if diff.proxied and not diff.request.purpose.same_release:
+        yield from placeholder_notes(diff.project)
     yield from _left_hosts(diff)
     if diff.maintenance:
         yield f"{diff.project.name} is in maintenance: visitors get 503 until {ftl('maintenance off')}"
@@ -61,14 +62,6 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         )
         # A preview does not replace what those depend on.
         yield note if diff.project.preview_of else f"{note}; {ftl('deploy --upgrade-proxy')} replaces it"
-
-
-def _placeholders(diff: Diff) -> Iterator[str]:
-    """Domains of examples, where an authority is asked for certificates: a sandbox and a private one need none."""
-    proxy = diff.project.proxy
-    is_public = proxy.tls == "auto" and proxy.certificate is None and proxy.acme_ca is None
-    if diff.proxied and is_public and not diff.request.purpose.same_release:
-        yield from placeholder_notes(diff.project)
 
 
 def _left_hosts(diff: Diff) -> Iterator[str]:
