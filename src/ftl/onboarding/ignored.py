@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
-"""Files that every `.dockerignore` should exclude."""
+"""Files that every `.dockerignore` should exclude, as those that exist of the following."""
+
+_IF_PRESENT = (".kamal",)
 
 DOCKERIGNORE = """\
 # What the image does not need: files with secrets, and files that change without the app.
@@ -19,16 +21,23 @@ DOCKERIGNORE = """\
 !.env.example
 ftl.yaml
 ftl.*.yaml
+.kamal
 *-20??????-??????.*
 """
 """Lines of every `.dockerignore`; the last is the names of `ftl backup`."""
 
 
+def names_for(context: Path) -> list[str]:
+    """Names at the top of a context that do not belong in an image."""
+    return [*NOT_FOR_IMAGES, *(name for name in _IF_PRESENT if (context / name).exists())]
+
+
 def not_ignored(
-    context: Path, names: Sequence[str] = NOT_FOR_IMAGES, dockerfile: str = "Dockerfile"
+    context: Path, names: Sequence[str] | None = None, dockerfile: str = "Dockerfile"
 ) -> list[str]:
-    """Files at the top of a context, of those named, that its .dockerignore does not exclude."""
+    """Files at the top of a context, of those named or else of all, that its .dockerignore does not exclude."""
     from ftl.image.building.inputs.dockerignore import read_dockerignore
 
     ignore = read_dockerignore(context, context / dockerfile)
+    names = names_for(context) if names is None else names
     return [name for name in names if not ignore.match(name, ignore.top).ignored]

@@ -36,6 +36,15 @@ def test_values_for_browsers_are_those_of_the_build(begin: Begin) -> None:
     assert "\n!.env.production\n" in start.files[".dockerignore"]
 
 
+def test_secrets_of_kamal_stay_out_of_the_image(begin: Begin, tmp_path: Path) -> None:
+    """They are in the .dockerignore that is written, and asked for in one that is there."""
+    files = {**using(), ".kamal/secrets": "A=1\n"}
+    start, _ = begin(files)
+    assert "\n.kamal\n" in start.files[".dockerignore"]
+    folder = put_files(tmp_path / "own", {**files, ".dockerignore": ".git\n.env\nftl.yaml\n"})
+    assert any(text.endswith("in the image: .kamal") for text in make_start(folder).todo)
+
+
 @pytest.mark.parametrize("text", ["VITE_B=1\nSECRET=x\n", ""])
 def test_env_files_with_secrets_stay_out_of_the_image(begin: Begin, text: str) -> None:
     """One other name is enough."""

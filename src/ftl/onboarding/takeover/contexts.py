@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.ignored import DOCKERIGNORE, NOT_FOR_IMAGES, not_ignored
+from ftl.onboarding.ignored import DOCKERIGNORE, names_for, not_ignored
 from ftl.onboarding.stacks.node.package_json import public_env_files
 from ftl.onboarding.takeover.report import Verdict
 
@@ -23,8 +23,7 @@ def ignore_files(draft: Draft, folder: Path) -> None:
         if not path.is_dir() or not path.is_relative_to(top):
             continue
         is_top = path == top  # ftl.yaml is to come, and .env may be
-        kamal = [".kamal"] if (path / ".kamal").is_dir() else []
-        names = [*(name for name in NOT_FOR_IMAGES if is_top or (path / name).exists()), *kamal]
+        names = [name for name in names_for(path) if is_top or (path / name).exists()]
         missing = not_ignored(path, names, dockerfile)
         if not missing:
             continue
@@ -34,7 +33,7 @@ def ignore_files(draft: Draft, folder: Path) -> None:
             draft.report.add(name, Verdict.NEEDS_YOU, todo)
         else:
             public = "".join(f"{line}\n" for line in public_env_files(AppFolder(path)))
-            draft.files.setdefault(name, DOCKERIGNORE + public + "".join(f"{line}\n" for line in kamal))
+            draft.files.setdefault(name, DOCKERIGNORE + public)
 
 
 def _contexts(draft: Draft) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.variables.arguments import has_positional, keyword_of, own_arguments
 from ftl.onboarding.variables.variable import CodeVariable
 
 if TYPE_CHECKING:
@@ -33,17 +34,17 @@ _READERS = re.compile(
 )
 """Calls of django-environ, environs, python-decouple and Starlette, which demand what has no default."""
 
-_BY_DEFAULT = {
-    "DATABASE_URL": r"\benv\.(?:db|db_url)\(\s*(?:\)|(?!var\b)\w+\s*=(?!=))"
-    r"|\bdj_database_url\.config\(\s*(?:\)|(?!env\b)\w+\s*=(?!=))(?![^()]*\benv\s*=)"
-    r"|\bdjango(?:_on)?_heroku\.settings\(",
-    "CACHE_URL": r"\benv\.(?:cache|cache_url)\(\s*(?:\)|(?!var\b)\w+\s*=(?!=))",
-}
-"""Calls of django-environ, dj-database-url and django-heroku that read a variable without naming it."""
-
-_BY_KEYWORD = re.compile(
-    r"""\b(?:env\.\w+\([^()]*\bvar|dj_database_url\.config\([^()]*\benv)\s*=\s*["']([A-Z][A-Z0-9_]+)["']"""
+_LIBRARY_CALL = re.compile(
+    r"\b(?:(?P<environ>env\.\w+)|(?P<url>dj_database_url\.config)|(?P<heroku>django(?:_on)?_heroku\.settings))\("
 )
+_BY_DEFAULT = {
+    "env.db": "DATABASE_URL",
+    "env.db_url": "DATABASE_URL",
+    "env.cache": "CACHE_URL",
+    "env.cache_url": "CACHE_URL",
+    "dj_database_url.config": "DATABASE_URL",
+}
+"""Calls of django-environ and dj-database-url -> the variable that they read where they name none."""
 
 
 def called_variables(file: str, text: str) -> Iterator[CodeVariable]:
@@ -52,11 +53,23 @@ def called_variables(file: str, text: str) -> Iterator[CodeVariable]:
     for match in _READ.finditer(text):
         name = next(filter(None, match.groups()))
         yield CodeVariable(name, file, file if name in demanded else "")
-    for match in _BY_KEYWORD.finditer(text):
-        yield CodeVariable(match[1], file)
-    for name, calls in _BY_DEFAULT.items():
-        if re.search(calls, text):
-            yield CodeVariable(name, file)
+    for name in _by_library(text):
+        yield CodeVariable(name, file)
+
+
+def _by_library(text: str) -> Iterator[str]:
+    """Variables of calls that name them by a keyword, or not at all."""
+    for match in _LIBRARY_CALL.finditer(text):
+        if match["heroku"]:
+            yield "DATABASE_URL"
+            continue
+        arguments = own_arguments(text, match.end())
+        named = keyword_of(arguments, "env" if match["url"] else "var")
+        if named is not None:
+            if literal := re.fullmatch(r"""["']([A-Z][A-Z0-9_]+)["']""", named):
+                yield literal[1]
+        elif match[0][:-1] in _BY_DEFAULT and not has_positional(arguments):
+            yield _BY_DEFAULT[match[0][:-1]]
 
 
 def _demanded(file: str, text: str) -> Iterator[str]:

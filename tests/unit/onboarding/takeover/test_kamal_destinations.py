@@ -71,3 +71,22 @@ def test_the_image_has_no_secrets_of_kamal(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text(".git\n.env\nftl.yaml\n")
     _, report = taken(tmp_path, "config/deploy.yml", FILES)
     assert words(report, ".dockerignore") == "add to it, so that they are not in the image: .kamal"
+
+
+def test_no_value_of_a_secret_is_in_a_file_for_git(tmp_path: Path) -> None:
+    """The comment names the variable and the file that has it; its value may have a password."""
+    own = {".kamal/secrets.staging": "DB=postgres://app:hunter2@$(cat config/host):5432/shop\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
+    overlay = (tmp_path / "ftl.staging.yaml").read_text()
+    assert "export DB=...`, as .kamal/secrets.staging has it" in overlay
+    assert "hunter2" not in overlay + (tmp_path / "ftl.yaml").read_text()
+    assert not [row for row in report.rows if "hunter2" in row.text]
+
+
+def test_a_destination_with_a_dot(tmp_path: Path) -> None:
+    """Its secrets are those of deploy.eu.prod.yml, and not of a destination that is not there."""
+    own = {"config/deploy.eu.prod.yml": "servers: [192.0.2.3]\n", ".kamal/secrets.eu.prod": "DB=$(echo eu)\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own, ".kamal/secrets.a.b": "DB=1\n"})
+    assert ".kamal/secrets.prod" not in verdicts(report)
+    assert ".kamal/secrets.eu.prod" not in verdicts(report)
+    assert "there is no deploy.a.b.yml" in words(report, ".kamal/secrets.a.b")

@@ -104,3 +104,15 @@ def test_times_of_a_health_check_are_kept(tmp_path: Path) -> None:
         check = project.services[0].health_check
         assert check is not None
         assert (check.path, check.interval, check.timeout, check.retries) == values
+
+
+@pytest.mark.parametrize("value", ["", "[/a, /b]"])
+def test_a_path_without_a_value_is_that_of_kamal(tmp_path: Path, value: str) -> None:
+    """The service keeps its check over HTTP."""
+    text = "service: shop\nimage: shop\nservers: [192.0.2.1]\n"
+    text += f"proxy:\n  host: a.example.com\n  healthcheck:\n    path: {value}\n    interval: 3\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    check = project.services[0].health_check
+    assert check is not None
+    assert (check.path, check.interval) == ("/up", 3)
+    assert "no value" in next(row.text for row in report.rows if row.key == "proxy.healthcheck.path")

@@ -274,7 +274,9 @@ def _command_failure(
     code = int(match["code"])
     instruction = step.instruction if step is not None else None
     text = _at(instruction, dockerfile, "a build step failed")
-    hint = _output_hint(step) or missing_secret_hint(instruction, secrets) or EXIT_HINTS.get(code)
+    missing = missing_secret_hint(instruction, secrets)
+    is_named = step is not None and any("/run/secrets/" in line for line in step.output)
+    hint = _output_hint(step) or (missing if is_named else None) or EXIT_HINTS.get(code) or missing
     return _error_type(step)(text, cause=f"it exited with status {code}", hint=hint)
 
 

@@ -1,6 +1,6 @@
 """Warn about files that a build copies into the image and that do not belong in it.
 
-`.env` files, the files of `secrets` and backups of databases have what users of the image must not read. `.git` and
+`.env` files, secrets of Kamal, the files of `secrets` and backups of databases have what users of the image must not read. `.git` and
 ftl.yaml change without the app: with them in the image, each commit and each edit of the configuration is a new image,
 and replaces all containers.
 """
@@ -28,6 +28,8 @@ _MOST_NAMED = 3
 
 _BACKUP = re.compile(r".+-\d{8}-\d{6}\.(?:dump|sql|archive|rdb)(?:\.partial)?")
 """Names that `ftl backup` and `ftl restore` give."""
+
+_OF_KAMAL = re.compile(r"(?:^|/)\.kamal/secrets[^/]*$")
 
 
 def private_files(
@@ -119,6 +121,7 @@ def _copied_at(path: str, copies: Sequence[tuple[int, tuple[str, ...]]]) -> int 
 def _is_private(path: str) -> bool:
     name = path.rpartition("/")[2]
     is_env_file = name == ".env" or (name.startswith(".env.") and not name.endswith(_SAMPLE_SUFFIXES))
+    is_env_file |= _OF_KAMAL.search(path) is not None
     return is_env_file or _BACKUP.fullmatch(name) is not None
 
 

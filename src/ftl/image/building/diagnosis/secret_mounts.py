@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -13,21 +14,36 @@ if TYPE_CHECKING:
 
     from ftl.image.building.inputs.dockerfile import Dockerfile, Instruction
 
-_MOUNT = re.compile(r"--mount=(?:\"([^\"]*)\"|(\S*))")
+_MOUNT = re.compile(r"--mount=((?:\"[^\"]*\"|'[^']*'|[^\s\"'])*)")
+_LEADING = re.compile(r"(?:--[a-z]+(?:=(?:\"[^\"]*\"|'[^']*'|[^\s\"'])*)?\s+)*")
+_OF_GIT = re.compile(r"GIT_AUTH_(?:TOKEN|HEADER)(?:\..+)?")
+"""Secrets that BuildKit itself reads, for `ADD` of a repository."""
 
 
 def mounted_secrets(instruction: Instruction) -> Iterator[str]:
     """IDs of the secrets that a RUN mounts.
 
-    Without `id` it is the name of the target (moby/buildkit, parseMount).
+    It is the source, which `id` names as well; else the name of the target (moby/buildkit, parseMount).
     """
     if instruction.keyword != "RUN":
         return
-    for match in _MOUNT.finditer(" ".join(instruction.flags)):
-        options = dict(part.partition("=")[::2] for part in (match[1] or match[2]).split(","))
+    flags = _LEADING.match(instruction.arguments)
+    for match in _MOUNT.finditer(flags[0] if flags else ""):
+        options = _options(match[1])
+        sources = (options.get(key) for key in ("source", "src", "id"))
         target = next((options[key] for key in ("target", "dst", "destination") if key in options), "")
-        if options.get("type") == "secret" and (name := options.get("id") or posixpath.basename(target)):
+        name = next(filter(None, sources), posixpath.basename(target))
+        if options.get("type", "").lower() == "secret" and name:
             yield name
+
+
+def _options(written: str) -> dict[str, str]:
+    """The options of a mount: a line of CSV, with quotes of the shell or of CSV."""
+    if written[:1] == written[-1:] and written[:1] in ("'", '"') and written[0] not in written[1:-1]:
+        written = written[1:-1]
+    (fields,) = csv.reader([written])
+    pairs = (each.partition("=") for each in fields)
+    return {key.strip().lower(): value.strip("\"'") for key, _, value in pairs}
 
 
 def unused_secrets_note(service: str, dockerfile: Dockerfile, given: Collection[str]) -> Note | None:
@@ -35,7 +51,9 @@ def unused_secrets_note(service: str, dockerfile: Dockerfile, given: Collection[
     mounted = {name for step in dockerfile.instructions for name in mounted_secrets(step)}
     if any("$" in name for name in mounted):
         return None  # by an ARG
-    unused = [name for name in given if name not in mounted]
+    if any(step.keyword == "ONBUILD" for step in dockerfile.instructions):
+        return None  # a build of another Dockerfile may mount it
+    unused = [name for name in given if name not in mounted and not _OF_GIT.fullmatch(name)]
     if not unused:
         return None
     first = unused[0]

@@ -29,8 +29,11 @@ def health_check_of(kamal: KamalConversion, node: Node | None, path: str) -> dic
     for key, value in entries(node).items():
         row = f"{path}.{key}"
         if key in _SAME:
-            found[_SAME[key]] = kamal.text(value)
-            kamal.add(row, Verdict.CHANGED, f"health_check.{_SAME[key]}", value)
+            if written := kamal.text(value):  # without a value, Kamal has its default
+                found[_SAME[key]] = written
+                kamal.add(row, Verdict.CHANGED, f"health_check.{_SAME[key]}", value)
+            else:
+                kamal.add(row, Verdict.LEFT_OUT, "it has no value that is a text or a number", value)
         elif key in _LEFT_OUT:
             kamal.add(row, Verdict.LEFT_OUT, _LEFT_OUT[key], value)
         elif key not in _ELSEWHERE:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> Iterator[KeyReport]:
-    """The rows of the secrets of a destination, or of none."""
+    """The rows of the secrets of a destination, or of none.
+
+    No row has a value: some become comments of a file that is committed.
+    """
     lines = [*beside.lines()]
     declared, used = declared_secrets(beside), text_of(draft)
     env_file = f".env.{beside.destination}" if beside.destination else ".env"
@@ -33,10 +36,8 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
         elif source is not None and source != {"env": name}:
             row = Verdict.CHANGED, f"secrets.{name}{ftl_file}"
         elif "$(" in value:
-            how = (
-                f"set it before a deploy: `export {name}={value}`, or write a command in `secrets`{ftl_file}"
-            )
-            row = Verdict.NEEDS_YOU, how
+            how = f"set it before a deploy: `export {name}=...`, as {place} has it"
+            row = Verdict.NEEDS_YOU, f"{how}, or write a command in `secrets`{ftl_file}"
         elif name in variables:
             row = Verdict.CHANGED, f"`${{NAME}}` takes it from the environment or {env_file}"
         elif passed_on and passed_on[1] == name:
@@ -79,7 +80,7 @@ def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str])
     """Report secrets of what is no destination, and hooks."""
     secrets = beside.top / beside.secrets
     for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
-        name = path.suffix[1:]
+        name = path.name.removeprefix(f"{secrets.name}.")
         if name not in destinations:
             todo = f"there is no deploy.{name}.yml: write its commands as `secrets` into an ftl.{name}.yaml"
             draft.report.add(f"{beside.secrets}.{name}", Verdict.NEEDS_YOU, todo)

@@ -28,10 +28,11 @@ def context(*paths: str) -> Context:
         ("FROM scratch\nCOPY app.py .\n", (".env", "app.py"), []),
         ("FROM scratch\nCOPY web /srv\n", (".env", "web/.env.production"), [("web/.env.production", 2)]),
         ("FROM scratch\nADD ./ /srv/\n", ("a/b/.env",), [("a/b/.env", 2)]),
+        ("FROM a\nCOPY . .\n", (".kamal/secrets.eu", ".kamal/hooks/x"), [(".kamal/secrets.eu", 2)]),
         ("FROM a AS b\nFROM scratch\nCOPY --from=b . .\n", (".env",), []),
         ("FROM scratch\nRUN --mount=type=bind,target=/src make\n", (".env",), []),
     ],
-    ids=["all", "samples", "named", "folder", "below", "stage", "mounted"],
+    ids=["all", "samples", "named", "folder", "below", "kamal", "stage", "mounted"],
 )
 def test_copied_env_files_are_found(
     dockerfile: str, paths: tuple[str, ...], expected: list[tuple[str, int]]

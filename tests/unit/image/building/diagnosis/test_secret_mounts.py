@@ -26,6 +26,13 @@ if TYPE_CHECKING:
         ("--network=none --mount=type=secret,id=a", ["a"]),
         ("--mount=type=ssh --mount=type=bind,target=.", []),
         ("echo --mount=type=secret,id=a", []),
+        ("--mount=type=secret,source=a,id=b,target=/x", ["a"]),
+        ("--mount=type=secret,src=a,target=/x/y", ["a"]),
+        ("--mount=Type=SECRET,ID=a", ["a"]),
+        ("--mount='type=secret,id=a'", ["a"]),
+        ('--mount="type=secret,id=a"', ["a"]),
+        ('--mount=type=secret,"id=a"', ["a"]),
+        ("--mount='type=secret,\"target=/x/a b\"'", ["a b"]),
     ],
 )
 def test_mounts_of_secrets(flags: str, names: list[str]) -> None:
@@ -42,6 +49,8 @@ MOUNTING = "FROM x\nRUN --mount=type=secret,id=NPM_TOKEN npm ci\n"
     [
         (MOUNTING, ["NPM_TOKEN"], None, ""),
         (MOUNTING, [], None, ""),
+        (MOUNTING, ["NPM_TOKEN", "GIT_AUTH_TOKEN", "GIT_AUTH_HEADER.example.com"], None, ""),
+        ("FROM x\nONBUILD RUN --mount=type=secret,id=a make\n", ["a"], None, ""),
         ("ARG S=a\nFROM x\nRUN --mount=type=secret,id=$S make\n", ["a"], None, ""),
         (
             "FROM x\nRUN make\n",
@@ -89,4 +98,19 @@ def test_a_step_that_fails_without_its_secret(name: str, given: list[str], hint:
     ):
         progress.feed(line)
     error = build_failure(progress, parse(source), Context(tmp_path), status=1, secrets=given)
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize(("code", "hint"), [(137, "memory ran out"), (127, "not found"), (1, "`sentry`")])
+def test_an_optional_secret_hides_no_other_reason(code: int, hint: str, tmp_path: Path) -> None:
+    """A step that was killed is no step without its secret, unless its output names the file."""
+    source = parse("FROM x\nRUN --mount=type=secret,id=sentry make\n")
+    progress = PlainProgress("web", source)
+    for line in (
+        "#5 [2/2] RUN --mount=type=secret,id=sentry make",
+        "#5 0.1 stopped",
+        f'#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: {code}',
+    ):
+        progress.feed(line)
+    error = build_failure(progress, source, Context(tmp_path), status=1, secrets=())
     assert hint in (error.hint or "")
