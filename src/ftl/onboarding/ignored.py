@@ -35,9 +35,23 @@ def names_for(context: Path) -> list[str]:
 def not_ignored(
     context: Path, names: Sequence[str] | None = None, dockerfile: str = "Dockerfile"
 ) -> list[str]:
-    """Files at the top of a context, of those named or else of all, that its .dockerignore does not exclude."""
+    """Find those of the names at the top of a context that its .dockerignore does not exclude."""
     from ftl.image.building.inputs.dockerignore import read_dockerignore
 
     ignore = read_dockerignore(context, context / dockerfile)
     names = names_for(context) if names is None else names
     return [name for name in names if not ignore.match(name, ignore.top).ignored]
+
+
+def excluding_file(context: Path, path: str, dockerfile: str = "Dockerfile") -> str | None:
+    """Name of the ignore file that excludes a path of a context and all below it, if one does."""
+    from ftl.image.building.inputs.dockerignore import read_dockerignore
+
+    ignore = read_dockerignore(context, context / dockerfile)
+    match, above = ignore.top, ""
+    for part in path.split("/"):
+        above = f"{above}/{part}".lstrip("/")
+        match = ignore.match(above, match)
+    if ignore.source is None or not match.ignored or ignore.may_reinclude_below(path):
+        return None
+    return ignore.source.name

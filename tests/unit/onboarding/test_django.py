@@ -88,3 +88,33 @@ def test_settings_of_an_app(tmp_path: Path, files: Mapping[str, str], module: st
 def test_values_without_which_settings_do_not_load(line: str, values: str) -> None:
     """Each variable without a default gets a value that its reader takes, once."""
     assert build_values(line) == values
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "volumes", "word"),
+    [
+        ('BASE_DIR / "db.sqlite3"', "", ("data:/data",), ""),
+        ('os.path.join(BASE_DIR, "db.sqlite3")', "", ("data:/data",), ""),
+        ('"/data/db.sqlite3"', "", ("data:/data",), ""),
+        ('"/var/lib/app/db.sqlite3"', "", (), "volumes: [data:/var/lib/app]"),
+        ('BASE_DIR / "var" / "site.db"', "", (), "let it be below /data"),
+        ('BASE_DIR / "var" / "site.db"', "psycopg", (), ""),
+        ('":memory:"', "", (), ""),
+    ],
+)
+def test_the_place_of_an_sqlite_file(
+    begin: Begin, name: str, client: str, volumes: tuple[str, ...], word: str
+) -> None:
+    """Only the file of Django's generator has a link to the volume; of others the user is told."""
+    database = f'DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {name}}}}}\n'
+    files = {
+        "manage.py": '("DJANGO_SETTINGS_MODULE", "shop.settings")\nimport django\n',
+        "shop/settings.py": database,
+        "requirements.txt": f"django\ngunicorn\n{client}\n",
+    }
+    start, project = begin(files)
+    assert project.services[0].volumes == volumes
+    assert ("ln -sf" in start.files["Dockerfile"]) is (bool(volumes) and "BASE_DIR" in name)
+    told = [text for text in start.todo if "gone with each release" in text]
+    assert len(told) == bool(word)
+    assert all(word in text for text in told)

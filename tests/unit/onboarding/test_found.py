@@ -167,9 +167,18 @@ def test_a_port_in_options(begin: Begin, code: str, port: int) -> None:
         ("DATABASES = {'default': dj_database_url.config(conn_max_age=600)}", "DATABASE_URL"),
         ("DATABASES = {'default': dj_database_url.config(\n    env='POSTGRES_URL')}", "POSTGRES_URL"),
         ("DATABASES = {'default': dj_database_url.config(default='', env='POSTGRES_URL')}", "POSTGRES_URL"),
-        ("DATABASES = {'default': dj_database_url.config(\n  # Replace (this).\n  default='x', conn_max_age=600)}", "DATABASE_URL"),
-        ("DATABASES = {'default': dj_database_url.config(default=f'sqlite:///{join(a)}', env='POSTGRES_URL')}", "POSTGRES_URL"),
-        ("DATABASES = {'default': dj_database_url.config(conn_max_age=int(age(5)), env='POSTGRES_URL')}", "POSTGRES_URL"),
+        (
+            "DATABASES = {'default': dj_database_url.config(\n  # Replace (this).\n  default='x', conn_max_age=600)}",
+            "DATABASE_URL",
+        ),
+        (
+            "DATABASES = {'default': dj_database_url.config(default=f'sqlite:///{join(a)}', env='POSTGRES_URL')}",
+            "POSTGRES_URL",
+        ),
+        (
+            "DATABASES = {'default': dj_database_url.config(conn_max_age=int(age(5)), env='POSTGRES_URL')}",
+            "POSTGRES_URL",
+        ),
         ("django_heroku.settings(locals())", "DATABASE_URL"),
     ],
 )

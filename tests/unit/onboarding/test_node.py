@@ -142,6 +142,9 @@ def test_a_file_with_variables_is_not_in_the_image(begin: Begin) -> None:
             "corepack install --global pnpm@11\n",
         ),
         ("9.0", app(packageManager="pnpm@9.1.0"), "RUN corepack enable pnpm\n"),
+        ("9.0", app(engines={"pnpm": "^9"}), "corepack install --global pnpm@9\n"),
+        ("5.4", app(engines={"pnpm": ">=8 <10"}), "corepack install --global pnpm@9\n"),
+        ("'6.0'", app(engines={"pnpm": ">=7"}), "corepack install --global pnpm@8\n"),
         (
             "9.0",
             app(devEngines={"packageManager": {"name": "pnpm", "version": "^11"}}),

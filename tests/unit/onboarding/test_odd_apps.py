@@ -99,6 +99,27 @@ def test_the_mode_of_astros_adapter(begin: Begin, mode: str, is_told: bool) -> N
     assert any("write `mode: 'standalone'` in astro.config.mjs" in text for text in start.todo) is is_told
 
 
+@pytest.mark.parametrize(
+    ("imported", "others", "line"),
+    [
+        ("adapter-node", ("adapter-auto",), 'CMD ["node", "build"]'),
+        ("adapter-auto", ("adapter-node",), "ENV GCP_BUILDPACKS=1"),
+        ("adapter-static", ("adapter-auto", "adapter-node"), "COPY --from=build /app/build /srv"),
+    ],
+)
+def test_the_adapter_that_is_imported(
+    begin: Begin, imported: str, others: tuple[str, ...], line: str
+) -> None:
+    """SvelteKit's generator leaves adapter-auto in package.json when another one is chosen."""
+    config = "// adapter-auto fits few hosts\n// import adapter from '@sveltejs/adapter-auto';\n"
+    config += f"import adapter from '@sveltejs/{imported}';\n"
+    used = using("@sveltejs/kit", *(f"@sveltejs/{name}" for name in (*others, imported)))
+    start, _ = begin({**used, "svelte.config.js": config})
+    text = start.files["Dockerfile"]
+    assert line in text
+    assert ("GCP_BUILDPACKS" in text) is (imported == "adapter-auto")
+
+
 NEST = """import { Controller, Get } from '@nestjs/common';
 
 @Controller(PATH)
@@ -115,7 +136,13 @@ export class AppController {
 
 @pytest.mark.parametrize(
     ("controller", "main", "path"),
-    [("", "", "/"), ("'/'", "", "/"), ("", "app.setGlobalPrefix('api');", "/api"), ("'cats'", "", None)],
+    [
+        ("", "", "/"),
+        ("'/'", "", "/"),
+        ("", "app.setGlobalPrefix('api');", "/api"),
+        ("", "app.setGlobalPrefix('api', { exclude: ['/'] });", None),
+        ("'cats'", "", None),
+    ],
 )
 def test_the_start_page_of_nest(begin: Begin, controller: str, main: str, path: str | None) -> None:
     """The controller that its generator makes answers `/`."""

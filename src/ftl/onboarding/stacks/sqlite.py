@@ -159,9 +159,9 @@ def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | No
     """The SQLite file that the code opens, unless the app has a client of another database."""
     if found := _of_prisma(folder):
         return found
-    names = {name.partition("[")[0].lower() for name in packages}
-    if names & _OTHERS:
+    if has_other_client(packages):
         return None
+    names = _names(packages)
     unknown = imported = None
     is_opened = False
     for file, text in folder.sources.items():
@@ -181,6 +181,15 @@ def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | No
         if imported is None and _imports(file, text, names):
             imported = SqliteFile("", file)
     return unknown or (None if is_opened else imported)
+
+
+def has_other_client(packages: Collection[str]) -> bool:
+    """Whether the app has a client of another database."""
+    return bool(_names(packages) & _OTHERS)
+
+
+def _names(packages: Collection[str]) -> set[str]:
+    return {name.partition("[")[0].lower() for name in packages}
 
 
 def _at(path: str, source: str) -> SqliteFile:

@@ -15,7 +15,10 @@ _LONGEST = 4000
 
 
 def own_arguments(source: str, start: int) -> str:
-    """The arguments of the call whose parenthesis opened before `start`, without comments and inner calls' own."""
+    """The arguments of a call whose parenthesis opened before `start`.
+
+    Comments and the arguments of inner calls are left out.
+    """
     depth, kept = 0, []
     for token in _TOKEN.finditer(source, start, start + _LONGEST):
         depth += (token["opening"] is not None) - (token["closing"] is not None)

@@ -258,3 +258,28 @@ def test_settings_beside_the_code_are_files(tmp_path: Path) -> None:
         tmp_path, "services: {web: {build: ., volumes: ['./nginx:/etc/nginx/conf.d:ro']}}", more=more
     )
     assert [file.path for file in service(project).files] == ["/etc/nginx/conf.d/site.conf"]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "word"),
+    [("src\n", ".dockerignore excludes them"), ("s*\n!src\n", ""), ("src/*\n!src/a.py\n", "")],
+)
+def test_a_folder_that_dockerignore_excludes(tmp_path: Path, ignored: str, word: str) -> None:
+    """No image has its files, whatever COPY says."""
+    text = "services: {web: {build: ., volumes: ['./src:/app/src']}}"
+    more = {"Dockerfile": "FROM x\nWORKDIR /app\nCOPY . .\n", ".dockerignore": ignored, "src/a.py": ""}
+    _, report = taken(tmp_path, text, more=more)
+    row = next(row for row in report.rows if row.key == "services.web.volumes[0]")
+    assert row.verdict is (Verdict.NEEDS_YOU if word else Verdict.LEFT_OUT)
+    assert word in row.text
+
+
+def test_commands_for_folders_with_spaces(tmp_path: Path) -> None:
+    """What is to be copied parses."""
+    text = "services: {web: {build: ., volumes: ['./my src:/app/my src', './my app/data:/var/lib/data']}}"
+    more = {"Dockerfile": "FROM x\nCOPY a /a\n", "my src/a.py": "", "my app/data/a": ""}
+    _, report = taken(tmp_path, text, more=more)
+    source, data = (row.text for row in report.rows if row.key.startswith("services.web.volumes"))
+    assert '`COPY ["my src", "/app/my src"]`' in source
+    assert "the volume `my-src:/app/my src`" in source
+    assert "tar -C './my app/data' -c ." in data

@@ -1,8 +1,8 @@
 """Warn about files that a build copies into the image and that do not belong in it.
 
-`.env` files, secrets of Kamal, the files of `secrets` and backups of databases have what users of the image must not read. `.git` and
-ftl.yaml change without the app: with them in the image, each commit and each edit of the configuration is a new image,
-and replaces all containers.
+`.env` files, secrets of Kamal, the files of `secrets` and backups of databases have what users of the image must not
+read. `.git` and ftl.yaml change without the app: with them in the image, each commit and each edit of the configuration
+is a new image, and replaces all containers.
 """
 
 from __future__ import annotations

@@ -69,6 +69,9 @@ RENDERERS = (
 _CONFIGURATIONS = tuple(
     f"{name}.config.{end}" for name in ("svelte", "vite", "astro") for end in ("js", "ts", "mjs", "mts")
 )
+_ADAPTER = re.compile(
+    r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""", re.MULTILINE
+)
 _MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")
 SERVERS = (
     "express",
@@ -98,8 +101,23 @@ def rendered_site(folder: AppFolder) -> str | None:
     """Evidence of a framework whose build makes a server that renders pages."""
     if not folder.has("package.json"):
         return None
+    found = _renderer(folder)
+    return f"{found.package} in package.json" if found is not None else None
+
+
+def _renderer(folder: AppFolder) -> Renderer | None:
+    """The first known one in package.json; of SvelteKit's adapters the one that its configuration imports."""
     known = packages(folder)
-    return next((f"{each.package} in package.json" for each in RENDERERS if each.package in known), None)
+    imported = [name for file in _CONFIGURATIONS for name in _ADAPTER.findall(folder.read(file))]
+    return next(
+        (
+            each
+            for each in RENDERERS
+            if each.package in known
+            and (each.name != "SvelteKit" or not imported or each.package in imported)
+        ),
+        None,
+    )
 
 
 def known_server(folder: AppFolder) -> str | None:
@@ -135,8 +153,8 @@ def describe_nuxt(folder: AppFolder, evidence: str) -> App:
 
 def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
     """The server that the framework's own adapter makes."""
-    known = packages(folder)
-    tool = next(each for each in RENDERERS if each.package in known)
+    tool = _renderer(folder)
+    assert tool is not None  # as rendered_site found
     command, reason = tool.command, f"the server of {tool.package}"
     for name, line in scripts(folder).items():
         if re.fullmatch(r"start|serve:ssr(?::.*)?", name) and re.match(r"node |\S+-serve ", line):
@@ -192,7 +210,7 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
 
 
 _NEST_PAGE = r"@Controller\(\s*(?:['\"]/?['\"])?\s*\)[^@]*?class \w+[^@]*@Get\(\s*(?:['\"]/?['\"])?\s*\)"
-_NEST_PREFIX = r"setGlobalPrefix\(\s*['\"]/?([\w/-]+)['\"]"
+_NEST_PREFIX = r"setGlobalPrefix\(\s*['\"]/?([\w/-]+)['\"](\s*,[^;]*?\bexclude\b)?"
 
 
 def _nest_health(folder: AppFolder) -> FoundHealthCheck:
@@ -200,6 +218,8 @@ def _nest_health(folder: AppFolder) -> FoundHealthCheck:
     hit, prefix = folder.search(_NEST_PAGE), folder.search(_NEST_PREFIX)
     if hit is None:
         return FoundHealthCheck(None, "no route of the code looks like a health check")
+    if prefix is not None and prefix[1][2]:
+        return FoundHealthCheck(None, f"the prefix in {prefix[0]} has exceptions")
     path = f"/{prefix[1][1].strip('/')}" if prefix is not None else "/"
     return FoundHealthCheck(path, f"`@Get()` in {hit[0]}")
 

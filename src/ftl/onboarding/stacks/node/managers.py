@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.onboarding.stacks.node.version import allows
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -117,6 +118,10 @@ def _of_lock_file(folder: AppFolder, candidate: Manager, named: str) -> Manager:
     major = _OF_PNPM.get(lock[1], 10) if lock else 10
     if "allowBuilds:" in folder.read("pnpm-workspace.yaml"):
         major = 11
+    engines = folder.read_json("package.json").get("engines")
+    wanted = str(engines.get("pnpm", "")).strip() if isinstance(engines, dict) else ""
+    if not allows(wanted, major):  # pnpm ends then
+        major = next((each for each in (10, 9, 8, 7) if allows(wanted, each)), major)
     return replace(candidate, prepare=f"{candidate.prepare} && corepack install --global pnpm@{major}")
 
 

@@ -10,8 +10,10 @@ from ftl.onboarding.folder import NOT_SOURCE
 from ftl.onboarding.stacks.common import found_health
 from ftl.onboarding.stacks.python.app import ANY, PORT, any_python, python_app
 from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
+from ftl.onboarding.stacks.python.django_sqlite import find_django_sqlite
 from ftl.onboarding.stacks.python.media import find_media
 from ftl.onboarding.stacks.python.packages import packages
+from ftl.onboarding.stacks.sqlite import has_other_client
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -77,12 +79,11 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         todo.append(
             "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"
         )
-    if "db.sqlite3" in text and "django.db.backends.sqlite3" in text:
-        after.append(
-            "# The SQLite file is on a volume: what is written into a container is gone with the next release.\n"
-            "RUN mkdir /data && chown app /data && ln -sf /data/db.sqlite3 db.sqlite3"
-        )
-        volumes["data:/data"] = f"the SQLite file of {settings}"
+    sqlite = find_django_sqlite(text, settings, is_only=not has_other_client(used))
+    if sqlite is not None:
+        after += filter(None, [sqlite.on_volume("app")])
+        volumes |= sqlite.volumes
+        todo += sqlite.todo(code, "app")
     media = find_media(text, settings, below)
     if media is not None:
         after += media.lines

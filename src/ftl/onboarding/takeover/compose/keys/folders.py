@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ftl.image.building.inputs.dockerfile import parse
 from ftl.onboarding.folder import AppFolder
+from ftl.onboarding.ignored import excluding_file
+from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.compose.keys.text_files import has_texts
@@ -43,6 +47,8 @@ def is_source(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     if mounted != folder and _OF_DATA.search(mount.source):
         return False
     name = mounted.relative_to(folder).as_posix()
+    if _excluded_by(conversion, context, name):
+        return False
     copied = has_copied(*_dockerfile(conversion, context), name, mount.target.rstrip("/"))
     return copied if copied is not None else mounted == folder or is_folder(mounted)
 
@@ -56,9 +62,26 @@ def missing_source(conversion: ComposeConversion, mount: ComposeMount) -> str | 
     if not is_folder(mounted) or mount.read_only:
         return None
     name = mounted.relative_to(context.resolve()).as_posix()
-    how = f"write `COPY {name} {mount.target}` into its Dockerfile"
-    how += "" if name == "." else f"; if they are data, write the volume `{mounted.name}:{mount.target}`"
+    how = f"write `{copy_line(name, mount.target)}` into its Dockerfile"
+    if ignore := _excluded_by(conversion, context, name):
+        how = f"{ignore} excludes them: take them out of it, and {how} if no line copies them"
+    volume = f"{service_name(mounted.name)}:{mount.target}"
+    how += "" if name == "." else f"; if they are data, write the volume `{volume}`"
     return f"the image has not the files of {mount.source} there: {how}"
+
+
+def copy_line(source: str, target: str) -> str:
+    """A COPY, as a list where a path has spaces."""
+    if re.search(r"\s", source + target):
+        return f"COPY {json.dumps([source, target], ensure_ascii=False)}"
+    return f"COPY {source} {target}"
+
+
+def _excluded_by(conversion: ComposeConversion, context: Path, name: str) -> str | None:
+    """Name of the ignore file because of which a folder of the context is in no image."""
+    written = text(entries(conversion.node.get("build")).get("dockerfile"))
+    dockerfile = conversion.resolve(written) or "Dockerfile"
+    return None if name == "." else excluding_file(context, name, dockerfile)
 
 
 def build_folder(conversion: ComposeConversion) -> Path | None:
@@ -108,7 +131,7 @@ def as_volume(conversion: ComposeConversion, place: str, source: str, target: st
     if _has_files(folder):
         copied = f"docker run --rm -i -v {conversion.draft.name}_{volume}:/to busybox tar -C /to -x"
         todo = f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts, as "
-        todo += f"with `tar -C {source} -c . | ssh SERVER {copied}`"
+        todo += f"with `tar -C {shlex.quote(source)} -c . | ssh SERVER {copied}`"
         conversion.add(place, Verdict.NEEDS_YOU, todo, item)
     else:
         conversion.add(

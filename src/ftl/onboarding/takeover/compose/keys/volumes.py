@@ -115,6 +115,6 @@ def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict,
             f"there is no file {mount.source}: write it, and `files: {{{mount.target}: ...}}`",
         )
     if is_file(path) or mount.read_only:
-        copied = f"build {mount.source} into an image (`COPY {mount.source} {mount.target}`)"
+        copied = f"build {mount.source} into an image (`{folders.copy_line(mount.source, mount.target)}`)"
         return Verdict.NEEDS_YOU, f"{copied}, or copy it to the server and mount it from there"
     return Verdict.CHANGED, "volumes"
