@@ -70,7 +70,8 @@ _CONFIGURATIONS = tuple(
     f"{name}.config.{end}" for name in ("svelte", "vite", "astro") for end in ("js", "ts", "mjs", "mts")
 )
 _ADAPTER = re.compile(
-    r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""", re.MULTILINE
+    r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?=[^"']*svelte)(?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""",
+    re.MULTILINE,
 )
 _MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")
 SERVERS = (
