@@ -88,12 +88,13 @@ async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None
     task = asyncio.current_task()
     assert task is not None
     before = task.cancelling()
-    lost = False
+    lost, inside = False, True
 
     def cancel(_: object) -> None:
         nonlocal lost
-        lost = True
-        task.cancel()
+        if inside:  # the loop may call it after the block, whose error came at the same moment
+            lost = True
+            task.cancel()
 
     heartbeat.add_done_callback(cancel)
     try:
@@ -103,6 +104,7 @@ async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None
             heartbeat.result()
         raise
     finally:
+        inside = False
         heartbeat.remove_done_callback(cancel)
         if lost:
             task.uncancel()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.locked import locked
+from ftl.deploy.locked import cancelled_if_lost, locked
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.host.session import Session
 from ftl.releases.audit import AuditEntry
@@ -155,3 +155,32 @@ def test_nothing_is_done_while_another_has_the_lock() -> None:
         assert await change.audit() == [("deploy", "r3", "started")]
 
     run(scenario())
+
+
+def test_a_lock_that_is_lost_as_the_block_fails_cancels_nothing_after_it() -> None:
+    """A cut ends a call and the lock at the same moment: what follows, such as the audit, is not cancelled."""
+
+    async def work() -> None:
+        cut = asyncio.Event()
+
+        async def beat() -> None:
+            await cut.wait()
+            raise ServerError("the deploy lock was lost")
+
+        heartbeat = asyncio.create_task(beat())
+
+        async def cut_off() -> None:
+            async with cancelled_if_lost(heartbeat):
+                await asyncio.sleep(0)
+                cut.set()
+                while not heartbeat.done():
+                    await asyncio.sleep(0)
+                raise ServerError("the call failed")
+
+        with pytest.raises(ServerError, match="the call failed"):
+            await cut_off()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert heartbeat.exception() is not None
+
+    run(work())
