@@ -84,6 +84,7 @@ class Executor(Generic[C]):
                 await shielded(self._undo(error))
             self.incomplete = self.committed
             raise
+        self._context.undo.close()  # also of a plan in which nothing decides
         if self._late_error is not None:
             raise self._late_error
 

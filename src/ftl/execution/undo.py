@@ -42,7 +42,7 @@ class UndoStack:
         self.open = True
         self._advice = advice
         self._actions: list[Undo] = []
-        self._endings: list[Callable[[], None]] = []
+        self._endings: list[Callable[[bool], None]] = []
         self._seconds = seconds
 
     def add(self, step: BaseStep, action: Callable[[], Awaitable[object]]) -> None:
@@ -50,15 +50,15 @@ class UndoStack:
         if self.open:
             self._actions.append(Undo(step, action))
 
-    def at_end(self, action: Callable[[], None]) -> None:
-        """Call this once it is settled how the plan ends: it is decided, or undone."""
+    def at_end(self, action: Callable[[bool], None]) -> None:
+        """Call this at the end; with False where undoing was given up, not decided or undone."""
         self._endings.append(action)
 
     def close(self) -> None:
         """Forget everything: the plan is decided."""
         self.open = False
         self._actions.clear()
-        self._settle()
+        self._end(settled=True)
 
     def reopen(self) -> None:
         """Remember again, from here on: another part of the plan is to be decided."""
@@ -66,22 +66,24 @@ class UndoStack:
 
     async def run(self, emit: Emit) -> None:
         """Undo everything, last first; failures are warnings and do not stop the others."""
+        settled = False
         try:
             async with asyncio.timeout(self._seconds):
                 while self._actions:
                     await self._undo(self._actions[-1], emit)
                     self._actions.pop()
+            settled = True
         except TimeoutError:
             left = ", ".join(undo.step.text for undo in reversed(self._actions))
             self._actions.clear()
             text = f"undoing took more than {self._seconds:g} s and was given up"
             emit(Note(text, "warning", hint=f"not undone: {left}; {self._advice}"))
         finally:
-            self._settle()
+            self._end(settled=settled)
 
-    def _settle(self) -> None:
+    def _end(self, *, settled: bool) -> None:
         while self._endings:
-            self._endings.pop()()
+            self._endings.pop()(settled)
 
     async def _undo(self, undo: Undo, emit: Emit) -> None:
         step = undo.step

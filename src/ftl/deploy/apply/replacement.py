@@ -58,7 +58,7 @@ async def _script(context: DeployContext) -> ReplacementScript | None:
         key = "" if context.observed.is_cluster else lock.key
         opening = ReplacementScript.open(context.machine, key, context.proof)
         running = context.replacing[context.server] = asyncio.create_task(opening)
-        context.undo.at_end(lambda: _end(context, context.server))
+        context.undo.at_end(lambda settled: _end(context, context.server, settled=settled))
     return await shielded(_result(running))
 
 
@@ -66,12 +66,12 @@ async def _result(running: asyncio.Task[ReplacementScript | None]) -> Replacemen
     return await asyncio.shield(running)
 
 
-def _end(context: DeployContext, server: str) -> None:
+def _end(context: DeployContext, server: str, *, settled: bool) -> None:
     running = context.replacing.pop(server)
     if running.done() and not running.cancelled() and running.exception() is None:
         script = running.result()
         if script is not None:
-            script.end()
+            script.end(settled=settled)
     running.cancel()
 
 

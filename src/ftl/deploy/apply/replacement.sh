@@ -9,7 +9,8 @@
 # "swap NUMBER CONTAINER...", "back NUMBER", and at the end "end". A container is old:ID:SECONDS:AGAIN:NAME:PARKED or
 # new:ID:SECONDS:NAME:FRESH: seconds to stop, whether it is started again, its name, and that while the other one runs; - where it
 # keeps its name.
-# stdout: "ready"; for each swap "started NUMBER", or "failed NUMBER REASON" once it is taken back; "back NUMBER".
+# stdout: "ready"; for each swap "started NUMBER", or "failed NUMBER REASON" once it is taken back; for each back "back NUMBER",
+# or "stuck NUMBER REASON" where an old container does not run.
 # FTL is gone at the end of the input, and where the lock is free: a cable that was pulled ends no input.
 set -uf
 LC_ALL=C
@@ -37,12 +38,14 @@ containers() { # KIND NUMBER
 # Whether a container runs: "true", "false" or "gone". Waits for an engine that is being restarted; nothing: it does not come back.
 state() { # ID
     silent=0
-    until docker inspect --type container -f '{{.State.Running}}' "$1" 2>/dev/null; do
+    # Where it fails it prints an empty line.
+    until runs=$(docker inspect --type container -f '{{.State.Running}}' "$1" 2>/dev/null); do
         ! docker ps -q >/dev/null 2>&1 || { echo gone; return; }
         silent=$((silent + 1))
         [ "$silent" -lt 150 ] || return
         sleep 2
     done
+    echo "$runs"
 }
 
 policy() { # ID
@@ -69,6 +72,14 @@ END
         wait
         attempt=$((attempt + 1))
         [ "$attempt" -lt 4 ] || return 1
+    done
+}
+
+# Status 1: one of them goes on all the same.
+kill_all() { # KIND NUMBER
+    containers "$1" "$2" | while read -r id _; do
+        [ "$(state "$id")" != true ] || docker kill "$id" >/dev/null 2>&1
+        case $(state "$id") in false | gone) ;; *) exit 1 ;; esac
     done
 }
 
@@ -103,13 +114,15 @@ replace() { # NUMBER
     said=$(docker start $(containers new "$1" | cut -d ' ' -f 1) 2>&1 >/dev/null)
 }
 
-# Status 1: an old one does not start. What is done already is not done again.
+# Status 1, and why in `said`: an old one does not run. What is done already is not done again.
 back() { # NUMBER
+    said='the new container does not stop'
     take_policies new "$1"
-    stop_all new "$1" || return 1
+    stop_all new "$1" || kill_all new "$1" || return 1
     take_policies new "$1"
     containers new "$1" | while read -r id _ _ fresh; do [ "$fresh" = - ] || docker rename "$id" "$fresh"; done >/dev/null 2>&1
     containers old "$1" | while read -r id _ _ name _; do [ "$name" = - ] || docker rename "$id" "$name"; done >/dev/null 2>&1
+    said='the old container does not start again'
     containers old "$1" | {
         while read -r id _ again _; do
             [ "$again" = 1 ] || continue
@@ -131,7 +144,7 @@ swap() { # NUMBER
         return
     fi
     reason=$(printf '%s' "$said" | tr '\n' ' ')
-    back "$1"
+    back "$1" || reason="$reason; $said"
     echo "failed $1 $reason"
 }
 
@@ -170,7 +183,8 @@ is_untouched() { # NUMBER
     containers new "$1" | while read -r id _; do
         # shellcheck disable=SC2046
         set -- $(docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' "$id") $(policy "$id")
-        [ "${1-}" = "${2%%:*}" ] || exit 1
+        wanted=${2-}
+        [ "${1-}" = "${wanted%%:*}" ] || exit 1
     done
 }
 
@@ -211,8 +225,7 @@ follow() {
             ;;
         back)
             wait
-            back "$number"
-            echo "back $number"
+            if back "$number"; then echo "back $number"; else echo "stuck $number $said"; fi
             ;;
         end) exit ;;
         esac
@@ -220,4 +233,19 @@ follow() {
     gone
 }
 
-feed 3<&0 | follow
+# The deploy lock is free as soon as FTL is gone, and what was begun goes on: until this ends, whoever takes that lock sees here
+# that it must wait (lock.sh).
+hold_replacing() {
+    lock_file "$socket" "$key replacing"
+    exists "$file" || create "$file" 660
+    usable && [ -r "$file" ] || return 1
+    exec 6<"$file"
+    flock_soon 6 -s && [ "$file" -ef /proc/self/fd/6 ] || return 1
+    printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
+}
+
+if [ -n "$key" ] && ! hold_replacing; then
+    echo "$file cannot be locked" >&2
+    exit 1
+fi
+feed 3<&0 6<&- | follow

@@ -1,6 +1,6 @@
 """Script on a server that replaces containers; without FTL it takes that back by itself.
 
-It runs from the first replacement of a plan until the plan is decided or undone. See docs/decisions/0039.
+It runs from the first replacement of a plan until that is decided, undone or given up. See docs/decisions/0039.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class ReplacementScript:
         """Replace containers.
 
         Raises:
-            EngineError: The new ones do not start, and the old ones run again.
+            EngineError: The new ones do not start; the old ones run again, or the cause says that they do not.
             ServerError: The server does not say whether it was done.
         """
         replacement = self._sent[number - 1]
@@ -176,17 +176,26 @@ class ReplacementScript:
         """Let the old containers of a replacement run again.
 
         Raises:
-            ServerError: The server does not say whether it was done: it does so by itself.
+            EngineError: They do not.
+            ServerError: The server does not say whether it was done.
         """
-        await self._answer("back", number)
+        word, _, reason = (await self._answer("back", number)).partition(" ")
+        if word == "stuck":
+            subject = self._sent[number - 1].subject
+            raise EngineError(f"what {subject} replaced does not run again", cause=reason or None)
 
-    def end(self) -> None:
-        """End it: the plan is decided or undone."""
+    def end(self, *, settled: bool = True) -> None:
+        """End it.
+
+        Args:
+            settled: The plan is decided or undone; else the server is left to take back what is not.
+        """
         if self._reading is not None:
             self._reading.cancel()
         assert self._process.stdin is not None
         with suppress(OSError, RuntimeError):
-            self._process.stdin.write(b"end\n")
+            if settled:
+                self._process.stdin.write(b"end\n")
             self._process.stdin.close()
 
     async def _answer(self, word: Literal["swap", "back"], number: int, rest: str = "") -> str:
@@ -214,7 +223,10 @@ class ReplacementScript:
             while line := await self._process.stdout.readline():
                 word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
                 number, _, reason = rest.partition(" ")
-                asked = ("back" if word == "back" else "swap", int(number) if number.isdigit() else 0)
+                asked = (
+                    "back" if word in ("back", "stuck") else "swap",
+                    int(number) if number.isdigit() else 0,
+                )
                 if (answer := self._answers.get(asked)) is not None and not answer.done():
                     answer.set_result(f"{word} {reason}")
         for answer in self._answers.values():

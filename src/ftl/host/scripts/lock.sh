@@ -81,6 +81,16 @@ with_old() {
 
 # --- look, hold ---
 
+# replacer SOCKET: whose script goes on to replace containers here though its FTL is gone, see docs/decisions/0039. Status 1:
+# none. Whoever has the lock now has to wait for it.
+replacer() (
+    lock_file "$1" "$key replacing"
+    usable && [ -r "$file" ] || exit 1
+    exec 6<"$file"
+    ! flock_soon 6 || exit 1
+    text "$file"
+)
+
 if [ "$1" = look ]; then
     if usable && [ -r "$file" ]; then
         exec 5<"$file"
@@ -112,6 +122,10 @@ for attempt in 1 2 3; do
     [ "$file" -ef /proc/self/fd/5 ] && break
     [ "$attempt" = 3 ] && fail "$file is removed again and again"
 done
+if other=$(replacer "$2"); then
+    echo "held $other"
+    exit 4
+fi
 with_old hold
 printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
 echo mine

@@ -38,6 +38,17 @@ create() {
     rm -f "$new"
 }
 
+# flock_soon DESCRIPTOR OPTION...: within two seconds, for who looks or ends has it for a moment.
+flock_soon() {
+    descriptor=$1
+    shift
+    for attempt in 1 2 3 4 5 6 7 8 9 10; do
+        flock -n "$@" "$descriptor" && return
+        sleep 0.2
+    done
+    return 1
+}
+
 # Whether a user of the engine has made $file: a regular file that others cannot even open, and so cannot lock.
 # Modes in hex: 81b0 is a regular file with 0660, 8180 with 0600. Only a member can give a file to the group.
 usable() {

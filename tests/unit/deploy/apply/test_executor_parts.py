@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from ftl.errors import EngineError
+from ftl.execution.undo import UndoStack
 from tests.unit.deploy.apply.test_executor import Do, Run, run, stage
 
 
@@ -26,6 +28,29 @@ def test_a_part_that_fails_is_undone_alone() -> None:
         assert {"undo two", "undo three", "undo four"} <= set(world.log)
 
     run(scenario)
+
+
+def test_a_plan_in_which_nothing_decides_is_settled_at_its_end() -> None:
+    """What waits for that, such as a script on the server, would take back what was done."""
+
+    async def scenario(world: Run) -> None:
+        world.context.undo.at_end(lambda settled: world.log.append(f"settled: {settled}"))
+        await world.executor(stage(Do("one"))).run()
+
+    assert run(scenario).log == ["one", "settled: True"]
+
+
+@pytest.mark.parametrize("limit", [0.01, 5.0])
+def test_what_waits_for_the_end_hears_whether_undoing_was_given_up(limit: float) -> None:
+    """The server may have to finish it."""
+
+    async def scenario(world: Run) -> None:
+        stack = UndoStack("start again", seconds=limit)
+        stack.add(Do("slow"), lambda: asyncio.sleep(0.2))
+        stack.at_end(lambda settled: world.log.append(f"settled: {settled}"))
+        await stack.run(world.events.append)
+
+    assert run(scenario).log == [f"settled: {limit > 1}"]
 
 
 def test_no_part_begins_when_the_last_one_was_not_finished() -> None:

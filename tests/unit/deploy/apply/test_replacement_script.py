@@ -3,152 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import shutil
-import subprocess
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.common.programs import program
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError
 from ftl.ssh.local import Local
-from tests.unit.host.programs import put_programs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-
-# A container is a folder: its status, restart policy, name, and "broken" or "deaf" where it does not start or stop.
-DOCKER = """#!/bin/sh
-[ "$1" != --host ] || shift 2
-cd "$FAKE/containers" || exit 1
-[ ! -e "$FAKE/down" ] || exit 1
-of() { cat "$1/$2" 2>/dev/null || { echo "No such container: $1" >&2; exit 1; }; }
-case "$*" in
-"inspect --type container -f {{.State.Running}} "*)
-    case $(of "$6" status) in running) echo true ;; '') exit 1 ;; *) echo false ;; esac
-    ;;
-"inspect -f {{.State.Status}} "*) of "$4" status ;;
-"inspect -f {{.HostConfig.RestartPolicy.Name}} "*) of "$4" policy ;;
-inspect*) echo always ;;
-"ps -aq"*) echo state ;;
-ps*) ;;
-"cp "*) path=$FAKE/${2%%:*}${2#*:} && tar -C "${path%/*}" -cf - "${path##*/}" ;;
-*)
-    echo "$*" >>"$FAKE/calls"
-    case $1 in
-    stop) [ -e "$4/deaf" ] || { sleep "$(cat "$4/slow" 2>/dev/null || echo 0)"; echo exited >"$4/status"; } ;;
-    start)
-        [ ! -e "$2/broken" ] || { echo "no such device" >&2; exit 1; }
-        echo running >"$2/status"
-        ;;
-    update) echo "$3" >"$4/policy" ;;
-    rename) echo "$3" >"$2/name" ;;
-    esac
-    ;;
-esac
-"""
-
-REPLACEMENT = Replacement(
-    "db", (Outgoing("0ld", 3, name="db", parked="db-old"),), (Incoming("4e3", 3, name="db", fresh="db-new"),)
+from tests.unit.deploy.apply.replacement_server import (
+    AFTER,
+    KEY,
+    NONE,
+    REPLACEMENT,
+    TAKEN_BACK,
+    Server,
+    replaced,
+    run,
 )
-NONE = Proof()
-KEY = f"key of {os.getpid()}"
-BEFORE = ("running always db", "created no db-new")
-AFTER = ("exited no db-old", "running always db")
-TAKEN_BACK = ("running always db", "exited no db-new")
-
-
-class Server:
-    """A folder that stands for a server with two containers."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        put_programs(home / "bin", {"docker": DOCKER})
-        for number, words in (("0ld", BEFORE[0]), ("4e3", BEFORE[1])):
-            for file, word in zip(("status", "policy", "name"), words.split(), strict=True):
-                self.set(f"containers/{number}/{file}", word)
-
-    def set(self, file: str, text: str = "") -> None:
-        """Write a file."""
-        path = self.home / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{text}\n")
-
-    @property
-    def state(self) -> tuple[str, ...]:
-        """Status, restart policy and name of the old container and the new one."""
-        folders = (self.home / "containers" / number for number in ("0ld", "4e3"))
-        return tuple(
-            " ".join((folder / file).read_text().strip() for file in ("status", "policy", "name"))
-            for folder in folders
-        )
-
-    @property
-    def calls(self) -> list[str]:
-        """Commands that changed something."""
-        return (self.home / "calls").read_text().splitlines()
-
-    @property
-    def lock(self) -> Path:
-        """The lock file, which exists."""
-        text = program("ftl.host", "scripts/lock_file.sh")
-        script = f'{text}\nlock_file "" "{KEY}"\nexists "$file" || create "$file" 660\necho "$file"'
-        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-        return Path(done.stdout.strip())
-
-    @contextmanager
-    def locked(self) -> Iterator[Callable[[], None]]:
-        """Hold the deploy lock; yields its release."""
-        with self.lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield lambda: fcntl.flock(file, fcntl.LOCK_UN)
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server whose commands are the ones on the path of this process."""
-    monkeypatch.setenv("FAKE", str(tmp_path))
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    server = Server(tmp_path)
-    yield server
-    server.lock.unlink()
-
-
-def run(
-    work: Callable[[ReplacementScript], Coroutine[None, None, None]],
-    proof: Proof = NONE,
-    key: str = KEY,
-    *,
-    then: Callable[[], None] = lambda: None,
-) -> None:
-    """Do something with a script, close its input, as a kill of FTL does, and wait for its end after `then`."""
-
-    async def opened() -> None:
-        machine = Local()
-        script = await ReplacementScript.open(machine, key, proof)
-        assert script is not None
-        (process,) = machine._children
-        await work(script)
-        assert process.stdin is not None
-        process.stdin.close()
-        await asyncio.to_thread(then)
-        async with asyncio.timeout(30):
-            await process.wait()
-        await asyncio.sleep(0.1)
-
-    asyncio.run(opened())
-
-
-async def replaced(script: ReplacementScript) -> None:
-    """Replace the container; the end of the input then tells that FTL is gone."""
-    await script.replace(script.begin(REPLACEMENT))
 
 
 def test_the_old_stops_before_the_new_starts_and_keeps_its_policy_until_it_has_stopped(

@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 
 RUNNERS: Runners[DeployContext] = Runners()
 
+UNDECIDED_STOP = 10.0
+"""Seconds at most for a new container to stop when it is taken back.
+
+No request went to it, and undoing has a limit.
+"""
+
 
 @RUNNERS.runs(EnsureVolume)
 async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
@@ -116,7 +122,7 @@ async def start_containers(context: DeployContext, step: StartContainers) -> Non
         await gather(create_and_start(context, name, spec) for name, spec in specs)
         return
     created = await gather(context.create(name, spec) for name, spec in specs)
-    seconds = max(container.seconds for container in old)
+    seconds = min(UNDECIDED_STOP, max(container.seconds for container in old))
     new = tuple(Incoming(number, seconds) for number in created)
     await replace_containers(context, step, Replacement(", ".join(step.containers), old, new))
 

@@ -1,0 +1,148 @@
+"""The script that replaces containers, where FTL is gone or the engine does not do as told."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+
+import pytest
+
+from ftl.deploy.apply.replacement_script import HOLDER, ReplacementScript
+from ftl.errors import EngineError, ServerError
+from ftl.ssh.local import Local
+from tests.unit.deploy.apply.replacement_server import (
+    KEY,
+    NONE,
+    REPLACEMENT,
+    TAKEN_BACK,
+    Server,
+    replaced,
+    run,
+)
+
+
+def test_nobody_has_the_lock_while_a_replacement_goes_on_without_ftl(server: Server) -> None:
+    """The old container is stopping: another deploy would start a container beside the new one."""
+    server.set("containers/0ld/waits")
+    answers: list[str] = []
+
+    async def work(script: ReplacementScript) -> None:
+        asking = asyncio.ensure_future(replaced(script))
+        await asyncio.sleep(0.3)
+        asking.cancel()
+
+    def then() -> None:
+        answers.append(server.hold())
+        (server.home / "containers/0ld/waits").unlink()
+
+    run(work, then=then)
+    assert answers == [f"held {HOLDER}"]
+    assert server.state == TAKEN_BACK
+    assert server.hold() == "mine"
+
+
+def test_the_next_deploy_is_not_held_up_by_a_plan_that_was_decided(server: Server) -> None:
+    """Its script may be ending when the lock is wanted again."""
+
+    async def work(script: ReplacementScript) -> None:
+        await replaced(script)
+        script.end()
+
+    run(work, then=lambda: None if server.hold() == "mine" else pytest.fail("held"))
+
+
+def test_a_file_of_somebody_else_in_the_place_of_the_lock_is_an_error(server: Server) -> None:
+    """Nothing is replaced without it, and the message names it."""
+    server.replacing.chmod(0o666)
+
+    async def work() -> None:
+        with pytest.raises(ServerError) as caught:
+            await ReplacementScript.open(Local(), KEY, NONE)
+        assert caught.value.cause == f"{server.replacing} cannot be locked"
+
+    asyncio.run(work())
+
+
+def test_an_old_container_that_does_not_run_again_is_told(server: Server) -> None:
+    """Undoing says so instead of going on."""
+
+    async def work(script: ReplacementScript) -> None:
+        number = script.begin(REPLACEMENT)
+        await script.replace(number)
+        server.set("containers/0ld/broken")
+        with pytest.raises(EngineError) as caught:
+            await script.back(number)
+        assert caught.value.summary == (
+            "what db replaced does not run again: the old container does not start again"
+        )
+        script.end()
+
+    run(work)
+
+
+def test_neither_starts(server: Server) -> None:
+    """The error says that the old one does not run either."""
+    server.set("containers/4e3/broken")
+    server.set("containers/0ld/broken")
+
+    async def work(script: ReplacementScript) -> None:
+        with pytest.raises(EngineError) as caught:
+            await replaced(script)
+        assert caught.value.cause == "no such device; the old container does not start again"
+        script.end()
+
+    run(work)
+
+
+def test_a_new_container_that_does_not_stop_is_killed(server: Server) -> None:
+    """The old one runs again all the same."""
+
+    async def work(script: ReplacementScript) -> None:
+        number = script.begin(REPLACEMENT)
+        await script.replace(number)
+        server.set("containers/4e3/deaf")
+        await script.back(number)
+        script.end()
+
+    run(work)
+    assert "kill 4e3" in server.calls
+    assert server.state == TAKEN_BACK
+
+
+def test_an_engine_that_is_restarted_while_the_new_container_stops_is_waited_for(server: Server) -> None:
+    """With live-restore the container runs on: it is stopped before the old one starts."""
+
+    async def work(script: ReplacementScript) -> None:
+        number = script.begin(REPLACEMENT)
+        await script.replace(number)
+        server.set("containers/4e3/crash")
+        await script.back(number)
+        script.end()
+
+    run(work)
+    assert server.state == TAKEN_BACK
+    assert server.calls.count("stop -t 3 4e3") == 2
+
+
+def test_what_ftl_gave_up_is_taken_back_by_the_server(server: Server) -> None:
+    """Undoing ran into its limit: FTL ends without saying that all is settled."""
+
+    async def work(script: ReplacementScript) -> None:
+        await replaced(script)
+        script.end(settled=False)
+
+    run(work)
+    assert server.state == TAKEN_BACK
+
+
+def test_the_old_runs_again_where_the_new_one_is_gone(server: Server) -> None:
+    """FTL removed it, and was killed then."""
+
+    async def work(script: ReplacementScript) -> None:
+        await replaced(script)
+        shutil.rmtree(server.home / "containers/4e3")
+
+    run(work)
+    time.sleep(0.2)
+    assert (server.home / "containers/0ld/status").read_text() == "running\n"
