@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench.onboarding.app import LOCK, App
-from bench.onboarding.further_apps import FURTHER_APPS
+from bench.onboarding.further_apps import FASTAPI, FURTHER_APPS
 
 FLASK = """\
 from flask import Flask
@@ -16,17 +16,6 @@ app = Flask(__name__)
 @app.get("/")
 def index() -> str:
     return "made by hand"
-"""
-
-FASTAPI = """\
-from fastapi import FastAPI
-
-app = FastAPI()
-
-
-@app.get("/")
-def index() -> dict[str, str]:
-    return {"made": "by hand"}
 """
 
 GO = """\
