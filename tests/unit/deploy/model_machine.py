@@ -37,7 +37,7 @@ class ModelScript(FakeProcess):
         """Do what a line says, and answer."""
         assert self.stdout is not None
         word, number, *containers = line.split()
-        if word == "swap":
+        if word == "replace":
             self.replacements[number] = [one.split(":") for one in containers]
             word, _, reason = (await self.engine.replace(self.replacements[number])).partition(" ")
             self.stdout.feed_data(f"{word} {number} {reason}\n".encode())
@@ -57,7 +57,7 @@ class _ScriptInput(StreamWriter):
     async def drain(self) -> None:
         lines, self._lines = self._lines, []
         for line in lines:
-            if line.startswith(("swap ", "back ")):
+            if line.startswith(("replace ", "back ")):
                 await self._script.take(line)
 
     def close(self) -> None:

@@ -6,10 +6,10 @@
 # files that say the same, PROJECT.SERVICE=ALIAS.
 # stdin: the deploy lock's key, empty in a cluster, of which one server alone cannot tell what is decided: it takes nothing back
 # by itself; our name for others who want the lock. Then lines
-# "swap NUMBER CONTAINER...", "back NUMBER", and at the end "end". A container is old:ID:SECONDS:AGAIN:NAME:PARKED or
+# "replace NUMBER CONTAINER...", "back NUMBER", and at the end "end". A container is old:ID:SECONDS:AGAIN:NAME:PARKED or
 # new:ID:SECONDS:NAME:FRESH: seconds to stop, whether it is started again, its name, and that while the other one runs; - where it
 # keeps its name.
-# stdout: "ready"; for each swap "started NUMBER", or "failed NUMBER REASON" once it is taken back; for each back "back NUMBER",
+# stdout: "ready"; for each replace "started NUMBER", or "failed NUMBER REASON" once it is taken back; for each back "back NUMBER",
 # or "stuck NUMBER REASON" where an old container does not run.
 # FTL is gone at the end of the input, and where the lock is free: a cable that was pulled ends no input.
 set -uf
@@ -27,7 +27,7 @@ numbers=''
 
 # The containers of a replacement, a line each, without their kind.
 containers() { # KIND NUMBER
-    eval "set -- \"\$1\" \$swap_$2"
+    eval "set -- \"\$1\" \$list_$2"
     kind=$1
     shift
     for entry; do
@@ -138,7 +138,7 @@ back() { # NUMBER
     }
 }
 
-swap() { # NUMBER
+replace_or_back() { # NUMBER
     if replace "$1"; then
         echo "started $1"
         return
@@ -218,10 +218,10 @@ follow() {
     echo ready
     while read -r word number list; do
         case $word in
-        swap)
+        replace)
             numbers="$number $numbers"
-            eval "swap_$number=\$list"
-            swap "$number" &
+            eval "list_$number=\$list"
+            replace_or_back "$number" &
             ;;
         back)
             wait

@@ -167,7 +167,7 @@ class ReplacementScript:
             ServerError: The server does not say whether it was done.
         """
         replacement = self._sent[number - 1]
-        answer = await self._answer("swap", number, replacement.words)
+        answer = await self._answer("replace", number, replacement.words)
         word, _, reason = answer.partition(" ")
         if word == "failed":
             raise EngineError(f"{replacement.subject} does not start", cause=reason or None)
@@ -198,7 +198,7 @@ class ReplacementScript:
                 self._process.stdin.write(b"end\n")
             self._process.stdin.close()
 
-    async def _answer(self, word: Literal["swap", "back"], number: int, rest: str = "") -> str:
+    async def _answer(self, word: Literal["replace", "back"], number: int, rest: str = "") -> str:
         replacement = self._sent[number - 1]
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers[word, number] = answer
@@ -224,7 +224,7 @@ class ReplacementScript:
                 word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
                 number, _, reason = rest.partition(" ")
                 asked = (
-                    "back" if word in ("back", "stuck") else "swap",
+                    "back" if word in ("back", "stuck") else "replace",
                     int(number) if number.isdigit() else 0,
                 )
                 if (answer := self._answers.get(asked)) is not None and not answer.done():
