@@ -136,16 +136,16 @@ def test_make_targets_exist(page: Path) -> None:
     assert named_targets <= known
 
 
-def test_decisions_have_unique_numbers_and_are_listed() -> None:
-    """The number of a decision is that of its file and of its title, and docs/index.md links to it."""
-    index = (ROOT / "docs/index.md").read_text()
+def test_decisions_are_listed_with_their_numbers_and_titles_in_order() -> None:
+    """The number of a decision is that of its file and of its title, and docs/index.md lists all of them so."""
+    lines = re.findall(
+        r"^- (\d+): \[(.+)\]\(decisions/(.+?)\)", (ROOT / "docs/index.md").read_text(), re.MULTILINE
+    )
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
-    numbers = [page.name[:4] for page in pages]
-    assert len(numbers) == len(set(numbers))
-    for page in pages:
-        title = page.read_text().splitlines()[0]
-        assert title.startswith(f"# {int(page.name[:4])}. "), page.name
-        assert f"(decisions/{page.name})" in index, page.name
+    titles = [page.read_text().splitlines()[0] for page in pages]
+    assert [int(page.name[:4]) for page in pages] == [int(number) for number, _, _ in lines]
+    assert titles == [f"# {number}. {title}" for number, title, _ in lines]
+    assert [page.name for page in pages] == [name for _, _, name in lines]
 
 
 def test_architecture_names_files_that_exist() -> None:
