@@ -32,8 +32,8 @@ class Backend:
         observe: Sessions x project's name x servers of its cluster -> observed servers.
         plan: Request x inputs x observed servers -> plan of a deploy, a rollback or a change of the live release. Pure.
         assign: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands
-            that name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms;
-            what `plan` made stays as it is. Pure.
+            that name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms, as
+            do those by which any command ends a watch; what `plan` made stays as it is. Pure.
         runners: One for each step class that `plan` and `assign` use.
     """
 

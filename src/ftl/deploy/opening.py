@@ -16,6 +16,7 @@ from ftl.deploy.locked import deploy_lock, holder_name
 from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
+from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.errors import LockHeld
 from ftl.host.fleet import open_fleet
 
@@ -117,13 +118,18 @@ class PreparedOperation:
         Raises:
             FtlError: As `ftl.deploy.operation.run`.
         """
-        backend = self.request.backend
+        backend, servers = self.request.backend, self.request.servers
+        after = on_servers(project, servers)
+
+        def planned(observed: Observed) -> Plan:
+            return backend.assign(with_ended_watch(plan(observed), after, observed), observed, servers)
+
         operation = Operation(
             command=command,
-            project=on_servers(project, self.request.servers),
+            project=after,
             root=self.request.root,
             by=self.by.name,
-            plan=lambda observed: backend.assign(plan(observed), observed, self.request.servers),
+            plan=planned,
             backend=backend,
             lock_wait=self.request.lock_wait,
             dry_run=self.request.dry_run,

@@ -21,7 +21,6 @@ from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy
 from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
@@ -81,10 +80,6 @@ class Operation:
         """Name of the command, without arguments."""
         return self.command.partition(" ")[0]
 
-    def planned(self, observed: Observed) -> Plan:
-        """Its plan, by which a watch of the live release ends that it gets in the way of."""
-        return with_ended_watch(self.plan(observed), self.project, observed)
-
 
 @dataclass(frozen=True, slots=True)
 class OperationResult:
@@ -114,7 +109,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         LockHeld: Another operation has the lock, and `operation.lock_wait` seconds were not enough.
         FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
-    plan = operation.planned(observed)
+    plan = operation.plan(observed)
     sent_for: Mapping[str, TransferTotals] = {}
     sent_to: Mapping[str, TransferTotals] = {}
     if operation.dry_run:
@@ -183,7 +178,7 @@ async def _apply_under_lock(
         if operation.lock is None:
             observe = operation.backend.observe
             observed = await observe_with_records(observe, fleet, project.name, project.servers)
-        plan = operation.planned(observed)
+        plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))
         emit(Planned(plan.server, plan.release, tuple(step.located_text for step in plan.steps)))

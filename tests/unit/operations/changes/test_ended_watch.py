@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.deploy.backend import DOCKER
-from ftl.deploy.operation import Operation
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.proxy import Drain
@@ -75,14 +72,6 @@ def test_a_change_of_one_service_removes_what_was_kept_of_all(
     assert "this ends the watch of r2" in plan.notes[0]
     assert removed(plan) == goes
     assert "api" in {step.service for step in plan.steps if isinstance(step, Drain)}
-
-
-def test_every_operation_is_planned_so() -> None:
-    """Whatever makes its plan."""
-    observed = watching()
-    scale = plan_scale({"web": 2})
-    operation = Operation("scale web=2", PAIR, Path(), "me", lambda seen: scale(REQUEST, ME, seen), DOCKER)
-    assert "this ends the watch of r2" in operation.planned(observed).notes[0]
 
 
 def test_a_change_of_a_service_that_is_not_watched_leaves_the_watch() -> None:

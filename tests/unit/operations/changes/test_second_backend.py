@@ -25,11 +25,12 @@ from ftl.operations.changes.rollback.target import choose
 from ftl.operations.changes.scale import plan_scale
 from ftl.operations.changes.stop import plan_stop
 from ftl.proxy.site import Maintenance
+from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
-from tests.unit.deploy.world import INFO, project
+from tests.unit.deploy.world import INFO, container, project
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ class Orchestrator:
     def __init__(self, observed: Observed) -> None:
         self.submitted: list[str] = []
         self.looks = 0
-        self._observed = observed
+        self.observed = observed
         runners: Runners[DeployContext] = Runners()
         runners.runs(Submit)(self._submit)
         self.backend = Backend(self._observe, self._plan, self._assign, runners)
 
     async def _observe(self, _fleet: Fleet, _project: str, _servers: Sequence[ClusterServer]) -> Observed:
         self.looks += 1
-        return self._observed
+        return self.observed
 
     def _plan(self, request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
         purpose = type(request.purpose).__name__
@@ -106,6 +107,15 @@ class Changing:
         self.observed = on_server(ASKED, *records, images=(image("r1"), image("r2")))
         self.orchestrator = Orchestrator(self.observed)
         self.request = OperationRequest("shop", Server(host="server"), Path(), self.orchestrator.backend)
+
+    def watch(self) -> None:
+        """Have the live release watched, next to what is kept of the previous one."""
+        kept = container(ASKED, "web", "r1", content="content-r1")
+        watched = ReleaseWatch("r2", "r1", "me@here", self.observed.info.now + 100)
+        self.observed = replace(
+            self.observed, containers=(*self.observed.containers, *kept), watches={"r2": watched}
+        )
+        self.orchestrator.observed = self.observed
 
     def run(self, command: str, plan: Callable[[OperationRequest, Author, Observed], Plan]) -> list[str]:
         """Plan and execute under the lock, as the command does once it is connected; what was submitted."""
@@ -145,3 +155,12 @@ def test_a_command_plans_and_runs_by_the_backend_it_is_given(
 ) -> None:
     """A rollback, changes of the live release, and plans of single steps: none knows Docker's planner or runners."""
     assert Changing().run(command, plan) == [submitted]
+
+
+def test_the_end_of_a_watch_is_in_its_terms_too() -> None:
+    """A command of single steps may end a watch: the steps that remove what was kept are assigned, too."""
+    changing = Changing()
+    changing.watch()
+    stopped, *removed = changing.run("stop", plan_stop)
+    assert stopped.startswith("stop shop-web-r")
+    assert any("shop-web-r1" in what for what in removed)
