@@ -13,10 +13,10 @@ from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, holder_name
-from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
+from ftl.deploy.repaired import observe_repaired
 from ftl.errors import LockHeld
 from ftl.host.fleet import open_fleet
 
@@ -211,7 +211,7 @@ async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[O
     observed = await (
         observe(fleet, request.project, request.servers)
         if request.dry_run
-        else observe_with_records(observe, fleet, request.project, request.servers)
+        else observe_repaired(observe, fleet, request.project, request.servers)
     )
     refuse(observed)
     return observed

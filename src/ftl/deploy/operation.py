@@ -18,9 +18,9 @@ from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
-from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
+from ftl.deploy.repaired import observe_repaired
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
@@ -177,7 +177,7 @@ async def _apply_under_lock(
     async with _lock(operation, session, emit) as heartbeat:
         if operation.lock is None:
             observe = operation.backend.observe
-            observed = await observe_with_records(observe, fleet, project.name, project.servers)
+            observed = await observe_repaired(observe, fleet, project.name, project.servers)
         plan = operation.plan(observed)
         for note in plan.notes:
             emit(Note(note))

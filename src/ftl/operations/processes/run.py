@@ -14,11 +14,11 @@ from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.deploy.observe.records import observe_with_records
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
 from ftl.deploy.plan.records.recorded import not_deployed, recorded_images, recorded_project
+from ftl.deploy.repaired import observe_repaired
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -91,7 +91,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
             image has no shell.
         ServerError: The connection was lost. A command that is not detached then ends, too.
     """
-    observed = await observe_with_records(observe_fleet, fleet, request.project, request.servers)
+    observed = await observe_repaired(observe_fleet, fleet, request.project, request.servers)
     server = choose_server(request, observed)
     session, observed = fleet.require(server), _at(observed, server)
     spec = _spec(request, observed)

@@ -1,4 +1,4 @@
-"""Observe servers after repairing their store of release records."""
+"""Observe servers, and repair their stores of release records before anything is changed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
 
 
-async def observe_with_records(
+async def observe_repaired(
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Awaitable[Observed]],
     fleet: Fleet,
     project: str,
     servers: Sequence[ClusterServer],
 ) -> Observed:
-    """Observe the servers; where the container of the records' store was pruned, recreate it."""
+    """Observe the servers, and once more where a store had to be repaired to be read."""
     observed = await observe(fleet, project, servers)
+    return await observe(fleet, project, servers) if await repair_stores(fleet, observed) else observed
+
+
+async def repair_stores(fleet: Fleet, observed: Observed) -> bool:
+    """Recreate the containers of stores that were pruned; returns whether there was one."""
     restored = await gather(
         restore_store(fleet.at(server.name).engine, server.images, server.volumes)
         for server in observed.servers
         if all(container.name != CONTAINER for container in server.containers)
     )
-    return await observe(fleet, project, servers) if any(restored) else observed
+    return any(restored)
