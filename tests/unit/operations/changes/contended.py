@@ -11,7 +11,7 @@ from ftl.deploy.opening import OperationRequest
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_machine import CommandOutput, FakeProcess
-from tests.unit.deploy.model import BACKEND, Deploys
+from tests.unit.deploy.kills.model import BACKEND, Deploys
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.world import INFO
 

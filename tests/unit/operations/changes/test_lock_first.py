@@ -21,7 +21,7 @@ from ftl.releases.store import write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeProcess
-from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.kills.model import Deploys
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import INFO

@@ -18,7 +18,7 @@ from tests.unit.operations.changes.contended import OPERATION, Contended, config
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.deploy.model import Deploys
+    from tests.unit.deploy.kills.model import Deploys
 
 
 @pytest.fixture(autouse=True)

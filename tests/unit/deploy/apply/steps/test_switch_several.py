@@ -22,9 +22,9 @@ from ftl.host.session import Session
 from ftl.proxy.names import release_alias
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
+from tests.unit.deploy.apply.test_switch_back import deploy, shop
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
-from tests.unit.deploy.test_switch_back import deploy, shop
 from tests.unit.deploy.world import project, server
 
 SERVERS = ("a", "b", "c")

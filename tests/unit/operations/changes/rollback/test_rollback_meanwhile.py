@@ -14,7 +14,7 @@ from tests.unit.operations.changes.contended import OPERATION, Contended, three_
 
 if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
-    from tests.unit.deploy.model import Deploys
+    from tests.unit.deploy.kills.model import Deploys
 
 
 @pytest.fixture

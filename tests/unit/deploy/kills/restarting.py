@@ -16,11 +16,11 @@ from ftl.host.session import Session
 from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import BACKEND
+from tests.unit.deploy.kills.model import BACKEND
 from tests.unit.deploy.model_machine import ModelMachine
 
 if TYPE_CHECKING:
-    from tests.unit.deploy.model import Deploys
+    from tests.unit.deploy.kills.model import Deploys
 
 REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND)
 

@@ -17,7 +17,7 @@ from ftl.engine import labels
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import BACKEND
+from tests.unit.deploy.kills.model import BACKEND
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 

@@ -36,7 +36,7 @@ from ftl.operations.changes.remove import plan_remove
 from ftl.proxy.site import Site
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model_files import files
+from tests.unit.deploy.kills.model_files import files
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import Killed, ModelEngine
 

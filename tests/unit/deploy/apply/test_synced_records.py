@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Proxy, Route, Server, Service
-from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.kills.model import Deploys
 
 
 @pytest.mark.parametrize("is_broken", [False, True])

@@ -19,7 +19,7 @@ from ftl.deploy.observe.snapshot import observe
 from ftl.engine import labels
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy.model import Deploys, Volumes
+from tests.unit.deploy.kills.model import Deploys, Volumes
 
 # --- runners ----------------------------------------------------------------------------------------
 

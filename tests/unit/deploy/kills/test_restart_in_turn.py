@@ -21,8 +21,8 @@ from ftl.operations.changes.restart import plan_restart
 from tests.support.clock import run as run_async
 from tests.support.fake_container import Behavior
 from tests.support.fake_images import INFO
-from tests.unit.deploy import restarting
-from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.kills import restarting
+from tests.unit.deploy.kills.model import Deploys
 from tests.unit.deploy.model_server import Killed
 
 

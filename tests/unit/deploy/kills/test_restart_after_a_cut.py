@@ -9,8 +9,8 @@ from ftl.deploy.observe.snapshot import observe
 from ftl.errors import FtlError
 from tests.support.clock import run as run_async
 from tests.support.fake_images import INFO
-from tests.unit.deploy import restarting
-from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.kills import restarting
+from tests.unit.deploy.kills.model import Deploys
 
 
 def cut_off_after_its_switch() -> Deploys:
