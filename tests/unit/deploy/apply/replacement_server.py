@@ -14,7 +14,7 @@ from ftl.common.programs import program
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.ssh.local import Local
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -24,7 +24,7 @@ from ftl.operations.databases.tools import ends_with_us, script_text
 from ftl.operations.watchdog import Heartbeats
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 from tests.unit.operations.databases.test_backup import PROJECT, WHOLE, session
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ftl.errors import ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from tests.support.fake_machine import CommandOutput, FakeMachine
-from tests.unit.host.test_notify import Server
+from tests.unit.host.scripts.test_notify import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.host import crontab
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from ftl.releases.preview import Preview
 from tests.support.fake_machine import FakeMachine
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from tests.support.fake_machine import FakeMachine
 if TYPE_CHECKING:
     from pathlib import Path
 
-from .preview_server import KEPT, PROJECT, Server
+from tests.unit.host.scripts.preview_server import KEPT, PROJECT, Server
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from tests.support.fake_machine import FakeMachine
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

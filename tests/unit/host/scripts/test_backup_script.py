@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ftl.common.programs import program
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 DUMP = """#!/bin/sh
 echo "$@" >>"$HOME/log"

@@ -16,7 +16,7 @@ from ftl.errors import FtlError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from tests.support.fake_machine import CommandOutput, FakeMachine
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

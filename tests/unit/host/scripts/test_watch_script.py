@@ -13,7 +13,7 @@ import pytest
 
 from ftl.common.programs import program
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
