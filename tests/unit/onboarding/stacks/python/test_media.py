@@ -11,14 +11,13 @@ from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.onboarding.stacks.python.media import find_media
-
-from .apps import MANAGE, SETTINGS
-from .dockerfile_faults import faults
+from tests.unit.onboarding.apps import MANAGE, SETTINGS
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 BASE = "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent\n"
 

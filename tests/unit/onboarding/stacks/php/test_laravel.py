@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .apps import package
-from .dockerfile_faults import faults
+from tests.unit.onboarding.apps import package
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 
 def app(php: str | None = "^8.2", lock: list[dict[str, str]] | None = None, **more: Any) -> dict[str, str]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .dockerfile_faults import faults
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 LINKER = "ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_GLOBAL_CACHE=true\n"
 FOCUS = "RUN yarn workspaces focus --production\n"

@@ -10,15 +10,14 @@ import pytest
 
 from ftl.errors import UsageError
 from ftl.onboarding.starter import make_start
-
-from .conftest import put_files
-from .dockerfile_faults import faults
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 PARENT = "<artifactId>spring-boot-starter-parent</artifactId><version>{}</version>"
 PLUGIN = "<build><artifactId>spring-boot-maven-plugin</artifactId></build>"

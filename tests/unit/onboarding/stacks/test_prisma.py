@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import package
+from tests.unit.onboarding.apps import package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 APP = {"package.json": package({"start": "node a.js"}, express="5", prisma="6"), "a.js": "app.listen(3000)"}
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import package
-from .dockerfile_faults import faults
+from tests.unit.onboarding.apps import package
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 DEFAULT = """default: &default
   adapter: postgresql

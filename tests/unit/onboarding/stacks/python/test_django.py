@@ -8,14 +8,13 @@ import pytest
 
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
-
-from .conftest import put_files
+from tests.unit.onboarding.conftest import put_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 BASE = 'import environ\nenv = environ.Env()\nDB = env.db("DATABASE_URL")\nSTATIC_ROOT = "static"\n'
 FOLDER: Mapping[str, str] = {

@@ -12,15 +12,14 @@ import pytest
 
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.stacks.sqlite import find_sqlite
-
-from .conftest import put_files
-from .dockerfile_faults import faults
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 FASTAPI = 'from fastapi import FastAPI\napp = FastAPI()\nengine = create_engine("sqlite:///database.db")\n'
 PRISMA = 'datasource db {\n  provider = "sqlite"\n  url = %s\n}\n'
