@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def compose_figures(folder: Path, environment: Mapping[str, str]) -> dict[str, float]:
     """Number of Compose files of different kinds, and of those whose ftl.yaml is valid; the others are on stderr."""
-    from tests.unit.onboarding.takeover.compose import BESIDE, COMPOSE
+    from tests.unit.onboarding.takeover.compose.taking_over import BESIDE, COMPOSE
 
     valid = 0
     for number, (name, text) in enumerate(COMPOSE.items()):

@@ -11,10 +11,10 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
+from tests.unit.onboarding.takeover.compose.taking_over import verdicts
 
 from ..apps import package
 from ..conftest import put_files
-from .compose import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ from ftl.onboarding.new_files import write
 from ftl.onboarding.takeover.generated import is_own_password
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
+from tests.unit.onboarding.takeover.compose.taking_over import verdicts
 
 from ..conftest import put_files
-from .compose import verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,8 @@ from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import variables_of
 from ftl.onboarding.takeover.report import Verdict
-
-from .test_kamal import HEAD, words
-from .test_others import taken, verdicts
+from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
+from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,7 @@ import pytest
 
 from ftl.onboarding.takeover.kamal.vaults import vault_command
 from ftl.onboarding.takeover.report import Verdict
-
-from .test_others import taken, verdicts
+from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

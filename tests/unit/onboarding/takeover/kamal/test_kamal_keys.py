@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .test_others import taken, verdicts
+from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

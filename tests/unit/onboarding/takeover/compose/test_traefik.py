@@ -10,8 +10,7 @@ import pytest
 
 from ftl.onboarding.takeover.compose.proxies.traefik import parse_rule
 from ftl.onboarding.takeover.report import Verdict
-
-from .compose import service, taken
+from tests.unit.onboarding.takeover.compose.taking_over import service, taken
 
 if TYPE_CHECKING:
     from pathlib import Path

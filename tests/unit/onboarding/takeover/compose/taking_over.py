@@ -9,8 +9,7 @@ from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.onboarding.takeover.taking_over import take_over
-
-from ..conftest import put_files
+from tests.unit.onboarding.conftest import put_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +34,7 @@ BESIDE = {
 
 COMPOSE = {
     text.partition("\n")[0].removeprefix("# "): text
-    for text in (
-        file.read_text() for file in sorted((Path(__file__).parent / "compose_cases").glob("*.yaml"))
-    )
+    for text in (file.read_text() for file in sorted((Path(__file__).parent / "cases").glob("*.yaml")))
 }
 """Title, which is a file's first line -> its text."""
 

@@ -12,10 +12,9 @@ import pytest
 from ftl.image.building.inputs.dockerfile import parse
 from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.report import Verdict
-
-from ..conftest import put_files
-from .compose import service, taken, verdicts
-from .test_compose_projects import words
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
+from tests.unit.onboarding.takeover.compose.taking_over.test_compose_projects import words
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,8 @@ import yaml
 
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
-
-from ..conftest import put_files
-from .compose import COMPOSE, service, taken, verdicts
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.takeover.compose.taking_over import COMPOSE, service, taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,7 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
-
-from .test_others import taken, verdicts
+from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path

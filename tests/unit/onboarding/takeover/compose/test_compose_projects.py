@@ -14,9 +14,8 @@ from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
-
-from ..conftest import put_files
-from .compose import service, taken, verdicts
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
