@@ -18,7 +18,7 @@ pytest.importorskip("pyrage")
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Cli
+    from tests.unit.cli.conftest import Cli
 
 PROJECT = """\
 project: {name: shop}

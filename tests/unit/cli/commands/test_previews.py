@@ -12,7 +12,7 @@ from ftl.cli.completion.seen import remember_previews, seen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Cli
+    from tests.unit.cli.conftest import Cli
 
 FILE = """\
 project: {name: shop, domain: shop.example.com}
