@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Load, Refuse
+    from tests.unit.config.conftest import Load, Refuse
 
 PROJECT = """\
 project: {name: shop}

@@ -13,13 +13,12 @@ from ftl.config.models.project import Server
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
-
-from .conftest import HEAD, SERVICE, load_file, written
+from tests.unit.config.conftest import HEAD, SERVICE, load_file, written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Load, Refuse
+    from tests.unit.config.conftest import Load, Refuse
 
 HOOK = "https://hooks.example.com/T0/s3cr3t"
 

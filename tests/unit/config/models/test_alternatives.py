@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import HEAD
+from tests.unit.config.conftest import HEAD
 
 if TYPE_CHECKING:
-    from .conftest import Load, Refuse
+    from tests.unit.config.conftest import Load, Refuse
 
 BASE = HEAD + "server: local\nservices:\n- name: web\n  port: 80\n"
 

@@ -18,8 +18,7 @@ from ftl.config.loading import load  # noqa: E402
 from ftl.config.project_files import ProjectFiles  # noqa: E402
 from ftl.config.variables.sources import read_variables  # noqa: E402
 from ftl.errors import ConfigError, FtlError, UsageError  # noqa: E402
-
-from .conftest import written  # noqa: E402
+from tests.unit.config.conftest import written  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

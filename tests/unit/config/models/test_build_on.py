@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Build, Project
-
-from .conftest import HEAD
+from tests.unit.config.conftest import HEAD
 
 if TYPE_CHECKING:
-    from .conftest import Load, Refuse
+    from tests.unit.config.conftest import Load, Refuse
 
 SERVICE = HEAD + "services:\n  - {name: web, port: 8000, build: %s}\n"
 
