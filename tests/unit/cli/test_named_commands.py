@@ -13,7 +13,7 @@ from ftl.cli.options import Options
 from ftl.config.read.compose_keys import BUILD_HINTS, DEPLOY_HINTS, SERVICE_HINTS
 from tests.harness import ROOT
 from tests.support.pages import arguments
-from tests.unit.test_pages import refusal
+from tests.unit.docs.test_pages import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

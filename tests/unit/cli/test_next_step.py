@@ -11,7 +11,7 @@ import pytest
 from ftl.cli.next_step import server_found, with_target
 from ftl.cli.options import Options
 from tests.support.pages import arguments
-from tests.unit.test_pages import refusal
+from tests.unit.docs.test_pages import refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
