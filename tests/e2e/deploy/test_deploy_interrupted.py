@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.support.project import lab_project
-from tests.e2e.support.transfer import unchanged
+from tests.e2e.support.transfer.servers import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable

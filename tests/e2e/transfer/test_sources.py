@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images as lab_images
-from tests.e2e.support.layer_sources import (
+from tests.e2e.support.transfer.servers.faults import relay
+from tests.e2e.support.transfer.servers.images import engine_of, load, run
+from tests.e2e.support.transfer.servers.layer_sources import (
     CutPush,
     NoUploads,
     check_pushes,
@@ -25,8 +27,6 @@ from tests.e2e.support.layer_sources import (
     ordinary_user,
     read,
 )
-from tests.e2e.support.transfer_faults import relay
-from tests.e2e.support.transfer_images import engine_of, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

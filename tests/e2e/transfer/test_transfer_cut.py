@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.support.transfer import (
+from tests.e2e.support.transfer.servers import (
     OwnImages,
     bring,
     kept,
@@ -19,7 +19,7 @@ from tests.e2e.support.transfer import (
     printed,
     reach,
 )
-from tests.e2e.support.transfer_cuts import (
+from tests.e2e.support.transfer.servers.cuts import (
     DOCUMENTS,
     PART,
     SLOW,
@@ -33,7 +33,7 @@ from tests.e2e.support.transfer_cuts import (
     tidy,
     until,
 )
-from tests.e2e.support.transfer_images import load, run
+from tests.e2e.support.transfer.servers.images import load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

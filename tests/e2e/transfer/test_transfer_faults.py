@@ -8,10 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.faulty_transfer import LOAD, MEGABYTE, SAVE, Nothing, Scene, attempt, broken, failure
-from tests.e2e.support.transfer import unchanged
-from tests.e2e.support.transfer_faults import Cut, Exchange, Reply
-from tests.e2e.support.transfer_images import load, run
+from tests.e2e.support.transfer.servers import unchanged
+from tests.e2e.support.transfer.servers.faults import Cut, Exchange, Reply
+from tests.e2e.support.transfer.servers.faulty import (
+    LOAD,
+    MEGABYTE,
+    SAVE,
+    Nothing,
+    Scene,
+    attempt,
+    broken,
+    failure,
+)
+from tests.e2e.support.transfer.servers.images import load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

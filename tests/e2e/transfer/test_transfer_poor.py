@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.support.transfer import (
+from tests.e2e.support.transfer.servers import (
     OwnImages,
     bring,
     kept,
@@ -18,7 +18,7 @@ from tests.e2e.support.transfer import (
     reach,
     slow,
 )
-from tests.e2e.support.transfer_cuts import (
+from tests.e2e.support.transfer.servers.cuts import (
     SLOW,
     arrived,
     damage,
@@ -28,7 +28,7 @@ from tests.e2e.support.transfer_cuts import (
     tidy,
     until,
 )
-from tests.e2e.support.transfer_images import run
+from tests.e2e.support.transfer.servers.images import run
 
 from ftl.errors import FtlError, TransferFailed
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.transfer import OwnImages, TransferServers, bring, packages, printed, reach, slow
-from tests.e2e.support.transfer_images import run
+from tests.e2e.support.transfer.servers import (
+    OwnImages,
+    TransferServers,
+    bring,
+    packages,
+    printed,
+    reach,
+    slow,
+)
+from tests.e2e.support.transfer.servers.images import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.support.transfer import (
+from tests.e2e.support.transfer.servers import (
     KEPT,
     OwnImages,
     bring,
@@ -18,7 +18,7 @@ from tests.e2e.support.transfer import (
     left_behind,
     reach,
 )
-from tests.e2e.support.transfer_images import PATIENCE, Made, layer, load, run
+from tests.e2e.support.transfer.servers.images import PATIENCE, Made, layer, load, run
 
 from ftl.events import Note
 
