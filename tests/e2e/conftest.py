@@ -11,9 +11,9 @@ from lab import images
 from lab.servers import Lab, Server
 from tests.e2e.support.project import remove_images
 from tests.e2e.support.three_servers import three_servers
+from tests.e2e.support.transfer.images import busybox as shell_program
+from tests.e2e.support.transfer.images import run
 from tests.e2e.support.transfer.servers import OwnImages, TransferServers, forget
-from tests.e2e.support.transfer.servers.images import busybox as shell_program
-from tests.e2e.support.transfer.servers.images import run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.transfer.servers.faulty import Scene
-from tests.e2e.support.transfer.servers.images import run
+from tests.e2e.support.transfer.faulty import Scene
+from tests.e2e.support.transfer.images import run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images as lab_images
-from tests.e2e.support.transfer.servers.faults import relay
-from tests.e2e.support.transfer.servers.images import engine_of, load, run
-from tests.e2e.support.transfer.servers.layer_sources import (
+from tests.e2e.support.transfer.faults import relay
+from tests.e2e.support.transfer.images import engine_of, load, run
+from tests.e2e.support.transfer.layer_sources import (
     CutPush,
     NoUploads,
     check_pushes,

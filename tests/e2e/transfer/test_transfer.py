@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.transfers import send, send_many
+from tests.e2e.support.transfer.images import Ends, Form, Made, ends, load, run
 from tests.e2e.support.transfer.servers import OwnImages, TransferServers, left_behind, printed
-from tests.e2e.support.transfer.servers.images import Ends, Form, Made, ends, load, run
 
 from ftl.events import Event, LayerFinished, Note, TransferFinished, TransferProgress, TransferStarted
 from ftl.image.transfer.archive.archive import sha256_digest

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
-from tests.e2e.support.transfer.servers import (
-    OwnImages,
-    bring,
-    kept,
-    packages,
-    printed,
-    reach,
-)
-from tests.e2e.support.transfer.servers.cuts import (
+from tests.e2e.support.transfer.cuts import (
     DOCUMENTS,
     PART,
     SLOW,
@@ -33,7 +25,15 @@ from tests.e2e.support.transfer.servers.cuts import (
     tidy,
     until,
 )
-from tests.e2e.support.transfer.servers.images import load, run
+from tests.e2e.support.transfer.images import load, run
+from tests.e2e.support.transfer.servers import (
+    OwnImages,
+    bring,
+    kept,
+    packages,
+    printed,
+    reach,
+)
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

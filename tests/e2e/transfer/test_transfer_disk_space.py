@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.support.transfer.faulty import MEGABYTE, Scene, attempt, broken, failure
+from tests.e2e.support.transfer.images import Made, layer, load, run
 from tests.e2e.support.transfer.servers import unchanged
-from tests.e2e.support.transfer.servers.faulty import MEGABYTE, Scene, attempt, broken, failure
-from tests.e2e.support.transfer.servers.images import Made, layer, load, run
 
 from ftl.errors import TransferFailed
 from ftl.events import Event, TransferProgress

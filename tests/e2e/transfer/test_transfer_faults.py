@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.transfer.servers import unchanged
-from tests.e2e.support.transfer.servers.faults import Cut, Exchange, Reply
-from tests.e2e.support.transfer.servers.faulty import (
+from tests.e2e.support.transfer.faults import Cut, Exchange, Reply
+from tests.e2e.support.transfer.faulty import (
     LOAD,
     MEGABYTE,
     SAVE,
@@ -20,7 +19,8 @@ from tests.e2e.support.transfer.servers.faulty import (
     broken,
     failure,
 )
-from tests.e2e.support.transfer.servers.images import load, run
+from tests.e2e.support.transfer.images import load, run
+from tests.e2e.support.transfer.servers import unchanged
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

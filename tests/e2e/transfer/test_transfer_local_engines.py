@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.transfers import send
+from tests.e2e.support.transfer.images import Form, engine_of, load, run
 from tests.e2e.support.transfer.servers import OwnImages, TransferServers, printed
-from tests.e2e.support.transfer.servers.images import Form, engine_of, load, run
 from tests.e2e.transfer.test_transfer import SUITES
 
 if TYPE_CHECKING:

@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
+from tests.e2e.support.transfer.cuts import (
+    SLOW,
+    arrived,
+    damage,
+    is_good,
+    large,
+    notes,
+    tidy,
+    until,
+)
+from tests.e2e.support.transfer.images import run
 from tests.e2e.support.transfer.servers import (
     OwnImages,
     bring,
@@ -18,17 +29,6 @@ from tests.e2e.support.transfer.servers import (
     reach,
     slow,
 )
-from tests.e2e.support.transfer.servers.cuts import (
-    SLOW,
-    arrived,
-    damage,
-    is_good,
-    large,
-    notes,
-    tidy,
-    until,
-)
-from tests.e2e.support.transfer.servers.images import run
 
 from ftl.errors import FtlError, TransferFailed
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lab import peers
 from lab.transfers import send_many
+from tests.e2e.support.transfer.images import Made, load, run
 from tests.e2e.support.transfer.servers import (
     OwnImages,
     Reach,
@@ -24,7 +25,6 @@ from tests.e2e.support.transfer.servers import (
     reach,
     slow,
 )
-from tests.e2e.support.transfer.servers.images import Made, load, run
 
 from ftl.events import LayerFinished
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.support.transfer.images import run
 from tests.e2e.support.transfer.servers import (
     OwnImages,
     TransferServers,
@@ -14,7 +15,6 @@ from tests.e2e.support.transfer.servers import (
     reach,
     slow,
 )
-from tests.e2e.support.transfer.servers.images import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.transfers import send, send_many
+from tests.e2e.support.transfer.faulty import MEGABYTE, Scene, attempt, broken
+from tests.e2e.support.transfer.images import Made, layer, load, run
 from tests.e2e.support.transfer.servers import unchanged
-from tests.e2e.support.transfer.servers.faulty import MEGABYTE, Scene, attempt, broken
-from tests.e2e.support.transfer.servers.images import Made, layer, load, run
 
 from ftl.errors import TransferFailed
 from ftl.events import ignore

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.transfers import send
-from tests.e2e.support.transfer.servers import OwnImages, bring, kept, packages, reach
-from tests.e2e.support.transfer.servers.cuts import (
+from tests.e2e.support.transfer.cuts import (
     digests,
     large,
     tidy,
 )
-from tests.e2e.support.transfer.servers.faults import Exchange, Fault, relay
-from tests.e2e.support.transfer.servers.images import Made, layer, load, run
+from tests.e2e.support.transfer.faults import Exchange, Fault, relay
+from tests.e2e.support.transfer.images import Made, layer, load, run
+from tests.e2e.support.transfer.servers import OwnImages, bring, kept, packages, reach
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.relay import Relay
+from tests.e2e.support.transfer.images import PATIENCE, Made, layer, load, run
 from tests.e2e.support.transfer.servers import (
     KEPT,
     OwnImages,
@@ -18,7 +19,6 @@ from tests.e2e.support.transfer.servers import (
     left_behind,
     reach,
 )
-from tests.e2e.support.transfer.servers.images import PATIENCE, Made, layer, load, run
 
 from ftl.events import Note
 

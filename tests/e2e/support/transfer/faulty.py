@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab.transfers import send
+from tests.e2e.support.transfer.faults import Fault, relay
+from tests.e2e.support.transfer.images import Ends, Made, engine_of, layer, load, run
 from tests.e2e.support.transfer.servers import unchanged
-from tests.e2e.support.transfer.servers.faults import Fault, relay
-from tests.e2e.support.transfer.servers.images import Ends, Made, engine_of, layer, load, run
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

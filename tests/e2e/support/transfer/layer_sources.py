@@ -10,8 +10,8 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.transfer.servers.faults import Cut, Exchange, Fault
-from tests.e2e.support.transfer.servers.images import Made, layer, load
+from tests.e2e.support.transfer.faults import Cut, Exchange, Fault
+from tests.e2e.support.transfer.images import Made, layer, load
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.transfers import send
-from tests.e2e.support.transfer.servers.images import Ends, Made, layer, load
+from tests.e2e.support.transfer.images import Ends, Made, layer, load
 
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url

@@ -11,7 +11,7 @@ import pytest
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
-from tests.unit.onboarding.takeover.compose.taking_over.test_compose_projects import words
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
 
 from .test_others import taken as taken_other
 

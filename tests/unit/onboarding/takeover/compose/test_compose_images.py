@@ -9,7 +9,7 @@ import pytest
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
-from tests.unit.onboarding.takeover.compose.taking_over.test_compose_projects import words
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.conftest import put_files
 from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
-from tests.unit.onboarding.takeover.compose.taking_over.test_compose_projects import words
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
 
 if TYPE_CHECKING:
     from pathlib import Path

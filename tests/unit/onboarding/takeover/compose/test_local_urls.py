@@ -8,7 +8,7 @@ import pytest
 
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
-from tests.unit.onboarding.takeover.compose.taking_over.test_compose_projects import words
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
 
 if TYPE_CHECKING:
     from pathlib import Path
