@@ -47,7 +47,7 @@ from tests.unit.deploy.apply.steps.test_hooks import context, hook
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import project
-from tests.unit.operations.changes.test_lock_first import fleet_of
+from tests.unit.operations.changes.test_lock_first import backend_of
 from tests.unit.operations.stage import add, log
 
 if TYPE_CHECKING:
@@ -125,14 +125,13 @@ def test_what_a_deploy_stores() -> None:
     assert is_now(entry.time)
 
 
-def test_the_begin_of_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_begin_of_a_change() -> None:
     """It is taken before the server is known."""
     engine = ModelEngine()
     session = Session("server", ModelMachine(engine), engine, AHEAD)
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> float:
-        request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=True)
+        request = OperationRequest("u", Server(host="server"), Path(), backend_of(session), dry_run=True)
         async with open_operation(request, [session.machine]) as change:
             return change.by.time
 

@@ -9,6 +9,7 @@ from ftl.deploy.apply import docker
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.planner import make_plan
 from ftl.deploy.plan.servers.step_servers import assign_servers
+from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
     from ftl.execution.runners import Runners
-    from ftl.host.fleet import Fleet
+    from ftl.host.fleet import Connect, Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Backend:
     """The functions by which commands change a project; each gets one, and knows no other.
 
     Attributes:
+        connect: Machines of the servers -> context manager of their open sessions.
         observe: Sessions x project's name x servers of its cluster -> observed servers.
         plan: Request x inputs x observed servers -> plan of a deploy, a rollback or a change of the live release. Pure.
         assign: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands
@@ -37,13 +39,14 @@ class Backend:
         runners: One for each step class that `plan` and `assign` use.
     """
 
+    connect: Connect
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[PlanRequest, PlanInputs, Observed], Plan]
     assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
     runners: Runners[DeployContext]
 
 
-DOCKER = Backend(observe_fleet, make_plan, assign_servers, docker.RUNNERS)
+DOCKER = Backend(open_fleet, observe_fleet, make_plan, assign_servers, docker.RUNNERS)
 """Containers of the engine on one server, Swarm services on several.
 
 `cli/address.py` chooses it.

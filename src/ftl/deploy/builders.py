@@ -21,7 +21,8 @@ from ftl.image.registry.build_logins import build_logins
 from ftl.image.registry.keyring import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from ftl.config.models.project import Project, Service
@@ -32,15 +33,26 @@ if TYPE_CHECKING:
     from ftl.image.building.service_build import BuildResult
 
 
+def connect_builder(place: str) -> AbstractAsyncContextManager[Session]:
+    """Connect to a machine that `build.on` names, for no project: its kept connection to the server would end."""
+    from ftl.host.session import open_session  # `ftl build` here needs no SSH
+    from ftl.ssh.machine import machine_of
+
+    return open_session(machine_of(Server(host=place)))
+
+
 @asynccontextmanager
 async def open_builders(
-    services: Iterable[Service], fleet: Fleet | None
+    services: Iterable[Service],
+    fleet: Fleet | None,
+    connect: Callable[[str], AbstractAsyncContextManager[Session]] = connect_builder,
 ) -> AsyncIterator[Mapping[str, Session]]:
     """Connect to the machines that build some services; this machine is not among them.
 
     Args:
         services: The services, of which those without `build` or with none elsewhere are skipped.
         fleet: The open sessions of the project's servers, which may be builders; None where they are not connected.
+        connect: Connects to any other builder.
 
     Yields:
         Value of `build.on` -> the session.
@@ -55,26 +67,29 @@ async def open_builders(
             users.setdefault(place, []).append(service.name)
     stack = AsyncExitStack()
     try:
-        sessions = await gather(_session(stack, place, names, fleet) for place, names in users.items())
+        sessions = await gather(
+            _session(stack, place, names, fleet, connect) for place, names in users.items()
+        )
         await gather(_require_room(session) for session in sessions)
         yield dict(zip(users, sessions, strict=True))
     finally:
         await stack.aclose()  # without the error of what the builders are used for: it would get their place
 
 
-async def _session(stack: AsyncExitStack, place: str, services: list[str], fleet: Fleet | None) -> Session:
+async def _session(
+    stack: AsyncExitStack,
+    place: str,
+    services: list[str],
+    fleet: Fleet | None,
+    connect: Callable[[str], AbstractAsyncContextManager[Session]],
+) -> Session:
     """The session of a builder: that of the server if it is one, else a new one."""
     known = _server(place, fleet)
     if known is not None:
         return known
-    from ftl.host.session import open_session  # `ftl build` here needs no SSH
-    from ftl.ssh.machine import machine_of
-
-    # For no project: its kept connection to the server would end.
-    machine = machine_of(Server(host=place))
     try:
         with at(server=place, service=services[0], step="build"):
-            return await stack.enter_async_context(open_session(machine))
+            return await stack.enter_async_context(connect(place))
     except ServerError as error:
         places = "`build.on` is `server`, `local` or a host that ssh reaches and that has Docker"
         raise ServerError(

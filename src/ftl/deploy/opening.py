@@ -18,7 +18,6 @@ from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.deploy.repaired import observe_repaired
 from ftl.errors import LockHeld
-from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -190,7 +189,7 @@ async def open_operation(
     writing = asyncio.create_task(author(request.root))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cancel, writing)
-        fleet = await stack.enter_async_context(open_fleet(machines))
+        fleet = await stack.enter_async_context(request.backend.connect(machines))
         heartbeat, before = None, None
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, lock.command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -67,6 +68,10 @@ def _rank(session: Session) -> tuple[bool, bool, int]:
     """Rank of a server by what it knows of the cluster; among equals the first one counts."""
     info = session.info
     return (info.is_manager, info.has_leader, info.generation)
+
+
+Connect = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fleet]]
+"""Connects to servers, as `open_fleet` does."""
 
 
 @asynccontextmanager

@@ -74,13 +74,13 @@ class ModelMachine(FakeMachine):
 
     def __init__(self, engine: ModelEngine) -> None:
         super().__init__()
-        self._engine = engine
+        self.engine = engine
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Take the deploy lock, or start the script that replaces containers."""
         if argv[3] == "ftl-replace":
-            script = ModelScript(self._engine, argv)
-            self._engine.scripts.append(script)
+            script = ModelScript(self.engine, argv)
+            self.engine.scripts.append(script)
             return script
         process = FakeProcess(CommandOutput(stdout=b"mine\n", stays=True))
         self.processes.append(process)
@@ -90,4 +90,4 @@ class ModelMachine(FakeMachine):
         self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
     ) -> Completed:
         """Run a script."""
-        return Completed(tuple(argv), await self._engine.script(argv), b"", b"")
+        return Completed(tuple(argv), await self.engine.script(argv), b"", b"")

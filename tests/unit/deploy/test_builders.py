@@ -17,13 +17,14 @@ from ftl.engine.values import DiskUsage, Image
 from ftl.errors import BuildFailed, LockHeld, ServerError, at
 from ftl.events import BuildContext, BuildStarted, Note
 from ftl.host.fleet import Fleet
-from ftl.host.session import Session
+from ftl.host.session import Session, open_session
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.world import INFO, project, service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from ftl.config.models.project import Service
@@ -49,11 +50,16 @@ def built_on(place: str | None, name: str = "web") -> Service:
     return service(name, build=Build(on=place))
 
 
+def unanswered(place: str) -> AbstractAsyncContextManager[Session]:
+    """Connect to a machine on which no engine answers."""
+    return open_session(FakeMachine(place))
+
+
 def opened(services: list[Service], fleet: Fleet | None) -> dict[str, str]:
     """Value of `build.on` -> name of the machine."""
 
     async def work() -> dict[str, str]:
-        async with open_builders(services, fleet) as sessions:
+        async with open_builders(services, fleet, unanswered) as sessions:
             return {place: each.name for place, each in sessions.items()}
 
     return asyncio.run(work())
@@ -74,28 +80,24 @@ def test_a_build_does_not_begin_on_a_full_disk() -> None:
     assert caught.value.hint == "`docker builder prune` there frees about 2.0 GB"
 
 
-def test_a_builder_that_cannot_be_used_is_told_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_builder_that_cannot_be_used_is_told_with_its_key() -> None:
     """No engine answers there; the hint says which values `build.on` may have."""
-    monkeypatch.setattr("ftl.ssh.machine.machine_of", lambda server: FakeMachine(server.host))
     with pytest.raises(ServerError, match="the builder cannot be used") as caught:
         opened([built_on("bulider")], Fleet([session("web-1")]))
     assert "`build.on` is" in (caught.value.hint or "")
     assert (caught.value.place.server, caught.value.place.service) == ("bulider", "web")
 
 
-def test_an_error_of_the_deploy_is_not_the_builders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_deploy_is_not_the_builders() -> None:
     """The builders stay connected for all of it, and another deploy's lock is at the server."""
 
     @asynccontextmanager
-    async def open_session(machine: FakeMachine) -> AsyncIterator[Session]:
-        with at(server=machine.name):
-            yield session(machine.name)
-
-    monkeypatch.setattr("ftl.ssh.machine.machine_of", lambda server: FakeMachine(server.host))
-    monkeypatch.setattr("ftl.host.session.open_session", open_session)
+    async def connect(place: str) -> AsyncIterator[Session]:
+        with at(server=place):
+            yield session(place)
 
     async def work() -> None:
-        async with open_builders([built_on("builder")], Fleet([session("web-1")])):
+        async with open_builders([built_on("builder")], Fleet([session("web-1")]), connect):
             raise LockHeld("another deploy is under way", holder="anna")
 
     with pytest.raises(LockHeld) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def request_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OperationRequest:
+def request_here(tmp_path: Path) -> OperationRequest:
     """An operation on a server that has nothing of the project."""
 
     @asynccontextmanager
-    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
+    async def connect(_machines: object) -> AsyncIterator[Fleet]:
         yield Fleet([Session("server", FakeMachine(), FakeEngine(), INFO)])
 
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", open_fleet)
-    return OperationRequest("shop", Server(host="server"), tmp_path, DOCKER)
+    backend = replace(DOCKER, connect=connect)
+    return OperationRequest("shop", Server(host="server"), tmp_path, backend)
 
 
 def test_a_refusal_ends_the_build_that_is_under_way(request_here: OperationRequest) -> None:

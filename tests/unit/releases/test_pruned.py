@@ -56,16 +56,16 @@ async def _jobs_list(session: Session, emit: Emit) -> None:
 
 
 async def _releases(session: Session, emit: Emit) -> None:
-    assert (await releases("shop", [session.machine], emit=emit))[0] == ()
+    assert (await releases("shop", [session.machine], emit=emit, connect=fleet_of(session)))[0] == ()
 
 
 async def _audit(session: Session, emit: Emit) -> None:
-    assert await audit("shop", [session.machine], emit) == ()
+    assert await audit("shop", [session.machine], emit, connect=fleet_of(session)) == ()
 
 
 @pytest.mark.parametrize("read", [_status, _jobs_list, _releases, _audit])
 def test_they_change_nothing_and_say_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, read: Callable[[Session, Emit], Awaitable[None]]
+    read: Callable[[Session, Emit], Awaitable[None]],
 ) -> None:
     """Also that jobs may be gone, and how both come back."""
     events: list[Event] = []
@@ -73,8 +73,6 @@ def test_they_change_nothing_and_say_what_is_missing(
     async def work() -> None:
         engine = FakeEngine(images=["caddy:2"])
         session = await deployed(engine)
-        for module in ("releases", "audit"):
-            monkeypatch.setattr(f"ftl.operations.views.{module}.open_fleet", fleet_of(session))
         before = list(engine.calls)
         await read(session, events.append)
         assert engine.calls == before

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.ssh.multiplexing import kept
 from ftl.ssh.multiplexing.kept import (
     Persistence,
     connection_name,
+    first_private,
     kept_files,
     own_files,
     runtime_folder,
@@ -96,11 +96,8 @@ def test_the_folder_is_private_and_short(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["open", "link", "file"])
-def test_a_folder_that_somebody_else_prepared_is_not_used(
-    environ: dict[str, str], spoil: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that others may enter, a link and a file are passed over; where nothing is left nothing is kept."""
-    monkeypatch.setattr(kept, "candidates", lambda environ: [f"{environ['XDG_RUNTIME_DIR']}/ftl"])
+def test_a_folder_that_somebody_else_prepared_is_not_used(environ: dict[str, str], spoil: str) -> None:
+    """One that others may enter, a link and a file are passed over."""
     folder = Path(environ["XDG_RUNTIME_DIR"], "ftl")
     if spoil == "open":
         folder.mkdir()
@@ -110,8 +107,10 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(
         folder.symlink_to(folder.parent / "elsewhere")
     else:
         folder.touch()
-    assert runtime_folder(environ) is None
-    assert kept_files(SHOP, RESOLVED, Persistence(60.0), environ) is None
+    assert first_private([folder]) is None
+    assert first_private([folder, folder.with_name("next")]) == folder.with_name("next")
+    files = kept_files(SHOP, RESOLVED, Persistence(60.0), environ)
+    assert files is None or folder not in files.folder.parents
 
 
 def test_commands_share_a_connections_folder_and_each_has_its_own(environ: dict[str, str]) -> None:

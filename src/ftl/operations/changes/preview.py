@@ -11,11 +11,12 @@ from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks.dns import look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from ftl.config.models.project import Project
     from ftl.config.values.bindings import VolumeMount
     from ftl.events import Emit
+    from ftl.server.doctor.checks.dns import Lookup
 
 _OWN_DOMAIN = (
     'write `project: {domain: "${FTL_ENV}.preview.example.com"}` into ftl.preview.yaml, with your domain'
@@ -87,10 +88,12 @@ def _folders(project: Project) -> Iterator[VolumeMount]:
     yield from (mount for mount in mounts if not mount.is_named)
 
 
-async def note_missing_dns(preview: Project, emit: Emit) -> None:
+async def note_missing_dns(
+    preview: Project, emit: Emit, resolve: Callable[[str], Awaitable[Lookup]] = look_up
+) -> None:
     """Note hosts of a preview that DNS does not know; it is deployed anyway."""
     hosts = site_of(preview).hosts
-    for host, found in zip(hosts, await gather(look_up(host) for host in hosts), strict=True):
+    for host, found in zip(hosts, await gather(resolve(host) for host in hosts), strict=True):
         if found.error == "unknown":
             parent = host.partition(".")[2]
             emit(

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.events import Emit
+    from ftl.host.fleet import Connect
     from ftl.releases.audit import AuditEntry
     from ftl.ssh.machine import Machine
 
 
-async def audit(project: str, machines: Sequence[Machine], emit: Emit) -> tuple[AuditEntry, ...]:
+async def audit(
+    project: str, machines: Sequence[Machine], emit: Emit, *, connect: Connect = open_fleet
+) -> tuple[AuditEntry, ...]:
     """All changes of a project, newest first; in a cluster by the first manager that answers.
 
     A note says where they cannot be read.
@@ -27,7 +30,7 @@ async def audit(project: str, machines: Sequence[Machine], emit: Emit) -> tuple[
     Raises:
         ServerError, EngineError: No server answers.
     """
-    async with open_fleet(machines) as fleet:
+    async with connect(machines) as fleet:
         session = fleet.first
         history = await read_history(session.engine, project)
         entries = with_environments(with_releases(history.audit, history.records), history.records)

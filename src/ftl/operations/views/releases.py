@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
+    from ftl.host.fleet import Connect
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -43,6 +44,7 @@ async def releases(
     servers: Sequence[ClusterServer] = (),
     *,
     emit: Emit,
+    connect: Connect = open_fleet,
 ) -> tuple[tuple[ReleaseRow, ...], float]:
     """All releases of a project, newest first, and the Unix time by the server's clock.
 
@@ -51,7 +53,7 @@ async def releases(
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    async with open_fleet(machines) as fleet:
+    async with connect(machines) as fleet:
         session, observed = fleet.first, await observe_fleet(fleet, project, servers)
         newest = observed.releases[-1] if observed.releases else None
         under_way = False

@@ -30,7 +30,7 @@ from ftl.ssh.multiplexing.runtime import LONGEST_FOLDER, candidates, is_private
 from ftl.ssh.target import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ftl.ssh.target import Resolved, Target
 
@@ -134,7 +134,12 @@ def runtime_folder(environ: Mapping[str, str]) -> Path | None:
     It is private, and its path short enough for sockets. Without XDG_RUNTIME_DIR it is among the temporary files, where
     anybody may make a folder of that name: one that others own or may enter is not used.
     """
-    for path in map(Path, candidates(environ)):
+    return first_private(map(Path, candidates(environ)))
+
+
+def first_private(paths: Iterable[Path]) -> Path | None:
+    """Make the first of some folders that can be private; None where none can."""
+    for path in paths:
         with suppress(OSError):
             path.mkdir(mode=0o700, exist_ok=True)
             if is_private(path):

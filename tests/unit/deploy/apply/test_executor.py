@@ -21,11 +21,14 @@ from ftl.execution.runners import Decision, Runners
 from ftl.execution.undo import UndoStack
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, record, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ftl.engine.values import Container
     from ftl.releases.record import ReleaseRecord
 
 
@@ -243,20 +246,21 @@ def test_a_second_interruption_does_not_stop_the_undo() -> None:
     assert run(scenario).log == ["bad", "undo bad", "undone slowly"]
 
 
-def test_an_interruption_while_the_last_lines_are_read_does_not_skip_the_undo(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_interruption_while_the_last_lines_are_read_does_not_skip_the_undo() -> None:
     """A failed release is taken back, also if Ctrl-C or the loss of the lock comes before the undo."""
 
     async def scenario(world: Run) -> None:
         began, opened = asyncio.Event(), asyncio.Event()
 
-        async def lines(_: DeployContext) -> tuple[()]:
-            began.set()
-            await opened.wait()
-            return ()
+        class Slow(FakeEngine):
+            """An engine that lists its containers when it is let."""
 
-        monkeypatch.setattr(f"{DeployExecutor.__module__}.last_lines", lines)
+            async def containers(self, **_: object) -> list[Container]:
+                began.set()
+                await opened.wait()
+                return []
+
+        world.context.fleet = Fleet([Session("server", FakeMachine(), Slow(), INFO)])
         executor = world.executor(stage(Do("bad", "fail")), record=record("r2"))
         running = asyncio.create_task(executor.run())
         await began.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,21 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    import pytest
-
+    from ftl.ssh.machine import Machine
     from tests.unit.deploy.model_server import ModelEngine
 
-OPERATION = OperationRequest("u", Server(host="server"), Path("/"), BACKEND, lock_wait=60.0)
+
+@asynccontextmanager
+async def connect(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    """Connect to a server in memory."""
+    (machine,) = machines
+    assert isinstance(machine, ModelMachine)
+    yield Fleet([Session("server", machine, machine.engine, INFO)])
+
+
+OPERATION = OperationRequest(
+    "u", Server(host="server"), Path("/"), replace(BACKEND, connect=connect), lock_wait=60.0
+)
 """One that waits for the lock, in a folder of no repository: git may be killed by the fake clock."""
 
 
@@ -58,17 +69,11 @@ def configured(release: str, *, keep: int = 5) -> Project:
     return Project(project=info, server=Server(host="server"), services=(web,), keep_releases=keep)
 
 
-def three_releases(monkeypatch: pytest.MonkeyPatch, *, keep: int = 5) -> Deploys:
-    """A server with the releases r1, r2 and r3 of `u`, to which commands connect."""
+def three_releases(*, keep: int = 5) -> Deploys:
+    """A server with the releases r1, r2 and r3 of `u`."""
     model = Deploys()
     model.begin()
     for release in ("1", "2", "3"):
         model.files["u"], model.built["u"] = configured(release, keep=keep), "1"
         model._run("u")
-
-    @asynccontextmanager
-    async def open_fleet(machines: Sequence[ModelMachine]) -> AsyncIterator[Fleet]:
-        yield Fleet([Session("server", machines[0], model.engine, INFO)])
-
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", open_fleet)
     return model

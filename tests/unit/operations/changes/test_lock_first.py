@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,10 @@ from tests.unit.operations.changes.test_second_backend import ASKED, ME, Changin
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Sequence
+
+    from ftl.deploy.backend import Backend
+    from ftl.host.fleet import Connect
 
 
 def deployed() -> Deploys:
@@ -44,14 +47,19 @@ def deployed() -> Deploys:
     return machine
 
 
-def fleet_of(session: Session) -> Callable[[object], AbstractAsyncContextManager[Fleet]]:
-    """`open_fleet` that connects to this one."""
+def fleet_of(session: Session) -> Connect:
+    """Connects to this server, whichever is asked for."""
 
     @asynccontextmanager
-    async def open_fleet(_machines: object) -> AsyncIterator[Fleet]:
+    async def connect(_machines: object) -> AsyncIterator[Fleet]:
         yield Fleet([session])
 
-    return open_fleet
+    return connect
+
+
+def backend_of(session: Session) -> Backend:
+    """Docker's backend, that connects to this server."""
+    return replace(DOCKER, connect=fleet_of(session))
 
 
 async def _roll_back(changing: Changing, heartbeat: asyncio.Task[None] | None) -> None:
@@ -121,12 +129,11 @@ class Busy(ModelMachine):
 )
 @pytest.mark.parametrize("wait", [0.0, 3.0])
 def test_a_wrong_release_is_refused_whoever_has_the_lock(
-    monkeypatch: pytest.MonkeyPatch, release: str | None, error: type[FtlError], words: str, wait: float
+    release: str | None, error: type[FtlError], words: str, wait: float
 ) -> None:
     """And not only once the other operation has ended; what that one makes (r3) may still be live by then."""
     deploys = deployed()
     session = Session("server", Busy(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> None:
         for record in (
@@ -134,7 +141,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
             ReleaseRecord("r3", "started", 3.0),
         ):
             await write_record(deploys.engine, "u", record)
-        change = OperationRequest("u", Server(host="server"), Path(), DOCKER, lock_wait=wait)
+        change = OperationRequest("u", Server(host="server"), Path(), backend_of(session), lock_wait=wait)
         request = RollbackRequest(change, release)
         with pytest.raises(error, match=words):
             await rollback(request, [session.machine], emit=lambda _: None)
@@ -143,17 +150,14 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
 
 
 @pytest.mark.parametrize(("dry_run", "releases"), [(False, ["r1"]), (True, [])])
-def test_records_are_read_where_their_container_was_pruned(
-    monkeypatch: pytest.MonkeyPatch, dry_run: bool, releases: list[str]
-) -> None:
+def test_records_are_read_where_their_container_was_pruned(dry_run: bool, releases: list[str]) -> None:
     """`docker system prune` removes what never runs; a rollback knows its releases. A dry run changes nothing."""
     machine = deployed()
     session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
 
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)
-        request = OperationRequest("u", Server(host="server"), Path(), DOCKER, dry_run=dry_run)
+        request = OperationRequest("u", Server(host="server"), Path(), backend_of(session), dry_run=dry_run)
         async with open_operation(request, [session.machine]) as change:
             return [record.release for record in change.observed.releases]
 

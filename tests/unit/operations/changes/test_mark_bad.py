@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
-from ftl.deploy.backend import DOCKER
 from ftl.deploy.opening import OperationRequest
 from ftl.host.session import Session
 from ftl.operations.changes.mark_bad import mark_bad
@@ -15,21 +14,18 @@ from ftl.releases.store import read_history, write_record
 from tests.support.clock import run
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.world import INFO
-from tests.unit.operations.changes.test_lock_first import deployed, fleet_of
+from tests.unit.operations.changes.test_lock_first import backend_of, deployed
 
 if TYPE_CHECKING:
-    import pytest
-
     from ftl.releases.store import History
 
 
-def test_a_release_that_is_no_longer_kept_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_that_is_no_longer_kept_is_marked() -> None:
     """The deploy after a failed one empties its record, and it is still the one to warn of."""
     deploys = deployed()
     session = Session("server", ModelMachine(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.deploy.opening.open_fleet", fleet_of(session))
     failed = ReleaseRecord("r2", "failed", 2.0, error="web is unhealthy").without_values()
-    request = OperationRequest("u", Server(host="server"), Path(), DOCKER)
+    request = OperationRequest("u", Server(host="server"), Path(), backend_of(session))
 
     async def work() -> tuple[str, History]:
         await write_record(deploys.engine, "u", failed)

@@ -16,7 +16,7 @@ from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
 from ftl.execution.runners import Decision, Runners
-from ftl.host.fleet import Fleet
+from ftl.host.fleet import Fleet, open_fleet
 from ftl.host.session import Session
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.operations.changes.restart import plan_restart
@@ -69,7 +69,7 @@ class Orchestrator:
         self.observed = observed
         runners: Runners[DeployContext] = Runners()
         runners.runs(Submit)(self._submit)
-        self.backend = Backend(self._observe, self._plan, self._assign, runners)
+        self.backend = Backend(open_fleet, self._observe, self._plan, self._assign, runners)
 
     async def _observe(self, _fleet: Fleet, _project: str, _servers: Sequence[ClusterServer]) -> Observed:
         self.looks += 1

@@ -25,7 +25,6 @@ from ftl.errors import FtlError
 from ftl.execution.runners import Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.databases import backup_files
 from ftl.operations.databases.deploy_backup import RUNNERS, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
@@ -98,7 +97,7 @@ def test_a_dump_that_fails_ends_the_deploy(
     fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing after it is done. Its file is in the user's folder, which nobody else reads; a cache has none."""
-    monkeypatch.setattr(backup_files, "state_folder", lambda: tmp_path / "backups")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     machine, engine = FakeMachine(), FakeEngine(images=["db"])
     machine.answers = [
         (("sh detect",), CommandOutput(0, b"pg_dump\n")),
@@ -125,10 +124,10 @@ def test_a_dump_that_fails_ends_the_deploy(
         with pytest.raises(FtlError, match="the backup of db failed") as caught:
             asyncio.run(scenario())
         assert caught.value.cause == "disk full"
-        assert list((tmp_path / "backups" / "shop").iterdir()) == []
+        assert list((tmp_path / "ftl/backups/shop").iterdir()) == []
         return
     asyncio.run(scenario())
-    folder = tmp_path / "backups" / "shop"
+    folder = tmp_path / "ftl/backups/shop"
     (file,) = folder.iterdir()
     assert (file.name.startswith("db-2"), file.stat().st_mode & 0o777) == (True, 0o600)
     assert folder.stat().st_mode & 0o777 == 0o700

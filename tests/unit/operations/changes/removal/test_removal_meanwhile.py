@@ -44,9 +44,9 @@ async def removed(deploys: Deploys, machine: ModelMachine) -> RemoveResult:
     )
 
 
-def test_a_prune_tells_what_it_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prune_tells_what_it_removed() -> None:
     """Not what had gone by then; and what somebody left meanwhile, it removed as well."""
-    deploys = three_releases(monkeypatch)
+    deploys = three_releases()
     machine = Contended(deploys.engine, lambda: another_network(deploys))
 
     async def work() -> tuple[str, ...]:
@@ -56,9 +56,9 @@ def test_a_prune_tells_what_it_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(work()) == ("u_new",)
 
 
-def test_a_prune_keeps_as_many_releases_as_the_live_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prune_keeps_as_many_releases_as_the_live_one_says() -> None:
     """A deploy that it waited for may have raised the number: r3 is kept since."""
-    deploys = three_releases(monkeypatch, keep=1)
+    deploys = three_releases(keep=1)
 
     async def deploy() -> None:
         deploys.files["u"] = configured("4")
@@ -73,9 +73,9 @@ def test_a_prune_keeps_as_many_releases_as_the_live_one_says(monkeypatch: pytest
     assert run(work()) == {"r1": False, "r2": False, "r3": True, "r4": True}
 
 
-def test_a_removal_tells_what_it_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removal_tells_what_it_removed() -> None:
     """The containers are those of a release that went live after it was asked for."""
-    deploys = three_releases(monkeypatch)
+    deploys = three_releases()
 
     async def deploy() -> None:
         deploys.files["u"] = configured("4")
@@ -85,9 +85,9 @@ def test_a_removal_tells_what_it_removed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.project_objects.containers == ("u-web-r4",)
 
 
-def test_of_two_removals_at_once_the_second_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_removals_at_once_the_second_removes_nothing() -> None:
     """And says so."""
-    deploys = three_releases(monkeypatch)
+    deploys = three_releases()
     first = ModelMachine(deploys.engine)
     result = run(removed(deploys, Contended(deploys.engine, lambda: removed(deploys, first))))
     assert result.plan.empty

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def deploys(monkeypatch: pytest.MonkeyPatch) -> Deploys:
+def deploys() -> Deploys:
     """A server with the releases r1, r2 and r3."""
-    return three_releases(monkeypatch)
+    return three_releases()
 
 
 async def roll_back(machine: Machine, release: str | None = None, *, rebuild: bool = False) -> str:
