@@ -29,26 +29,30 @@ COMMANDS: dict[str, dict[str, str]] = {
         "prune": "Remove leftovers of old releases and interrupted deploys.",
         "remove": "Remove the project from its server.",
     },
-    "Look": {
+    "Inspect": {
         "status": "Show what runs on the server.",
         "releases": "List the releases of the project, newest first.",
         "audit": "List the changes of the project: who, when, what, and the outcome.",
         "logs": "Print the logs of services and dependencies, merged by time.",
+    },
+    "Run and data": {
         "exec": "Run a command or a shell in a running container.",
         "run": "Run a command in a new container of a service.",
         "jobs": "List the jobs of the project, or run one now.",
         "backup": "Back up a database into a file on this machine.",
         "restore": "Restore a database from a backup.",
         "tunnels": "Forward the dependencies' ports to this machine.",
-        "completion": "Complete commands, options and names in bash, zsh or fish.",
-        "upgrade": "Show how this FTL was installed, and the command that upgrades it.",
-        "version": "Print the versions of FTL, Python and the server's engine.",
     },
     "Servers": {
-        "servers": "List the servers of the project, or empty one for maintenance.",
+        "servers": "List the servers of the project, or drain one.",
         "setup": "Prepare a bare Debian or Ubuntu server for deploys.",
         "doctor": "Check this machine, the server and the connection; suggest fixes.",
         "sandbox": "Run a throwaway server on this machine, for a first try or for CI.",
+    },
+    "This machine": {
+        "completion": "Complete commands, options and names in bash, zsh or fish.",
+        "upgrade": "Show how this FTL was installed, and the command that upgrades it.",
+        "version": "Print the versions of FTL, Python and the server's engine.",
     },
 }
 """Section -> name -> one-line help.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List the servers of the project, or empty one for maintenance.
+    """List the servers of the project, or drain one.
 
     For each: whether it answers and takes tasks, whether its proxy sends requests to the live release, how many
     containers of the project run there, and whether it is a manager of the cluster.
