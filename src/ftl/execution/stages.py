@@ -24,12 +24,14 @@ class StageOf(Generic[S]):
             undone.
         begins_part: Another part of the plan begins here, which is decided and undone by itself. The parts before
             it stay.
+        keeps_data: No dependency and no data has been changed when this stage and those before it have ended.
     """
 
     name: str
     tracks: tuple[tuple[S, ...], ...]
     decides: bool = False
     begins_part: bool = False
+    keeps_data: bool = False
 
 
 def compact(stages: Iterable[StageOf[S]]) -> tuple[StageOf[S], ...]:

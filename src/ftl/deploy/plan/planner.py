@@ -129,14 +129,15 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     # On a server without a proxy, all images travel together, or while that of the proxy is pulled.
     together = any(isinstance(step, BringImage) for track in prepare for step in track)
     # First: a preview that nothing would remove leaves nothing, not even a network.
-    yield Stage("cron", (cron,))
-    yield Stage("prepare", (*prepare, *(images if together else ())))
+    yield Stage("cron", (cron,), keeps_data=True)
+    yield Stage("prepare", (*prepare, *(images if together else ())), keeps_data=True)
     # Before the record, and all that could have data: the server removes what a deploy that is killed leaves behind.
-    yield Stage("preview", (_preview(diff, author),))
+    yield Stage("preview", (_preview(diff, author),), keeps_data=True)
     # Beside the record: a tag for what the server has changes nothing, and a deploy that fails leaves it to the next.
     tagged = () if together else tuple(track for track in images if _only_tags(track))
-    yield Stage("record", (begin, _repaired_records(diff), *tagged))
-    yield Stage("images", () if together else tuple(track for track in images if track not in tagged))
+    yield Stage("record", (begin, _repaired_records(diff), *tagged), keeps_data=True)
+    sent = () if together else tuple(track for track in images if track not in tagged)
+    yield Stage("images", sent, keeps_data=True)
     dependencies = (
         tuple(step for change in track for step in dependency_track(diff, change)) for track in in_order(diff)
     )

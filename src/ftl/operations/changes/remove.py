@@ -176,7 +176,7 @@ def plan_remove(
     }
     folders = tuple(each.folder for each in backups)
     ends_preview = observed.preview is not None and not found.kept_volumes
-    stages: tuple[Stage, ...] = (
+    first: tuple[Stage, ...] = (
         Stage(
             "crontab",
             tuple(
@@ -185,6 +185,8 @@ def plan_remove(
             ),
         ),
         Stage("routes", ((RemoveSite(observed.project),) if proxied else (),)),
+    )
+    rest: tuple[Stage, ...] = (
         Stage("services", removal_tracks(services, "removed", lambda name: timeouts.get(name, STOP_SECONDS))),
         Stage("dependencies", removal_tracks(others, "removed", lambda _: DEPENDENCY_STOP)),
         # Their jobs make none any more, and the images that read them are still there.
@@ -215,11 +217,10 @@ def plan_remove(
             ),
         ),
     )
-    stages = compact(stages)
+    stages = compact((*first, *rest))
     if observed.is_cluster and stages:
         # Before the rest goes: a removal that is cut here, and done again, must not leave private keys in the Swarm.
-        number = sum(stage.name in ("crontab", "routes") for stage in stages)
-        stages = (*stages[:number], end_of_catch_up(observed), *stages[number:])
+        stages = (*compact(first), end_of_catch_up(observed), *compact(rest))
     return Plan(
         observed.server,
         observed.project,

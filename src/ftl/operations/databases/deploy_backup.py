@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
 
-BEFORE = ("prepare", "record", "images")
-"""Stages that change no dependency and no data."""
-
 RUNNERS: Runners[DeployContext] = Runners()
 
 
@@ -48,7 +45,7 @@ def with_backups(backend: Backend) -> Backend:
             for name, container in sorted(present.items())
         )
         stages = list(made.stages)
-        place = next((n for n, stage in enumerate(stages) if stage.name not in BEFORE), len(stages))
+        place = next((n for n, stage in enumerate(stages) if not stage.keeps_data), len(stages))
         stages.insert(place, Stage("backups", (steps,)))
         return replace(made, stages=tuple(stages))
 
