@@ -1,7 +1,8 @@
 """Public contract in literal values: event types, labels, exit codes, names on the server.
 
 Programs read the events, scripts test the exit codes, and servers that an older FTL deployed to have the labels and
-names. Renaming a class or a constant must not change any of them; adding to a table here is a decision.
+names. Renaming a class or a constant must not change any of them; adding to a table here is a decision. Lines of
+`--json` that are no events are in `tests/unit/cli/test_json_lines.py`.
 """
 
 from __future__ import annotations
