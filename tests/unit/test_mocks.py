@@ -1,4 +1,4 @@
-"""No unit test replaces a function or a class of FTL: it is given another one as an argument."""
+"""No unit test replaces a function or a class of FTL: another one is an argument."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _replaced(tree: ast.Module) -> Iterator[tuple[int, str]]:
         target, member = node.args[0], node.args[1]
         if isinstance(target, ast.Constant) and str(target.value).startswith("ftl."):
             yield node.lineno, str(target.value)
-        elif isinstance(target, ast.Name) and target.id in own and isinstance(member, ast.Constant):
-            yield node.lineno, f"{own[target.id]}.{member.value}"
+        elif isinstance(target, ast.Name) and target.id in own:
+            yield node.lineno, f"{own[target.id]}.{ast.literal_eval(member)}"
         elif isinstance(target, ast.JoinedStr):
             yield node.lineno, ast.unparse(target)
 

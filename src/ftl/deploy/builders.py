@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 
 def connect_builder(place: str) -> AbstractAsyncContextManager[Session]:
-    """Connect to a machine that `build.on` names, for no project: its kept connection to the server would end."""
+    """Connect to a machine that `build.on` names.
+
+    For no project: its kept connection to the server would end.
+    """
     from ftl.host.session import open_session  # `ftl build` here needs no SSH
     from ftl.ssh.machine import machine_of
 

@@ -11,7 +11,8 @@ from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks.dns import look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from typing import Any
 
     from ftl.config.models.project import Project
     from ftl.config.values.bindings import VolumeMount
@@ -89,7 +90,7 @@ def _folders(project: Project) -> Iterator[VolumeMount]:
 
 
 async def note_missing_dns(
-    preview: Project, emit: Emit, resolve: Callable[[str], Awaitable[Lookup]] = look_up
+    preview: Project, emit: Emit, resolve: Callable[[str], Coroutine[Any, Any, Lookup]] = look_up
 ) -> None:
     """Note hosts of a preview that DNS does not know; it is deployed anyway."""
     hosts = site_of(preview).hosts
