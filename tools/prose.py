@@ -3,7 +3,8 @@
 In src/ftl a first line is a noun phrase or an imperative in the field's words: at most 90 characters of a module, a
 public class or function and a documented constant, at most 110 of what is private. String literals of three words and
 more, which are messages, hints, steps and helps, are looked at for riddles. Elsewhere only a module's docstring is
-looked at, and only its length.
+looked at, and only its length. Pages are looked at for a few words that no reader needs (`PAGE_RIDDLES`), but not those
+of decisions, which stay as they were written.
 """
 
 from __future__ import annotations
@@ -77,6 +78,25 @@ TEXT_RIDDLES = {
     r", whole\b": "say complete",
 }
 """Pattern anywhere in a text -> advice; for texts alone."""
+
+PAGE_RIDDLES = {
+    f"(?i){pattern}": RIDDLES[pattern]
+    for pattern in (
+        r"\btold\b",
+        r"\bwho(m|so)?ever\b",
+        r"\bone's own\b",
+        r"\bmends?\b",
+        r"\ball the same\b",
+        r"\bforgets?\b",
+        r"\banew\b",
+    )
+}
+"""Pattern anywhere in a line of a page -> advice."""
+
+PAGES = ("README.md", "CHANGELOG.md", "docs")
+
+UNCHECKED_PAGES = ("docs/decisions", "docs/reference/cli.md")
+"""Decisions, and the page that is made from the texts of the program."""
 
 CODE = re.compile(r"\n\S|\.[*+]|\\|\(\?|^\W*$")
 """A literal of several lines, or a regular expression: no text."""
@@ -189,18 +209,37 @@ def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, text
 
 
+def page_findings(text: str) -> Iterator[tuple[int, str]]:
+    """Line numbers and messages for a page."""
+    for number, line in enumerate(text.splitlines(), 1):
+        yield from ((number, message) for message in _riddles("page", line, PAGE_RIDDLES))
+
+
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    """Python files below the paths; without any, all of the project's."""
-    for path in map(Path, paths or ROOTS):
-        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+    """Python files and pages below the paths; without any, all of the project's."""
+    for path in map(Path, paths or (*ROOTS, *PAGES)):
+        found = [path] if path.is_file() else sorted([*path.rglob("*.py"), *path.rglob("*.md")])
+        yield from (file for file in found if file.suffix == ".py" or _is_checked(file))
+
+
+def _is_checked(page: Path) -> bool:
+    """Whether a page is one of those that are checked."""
+    name = page.as_posix()
+    return name.startswith(PAGES) and not name.startswith(UNCHECKED_PAGES)
+
+
+def _findings(file: Path) -> Iterator[tuple[int, str]]:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        return page_findings(text)
+    return findings(text, length_only="src" not in file.parts)
 
 
 def main(paths: Sequence[str]) -> int:
     """Print `path:line: message` for each finding; the exit status is 1 if there is any."""
     failed = 0
     for file in _files(paths):
-        in_ftl = "src" in file.parts
-        for line, message in findings(file.read_text(encoding="utf-8"), length_only=not in_ftl):
+        for line, message in _findings(file):
             print(f"{file}:{line}: {message}")
             failed = 1
     return failed

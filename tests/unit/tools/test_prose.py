@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tools.prose import findings, main
+from tools.prose import _files, findings, main, page_findings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +78,12 @@ def test_findings_name_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.startswith(f"{module}:5: docstring opens with `Who`")
     module.write_text('"""Module."""\n')
     assert main([str(module)]) == 0
+
+
+def test_pages_are_looked_at_for_words_alone() -> None:
+    """Users read them; what a decision said stays as it was written, and names in code are other words."""
+    page = "It begins anew.\nA `handle` beside it.\nWhoever has it is forgetful, and mended.\n"
+    assert [line for line, _ in page_findings(page)] == [1, 3]
+    names = {file.as_posix() for file in _files(())}
+    assert {"CHANGELOG.md", "docs/index.md", "docs/how-to/start.md", "src/ftl/aio.py"} <= names
+    assert not any("decisions" in name for name in names)

@@ -79,7 +79,7 @@ NOTIFICATION_URL = Scalar(
 class Notification(Section):
     """`notify[]:` a place that gets messages.
 
-    A single value is the URL. It is a secret: whoever knows it can write there.
+    A single value is the URL. It is a secret: all who know it can write there.
     """
 
     url: str = field(
