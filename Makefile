@@ -29,9 +29,9 @@ demo-cluster: venv ## Start three throwaway servers, deploy examples/shop to the
 demo-cluster-down: venv ## Take away the servers of `make demo-cluster`
 	@$(PYTHON) -m tools.demo_cluster down
 
-test: lint types layers engine ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
-	$(PYTHON) -m tools.dependencies
-	$(MAKE) fuzz
+test: venv ## Everything: lint, types, layering, dependencies, unit and end-to-end tests
+	# One core types and fuzzes while the other waits for downloads of the engine's images
+	$(MAKE) --jobs 3 engine types lint layers test-deps fuzz
 	$(PYTEST) --durations=30
 
 test-fast: venv ## The tests that need no engine: seconds
