@@ -35,9 +35,15 @@ _STOP_GRACE = 30.0
 # Timestamps: the engine writes RFC 3339 with nanoseconds, and reads seconds since 1970.
 _RFC3339 = r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)"
 
-
 _NO_ADDRESS = ("attaching to network failed", "deadline exceeded")
 """Words of an engine whose managers gave a container no address in time (20 s, seen on 26.1)."""
+
+_NEVER_BEGAN = (b"OCI runtime exec failed", b"init-p")
+"""Words of runc, as output of the command, where its own first process ended before the command began.
+
+Seen once in hundreds of deploys, on a busy machine: "unable to start container process: waiting for init preliminary
+setup: read init-p: connection reset by peer". `init-p` is its socket to that process.
+"""
 
 _ATTEMPTS = 3
 _PAUSE = 1.0
@@ -140,12 +146,25 @@ class ContainerCalls(NetworkCalls):
     ) -> ExecResult:
         """Run a command in a running container and wait for it: three round trips.
 
+        A command that the engine could not start, though it is there, has done nothing: it is tried again, twice.
+
         Args:
             container: By name or ID.
             argv: The program and its arguments; no shell parses them.
             stdin: Its input, up to end of file. None: no stdin.
-            seconds: Time limit; EngineUnavailable is raised after it. Docker has no way to end the command.
+            seconds: Time limit of an attempt; EngineUnavailable is raised after it. Docker has no way to end the
+                command.
         """
+        for _ in range(_ATTEMPTS - 1):
+            done = await self._execute(container, argv, stdin, seconds)
+            if not _never_began(done):
+                return done
+            await asyncio.sleep(_PAUSE)
+        return await self._execute(container, argv, stdin, seconds)
+
+    async def _execute(
+        self, container: str, argv: Sequence[str], stdin: bytes | None, seconds: float
+    ) -> ExecResult:
         async with self._client.call(f"run `{argv[0]}` in {container}", seconds=seconds) as docker:
             target = docker.containers.container(checked(container))
             command = await target.exec(list(argv), stdin=stdin is not None)
@@ -236,6 +255,12 @@ class ContainerCalls(NetworkCalls):
                 return dict(_files(archive))
 
         return await none_if_missing(work())
+
+
+def _never_began(done: ExecResult) -> bool:
+    """Whether runc failed before the command began."""
+    output = done.stdout + done.stderr
+    return done.exit_code in (126, 127, 128) and all(words in output[:1000] for words in _NEVER_BEGAN)
 
 
 def _send(response: ClientResponse, stdin: bytes) -> None:
