@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.child import complete
+from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ftl.child import Completed
+
 _GIT_SECONDS = 3.0
+"""Limit for what is only recorded: without an answer it is left out."""
+
+STATUS_SECONDS = 120.0
+"""Limit where a deploy depends on the answer; git reads each file of a fresh checkout once."""
 
 _URL = re.compile(
     r"(?:[a-z+]+://)?(?:[^@/]*@)?(?P<host>[^/:]+)(?::[0-9]+(?=/))?[:/](?P<path>.+?)(?:\.git)?/*"
@@ -49,10 +56,14 @@ async def git_subject(folder: Path, environ: Mapping[str, str]) -> str:
 async def require_clean(folder: Path) -> None:
     """Refuse a checkout with changes that are not committed, for protected environments.
 
+    A folder outside of any checkout has nothing to commit.
+
     Raises:
-        UsageError: There are some, or files that git does not know.
+        UsageError: There are some, or files that git does not know; or git does not say.
     """
-    changed = (await _git(folder, os.environ, "status", "--porcelain")).splitlines()
+    if not _is_in_checkout(folder):
+        return
+    changed = (await _status(folder)).splitlines()
     if changed:
         names = ", ".join(line.split(maxsplit=1)[-1] for line in changed[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -61,6 +72,48 @@ async def require_clean(folder: Path) -> None:
             cause=f"not committed: {names}{more}",
             hint="commit or stash them",
         )
+
+
+def _is_in_checkout(folder: Path) -> bool:
+    place = folder.resolve()
+    return "GIT_DIR" in os.environ or any(os.path.lexists(up / ".git") for up in (place, *place.parents))
+
+
+async def _status(folder: Path) -> str:
+    """Changes of a checkout, one a line; files that git does not know count, whatever the user's settings are.
+
+    Raises:
+        UsageError: Git cannot say: it is not there, refuses, or takes too long.
+    """
+    try:
+        done = await _run_git(folder, os.environ, STATUS_SECONDS, "status", "--porcelain", "-unormal")
+    except FileNotFoundError:
+        raise _unknown(
+            f"there is no git on this machine, and {folder} is in a checkout", "install git"
+        ) from None
+    except TimeoutError:
+        raise _unknown(f"`git status` took longer than {STATUS_SECONDS:.0f} s", "") from None
+    except OSError as error:
+        raise _unknown(f"git cannot be started: {error.strerror}", "") from None
+    if done.exit_code != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        owner = f"git config --global --add safe.directory {folder}"
+        raise _unknown(
+            said or f"`git status` ended with exit code {done.exit_code}",
+            f"if the checkout belongs to another user, as in CI: `{owner}`"
+            if "safe.directory" in said
+            else "",
+        )
+    return done.stdout.decode(errors="replace")
+
+
+def _unknown(cause: str, way_out: str) -> UsageError:
+    """The refusal of a checkout of which git does not say whether it has changes."""
+    return UsageError(
+        "the project is protected, and git does not say whether the checkout has changes",
+        cause=cause,
+        hint=way_out or f"{ftl('deploy')} is possible once `git status` works in the folder of ftl.yaml",
+    )
 
 
 def normal_remote(url: str) -> str:
@@ -76,9 +129,13 @@ def is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 
 async def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str:
-    argv = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        done = await complete(argv, seconds=_GIT_SECONDS, env=environ, cwd=folder)
+        done = await _run_git(folder, environ, _GIT_SECONDS, *arguments)
     except (OSError, TimeoutError):
         return ""
     return done.stdout.decode(errors="replace").strip() if done.exit_code == 0 else ""
+
+
+async def _run_git(folder: Path, environ: Mapping[str, str], seconds: float, *arguments: str) -> Completed:
+    argv = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    return await complete(argv, seconds=seconds, env=environ, cwd=folder)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ftl.common.next_step import plain
 from ftl.config.models.project import Dependency
-from ftl.deploy.origin import git_origin, is_other, normal_remote
+from ftl.deploy import origin
+from ftl.deploy.origin import git_origin, is_other, normal_remote, require_clean
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.errors import UsageError
@@ -66,6 +68,60 @@ def test_a_clone_has_the_origin_of_its_repository(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     bare = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
     assert asyncio.run(git_origin(tmp_path / "none", bare)) == {}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """An empty repository without a commit."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    return tmp_path
+
+
+def test_a_clean_tree_counts_files_that_the_users_settings_hide(checkout: Path) -> None:
+    """`status.showUntrackedFiles = no` speeds up a prompt, and must not let an unknown file through."""
+    subprocess.run(["git", "-C", str(checkout), "config", "status.showUntrackedFiles", "no"], check=True)
+    asyncio.run(require_clean(checkout))
+    (checkout / "new.py").write_text("")
+    with pytest.raises(UsageError) as caught:
+        asyncio.run(require_clean(checkout))
+    assert caught.value.cause == "not committed: new.py"
+
+
+def test_a_folder_outside_of_any_checkout_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to commit, and git is not asked: a machine may have none."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asyncio.run(require_clean(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("script", "cause", "hint"),
+    [
+        (
+            "echo fatal: detected dubious ownership; echo git config --add safe.directory /x; exit 128",
+            "dubious ownership",
+            "git config --global --add safe.directory {folder}",
+        ),
+        ("echo fatal: index file corrupt; exit 128", "fatal: index file corrupt", "once `git status` works"),
+        ("exit 3", "`git status` ended with exit code 3", "once `git status` works"),
+        ("exec /bin/sleep 9", "took longer than 1 s", "once `git status` works"),
+        (None, "there is no git on this machine", "install git"),
+    ],
+)
+def test_without_an_answer_of_git_nothing_counts_as_clean(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, cause: str, hint: str
+) -> None:
+    """Another owner's checkout in CI, a damaged one, a slow one, no git: a protected project is not deployed."""
+    folder = checkout / "bin"
+    folder.mkdir()
+    if script is not None:
+        (folder / "git").write_text(f"#!/bin/sh\nexec >&2\n{script}\n")
+        (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(origin, "STATUS_SECONDS", 1.0)
+    with pytest.raises(UsageError, match="git does not say whether the checkout has changes") as caught:
+        asyncio.run(require_clean(checkout))
+    assert cause in (caught.value.cause or "")
+    assert hint.format(folder=checkout) in plain(caught.value.hint or "")
 
 
 @pytest.mark.parametrize("adopt", [False, True])
