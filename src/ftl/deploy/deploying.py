@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from ftl.deploy.backend import Backend
+    from ftl.deploy.command_line import CommandLine
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import PreparedOperation
     from ftl.deploy.operation import OperationResult
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
 
 
 async def deploy(
-    request: PlanRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, command: CommandLine, emit: Emit, backend: Backend
 ) -> DeployResult:
     """Bring the servers to what the project says, without a failed request.
 
     Args:
         request: What is asked for.
         machines: The project's servers, not entered yet.
+        command: The command line that asks for it.
         emit: Receives progress events.
         backend: Observes the servers, makes the plan and executes it.
 
@@ -62,7 +64,7 @@ async def deploy(
     def refuse(observed: Observed) -> None:
         refuse_if_held(request, observed)
 
-    async with _opened(request, machines, emit, backend, refuse=refuse) as (prepared, work):
+    async with _opened(request, machines, command, emit, backend, refuse=refuse) as (prepared, work):
         applied = await work()
         return replace(result(applied), watch=await _watch(applied.plan, prepared.session, emit))
 
@@ -77,10 +79,10 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: PlanRequest, machines: Sequence[Machine], *, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, command: CommandLine, emit: Emit, backend: Backend
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
-    async with _opened(request, machines, emit, backend, dry_run=True) as (prepared, work):
+    async with _opened(request, machines, command, emit, backend, dry_run=True) as (prepared, work):
         plan = (await work()).plan
     hold = prepared.observed.hold
     return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
@@ -111,6 +113,7 @@ def _held(hold: Hold) -> str:
 async def _opened(
     request: PlanRequest,
     machines: Sequence[Machine],
+    command: CommandLine,
     emit: Emit,
     backend: Backend,
     *,
@@ -122,6 +125,7 @@ async def _opened(
     Args:
         request: What is asked for.
         machines: The project's servers, not entered yet.
+        command: The command line that asks for it.
         emit: Receives progress events.
         backend: Observes the servers, makes the plan and executes it.
         refuse: Raises where the servers must not be changed now: as soon as they are observed, and under the lock.
@@ -155,6 +159,7 @@ async def _opened(
         project.server,
         request.root,
         backend,
+        command,
         servers=project.servers,
         lock_wait=request.lock_wait,
         dry_run=dry_run,
@@ -168,15 +173,6 @@ async def _opened(
             return backend.plan(complete, inputs, observed)
 
         def work() -> Awaitable[OperationResult]:
-            return prepared.run(_command_line(complete), complete.project, plan, emit=emit)
+            return prepared.run(complete.project, plan, emit=emit)
 
         yield prepared, work
-
-
-def _command_line(request: PlanRequest) -> str:
-    """Command line of a deploy, without `ftl` and without the options that change nothing on the server."""
-    purpose = request.purpose
-    options = (*(() if purpose.hooks else ("--no-hooks",)), *(("--end-hold",) if purpose.end_hold else ()))
-    if purpose.preview is not None:
-        return " ".join(("preview", "up", purpose.preview.name, *options))
-    return " ".join(("deploy", *request.services, *options))

@@ -19,6 +19,7 @@ from ftl.releases.store import read_history, write_audit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from ftl.deploy.command_line import CommandLine
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -30,14 +31,14 @@ RECORD_SECONDS = 15.0
 
 @asynccontextmanager
 async def locked(
-    session: Session, project: str, *, command: str, by: str, wait: float, emit: Emit
+    session: Session, project: str, *, command: CommandLine, by: str, wait: float, emit: Emit
 ) -> AsyncIterator[None]:
     """Hold a project's lock, and write an audit line for what is done meanwhile.
 
     Args:
         session: The server.
         project: The project's name.
-        command: The command line, without `ftl`: "restore db", never with the name of a secret or a file's content.
+        command: The command line.
         by: Who runs it.
         wait: Seconds to wait for another holder; 0 gives up at once.
         emit: Receives a note when we wait.
@@ -47,11 +48,11 @@ async def locked(
         ServerError: The server does not answer, or the lock was lost; the block is cancelled then.
     """
     lock = deploy_lock(session, project)
-    async with lock.hold(holder_name(session, by, command), wait=wait, emit=emit) as heartbeat:
+    async with lock.hold(holder_name(session, by, command.verb), wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
         live = next((record for record in reversed(history.records) if record.outcome == "live"), None)
         release, environment = (live.release, live.environment) if live is not None else ("", "")
-        entry = AuditEntry(session.info.now, by, command, release, "started", environment)
+        entry = AuditEntry(session.info.now, by, command.text, release, "started", environment)
         async with (
             audited([session.engine], project, begun(history.audit, entry)),
             cancelled_if_lost(heartbeat),
@@ -64,12 +65,12 @@ def deploy_lock(session: Session, project: str) -> DeployLock:
     return DeployLock(session.machine, project, session.info.id)
 
 
-def holder_name(session: Session, by: str, command: str) -> str:
-    """Our name for others who want the lock, with the command unless it is a deploy.
+def holder_name(session: Session, by: str, verb: str) -> str:
+    """Our name for others who want the lock.
 
-    The time is the server's in UTC: they may be in another zone.
+    It has the first word of the command, unless that is a deploy. The time is the server's in UTC: they may be in
+    another zone.
     """
-    verb = command.partition(" ")[0]
     return f"{by}{'' if verb == 'deploy' else f' ({verb})'} since {session.info.moment:%H:%M:%S} UTC"
 
 

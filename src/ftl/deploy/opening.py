@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import ClusterServer, Registry, Server
     from ftl.deploy.backend import Backend
+    from ftl.deploy.command_line import CommandLine
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
@@ -46,6 +47,7 @@ class OperationRequest:
         servers: Those of its cluster; empty with one server.
         root: Folder of ftl.yaml, or the current one.
         backend: Observes its servers, makes the plan and executes it.
+        command: The command line that asks for it.
         services: The services (and for some commands dependencies) to change; empty for all.
         lock_wait: Seconds to wait for another operation to end.
         dry_run: Only plan the change.
@@ -56,6 +58,7 @@ class OperationRequest:
     server: Server
     root: Path
     backend: Backend
+    command: CommandLine
     services: tuple[str, ...] = ()
     servers: tuple[ClusterServer, ...] = ()
     lock_wait: float = 0.0
@@ -107,24 +110,29 @@ class PreparedOperation:
         return self.fleet.first
 
     async def run(
-        self, command: str, project: Project, plan: Callable[[Observed], Plan], *, emit: Emit
+        self,
+        project: Project,
+        plan: Callable[[Observed], Plan],
+        *,
+        emit: Emit,
+        arguments: tuple[str, ...] | None = None,
     ) -> OperationResult:
         """Plan and apply; a dry run only plans.
 
-        The command is its line without `ftl`, the project as it shall be. `plan` is pure, and called again under the
-        lock.
+        The project is as it shall be. `plan` is pure, and called again under the lock. The arguments replace those of
+        the command that was given, where it would do something else when it is run again.
 
         Raises:
             FtlError: As `ftl.deploy.operation.run`.
         """
-        backend, servers = self.request.backend, self.request.servers
+        backend, servers, command = self.request.backend, self.request.servers, self.request.command
         after = on_servers(project, servers)
 
         def planned(observed: Observed) -> Plan:
             return backend.assign(with_ended_watch(plan(observed), after, observed), observed, servers)
 
         operation = Operation(
-            command=command,
+            command=command if arguments is None else replace(command, arguments=arguments),
             project=after,
             root=self.request.root,
             by=self.by.name,
@@ -147,12 +155,10 @@ class LockFirst:
     One look is enough then. For commands that ask nobody and take no time before they change something.
 
     Attributes:
-        command: Its name, for others who want the lock.
         emit: Receives a note while it waits.
         refuse: Raises for a request that is wrong whoever has the lock; called only where another one has it.
     """
 
-    command: str
     emit: Emit
     refuse: Callable[[Observed], None]
 
@@ -192,7 +198,7 @@ async def open_operation(
         fleet = await stack.enter_async_context(request.backend.connect(machines))
         heartbeat, before = None, None
         if lock is not None and not request.dry_run:
-            holder = holder_name(fleet.first, (await writing).name, lock.command)
+            holder = holder_name(fleet.first, (await writing).name, request.command.verb)
             heartbeat, before = await _take(lock, request, fleet, holder, stack)
         building = build(fleet, stack) if build is not None else _nothing_built()
         built, observed = await gather2(building, _observed(request, fleet, refuse))

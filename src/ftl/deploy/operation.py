@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project, Registry
     from ftl.deploy.backend import Backend
+    from ftl.deploy.command_line import CommandLine
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
@@ -47,8 +48,7 @@ class Operation:
     """A change of a project on its server.
 
     Attributes:
-        command: The command line that does it, without `ftl`: "deploy", "rollback r4". Run again, it finishes what an
-            interrupted one left.
+        command: The command line that does it.
         project: The project as it shall be.
         root: Folder of ftl.yaml; local hooks run there.
         by: Who runs it; others who want the lock see it.
@@ -62,7 +62,7 @@ class Operation:
         registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none.
     """
 
-    command: str
+    command: CommandLine
     project: Project
     root: Path
     by: str
@@ -78,7 +78,7 @@ class Operation:
     @property
     def verb(self) -> str:
         """Name of the command, without arguments."""
-        return self.command.partition(" ")[0]
+        return self.command.verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _lock(
 ) -> AbstractAsyncContextManager[asyncio.Task[None]]:
     if operation.lock is not None:
         return nullcontext(operation.lock)
-    holder = holder_name(session, operation.by, operation.command)
+    holder = holder_name(session, operation.by, operation.verb)
     return deploy_lock(session, operation.project.name).hold(holder, wait=operation.lock_wait, emit=emit)
 
 
@@ -212,7 +212,9 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
     if plan.empty:
         return nullcontext()
     environment = operation.project.environment
-    entry = AuditEntry(context.now, operation.by, operation.command, plan.release, "started", environment)
+    entry = AuditEntry(
+        context.now, operation.by, operation.command.text, plan.release, "started", environment
+    )
     engines = [context.fleet.at(name).engine for name in _record_servers(context)]
     entries = begun(context.observed.audit, entry)
     return audited(engines, plan.project, entries, recorded=plan.record is not None)
@@ -244,10 +246,10 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"{plan.release} is live, but the {operation.verb} did not finish",
             "warning",
-            hint=f"run {ftl(operation.command)} again to finish the rest: routes, old containers; "
+            hint=f"run {ftl(operation.command.text)} again to finish the rest: routes, old containers; "
             "hooks do not run again"
             if plan.record is not None
-            else f"run {ftl(operation.command)} again to repeat all of it",
+            else f"run {ftl(operation.command.text)} again to repeat all of it",
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
@@ -255,7 +257,7 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"`ftl {operation.verb}` did not finish",
             "warning",
-            hint=f"run {ftl(operation.command)} again to finish the rest",
+            hint=f"run {ftl(operation.command.text)} again to finish the rest",
         )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
         switched = "the switch was taken back" if executor.switched_back else "nothing was switched"

@@ -65,7 +65,7 @@ def test_the_server_takes_a_bad_release_back_though_ftl_was_killed(
     entries = app.run("audit", "--json").ok().result["entries"]
     assert [(each["command"], each["release"]) for each in entries[:2]] == [
         ("watch r2", "r1"),
-        ("deploy", "r2"),
+        ("deploy --watch 2m", "r2"),
     ]
     app.version("three")
     again = app.deploy("--wait-lock", "60").ok().result

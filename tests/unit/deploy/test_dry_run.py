@@ -11,6 +11,7 @@ import pytest
 from ftl.common.next_step import plain
 from ftl.config.models.project import Job
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.operation import Operation, run
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -32,7 +33,13 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     machine.answer("ftl-crontab check", answer=CommandOutput(3, b"cron does not run\n"))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
     operation = Operation(
-        "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), DOCKER, dry_run=True
+        CommandLine("deploy"),
+        asked,
+        Path(),
+        "me@here",
+        lambda observed: plan(asked, observed),
+        DOCKER,
+        dry_run=True,
     )
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     text = "cannot run jobs (cron does not run): `ftl setup` installs cron"

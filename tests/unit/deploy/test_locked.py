@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.locked import cancelled_if_lost, locked
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.host.session import Session
@@ -47,7 +48,9 @@ class Change:
         await ensure_store(engine, "web")
         await write_record(engine, "shop", ReleaseRecord("r3", "live", 1.0, environment="staging"))
         await write_audit(engine, "shop", [AuditEntry(1.0, "ann@a", "deploy", "r3", "started")])
-        async with locked(session, "shop", command="restore db", by="me@b", wait=0.0, emit=lambda _: None):
+        async with locked(
+            session, "shop", command=CommandLine("restore", ("db",)), by="me@b", wait=0.0, emit=lambda _: None
+        ):
             await work()
 
     async def audit(self) -> list[tuple[str, str, str]]:

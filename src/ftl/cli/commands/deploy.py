@@ -8,6 +8,7 @@ import click
 
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import (
     adopt_option,
     build_option,
@@ -136,6 +137,7 @@ def make_release(
     from ftl.cli.views.summary import append, result_text
 
     project, root, address = loaded
+    given = given_command()
 
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
@@ -153,7 +155,7 @@ def make_release(
             from ftl.operations.databases.deploy_backup import with_backups
 
             backend = with_backups(backend)
-        deploying = deploy(request, machines, emit=emit, backend=backend)
+        deploying = deploy(request, machines, command=given, emit=emit, backend=backend)
         if not project.notify:
             return await deploying
         return await _notified(project, address, deploying, emit)

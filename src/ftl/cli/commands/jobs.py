@@ -9,6 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_json, writing
 from ftl.cli.project import load_target, project_option
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_jobs
@@ -69,6 +70,7 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
     The exit code is that of the job. It keeps running when FTL ends; its timeout applies.
     """
     target = load_target(options, click.get_current_context().meta["ftl.jobs.project"], changes=True)
+    given = given_command()
 
     async def work(emit: Emit) -> int:
         from ftl.host.fleet import open_fleet
@@ -76,7 +78,7 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
 
         address = target.address
         on = address.servers[0].host if address.servers else ""
-        request = JobRequest(target.project, name, target.root, wait_lock, on)
+        request = JobRequest(target.project, name, target.root, given, wait_lock, on)
         async with open_fleet(address.machines(project=target.project)) as fleet:
             return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 

@@ -58,8 +58,7 @@ def _run(call: OperationCall, stopped: Maintenance | None) -> None:
         from ftl.operations.changes.live import change_live
         from ftl.operations.changes.maintenance import plan_maintenance
 
-        command = "maintenance on" if on else "maintenance off"
-        return await change_live(command, plan_maintenance(stopped), request, machines, emit=emit)
+        return await change_live(plan_maintenance(stopped), request, machines, emit=emit)
 
     def fields(applied: OperationResult) -> Fields:
         if call.dry_run:

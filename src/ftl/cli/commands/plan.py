@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.project import load_project
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import (
     adopt_option,
     build_option,
@@ -37,6 +38,7 @@ def command(
     action for each service with its reason, and the steps in order.
     """
     project, root, address = load_project(options)
+    given = given_command()
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
@@ -45,7 +47,7 @@ def command(
         purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
         request = PlanRequest(project, root, services, purpose, build=build)
         machines = address.machines(project=project.name)
-        return await plan_only(request, machines, emit=emit, backend=address.backend)
+        return await plan_only(request, machines, command=given, emit=emit, backend=address.backend)
 
     plan = run(options, "plan", work, plan_fields)
     if not options.json:

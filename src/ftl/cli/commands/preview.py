@@ -13,6 +13,7 @@ from ftl.cli.next_step import complete_for
 from ftl.cli.options import change_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import OperationCall, build_option, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
@@ -222,7 +223,9 @@ def down(
         else:
             put(f"{target.project} was removed from {result.plan.server}")
 
-    OperationCall(options, target, dry_run, wait_lock).run("preview down", work, fields, show)
+    OperationCall(options, target, given_command(), dry_run, wait_lock).run(
+        "preview down", work, fields, show
+    )
     if not dry_run:
         remember_previews(of, [each for each in seen(f"previews:{of}") if each != preview])
 

@@ -8,6 +8,7 @@ import click
 
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
+    from ftl.deploy.command_line import CommandLine
     from ftl.events import Emit
     from ftl.operations.views.releases import ReleaseRow
 
@@ -56,12 +58,13 @@ def command(
         raise UsageError("--mark-bad and --unmark-bad exclude each other")
     marked = mark_bad or unmark_bad
     target = load_target(options, project, changes=marked is not None)
+    given = given_command()
 
     async def work(emit: Emit) -> tuple[tuple[ReleaseRow, ...], float]:
         from ftl.operations.views.releases import releases
 
         if marked is not None:
-            await _mark(target, marked, reason, emit)
+            await _mark(target, given, marked, reason, emit)
         address = target.address
         machines = address.readable(project=target.project)
         servers = () if address.narrowed else address.servers
@@ -75,13 +78,13 @@ def command(
         _print(target, found[:number], now)
 
 
-async def _mark(target: DeployedProject, release: str, reason: str, emit: Emit) -> None:
+async def _mark(target: DeployedProject, command: CommandLine, release: str, reason: str, emit: Emit) -> None:
     from ftl.deploy.opening import OperationRequest
     from ftl.operations.changes.mark_bad import mark_bad
 
     address = target.address
     request = OperationRequest(
-        target.project, address.server, target.root, address.backend, servers=address.servers
+        target.project, address.server, target.root, address.backend, command, servers=address.servers
     )
     await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
 

@@ -10,6 +10,7 @@ import click
 
 from ftl.cli.output import put
 from ftl.cli.project import load_target, project_option
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
@@ -56,6 +57,7 @@ def command(
     if (path is None) == (from_server is None):
         raise UsageError("give a file, or one of the server's backups with --from-server")
     file = path or from_server or ""
+    given = given_command()
     target = load_target(options, project, changes=not drill)
     if path == "-" and not (yes or drill):
         raise UsageError(
@@ -72,7 +74,7 @@ def command(
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
         deployed = target.bare_project
-        request = RestoreRequest(deployed, name, file, target.root, drill, confirm, wait_lock, dump)
+        request = RestoreRequest(deployed, name, file, target.root, given, drill, confirm, wait_lock, dump)
         async with open_fleet(target.address.machines(project=target.project)) as fleet:
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)

@@ -9,6 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import DeployedProject, load_registries, load_target, project_option
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.maintenance import maintenance_text
 from ftl.errors import UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config.models.project import Registry
+    from ftl.deploy.command_line import CommandLine
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
@@ -70,25 +72,27 @@ class OperationCall(NamedTuple):
 
     options: Options
     target: DeployedProject
+    command: CommandLine
     dry_run: bool
     lock_wait: float
 
     def run(
         self,
-        command: str,
+        name: str,
         work: Callable[[OperationRequest, Sequence[Machine], Emit], Awaitable[R]],
         fields: Callable[[R], Fields],
         show: Callable[[R], None],
     ) -> None:
-        """Do the work and print its result: with --json its fields, with --dry-run its plan."""
+        """Do the work and print its result: with --json under this name, with --dry-run its plan."""
         from ftl.deploy.opening import OperationRequest
 
-        name, address = self.target.project, self.target.address
+        project, address = self.target.project, self.target.address
         request = OperationRequest(
-            name,
+            project,
             address.server,
             self.target.root,
             address.backend,
+            self.command,
             servers=address.servers,
             lock_wait=self.lock_wait,
             dry_run=self.dry_run,
@@ -96,9 +100,9 @@ class OperationCall(NamedTuple):
         )
 
         async def operate(emit: Emit) -> R:
-            return await work(request, address.machines(project=name), emit)
+            return await work(request, address.machines(project=project), emit)
 
-        result = run(self.options, command, operate, fields)
+        result = run(self.options, name, operate, fields)
         if self.options.json:
             return
         if self.dry_run:
@@ -119,7 +123,7 @@ class OperationCall(NamedTuple):
 
     def run_live(
         self,
-        command: str,
+        name: str,
         make: Callable[[OperationRequest, Author, Observed], Plan],
         services: Sequence[str],
         *,
@@ -133,15 +137,14 @@ class OperationCall(NamedTuple):
             from ftl.operations.changes.live import change_live
 
             names = tuple(service.partition("=")[0] for service in services)
-            line = " ".join((command, *services))
-            return await change_live(line, make, replace(request, services=names), machines, emit=emit)
+            return await change_live(make, replace(request, services=names), machines, emit=emit)
 
         def fields(applied: OperationResult) -> Fields:
             if self.dry_run:
                 return {**plan_fields(applied.plan), "dry_run": True}
             return self.deploy_fields(applied)
 
-        self.run(command, work, fields, lambda applied: _print_live(applied, done))
+        self.run(name, work, fields, lambda applied: _print_live(applied, done))
 
     def deploy_fields(self, applied: OperationResult) -> Fields:
         """The fields for --json of a change that made a release, or changed the live one."""
@@ -174,7 +177,7 @@ def changes_project(function: Callable[..., None]) -> Callable[..., None]:
         options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
     ) -> None:
         target = load_target(options, project, changes=not dry_run)
-        function(OperationCall(options, target, dry_run, wait_lock), **arguments)
+        function(OperationCall(options, target, given_command(), dry_run, wait_lock), **arguments)
 
     return update_wrapper(call, function)
 

@@ -35,14 +35,13 @@ if TYPE_CHECKING:
 
 
 async def change_live(
-    command: str,
     make: Callable[[OperationRequest, Author, Observed], Plan],
     request: OperationRequest,
     machines: Sequence[Machine],
     *,
     emit: Emit,
 ) -> OperationResult:
-    """Run a change of the live release; `command` is its line without `ftl`, and `make` is pure.
+    """Run a change of the live release; `make` is pure.
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
@@ -50,9 +49,7 @@ async def change_live(
     """
     async with open_operation(request, machines) as prepared:
         _, project = live_project(prepared.observed, request.server)
-        return await prepared.run(
-            command, project, lambda server: make(request, prepared.by, server), emit=emit
-        )
+        return await prepared.run(project, lambda server: make(request, prepared.by, server), emit=emit)
 
 
 def select_units(request: OperationRequest, project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -34,10 +34,7 @@ async def mark_bad(
         ServerError, LockHeld, EngineError.
     """
     async with open_operation(request, machines) as prepared:
-        command = f"releases {'--mark-bad' if reason else '--unmark-bad'} {release}"
-        await prepared.run(
-            command, request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit
-        )
+        await prepared.run(request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit)
 
 
 def plan_mark(observed: Observed, release: str, reason: str) -> Plan:

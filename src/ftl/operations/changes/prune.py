@@ -75,7 +75,6 @@ async def prune(
         measured = [] if request.dry_run else [*engines, local]
         before = [await _usage(engine) for engine in measured]
         applied = await prepared.run(
-            "prune",
             project,
             lambda server: plan_prune(
                 server, here, keep=_kept_number(server, request), build_cache=build_cache

@@ -101,12 +101,10 @@ async def remove(
                 f"{prepared.observed.server} has nothing of {request.project}" + _but(found),
                 hint=_removes_it(found),
             )
-        command = "remove" if preview is None else f"preview down {preview[1]}"
         here = await images_here(request.project)
         if not request.dry_run:
             await confirm(found)
         applied = await prepared.run(
-            command,
             request.bare_project,
             lambda server: plan_remove(server, here, going, volumes=volumes),
             emit=emit,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
+    from ftl.deploy.command_line import CommandLine
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -48,6 +49,7 @@ class RestoreRequest:
         file: The dump's name: a path, or `-` for stdin. Without a `dump` that of a scheduled backup on the server, or
             "latest".
         root: Folder of ftl.yaml.
+        command: The command line that asks for it.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
         lock_wait: Seconds to wait for another operation on the project to end.
@@ -58,6 +60,7 @@ class RestoreRequest:
     name: str
     file: str
     root: Path
+    command: CommandLine
     drill: bool
     confirm: Callable[[], Awaitable[None]]
     lock_wait: float = 0.0
@@ -114,7 +117,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
         async with locked(
             fleet.first,
             request.project.name,
-            command=f"restore {request.name}",
+            command=request.command,
             by=(await author(request.root)).name,
             wait=request.lock_wait,
             emit=emit,
@@ -124,7 +127,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             if (current, kind_now) != (session, kind):
                 raise FtlError(
                     f"{request.name} was replaced by another kind of database, or moved to another server, meanwhile",
-                    hint=f"nothing was restored: run {ftl(f'restore {request.name}')} again",
+                    hint=f"nothing was restored: run {ftl(request.command.text)} again",
                 )
             await check_accepts(session, container.id, request.name, kind)
             lock = deploy_lock(session, request.project.name).key if session is fleet.first else ""

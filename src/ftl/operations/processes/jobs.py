@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ftl.deploy.command_line import CommandLine
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -34,6 +35,7 @@ class JobRequest:
 
     Attributes:
         root: Folder of ftl.yaml, or the current one.
+        command: The command line that asks for it.
         lock_wait: Seconds to wait for an operation on the project to end.
         on: The server of a cluster that jobs run on; empty with one server.
     """
@@ -41,6 +43,7 @@ class JobRequest:
     project: str
     name: str
     root: Path
+    command: CommandLine
     lock_wait: float = 0.0
     on: str = ""
 
@@ -75,9 +78,9 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
     session, name = fleet.require(request.on), request.name
     engine = session.engine
     job = find_job(await read_jobs(engine, request.project), name, session.name)
-    command, by = f"jobs run {name}", (await author(request.root)).name
+    by = (await author(request.root)).name
     async with locked(
-        fleet.first, request.project, command=command, by=by, wait=request.lock_wait, emit=emit
+        fleet.first, request.project, command=request.command, by=by, wait=request.lock_wait, emit=emit
     ):
         before = await engine.container(job.container)
         container = await crontab.start(session.machine, job.container)

@@ -9,6 +9,7 @@ import pytest
 from ftl.cli.options import Options
 from ftl.cli.project import load_target
 from ftl.cli.running.operation import OperationCall
+from ftl.deploy.command_line import CommandLine
 from ftl.errors import ConfigError, FtlError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def registries_of(options: Options, name: str | None) -> Callable[[], Sequence[R
         requests.append(request)
         raise Got("")
 
-    call = OperationCall(options, load_target(options, name), dry_run=True, lock_wait=0.0)
+    call = OperationCall(
+        options, load_target(options, name), CommandLine("rollback"), dry_run=True, lock_wait=0.0
+    )
     with pytest.raises(Got):
         call.run("rollback", work, lambda _: {}, lambda _: None)
     assert requests[0].registries is not None

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -233,7 +234,12 @@ class Deploys(RuleBasedStateMachine):
         project, content = self.files[name], self.built[name]
         if verb == "remove":
             return Operation(
-                verb, project, Path(), "me", lambda seen: plan_remove(seen, volumes=False), BACKEND
+                CommandLine(verb),
+                project,
+                Path(),
+                "me",
+                lambda seen: plan_remove(seen, volumes=False),
+                BACKEND,
             )
         request = PlanRequest(project, Path(), only, NewRelease(adopt=True))
         sources = {
@@ -243,7 +249,12 @@ class Deploys(RuleBasedStateMachine):
         }
         inputs = PlanInputs(Author("me"), sources)
         return Operation(
-            "deploy", project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
+            CommandLine("deploy"),
+            project,
+            Path(),
+            "me",
+            lambda seen: make_plan(request, inputs, seen),
+            BACKEND,
         )
 
     def _of_others(self, name: str) -> dict[str, tuple[str, str]]:

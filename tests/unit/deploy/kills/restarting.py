@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.operation import Operation, run
@@ -22,7 +23,7 @@ from tests.unit.deploy.model_machine import ModelMachine
 if TYPE_CHECKING:
     from tests.unit.deploy.kills.model import Deploys
 
-REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND)
+REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND, CommandLine("restart"))
 
 
 def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None, emit: Emit = ignore) -> None:
@@ -32,7 +33,7 @@ def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None, emit: 
         session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
         observed = await observe(machine.engine, INFO, "u", "server")
         operation = Operation(
-            "restart",
+            REQUEST.command,
             machine.files["u"],
             Path(),
             "me",

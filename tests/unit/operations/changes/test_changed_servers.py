@@ -11,6 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
@@ -51,7 +52,9 @@ def seen(today: Project, *recorded: Project) -> Observed:
 
 def change_of(today: Project) -> OperationRequest:
     """A change as it is asked for with the ftl.yaml of today."""
-    return OperationRequest("shop", today.servers[0], Path(), DOCKER, servers=today.servers)
+    return OperationRequest(
+        "shop", today.servers[0], Path(), DOCKER, CommandLine("rollback"), servers=today.servers
+    )
 
 
 def rolled_back(today: Project, before: Project) -> Plan:

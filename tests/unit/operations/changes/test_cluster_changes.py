@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.leftovers import leftovers
@@ -60,7 +61,9 @@ def made(
     asked: Project = ASKED,
 ) -> Plan:
     """The plan of a command, at its servers."""
-    request = OperationRequest("shop", asked.servers[0], Path(), DOCKER, services, asked.servers)
+    request = OperationRequest(
+        "shop", asked.servers[0], Path(), DOCKER, CommandLine("restart"), services, asked.servers
+    )
     return assign_servers(planner(request, Author("me@here"), seen), seen, asked.servers)
 
 

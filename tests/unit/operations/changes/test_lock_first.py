@@ -12,6 +12,7 @@ import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.opening import OperationRequest, PreparedOperation, open_operation
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
@@ -65,9 +66,7 @@ def backend_of(session: Session) -> Backend:
 async def _roll_back(changing: Changing, heartbeat: asyncio.Task[None] | None) -> None:
     session = Session("server", ModelMachine(ModelEngine()), FakeEngine(), INFO)
     change = PreparedOperation(changing.request, Fleet([session]), changing.observed, ME, 0.0, heartbeat)
-    await change.run(
-        "rollback r1", ASKED, lambda seen: _rollback(changing.request, ME, seen), emit=lambda _: None
-    )
+    await change.run(ASKED, lambda seen: _rollback(changing.request, ME, seen), emit=lambda _: None)
 
 
 @pytest.mark.parametrize(("held", "looks"), [(False, 1), (True, 0)])
@@ -141,7 +140,9 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
             ReleaseRecord("r3", "started", 3.0),
         ):
             await write_record(deploys.engine, "u", record)
-        change = OperationRequest("u", Server(host="server"), Path(), backend_of(session), lock_wait=wait)
+        change = OperationRequest(
+            "u", Server(host="server"), Path(), backend_of(session), CommandLine("rollback"), lock_wait=wait
+        )
         request = RollbackRequest(change, release)
         with pytest.raises(error, match=words):
             await rollback(request, [session.machine], emit=lambda _: None)
@@ -157,7 +158,9 @@ def test_records_are_read_where_their_container_was_pruned(dry_run: bool, releas
 
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)
-        request = OperationRequest("u", Server(host="server"), Path(), backend_of(session), dry_run=dry_run)
+        request = OperationRequest(
+            "u", Server(host="server"), Path(), backend_of(session), CommandLine("rollback"), dry_run=dry_run
+        )
         async with open_operation(request, [session.machine]) as change:
             return [record.release for record in change.observed.releases]
 

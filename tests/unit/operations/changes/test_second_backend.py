@@ -11,6 +11,7 @@ import pytest
 from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.deploy.backend import Backend
+from ftl.deploy.command_line import CommandLine
 from ftl.deploy.opening import OperationRequest, PreparedOperation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
@@ -106,7 +107,9 @@ class Changing:
         records = (released(ASKED, "r1"), released(ASKED, "r2"))
         self.observed = on_server(ASKED, *records, images=(image("r1"), image("r2")))
         self.orchestrator = Orchestrator(self.observed)
-        self.request = OperationRequest("shop", Server(host="server"), Path(), self.orchestrator.backend)
+        self.request = OperationRequest(
+            "shop", Server(host="server"), Path(), self.orchestrator.backend, CommandLine("scale", ("web=3",))
+        )
 
     def watch(self) -> None:
         """Have the live release watched, next to what is kept of the previous one."""
@@ -117,14 +120,14 @@ class Changing:
         )
         self.orchestrator.observed = self.observed
 
-    def run(self, command: str, plan: Callable[[OperationRequest, Author, Observed], Plan]) -> list[str]:
+    def run(self, plan: Callable[[OperationRequest, Author, Observed], Plan]) -> list[str]:
         """Plan and execute under the lock, as the command does once it is connected; what was submitted."""
 
         async def work() -> None:
             engine = FakeEngine()
             session = Session("server", ModelMachine(ModelEngine()), engine, INFO)
             change = PreparedOperation(self.request, Fleet([session]), self.observed, ME, 0.0)
-            await change.run(command, ASKED, lambda seen: plan(self.request, ME, seen), emit=lambda _: None)
+            await change.run(ASKED, lambda seen: plan(self.request, ME, seen), emit=lambda _: None)
             assert not engine.by_name, "no container was started behind the backend's back"
 
         run(work())
@@ -137,30 +140,26 @@ def _rollback(request: OperationRequest, by: Author, observed: Observed) -> Plan
 
 
 @pytest.mark.parametrize(
-    ("command", "plan", "submitted"),
+    ("plan", "submitted"),
     [
-        ("rollback r1", _rollback, "RestoredRelease: web x1 of content-r1"),
-        ("restart", plan_restart, "LiveChange: web x1 of content-r2"),
-        ("scale web=3", plan_scale({"web": 3}), "LiveChange: web x3 of content-r2"),
-        ("stop", plan_stop, "stop shop-web-r2"),
-        (
-            "maintenance on",
-            plan_maintenance(Maintenance()),
-            "set routes of shop.example.com (in maintenance)",
-        ),
+        (_rollback, "RestoredRelease: web x1 of content-r1"),
+        (plan_restart, "LiveChange: web x1 of content-r2"),
+        (plan_scale({"web": 3}), "LiveChange: web x3 of content-r2"),
+        (plan_stop, "stop shop-web-r2"),
+        (plan_maintenance(Maintenance()), "set routes of shop.example.com (in maintenance)"),
     ],
 )
 def test_a_command_plans_and_runs_by_the_backend_it_is_given(
-    command: str, plan: Callable[[OperationRequest, Author, Observed], Plan], submitted: str
+    plan: Callable[[OperationRequest, Author, Observed], Plan], submitted: str
 ) -> None:
     """A rollback, changes of the live release, and plans of single steps: none knows Docker's planner or runners."""
-    assert Changing().run(command, plan) == [submitted]
+    assert Changing().run(plan) == [submitted]
 
 
 def test_the_end_of_a_watch_is_in_its_terms_too() -> None:
     """A command of single steps may end a watch: the steps that remove what was kept are assigned, too."""
     changing = Changing()
     changing.watch()
-    stopped, *removed = changing.run("stop", plan_stop)
+    stopped, *removed = changing.run(plan_stop)
     assert stopped.startswith("stop shop-web-r")
     assert any("shop-web-r1" in what for what in removed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
+from ftl.deploy.command_line import CommandLine
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
@@ -195,7 +196,14 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
         raise AssertionError("it asked")
 
     request = RestoreRequest(
-        PROJECT, "db", str(file), tmp_path, drill=False, confirm=confirm, dump=file.open("rb")
+        PROJECT,
+        "db",
+        str(file),
+        tmp_path,
+        CommandLine("restore"),
+        drill=False,
+        confirm=confirm,
+        dump=file.open("rb"),
     )
     with pytest.raises(FtlError, match=r"x\.sql is "):
         asyncio.run(restore(request, Fleet([session_]), lambda _event: None))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
+from ftl.deploy.command_line import CommandLine
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, ServerError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
 
+COMMAND = CommandLine("restore", ("db", "shop.dump"))
 RDB = b"REDIS0010" + b"x" * 2000 + b"\xff" + b"checksum"
 PROJECT = Project(
     project=ProjectInfo(name="shop"),
@@ -216,7 +218,7 @@ class DatabaseServer:
 
         file, root = stored or str(self.file), self.file.parent
         with nullcontext() if stored else open_dump(file) as dump:
-            request = RestoreRequest(self.project, "db", file, root, drill, confirm, dump=dump)
+            request = RestoreRequest(self.project, "db", file, root, COMMAND, drill, confirm, dump=dump)
             return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:
@@ -231,13 +233,13 @@ class DatabaseServer:
 
 
 def test_a_restore_is_in_the_audit(tmp_path: Path) -> None:
-    """With the name of the dependency."""
+    """With the names of the dependency and of the file."""
 
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
         await stage.restore()
         entries = (await read_history(cast("Engine", stage.engine), "shop")).audit
-        assert [(entry.command, entry.outcome) for entry in entries] == [("restore db", "done")]
+        assert [(entry.command, entry.outcome) for entry in entries] == [("restore db shop.dump", "done")]
 
     asyncio.run(scenario())
 

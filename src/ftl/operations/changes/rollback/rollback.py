@@ -6,7 +6,6 @@ unless asked for: their data has moved on.
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -106,7 +105,7 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
     """
     # A build, or a vault, may take minutes, in which others may deploy.
-    first = LockFirst("rollback", emit, lambda observed: refuse_impossible(observed, request.release))
+    first = LockFirst(emit, lambda observed: refuse_impossible(observed, request.release))
     lock = None if request.rebuild or request.secrets is not None else first
     async with open_operation(request.operation, machines, lock=lock) as prepared:
         observed = prepared.observed
@@ -134,18 +133,9 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
             refuse_superseded(since, server, request.release)
             return plan_rollback(request, target, prepared.by, local, server, certificate)
 
-        applied = await prepared.run(command_line(request, target), project, plan, emit=emit)
+        # Without a name, the same command would go further back when it is run again.
+        applied = await prepared.run(project, plan, emit=emit, arguments=(target.release,))
     return RollbackResult(target.release, applied)
-
-
-def command_line(request: RollbackRequest, target: ReleaseRecord) -> str:
-    """Command line of a rollback, without `ftl`; run again, it goes to the same release."""
-    words = ["rollback", target.release]
-    words += ["--hooks"] if request.hooks else []
-    words += ["--rebuild"] if request.rebuild else []
-    words += ["--fresh-secrets"] if request.secrets is not None else []
-    words += ["--hold", "-m", request.hold] if request.hold else []
-    return shlex.join(words)
 
 
 def plan_rollback(

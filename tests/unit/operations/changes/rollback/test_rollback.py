@@ -16,8 +16,7 @@ from ftl.deploy.plan.steps.records import AmendRecords, SetHold
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
-from ftl.operations.changes.rollback.fresh import SecretSource
-from ftl.operations.changes.rollback.rollback import command_line, plan_rollback, restored_project
+from ftl.operations.changes.rollback.rollback import plan_rollback, restored_project
 from ftl.operations.changes.rollback.target import choose
 from ftl.operations.views.releases import list_releases
 from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
@@ -248,17 +247,6 @@ def test_redirects_come_back_with_the_routes_that_they_lead_to() -> None:
     observed = on_server(new, released(old, "r1"), released(new, "r2"), images=(image("r1"), image("r2")))
     target = choose(observed, "r1")
     assert restored_project(observed, target, REQUEST).proxy.redirects == ()
-
-
-def test_the_command_that_finishes_a_rollback_repeats_its_target_and_options() -> None:
-    """Without RELEASE it would go further back, and without its options do something else."""
-    target = released(project(), "r4")
-    assert command_line(REQUEST, target) == "rollback r4"
-    source = SecretSource(lambda names: {}, project)
-    full = replace(REQUEST, hooks=True, rebuild=True, hold="r5 loses sessions", secrets=source)
-    assert command_line(full, target) == (
-        "rollback r4 --hooks --rebuild --fresh-secrets --hold -m 'r5 loses sessions'"
-    )
 
 
 def test_a_dependency_that_was_stopped_on_purpose_stays_stopped() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.deploy.command_line import CommandLine
 from ftl.errors import UsageError
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
+from ftl.releases.store import read_history
 from tests.support.clock import run
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.operations.changes.contended import OPERATION, Contended, three_releases
 
 if TYPE_CHECKING:
+    from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
     from tests.unit.deploy.kills.model import Deploys
 
@@ -71,3 +75,16 @@ def test_a_rollback_that_waited_for_what_made_no_release_goes_on(deploys: Deploy
 
     assert run(roll_back(Contended(deploys.engine, nothing, held=True))) == "r2"
     assert env(deploys) == ["2"]
+
+
+def test_the_command_that_finishes_a_rollback_names_its_target(deploys: Deploys) -> None:
+    """Without RELEASE it would go further back when it is run again; its options stay."""
+    machine = ModelMachine(deploys.engine)
+    command = CommandLine("rollback", options=("--hold", "-m", "r3 loses sessions"))
+    request = RollbackRequest(replace(OPERATION, command=command), hold="r3 loses sessions")
+
+    async def work() -> str:
+        await rollback(request, [machine], emit=lambda _: None)
+        return (await read_history(cast("Engine", deploys.engine), "u")).audit[-1].command
+
+    assert run(work()) == "rollback r2 --hold -m 'r3 loses sessions'"

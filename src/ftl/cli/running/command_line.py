@@ -1,0 +1,63 @@
+"""Command line of the call, for the audit and for the hint that finishes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.deploy.command_line import CommandLine
+
+CHANGES_NOTHING = frozenset({"dry_run", "number", "project", "summary", "wait_lock", "yes"})
+"""Names of parameters that choose the project, or shape the run and its output.
+
+They change nothing on the server. The global options are not among the values that commands get.
+"""
+
+
+def given_command() -> CommandLine:
+    """The command of this call, with its arguments and the options that change something."""
+    from ftl.deploy.command_line import CommandLine
+
+    context = click.get_current_context()
+    arguments: list[str] = []
+    options: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument):
+            arguments += _values(value)
+        elif isinstance(parameter, click.Option) and _is_given(context, parameter):
+            options += _words(parameter, value)
+    return CommandLine(" ".join(_names(context)), tuple(arguments), tuple(options))
+
+
+def _names(context: click.Context) -> list[str]:
+    """Names of the command and of the group that it is in, without that of FTL."""
+    if context.parent is None:
+        return []
+    return [*_names(context.parent), context.info_name or ""]
+
+
+def _is_given(context: click.Context, option: click.Option) -> bool:
+    name = option.name or ""
+    given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    return given and name in context.params and name not in CHANGES_NOTHING
+
+
+def _words(option: click.Option, value: object) -> Iterator[str]:
+    if option.is_flag:
+        yield (option.opts if value else option.secondary_opts)[0]
+        return
+    for each in _values(value):
+        yield option.opts[0]
+        yield each
+
+
+def _values(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [str(each) for each in value] if isinstance(value, tuple) else [str(value)]

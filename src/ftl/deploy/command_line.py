@@ -1,0 +1,33 @@
+"""Command line of an operation: what the audit tells, and what finishes it after a break."""
+
+from __future__ import annotations
+
+import shlex
+
+from ftl.dataclass import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command as the user gave it, with the options that change something.
+
+    It is without `ftl` and without its target. Run again, it finishes what an interrupted one left.
+
+    Attributes:
+        name: Its name: "deploy", "preview up".
+        options: With their values: "--mark-bad", "r3".
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def verb(self) -> str:
+        """First word of its name."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def text(self) -> str:
+        """The line, as a shell reads it."""
+        return " ".join((self.name, *map(shlex.quote, (*self.arguments, *self.options))))
