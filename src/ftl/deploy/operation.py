@@ -17,6 +17,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
+from ftl.deploy.apply.kept_logs import pre_hooks
 from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
@@ -274,6 +275,7 @@ async def _record_failure(
         outcome="failed" if isinstance(error, FtlError) else "interrupted",
         seconds=max(0.0, context.now - plan.record.started),
         error=plain(error.message) if isinstance(error, FtlError) else "interrupted",
+        pre_hooks=pre_hooks(context),
         logs=logs,
     )
     try:

@@ -111,6 +111,8 @@ class ReleaseRecord:
         bad: Why nobody should go back to it, from `ftl releases --mark-bad`; empty for any other.
         hooks: Whether the hooks of the services that it started ran: not after `ftl deploy --no-hooks`, and not after a
             rollback without `--hooks`.
+        pre_hooks: Services whose pre hooks have begun, whatever became of the release. None where the version did not
+            record it.
         backup_folders: Folders on the server that its scheduled backups go to (`backups[].path`). They stay in the
             record of a removed project, whose backups stay too.
     """
@@ -134,6 +136,7 @@ class ReleaseRecord:
     bad: str = ""
     environment: str = ""
     hooks: bool = True
+    pre_hooks: tuple[str, ...] | None = None
     logs: tuple[KeptLine, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     backup_folders: tuple[str, ...] = ()
@@ -203,6 +206,7 @@ class ReleaseRecord:
             environment=as_str(stored.get("environment")),
             # A rollback of a version that did not record it ran none, as a rule.
             hooks=as_bool(stored.get("hooks", stored.get("rollback_of") is None)),
+            pre_hooks=as_strs(stored["pre_hooks"]) if isinstance(stored.get("pre_hooks"), list) else None,
             logs=tuple(_kept_line(line) for line in as_objects(stored.get("logs"))),
             secrets=as_strs(stored.get("secrets")),
             backup_folders=as_strs(stored.get("backup_folders")),

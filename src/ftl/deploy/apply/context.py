@@ -137,7 +137,7 @@ class DeployContext:
         catch_up_before: Server -> what its crontab had when this run began, about the catch-up.
         created: Name -> ID of the containers that this run created.
         hook_lines: The last lines of hooks, whose containers are removed at once.
-        recorded: Release -> its record, as it was written when it went live.
+        recorded: Release -> its record, as this run has written it last.
         stopped: IDs of the containers that this run has stopped before others started.
         healthy: ID -> what was found when a container became healthy.
         switch: Whether requests go to the release.

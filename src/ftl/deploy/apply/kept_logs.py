@@ -74,6 +74,12 @@ def hook_lines(context: DeployContext) -> tuple[KeptLine, ...]:
     return tuple(sorted(context.hook_lines, key=lambda line: line.time)[-HOOKS:])
 
 
+def pre_hooks(context: DeployContext) -> tuple[str, ...]:
+    """Services whose pre hooks have begun in this release."""
+    record = context.recorded.get(context.release)
+    return (record.pre_hooks or ()) if record is not None else ()
+
+
 async def _lines_of(engine: Engine, project: str, container: Container) -> list[KeptLine]:
     if container.labels.get(labels.ROLE) not in _ROLES:
         return []

@@ -13,7 +13,7 @@ from ftl.aio import gather_all, shielded
 from ftl.child import lines_of
 from ftl.common.figures import duration, utc
 from ftl.config.variables.sources import variables_of
-from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook
+from ftl.deploy.apply.kept_logs import LINES, hook_lines, note_hook, pre_hooks
 from ftl.deploy.apply.steps.resolve import resolve
 from ftl.deploy.plan.steps.containers import RunHook
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS
@@ -52,15 +52,27 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
     Raises:
         HookFailed: It ended with a status other than 0, could not start, or took longer than its timeout.
     """
+    if step.hook == "pre":
+        await _record_begin(context, step)
     try:
         await (_run_local(context, step) if step.where == "local" else _run_remote(context, step))
     finally:
-        if record := context.recorded.get(context.release):  # a post hook's lines come after the record
-            await _keep_lines(context, replace(record, logs=hook_lines(context)))
+        record = context.recorded.get(context.release)
+        if record is not None and record.outcome == "live":  # a post hook's lines come after the record
+            await _amend(context, replace(record, logs=hook_lines(context)))
 
 
-async def _keep_lines(context: DeployContext, record: ReleaseRecord) -> None:
-    """Write the record of the live release again, with the last lines of its hooks; they are worth no error."""
+async def _record_begin(context: DeployContext, step: RunHook) -> None:
+    """Record that a pre hook begins: what it changes in databases stays, also where the deploy fails or is killed."""
+    record = context.recorded.get(context.release)
+    if record is not None and step.service not in pre_hooks(context):
+        amended = replace(record, pre_hooks=(*pre_hooks(context), step.service))
+        context.recorded[record.release] = amended
+        await _amend(context, amended)
+
+
+async def _amend(context: DeployContext, record: ReleaseRecord) -> None:
+    """Write the record of the release again; what is added is worth no error."""
     managers = [context.fleet.at(view.name).engine for view in context.observed.servers if view.manager]
     with suppress(FtlError):
         await shielded(gather_all(write_record(engine, context.project.name, record) for engine in managers))

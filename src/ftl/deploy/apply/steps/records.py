@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.apply.kept_logs import hook_lines
+from ftl.deploy.apply.kept_logs import hook_lines, pre_hooks
 from ftl.deploy.plan.steps.records import (
     AmendRecords,
     CompactRecords,
@@ -37,10 +37,8 @@ async def ensure_store(context: DeployContext, step: EnsureStore) -> None:
 @RUNNERS.runs(WriteRecord)
 async def write_record(context: DeployContext, step: WriteRecord) -> Decision:
     """Write a release record; that of the live release decides where nothing is switched."""
-    record = step.record
-    if step.decides:
-        record = _completed(record, context)
-        context.recorded[record.release] = record
+    record = _completed(step.record, context) if step.decides else step.record
+    context.recorded[record.release] = record
     await store.write_record(context.engine, step.project, record)
     if step.decides:  # a power cut within half a minute would leave a release that no rollback goes back to
         context.in_background(context.proxy.sync())
@@ -103,6 +101,7 @@ def _completed(record: ReleaseRecord, context: DeployContext) -> ReleaseRecord:
         seconds=max(0.0, now - record.started),
         switched=context.switch.time or now,
         bytes_sent=sum(image.transfer.bytes_sent for image in images.values()),
+        pre_hooks=pre_hooks(context),
         logs=hook_lines(context),
     )
 

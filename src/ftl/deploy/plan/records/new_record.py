@@ -61,6 +61,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         rollback_of=purpose.restored or None,
         environment=diff.project.environment,
         hooks=diff.request.purpose.hooks,
+        pre_hooks=(),
         secrets=_secrets(diff, project, live),
         secret_texts=_secret_texts(diff, live),
         backup_folders=tuple(sorted({backup.path for backup in diff.project.backups})),

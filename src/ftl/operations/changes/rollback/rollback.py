@@ -6,11 +6,9 @@ unless asked for: their data has moved on.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.common.figures import count
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.opening import LockFirst, open_operation
@@ -24,14 +22,14 @@ from ftl.deploy.plan.records.recorded import (
 )
 from ftl.deploy.plan.records.same import runs_same
 from ftl.deploy.request import PlanRequest, RestoredRelease
-from ftl.errors import FtlError, UsageError
+from ftl.errors import UsageError
 from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
+from ftl.operations.changes.rollback.hooks import hook_notes
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
 from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import (
     choose,
     last_different,
-    once_live,
     refuse_impossible,
     refuse_superseded,
     same_before,
@@ -40,7 +38,7 @@ from ftl.operations.changes.rollback.target import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ftl.config.models.project import Dependency, Project, Server, Service
+    from ftl.config.models.project import Dependency, Project, Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
@@ -250,13 +248,7 @@ def _notes(
         differing = list(_differences(before.dependencies, current.dependencies))
         than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
         yield f"dependencies and volumes stay as they are{than}"
-    ran = sum(
-        _hooks_run(record, request.operation.server)
-        for record in once_live(observed)
-        if record.number > target.number
-    )
-    if ran:
-        yield f"{count(ran, 'pre hook')} ran since {target.release}; what pre hooks changed in databases stays"
+    yield from hook_notes(target, observed)
 
 
 def _same_notes(
@@ -287,20 +279,3 @@ def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) ->
         elif current != dependency:
             yield f"{dependency.name} (other settings)"
     yield from (f"{name} (added since)" for name in known)
-
-
-def _hooks_run(record: ReleaseRecord, server: Server) -> int:
-    """Number of pre hooks that a release ran: those of the services that it started."""
-    if not record.hooks or not record.project:
-        return 0
-    started = {name for name, entry in record.services.items() if entry.release == record.release}
-    with suppress(FtlError):
-        services = recorded_project(record, server).services
-        return sum(
-            1
-            for service in services
-            if service.name in started
-            and service.hooks.pre
-            and (service.hooks.pre.local or service.hooks.pre.remote)
-        )
-    return 0

@@ -13,15 +13,19 @@ import pytest
 
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.kept_logs import LINES, last_lines
+from ftl.deploy.apply.kept_logs import LINES, last_lines, pre_hooks
 from ftl.deploy.apply.steps import hooks
+from ftl.deploy.apply.steps.records import write_record
 from ftl.deploy.plan.steps.containers import RunHook
+from ftl.deploy.plan.steps.records import WriteRecord
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import LogLine
 from ftl.errors import HookFailed
 from ftl.events import HookOutput
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from ftl.releases import store
+from ftl.releases.record import ReleaseRecord
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
 from tests.support.fake_engine import FakeEngine
@@ -71,6 +75,35 @@ def test_a_remote_hook_that_never_ends_is_stopped_and_removed() -> None:
     assert "`timeout` next to `remote`" in (caught.value.hint or "")
     assert events == [HookOutput("web", "pre", "waiting for a lock")]
     assert engine.by_name == {}
+
+
+def test_a_pre_hook_is_recorded_before_it_runs() -> None:
+    """A deploy that is killed in its migration has run it; the release after it knows so from the record alone."""
+    engine = FakeEngine(images=["shop-web:r2"])
+    engine.behaviors["shop-web:r2"] = Behavior(exit_code=1)
+    seen: list[tuple[str, ...] | None] = []
+
+    async def scenario() -> None:
+        await store.ensure_store(engine, "shop-web:r2")
+        made = context(engine, [])
+        made.emit = lambda _: None
+        began = ReleaseRecord("r2", "started", 1.0, services={}, pre_hooks=())
+        await write_record(made, WriteRecord("shop", began))
+        start = engine.start
+
+        async def starting(container: str) -> None:
+            seen.append((await store.read_records(engine, "shop"))[-1].pre_hooks)
+            await start(container)
+
+        engine.start = starting  # type: ignore[method-assign]
+        with pytest.raises(HookFailed):
+            await hooks.run_hook(made, hook("remote", "migrate"))
+        with pytest.raises(HookFailed):
+            await hooks.run_hook(made, hook("remote", "migrate"))
+        assert pre_hooks(made) == ("web",)
+
+    run(scenario())
+    assert seen == [("web",), ("web",)]
 
 
 def test_a_talkative_local_hook_fails_with_its_last_lines(tmp_path: Path) -> None:

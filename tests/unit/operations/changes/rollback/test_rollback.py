@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,6 +29,9 @@ from tests.unit.operations.changes.rollback.rollback_world import (
     released,
     rolled_back,
 )
+
+if TYPE_CHECKING:
+    from ftl.releases.record import ReleaseOutcome
 
 
 def test_it_restores_image_and_env_as_recorded_in_a_new_release() -> None:
@@ -104,6 +108,36 @@ def test_hooks_do_not_run_unless_asked_for() -> None:
     assert "RunHook" not in kinds(rolled_back(observed))
     assert isinstance(first(rolled_back(observed, hooks=True), RunHook), RunHook)
     assert any("1 pre hook ran since r1" in note for note in rolled_back(observed).notes)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "started", "interrupted"])
+def test_the_migration_of_a_release_that_failed_is_counted(outcome: ReleaseOutcome) -> None:
+    """It ran, and its health check failed: the release to go back to meets a newer schema."""
+    asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"))))
+    records = (
+        released(asked, "r1"),
+        replace(released(asked, "r2"), pre_hooks=("web",)),
+        replace(released(asked, "r3", outcome=outcome), pre_hooks=("web",)).without_values(),
+        replace(released(asked, "r4", outcome=outcome), pre_hooks=()),
+    )
+    notes = rolled_back(on_server(asked, *records, images=(image("r1"),))).notes
+    told = "2 pre hooks ran since r1, also of r3, which did not stay live; what pre hooks changed in databases stays"
+    assert told in notes
+
+
+def test_of_an_earlier_version_it_is_not_known_whether_a_failed_release_ran_its_hook() -> None:
+    """It may have failed before: the note says so. One that was deployed without hooks ran none."""
+    asked = project(service(hooks=Hooks(pre=Hook(local="./migrate.sh"))))
+    left_out = replace(released(asked, "r4", outcome="failed"), hooks=False)
+    records = (
+        released(asked, "r1"),
+        released(asked, "r2"),
+        released(asked, "r3", outcome="failed"),
+        left_out,
+    )
+    notes = rolled_back(on_server(asked, *records, images=(image("r1"),))).notes
+    assert any(note.startswith("1 pre hook ran since r1; ") for note in notes), "local ones change data, too"
+    assert any(note.startswith("pre hooks may have run in r3, which did not stay live") for note in notes)
 
 
 def test_hooks_that_were_left_out_did_not_run() -> None:
