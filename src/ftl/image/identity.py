@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.child import complete
 
 if TYPE_CHECKING:
@@ -71,18 +72,30 @@ def _normal(name: str, value: object) -> object:
 
 
 async def git_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """Return the commit ID of a checkout, with the suffix `-dirty` if tracked files changed.
+    """Return the commit ID of a checkout, with the suffix `-dirty` if no commit has its state.
 
-    None outside of a checkout. `git describe --dirty` would write the index, and leave its lock if it is killed.
+    What counts are changes of tracked files anywhere, and in this folder new files that are not ignored: a build of the
+    commit would lack them. None outside of a checkout. `git describe --dirty` would write the index, and leave its lock
+    if it is killed.
     """
-    argv = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
-    argv += ["--no-ahead-behind", "--untracked-files=no"]
+    tracked, new = await gather2(
+        _status(folder, environ, "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no"),
+        # Apart: where a large folder takes too long, the commit is known without it.
+        _status(
+            folder, environ, "--porcelain", "--untracked-files=normal", "--ignore-submodules=all", "--", "."
+        ),
+    )
+    found = (match[1] for line in tracked if (match := _HEAD.fullmatch(line)))
+    commit = next(found, None)
+    is_dirty = any(not line.startswith("#") for line in tracked) or any(line.startswith("?") for line in new)
+    return f"{commit}-dirty" if commit and is_dirty else commit
+
+
+async def _status(folder: Path, environ: Mapping[str, str], *arguments: str) -> list[str]:
+    """Lines of git's status; none without an answer."""
+    argv = ["git", "--no-optional-locks", "-C", str(folder), "status", *arguments]
     try:
         done = await complete(argv, seconds=_GIT_SECONDS, env=environ, cwd=folder)
     except (OSError, TimeoutError):
-        return None
-    lines = done.stdout.decode(errors="replace").splitlines()
-    found = (match[1] for line in lines if (match := _HEAD.fullmatch(line)))
-    commit = next(found, None) if done.exit_code == 0 else None
-    is_dirty = any(not line.startswith("#") for line in lines)
-    return f"{commit}-dirty" if commit and is_dirty else commit
+        return []
+    return done.stdout.decode(errors="replace").splitlines() if done.exit_code == 0 else []

@@ -99,13 +99,37 @@ def test_the_commit_is_read_without_a_write_to_the_checkout(tmp_path: Path) -> N
     head = git("rev-parse", "HEAD")
     os.utime(file, (1, 1))  # the index has another time, which a refresh would write
     before = (index.read_bytes(), index.stat().st_mtime_ns)
-    (tmp_path / "untracked").write_text("")
     assert commit() == head
     file.write_text("two")
     (tmp_path / "sub").mkdir()
     assert commit() == f"{head}-dirty"
     assert asyncio.run(git_commit(tmp_path / "sub", os.environ)) == f"{head}-dirty"
     assert (index.read_bytes(), index.stat().st_mtime_ns) == before
+
+
+def test_a_new_file_in_the_folder_is_a_change_unless_git_ignores_it(tmp_path: Path) -> None:
+    """It is in the image, and a build of the commit would lack it; the output of a build here is not one."""
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def is_dirty() -> bool:
+        return (asyncio.run(git_commit(tmp_path / "shop", os.environ)) or "").endswith("-dirty")
+
+    git("init", "-q")
+    git("config", "status.showUntrackedFiles", "no")  # a slow prompt is no reason to lose files
+    (tmp_path / "shop/app").mkdir(parents=True)
+    (tmp_path / "shop/app/main.py").write_text("")
+    (tmp_path / ".gitignore").write_text("dist\n")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    (tmp_path / "shop/dist").mkdir()
+    (tmp_path / "shop/dist/app.js").write_text("")
+    (tmp_path / "notes.txt").write_text("of another project in the repository")
+    assert not is_dirty()
+    (tmp_path / "shop/app/new.py").write_text("")
+    assert is_dirty()
 
 
 def test_outside_of_a_checkout_there_is_no_commit(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.records.recorded import recorded_images
+from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
 from ftl.image.identity import content_id
@@ -15,10 +17,12 @@ from ftl.operations.changes.rollback.rebuild import rebuilt_images
 from ftl.operations.changes.rollback.target import possible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
+    from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.releases.record import ReleaseRecord
 
@@ -30,15 +34,28 @@ async def local_copies(observed: Observed, project: Project, target: ReleaseReco
         return {}
     from ftl.engine.api import Engine
 
-    images: dict[str, BuiltImage] = {}
+    wanted = {name: target.services[name].content for name in missing if name in target.services}
     with suppress(FtlError):  # no engine here
         async with Engine(local_url(), name="this machine") as engine:
-            for name in missing:
-                entry = target.services.get(name)
-                image = await engine.image(entry.image) if entry is not None else None
-                if entry is not None and image is not None and content_id(image) == entry.content:
-                    images[name] = BuiltImage(image.id, entry.content)
-    return images
+            return await with_content(engine, project.name, wanted)
+    return {}
+
+
+async def with_content(engine: Engine, project: str, wanted: Mapping[str, str]) -> dict[str, BuiltImage]:
+    """Images that were built for a project, by their content and under any tag.
+
+    Those of other projects have their labels, by which these would remove them from the server.
+
+    Args:
+        engine: The engine that has them.
+        project: The project's name.
+        wanted: Service -> content ID.
+    """
+    labelled = await engine.images(labels={labels.PROJECT: project})
+    listed = dict.fromkeys(image.id for image in labelled)
+    images = await gather(engine.image(one) for one in listed)
+    found = {content_id(image): image.id for image in images if image is not None}
+    return {name: BuiltImage(found[content], content) for name, content in wanted.items() if content in found}
 
 
 async def rebuilt(
@@ -92,3 +109,14 @@ def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]
         f"image of {', '.join(missing)}",
         hint=possible(observed, without=target.release) + build,
     )
+
+
+def content_notes(target: ReleaseRecord, local: Mapping[str, BuiltImage]) -> Iterator[str]:
+    """Note images that were built again, and have not become what the release ran."""
+    for name, image in local.items():
+        entry = target.services.get(name)
+        if entry is not None and image.content != entry.content:
+            yield (
+                f"{name} was built again, and its content is not what {target.release} ran: its base image, packages "
+                "or times of files are others now"
+            )

@@ -26,7 +26,7 @@ from ftl.errors import UsageError
 from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
 from ftl.operations.changes.rollback.hooks import hook_notes
 from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
-from ftl.operations.changes.rollback.images import local_copies, rebuilt, refuse_missing
+from ftl.operations.changes.rollback.images import content_notes, local_copies, rebuilt, refuse_missing
 from ftl.operations.changes.rollback.target import (
     choose,
     last_different,
@@ -161,7 +161,11 @@ def plan_rollback(
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
     inputs = PlanInputs(source, {**images.sources, **local})
     plan = request.operation.backend.plan(as_deployed, inputs, observed)
-    notes = (*_notes(request, target, images, observed), *host_notes(project, target, observed))
+    notes = (
+        *_notes(request, target, images, observed),
+        *content_notes(target, local),
+        *host_notes(project, target, observed),
+    )
     return replace(plan, notes=(*notes, *plan.notes))
 
 
