@@ -16,7 +16,7 @@ from ftl.common.next_step import bare_ftl, ftl
 from ftl.errors import FtlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ftl.cli.options import Options
     from ftl.config.age.age_file import AgeFile
@@ -128,14 +128,29 @@ def edit_secrets(options: Options, age_file: str | None) -> None:
     secrets = load_secrets(files)
     name = age_file or _only_file(secrets)
     file = AgeFile(files.folder / name, files.variables)
-    new = run_sync(options, "secrets edit", lambda: _edit(file, name), lambda _: {"file": name})
+
+    def fields(edited: tuple[bool, Sequence[str]]) -> Fields:
+        return {"file": name, "secrets": _rows_of(name, edited[1], secrets)}
+
+    new, _ = run_sync(options, "secrets edit", lambda: _edit(file, name), fields)
     if not options.json and not options.quiet:
         put(f"re-encrypted {name}")
         _explain(file, new=new)
 
 
-def _edit(age_file: AgeFile, file: str) -> bool:
-    """Edit until the text is a map; return whether the file of recipients is new."""
+def _rows_of(file: str, keys: Sequence[str], secrets: ProjectSecrets) -> list[Fields]:
+    """The secrets of an age file; names in it that ftl.yaml does not declare have no users."""
+    declared = [secret for secret in secrets.declared.values() if secret.age == file]
+    rows: list[Fields] = []
+    for key in keys:
+        own = [secret for secret in declared if (secret.key or secret.name) == key]
+        rows += [_row(secret, secrets.used_by.get(secret.name, ())) for secret in own]
+        rows += [] if own else [{"name": key, "source": f"age: {file}", "used_by": []}]
+    return rows
+
+
+def _edit(age_file: AgeFile, file: str) -> tuple[bool, tuple[str, ...]]:
+    """Edit until the text is a map; return whether the file of recipients is new, and the names in the map."""
     from ftl.cli.editor import open_editor
     from ftl.config.age.secret_map import parse_map
     from ftl.errors import ConfigError
@@ -148,7 +163,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
             while True:
                 text = editor.edit(text)
                 try:
-                    parse_map(text, file)
+                    names = tuple(parse_map(text, file))
                     break
                 except ConfigError as error:
                     if not _again(error):
@@ -157,7 +172,7 @@ def _edit(age_file: AgeFile, file: str) -> bool:
         if now != before:
             message = f"{file} was changed by another program while you edited it"
             raise FtlError(message, hint=f"nothing was written: run {ftl('secrets edit')} again")
-        return age_file.write(text)
+        return age_file.write(text), names
 
 
 def _again(error: FtlError) -> bool:

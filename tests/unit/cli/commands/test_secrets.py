@@ -88,6 +88,19 @@ def test_a_name_that_is_not_declared_says_how_to_declare_it(shop: Path) -> None:
     assert result["secrets"] == [{"name": "NEW_KEY", "source": "age: secrets.yaml.age", "used_by": []}]
 
 
+def test_the_secrets_of_an_edited_file_are_told(
+    shop: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `list`, `set` and `get`; one that is not declared yet, too."""
+    editor(shop, 'printf "STRIPE: a\nNEW: b\n" > "$1"', monkeypatch)
+    result = cli(["--json", "secrets", "edit"]).result
+    assert result["secrets"] == [
+        {"name": "STRIPE", "source": "age: secrets.yaml.age", "used_by": ["web"]},
+        {"name": "NEW", "source": "age: secrets.yaml.age", "used_by": []},
+    ]
+    assert result["file"] == "secrets.yaml.age"
+
+
 @pytest.mark.parametrize(
     ("arguments", "value", "words"),
     [
