@@ -68,12 +68,13 @@ def seconds(option: str, text: str, *, least: float = 0.0) -> float:
     Raises:
         UsageError: It is not a duration longer than 0, or shorter than `least` seconds.
     """
+    from ftl.common.figures import count
     from ftl.config.values.scalars import InvalidValue, interval
 
     try:
         value = interval(text)
         if value < least:
-            raise InvalidValue(f"is shorter than {least:g} seconds")
+            raise InvalidValue(f"is shorter than {count(round(least), 'second')}")
     except InvalidValue as error:
         raise UsageError(f"{option}: `{text}` {error}", hint="write it like 90s, 30m or 2h") from error
     return value

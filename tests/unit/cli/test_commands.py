@@ -161,3 +161,12 @@ def test_the_name_after_the_subcommand_wins(
 def test_silent_services(since: str | None, words: str) -> None:
     """`ftl logs` reports that an app has logged nothing."""
     assert nothing_logged(["web", "db"], since) == words
+
+
+@pytest.mark.parametrize("detach", [[], ["-d"]])
+def test_a_time_to_live_has_at_least_a_second(cli: Cli, detach: list[str]) -> None:
+    """Less was none: a detached command ran for ever, another one was stopped at once."""
+    target = ["--server", "127.0.0.1:1", "run", "--project", "shop"]
+    outcome = cli([*target, *detach, "--ttl", "400ms", "web", "--", "true"])
+    assert outcome.code == 2
+    assert "--ttl: `400ms` is shorter than 1 second" in outcome.err

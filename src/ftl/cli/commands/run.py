@@ -61,7 +61,7 @@ def command(
         arguments,
         release=release,
         kind=kind,
-        seconds=None if ttl is None else seconds("--ttl", ttl),
+        seconds=None if ttl is None else seconds("--ttl", ttl, least=1),
         environment=target.environment,
         servers=target.address.servers,
         on=target.address.named_server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import time
@@ -49,7 +50,8 @@ class RunRequest:
         command: The arguments of the image's entrypoint; empty: a shell in place of that.
         release: The release; None: the live one.
         kind: "detached" leaves it running.
-        seconds: Time to live; None: ATTACHED_SECONDS, or for ever if it is detached.
+        seconds: Time to live, which the server counts in whole seconds; None: ATTACHED_SECONDS, or for ever if it is
+            detached.
         environment: Name of the environment, for releases whose record lacks it: FTL before 0.2 wrote none.
         servers: Those of its cluster; empty with one server.
         on: The one of them that it runs on; empty: one where the service runs.
@@ -98,11 +100,12 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
     if server:
         emit(Note(f"{request.service} on {server}"))
     name = f"{request.project}-{request.service}-run-{secrets.token_hex(4)}"
-    seconds = request.seconds or (0 if request.kind == "detached" else ATTACHED_SECONDS)
+    unlimited = 0.0 if request.kind == "detached" else ATTACHED_SECONDS
+    seconds = unlimited if request.seconds is None else request.seconds
     began = time.monotonic()
     if request.kind == "detached":
         await _create(session, name, spec)
-        status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, f"{seconds:.0f}")
+        status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, str(math.ceil(seconds)))
     else:
         status = await attach(
             session.machine,
@@ -110,7 +113,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
             "ftl-run",
             *("attached", name),
             terminal=request.kind == "terminal",
-            watchdog=("run", name, f"{seconds:.0f}"),
+            watchdog=("run", name, str(math.ceil(seconds))),
             emit=emit,
             prepare=lambda: _create(session, name, spec),
         )

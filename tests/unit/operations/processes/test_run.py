@@ -127,6 +127,16 @@ def test_the_guard_knows_the_container_before_it_exists() -> None:
     assert machine.processes[0].received.endswith(b"done\n")
 
 
+@pytest.mark.parametrize("kind", ["pipes", "detached"])
+def test_a_time_to_live_is_never_rounded_to_none(kind: str) -> None:
+    """The server counts whole seconds: 0 would be no limit for one, and no time at all for the other."""
+    engine = run(deployed("r1"))
+    machine = FakeMachine()
+    machine.answer("ftl-guard", answer=CommandOutput(stays=True))
+    ran(engine, machine, command=("true",), kind=kind, seconds=1.4)
+    assert any(command[-1] == "2" for command in machine.commands)
+
+
 def test_a_command_that_the_guard_ended_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine slept, and the server heard nothing; a command that ends well needs no explanation."""
     hours = count(step=3600)
