@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
+from ftl.config.values.scalars import InvalidValue, count
 from ftl.deploy.plan.records.recorded import live_project
 from ftl.errors import UsageError
 from ftl.operations.changes.live import plan_live, refuse_dependencies, with_replicas
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from ftl.deploy.opening import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
+
+_SHOWN = 60
+"""Characters of a wrong word that its error has."""
+
+_HINT = f"write {ftl('scale web=3')}"
 
 
 def plan_scale(numbers: Mapping[str, int]) -> Callable[[OperationRequest, Author, Observed], Plan]:
@@ -57,16 +63,20 @@ def parse_numbers(words: Sequence[str]) -> dict[str, int]:
     """Parse SERVICE=N.
 
     Raises:
-        UsageError: A word is not of that form, or N is 0.
+        UsageError: A word is not of that form, or `replicas` of ftl.yaml could not be N.
     """
     numbers: dict[str, int] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        if not (name and equals and text.isascii() and text.isdigit()):
-            raise UsageError(f"`{word}` is not a number of replicas", hint=f"write {ftl('scale web=3')}")
-        if int(text) == 0:
+        shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
+        if not (name and equals and text):
+            raise UsageError(f"`{shown}` is not a number of replicas", hint=_HINT)
+        if not text.strip("0"):
             raise UsageError(
-                f"`{word}`: a service has at least one container", hint=f"{ftl(f'stop {name}')} stops it"
+                f"`{shown}`: a service has at least one container", hint=f"{ftl(f'stop {name}')} stops it"
             )
-        numbers[name] = int(text)
+        try:
+            numbers[name] = count(text)
+        except InvalidValue as error:
+            raise UsageError(f"`{shown}`: the number of replicas {error.message}", hint=_HINT) from None
     return numbers

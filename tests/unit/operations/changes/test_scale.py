@@ -119,10 +119,20 @@ def test_very_many_replicas_are_started_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "problem"), [("web", "not a number"), ("web=x", "not a number"), ("web=0", "at least one")]
+    ("word", "problem"),
+    [
+        ("web", "`web` is not a number of replicas"),
+        ("web=", "`web=` is not a number of replicas"),
+        ("web=x", "is not a whole number from 1 to 10000"),
+        ("web=-1", "is not a whole number from 1 to 10000"),
+        ("web=2²", "is not a whole number from 1 to 10000"),
+        ("web=10001", "is not a whole number from 1 to 10000"),
+        ("web=" + "9" * 5000, r"^`web=9{56}\.\.\.`: the number of replicas is not a whole number"),
+        ("web=0", "at least one"),
+    ],
 )
 def test_what_is_no_number_is_refused(word: str, problem: str) -> None:
-    """The hint shows the form, and 0 leads to `ftl stop`."""
+    """As in ftl.yaml; the hint shows the form, and 0 leads to `ftl stop`."""
     with pytest.raises(UsageError, match=problem):
         parse_numbers([word])
     assert parse_numbers(["web=3", "api=1"]) == {"web": 3, "api": 1}
