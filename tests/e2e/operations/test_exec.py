@@ -194,3 +194,31 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
         other.communicate(timeout=20)
         assert other.returncode == 9
     wait_until_gone(server, "ftl-guard")
+
+
+def test_a_command_goes_on_beside_a_deploy_and_a_prune(ftl: Callable[..., Project], server: Server) -> None:
+    """An import of two hours does not end with the release that it began in, and its image stays as long."""
+    app = lab_project(ftl, server)
+    app.config["keep_releases"] = 1
+    app.deploy().ok()
+    name = app.run("run", "-d", "web", "--", "sleep", "7776").ok().stdout.strip()
+    running = ("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Running}}", name)
+    before = server.docker(*running)
+    image = before.split()[1]
+    app.version("second")
+    app.deploy().ok()
+    app.run("prune").ok()
+    assert server.docker(*running) == before
+    assert before.endswith(" true")
+    assert image in server.docker("images", "--quiet", "--no-trunc").splitlines()
+    assert server.docker("exec", name, "cat", "/www/index.html") != app.get()[1]
+    server.docker("kill", name)
+    wait_until_gone(server, "7776")
+    app.run("prune").ok()
+    assert image not in server.docker("images", "--quiet", "--no-trunc").splitlines()
+
+    # One that is attached ends at its time limit, and says so.
+    limited = app.run("run", "--ttl", "2s", "web", "--", "sleep", "7775")
+    assert limited.exit_code == 137
+    assert "its time limit of 2.0 s was reached" in limited.stderr
+    wait_until_gone(server, "7775")

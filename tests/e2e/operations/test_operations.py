@@ -186,3 +186,24 @@ def test_scaling_and_a_restart_lose_no_request(ftl: Callable[..., Project], serv
     assert slow == [(200, "slow done")] * 6
     assert app.containers() == [f"{app.name}-web-r1g2-1"]
     assert app.deploy().ok().result["changed"] is False
+
+
+def test_maintenance_shows_a_page_and_lets_some_through(ftl: Callable[..., Project], server: Server) -> None:
+    """By the options of the command; the audit has them, and a second call replaces what the first one said."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    app.project.write({"sorry.html": "<h1>back at noon</h1>"})
+    begun = app.run("maintenance", "on", "--page", "sorry.html", "--allow", "192.0.2.7", "--json").ok().result
+    assert begun["maintenance"] is True
+    assert app.get() == (503, "<h1>back at noon</h1>")
+    app.run("maintenance", "on", "--allow", "192.0.2.7", "--allow", "0.0.0.0/0").ok()
+    assert app.get() == (200, "one")
+    app.run("maintenance", "off").ok()
+    assert app.get() == (200, "one")
+    commands = [each["command"] for each in app.run("audit", "--json").ok().result["entries"]]
+    assert commands == [
+        "maintenance off",
+        "maintenance on --allow 192.0.2.7 --allow 0.0.0.0/0",
+        "maintenance on --page sorry.html --allow 192.0.2.7",
+        "deploy",
+    ]

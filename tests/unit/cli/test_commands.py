@@ -170,3 +170,18 @@ def test_a_time_to_live_has_at_least_a_second(cli: Cli, detach: list[str]) -> No
     outcome = cli([*target, *detach, "--ttl", "400ms", "web", "--", "true"])
     assert outcome.code == 2
     assert "--ttl: `400ms` is shorter than 1 second" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--page", "gone.html"], "--page: `gone.html` cannot be read: No such file or directory"),
+        (["--allow", "office"], "--allow: `office` "),
+        (["--allow", "198.51.100.7", "--allow", "198.51.100.0/99"], "--allow: `198.51.100.0/99` "),
+    ],
+)
+def test_a_page_or_an_address_of_maintenance_that_is_wrong(cli: Cli, words: list[str], error: str) -> None:
+    """Nothing is asked of the server then."""
+    target = ["--server", "127.0.0.1:1", "maintenance", "on", "--project", "shop"]
+    outcome = cli([*target, *words])
+    assert (outcome.code, error in outcome.err) == (2, True), outcome.err

@@ -316,6 +316,19 @@ def test_a_dry_run_of_a_protected_environment_needs_no_name(
     assert (code, "staging is protected" in err) == (3, False)
 
 
+def test_a_mark_in_a_protected_environment_needs_its_name(
+    staging: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It decides where the next rollback goes. The list of the releases is for everybody."""
+    monkeypatch.setenv("FTL_ENV", "staging")
+    here = ["--server", "127.0.0.1:1"]
+    for marking in (["--mark-bad", "r1", "-m", "slow"], ["--unmark-bad", "r1"]):
+        code, _, err = staging([*here, "releases", *marking])
+        assert (code, "staging is protected" in err) == (2, True)
+        assert staging([*here, "-e", "staging", "releases", *marking]).code == 3
+    assert staging([*here, "releases"]).code == 3
+
+
 def test_a_protected_project_is_deployed_from_a_clean_checkout(staging: Cli) -> None:
     """What is not committed cannot be deployed again by somebody else."""
     subprocess.run(["git", "init", "-q"], check=True)

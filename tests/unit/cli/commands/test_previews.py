@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,3 +125,16 @@ def test_names_of_previews_are_kept_for_completion(folder: Path) -> None:
     remember_previews("shop", ["pr-7", "pr-8"])
     remember_previews("shop", ["pr-8"])
     assert seen("previews:shop") == ["pr-8"]
+
+
+def test_a_preview_of_a_protected_project_needs_neither_its_name_nor_a_clean_checkout(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a place to try what is not committed yet, and touches nothing of the project."""
+    (folder / "ftl.yaml").write_text(
+        "protected: true\n" + FILE.replace("host: shop.example.invalid", "host: 127.0.0.1, port: 1")
+    )
+    monkeypatch.setenv("FTL_ENV", "production")
+    subprocess.run(["git", "init", "-q"], check=True)
+    outcome = cli(["preview", "up", "x"])
+    assert (outcome.code, "protected" in outcome.err) == (3, False), outcome.err

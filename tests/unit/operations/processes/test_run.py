@@ -106,6 +106,30 @@ def test_the_environment_is_that_of_the_record() -> None:
     assert (before.env["FTL_ENV"], after.env["FTL_ENV"]) == ("x", "staging")
 
 
+def test_the_commit_is_that_of_the_release() -> None:
+    """As its hooks and containers saw it."""
+    engine = run(deployed("r1"))
+    run(write_record(engine, PROJECT, replace(recorded("r1"), commit="c0ffee")))
+    assert engine.specs[ran(engine, command=("env",))[0].container].env["FTL_COMMIT"] == "c0ffee"
+
+
+@pytest.mark.parametrize(("status", "said"), [(137, True), (0, False)])
+def test_a_command_that_reached_its_time_limit_says_so(
+    monkeypatch: pytest.MonkeyPatch, status: int, said: bool
+) -> None:
+    """And with which option it gets more; one that ended well in its last second needs no explanation."""
+    machine = FakeMachine()
+    machine.answer("ftl-run", answer=CommandOutput(exit_code=status))
+    minutes = count(step=60.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(minutes))
+    _, events = ran(run(deployed("r1")), machine, command=("work",), seconds=60.0)
+    notes = [note for note in events if isinstance(note, Note)]
+    limits = [(note.text, note.hint) for note in notes if "time limit" in note.text]
+    assert limits == (
+        [("its time limit of 1 min 0 s was reached", "`--ttl` sets another one")] if said else []
+    )
+
+
 def test_a_shell_takes_the_place_of_the_entrypoint() -> None:
     """An image whose entrypoint is the app would pass the shell to that."""
     engine = run(deployed("r1"))

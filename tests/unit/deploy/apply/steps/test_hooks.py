@@ -133,6 +133,20 @@ def test_a_local_hook_has_the_variables_of_env_with_secrets_in_them(tmp_path: Pa
     assert events == [HookOutput("web", "pre", "x://hunter2/staging")]
 
 
+def test_a_local_hook_sees_the_variables_of_its_step(tmp_path: Path) -> None:
+    """Which release, commit, service and environment it runs for; FTL's own environment does not replace them."""
+    events: list[Event] = []
+    told = {"FTL_SERVICE": "web", "FTL_COMMIT": "c0ffee", "FTL_ENV": "staging", "FTL_RELEASE": "r2"}
+    command = "echo $FTL_PROJECT $FTL_SERVICE $FTL_COMMIT $FTL_ENV $FTL_RELEASE $FTL_SERVER"
+    step = replace(hook("local", command), variables=told)
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), events, tmp_path), step)
+
+    asyncio.run(local_hook())
+    assert events == [HookOutput("web", "pre", "shop web c0ffee staging r2 shop.example.com")]
+
+
 def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
     """A process that ignores SIGTERM, and one that it left in the background."""
     command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"

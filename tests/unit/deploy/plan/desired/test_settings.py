@@ -73,6 +73,30 @@ def test_every_setting_has_a_case() -> None:
     assert CASES.keys() | {"files"} == keys_of(ContainerSettings).keys()
 
 
+@pytest.mark.parametrize(
+    ("resources", "name", "expected"),
+    [
+        ("{cpus: 0.5}", "NanoCpus", 500_000_000),
+        ("{cpus: 2}", "NanoCpus", 2_000_000_000),
+        ("{pids: 100}", "PidsLimit", 100),
+        ("{memory: 1g}", "Memory", 1 << 30),
+    ],
+)
+def test_each_limit_of_the_resources_reaches_the_engine(
+    tmp_path: Path, resources: str, name: str, expected: int
+) -> None:
+    """By itself; the others are not limited then."""
+    made = project(tmp_path, "resources", resources)
+    service = service_container(made, made.services[0])
+    spec = release_spec("shop", service, release="r1", content="sha256:1")
+    for each in (spec, dependency_container(made, made.dependencies[0]).spec):
+        limits: Any = body.container(each, log_driver="json-file")["HostConfig"]
+        assert {key: limits.get(key) for key in ("NanoCpus", "PidsLimit", "Memory")} == {
+            **dict.fromkeys(("NanoCpus", "PidsLimit", "Memory")),
+            name: expected,
+        }
+
+
 @pytest.mark.parametrize("key", CASES)
 def test_a_setting_reaches_the_engine(tmp_path: Path, key: str) -> None:
     """Services and dependencies have the same keys, and another value is another container."""
