@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 def command(options: Options, number: int, project: str | None) -> None:
     """List the changes of the project: who, when, what, and the outcome.
 
-    Newest first: deploys, rollbacks and all other commands that change the server. One that was killed, or whose
-    machine lost its connection, is interrupted.
+    Newest first: deploys, rollbacks and all other commands that change the project on its server, with the options that
+    change something. What runs in its containers is not listed. A command that was killed, or whose machine lost its
+    connection, is interrupted.
     """
     target = load_target(options, project)
 

@@ -10,6 +10,7 @@ import click
 
 from ftl.cli.output import Fields, put
 from ftl.cli.project import load_project
+from ftl.cli.running.command_line import given_command
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
     from ftl.events import Emit
+    from ftl.operations.changes.server_setup import SetupCall
     from ftl.server.cluster.setup import ClusterSetupResult
     from ftl.server.setup.plan.planner import SetupPlan
     from ftl.server.setup.request import SetupRequest
@@ -100,6 +102,7 @@ def command(
     Logins are tried for the registries that images are pushed to, and for private ones that the server pulls from.
     Missing credentials are asked for and stored where `docker login` stores them on this machine.
     """
+    from ftl.operations.changes.server_setup import SetupCall, audited_setup
     from ftl.server.setup.request import SetupRequest
     from ftl.server.setup.setup import RootAccess, setup
 
@@ -113,20 +116,22 @@ def command(
         docker_repository=parse_repository(docker_repository),
     )
     access = RootAccess(login, os.environ.get(PASSWORD, ""), _ask)
+    call = SetupCall(project.name, root, address.machines(project=project.name), given_command())
     if project.is_cluster:
         if address.narrowed:
             raise UsageError(
                 "`ftl setup` prepares all `servers`, not one of them", hint="leave out `--server`"
             )
         _set_up_cluster(
-            options, project, root, request, access, dry_run=dry_run, recover=recover, store=store_credentials
+            options, project, call, request, access, dry_run=dry_run, recover=recover, store=store_credentials
         )
         return
     if recover:
         raise UsageError("`--recover` is for several servers, and ftl.yaml has no `servers`")
 
     async def work(emit: Emit) -> tuple[SetupPlan, tuple[str, ...]]:
-        plan = await setup(project, request, access, dry_run=dry_run, emit=emit)
+        async with audited_setup(call, emit) as told:
+            plan = await setup(project, request, access, dry_run=dry_run, emit=told)
         return plan, () if dry_run else await _log_in(project, root, emit, store=store_credentials)
 
     def fields(outcome: tuple[SetupPlan, tuple[str, ...]]) -> Fields:
@@ -142,7 +147,7 @@ def command(
 def _set_up_cluster(
     options: Options,
     project: Project,
-    root: Path,
+    call: SetupCall,
     request: SetupRequest,
     access: RootAccess,
     *,
@@ -153,15 +158,17 @@ def _set_up_cluster(
     """Set up several servers, and print the result."""
     from dataclasses import replace
 
+    from ftl.operations.changes.server_setup import audited_setup
     from ftl.server.cluster.setup import setup_cluster
 
     async def work(emit: Emit) -> tuple[ClusterSetupResult, dict[str, None]]:
-        done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=emit)
+        async with audited_setup(call, emit) as told:
+            done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=told)
         registries: dict[str, None] = {}
         for server in () if dry_run else project.servers:
             if server.host in {plan.server for plan in done.servers}:
                 alone = replace(project, server=server)
-                registries |= dict.fromkeys(await _log_in(alone, root, emit, store=store))
+                registries |= dict.fromkeys(await _log_in(alone, call.root, emit, store=store))
         return done, registries
 
     def fields(outcome: tuple[ClusterSetupResult, dict[str, None]]) -> Fields:
