@@ -156,13 +156,13 @@ class ContainerCalls(NetworkCalls):
                 command.
         """
         for _ in range(_ATTEMPTS - 1):
-            done = await self._execute(container, argv, stdin, seconds)
+            done = await self._execute_once(container, argv, stdin, seconds)
             if not _never_began(done):
                 return done
             await asyncio.sleep(_PAUSE)
-        return await self._execute(container, argv, stdin, seconds)
+        return await self._execute_once(container, argv, stdin, seconds)
 
-    async def _execute(
+    async def _execute_once(
         self, container: str, argv: Sequence[str], stdin: bytes | None, seconds: float
     ) -> ExecResult:
         async with self._client.call(f"run `{argv[0]}` in {container}", seconds=seconds) as docker:
