@@ -26,6 +26,7 @@ from ftl.config.yaml.marks import SourceFile
 from ftl.engine import convert
 from ftl.errors import FtlError
 from ftl.host.lock import _Answer
+from ftl.image.building.diagnosis.secret_mounts import unused_secrets_note
 from ftl.image.building.docker_cli.progress import PlainProgress, clean_line
 from ftl.image.building.inputs import dockerfile
 from ftl.image.building.inputs.dockerignore import DockerIgnore
@@ -98,6 +99,7 @@ def dockerfile_text(data: bytes) -> None:
     parsed = dockerfile.parse(_text(data))
     for stage in parsed.stages:
         parsed.chain(stage.instructions[-1])
+    unused_secrets_note("web", parsed, ("TOKEN",))
 
 
 def dockerignore(data: bytes) -> None:

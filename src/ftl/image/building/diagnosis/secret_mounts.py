@@ -41,7 +41,10 @@ def _options(written: str) -> dict[str, str]:
     """The options of a mount: a line of CSV, with quotes of the shell or of CSV."""
     if written[:1] == written[-1:] and written[:1] in ("'", '"') and written[0] not in written[1:-1]:
         written = written[1:-1]
-    (fields,) = csv.reader([written])
+    try:
+        (fields,) = csv.reader([written])
+    except csv.Error:  # a field of over 131,072 characters: no path, and no name, is so long
+        return {}
     pairs = (each.partition("=") for each in fields)
     return {key.strip().lower(): value.strip("\"'") for key, _, value in pairs}
 

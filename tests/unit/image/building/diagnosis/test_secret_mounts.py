@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ('--mount="type=secret,id=a"', ["a"]),
         ('--mount=type=secret,"id=a"', ["a"]),
         ("--mount='type=secret,\"target=/x/a b\"'", ["a b"]),
+        (f"--mount=type=secret,id={'a' * 200_000} --mount=type=secret,id=b", ["b"]),  # csv's limit is 131,072
     ],
 )
 def test_mounts_of_secrets(flags: str, names: list[str]) -> None:
