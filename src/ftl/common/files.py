@@ -1,4 +1,4 @@
-"""Bounded reads of regular files: configuration, env files, certificates and keys."""
+"""Bounded reads of regular files (configuration, env files, certificates and keys), and renames that stay."""
 
 from __future__ import annotations
 
@@ -73,6 +73,15 @@ def read_small_text(path: Path) -> str:
         return read_small_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise OSError(errno.EILSEQ, "it is not UTF-8 text", str(path)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_irregular(path: Path | str, mode: int) -> None:

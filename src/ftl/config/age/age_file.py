@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.common.files import read_small_file
+from ftl.common.files import read_small_file, sync_folder
 from ftl.common.next_step import ftl
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
@@ -197,6 +197,7 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
+        sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

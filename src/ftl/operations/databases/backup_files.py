@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ftl.common.files import sync_folder
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             sink.flush()
             os.fsync(sink.fileno())
             partial.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise FtlError(f"{path} cannot be written", cause=error.strerror or str(error)) from error
 
@@ -62,15 +63,6 @@ def _partial(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             # After a rename the name may be another backup's.
             if partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat()):
                 partial.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_stale(folder: Path, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -85,6 +86,24 @@ def test_a_change_behind_a_link_is_one_of_the_shared_file(home: Path) -> None:
     assert file.path.is_symlink()
     assert file.path.read_bytes() == shared.read_bytes()
     assert file.read().text == "A: new\n"
+
+
+def test_a_change_is_on_the_disk_before_the_command_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content before it gets the name, and then the folder with the name."""
+    ssh_key(home / ".ssh" / "id_ed25519")
+    file = age_file(home)
+    file.write("A: before\n")
+    before, synced = file.read_encrypted(), []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append(("folder" if is_folder else "file", file.read_encrypted() == before))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    file.write("A: after\n")
+    assert synced == [("file", True), ("folder", False)]
 
 
 def test_what_a_killed_process_left_goes_with_the_next_write(home: Path) -> None:
