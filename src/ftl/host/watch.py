@@ -72,7 +72,7 @@ class WatchScript:
         seconds: How long it watches, from the switch.
         stop: Seconds for a container to stop.
         drain: Seconds for containers to finish their requests.
-        records: Container of the release records, and the project's folder in it.
+        records: The project's folder in the container of the release records.
         lock: Key of the deploy lock.
         holder: Its name for others who want the lock.
         report: Beginning of the JSON object to which it adds how it ended.
@@ -83,7 +83,7 @@ class WatchScript:
     seconds: float
     stop: float
     drain: float
-    records: tuple[str, str]
+    records: str
     lock: str
     holder: str
     report: str
@@ -100,7 +100,7 @@ class WatchScript:
             ACCESS_LOG,
             program("ftl.proxy", "scripts/request_figures.sh"),
             program("ftl.proxy", "scripts/switch.sh"),
-            *self.records,
+            self.records,
         )
 
     def stdin(self) -> bytes:

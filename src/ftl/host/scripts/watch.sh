@@ -4,8 +4,7 @@
 #
 # $1: the project; $2: the release; $3: seconds to watch, from the switch; $4: seconds for a container to stop; $5:
 # seconds for containers to finish their requests; $6: the proxy's container; $7: its admin API's address; $8: its access
-# log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the container of the release records; $12: the
-# folder of records in it.
+# log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the folder of release records in their container.
 # stdin: the lock's key; our name for others who want the lock; the beginning of the JSON object that says how it ended;
 # then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID",
 # "job NEW-ID NEW-NAME OLD-ID NAME".
@@ -19,7 +18,7 @@ export LC_ALL
 docker() { docker_within 60 "$@"; }
 project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figures=$9
 shift 9
-switch=$1 store=$2 records=$3
+switch=$1 records=$2
 IFS= read -r key && IFS= read -r holder && IFS= read -r result || exit 2
 names='' files='' forward='' back='' old='' idle='' fresh='' owners='' jobs=''
 while read -r kind first second third fourth; do
@@ -222,7 +221,8 @@ finish_requests() {
 # Writes how it ended. By a tar stream: a docker command from a snap sees no file in /tmp. The engine writes in place and syncs
 # nothing: first what was before, and then the proxy, whose files are on the same disk, syncs that.
 report() { # OUTCOME REASON
-    place=$(mktemp -d) || return 1
+    store=$(of_role state)
+    [ -n "$store" ] && place=$(mktemp -d) || return 1
     printf '%s, "outcome": "watching"}\n' "$result" >"$place/$release.watch.json.old"
     printf '%s, "outcome": "%s", "time": %s, "reason": "%s"}\n' "$result" "$1" "$(now)" "$2" >"$place/$release.watch.json"
     tar -C "$place" -cf - "$release.watch.json.old" "$release.watch.json" |

@@ -8,7 +8,7 @@ from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.execution.runners import Runners
 from ftl.host.lock import DeployLock
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript, start_watch
-from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.generations import ROOT
 from ftl.releases.store import write_watch
 from ftl.releases.watch import ReleaseWatch
 
@@ -31,7 +31,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         seconds=step.seconds,
         stop=step.stop,
         drain=step.drain,
-        records=(CONTAINER, f"{ROOT}/{step.project}"),
+        records=f"{ROOT}/{step.project}",
         lock=DeployLock(context.machine, step.project, context.info.id).key,
         holder=f"{step.by} (watch {step.release})",
         report=watch.head(),
