@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path, user_state_path
 
+from ftl.common.files import read_small_file
 from ftl.common.json_fields import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+MAX_BYTES = 64_000_000
+"""Limit of a file: that of a large build has some megabytes."""
 
 
 def cache_file(name: str) -> Path:
@@ -29,7 +34,7 @@ def state_file(name: str) -> Path:
 def read_json(path: Path) -> dict[str, object]:
     """Read the object in a file; empty if there is none, or none that can be read."""
     try:
-        value = parse_json(path.read_bytes())
+        value = parse_json(read_small_file(path, MAX_BYTES))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from ftl.ssh.framing import FramedProcess
     from ftl.ssh.pool import Pool
 
+OUTPUT_BYTES = 64 << 20
+"""Limit of what a command prints, on each stream, with what the login prints before it.
+
+The longest is an index of a large image's files: some megabytes.
+"""
+
 # Seconds for a started command to begin.
 _BEGIN_SECONDS = 15.0
 
@@ -51,7 +57,7 @@ class Commands:
         """Run a command to its end.
 
         Raises:
-            ServerError: The connection is lost, or the command did not end in time.
+            ServerError: The connection is lost, or the command did not end in time or printed more than `OUTPUT_BYTES`.
         """
         mark = new_mark()
         while True:
@@ -69,6 +75,8 @@ class Commands:
         if done.exit_code == _FAILED and not await connection.stands():
             raise connection.lost()
         connection.heard()
+        if _is_over_limit(done):
+            raise failures.prints_too_much(self._name, OUTPUT_BYTES)
         stdout, stderr = strip_noise(done.stdout, mark), strip_noise(done.stderr, mark)
         if stdout is None or stderr is None:
             raise failures.runs_nothing(self._name, done.stderr or done.stdout)
@@ -137,10 +145,11 @@ class Commands:
         self, connection: Connection, argv: Sequence[str], mark: str, stdin: bytes | None, seconds: float
     ) -> Completed:
         """Run a framed command to its end."""
-        answered = False
+        answered = is_over_limit = False
 
         async def give_up(_transport: asyncio.SubprocessTransport, capture: Capture) -> None:
-            nonlocal answered
+            nonlocal answered, is_over_limit
+            is_over_limit = _is_over_limit(capture)
             with suppress(TimeoutError, ServerError):
                 async with asyncio.timeout(_END_SECONDS):
                     answered = await self._end(capture, mark)
@@ -151,9 +160,12 @@ class Commands:
                 stdin=stdin,
                 seconds=seconds,
                 group=connection.master.group,
+                limit=OUTPUT_BYTES,
                 give_up=give_up,
             )
         except TimeoutError as error:
+            if is_over_limit:
+                raise failures.prints_too_much(self._name, OUTPUT_BYTES) from error
             if not answered:
                 raise connection.lost() from error
             message = f"`{argv[0]}` did not end within {seconds:.0f} seconds on {self._name}"
@@ -173,7 +185,9 @@ class Commands:
             try:
                 line = _client(connection, quoting.kill(pid))
                 group = connection.master.group
-                done = await child.complete(line, seconds=_END_SECONDS, group=group, give_up=_leave)
+                done = await child.complete(
+                    line, seconds=_END_SECONDS, group=group, limit=OUTPUT_BYTES, give_up=_leave
+                )
             except BaseException:
                 slot.release()
                 raise
@@ -204,6 +218,11 @@ def _client(connection: Connection, line: str, *options: str) -> list[str]:
 def _is_refused(done: Completed) -> bool:
     """Whether the server allowed no further session on the connection."""
     return done.exit_code == _FAILED and failures.SESSION_REFUSED.encode() in done.stderr
+
+
+def _is_over_limit(output: Completed | Capture) -> bool:
+    """Whether some of a command's output was dropped."""
+    return max(len(output.stdout), len(output.stderr)) >= OUTPUT_BYTES
 
 
 async def _leave(_transport: asyncio.SubprocessTransport, _capture: Capture) -> None:

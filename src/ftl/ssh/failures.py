@@ -198,6 +198,14 @@ def runs_nothing(name: str, output: bytes) -> ServerError:
     )
 
 
+def prints_too_much(name: str, limit: int) -> ServerError:
+    """The error for a login, or a command, that prints without end."""
+    return ServerError(
+        f"a command on {name} printed more than {limit >> 20} MB",
+        hint="does the login print that, by ~/.bashrc or ~/.ssh/rc there?",
+    )
+
+
 def last_words(output: str) -> str | None:
     """The last line that says something."""
     lines = [line.strip() for line in output.splitlines() if not re.match(_NOISE, line)]

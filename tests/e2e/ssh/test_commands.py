@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import tracemalloc
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tests.e2e.support.sshd import Sshd, descendants, free_port
 
 from ftl.engine.transport.connector import connector
 from ftl.errors import ServerError
+from ftl.ssh import commands
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect
 
@@ -96,6 +98,34 @@ def test_what_the_login_prints_is_not_the_commands_output(tmp_path: Path) -> Non
     try:
         run(work())
     finally:
+        noisy.stop()
+
+
+def test_a_login_that_prints_without_end_costs_no_memory_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of it is bounded, and the error says what to look at; so it is where a command prints that much."""
+    monkeypatch.setattr(commands, "OUTPUT_BYTES", 1 << 20)
+    greeting = tmp_path / "greeting"
+    greeting.write_text("yes Welcome\n")
+    noisy = Sshd(tmp_path, settings=(f"SetEnv BASH_ENV={greeting}",))
+    noisy.start()
+
+    async def work() -> None:
+        async with connect(noisy.target()) as machine:
+            tracemalloc.start()
+            with pytest.raises(ServerError, match="printed more than 1 MB") as caught:
+                await machine.run(["true"], timeout=3)
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+            assert ".bashrc" in (caught.value.hint or "")
+            greeting.write_text("")
+            with pytest.raises(ServerError, match="printed more than 1 MB"):
+                await machine.run(["head", "-c", "2000000", "/dev/zero"])
+
+    try:
+        run(work())
+    finally:
+        tracemalloc.stop()
         noisy.stop()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 from ftl.common.user_files import read_json, write_json
 
@@ -25,3 +28,12 @@ def test_a_file_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     blocked.write_text("")
     write_json(blocked / "below" / "x.json", {"a": 1})
     assert read_json(blocked / "below" / "x.json") == {}
+
+
+@pytest.mark.timeout(10)
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """A FIFO has no end, and a device has none either."""
+    fifo, device = tmp_path / "fifo.json", tmp_path / "device.json"
+    os.mkfifo(fifo)
+    device.symlink_to("/dev/zero")
+    assert read_json(fifo) == read_json(device) == {}

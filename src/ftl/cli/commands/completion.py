@@ -11,6 +11,7 @@ import click
 from ftl.cli.completion.values import VARIABLE
 from ftl.cli.output import Fields, put
 from ftl.cli.running.run import pass_options, run_sync
+from ftl.common.files import read_small_file
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
@@ -99,7 +100,7 @@ def _install(shell: str) -> list[Path]:
     file = _written(data / "ftl" / f"completion.{shell}", shell)
     startup = Path(os.environ.get("ZDOTDIR") or home) / ".zshrc" if shell == "zsh" else home / ".bashrc"
     try:
-        text = startup.read_text(encoding="utf-8", errors="surrogateescape") if startup.exists() else ""
+        text = read_small_file(startup).decode(errors="surrogateescape") if startup.exists() else ""
         if _LINE not in text:
             with startup.open("a", encoding="utf-8") as opened:
                 separator = "" if not text or text.endswith("\n") else "\n"

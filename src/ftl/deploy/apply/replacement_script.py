@@ -27,6 +27,9 @@ READY_SECONDS = 30.0
 _CALL_SECONDS = 120.0
 """For the other calls of a replacement, besides the stops."""
 
+_CAUSE_BYTES = 4096
+"""Of what it prints where it does not run."""
+
 HOLDER = "the server (takes back an interrupted deploy)"
 """Name under which the script has the deploy lock."""
 
@@ -150,7 +153,7 @@ class ReplacementScript:
                 if await process.wait() == NO_DOCKER:
                     return None
                 assert process.stderr is not None
-                cause = (await process.stderr.read()).decode("utf-8", "replace").strip()
+                cause = (await process.stderr.read(_CAUSE_BYTES)).decode("utf-8", "replace").strip()
         process.stdin.close()
         raise ServerError(f"{machine.name} cannot replace containers", cause=cause or "it does not answer")
 

@@ -228,6 +228,14 @@ def test_install(home: Path, cli: Cli) -> None:
     assert "_ftl_completion" in cli(["completion", "script", "bash"]).out
 
 
+@pytest.mark.timeout(30)
+def test_a_startup_file_that_is_no_file_is_refused(home: Path, cli: Cli) -> None:
+    """A FIFO would be waited for without end."""
+    os.mkfifo(home / ".bashrc")
+    code, _, err = cli(["completion", "install", "bash"])
+    assert (code, "it is a FIFO, not a regular file" in err) == (2, True)
+
+
 def test_install_asks_for_the_shell_that_it_does_not_know(
     home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
