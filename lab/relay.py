@@ -89,6 +89,11 @@ class Relay:
         if any(link.rate for link in self._links.values()):
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether a connection is open."""
+        return bool(self._tasks)
+
     def cut(self) -> None:
         """End every connection that is open; new ones are taken as before."""
         for task in self._tasks:

@@ -1,6 +1,7 @@
-"""Faults under load: kills, cuts, full disks, engine crashes, power cuts, and their results.
+"""Faults under load: kills, cuts, two at once, full disks, crashes and power cuts, and their results.
 
-    python -m bench.faults [--kills 300] [--cuts 60] [--full-disks 20] [--engine-restarts 20] [--reboots 10]
+    python -m bench.faults [--kills 300] [--cuts 60] [--slow-links 10] [--rivals 15] [--full-disks 20]
+                           [--engine-restarts 20] [--proxy-kills 10] [--reboots 10]
                            [--commands deploy,setup] [--suite bookworm] [--store overlay2] [--worlds 1] [--seed 0]
                            [--append FILE] [--fuzz 60]
 
@@ -14,6 +15,8 @@ waiting. `--suite bookworm,trixie,sid` gives each another engine.
 
 With --append each trial is a line of FILE as soon as it is done, and the sums are those of all trials in FILE of this
 commit: a run can be made in parts. The seed is then the number of these trials, so that no part repeats another.
+
+A trial whose moment came when the command had ended is not counted, and repeated at another moment.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from lab import images
-from tests.faults.trials import Kind
+from tests.faults.kinds import Kind
 from tests.harness import ROOT
 
 from bench.faults.options import parse
@@ -43,7 +46,11 @@ def summary(trials: list[dict[str, Any]]) -> dict[str, object]:
     recoveries = [trial["recovery"] for trial in trials] or [0.0]
     return {
         "type": "faults",
-        **{f"{kind}s": sum(trial["kind"] == kind for trial in trials) for kind in get_args(Kind)},
+        **{
+            f"{kind}s": sum(trial["hit"] for trial in trials if trial["kind"] == kind)
+            for kind in get_args(Kind)
+        },
+        "missed": sum(not trial["hit"] for trial in trials),
         "engines": sorted({f"{trial['suite']} {trial['store']}" for trial in trials}),
         "requests": sum(trial["requests"] for trial in trials),
         "failed": sum(trial["failed"] for trial in trials),
@@ -57,6 +64,7 @@ def summary(trials: list[dict[str, Any]]) -> dict[str, object]:
         "flawed": sum(bool(trial["wrong"]) for trial in trials),
         "recovery_median_s": round(statistics.median(recoveries), 1),
         "recovery_worst_s": round(max(recoveries), 1),
+        "locked_worst_s": max((trial["locked"] for trial in trials), default=0.0),
     }
 
 
@@ -114,7 +122,7 @@ def main() -> None:
         for share, trial in side_by_side(shares):
             line = {"commit": at, "suite": share.suite, "store": share.store, **asdict(trial)}
             trials.append(line)
-            made += 1
+            made += trial.hit
             if given.append is not None:
                 with given.append.open("a") as file:
                     file.write(json.dumps(line) + "\n")

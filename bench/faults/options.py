@@ -13,13 +13,16 @@ from tests.faults.commands import NAMED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tests.faults.trials import Kind
+    from tests.faults.kinds import Kind
 
 DEFAULTS: Mapping[Kind, int] = {
     "kill": 300,
     "cut": 60,
+    "slow_link": 10,
+    "rival": 15,
     "full_disk": 20,
     "engine_restart": 20,
+    "proxy_kill": 10,
     "reboot": 10,
 }
 

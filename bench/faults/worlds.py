@@ -16,9 +16,10 @@ from lab import peers
 from lab.server import docker
 from lab.servers import Lab
 from tests.faults.commands import NAMED, PREVIEW
+from tests.faults.kinds import Kind, Link
 from tests.faults.secret_scan import planted
 from tests.faults.sources import REGISTRY_USER
-from tests.faults.trials import Kind, Link, Trial, Trials
+from tests.faults.trials import Trial, Trials
 from tests.faults.undisturbed import KnownRuns
 from tests.faults.world import World
 
@@ -33,17 +34,24 @@ if TYPE_CHECKING:
 DISK = 500_000_000
 """Bytes of the server's disk where it is to be filled."""
 
-SHARED: Sequence[Sequence[Kind]] = (("kill", "cut"), ("full_disk",), ("engine_restart", "reboot"))
+SHARED: Sequence[Sequence[Kind]] = (
+    ("kill", "cut", "slow_link", "rival"),
+    ("full_disk",),
+    ("engine_restart", "proxy_kill", "reboot"),
+)
 """Kinds whose trials are made on one server after each other."""
 
-WITH_SETUP: Kind = "kill"
-"""Kind whose server is prepared by `ftl setup`: there only `setup` is broken off."""
+WITH_SETUP = SHARED[0]
+"""Kinds whose server is prepared by `ftl setup`: there only `setup` is broken off."""
 
 BY_HAND = ("sid",)
 """Suites that `ftl setup` refuses, since they change every day."""
 
 IN_ITS_PLACE = "deploy"
 """What such a world tries where it is the turn of `setup`."""
+
+ATTEMPTS = 3
+"""Moments of a turn's command that are tried until one hits."""
 
 MOST_LOST = 3
 """Worlds in a row that may be lost by trials that could not be made."""
@@ -75,21 +83,27 @@ class Share:
 
     def turns(self, kinds: Sequence[Kind]) -> list[tuple[Kind, int]]:
         """Its turns: every command comes to every world, and no turn to two of them."""
-        period = lcm(self.worlds, len(self.names(kinds)))  # without the shift each would repeat its commands
-        return [
-            (kind, turn)
-            for kind in kinds
-            for turn in range(self.numbers[kind])
-            if (turn + turn // period) % self.worlds == self.number
-        ]
+        return [(kind, turn) for kind in kinds for turn in self._turns_of(kind)]
 
-    def names(self, kinds: Sequence[Kind]) -> list[str]:
-        """Names of the commands that are tried with some kinds, the same number of them in every world."""
-        if WITH_SETUP not in kinds:
-            return [name for name in self.commands if name != "setup"]
+    def _turns_of(self, kind: Kind) -> Iterator[int]:
+        names = self.names(kind)
+        if not names:
+            return
+        period = lcm(self.worlds, len(names))  # without the shift each would repeat its commands
+        for turn in range(self.numbers[kind]):
+            if (turn + turn // period) % self.worlds == self.number:
+                yield turn
+
+    def names(self, kind: Kind) -> list[str]:
+        """Names of the commands that are tried with a kind, the same number of them in every world."""
+        names = [name for name in self.commands if kind == "kill" or not NAMED[name].local]
+        if kind == "rival":  # two backups have files of their own
+            names = [name for name in names if NAMED[name].data is None]
+        if kind not in WITH_SETUP:
+            return [name for name in names if name != "setup"]
         if self.suite in BY_HAND:
-            return [IN_ITS_PLACE if name == "setup" else name for name in self.commands]
-        return [*self.commands]
+            return [IN_ITS_PLACE if name == "setup" else name for name in names]
+        return names
 
     def trials(self) -> Iterator[Trial]:
         """Make them; what one has left behind is not to count again with the next, which gets a new world.
@@ -99,7 +113,7 @@ class Share:
         """
         for kinds in SHARED:
             turns = self.turns(kinds)
-            lost = 0
+            lost = attempt = 0
             while turns:
                 kind, turn = turns[0]
                 is_ready = False
@@ -108,9 +122,11 @@ class Share:
                         is_ready = True
                         while turns:
                             kind, turn = turns[0]
-                            trial = trials.run(kind, turn)
+                            trial = trials.run(kind, turn, attempt)
                             lost = 0
-                            del turns[0]
+                            is_done = trial.hit or attempt + 1 == ATTEMPTS
+                            attempt = 0 if is_done else attempt + 1
+                            del turns[:is_done]
                             yield trial
                             if not trial.converged:
                                 break
@@ -120,6 +136,7 @@ class Share:
                         raise
                     text = f"{type(error).__name__}: {error}"
                     if is_ready:
+                        attempt = 0
                         del turns[0]
                         wrong = f"the trial could not be made: {text}"
                         yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[wrong])
@@ -133,7 +150,7 @@ class Share:
     def _world(self, kinds: Sequence[Kind]) -> Iterator[Trials]:
         """A prepared world, and what makes trials in it."""
         name = run_name(f"fault-{kinds[0].replace('_', '-')}")
-        names = self.names(kinds)
+        names = {kind: self.names(kind) for kind in kinds if self.numbers[kind]}
         disk = DISK if "full_disk" in kinds else None
         login = planted()
         with Lab(name) as lab, tempfile.TemporaryDirectory(prefix="ftl-faults-") as folder:
@@ -142,15 +159,18 @@ class Share:
             try:
                 with Link(server) as link, peers.registry(lab, f"{name}.test", users=users) as registry:
                     world = World(server, Path(folder), name, port=link.port, registry=registry, login=login)
-                    chosen = [NAMED[key] for key in names]
+                    chosen = {kind: [NAMED[key] for key in keys] for kind, keys in names.items()}
+                    projects = {command.project for each in chosen.values() for command in each}
                     world.prepare(
-                        setup="setup" in names, store=any(command.data is not None for command in chosen)
+                        setup=any("setup" in keys for keys in names.values()),
+                        store="store" in projects,
+                        kept="kept" in projects,
                     )
                     apart = docker("inspect", "-f", "{{.Id}}", registry.container).stdout.decode().split()
                     known = KnownRuns(self.known)
                     yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
             finally:
-                for ending in ("", "-web", "-y", f"-y-{PREVIEW}", "-s"):
+                for ending in ("", "-web", "-y", f"-y-{PREVIEW}", "-s", "-k"):
                     remove_images(f"{name}{ending}")
 
 

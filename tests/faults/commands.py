@@ -27,9 +27,12 @@ class Command:
         may_be_done: The last of `after` may say that nothing is left to do: exit status 2.
         twice: The last of `after` is run once more, and must find nothing to do.
         tidy: Run on the server at the end, as root, to take back what `forget` did: a shell script.
-        project: Which project it is about; the second one is removed or a preview, the third one has data.
+        project: Which project it is about; the second one is removed or a preview, the third one has data, the fourth
+            one scheduled backups.
         data: What of the third one it reads or changes, and how.
         stdin: Its input.
+        local: It does not touch the server.
+        refusal: Exit status of one that is refused beside another run of it.
     """
 
     argv: Argv
@@ -39,9 +42,11 @@ class Command:
     may_be_done: bool = False
     twice: bool = False
     tidy: str = ""
-    project: Literal["project", "passing", "store"] = "project"
+    project: Literal["project", "passing", "store", "kept"] = "project"
     data: tuple[Data, Action] | None = None
     stdin: str = ""
+    local: bool = False
+    refusal: int = 4
 
     def __str__(self) -> str:
         return " ".join(self.argv)
@@ -56,6 +61,7 @@ WAIT = ("--wait-lock", "60")
 OFF = ("maintenance", "off", *WAIT)
 START = ("start", "worker", *WAIT)
 REMOVE = ("remove", "--volumes", "--yes", *WAIT)
+REMOVE_BACKUPS = ("remove", "--volumes", "--backups", "--yes", *WAIT)
 
 SET_SECRET = ("secrets", "set", SECRET)
 EDIT_SECRETS = ("secrets", "edit")
@@ -70,6 +76,10 @@ def _restore(data: Data) -> Command:
     file = f"good-{data}.{'dump' if data == 'db' else 'rdb'}"
     argv = ("restore", data, file, "--yes", *WAIT)
     return Command(argv, after=(argv,), project="store", data=(data, "restore"))
+
+
+def _change_secret(argv: Argv, stdin: str = "") -> Command:
+    return Command(argv, after=(argv,), project="store", data=("secrets", "set"), stdin=stdin, local=True)
 
 
 LAB_SETTINGS = "/var/lib/lab-daemon.json"
@@ -103,7 +113,7 @@ NAMED: Mapping[str, Command] = {
     "restart": Command(("restart",)),
     "scale-up": Command(("scale", "web=4")),
     "scale-down": Command(("scale", "web=1")),
-    "build": Command(("build",)),
+    "build": Command(("build",), local=True),
     "setup": Command(("setup",), forget=UNDO_SETUP, after=(("setup",),), twice=True),
     "stop": Command(("stop", "worker"), after=(START,)),
     "start": Command(("start", "worker"), before=(("stop", "worker"),), after=(START,)),
@@ -113,6 +123,13 @@ NAMED: Mapping[str, Command] = {
     ),
     "prune": Command(("prune",)),
     "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), may_be_done=True, project="passing"),
+    "remove-backups": Command(
+        REMOVE_BACKUPS,
+        before=(("deploy",), ("jobs", "run", "backup.cache")),
+        after=(REMOVE_BACKUPS,),
+        may_be_done=True,
+        project="kept",
+    ),
     "preview-up": Command(
         ("preview", "up", PREVIEW), after=(("preview", "down", PREVIEW, *WAIT),), project="passing"
     ),
@@ -124,12 +141,12 @@ NAMED: Mapping[str, Command] = {
     ),
     "run": Command(("run", "worker", "--", "sleep", "2")),
     "exec": Command(("exec", "worker", "--", "sleep", "2")),
-    "job": Command(("jobs", "run", "tick")),
+    "job": Command(("jobs", "run", "tick"), refusal=1),
     "backup": _backup("db"),
     "backup-redis": _backup("cache"),
     "restore": _restore("db"),
     "restore-redis": _restore("cache"),
-    "secrets": Command(SET_SECRET, after=(SET_SECRET,), project="store", data=("secrets", "set"), stdin=NEW),
-    "secrets-edit": Command(EDIT_SECRETS, after=(EDIT_SECRETS,), project="store", data=("secrets", "set")),
+    "secrets": _change_secret(SET_SECRET, stdin=NEW),
+    "secrets-edit": _change_secret(EDIT_SECRETS),
 }
 """Every command that is broken off, by the name that the bench has for it."""

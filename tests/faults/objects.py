@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.runs import MARK
 from tests.faults.secret_scan import core, needles
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _SIDE = re.compile(r"/team/side(:v\d|@sha256:[0-9a-f]+)")
 _LAST_RUN = re.compile(r"\.job\.[^.\s]+\.old-[0-9a-f]+")
 """Name of the container of a job's last run, which stays for its log and its exit code when a deploy replaces it."""
 
-_FOLDERS = "/tmp /var/tmp /run /home /root /var/lib/ftl"
+_FOLDERS = "/tmp /var/tmp /run /home /root /var/lib/ftl /var/backups"
 _ENGINE_FOLDERS = (
     *("/run/docker", "/run/containerd", "/run/sudo", "/run/sshd", "/run/user", "/run/utmp"),
     "'/tmp/runc-process*'",  # of starts that a power cut has interrupted
@@ -61,14 +62,15 @@ def snapshot(server: Server) -> frozenset[str]:
     return frozenset(line for raw in lines if (line := _comparable(raw)))
 
 
-def foreign(server: Server, *labels: str) -> frozenset[str]:
-    """IDs and states of everything with one of the labels, to see that nothing of it was touched."""
+def foreign(server: Server, *labels: str, folder: str) -> frozenset[str]:
+    """IDs and states of everything with one of the labels, and files of a folder, to see that nothing was touched."""
     kinds = (
         "ps --all --no-trunc --format 'container {{.ID}} {{.Names}} {{.State}}'",
         "volume ls --format 'volume {{.Name}}'",
         "network ls --no-trunc --format 'network {{.ID}} {{.Name}}'",
     )
     script = "\n".join(f"docker {kind} --filter 'label={label}'" for label in labels for kind in kinds)
+    script += f"\nfind {folder} -printf 'file %M %s %t %p\\n'"
     return frozenset(server.run("sh", "-c", script).stdout.decode().splitlines())
 
 
@@ -168,4 +170,5 @@ def _process(line: str) -> str:
     if "/engine/" in cgroup:
         return f"process in a container: {text}"
     kept = {"sh", "bash", "dash", "perl", "docker", "timeout", "sleep"}
-    return f"process {text}" if Path(words[0]).name in kept and _LOOK.strip()[:9] not in line else ""
+    is_look = _LOOK.strip()[:9] in line or MARK in line
+    return f"process {text}" if Path(words[0]).name in kept and not is_look else ""

@@ -22,6 +22,8 @@ HANG_SECONDS = 90.0
 PREPARE_SECONDS = 600.0
 """Limit of commands that prepare a trial, which nothing disturbs but other work of the machine."""
 
+_WAITING = "waiting for the lock"
+
 DEFECTS = (
     "Traceback",
     "internal error",
@@ -35,13 +37,18 @@ DEFECTS = (
 
 @dataclass(slots=True)
 class Ended:
-    """End of a command: its exit status (None where it hung), its JSON lines, seconds it took."""
+    """End of a command: its exit status (None where it hung), its JSON lines, seconds it took.
+
+    Attributes:
+        locked: Seconds that it waited for the lock.
+    """
 
     argv: tuple[str, ...]
     status: int | None
     lines: list[dict[str, Any]] = field(default_factory=list)
     errors: str = ""
     seconds: float = 0.0
+    locked: float = 0.0
 
     @property
     def result(self) -> dict[str, Any]:
@@ -68,11 +75,13 @@ class Commands:
 
     Attributes:
         told: Commands that printed a planted secret, or a message that nobody is to see.
+        locked: Seconds that the commands waited for the lock, at most.
     """
 
     def __init__(self, project: Project, secrets: Sequence[str]) -> None:
         self.project = project
         self.told: set[str] = set()
+        self.locked = 0.0
         self._secrets = secrets
 
     def run(self, *argv: str, project: Project | None = None, stdin: str = "") -> Ended:
@@ -93,11 +102,11 @@ class Commands:
     def run_until(
         self,
         argv: tuple[str, ...],
-        saw: Callable[[dict[str, Any]], Callable[[int], None] | None],
+        saw: Callable[[dict[str, Any]], Callable[[int], object] | None],
         *,
         project: Project | None = None,
         after: float | None = None,
-        fault: Callable[[int], None] | None = None,
+        fault: Callable[[int], object] | None = None,
         stdin: str = "",
         limit: float = HANG_SECONDS,
     ) -> Ended:
@@ -129,6 +138,7 @@ class Commands:
             reading = threading.Thread(target=lambda: errors.append(stderr.read()))
             for thread in (*timers, reading):
                 thread.start()
+            waiting = 0.0
             for text in process.stdout:
                 output.append(text)
                 try:
@@ -136,6 +146,9 @@ class Commands:
                 except ValueError:
                     continue  # the end of a killed one
                 ended.lines.append(line)
+                if waiting:
+                    ended.locked += time.monotonic() - waiting
+                waiting = time.monotonic() if str(line.get("text", "")).startswith(_WAITING) else 0.0
                 if action := saw(line):
                     action(process.pid)
             status = process.wait()
@@ -143,6 +156,7 @@ class Commands:
             ended.seconds = time.monotonic() - began
             for timer in timers:
                 timer.cancel()
+        self.locked = max(self.locked, ended.locked)
         ended.errors = "".join(errors)
         self._listen(ended, "".join(output))
         ended.status = None if ended.seconds >= limit else status

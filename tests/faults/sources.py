@@ -54,7 +54,12 @@ class Sources:
                 {"server": self._registry, "username": REGISTRY_USER, "password": "${LOGIN}"}
             ]
         config["ftl.yaml"]["dependencies"] = [
-            {"name": "db", "image": f"ftl-lab-{self._name}-db:1", "volumes": ["data:/data"]}
+            {
+                "name": "db",
+                "image": f"ftl-lab-{self._name}-db:1",
+                "volumes": ["data:/data"],
+                "env": {"VERSION": f"v{number}"},  # each deploy replaces it
+            }
         ]
         config["ftl.yaml"]["jobs"] = [
             {"name": "tick", "service": "worker", "command": ["sleep", "2"], "schedule": "0 0 1 1 *"}
@@ -78,6 +83,15 @@ class Sources:
         }
         pages = {f"app/www/{path}index.html": version for path in ("", "x/")}
         return {"ftl.yaml": config, "app/Dockerfile": DOCKERFILE, **pages}
+
+
+def with_backups(files: Mapping[str, Any]) -> dict[str, Any]:
+    """Files of a project, with a Redis that the server backs up once a year."""
+    more = {
+        "dependencies": [{"name": "cache", "image": "ftl-lab-redis:latest", "volumes": ["cache:/data"]}],
+        "backups": [{"dependency": "cache", "schedule": "0 0 1 1 *"}],
+    }
+    return {**files, "ftl.yaml": {**files["ftl.yaml"], **more}}
 
 
 def _quoted(secret: str) -> str:

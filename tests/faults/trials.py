@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import random
-import signal
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any
 
-from lab.relay import Relay
-
+from tests.faults.kinds import HARMLESS, SERVER_FAULTS, Faults
+from tests.faults.runs import Runs
 from tests.faults.secret_scan import SecretScan
 from tests.faults.undisturbed import UndisturbedRun, moments
-from tests.faults.world import eventually
+from tests.faults.world import SINGLE, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
-
-    from lab.servers import Server
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.faults.commands import Command
+    from tests.faults.kinds import Kind, Link
+    from tests.faults.running import Ended
     from tests.faults.undisturbed import KnownRuns, Moment
     from tests.faults.world import World
     from tests.harness import Project
 
-Kind = Literal["kill", "cut", "full_disk", "engine_restart", "reboot"]
-
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-SERVER_FAULTS = ("engine_restart", "reboot")
-"""Kinds that take the site away themselves: requests that fail meanwhile are not counted."""
-
-STALL_SECONDS = 20.0
+FAR = 1000
+"""Moments of a command between those of two attempts: no run has so many trials of one."""
 
 
 class Clock:
@@ -60,6 +49,8 @@ class Trial:
 
     Attributes:
         moment: Step and seconds, as the trial is repeated.
+        hit: The command still ran at that moment, and there was something to break.
+        locked: Seconds for which commands waited afterwards for what the interrupted one left running.
         recovery: Seconds from the fault until the next command had everything in its expected state.
         seconds: Of each part of the trial, to see what it is spent on.
         wrong: One line for each thing that is not as promised; empty for a flawless trial.
@@ -68,6 +59,8 @@ class Trial:
     kind: Kind
     command: str
     moment: str
+    hit: bool = False
+    locked: float = 0.0
     requests: int = 0
     failed: int = 0
     recovery: float = 0.0
@@ -82,52 +75,12 @@ class Trial:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-class Link:
-    """Relay to a server's sshd in a thread of its own, which can be cut or stalled; a context manager."""
-
-    def __init__(self, server: Server) -> None:
-        self._relay = Relay(("127.0.0.1", server.port))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """Its port on 127.0.0.1."""
-        return self._relay.port
-
-    def cut(self) -> None:
-        """End every connection; new ones work."""
-        self._loop.call_soon_threadsafe(self._relay.cut)
-
-    def stall(self, seconds: float) -> None:
-        """Deliver nothing for some seconds, then end every connection."""
-        self._relay.delay = 10 * seconds
-
-        def over() -> None:
-            self._relay.delay = 0.0
-            self.cut()
-
-        threading.Timer(seconds, over).start()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._relay.__aenter__(), self._loop).result(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._relay.__aexit__(None, None, None), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-
 class Trials:
     """Makes trials in a prepared world, each at the next moment.
 
     Args:
         world: Prepared.
-        commands: Commands that change the server; each is tried at each of its steps.
+        commands: Commands by the kind of fault; each is tried at each of its steps.
         seed: Of the order and the moments; the same seed repeats a run.
         link: Relay that the world's connections go through.
         known: Remembers commands that ran undisturbed.
@@ -137,7 +90,7 @@ class Trials:
     def __init__(
         self,
         world: World,
-        commands: Sequence[Command],
+        commands: Mapping[Kind, Sequence[Command]],
         *,
         seed: int = 0,
         link: Link | None = None,
@@ -145,21 +98,24 @@ class Trials:
         apart: Sequence[str] = (),
     ) -> None:
         self._world = world
-        self._link = link
-        self._commands = random.Random(seed).sample(commands, len(commands))
+        self._faults = Faults(world.server, link)
+        self._commands = {
+            kind: random.Random(seed).sample(chosen, len(chosen)) for kind, chosen in commands.items()
+        }
         self._seed = seed
         self._apart = apart
         self._known = known
 
-    def _at_turn(self, turn: int) -> tuple[Command, Moment]:
+    def _at_turn(self, kind: Kind, turn: int, attempt: int) -> tuple[Command, Moment]:
         """The command and the moment of a turn; one that nobody has tried yet runs undisturbed, to see its steps."""
-        number = turn % len(self._commands)
-        command = self._commands[number]
+        commands = self._commands[kind]
+        number = turn % len(commands)
+        command = commands[number]
         known = self._known.read(str(command))
         if known is None:
             known = self._known.keep(str(command), self._undisturbed(command))
         drawn = moments(*known, self._seed + number)
-        return command, next(islice(drawn, turn // len(self._commands), None))
+        return command, next(islice(drawn, turn // len(commands) + attempt * FAR, None))
 
     def _undisturbed(self, command: Command) -> UndisturbedRun:
         """Steps and seconds of a command."""
@@ -173,9 +129,12 @@ class Trials:
 
     def _project(self, command: Command) -> Project:
         world = self._world
-        return {"project": world.project, "passing": world.passing, "store": world.store.project}[
-            command.project
-        ]
+        return {
+            "project": world.project,
+            "passing": world.passing,
+            "store": world.store.project,
+            "kept": world.kept,
+        }[command.project]
 
     def _prepare(self, command: Command) -> None:
         self._world.change()
@@ -203,11 +162,13 @@ class Trials:
             self._world.server.run("sh", "-c", command.tidy)
         return wrong
 
-    def run(self, kind: Kind, turn: int) -> Trial:
-        """One fault of a kind, and the checks; every turn has its own command and moment, whoever makes it."""
+    def run(self, kind: Kind, turn: int, attempt: int = 0) -> Trial:
+        """One fault of a kind, and the checks; every turn has its own command and moment, whoever makes it.
+
+        A further attempt, where the one before did not hit, has another moment of the same command.
+        """
         world = self._world
-        command, (step, occurrence, delay) = self._at_turn(turn)
-        chance = random.Random(f"{self._seed} {kind} {turn}")
+        command, (step, occurrence, delay) = self._at_turn(kind, turn, attempt)
         trial = Trial(kind, str(command), f"{command}: {step}[{occurrence}]+{delay:.2f}")
         clock = Clock(trial.seconds)
         self._prepare(command)
@@ -215,29 +176,18 @@ class Trials:
         services = (world.password, world.login)
         scanning = SecretScan(world.token, *services, services=services, apart=self._apart)
         world.told.clear()
-        with scanning as scan, world.load() as tally:
-            fault = self._fault(kind, chance)
-            project = self._project(command)
-            if step:
-                saw = self._at(step, occurrence, fault, delay)
-                broken = world.run_until(command.argv, saw, project=project, stdin=command.stdin)
-            else:
-                broken = world.run_until(
-                    command.argv,
-                    lambda _: None,
-                    project=project,
-                    after=delay,
-                    fault=fault,
-                    stdin=command.stdin,
-                )
+        world.locked = 0.0
+        with scanning as scan, world.load() as tally, Runs(world.server, world.name) as runs:
+            chance = random.Random(f"{self._seed} {kind} {turn} {attempt}")
+            ended = self._broken(trial, command, (step, occurrence, delay), chance)
             clock.lap("command")
             at = time.monotonic()
-            self._recover(kind, trial)
-            if broken.status is None:
-                trial.hung = True
+            if kind == "full_disk":
+                trial.site_lost |= not world.serves_one_release()
+            self._faults.end(kind)
+            trial.hung = any(each.status is None for each in ended)
             trial.site_lost |= not world.serves_one_release()
-            if not world.solo_runs():
-                trial.wrong.append("not one container of `solo` runs after the fault")
+            trial.wrong += world.not_single()
             clock.lap("site")
             trial.status_wrong = not world.status_is_true()
             clock.lap("status")
@@ -245,6 +195,8 @@ class Trials:
             clock.lap("after")
             self._converge(trial, clock)
             trial.recovery = time.monotonic() - at
+        trial.wrong += runs.twice(SINGLE)
+        trial.locked = round(world.locked, 1)
         trial.secrets = sorted({*scan.found, *world.exposed_secrets()})
         clock.lap("secrets")
         trial.requests = tally.requests
@@ -252,6 +204,35 @@ class Trials:
         trial.wrong += sorted(world.told)
         trial.wrong = self._wrong(trial, dict(tally.reasons))
         return trial
+
+    def _broken(self, trial: Trial, command: Command, moment: Moment, chance: random.Random) -> list[Ended]:
+        """Run the command, and break something at a moment; the ends of all its runs."""
+        world, project = self._world, self._project(command)
+        ended: list[Ended] = []
+
+        def run_again() -> None:
+            ended.append(world.run(*command.argv, project=project, stdin=command.stdin))
+
+        rival = threading.Thread(target=run_again)
+        fault = self._faults.of(trial.kind, chance, rival.start)
+
+        def strike(process: int) -> None:
+            trial.hit = fault(process)
+
+        step, occurrence, delay = moment
+        first = world.run_until(
+            command.argv,
+            self._at(step, occurrence, strike, delay) if step else lambda _: None,
+            project=project,
+            after=None if step else delay,
+            fault=None if step else strike,
+            stdin=command.stdin,
+        )
+        if rival.ident is not None:
+            rival.join()
+        ended.append(first)
+        trial.wrong += [f"disturbed: {each}" for each in _unexpected(trial.kind, command, ended)]
+        return ended
 
     def _at(
         self, step: str, occurrence: int, fault: Callable[[int], None], delay: float
@@ -269,34 +250,6 @@ class Trials:
             return None
 
         return saw
-
-    def _fault(self, kind: Kind, chance: random.Random) -> Callable[[int], None]:
-        server = self._world.server
-        if kind == "kill":
-            number = chance.choice(SIGNALS)
-            return lambda process: _signal(process, number)
-        if kind == "cut":
-            assert self._link is not None
-            link = self._link
-            return (lambda _: link.cut()) if chance.random() < 0.7 else (lambda _: link.stall(STALL_SECONDS))
-        if kind == "full_disk":
-            return lambda _: fill(server)
-        if kind == "engine_restart":
-            return lambda _: kill_engine(server)
-        return lambda _: server.kill()
-
-    def _recover(self, kind: Kind, trial: Trial) -> None:
-        """End the fault, as an operator or the machine itself would, without FTL."""
-        server = self._world.server
-        if kind == "full_disk":
-            trial.site_lost |= not self._world.serves_one_release()
-            make_room(server)
-        elif kind == "engine_restart":
-            server.start_engine()
-        elif kind == "reboot":
-            with suppress(Exception):
-                server.kill()  # where the moment never came
-            server.start()
 
     def _converge(self, trial: Trial, clock: Clock) -> None:
         """Deploy twice: everything is in its expected state, and the second finds nothing to do."""
@@ -329,21 +282,12 @@ class Trials:
         return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
 
 
-def _signal(process: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, number)
-
-
-def fill(server: Server) -> None:
-    """Leave no room on the disk of a server's engine."""
-    server.run("sh", "-c", "dd if=/dev/zero of=/var/lib/docker/filler bs=1M 2>/dev/null; true", timeout=60)
-
-
-def make_room(server: Server) -> None:
-    """Undo `fill`."""
-    server.run("rm", "-f", "/var/lib/docker/filler")
-
-
-def kill_engine(server: Server) -> None:
-    """`kill -9` of the engine's daemon, as a crash or the kernel's OOM killer does it."""
-    server.run("pkill", "-9", "-x", "dockerd", check=False)
+def _unexpected(kind: Kind, command: Command, ended: Sequence[Ended]) -> list[Ended]:
+    """Runs of a command that ended otherwise than they should, beside a fault that stops none."""
+    if kind in HARMLESS:
+        return [each for each in ended if each.status != 0]
+    if kind != "rival":
+        return []
+    good = {0, command.refusal, *((2,) if command.may_be_done else ())}
+    statuses = [each.status for each in ended]
+    return [] if 0 in statuses and good.issuperset(statuses) else [*ended]

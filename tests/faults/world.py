@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from tests.faults.objects import (
 )
 from tests.faults.running import Commands
 from tests.faults.secret_scan import planted
-from tests.faults.sources import REGISTRY_USER, Sources
+from tests.faults.sources import REGISTRY_USER, Sources, with_backups
 from tests.faults.store import EDITOR, Store
 from tests.harness import Project, environment
 
@@ -40,15 +41,22 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 30.0
 """Limit for what goes on without FTL after a fault: the proxy's switch, a drain, a script of the server."""
 
+SINGLE = ("solo", "db")
+"""Service and dependency of the project of which two containers never run at a time."""
+
 FOREIGN = "foreign=yes"
+
+
+_STOPS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait")
 
 
 class World(Commands):
     """Project NAME with four services, one more from a registry, a dependency and a job, on one server.
 
-    Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks and tags of nobody,
-    whose names begin or end like the project's. The project NAME-y is there only while it is to be removed, and
-    NAME-s, which has data, only where a command needs it.
+    Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks, tags and backups of
+    nobody, whose names begin or end like the project's, and some of which have inherited its label. The project NAME-y
+    is there only while it is to be removed, as NAME-k is, which has scheduled backups, and NAME-s, which has data, only
+    where a command needs it.
 
     Args:
         server: An empty server.
@@ -83,6 +91,7 @@ class World(Commands):
         user["EDITOR"] = str(editor)
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
+        self.kept = Project(folder / "kept", user)
         self.store = Store(server, Project(folder / "store", user), f"{name}-s", self._run_store)
         self.login = login or planted()
         self._registry = registry
@@ -98,19 +107,20 @@ class World(Commands):
 
     # --- preparation --------------------------------------------------------------------------------
 
-    def prepare(self, *, setup: bool = False, store: bool = False) -> None:
+    def prepare(self, *, setup: bool = False, store: bool = False, kept: bool = False) -> None:
         """Deploy everything, and note the state in which every later deploy must end.
 
         Args:
             setup: Prepare the server with `ftl setup`, too: its containers then survive their engine.
             store: Have the project with data, too.
+            kept: Have what the project with scheduled backups needs.
         """
         self.server.load(images.BUSYBOX)
         self.server.load("caddy:2")
         self.server.docker("tag", "caddy:2", "ftl-lab-proxy:first")
         self.server.run("sh", "-c", PUT_INIT_SCRIPT, stdin=INIT_SCRIPT.encode())
         self.server.run("cp", "/etc/docker/daemon.json", LAB_SETTINGS, check=False)
-        recipe = f'FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD ["sleep", "100000"]\n'
+        recipe = f"FROM {images.BUSYBOX}\nLABEL ftl.project={self.name}\nCMD {json.dumps(_STOPS_AT_ONCE)}\n"
         docker("build", "--quiet", "--tag", f"ftl-lab-{self.name}-db:1", "-", stdin=recipe.encode())
         if self._registry is not None:
             self._fill_registry(self._registry)
@@ -127,9 +137,14 @@ class World(Commands):
             }
         )
         self.run_well("deploy", project=self.neighbour)
+        idle = {"name": "idle", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
         if store:
-            idle = {"name": "idle", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
             self.store.prepare(self._sources.files(f"{self.name}-s", "store", [idle]), self.home)
+        if kept:
+            images.ensure("redis")
+            self.server.load("ftl-lab-redis:latest")
+            self.kept.folder.mkdir()
+            self.kept.write(with_backups(self._sources.files(f"{self.name}-k", "kept", [idle])))
         self.project.folder.mkdir()
         for turn in range(2):
             self.change()
@@ -151,14 +166,25 @@ class World(Commands):
     def _make_foreign(self) -> None:
         near = (f"{self.name}-web-old", f"{self.name}-web-r", f"{self.name}-dbx", f"x{self.name}-web-r1")
         for name in near:
-            self.server.docker(
-                "run", "-d", "--restart", "always", "--name", name, "--label", FOREIGN,
-                images.BUSYBOX, "sleep", "100000",
-            )  # fmt: skip
+            self._make_container(name)
             self.server.docker("tag", images.BUSYBOX, f"{name}:r1")
+        for project in (self.name, f"{self.name}-y", f"{self.name}-k"):
+            self._make_container(f"{project}-by-hand", f"ftl.project={project}", "ftl.service=web")
+        self.server.run("mkdir", "-p", self._foreign_backups)
+        self.server.write(f"{self._foreign_backups}/cache-20260131-031500.rdb", "a backup of nobody\n")
         for volume in (f"{self.name}_datax", f"x_{self.name}_data"):
             self.server.docker("volume", "create", "--label", FOREIGN, volume)
         self.server.docker("network", "create", "--label", FOREIGN, f"ftl-p-{self.name}x")
+
+    def _make_container(self, name: str, *marks: str) -> None:
+        options = [word for mark in (FOREIGN, *marks) for word in ("--label", mark)]
+        self.server.docker(
+            "run", "-d", "--restart", "always", "--name", name, *options, images.BUSYBOX, "sleep", "100000"
+        )
+
+    @property
+    def _foreign_backups(self) -> str:
+        return f"/var/backups/ftl/{self.name}-kx"
 
     def _fill_registry(self, registry: Registry) -> None:
         """Two images in the registry, of which the server's engine keeps neither."""
@@ -174,7 +200,8 @@ class World(Commands):
         self.server.run("sh", "-c", script, stdin=self.login.encode(), timeout=120)
 
     def _foreign_state(self) -> frozenset[str]:
-        return foreign(self.server, FOREIGN, f"ftl.project={self.name}-web")
+        labels = (FOREIGN, f"ftl.project={self.name}-web")
+        return foreign(self.server, *labels, folder=self._foreign_backups)
 
     # --- commands -----------------------------------------------------------------------------------
 
@@ -222,11 +249,25 @@ class World(Commands):
         """Whether all requests get 200 from one release, within `SETTLE_SECONDS`."""
         return eventually(lambda: len(seen := self.answers()) == 1 and next(iter(seen))[0] == 200)
 
-    def solo_runs(self) -> bool:
-        """Whether one container runs of the service that never runs twice, within `SETTLE_SECONDS`."""
-        filters = (f"label=ftl.project={self.name}", "label=ftl.service=solo", "status=running")
-        options = [word for each in filters for word in ("--filter", each)]
-        return eventually(lambda: len(self.server.docker("ps", "--quiet", *options).split()) == 1)
+    def not_single(self) -> list[str]:
+        """Those of which one container is to run, and another number does, after `SETTLE_SECONDS`."""
+        counts: dict[str, int] = {}
+
+        def one_each() -> bool:
+            counts.update({name: self._running(name) for name in SINGLE})
+            return set(counts.values()) == {1}
+
+        eventually(one_each)
+        return [
+            f"{count} containers of {name} run after the fault"
+            for name, count in counts.items()
+            if count != 1
+        ]
+
+    def _running(self, name: str) -> int:
+        filters = (f"project={self.name}", f"service={name}", "role")
+        options = [word for each in filters for word in ("--filter", f"label=ftl.{each}")]
+        return len(self.server.docker("ps", "--quiet", *options, check=False).split())
 
     def status_is_true(self) -> bool:
         """Whether `ftl status` says healthy exactly where the site answers, within `SETTLE_SECONDS`."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from bench.faults.options import DEFAULTS
 from tests.harness import ROOT
 
 pytestmark = pytest.mark.server
@@ -14,8 +15,8 @@ pytestmark = pytest.mark.server
 
 def faults(*numbers: str) -> dict[str, object]:
     """The summary of a run with these numbers of faults; every other kind is left out."""
-    none = ("--kills=0", "--cuts=0", "--full-disks=0", "--engine-restarts=0", "--reboots=0", "--fuzz=0")
-    argv = (sys.executable, "-m", "bench.faults", *none, *numbers)
+    none = (f"--{kind.replace('_', '-')}s=0" for kind in DEFAULTS)
+    argv = (sys.executable, "-m", "bench.faults", *none, "--fuzz=0", *numbers)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"
     summary: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -42,6 +43,7 @@ def test_a_killed_deploy_under_load_costs_nothing(engine: str) -> None:
         ("--kills=20", "--suite=sid"),
         ("--kills=20", "--suite=trixie", "--store=containerd"),
         ("--cuts=10",),
+        ("--rivals=5", "--slow-links=5", "--proxy-kills=5"),
         ("--full-disks=5", "--engine-restarts=5", "--reboots=3"),
     ],
 )

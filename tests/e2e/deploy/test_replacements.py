@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.support.project import lab_project
-from tests.faults.trials import Link
+from tests.faults.kinds import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
