@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ftl.common.figures import utc_time
 from ftl.common.json_fields import as_object, as_str_map
 from ftl.dataclass import dataclass
+from ftl.engine import labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -192,6 +193,9 @@ class Mount:
 class Container:
     """A container in the engine's list (one call for all).
 
+    FTL gives a role to each that it makes. The label of a project alone is inherited: FTL's builds give it to images,
+    and so it is on what somebody runs by hand from one, or from one that was built from it.
+
     Attributes:
         constraints: Placement constraints of the Swarm service that it is a replica of; without one there are none.
     """
@@ -208,6 +212,16 @@ class Container:
     published: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
     constraints: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> str:
+        """What FTL made it for; empty where FTL did not make it."""
+        return self.labels.get(labels.ROLE, "")
+
+    @property
+    def project(self) -> str:
+        """The project for which FTL made it; empty where it is of none, or FTL did not make it."""
+        return self.labels.get(labels.PROJECT, "") if self.role else ""
 
 
 @dataclass(frozen=True, slots=True)

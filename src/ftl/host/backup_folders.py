@@ -71,10 +71,10 @@ def backup_folders(
         project: The project's name.
         paths: What `backups[].path` in ftl.yaml says.
     """
-    own = [one for one in containers if one.labels.get(labels.PROJECT) == project]
+    own = [one for one in containers if one.project == project]
     jobs = [one for one in own if one.labels.get(labels.JOB, "").startswith(JOB_PREFIX)]
-    dependencies = [one for one in own if one.labels.get(labels.ROLE) == labels.ROLE_DEPENDENCY]
-    shared = {one.labels[labels.ROLE]: one for one in containers if labels.ROLE in one.labels}
+    dependencies = [one for one in own if one.role == labels.ROLE_DEPENDENCY]
+    shared = {one.role: one for one in containers}
     proxy, store = (
         [shared[role]] if role in shared else [] for role in (labels.ROLE_PROXY, labels.ROLE_STATE)
     )

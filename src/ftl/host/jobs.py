@@ -94,8 +94,8 @@ async def job_states(
     moment = now or (await engine.info()).moment
     by_job: dict[tuple[str, str], list[Container]] = {}
     for container in containers:
-        if container.labels.get(labels.ROLE) == labels.ROLE_JOB:
-            key = (container.labels[labels.PROJECT], container.labels[labels.JOB])
+        if container.role == labels.ROLE_JOB:
+            key = (container.project, container.labels[labels.JOB])
             by_job.setdefault(key, []).append(container)
     every = [container for group in by_job.values() for container in group]
     inspected, read = await gather2(

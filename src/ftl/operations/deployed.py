@@ -62,7 +62,7 @@ async def with_deployed_dependencies(fleet: Fleet, project: Project) -> Project:
     marks = {labels.PROJECT: project.name}
     listing = gather(session.engine.containers(labels=marks) for session in fleet)
     lists, records = await gather2(listing, read_records(fleet.first.engine, project.name))
-    if not any(lists) and not records:
+    if not any(one.project for listed in lists for one in listed) and not records:
         raise not_deployed(project.name, ", ".join(fleet.names), FtlError)
     versions = [*_recorded(project, records)]
     found = {dependency.name: dependency for each in versions[:1] for dependency in each.dependencies}
@@ -89,7 +89,7 @@ def _recorded(project: Project, records: Sequence[ReleaseRecord]) -> Iterator[Pr
 
 
 def _is_dependency(container: Container) -> bool:
-    return container.labels.get(labels.ROLE) == labels.ROLE_DEPENDENCY and not is_parked(container)
+    return container.role == labels.ROLE_DEPENDENCY and not is_parked(container)
 
 
 def _local_ports(container: Container) -> tuple[int, ...]:

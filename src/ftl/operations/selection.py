@@ -123,7 +123,7 @@ def _number(container: Container) -> int:
 
 
 def _is_unit(container: Container) -> bool:
-    role = container.labels.get(labels.ROLE)
+    role = container.role
     return role == labels.ROLE_SERVICE or (role == labels.ROLE_DEPENDENCY and not is_parked(container))
 
 

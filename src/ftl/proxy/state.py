@@ -100,7 +100,7 @@ async def observe(engine: Engine, *, installation: ProxyNames | None = None) -> 
 
 def is_proxy(container: Container) -> bool:
     """Whether FTL created this container as a proxy: it never touches another."""
-    return container.labels.get(labels.ROLE) == labels.ROLE_PROXY
+    return container.role == labels.ROLE_PROXY
 
 
 def own_containers(containers: Iterable[Container], names: ProxyNames) -> list[Container]:

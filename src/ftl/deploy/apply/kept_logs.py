@@ -81,7 +81,7 @@ def pre_hooks(context: DeployContext) -> tuple[str, ...]:
 
 
 async def _lines_of(engine: Engine, project: str, container: Container) -> list[KeptLine]:
-    if container.labels.get(labels.ROLE) not in _ROLES:
+    if container.role not in _ROLES:
         return []
     service = container.labels.get(labels.SERVICE, "")
     name = container.name.removeprefix(f"{project}-")

@@ -114,8 +114,7 @@ async def _crontab_differs(session: Session, project: str, listing: Awaitable[Se
 
 
 def _is_job(container: Container, project: str) -> bool:
-    marks = container.labels
-    own = (marks.get(labels.PROJECT), marks.get(labels.ROLE)) == (project, labels.ROLE_JOB)
+    own = (container.project, container.role) == (project, labels.ROLE_JOB)
     return own and is_live_job(container)
 
 
@@ -128,8 +127,7 @@ async def _with_services(manager: Session, observed: Observed) -> Observed:
         ServerError: The project has tasks there, and most of the managers are gone.
     """
     has_tasks = any(
-        labels.SWARM_TASK in one.labels and one.labels.get(labels.PROJECT) == observed.project
-        for one in observed.containers
+        labels.SWARM_TASK in one.labels and one.project == observed.project for one in observed.containers
     )
     try:
         ((services, tasks), _), configs = await gather2(
@@ -145,7 +143,7 @@ async def _with_services(manager: Session, observed: Observed) -> Observed:
     plain = tuple(
         one
         for one in observed.containers
-        if labels.SWARM_TASK not in one.labels or one.labels.get(labels.PROJECT) != observed.project
+        if labels.SWARM_TASK not in one.labels or one.project != observed.project
     )
     containers = (*plain, *replicas(own, tasks, names))
     return replace(observed, containers=containers, left_configs=bool(configs))
@@ -342,4 +340,4 @@ def _age(containers: Sequence[Container], service: str, alias: str) -> int:
 
 
 def _is_service(container: Container) -> bool:
-    return container.labels.get(labels.ROLE) == labels.ROLE_SERVICE
+    return container.role == labels.ROLE_SERVICE

@@ -161,8 +161,7 @@ class Observed:
         return tuple(
             container
             for container in self.containers
-            if container.labels.get(labels.PROJECT) == self.project
-            and container.labels.get(labels.ROLE) == role
+            if container.project == self.project and container.role == role
         )
 
     @property

@@ -337,7 +337,7 @@ def removed_from_file(project: Project, observed: Observed) -> tuple[RemovedServ
     removed: dict[tuple[str, str], list[Container]] = {}
     dependencies = (*observed.dependencies.values(), *observed.doubled_dependencies)
     for container in (*observed.services, *dependencies):
-        key = (container.labels[labels.ROLE], container.labels[labels.SERVICE])
+        key = (container.role, container.labels[labels.SERVICE])
         if key not in named:
             removed.setdefault(key, []).append(container)
     return tuple(

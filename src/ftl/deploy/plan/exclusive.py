@@ -172,7 +172,7 @@ def _excludes(observed: Observed, container: Container, sources: set[str], *, ex
 
 
 def _is_dependency(container: Container) -> bool:
-    return container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
+    return container.role == labels.ROLE_DEPENDENCY
 
 
 def writable_volumes(mounts: Iterable[Mount]) -> set[str]:

@@ -133,12 +133,12 @@ remove_routes() {
     return 0
 }
 
-# remove_containers LIMIT FILTER...: those with the project's label.
+# remove_containers LIMIT FILTER...: those of the project. Without a role one only inherits the label of an image of its.
 # shellcheck disable=SC2086
 remove_containers() {
     limit=$1
     shift
-    ids=$(docker ps -aq --no-trunc --filter "$mine" "$@") || return 1
+    ids=$(docker ps -aq --no-trunc --filter "$mine" --filter label=ftl.role "$@") || return 1
     [ -n "$ids" ] || return 0
     docker_within $((limit + 60)) stop -t "$limit" $ids >/dev/null 2>&1
     docker_within 300 rm --force --volumes $ids >/dev/null

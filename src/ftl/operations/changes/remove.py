@@ -283,13 +283,13 @@ def _changes(observed: Observed) -> Iterable[PlannedChange]:
         container.labels.get(labels.SERVICE, container.name): container for container in _containers(observed)
     }
     for name, container in sorted(seen.items()):
-        is_dependency = container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY
+        is_dependency = container.role == labels.ROLE_DEPENDENCY
         image = configured_reference(container.image)
         yield PlannedChange(name, "removed", "", image, "dependency" if is_dependency else "service")
 
 
 def _containers(observed: Observed) -> tuple[Container, ...]:
-    return tuple(container for container in observed.containers if _owns(observed, container.labels))
+    return tuple(container for container in observed.containers if container.project == observed.project)
 
 
 def _at(server: str) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Conta
     """
     project, name = request.project, request.name
     session, container = await select_container(fleet, project.name, name, servers=project.servers)
-    if container.labels.get(labels.ROLE) != labels.ROLE_DEPENDENCY:
+    if container.role != labels.ROLE_DEPENDENCY:
         raise UsageError(f"{name} is a service, and not one of the dependencies, whose data is restored")
     return session, container, await detect(session, container, name)
 

@@ -69,7 +69,7 @@ class ProbeTarget:
         """The subject that a listed container is."""
         return cls(
             container.id,
-            container.labels.get(labels.ROLE, ""),
+            container.role,
             container.labels.get(labels.SERVICE, ""),
             container.state == "running",
             container.endpoints[0].address if container.endpoints else None,
@@ -127,8 +127,8 @@ async def check_containers(
 
 def belongs(container: Container, project: str) -> bool:
     """Whether a container belongs to a project and is checked, or is the proxy."""
-    role = container.labels.get(labels.ROLE)
-    return role == labels.ROLE_PROXY or (role in _ROLES and container.labels.get(labels.PROJECT) == project)
+    own = container.role in _ROLES and container.project == project
+    return own or container.role == labels.ROLE_PROXY
 
 
 def _bounded_spec(project: Project, subject: ProbeTarget) -> HealthSpec:
@@ -165,7 +165,7 @@ def _verdict(project: Project, container: Container, answers: CheckInputs) -> Co
 
 
 def _is_run(container: Container) -> bool:
-    return container.labels.get(labels.ROLE) == labels.ROLE_RUN
+    return container.role == labels.ROLE_RUN
 
 
 async def _reachable(engine: Engine, container: Container) -> Container:

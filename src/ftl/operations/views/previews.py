@@ -46,17 +46,12 @@ async def read_previews(engine: Engine, of: str) -> tuple[DeployedPreview, ...]:
     """The previews of a project, by its name in ftl.yaml: two round trips."""
     listed = gather2(engine.containers(), engine.networks())
     (containers, networks), volumes = await gather2(listed, engine.volumes())
-    running = Counter(
-        one.labels[labels.PROJECT]
-        for one in containers
-        if labels.PROJECT in one.labels and one.state == "running"
-    )
-    marks = (
-        *(one.labels for one in containers),
-        *(one.labels for one in networks),
-        *(one.labels for one in volumes),
-    )
-    projects = sorted({each[labels.PROJECT] for each in marks if labels.PROJECT in each})
+    running = Counter(one.project for one in containers if one.state == "running")
+    owners = {
+        *(one.project for one in containers),
+        *(one.labels.get(labels.PROJECT, "") for one in (*networks, *volumes)),
+    }
+    projects = sorted(filter(None, owners))
     stored = await gather(read_preview(engine, project) for project in projects)
     previews = (_named(preview, project, of) for preview, project in zip(stored, projects, strict=True))
     found = [

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.engine import labels
 from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus
             yield ServerStatus(server.host, "down")
             continue
         tasks = sum(
-            container.state == "running" and container.labels.get(labels.PROJECT) == project.name
+            container.state == "running" and container.project == project.name
             for container in view.containers
         )
         state: Literal["ready", "down", "drained"] = "drained" if view.drained else "ready"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container, EngineInfo
+    from ftl.engine.values import EngineInfo
     from ftl.host.fleet import Fleet
     from ftl.host.jobs import JobState
     from ftl.host.session import Session
@@ -152,7 +152,7 @@ async def gather_status(
         listed = await listing
         early_checks.update_notes(early, project, machine, listed)
         checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
-        own = [container for container in listed if container.labels.get(labels.PROJECT) == project.name]
+        own = [container for container in listed if container.project == project.name]
         jobs = group.create_task(job_states(engine, own))
     return StatusFacts(observing.result(), checking.result(), jobs.result())
 
@@ -180,12 +180,8 @@ async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
 
 
 async def _jobs_on(project: Project, session: Session, view: ServerView) -> tuple[JobState, ...]:
-    own = [container for container in view.containers if _is_own(project, container)]
+    own = [container for container in view.containers if container.project == project.name]
     return await with_crontab(session.machine, project.name, await job_states(session.engine, own))
-
-
-def _is_own(project: Project, container: Container) -> bool:
-    return container.labels.get(labels.PROJECT) == project.name
 
 
 async def status(project: Project, session: Session, ahead: StatusFacts | None = None) -> Status:
@@ -246,7 +242,8 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     if watch is None or not stay:
         return None
     script = program(__package__, "watch_runs.sh")
-    done = await session.machine.run(["sh", "-c", script, "ftl-status", observed.project, watch.release])
+    words = (observed.project, watch.release, session.machine.engine_socket)
+    done = await session.machine.run(["sh", "-c", script, "ftl-status", *words])
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
 
 

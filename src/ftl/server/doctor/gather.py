@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
-from ftl.engine import labels
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.jobs import job_states, lost_jobs, with_crontab
@@ -154,7 +153,7 @@ async def _jobs(
 
     None where they cannot be asked for, which other findings say.
     """
-    own = [container for container in state.containers if container.labels.get(labels.PROJECT) == project]
+    own = [container for container in state.containers if container.project == project]
     if engine is None or project is None:
         return (), False
     try:

@@ -40,7 +40,9 @@ info*)
     ;;
 "ps "*role=job*) cat "$HOME/jobs"; exit ;;
 "ps "*role=service*) cat "$HOME/services"; exit ;;
-"ps "*) cat "$HOME/others"; exit ;;
+"ps "*label=ftl.role*) cat "$HOME/others"; exit ;;
+"ps "*label=ftl.project*) cat "$HOME/others"; echo byhand; exit ;; # one that inherits the label of its image
+"ps "*) exit ;;
 "network ls"*) echo n1; exit ;;
 "volume ls"*) cat "$HOME/volumes"; exit ;;
 "images -q"*) echo sha256:untagged; exit ;;

@@ -103,8 +103,11 @@ def test_previews_are_listed_by_the_project_that_they_are_of() -> None:
         engine = FakeEngine(images=["caddy:2", "web"])
         await ensure_store(engine, "caddy:2")
         for name in ("shop-pr-7", "shop-pr-8", "shop", "blog-x"):
-            spec = ContainerSpec("web", labels={labels.PROJECT: name})
+            inherited = {labels.PROJECT: name, labels.SERVICE: "web"}
+            spec = ContainerSpec("web", labels={**inherited, labels.ROLE: labels.ROLE_SERVICE})
             await engine.start(await engine.create(f"{name}-web", spec))
+            # By hand, from an image of the preview.
+            await engine.start(await engine.create(f"{name}-mine", ContainerSpec("web", labels=inherited)))
         await write_preview(engine, "shop-pr-7", PREVIEW)
         await write_preview(engine, "shop-pr-8", PREVIEW)
         await write_preview(engine, "shop-pr-8", None)

@@ -76,5 +76,5 @@ def _image(observed: Observed, container: Container) -> str:
     image = configured_reference(container.image)
     if major_version(image) is not None:
         return image
-    sections = DEPENDENCIES if container.labels[labels.ROLE] == labels.ROLE_DEPENDENCY else SERVICES
+    sections = DEPENDENCIES if container.role == labels.ROLE_DEPENDENCY else SERVICES
     return as_str(recorded_section(observed, sections, container.labels[labels.SERVICE]).get("image"))

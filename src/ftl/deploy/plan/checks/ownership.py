@@ -100,7 +100,7 @@ def refuse_worker(observed: Observed) -> None:
         UsageError: Containers that are removed there are started again, here or on another server.
     """
     tasks = [one for one in observed.containers if labels.SWARM_TASK in one.labels]
-    if any(one.labels.get(labels.PROJECT) == observed.project for one in tasks) and not (
+    if any(one.project == observed.project for one in tasks) and not (
         observed.is_cluster or observed.info.is_manager
     ):
         raise UsageError(
@@ -134,13 +134,13 @@ def _taken_by_strangers(diff: Diff) -> Iterator[tuple[str, str]]:
     roles = {STORE: labels.ROLE_STATE, **({proxy.container: labels.ROLE_PROXY} if diff.proxied else {})}
     for container in (one for server in diff.observed.servers for one in server.containers):
         role = roles.get(container.name)
-        if role is not None and container.labels.get(labels.ROLE) != role:
+        if role is not None and container.role != role:
             yield (
                 f"the container name {container.name} is taken by {_owner(container)}",
                 f"rename it on the server: `docker rename {container.name} NAME`",
             )
     for server in diff.observed.servers:
-        stored = any(one.labels.get(labels.ROLE) == labels.ROLE_STATE for one in server.containers)
+        stored = any(one.role == labels.ROLE_STATE for one in server.containers)
         if not stored and any(one.name == VOLUME and not is_store(one) for one in server.volumes):
             yield f"the volume name {VOLUME} is taken by a volume that FTL did not create", TAKEN_HINT
     for existing in diff.observed.networks:
@@ -163,7 +163,7 @@ def _same_stem(diff: Diff) -> Iterator[tuple[str, str]]:
     names = [change.name for change in diff.services] + [change.name for change in diff.dependencies]
     stems = {f"{project}-{name}": name for name in names}
     for container in diff.observed.containers:
-        owner, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+        owner, service = container.project, container.labels.get(labels.SERVICE)
         stem = f"{owner}-{service}"
         if owner and service and owner != project and stem in stems:
             yield (
@@ -188,7 +188,7 @@ def _taken_containers(diff: Diff) -> Iterator[tuple[str, str]]:
 
 
 def _owner(container: Container) -> str:
-    project, service = container.labels.get(labels.PROJECT), container.labels.get(labels.SERVICE)
+    project, service = container.project, container.labels.get(labels.SERVICE)
     if not project:
         return f"a container that FTL did not create ({container.image}, {container.state})"
     return f"`{service}` of project {project}"

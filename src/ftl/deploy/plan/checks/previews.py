@@ -88,5 +88,8 @@ def _has_anything(observed: Observed) -> bool:
     its preview was marked.
     """
     volumes = observed.volumes if observed.releases else ()
-    marks = (*(one.labels for one in observed.containers), *(one.labels for one in volumes))
-    return any(each.get(labels.PROJECT) == observed.project for each in marks)
+    owners = (
+        *(one.project for one in observed.containers),
+        *(one.labels.get(labels.PROJECT) for one in volumes),
+    )
+    return observed.project in owners

@@ -78,12 +78,7 @@ def _others(diff: Diff, change: AnyChange) -> Iterator[Container]:
     server = desired_server(diff, change) if observed.is_cluster else ""
     for view in observed.servers:
         if view.name == server:
-            yield from (one for one in view.containers if _project_of(one) != observed.project)
-
-
-def _project_of(container: Container) -> str | None:
-    """The project whose plans know a container; one that somebody made of its image has its label alone."""
-    return container.labels.get(labels.PROJECT) if labels.ROLE in container.labels else None
+            yield from (one for one in view.containers if one.project != observed.project)
 
 
 def _is_without_data(source: str) -> bool:
@@ -91,7 +86,7 @@ def _is_without_data(source: str) -> bool:
 
 
 def _remedy(container: Container) -> str:
-    project, name = _project_of(container), container.labels.get(labels.SERVICE)
+    project, name = container.project, container.labels.get(labels.SERVICE)
     if project and name:
         return f"{ftl(f'stop {name} --project {project}')} stops it, or name another volume in ftl.yaml"
     stop = f"docker update --restart no {container.name} && docker stop {container.name}"

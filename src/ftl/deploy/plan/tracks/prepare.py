@@ -79,7 +79,7 @@ def _shared(diff: Diff, server: ServerView) -> Iterator[Step]:
     # The first also where it is no manager: runs of jobs, and where it sends messages, are stored there.
     is_first = server.name in [each.host for each in diff.project.servers[:1]]
     needs_store = (is_first or (diff.makes_release and server.manager)) and not any(
-        container.labels.get(labels.ROLE) == labels.ROLE_STATE for container in server.containers
+        container.role == labels.ROLE_STATE for container in server.containers
     )
     if (needs_proxy or needs_store) and not server.has_image(image):
         yield BringImage(image, server.info.platform, servers=_at(server))

@@ -46,7 +46,7 @@ async def deployed_names(fleet: Fleet, project: Project, *, jobs: bool) -> tuple
     """
     listing = gather(session.engine.containers(labels={labels.PROJECT: project.name}) for session in fleet)
     lists, deployed = await gather2(listing, deployed_project(fleet.first.engine, project))
-    if not any(lists) and deployed is project:
+    if not any(one.project for listed in lists for one in listed) and deployed is project:
         raise not_deployed(project.name, ", ".join(fleet.names), FtlError)
     there = sorted({name for listed in lists for name in _of_containers(listed, jobs=jobs)})
     return tuple(dict.fromkeys((*names_of(deployed, jobs=jobs), *there)))
@@ -101,7 +101,7 @@ async def _with_kept_runs(fleet: Fleet, query: LogQuery, names: Sequence[str]) -
 def _of_containers(containers: Sequence[Container], *, jobs: bool) -> Iterator[str]:
     roles, label = ((labels.ROLE_JOB,), labels.JOB) if jobs else (_UNITS, labels.SERVICE)
     for container in containers:
-        if container.labels.get(labels.ROLE) in roles:
+        if container.role in roles:
             yield container.labels[label]
 
 

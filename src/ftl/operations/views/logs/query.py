@@ -73,11 +73,11 @@ class LogQuery:
     def selects(self, container: Container) -> bool:
         """Whether a container's log is asked for."""
         marks = container.labels
-        if marks.get(labels.ROLE) == labels.ROLE_RUN:
+        if container.role == labels.ROLE_RUN:
             return container.name.removeprefix(f"{self.project}-") in self.names and not self.jobs
         roles, name = ((labels.ROLE_JOB,), labels.JOB) if self.jobs else (_ROLES, labels.SERVICE)
         return (
-            marks.get(labels.ROLE) in roles
+            container.role in roles
             and marks.get(name) in self.names
             and self.release in (None, marks.get(labels.RELEASE))
         )

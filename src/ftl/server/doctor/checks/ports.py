@@ -145,7 +145,7 @@ def _blocked_web_ports(results: Sequence[PortResult]) -> list[PortResult]:
 
 def _is_service(container: Container | None) -> bool:
     """Whether FTL published the port for a service: ftl.yaml names it then."""
-    return container is not None and container.labels.get(labels.ROLE) == labels.ROLE_SERVICE
+    return container is not None and container.role == labels.ROLE_SERVICE
 
 
 def _is_proxy_port(port: int, containers: Sequence[Container]) -> bool:

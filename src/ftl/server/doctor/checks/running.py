@@ -79,9 +79,9 @@ async def _running(project: str, session: Session) -> set[tuple[str, str]]:
     """Role and name of what runs of a project on a server."""
     found = await session.engine.containers(labels={labels.PROJECT: project})
     return {
-        (one.labels.get(labels.ROLE, ""), one.labels.get(labels.SERVICE, ""))
+        (one.role, one.labels.get(labels.SERVICE, ""))
         for one in found
-        if one.state == "running"
+        if one.project and one.state == "running"
     }
 
 

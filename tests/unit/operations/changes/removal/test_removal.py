@@ -240,6 +240,18 @@ def test_remove_takes_all_but_the_data() -> None:
     assert (stop.service, stop.timeout) == ("web", 3.0)
 
 
+def test_remove_leaves_a_container_that_only_inherits_the_label() -> None:
+    """Somebody runs one by hand from an image of the project: it has what a build gives, and no role."""
+    observed = everything()
+    inherited = {labels.PROJECT: "shop", labels.SERVICE: "web"}
+    byhand = replace(observed.containers[0], id="byhand", name="debug", labels=inherited)
+    more = replace(observed, containers=(*observed.containers, byhand))
+    assert project_objects(more, volumes=True) == project_objects(observed, volumes=True)
+    assert plan_remove(more, volumes=True) == plan_remove(observed, volumes=True)
+    nothing = replace(observed, containers=(), networks=(), images=(), volumes=(), proxy=None, releases=())
+    assert plan_remove(replace(nothing, containers=(byhand,)), volumes=True).empty
+
+
 def test_remove_drops_only_tags_that_ftl_gave() -> None:
     """A tag of the user's, and an image built from one of ours, have the label and stay."""
     kept = replace(ours(image("r2")), tags=("shop-web:r2", "keep:2026", "shop-web:mine"))
