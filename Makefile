@@ -120,7 +120,7 @@ bench-transfer: engine ## Bringing images to a server, against what others do: b
 bench-setup: engine ## What setting a bare server up costs beyond its packages; a second run; doctor
 	$(PYTHON) -m bench.setup
 
-bench-faults: engine ## Kills, cuts, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
+bench-faults: engine ## Kills, cuts, two at once, full disks, crashes and power cuts under load: what is lost (nothing) (3 hours)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(PYTHON) -m bench.faults --worlds 3 --suite bookworm,trixie,sid --store overlay2,containerd,containerd
 

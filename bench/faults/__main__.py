@@ -1,7 +1,7 @@
-"""Faults under load: kills, cuts, two at once, full disks, crashes and power cuts, and their results.
+"""Faults under load: kills, cuts, two at once, full disks, crashes, power cuts; results.
 
     python -m bench.faults [--kills 300] [--cuts 60] [--slow-links 10] [--rivals 15] [--full-disks 20]
-                           [--engine-restarts 20] [--proxy-kills 10] [--reboots 10]
+                           [--engine-restarts 20] [--proxy-kills 10] [--reboots 10] [--clusters 6]
                            [--commands deploy,setup] [--suite bookworm] [--store overlay2] [--worlds 1] [--seed 0]
                            [--append FILE] [--fuzz 60]
 
@@ -11,7 +11,7 @@ the same objects as an undisturbed one, there and here, and nothing of others ch
 and one with the sums as the last line; exit status 1 if a promise was broken.
 
 With --worlds 3 three servers with projects and clients of their own share the same trials: most of the time of one is
-waiting. `--suite bookworm,trixie,sid` gives each another engine.
+waiting. `--suite bookworm,trixie,sid` gives each another engine. --clusters are made last, on three servers.
 
 With --append each trial is a line of FILE as soon as it is done, and the sums are those of all trials in FILE of this
 commit: a run can be made in parts. The seed is then the number of these trials, so that no part repeats another.
@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -34,6 +35,7 @@ from lab import images
 from tests.faults.kinds import Kind
 from tests.harness import ROOT
 
+from bench.faults.clusters import ClusterShare
 from bench.faults.options import parse
 from bench.faults.worlds import Share, side_by_side
 
@@ -50,6 +52,7 @@ def summary(trials: list[dict[str, Any]]) -> dict[str, object]:
             f"{kind}s": sum(trial["hit"] for trial in trials if trial["kind"] == kind)
             for kind in get_args(Kind)
         },
+        "clusters": sum(trial["hit"] and trial["cluster"] for trial in trials),
         "missed": sum(not trial["hit"] for trial in trials),
         "engines": sorted({f"{trial['suite']} {trial['store']}" for trial in trials}),
         "requests": sum(trial["requests"] for trial in trials),
@@ -119,8 +122,10 @@ def main() -> None:
             )
             for number, (suite, store) in enumerate(given.engines)
         ]
-        for share, trial in side_by_side(shares):
-            line = {"commit": at, "suite": share.suite, "store": share.store, **asdict(trial)}
+        cluster = ClusterShare(given.clusters, len(trials) if given.seed is None else given.seed)
+        for share, trial in chain(side_by_side(shares), side_by_side([cluster])):
+            several = {"cluster": isinstance(share, ClusterShare)}
+            line = {"commit": at, "suite": share.suite, "store": share.store, **several, **asdict(trial)}
             trials.append(line)
             made += trial.hit
             if given.append is not None:
@@ -130,7 +135,7 @@ def main() -> None:
                 flawed += 1
                 print(json.dumps({"type": "flawed", **line}), flush=True)
     print(json.dumps({"commit": at, **summary(trials), **fuzz}), flush=True)
-    sys.exit(bool(flawed or fuzz["fuzz_crashes"] or made < sum(given.numbers.values())))
+    sys.exit(bool(flawed or fuzz["fuzz_crashes"] or made < sum(given.numbers.values()) + given.clusters))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class Options:
         engines: Suite and store of each world's servers.
         seed: Of the order and the moments; None: the number of the trials that `append` has of this commit.
         append: File to which each trial is added as a line.
+        clusters: Trials on three servers, in turn of each kind.
         fuzz: Seconds for the fuzzing of parsers; 0: none.
     """
 
@@ -47,6 +48,7 @@ class Options:
     engines: Sequence[tuple[str, Store]]
     seed: int | None
     append: Path | None
+    clusters: int
     fuzz: float
 
 
@@ -57,6 +59,9 @@ def parse(description: str | None) -> Options:
     )
     for kind, number in DEFAULTS.items():
         parser.add_argument(f"--{kind.replace('_', '-')}s", dest=kind, type=int, default=number)
+    parser.add_argument(
+        "--clusters", type=int, default=6, help="trials on three servers: drain, resume, deploy, setup"
+    )
     commands = _several([*NAMED])
     parser.add_argument("--commands", type=commands, default=[*NAMED], help="with commas; default: all")
     parser.add_argument("--worlds", type=int, default=1, help="servers at a time, which share the trials")
@@ -76,6 +81,7 @@ def parse(description: str | None) -> Options:
         ],
         seed=given.seed,
         append=given.append,
+        clusters=given.clusters,
         fuzz=given.fuzz,
     )
 

@@ -7,10 +7,11 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import lcm
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lab import peers
 from lab.server import docker
@@ -26,7 +27,8 @@ from tests.faults.world import World
 from bench.project import remove_images, run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from multiprocessing.queues import Queue
 
     from lab.servers import Store
@@ -112,36 +114,7 @@ class Share:
             Exception: Several worlds in a row could not be prepared, or no trial be made in them.
         """
         for kinds in SHARED:
-            turns = self.turns(kinds)
-            lost = attempt = 0
-            while turns:
-                kind, turn = turns[0]
-                is_ready = False
-                try:
-                    with self._world(kinds) as trials:
-                        is_ready = True
-                        while turns:
-                            kind, turn = turns[0]
-                            trial = trials.run(kind, turn, attempt)
-                            lost = 0
-                            is_done = trial.hit or attempt + 1 == ATTEMPTS
-                            attempt = 0 if is_done else attempt + 1
-                            del turns[:is_done]
-                            yield trial
-                            if not trial.converged:
-                                break
-                except Exception as error:
-                    lost += 1
-                    if lost > MOST_LOST:
-                        raise
-                    text = f"{type(error).__name__}: {error}"
-                    if is_ready:
-                        attempt = 0
-                        del turns[0]
-                        wrong = f"the trial could not be made: {text}"
-                        yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[wrong])
-                    else:
-                        print(f"{self}: no world, because: {text}", file=sys.stderr)
+            yield from made(str(self), self.turns(kinds), partial(self._world, kinds))
 
     def __str__(self) -> str:
         return f"{self.number + 1}/{self.worlds} {self.suite} {self.store}"
@@ -174,7 +147,75 @@ class Share:
                     remove_images(f"{name}{ending}")
 
 
-def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:
+class MakesTrials(Protocol):
+    """What makes trials in a world."""
+
+    def run(self, kind: Kind, turn: int, attempt: int) -> Trial:
+        """One fault, and the checks."""
+        ...
+
+
+def made(
+    name: str, turns: list[tuple[Kind, int]], world: Callable[[], AbstractContextManager[MakesTrials]]
+) -> Iterator[Trial]:
+    """Trials of these turns, each attempt at one; a world in which something has stayed is left for a new one.
+
+    Raises:
+        Exception: Several worlds in a row could not be prepared, or no trial be made in them.
+    """
+    lost = attempt = 0
+    while turns:
+        kind, turn = turns[0]
+        is_ready = False
+        try:
+            with world() as trials:
+                is_ready = True
+                while turns:
+                    kind, turn = turns[0]
+                    trial = trials.run(kind, turn, attempt)
+                    lost = 0
+                    is_done = trial.hit or attempt + 1 == ATTEMPTS
+                    attempt = 0 if is_done else attempt + 1
+                    del turns[:is_done]
+                    yield trial
+                    if not trial.converged:
+                        break
+        except Exception as error:
+            lost += 1
+            if lost > MOST_LOST:
+                raise
+            text = f"{type(error).__name__}: {error}"
+            if is_ready:
+                attempt = 0
+                del turns[0]
+                wrong = f"the trial could not be made: {text}"
+                yield Trial(kind, "", f"turn {turn}", converged=False, wrong=[wrong])
+            else:
+                print(f"{name}: no world, because: {text}", file=sys.stderr)
+
+
+class MakesShare(Protocol):
+    """A share of the trials, which one process makes.
+
+    Attributes:
+        number: Of this process, from 0.
+        suite: Of its servers.
+        store: Of its servers' engines.
+    """
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def suite(self) -> str: ...
+    @property
+    def store(self) -> Store: ...
+
+    def trials(self) -> Iterator[Trial]:
+        """Make them."""
+        ...
+
+
+def side_by_side(shares: Sequence[MakesShare]) -> Iterator[tuple[MakesShare, Trial]]:
     """Trials of several worlds as they are made, each world in a process of its own.
 
     One that ends before its time makes fewer; the others go on.
@@ -202,7 +243,7 @@ def side_by_side(shares: Sequence[Share]) -> Iterator[tuple[Share, Trial]]:
             print(f"{share}: ended before its time", file=sys.stderr)
 
 
-def _make(share: Share, results: Queue[tuple[int, Trial]]) -> None:
+def _make(share: MakesShare, results: Queue[tuple[int, Trial]]) -> None:
     for trial in share.trials():
         print(f"{share}: {trial.kind} {trial.moment} {trial.wrong or 'ok'} {trial.seconds}", file=sys.stderr)
         results.put((share.number, trial))

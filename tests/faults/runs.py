@@ -1,4 +1,4 @@
-"""Runs of containers that never run twice, as the engine tells of them while something breaks."""
+"""Runs of containers that must not overlap, as the engine tells of them during a fault."""
 
 from __future__ import annotations
 

@@ -168,7 +168,8 @@ class Trials:
         A further attempt, where the one before did not hit, has another moment of the same command.
         """
         world = self._world
-        command, (step, occurrence, delay) = self._at_turn(kind, turn, attempt)
+        command, moment = self._at_turn(kind, turn, attempt)
+        step, occurrence, delay = moment
         trial = Trial(kind, str(command), f"{command}: {step}[{occurrence}]+{delay:.2f}")
         clock = Clock(trial.seconds)
         self._prepare(command)
@@ -179,7 +180,7 @@ class Trials:
         world.locked = 0.0
         with scanning as scan, world.load() as tally, Runs(world.server, world.name) as runs:
             chance = random.Random(f"{self._seed} {kind} {turn} {attempt}")
-            ended = self._broken(trial, command, (step, occurrence, delay), chance)
+            ended = self._broken(trial, command, moment, chance)
             clock.lap("command")
             at = time.monotonic()
             if kind == "full_disk":
@@ -201,8 +202,7 @@ class Trials:
         clock.lap("secrets")
         trial.requests = tally.requests
         trial.failed = 0 if kind in SERVER_FAULTS else tally.failed
-        trial.wrong += sorted(world.told)
-        trial.wrong = self._wrong(trial, dict(tally.reasons))
+        trial.wrong = flaws(trial, [*trial.wrong, *sorted(world.told)], dict(tally.reasons))
         return trial
 
     def _broken(self, trial: Trial, command: Command, moment: Moment, chance: random.Random) -> list[Ended]:
@@ -222,7 +222,7 @@ class Trials:
         step, occurrence, delay = moment
         first = world.run_until(
             command.argv,
-            self._at(step, occurrence, strike, delay) if step else lambda _: None,
+            at_step(step, occurrence, strike, delay) if step else lambda _: None,
             project=project,
             after=None if step else delay,
             fault=None if step else strike,
@@ -233,23 +233,6 @@ class Trials:
         ended.append(first)
         trial.wrong += [f"disturbed: {each}" for each in _unexpected(trial.kind, command, ended)]
         return ended
-
-    def _at(
-        self, step: str, occurrence: int, fault: Callable[[int], None], delay: float
-    ) -> Callable[[dict[str, Any]], Callable[[int], None] | None]:
-        """The fault, some seconds after a step has begun for the n-th time."""
-        seen = -1
-
-        def saw(line: dict[str, Any]) -> Callable[[int], None] | None:
-            nonlocal seen
-            if line["type"] == "step_started" and line["step"] == step:
-                seen += 1
-                if seen == occurrence:
-                    time.sleep(delay)
-                    return fault
-            return None
-
-        return saw
 
     def _converge(self, trial: Trial, clock: Clock) -> None:
         """Deploy twice: everything is in its expected state, and the second finds nothing to do."""
@@ -267,19 +250,38 @@ class Trials:
         if not good:
             trial.wrong.append(f"next deploys: {ended}; {again}; changed {again.result.get('changed')}")
 
-    @staticmethod
-    def _wrong(trial: Trial, reasons: dict[str, int]) -> list[str]:
-        lines = list(trial.wrong)
-        if trial.hung:
-            lines.append("hung")
-        if trial.site_lost:
-            lines.append("the site did not answer after the fault")
-        if trial.status_wrong:
-            lines.append("status did not tell the truth")
-        if trial.failed:
-            lines.append(f"{trial.failed} requests failed: {reasons}")
-        lines += [f"a secret is in: {place}" for place in trial.secrets]
-        return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
+
+def at_step(
+    step: str, occurrence: int, fault: Callable[[int], None], delay: float
+) -> Callable[[dict[str, Any]], Callable[[int], None] | None]:
+    """The fault, some seconds after a step has begun for the n-th time."""
+    seen = -1
+
+    def saw(line: dict[str, Any]) -> Callable[[int], None] | None:
+        nonlocal seen
+        if line["type"] == "step_started" and line["step"] == step:
+            seen += 1
+            if seen == occurrence:
+                time.sleep(delay)
+                return fault
+        return None
+
+    return saw
+
+
+def flaws(trial: Trial, wrong: Sequence[str], reasons: Mapping[str, int]) -> list[str]:
+    """All that is not as promised, with what is known of it already, and why requests failed."""
+    lines = list(wrong)
+    if trial.hung:
+        lines.append("hung")
+    if trial.site_lost:
+        lines.append("the site did not answer after the fault")
+    if trial.status_wrong:
+        lines.append("status did not tell the truth")
+    if trial.failed:
+        lines.append(f"{trial.failed} requests failed: {reasons}")
+    lines += [f"a secret is in: {place}" for place in trial.secrets]
+    return [*lines, *trial.leftovers, *(f"foreign: {line}" for line in trial.foreign)]
 
 
 def _unexpected(kind: Kind, command: Command, ended: Sequence[Ended]) -> list[Ended]:

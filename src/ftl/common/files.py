@@ -1,4 +1,4 @@
-"""Bounded reads of regular files (configuration, env files, certificates and keys), and renames that stay."""
+"""Bounded reads of regular files (configuration, certificates, keys), and renames that stay."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ class Container:
 
     @property
     def role(self) -> str:
-        """What FTL made it for; empty where FTL did not make it."""
+        """The purpose for which FTL made it; empty where FTL did not make it."""
         return self.labels.get(labels.ROLE, "")
 
     @property

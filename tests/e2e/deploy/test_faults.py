@@ -16,7 +16,7 @@ pytestmark = pytest.mark.server
 def faults(*numbers: str) -> dict[str, object]:
     """The summary of a run with these numbers of faults; every other kind is left out."""
     none = (f"--{kind.replace('_', '-')}s=0" for kind in DEFAULTS)
-    argv = (sys.executable, "-m", "bench.faults", *none, "--fuzz=0", *numbers)
+    argv = (sys.executable, "-m", "bench.faults", *none, "--clusters=0", "--fuzz=0", *numbers)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"
     summary: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

@@ -49,7 +49,8 @@ async def read_previews(engine: Engine, of: str) -> tuple[DeployedPreview, ...]:
     running = Counter(one.project for one in containers if one.state == "running")
     owners = {
         *(one.project for one in containers),
-        *(one.labels.get(labels.PROJECT, "") for one in (*networks, *volumes)),
+        *(one.labels.get(labels.PROJECT, "") for one in networks),
+        *(one.labels.get(labels.PROJECT, "") for one in volumes),
     }
     projects = sorted(filter(None, owners))
     stored = await gather(read_preview(engine, project) for project in projects)
