@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from lab.servers import Server
 
-MARK = "lab-events"
-"""Word in the arguments of what looks: no process that a command has left."""
+MARK = "docker events"
+"""Words in the arguments of what looks: no process that a command has left."""
 
 TOLERANCE_SECONDS = 0.3
 """An engine tells of a container's end a moment after it has told who waits for it."""
@@ -24,7 +24,6 @@ _READY_SECONDS = 20.0
 
 # What runs, and then what starts and ends, until stdin does.
 _WATCH = f"""
-: {MARK}
 fields='{{{{.Label "ftl.service"}}}} {{{{.Label "ftl.role"}}}}'
 began=$(date +%s)
 docker ps --no-trunc --filter "label=ftl.project=$1" --format "start {{{{.ID}}}} ${{began}}000000000 $fields" || exit

@@ -65,8 +65,6 @@ async def with_proxy(engine: FakeEngine, *services: str) -> None:
     for name in services:
         marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_SERVICE, labels.SERVICE: name}
         specs[f"shop-{name}-r5"] = ContainerSpec("caddy:2", marks)
-    inherited = {labels.PROJECT: "shop", labels.SERVICE: "api"}
-    specs["by-hand"] = ContainerSpec("caddy:2", inherited)
     for name, spec in specs.items():
         await engine.create(name, spec)
         await engine.start(name)
