@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import ftl
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ftl.child import Completed
 
 
@@ -55,3 +56,42 @@ def test_a_machine_without_docker_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
     done = run("echo done")
     assert (done.exit_code, done.stdout) == (NO_DOCKER, b"")
+
+
+def test_an_engine_that_hangs_holds_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call has a limit unless the script says that it is attached to us."""
+    for name in ("docker", "timeout"):
+        stub = tmp_path / name
+        stub.write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://[::1]:1")
+    done = run("docker ps; docker_within 900 exec a; docker_attached exec b")
+    assert done.stdout.decode().splitlines() == [
+        "timeout -k 5 60 docker ps",
+        "timeout -k 5 900 docker exec a",
+        "docker exec b",
+    ]
+
+
+ATTACHED = {"exec.sh", "feed.sh", "read_backups.sh", "run.sh"}
+"""Scripts that are there for a stream or a terminal of ours, and end with it."""
+
+
+def scripts() -> list[Path]:
+    """All that run on servers beside FTL, after docker.sh; those of `ftl setup` run under its eyes."""
+    found = [*Path(ftl.__file__).parent.rglob("*.sh")]
+    return [path for path in found if "server" not in path.parts and path.name != "docker.sh"]
+
+
+@pytest.mark.parametrize("path", scripts(), ids=lambda path: path.name)
+def test_no_script_waits_without_a_limit(path: Path) -> None:
+    """None of them calls the program past docker.sh, or waits for a page or a lock for ever."""
+    lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+    text = "\n".join(lines)
+    assert "command docker" not in text
+    assert not re.search(r"timeout [^\n]*\bdocker\b", text)
+    assert ("docker_attached" in text) == (path.name in ATTACHED)
+    assert not [line for line in lines if re.search(r"\bwget -", line) and "-T" not in line]
+    assert not [line for line in lines if re.search(r"\bcurl -", line) and "-m" not in line]
+    assert not [line for line in lines if re.search(r"\bflock (?!-[nw])", line.partition("for tool in")[0])]

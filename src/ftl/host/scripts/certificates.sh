@@ -5,8 +5,6 @@
 set -uf
 LC_ALL=C
 export LC_ALL
-# Nobody waits for what runs here: each call of an engine that hangs ends.
-docker() { docker_within 60 "$@"; }
 project=$1
 ! elsewhere "$project" || exit 0
 notify_file "$project" | sed -n 's/^host //p' | while read -r host; do

@@ -38,7 +38,7 @@ inside() { # SCRIPT ARGUMENT...
     [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "ftl.role"}}' "$proxy" 2>/dev/null)" = 'true proxy' ] || return 2
     script=$1
     shift
-    docker exec -i "$proxy" sh -c "$script" ftl "$@"
+    docker_within 150 exec -i "$proxy" sh -c "$script" ftl "$@"
 }
 
 # The ID of the only config of a role.

@@ -27,7 +27,7 @@ read -r _ <&6 || exit
     docker rm --force --volumes "$reader"
 ) >/dev/null 2>&1 &
 watcher=$!
-failed=$({ { docker start --attach "$reader" </dev/null 6<&- || echo reading >&3; } | docker "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)
+failed=$({ { docker_attached start --attach "$reader" </dev/null 6<&- || echo reading >&3; } | docker_attached "$@" >/dev/null 3>&- 6<&- || echo command >&3; } 3>&1)
 kill "$watcher" 2>/dev/null
 [ -z "$failed" ] && exit
 [ "$failed" != reading ] || echo "$file could not be read to its end" >&2 # a command that fails ends the reading, too

@@ -50,7 +50,7 @@ def exec_words(container: str, script: str, *arguments: str, token: str = "") ->
 def docker_exec(session: Session, container: str, script: str, *arguments: str, token: str = "") -> list[str]:
     """Command line that runs a script of this package in a container."""
     words = exec_words(container, script, *arguments, token=token)
-    return docker_script(session.machine, 'docker "$@"', "ftl-dump", *words)
+    return docker_script(session.machine, 'docker_attached "$@"', "ftl-dump", *words)
 
 
 def script_text(script: str) -> str:

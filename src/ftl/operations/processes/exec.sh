@@ -5,7 +5,7 @@
 terminal=$1 term=$2 token=$3
 shift 3
 if [ "$terminal" = -t ]; then
-    docker exec -i -t --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' -e "TERM=$term" -e "FTL_EXEC=$token" "$@"
+    docker_attached exec -i -t --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' -e "TERM=$term" -e "FTL_EXEC=$token" "$@"
 else
-    docker exec -i -e "FTL_EXEC=$token" "$@"
+    docker_attached exec -i -e "FTL_EXEC=$token" "$@"
 fi

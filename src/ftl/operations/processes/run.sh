@@ -3,14 +3,13 @@
 # $1: "attached" or "detached"; $2: the container's name; $3: seconds that a detached one may live, or 0.
 # Docker's own detach keys would swallow Ctrl-P: these are hard to type.
 if [ "$1" = attached ]; then
-    docker start --attach --interactive --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' "$2"
+    docker_attached start --attach --interactive --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' "$2"
     exit
 fi
 docker start "$2" >/dev/null || exit
 [ "$3" = 0 ] && exit
 (
     trap '' HUP
-    # shellcheck disable=SC2154 # `socket` comes from docker.sh; `timeout` cannot run the function `docker`
-    timeout "$3" docker ${socket:+--host "unix://$socket"} wait "$2"
+    docker_within "$3" wait "$2"
     docker rm --force --volumes "$2"
 ) >/dev/null 2>&1 </dev/null &

@@ -2,17 +2,23 @@
 #
 # Arguments: the engine's socket, which is removed from them; empty: the command finds the engine by itself, as FTL did.
 # Exit status 127: there is no docker command.
+# Who runs these scripts may be gone, and a lock be held meanwhile: a call of an engine that hangs ends.
 command -v docker >/dev/null || exit 127
 socket=$1
 shift
-docker() { command docker ${socket:+--host "unix://$socket"} "$@"; }
 
-# of_role ROLE: the ID of a container of FTL's own, by its label, for a name may be another's. Nothing: there is none.
-of_role() { docker ps -aq --no-trunc --filter "label=ftl.role=$1" 2>/dev/null </dev/null | sed 1q; }
+# A command that takes a minute at most.
+docker() { docker_within 60 "$@"; }
 
-# docker_within SECONDS ARGUMENT...: an engine that hangs holds nobody. Exit status 124: it took longer.
+# docker_within SECONDS ARGUMENT...: exit status 124: it took longer.
 docker_within() {
     docker_seconds=$1
     shift
     timeout -k 5 "$docker_seconds" docker ${socket:+--host "unix://$socket"} "$@"
 }
+
+# A command with a stream or a terminal of our client's, with which it ends: `watchdog.sh` sees to that.
+docker_attached() { command docker ${socket:+--host "unix://$socket"} "$@"; }
+
+# of_role ROLE: the ID of a container of FTL's own, by its label, for a name may be another's. Nothing: there is none.
+of_role() { docker ps -aq --no-trunc --filter "label=ftl.role=$1" 2>/dev/null </dev/null | sed 1q; }
