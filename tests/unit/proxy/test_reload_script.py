@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
+from ftl.proxy import commands
 from tests.unit.proxy.test_share_script import MV, PROGRAM, SYNC
 
 if TYPE_CHECKING:
@@ -79,3 +80,20 @@ def test_a_configuration_that_is_refused_changes_nothing(tmp_path: Path) -> None
     assert proxy.reload() == 1
     assert (proxy.config / "caddy.json").read_text() == OLD
     assert [*(proxy.config / "next").iterdir()] == []
+
+
+def test_a_configuration_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    """Another project has passed over our lock, since Caddy took long: it gets that one's again, and we begin anew."""
+    proxy = Proxy(tmp_path)
+    (tmp_path / "bin/caddy").write_text(
+        '#!/bin/sh\necho "caddy $*" >>"$LOG"\n[ "$5" = caddy.json ] || echo theirs >caddy.json\n'
+    )
+    assert proxy.reload() == commands.STALE
+    assert (proxy.config / "caddy.json").read_text() == "theirs\n"
+    assert not (proxy.config / "sites/shop.json").exists()
+    assert [*(proxy.config / "copies").iterdir()] == []
+    reloads = [call for call in proxy.calls() if call.startswith("caddy")]
+    assert reloads == [
+        "caddy reload --address admin --config next/1/caddy.json",
+        "caddy reload --address admin --config caddy.json",
+    ]

@@ -12,9 +12,16 @@ until mkdir "$lock" 2>/dev/null; do
     [ "$tries" -lt 150 ] || break
     sleep 0.2
 done
-trap 'rm -rf "$lock" "next/$1"' EXIT
-[ "$(sha256sum < caddy.json)" = "$2  -" ] || exit 75
+trap 'rm -rf "$lock" "next/$1" "copies/.$3"' EXIT
+is_base() { [ "$(sha256sum <caddy.json)" = "$1  -" ]; }
+is_base "$2" || exit 75
 [ -z "$4" ] || caddy reload --address "$4" --config "next/$1/caddy.json" || exit 1
+# Another one has passed over our lock, and stored its configuration: Caddy gets that again, and nothing of ours is stored.
+still_base() {
+    is_base "$1" && return
+    [ -z "$2" ] || caddy reload --address "$2" --config caddy.json
+    exit 75
+}
 mkdir -p copies
 # Certificates that the configuration names were uploaded just before: Caddy would not start with an empty one.
 grep -oE '"/data/ftl/[^"]*[.](crt|key)"' "next/$1/caddy.json" | tr -d '"' | sort -u | while read -r file; do
@@ -25,11 +32,13 @@ done
 if [ -f "next/$1/site.json" ]; then
     cp "next/$1/site.json" "copies/.$3" || exit 1
     sync "next/$1/caddy.json" "next/$1/site.json" "copies/.$3"
+    still_base "$2" "$4"
     mv -f "next/$1/caddy.json" caddy.json || exit 1
     mv -f "next/$1/site.json" "sites/$3.json"
     mv -f "copies/.$3" "copies/$3.json"
 else
     sync "next/$1/caddy.json"
+    still_base "$2" "$4"
     mv -f "next/$1/caddy.json" caddy.json || exit 1
     rm -f "sites/$3.json" "copies/$3.json"
 fi
