@@ -23,15 +23,15 @@ TOLERANCE_SECONDS = 0.3
 _READY_SECONDS = 20.0
 
 # What runs, and then what starts and ends, until stdin does.
-_WATCH = f"""
-fields='{{{{.Label "ftl.service"}}}} {{{{.Label "ftl.role"}}}}'
+_WATCH = """
+fields='{{.Label "ftl.service"}} {{.Label "ftl.role"}}'
 began=$(date +%s)
-docker ps --no-trunc --filter "label=ftl.project=$1" --format "start {{{{.ID}}}} ${{began}}000000000 $fields" || exit
+docker ps --no-trunc --filter "label=ftl.project=$1" --format "start {{.ID}} ${began}000000000 $fields" || exit
 echo listed
 (
     docker events --since "$began" --filter type=container --filter event=start --filter event=die \\
-        --filter "label=ftl.project=$1" --format '{{{{.Action}}}} {{{{.Actor.ID}}}} {{{{.TimeNano}}}} '\\
-'{{{{index .Actor.Attributes "ftl.service"}}}} {{{{index .Actor.Attributes "ftl.role"}}}}'
+        --filter "label=ftl.project=$1" --format '{{.Action}} {{.Actor.ID}} {{.TimeNano}} '\\
+'{{index .Actor.Attributes "ftl.service"}} {{index .Actor.Attributes "ftl.role"}}'
     echo over
 ) &
 cat > /dev/null

@@ -25,7 +25,6 @@ from ftl.config.variables.sources import Variables
 from ftl.config.yaml.marks import SourceFile
 from ftl.engine import convert
 from ftl.errors import FtlError
-from ftl.host.lock import _Answer
 from ftl.image.building.diagnosis.secret_mounts import unused_secrets_note
 from ftl.image.building.docker_cli.progress import PlainProgress, clean_line
 from ftl.image.building.inputs import dockerfile
@@ -35,6 +34,7 @@ from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.delta.layer_index import parse_layer_index
 from ftl.image.transfer.delta.members import MemberScanner
 from ftl.image.transfer.remote.capabilities import parse_probe
+from ftl.locks.lock import _Answer
 from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem

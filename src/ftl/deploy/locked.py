@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all
 from ftl.errors import FtlError
-from ftl.host.lock import DeployLock
+from ftl.locks.lock import DeployLock
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import read_history, write_audit
 

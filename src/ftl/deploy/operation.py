@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
+    from ftl.locks.lock import DeployLock
     from ftl.releases.record import KeptLine
 
 
@@ -137,8 +138,10 @@ async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Pla
         deploy_lock(session, operation.project.name),
         any(change.kind == "job" for change in plan.changes),
     )
-    holder, cron = await gather2(lock.holder(), _cron_problem(operation, session) if jobs else _nothing())
-    notes = (*((_under_way(holder),) if holder is not None else ()), *((cron,) if cron is not None else ()))
+    under_way, cron = await gather2(
+        _under_way(lock), _cron_problem(operation, session) if jobs else _nothing()
+    )
+    notes = (note for note in (under_way, cron) if note is not None)
     return replace(plan, notes=(*notes, *plan.notes))
 
 
@@ -156,11 +159,20 @@ async def _nothing() -> None:
     return None
 
 
-def _under_way(holder: str) -> str:
-    return (
-        f"the project has been locked by {holder}; this plan assumes that the other command stops now, and "
-        "treats what it has started as leftovers"
+async def _under_way(lock: DeployLock) -> str | None:
+    """Tell what the lock has against the plan."""
+    try:
+        holder = await lock.holder()
+    except ServerError as error:
+        return error.summary
+    if holder is None:
+        return None
+    assumed = (
+        "a change waits for that with `--wait-lock SECONDS`, or is refused, and is planned again afterwards"
+        if holder.goes_on
+        else "this plan assumes that the other command stops now, and treats what it has started as leftovers"
     )
+    return f"the project {holder.changes}; {assumed}"
 
 
 # --- under the lock ---------------------------------------------------------------------------------
@@ -193,6 +205,7 @@ async def _apply_under_lock(
             emit=emit,
             clients=clients,
             proof=proof_of(plan),
+            change=f"the {operation.verb} of {operation.by}",
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)

@@ -214,7 +214,8 @@ def _job_script() -> str:
     return (
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.host", "scripts/lock_file.sh", "scripts/notify.sh", "scripts/job.sh")
+        + program("ftl.locks", "lock_file.sh")
+        + program("ftl.host", "scripts/notify.sh", "scripts/job.sh")
     )
 
 
@@ -245,7 +246,8 @@ def expiry_script() -> str:
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
         + removal
-        + program("ftl.host", "scripts/lock_file.sh", "scripts/expire.sh")
+        + program("ftl.locks", "lock_file.sh")
+        + program("ftl.host", "scripts/expire.sh")
     )
 
 

@@ -120,7 +120,7 @@ async def start_watch(machine: Machine, script: WatchScript) -> None:
     Raises:
         ServerError: The server cannot run it.
     """
-    text = program("ftl.host", "scripts/lock_file.sh", "scripts/watch.sh")
+    text = program("ftl.locks", "lock_file.sh") + program("ftl.host", "scripts/watch.sh")
     argv = docker_script(machine, text, "ftl-watch", *script.arguments())
     done = await machine.run(argv, stdin=script.stdin(), timeout=_SECONDS)
     answer = done.stdout.decode("utf-8", "replace").strip()

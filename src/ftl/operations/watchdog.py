@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import cancel
 from ftl.common.programs import program
-from ftl.errors import FtlError
+from ftl.errors import FtlError, ServerError
+from ftl.locks.lock import NOTHING
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
+    from ftl.locks.lock import HeldOn
     from ftl.ssh.machine import Machine
 
+READY_SECONDS = 30.0
 HEARTBEAT = 5.0
 HEARTBEAT_TIMEOUT = 30
 """Seconds between heartbeats, and until a missing one makes the watchdog act."""
@@ -51,23 +54,29 @@ def _now() -> float:
 
 
 @asynccontextmanager
-async def watched(machine: Machine, kind: str, container: str, limit: str) -> AsyncIterator[Heartbeats]:
+async def watched(
+    machine: Machine, kind: str, container: str, limit: str, *, lock: HeldOn = NOTHING
+) -> AsyncIterator[Heartbeats]:
     """Have the server end a command or remove a container if this block fails, or FTL is gone.
 
     A watchdog of kind "exec" ends a command in a container, by its token, as a closed terminal does; "tool" one that
     cleans up after SIGTERM; "run" removes a container, after `limit` seconds at the latest. Neither the watchdog's
     begin nor its end is awaited, which would cost round trips: its session is asked for first, and without the last
-    word it finds out by itself that the command has ended. The machine has been asked for its engine's URL.
+    word it finds out by itself that the command has ended. Its begin is awaited where it holds on to a lock: what the
+    command changes must not be touched by others as long as it runs. The machine has been asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.
+
+    Raises:
+        ServerError: The lock cannot be held on to.
     """
     heartbeats = Heartbeats()
     starting = asyncio.create_task(
         machine.start(
             docker_script(
                 machine,
-                program(__package__, "watchdog.sh"),
+                program("ftl.locks", "lock_file.sh") + program(__package__, "watchdog.sh"),
                 "ftl-guard",
                 str(HEARTBEAT_TIMEOUT),
                 kind,
@@ -76,9 +85,11 @@ async def watched(machine: Machine, kind: str, container: str, limit: str) -> As
             )
         )
     )
-    beating = asyncio.create_task(_beat(starting, heartbeats))
+    beating = asyncio.create_task(_beat(starting, heartbeats, lock))
     await asyncio.sleep(0)  # it starts now
     try:
+        if lock.key:
+            await _held_on(machine, await asyncio.shield(starting))
         yield heartbeats
         with suppress(FtlError, ConnectionError):
             _stdin(await starting).write(b"done\n")
@@ -88,10 +99,24 @@ async def watched(machine: Machine, kind: str, container: str, limit: str) -> As
             _stdin(starting.result()).close()
 
 
-async def _beat(starting: asyncio.Task[Process], heartbeats: Heartbeats) -> None:
+async def _held_on(machine: Machine, process: Process) -> None:
+    assert process.stdout is not None
+    answer = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_SECONDS):
+            answer = await process.stdout.readline()
+    if answer != b"ready\n":
+        cause = answer.decode("utf-8", "replace").strip().removeprefix("failed ")
+        raise ServerError(
+            f"{machine.name} cannot hold on to the deploy lock", cause=cause or "it does not answer"
+        )
+
+
+async def _beat(starting: asyncio.Task[Process], heartbeats: Heartbeats, lock: HeldOn) -> None:
     """Send heartbeats; a connection that is lost shows in the attached command."""
     with suppress(FtlError, ConnectionError):
         process = await asyncio.shield(starting)
+        _stdin(process).write(lock.lines)
         while process.returncode is None:
             _stdin(process).write(b"beat\n")
             await _stdin(process).drain()

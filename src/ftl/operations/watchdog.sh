@@ -1,10 +1,17 @@
-# Ends a command in a container once our client is gone: the engine itself never does. Follows ftl.proxy's docker.sh.
-# Runs on the server.
+# Ends a command in a container once our client is gone: the engine itself never does. Follows ftl.proxy's docker.sh and
+# ftl.host's lock_file.sh. Runs on the server.
 #
 # $1: seconds without a heartbeat after which the client counts as gone; $2: "exec", "tool" or "run"; $3: the container;
 # $4: the token of an exec or a tool, or the seconds that a run may take.
-# stdin: "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
+# stdin: the key of the deploy lock, which our client has now, where the command changes what others then must not touch, or an empty
+# line; our name for others who want it. We say "ready" then, and hold on until the command has ended. Then "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
+IFS= read -r key && IFS= read -r holder || exit
+if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
+    echo "failed $file cannot be locked"
+    exit 1
+fi
+echo ready
 end=
 [ "$2" = run ] && end=$(($(date +%s) + $4))
 while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do

@@ -7,8 +7,8 @@ import subprocess
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ftl.host.lock import DeployLock
 from ftl.host.session import open_session
+from ftl.locks.lock import DeployLock
 from ftl.ssh.openssh import connect
 from ftl.ssh.target import Target
 

@@ -44,3 +44,31 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     text = "cannot run jobs (cron does not run): `ftl setup` installs cron"
     assert any(text in plain(note) for note in made.notes) == bool(jobs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("free", None),
+        (
+            "held ann",
+            "the project has been locked by ann; this plan assumes that the other command stops now",
+        ),
+        (
+            "goes-on the server (takes back the deploy of ann)",
+            "the project is still being changed by the server (takes back the deploy of ann); a change waits for that",
+        ),
+        ("foreign /tmp/ftl-1.lock fifo of eve", "cannot take the deploy lock on shop.example.com"),
+    ],
+)
+def test_who_has_the_lock_is_said(answer: str, text: str | None) -> None:
+    """A deploy would wait for it, or be refused."""
+    asked, machine = project(), FakeMachine()
+    machine.answer("ftl-deploy-lock look", answer=CommandOutput(0, f"{answer}\n".encode()))
+    session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
+    operation = Operation(
+        "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), DOCKER, dry_run=True
+    )
+    made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
+    said = [note for note in made.notes if "lock" in note or "changed by" in note]
+    assert [note.startswith(text or "-") for note in said] == ([True] if text else [])

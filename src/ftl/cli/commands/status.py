@@ -180,6 +180,8 @@ def _print(status: Status, urls: Sequence[str], source: str) -> None:
         if status.broke_off:
             why = f"a change broke off; {ftl('start')} or {ftl('deploy')} sets the restart policy again"
         put(f"a reboot would not start {', '.join(status.lost)}: {why}")
+    if status.changing is not None:
+        put(f"{status.project} {status.changing}")
     if status.live is not None:
         put(describe_live(status.live, now=now))
     if status.maintenance:

@@ -14,7 +14,7 @@ from ftl.aio import gather, shielded
 from ftl.deploy.apply.replacement_script import Replacement, ReplacementScript
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
-from ftl.host.lock import DeployLock
+from ftl.locks.lock import NOTHING, DeployLock
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -55,8 +55,8 @@ async def _script(context: DeployContext) -> ReplacementScript | None:
     if running is None:
         # In a cluster what is decided may be on other servers alone.
         lock = DeployLock(context.machine, context.project.name, context.info.id)
-        key = "" if context.observed.is_cluster else lock.key
-        opening = ReplacementScript.open(context.machine, key, context.proof)
+        held_on = NOTHING if context.observed.is_cluster else lock.held_on(f"takes back {context.change}")
+        opening = ReplacementScript.open(context.machine, held_on, context.proof)
         running = context.replacing[context.server] = asyncio.create_task(opening)
         context.undo.at_end(lambda settled: _end(context, context.server, settled=settled))
     return await shielded(_result(running))

@@ -1,6 +1,6 @@
 # Stops containers and starts others in their place; takes that back where these do not start, where it is asked to, and by
-# itself where FTL is gone before its plan was decided. Follows docker.sh and lock_file.sh (whose functions set `new`, `file`,
-# `folder` and `name`). Runs on the server. See docs/decisions/0039.
+# itself where FTL is gone before its plan was decided. Follows docker.sh and lock_file.sh. Runs on the server. See
+# docs/decisions/0039.
 #
 # $1: the proxy's container; $2: the record that says "live" once the plan is decided, PROJECT/rN.json, or nothing; from $3: live
 # files that say the same, PROJECT.SERVICE=ALIAS.
@@ -17,7 +17,6 @@ LC_ALL=C
 export LC_ALL
 # Deaf to what ends a session.
 trap '' HUP INT TERM PIPE
-# Nobody waits for what runs here: each call of an engine that hangs ends.
 docker() { docker_within 60 "$@" </dev/null; }
 proxy=$1 record=$2
 shift 2
@@ -35,14 +34,14 @@ containers() { # KIND NUMBER
     done
 }
 
-# Whether a container runs: "true", "false" or "gone". Waits for an engine that is being restarted; nothing: it does not come back.
+# Whether a container runs: "true", "false" or "gone". Waits for an engine that is being restarted, for five minutes, by the clock: each
+# question may take its time; nothing: it does not come back.
 state() { # ID
-    silent=0
+    patience=$(($(date +%s) + 300))
     # Where it fails it prints an empty line.
-    until runs=$(docker inspect --type container -f '{{.State.Running}}' "$1" 2>/dev/null); do
-        ! docker ps -q >/dev/null 2>&1 || { echo gone; return; }
-        silent=$((silent + 1))
-        [ "$silent" -lt 150 ] || return
+    until runs=$(docker_within 20 inspect --type container -f '{{.State.Running}}' "$1" 2>/dev/null </dev/null); do
+        ! docker_within 20 ps -q >/dev/null 2>&1 </dev/null || { echo gone; return; }
+        [ "$(date +%s)" -lt "$patience" ] || return
         sleep 2
     done
     echo "$runs"
@@ -150,31 +149,42 @@ replace_or_back() { # NUMBER
 
 # --- without FTL --------------------------------------------------------------------------------------
 
-is_free() {
-    (usable && [ -r "$file" ] && exec 5<"$file" && flock -n -s 5)
+# Sets `content`; of a file that is missing, nothing. Status 1: it cannot be read now.
+read_stored() { # CONTAINER PATH
+    content=$(docker cp "$1:$2" - 2>/dev/null | { tar -xOf - 2>/dev/null && echo whole; })
+    case $content in
+    *whole) content=$(printf %s "${content%whole}") ;;
+    *)
+        problem=$(docker cp "$1:$2" - 2>&1 >/dev/null) && return 1
+        content=''
+        case $problem in *'ould not find the file'* | *'o such container'*) ;; *) return 1 ;; esac
+        ;;
+    esac
 }
 
-# Whoever has it instead has seen what is here, and goes on with it.
-take_lock() {
-    lock_file "$socket" "$key"
-    exists "$file" || create "$file" 660
-    usable && [ -r "$file" ] || return 1
-    exec 5<"$file"
-    flock -w 45 5 && [ "$file" -ef /proc/self/fd/5 ] || return 1
-    printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
-}
-
-stored() { # CONTAINER PATH
-    docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null
-}
-
+# Status 1: it is not; 2: that cannot be read.
 is_decided() {
     for pair in $live; do
-        [ "$(stored "$proxy" "/config/live/${pair%%=*}")" != "${pair#*=}" ] || return 0
+        read_stored "$proxy" "/config/live/${pair%%=*}" || return 2
+        [ "$content" != "${pair#*=}" ] || return 0
     done
     [ -n "$record" ] || return 1
-    case $(stored "$(of_role state)" "/ftl/$record") in *'"outcome":"live"'*) return 0 ;; esac
+    # Without the container of the records they are not lost.
+    store=$(of_role state)
+    [ -n "$store" ] && read_stored "$store" "/ftl/$record" || return 2
+    case $content in *'"outcome":"live"'*) return 0 ;; esac
     return 1
+}
+
+# Asks for five minutes: to take back what is decided would stop the live release.
+know_decided() {
+    patience=$(($(date +%s) + 300))
+    while :; do
+        is_decided
+        decided=$?
+        [ "$decided" = 2 ] && [ "$(date +%s)" -lt "$patience" ] || return "$decided"
+        sleep 2
+    done
 }
 
 # Nobody has changed anything since: `ftl stop`, for one, takes the restart policies.
@@ -190,8 +200,15 @@ is_untouched() { # NUMBER
 
 gone() {
     wait
-    [ -n "$numbers" ] && [ -n "$key" ] && take_lock && [ -n "$(state "$proxy")" ] || return
-    ! is_decided || return
+    [ -n "$numbers" ] && [ -n "$key" ] && take_back_lock "$key" "$holder" && [ -n "$(state "$proxy")" ] || return
+    know_decided
+    case $? in
+    0) return ;;
+    2)
+        logger -t ftl "$holder: whether it was decided cannot be read, all stays as it is" 2>/dev/null
+        return
+        ;;
+    esac
     for number in $numbers; do
         ! is_untouched "$number" || back "$number"
     done
@@ -207,7 +224,10 @@ feed() {
     watcher=''
     if [ -n "$key" ]; then
         lock_file "$socket" "$key"
-        while sleep 5; do ! is_free || kill -9 "$feeder"; done &
+        while sleep 5; do
+            is_locked 1 -s
+            [ "$?" != 1 ] || kill -9 "$feeder"
+        done &
         watcher=$!
     fi
     wait "$feeder"
@@ -233,18 +253,7 @@ follow() {
     gone
 }
 
-# The deploy lock is free as soon as FTL is gone, and what was begun goes on: until this ends, whoever takes that lock sees here
-# that it must wait (lock.sh).
-hold_replacing() {
-    lock_file "$socket" "$key replacing"
-    exists "$file" || create "$file" 660
-    usable && [ -r "$file" ] || return 1
-    exec 6<"$file"
-    flock_soon 6 -s && [ "$file" -ef /proc/self/fd/6 ] || return 1
-    printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
-}
-
-if [ -n "$key" ] && ! hold_replacing; then
+if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
     echo "$file cannot be locked" >&2
     exit 1
 fi

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from ftl.deploy.plan.replacements import Proof
+    from ftl.locks.lock import HeldOn
     from ftl.ssh.machine import Machine
 
 READY_SECONDS = 30.0
@@ -29,9 +30,6 @@ _CALL_SECONDS = 120.0
 
 _CAUSE_BYTES = 4096
 """Of what it prints where it does not run."""
-
-HOLDER = "the server (takes back an interrupted deploy)"
-"""Name under which the script has the deploy lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +122,18 @@ class ReplacementScript:
         self._reading: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, machine: Machine, key: str, proof: Proof) -> ReplacementScript | None:
+    async def open(cls, machine: Machine, lock: HeldOn, proof: Proof) -> ReplacementScript | None:
         """Start the script; None where the server has no docker command.
 
         Args:
             machine: The server.
-            key: That of the deploy lock; empty where the server takes nothing back by itself.
+            lock: What it holds on to; nothing where the server takes nothing back by itself.
             proof: What tells the server that the plan was decided.
 
         Raises:
             ServerError: It cannot be started.
         """
-        text = program("ftl.host", "scripts/lock_file.sh") + program("ftl.deploy", "apply/replacement.sh")
+        text = program("ftl.locks", "lock_file.sh") + program("ftl.deploy", "apply/replacement.sh")
         words = (ProxyNames().container, proof.record, *proof.live)
         process = await machine.start(docker_script(machine, text, "ftl-replace", *words))
         assert process.stdin is not None
@@ -144,7 +142,7 @@ class ReplacementScript:
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
                 with suppress(ConnectionError):
-                    process.stdin.write(f"{key}\n{HOLDER}\n".encode())
+                    process.stdin.write(lock.lines)
                     await process.stdin.drain()
                 if await process.stdout.readline() == b"ready\n":
                     script = cls(machine, process)

@@ -10,8 +10,6 @@
 set -uf
 LC_ALL=C
 export LC_ALL
-# Nobody waits for what runs here: each call of an engine that hangs ends.
-docker() { docker_within 60 "$@"; }
 project=$1 proxy=$2 volume=$3 records=$4
 mine="label=ftl.project=$project"
 
@@ -83,12 +81,7 @@ end_of_damaged() {
 take_lock() {
     engine=$(docker info -f '{{.ID}}' 2>/dev/null) && [ -n "$engine" ] || return 1
     key=$(printf 'ftl-lock\0%s\0%s' "$engine" "$project" | sha256sum)
-    lock_file "$socket" "${key%% *}"
-    exists "$file" || create "$file" 660
-    usable && [ -r "$file" ] || return 1
-    exec 5<"$file"
-    flock -n 5 && [ "$file" -ef /proc/self/fd/5 ] || return 1
-    printf 'the server (the preview ends)' | dd of="$file" conv=nocreat 2>/dev/null
+    take_deploy_lock "${key%% *}" 'the server (the preview ends)'
 }
 
 # forget MARK: removes the lines of this user's crontab that end so.

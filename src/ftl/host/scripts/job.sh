@@ -9,8 +9,6 @@
 set -uf
 LC_ALL=C
 export LC_ALL
-# Nobody waits for what runs here: each call of an engine that hangs ends.
-docker() { docker_within 60 "$@"; }
 container=$1 mode=${2-}
 moment=$(date +%s)
 
@@ -100,17 +98,7 @@ is_due() {
 # Of two that are woken at the same time, the second one looks when the first has started the job. `docker start` would
 # leave a running container alone, but a deploy may have given the name to another one in between.
 take_lock() {
-    lock_file "$socket" "$(printf 'ftl-job %s %s' "$(docker info -f '{{.ID}}' 2>/dev/null)" "$container" | sha256sum)"
-    attempt=0
-    while [ "$attempt" -lt 100 ]; do
-        exists "$file" || create "$file" 660
-        usable && [ -r "$file" ] || return 1
-        exec 5<"$file"
-        flock -n 5 && [ "$file" -ef /proc/self/fd/5 ] && return
-        attempt=$((attempt + 1))
-        sleep 0.2
-    done
-    return 1
+    open_lock 5 "$(printf 'ftl-job %s %s' "$(docker info -f '{{.ID}}' 2>/dev/null)" "$container" | sha256sum)" 100
 }
 
 start() {
@@ -172,7 +160,7 @@ if ! start && ! start; then
     report 'did not start' # the engine's reason may have an env value in it
     answer "failed $failure"
 fi
-exec 5<&-
+close_lock 5
 if [ "$mode" != now ]; then
     stop_in_time
     exit

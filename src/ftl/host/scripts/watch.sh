@@ -1,5 +1,5 @@
 # Watches a release after its switch, and sends requests to the one before again if it fails. Follows docker.sh and
-# lock_file.sh (whose functions set `new`, `file`, `folder` and `name`). Runs on the server, in the background, whatever
+# lock_file.sh (which has its own variables). Runs on the server, in the background, whatever
 # becomes of the session that started it. See docs/decisions/0028.
 #
 # $1: the project; $2: the release; $3: seconds to watch, from the switch; $4: seconds for a container to stop; $5:
@@ -14,8 +14,6 @@
 set -u
 LC_ALL=C
 export LC_ALL
-# Nobody waits for what runs here: each call of an engine that hangs ends.
-docker() { docker_within 60 "$@"; }
 project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figures=$9
 shift 9
 switch=$1 records=$2
@@ -182,32 +180,13 @@ look() {
     finding=$(failing "$((age < 30 ? age : 30))")
 }
 
-take_lock() {
-    for attempt in 1 2 3; do
-        lock_file "$socket" "$key"
-        exists "$file" || create "$file" 660
-        usable && [ -r "$file" ] || return 1
-        exec 5<"$file"
-        if ! flock -n 5; then
-            exec 5<&-
-            return 1
-        fi
-        if [ "$file" -ef /proc/self/fd/5 ]; then
-            printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
-            return 0
-        fi
-        exec 5<&-
-    done
-    return 1
-}
-
 # Lets containers finish their requests.
 finish_requests() {
     addresses=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$@" </dev/null 2>/dev/null)
     limit=$(($(now) + drain))
     sleep "$((drain < 2 ? drain : 2))" # a request may have read the live file just before
     while [ "$(now)" -lt "$limit" ]; do
-        busy=$(docker exec "$proxy" wget -q -O - "http://$admin/reverse_proxy/upstreams" </dev/null 2>/dev/null |
+        busy=$(docker exec "$proxy" wget -q -T 5 -O - "http://$admin/reverse_proxy/upstreams" </dev/null 2>/dev/null |
             tr '{' '\n' | grep -v '"num_requests":0[,}]')
         open=''
         for address in $addresses; do
@@ -278,13 +257,13 @@ watch() {
         fi
         if [ -n "$finding" ]; then found=$((found + 1)); else found=0; fi
         # One bad look may be the last requests of a moment that is over.
-        if [ "$found" -ge 2 ] && take_lock; then
+        if [ "$found" -ge 2 ] && take_deploy_lock "$key" "$holder"; then
             # Another operation may have ended in between.
             look && [ -z "$ended" ] && [ -n "$finding" ] && go_back && exit
-            exec 5<&-
-        elif [ "$found" = 0 ] && [ $(($(now) - switched)) -ge "$seconds" ] && take_lock; then
+            close_lock 5
+        elif [ "$found" = 0 ] && [ $(($(now) - switched)) -ge "$seconds" ] && take_deploy_lock "$key" "$holder"; then
             look && [ -z "$ended" ] && [ -z "$finding" ] && retire_old && exit
-            exec 5<&-
+            close_lock 5
         fi
     done
 }

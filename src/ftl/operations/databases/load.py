@@ -10,6 +10,7 @@ from ftl.common.figures import count
 from ftl.common.programs import program
 from ftl.errors import EngineError, FtlError
 from ftl.health.diagnosis import has_exited
+from ftl.locks.lock import NOTHING
 from ftl.operations.databases.backup import progress
 from ftl.operations.databases.sources import DumpReader
 from ftl.operations.databases.tools import docker_exec, script_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.events import Emit
     from ftl.host.session import Session
+    from ftl.locks.lock import HeldOn
     from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
 
@@ -47,14 +49,14 @@ async def load_dump(
     kept: str,
     emit: Emit,
     *,
-    lock: str = "",
+    lock: HeldOn = NOTHING,
 ) -> str:
     """Restore into a container; returns its number of tables or the like.
 
     PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
     before that script, nothing has changed; the script goes on without us. `kept` is what the replaced database of
-    PostgreSQL is called afterwards; "drill" in a throwaway container. `lock` is the key of a deploy lock on this server
-    that we hold, and that the script has when we are gone.
+    PostgreSQL is called afterwards; "drill" in a throwaway container. `lock` is of a deploy lock on this server
+    that we have: what goes on when we are gone holds on to it.
 
     Raises:
         FtlError: It failed. The hint says what became of the data of PostgreSQL and Redis.
@@ -64,24 +66,24 @@ async def load_dump(
     if kind.tool == "pg_dump":
         words = ("restore.sh", "restore", kind.tool, mode, kept)
         with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, container, words, name, tell))
+            await dump.feed(DumpReader(session, container, words, name, tell, lock))
         await _replace(session, container, name, kind, mode, kept, lock)
         with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
             return await count_contents(session, container, kind)
     if kind.tool == "redis-cli":
         words = ("restore.sh", "put", kind.tool, mode, str(dump.ends.size))
         with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, container, words, name, tell))
+            await dump.feed(DumpReader(session, container, words, name, tell, lock))
         await _replace(session, container, name, kind, mode, "", lock)
         await await_ready(session, container, name, kind)
     else:
         words = ("restore.sh", "restore", kind.tool, mode, kept)
-        await dump.feed(DumpReader(session, container, words, name, tell))
+        await dump.feed(DumpReader(session, container, words, name, tell, lock))
     return await count_contents(session, container, kind)
 
 
 async def _replace(
-    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: str
+    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: HeldOn
 ) -> None:
     """Replace the data by the restored copy.
 
@@ -89,14 +91,14 @@ async def _replace(
         FtlError: It failed; the hint says whether the data is unchanged.
         ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
-    script = program("ftl.host", "scripts/lock_file.sh") + program(__package__, "replace.sh")
+    script = program("ftl.locks", "lock_file.sh") + program(__package__, "replace.sh")
     given = (container, script_text("restore.sh"), kind.tool, mode, kept)
     argv = docker_script(session.machine, script, "ftl-restore", *given)
     found_by = (
         f"if a database `{kept}` exists in a minute, the restore succeeded; otherwise {_unchanged(name)}"
     )
     try:
-        done = await session.machine.run(argv, stdin=f"{lock}\n".encode(), timeout=REPLACE_SECONDS)
+        done = await session.machine.run(argv, stdin=lock.lines, timeout=REPLACE_SECONDS)
     except FtlError as error:
         if kind.tool == "pg_dump":
             error.hint = f"the server may finish without FTL: {found_by}"

@@ -15,6 +15,7 @@ from ftl.deploy.locked import deploy_lock, locked
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
+from ftl.locks.lock import NOTHING
 from ftl.operations.databases.backup import STDOUT, back_up, detect
 from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
@@ -114,11 +115,12 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             contents = await drill(deployed, dependency, session, container, kind, dump, emit)
             return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
         await request.confirm()
+        by = (await author(request.root)).name
         async with locked(
             fleet.first,
             request.project.name,
             command=request.command,
-            by=(await author(request.root)).name,
+            by=by,
             wait=request.lock_wait,
             emit=emit,
         ):
@@ -130,7 +132,9 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
                     hint=f"nothing was restored: run {ftl(request.command.text)} again",
                 )
             await check_accepts(session, container.id, request.name, kind)
-            lock = deploy_lock(session, request.project.name).key if session is fleet.first else ""
+            lock = NOTHING
+            if session is fleet.first:  # the deploy lock of a cluster is on that server
+                lock = deploy_lock(session, request.project.name).held_on(f"ends the restore of {by}")
             kept = await _keep(request, fleet, kind, emit)
             try:
                 contents = await load_dump(

@@ -17,6 +17,7 @@ from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
+from ftl.locks.lock import NOTHING
 from ftl.operations.databases.backup import (
     CHUNK,
     ERROR_BYTES,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
+    from ftl.locks.lock import HeldOn
 
 FINISH_SECONDS = 24 * 3600.0
 """Limit for a database that has the whole dump.
@@ -56,6 +58,7 @@ class DumpReader:
         words: The script, and its arguments.
         name: The dependency, for messages.
         tell: Called with the bytes that were sent.
+        lock: What is held on to until the script has ended, which may be after our own end.
     """
 
     session: Session
@@ -63,6 +66,7 @@ class DumpReader:
     words: Sequence[str]
     name: str
     tell: Callable[[int], None]
+    lock: HeldOn = NOTHING
 
 
 class LocalDump:
@@ -82,7 +86,7 @@ class LocalDump:
             FtlError: It failed, or stood still.
         """
         self._source.seek(0)
-        async with ends_with_us(reader.session, reader.container) as token:
+        async with ends_with_us(reader.session, reader.container, reader.lock) as token:
             await _feed(reader, chunks(self._source), token)
 
 
@@ -106,7 +110,7 @@ class StoredDump:
         Raises:
             FtlError: It failed, or stood still.
         """
-        async with ends_with_us(reader.session, reader.container) as token:
+        async with ends_with_us(reader.session, reader.container, reader.lock) as token:
             await self._feed(reader, token)
 
     async def _feed(self, reader: DumpReader, token: str) -> None:

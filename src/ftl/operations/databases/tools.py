@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.errors import FtlError
+from ftl.locks.lock import NOTHING
 from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
 from ftl.proxy.docker_script import docker_script
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ftl.host.session import Session
+    from ftl.locks.lock import HeldOn
 
 
 @asynccontextmanager
-async def ends_with_us(session: Session, container: str) -> AsyncIterator[str]:
+async def ends_with_us(session: Session, container: str, lock: HeldOn = NOTHING) -> AsyncIterator[str]:
     """Have the server end a tool in a container if this block fails, or FTL is gone.
 
-    Left alone it would hold its snapshot and its locks, or wait for one.
+    Left alone it would hold its snapshot and its locks, or wait for one. One that changes the data holds on to a lock
+    until it has ended.
 
     Yields:
         The token that marks the tool and all that it starts, for `exec_words`.
@@ -30,7 +33,7 @@ async def ends_with_us(session: Session, container: str) -> AsyncIterator[str]:
         FtlError: That of the block; its hint says so where the tool was ended since this machine slept.
     """
     token = secrets.token_hex(16)
-    async with watched(session.machine, "tool", container, token) as heartbeats:
+    async with watched(session.machine, "tool", container, token, lock=lock) as heartbeats:
         try:
             yield token
         except FtlError as error:

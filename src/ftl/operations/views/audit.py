@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.host.fleet import open_fleet
-from ftl.host.lock import DeployLock
+from ftl.locks.lock import DeployLock
 from ftl.releases.audit import begun, with_environments, with_releases
 from ftl.releases.pruned import note_pruned
 from ftl.releases.store import read_history
@@ -38,6 +38,6 @@ async def audit(
             await note_pruned(session.engine, session.name, emit)
         if entries and entries[-1].outcome == "started":
             lock = DeployLock(session.machine, project, session.info.id)
-            if await lock.holder() is None:
+            if await lock.known_holder() is None:
                 entries = (*entries[:-1], replace(entries[-1], outcome="interrupted"))
     return tuple(reversed((*begun(entries[:-1], entries[-1]),) if entries else ()))

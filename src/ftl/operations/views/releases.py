@@ -8,7 +8,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.records.recorded import is_kept
 from ftl.host.fleet import open_fleet
-from ftl.host.lock import DeployLock
+from ftl.locks.lock import DeployLock
 from ftl.releases.pruned import note_pruned
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ async def releases(
         if newest is None:
             await note_pruned(session.engine, session.name, emit)
         if newest is not None and newest.outcome == "started":
-            under_way = await DeployLock(session.machine, project, session.info.id).holder() is not None
+            lock = DeployLock(session.machine, project, session.info.id)
+            under_way = await lock.known_holder() is not None
     return list_releases(observed, under_way=under_way), session.info.now
 
 

@@ -15,6 +15,7 @@ from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.tracks.ended_watch import open_watch
 from ftl.engine import labels
 from ftl.host.jobs import job_states, lost_jobs, with_crontab
+from ftl.locks.lock import DeployLock
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
@@ -82,6 +83,7 @@ class Status:
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.
         servers: Those of a cluster; empty with one server.
+        changing: What is happening: "has been locked by ann (rollback)"; None: nobody changes the project.
         broke_off: Whether a change of the project did not end, and none since has repaired it.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
         now: Unix time of the look, by the server's clock, as are the times in it.
@@ -99,6 +101,7 @@ class Status:
     maintenance: bool = False
     watch: WatchStatus | None = None
     servers: tuple[ServerStatus, ...] = ()
+    changing: str | None = None
     broke_off: bool = False
     by_address: bool = False
     now: float = 0.0
@@ -197,6 +200,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
     if not observed.is_cluster:  # each server of one was asked already
         jobs = await with_crontab(session.machine, project.name, jobs)
     releases = [unit.release for unit in units if unit.live and unit.release]
+    changing = await _changing(session, observed)
     return Status(
         project=project.name,
         server=observed.server,
@@ -210,7 +214,8 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         maintenance=observed.site is not None and observed.site.maintenance is not None,
         watch=await _watch(session, observed),
         servers=tuple(server_states(project, observed)) if observed.is_cluster else (),
-        broke_off=broke_off(observed.audit),
+        changing=changing,
+        broke_off=changing is None and broke_off(observed.audit),
         by_address=_by_address(observed),
         now=session.info.now,
     )
@@ -245,6 +250,14 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     words = (observed.project, watch.release, session.machine.engine_socket)
     done = await session.machine.run(["sh", "-c", script, "ftl-status", *words])
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
+
+
+async def _changing(session: Session, observed: Observed) -> str | None:
+    """Tell who changes the project, where the last change has not ended: it may have broken off."""
+    if not observed.audit or observed.audit[-1].outcome != "started":
+        return None
+    holder = await DeployLock(session.machine, observed.project, session.info.id).known_holder()
+    return holder.changes if holder is not None else None
 
 
 def _by_address(observed: Observed) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.common.programs import program
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
+from ftl.locks.lock import HeldOn
 from ftl.ssh.local import Local
 from tests.unit.host.scripts.programs import put_programs
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DOCKER = """#!/bin/sh
 [ "$1" != --host ] || shift 2
 cd "$FAKE/containers" || exit 1
+[ ! -e "$FAKE/unreadable" ] || [ "$1" != cp ] || exit 1
 [ ! -e "$FAKE/down" ] || { [ "$1" != inspect ] || echo; exit 1; }
 of() { cat "$1/$2" 2>/dev/null || { echo; echo "No such container: $1" >&2; exit 1; }; }
 case "$*" in
@@ -36,7 +38,11 @@ case "$*" in
 inspect*) of "$4" status >/dev/null && echo always || { echo; exit 1; } ;;
 "ps -aq"*) echo state ;;
 ps*) ;;
-"cp "*) path=$FAKE/${2%%:*}${2#*:} && tar -C "${path%/*}" -cf - "${path##*/}" ;;
+"cp "*)
+    path=$FAKE/${2%%:*}${2#*:}
+    [ -e "$path" ] || { echo "Could not find the file" >&2; exit 1; }
+    tar -C "${path%/*}" -cf - "${path##*/}"
+    ;;
 *)
     echo "$*" >>"$FAKE/calls"
     case $1 in
@@ -73,6 +79,7 @@ REPLACEMENT = Replacement(
 )
 NONE = Proof()
 KEY = f"key of {os.getpid()}"
+HOLDER = "the server (takes back the rollback of ann@laptop)"
 BEFORE = ("running always db", "created no db-new")
 AFTER = ("exited no db-old", "running always db")
 TAKEN_BACK = ("running always db", "exited no db-new")
@@ -116,11 +123,11 @@ class Server:
     @property
     def replacing(self) -> Path:
         """The file that the script has locked, which exists."""
-        return self._lock(f"{KEY} replacing")
+        return self._lock(f"{KEY} goes on")
 
     @staticmethod
     def _lock(key: str) -> Path:
-        text = program("ftl.host", "scripts/lock_file.sh")
+        text = program("ftl.locks", "lock_file.sh")
         script = f'{text}\nlock_file "" "{key}"\nexists "$file" || create "$file" 660\necho "$file"'
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
         return Path(done.stdout.strip())
@@ -130,7 +137,7 @@ class Server:
         argv = [
             "sh",
             "-c",
-            program("ftl.host", "scripts/lock_file.sh", "scripts/lock.sh"),
+            program("ftl.locks", "lock_file.sh", "lock.sh"),
             "lock",
             "hold",
             "",
@@ -165,7 +172,7 @@ def run(
 
     async def opened() -> None:
         machine = Local()
-        script = await ReplacementScript.open(machine, key, proof)
+        script = await ReplacementScript.open(machine, HeldOn(key, HOLDER), proof)
         assert script is not None
         (process,) = machine._children
         await work(script)

@@ -8,10 +8,14 @@ import time
 
 import pytest
 
-from ftl.deploy.apply.replacement_script import HOLDER, ReplacementScript
+from ftl.deploy.apply.replacement_script import ReplacementScript
+from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError, ServerError
+from ftl.locks.lock import HeldOn
 from ftl.ssh.local import Local
 from tests.unit.deploy.apply.replacement_server import (
+    AFTER,
+    HOLDER,
     KEY,
     NONE,
     REPLACEMENT,
@@ -20,6 +24,31 @@ from tests.unit.deploy.apply.replacement_server import (
     replaced,
     run,
 )
+from tests.unit.host.programs import put_programs
+
+# A clock that goes on by what is waited for, an engine that hangs until it is given up, the server's log.
+CLOCK = """#!/bin/sh
+[ "$*" = +%s ] && cat "$FAKE/clock"
+"""
+QUICK = """#!/bin/sh
+export PATH="${PATH#*:}"
+[ ! -e "$FAKE/hangs" ] && [ ! -e "$FAKE/unreadable" ] || [ "$1" != 2 ] || {
+    echo $(($(cat "$FAKE/clock") + 2)) >"$FAKE/clock"
+    set -- 0
+}
+exec sleep "$1"
+"""
+HANGS = """#!/bin/sh
+[ ! -e "$FAKE/hangs" ] || {
+    echo $(($(cat "$FAKE/clock") + $3)) >"$FAKE/clock"
+    exit 124
+}
+shift 3
+exec "$@"
+"""
+LOGGER = """#!/bin/sh
+echo "$*" >>"$FAKE/log"
+"""
 
 
 def test_nobody_has_the_lock_while_a_replacement_goes_on_without_ftl(server: Server) -> None:
@@ -37,7 +66,7 @@ def test_nobody_has_the_lock_while_a_replacement_goes_on_without_ftl(server: Ser
         (server.home / "containers/0ld/waits").unlink()
 
     run(work, then=then)
-    assert answers == [f"held {HOLDER}"]
+    assert answers == [f"goes-on {HOLDER}"]
     assert server.state == TAKEN_BACK
     assert server.hold() == "mine"
 
@@ -58,7 +87,7 @@ def test_a_file_of_somebody_else_in_the_place_of_the_lock_is_an_error(server: Se
 
     async def work() -> None:
         with pytest.raises(ServerError) as caught:
-            await ReplacementScript.open(Local(), KEY, NONE)
+            await ReplacementScript.open(Local(), HeldOn(KEY, HOLDER), NONE)
         assert caught.value.cause == f"{server.replacing} cannot be locked"
 
     asyncio.run(work())
@@ -146,3 +175,42 @@ def test_the_old_runs_again_where_the_new_one_is_gone(server: Server) -> None:
     run(work)
     time.sleep(0.2)
     assert (server.home / "containers/0ld/status").read_text() == "running\n"
+
+
+def test_an_engine_that_hangs_is_given_up_after_five_minutes(server: Server) -> None:
+    """By the clock: each question may take its time, and the deploy lock is kept meanwhile."""
+    put_programs(server.home / "bin", {"date": CLOCK, "timeout": HANGS, "sleep": QUICK})
+    server.set("clock", "1000")
+
+    async def work(script: ReplacementScript) -> None:
+        await replaced(script)
+        server.set("hangs")
+
+    run(work)
+    assert server.state == AFTER
+    assert int((server.home / "clock").read_text()) < 1000 + 300 + 2 * 20 + 10
+
+
+def test_what_cannot_be_read_is_asked_for_again(server: Server) -> None:
+    """A file that a busy engine does not give at once is not one that says no: the live release would be stopped."""
+    server.set("ftl-proxy/config/live/shop.web", "r2-web")
+    server.set("unreadable")
+
+    def then() -> None:
+        time.sleep(0.5)
+        (server.home / "unreadable").unlink()
+
+    run(replaced, Proof("", ("shop.web=r2-web",)), then=then)
+    assert server.state == AFTER
+
+
+def test_what_stays_unreadable_is_left_as_it_is(server: Server) -> None:
+    """And the server's log says so."""
+    put_programs(server.home / "bin", {"date": CLOCK, "sleep": QUICK, "logger": LOGGER})
+    server.set("clock", "1000")
+    server.set("unreadable")
+    run(replaced, Proof("", ("shop.web=r2-web",)))
+    assert server.state == AFTER
+    assert (server.home / "log").read_text() == (
+        f"-t ftl {HOLDER}: whether it was decided cannot be read, all stays as it is\n"
+    )

@@ -11,9 +11,11 @@ import pytest
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError
+from ftl.locks.lock import HeldOn
 from ftl.ssh.local import Local
 from tests.unit.deploy.apply.replacement_server import (
     AFTER,
+    HOLDER,
     KEY,
     NONE,
     REPLACEMENT,
@@ -163,6 +165,6 @@ def test_without_a_docker_command_there_is_no_script(server: Server, monkeypatch
     async def work() -> None:
         with monkeypatch.context() as patched:
             patched.setenv("PATH", f"{server.home}/bin")
-            assert await ReplacementScript.open(Local(), KEY, NONE) is None
+            assert await ReplacementScript.open(Local(), HeldOn(KEY, HOLDER), NONE) is None
 
     asyncio.run(work())

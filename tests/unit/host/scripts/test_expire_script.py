@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
-from ftl.host.lock import DeployLock
+from ftl.locks.lock import DeployLock
 from ftl.releases.generations import END, newest
 from ftl.releases.preview import LASTS_SECONDS, Preview
 from ftl.releases.store import ENDED, parse_history
 from tests.support.fake_machine import FakeMachine
+from tests.unit.locks.real import has
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +125,7 @@ def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
     server.ends(-1)
     key = DeployLock(FakeMachine(), PROJECT, str(server.home)).key
     script = (
-        program("ftl.host", "scripts/lock_file.sh")
+        program("ftl.locks", "lock_file.sh")
         + 'lock_file /run/docker.sock "$1"; create "$file" 660; echo "$file"'
     )
     done = subprocess.run(
@@ -132,6 +133,17 @@ def test_a_deploy_that_is_under_way_is_not_disturbed(server: Server) -> None:
     )
     with open(done.stdout.strip()) as file:  # noqa: PTH123
         fcntl.flock(file, fcntl.LOCK_EX)
+        server.wake()
+        assert server.calls == []
+    server.wake()
+    assert "--volumes-from 5t0re" in server.calls[-1]
+
+
+def test_what_goes_on_without_ftl_is_not_disturbed(server: Server) -> None:
+    """A restore, for one, of which the lock is free as soon as FTL is gone."""
+    server.ends(-1)
+    key = DeployLock(FakeMachine(), PROJECT, str(server.home)).key
+    with has(key, "hold_on", "the server (ends the restore of ann)", "/run/docker.sock"):
         server.wake()
         assert server.calls == []
     server.wake()

@@ -14,6 +14,7 @@ import pytest
 from ftl.common.programs import program
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript
 from tests.unit.host.scripts.programs import put_programs
+from tests.unit.locks.real import has, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,9 +104,8 @@ class Server:
     ) -> dict[str, object]:
         """Run the script to its end; `then` is called once it has seen the switch."""
         self.set(paused="")
-        script = program("ftl.proxy", "scripts/docker.sh") + program(
-            "ftl.host", "scripts/lock_file.sh", "scripts/watch.sh"
-        )
+        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.locks", "lock_file.sh")
+        script += program("ftl.host", "scripts/watch.sh")
         arguments = (TEXTS.get(one, one) for one in SCRIPT.arguments())
         stdin = replace(SCRIPT, lock=str(self.home)).stdin().decode()
         done = subprocess.run(
@@ -175,6 +175,22 @@ def test_a_release_that_answers_with_errors_is_taken_back(server: Server) -> Non
         "update --restart no e3",
         "stop -t 10 e3",
     ]
+
+
+def test_a_watch_takes_no_lock_from_what_goes_on_without_ftl(server: Server) -> None:
+    """The lock of a deploy that was killed is free; its script needs that to take back what it has stopped."""
+    key = str(server.home)
+
+    def then() -> None:
+        with has(key, "hold_on", "the server (takes back the deploy of ann)", "/run/docker.sock"):
+            server.set(figures=BAD)
+            (server.home / "paused").unlink()
+            time.sleep(1)
+            assert server.calls == []
+            (server.home / "paused").touch()
+            assert take_lock(key, socket="/run/docker.sock").startswith("goes-on the server (takes back")
+
+    assert server.watch(then=then)["outcome"] == "switched_back"
 
 
 def test_errors_that_were_there_before_are_no_reason(server: Server) -> None:

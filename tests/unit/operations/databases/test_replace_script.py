@@ -6,16 +6,18 @@ import os
 import secrets
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.common.programs import program
 from ftl.operations.databases.load import UNCHANGED
+from tests.unit.host.programs import put_programs
+from tests.unit.locks.real import lock_file, second_file, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 DOCKER = """#!/bin/sh
 [ "$1" != --host ] || shift 2
@@ -30,6 +32,7 @@ esac
 """
 SOCKET = "/nowhere/docker.sock"
 SECONDS = 10.0
+HOLDER = "the server (ends the restore of ann)"
 
 
 class Server:
@@ -43,9 +46,7 @@ class Server:
         (home / "bin/docker").chmod(0o755)
         (home / "status").write_text("0")
         (home / "running").write_text("true\n")
-        functions = program("ftl.host", "scripts/lock_file.sh")
-        argv = ["sh", "-c", functions + 'lock_file "$1" "$2" && echo "$file"', "sh", SOCKET, self.key]
-        self.lock = Path(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip())
+        self.lock, self.second = lock_file(self.key, SOCKET), second_file(self.key, SOCKET)
 
     def _start(self, script: str, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -59,9 +60,7 @@ class Server:
 
     def hold(self) -> subprocess.Popen[bytes]:
         """Take the deploy lock, as FTL does."""
-        holder = self._start(
-            program("ftl.host", "scripts/lock_file.sh", "scripts/lock.sh"), "lock", "hold", SOCKET, "30"
-        )
+        holder = self._start(program("ftl.locks", "lock_file.sh", "lock.sh"), "lock", "hold", SOCKET, "30")
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdin.write(f"{self.key}\nshop\nanna (restore)\n".encode())
@@ -71,23 +70,17 @@ class Server:
 
     def replace(self, tool: str = "redis-cli", *, key: str | None = None) -> subprocess.Popen[bytes]:
         """Start the script."""
-        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.host", "scripts/lock_file.sh")
+        script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.locks", "lock_file.sh")
         script += program("ftl.operations.databases", "replace.sh")
         process = self._start(script, "replace", SOCKET, "0123456789ab", "restore", tool, "keep", "before")
         assert process.stdin is not None
-        process.stdin.write(f"{self.key if key is None else key}\n".encode())
+        process.stdin.write(f"{self.key if key is None else key}\n{HOLDER}\n".encode())
         process.stdin.flush()
         return process
 
-    def is_soon(self, *, locked: bool) -> bool:
-        """Whether an operation is refused, or not refused, within seconds: processes take a moment to end."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            done = subprocess.run(["flock", "-n", str(self.lock), "true"], check=False)
-            if (done.returncode != 0) == locked:
-                return True
-            time.sleep(0.05)
-        return False
+    def answer(self) -> str:
+        """What a deploy is told, seconds later at most: processes take a moment to end."""
+        return take_lock(self.key, socket=SOCKET)
 
     @property
     def calls(self) -> Sequence[str]:
@@ -101,6 +94,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
     yield made
     made.lock.unlink(missing_ok=True)
+    made.second.unlink(missing_ok=True)
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
@@ -129,23 +123,23 @@ def test_redis_is_restarted_once_the_dump_has_its_place(server: Server, tool: st
     with server.hold() as holder:
         assert ended(server.replace(tool)) == (0, b"")
         assert server.calls.count("restart 0123456789ab") == restarts
-        assert server.is_soon(locked=True)
+        assert server.answer() == "held anna (restore)"
         holder.kill()
-    assert server.is_soon(locked=False)
+    assert server.answer() == "mine"
 
 
-def test_the_script_has_the_lock_when_ftl_is_gone(server: Server) -> None:
+def test_the_script_holds_on_when_ftl_is_gone(server: Server) -> None:
     """Otherwise a deploy could replace the container, and the restart would start the old one beside the new one."""
     (server.home / "slow").touch()
     with server.hold() as holder:
         replacing = server.replace()
         until(server, "exec before")
         end(holder)
-    assert server.is_soon(locked=True)
+    assert server.answer() == f"goes-on {HOLDER}"
     (server.home / "slow").unlink()
     assert ended(replacing) == (0, b"")
     assert server.calls[-1] == "restart 0123456789ab"
-    assert server.is_soon(locked=False)
+    assert server.answer() == "mine"
 
 
 def test_a_throwaway_needs_no_lock(server: Server) -> None:
@@ -153,9 +147,24 @@ def test_a_throwaway_needs_no_lock(server: Server) -> None:
     (server.home / "slow").touch()
     replacing = server.replace(key="")
     until(server, "exec before")
-    assert server.is_soon(locked=False)
+    assert server.answer() == "mine"
     (server.home / "slow").unlink()
     assert ended(replacing) == (0, b"")
+
+
+def test_without_its_lock_nothing_is_replaced(server: Server) -> None:
+    """The data is unchanged, and the message names the file."""
+    server.second.touch()
+    server.second.chmod(0o666)
+    assert ended(server.replace()) == (UNCHANGED, f"{server.second} cannot be locked\n".encode())
+    assert server.calls == []
+
+
+def test_where_an_engine_that_hangs_was_is_not_known(server: Server) -> None:
+    """The script ends all the same, and does not say that the data is unchanged."""
+    put_programs(server.home / "bin", {"timeout": '#!/bin/sh\necho "$3" >"$HOME/limit"\nexit 124\n'})
+    assert ended(server.replace())[0] == 1
+    assert (server.home / "limit").read_text() == "900\n"
 
 
 def test_a_container_that_was_stopped_is_not_started(server: Server) -> None:

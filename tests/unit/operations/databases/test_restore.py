@@ -16,8 +16,8 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
-from ftl.host.lock import DeployLock
 from ftl.host.session import Session
+from ftl.locks.lock import DeployLock
 from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
 from ftl.operations.databases.restore import RestoreRequest, RestoreResult, restore
@@ -197,6 +197,7 @@ class DatabaseServer:
         self.engine = FakeEngine(images=["db"])
         self.project = PROJECT
         self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+        self.machine.answer("ftl-guard", answer=CommandOutput(stdout=b"ready\n", stays=True))
         self.machine.answer("sh detect", answer=CommandOutput(0, f"{tool}\n".encode()))
         self.file = tmp_path / "db.dump"
         self.file.write_bytes(data)
@@ -275,8 +276,11 @@ def test_a_container_that_was_replaced_meanwhile_is_not_used(tmp_path: Path, too
     asyncio.run(scenario())
 
 
-def test_the_script_that_replaces_gets_the_key_of_the_lock(tmp_path: Path) -> None:
-    """By stdin: every local user can read the arguments of a process. A throwaway needs none."""
+def test_what_goes_on_without_us_gets_the_key_of_the_lock(tmp_path: Path) -> None:
+    """By stdin: every local user can read the arguments of a process. A throwaway needs none.
+
+    The tool that loads the dump has it too, by its watchdog: it ends up to 30 s after us.
+    """
 
     async def scenario() -> None:
         stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
@@ -285,7 +289,12 @@ def test_the_script_that_replaces_gets_the_key_of_the_lock(tmp_path: Path) -> No
         replacements = [n for n, line in enumerate(stage.scripts) if line.startswith("ftl-restore")]
         engine_id = (await stage.engine.info()).id
         key = DeployLock(cast("Machine", stage.machine), "shop", engine_id).key
-        assert [stage.machine.inputs[n] for n in replacements] == [f"{key}\n".encode(), b"\n"]
+        held = f"{key}\nthe server (ends the restore of ".encode()
+        replacing, throwaway = (stage.machine.inputs[n] or b"" for n in replacements)
+        assert replacing.startswith(held)
+        assert throwaway == b"\n\n"
+        guards = [each.received for each in stage.machine.processes if each.received.endswith(b"done\n")]
+        assert [each.startswith(held) for each in guards] == [True, False, False]
         assert not any(key in argument for line in stage.machine.commands for argument in line)
 
     asyncio.run(scenario())

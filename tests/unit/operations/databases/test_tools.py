@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.common.programs import program
 from ftl.errors import FtlError
 from ftl.host.backup_folders import BackupFolder
 from ftl.host.fleet import Fleet
@@ -25,6 +27,7 @@ from ftl.operations.watchdog import Heartbeats
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.host.scripts.programs import put_programs
+from tests.unit.locks.real import take_lock
 from tests.unit.operations.databases.test_backup import PROJECT, WHOLE, session
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def test_a_dump_has_a_watchdog(status: int, tmp_path: Path) -> None:
         asyncio.run(work)
     assert "mysqldump" in watched_command(machine)
     said = machine.processes[0].received.replace(b"beat\n", b"")
-    assert said == (b"" if status else b"done\n")
+    assert said == b"\n\n" + (b"" if status else b"done\n")
 
 
 @pytest.mark.parametrize("dump", [lambda: LocalDump("x", io.BytesIO(b"PGDMP")), lambda: STORED])
@@ -132,3 +135,53 @@ def test_what_a_tool_of_redis_has_written_goes_when_the_watchdog_ends_it(
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
     assert list((tmp_path / "data").iterdir()) == []
+
+
+WATCHED_DOCKER = """#!/bin/sh
+[ "$1" != --host ] || shift 2
+echo "$1" >>"$HOME/calls"
+while [ -e "$HOME/slow" ]; do sleep 0.05; done
+"""
+
+
+def guard(home: Path, key: str) -> subprocess.Popen[bytes]:
+    """Start the watchdog of a tool; it has said that it is there."""
+    put_programs(home / "bin", {"docker": WATCHED_DOCKER})
+    script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.locks", "lock_file.sh")
+    script += program("ftl.operations", "watchdog.sh")
+    process = subprocess.Popen(
+        ["sh", "-c", script, "ftl-guard", "", "30", "tool", "0123", "token"],
+        env={"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{key}\nthe server (ends the restore of ann)\nbeat\n".encode())
+    process.stdin.flush()
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_nobody_has_the_lock_while_a_tool_that_restores_ends_without_ftl(tmp_path: Path) -> None:
+    """A deploy could replace the container of a database that is half restored, and its volume be written by two."""
+    key = secrets.token_hex(32)
+    (tmp_path / "slow").touch()
+    with guard(tmp_path, key) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert take_lock(key) == "goes-on the server (ends the restore of ann)"
+        (tmp_path / "slow").unlink()
+        process.wait(20)
+    assert (tmp_path / "calls").read_text() == "exec\n"
+    assert take_lock(key) == "mine"
+
+
+def test_the_lock_is_free_as_soon_as_a_tool_has_ended_in_order(tmp_path: Path) -> None:
+    """Its watchdog is told so."""
+    key = secrets.token_hex(32)
+    with guard(tmp_path, key) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"done\n")
+        process.stdin.close()
+        assert take_lock(key) == "mine"

@@ -14,7 +14,8 @@ from ftl.errors import EngineError
 from ftl.operations.views.status import LiveRelease, WatchStatus
 from ftl.operations.views.units import Unit
 from ftl.proxy.project_site import site_of
-from ftl.releases.store import ensure_store, write_record, write_watch
+from ftl.releases.audit import AuditEntry
+from ftl.releases.store import ensure_store, write_audit, write_record, write_watch
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
@@ -310,5 +311,46 @@ def test_a_project_alone_with_routes_also_answers_by_the_servers_address(others:
             }
             await server.engine.put_archive("ftl-proxy", "/config", tar_archive(sites))
             assert (await server.status(project(WEB))).by_address == (not others)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("answer", "changing"),
+    [
+        ("free", None),
+        ("held ann", "has been locked by ann"),
+        (
+            "goes-on the server (takes back the deploy of ann)",
+            "is still being changed by the server (takes back",
+        ),
+        ("failed there is no `flock` on the server", None),
+    ],
+)
+def test_a_change_that_the_server_continues_has_not_broken_off(answer: str, changing: str | None) -> None:
+    """Its FTL is gone, and nobody has to do anything yet; once nobody has the lock, it has."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await ensure_store(server.engine, "shop-web:r1")
+            entry = AuditEntry(0.0, "ann@laptop", "deploy", "r2", "started")
+            await write_audit(server.engine, "shop", (entry,))
+            server.machine.answer("ftl-deploy-lock look", answer=CommandOutput(0, f"{answer}\n".encode()))
+            found = await server.status(project(WEB))
+        assert (found.changing or "").startswith(changing or "")
+        assert (found.changing is None, found.broke_off) == (changing is None, changing is None)
+
+    run(work())
+
+
+def test_nobody_is_asked_for_the_lock_after_a_change_that_has_ended() -> None:
+    """One answer of the server less, each time."""
+
+    async def work() -> None:
+        async with Server() as server:
+            await server.web("shop-web-r1")
+            await server.status(project(WEB))
+            assert not any("ftl-deploy-lock" in command for command in server.machine.commands)
 
     run(work())

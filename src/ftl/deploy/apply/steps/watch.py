@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.execution.runners import Runners
-from ftl.host.lock import DeployLock
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript, start_watch
+from ftl.locks.lock import DeployLock
 from ftl.releases.generations import ROOT
 from ftl.releases.store import write_watch
 from ftl.releases.watch import ReleaseWatch

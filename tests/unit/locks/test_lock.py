@@ -1,4 +1,4 @@
-"""The deploy lock against scripted answers of the server, in virtual time."""
+"""The locks against scripted answers of the server, in virtual time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from ftl.child import Completed
 from ftl.errors import LockHeld, ServerError
 from ftl.events import Note
-from ftl.host.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock
+from ftl.locks.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock, Holder, ProxyLock
 from tests.support.clock import run
 from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 
@@ -103,6 +103,48 @@ def test_waiting_is_noted_once() -> None:
     assert taken == 6.0
 
 
+def test_a_script_that_goes_on_is_waited_for_like_its_ftl() -> None:
+    """A deploy that is killed while we wait for it is one more thing to tell."""
+    server = "the server (takes back the deploy of ann)"
+    lines = ("held ann", "held ann", f"goes-on {server}", f"goes-on {server}", "mine")
+    events, _ = take(LockServer(*lines), wait=60)
+    assert events == [
+        Note("waiting for the lock of shop: ann"),
+        Note(f"waiting for the lock of shop: {server}"),
+    ]
+    with pytest.raises(
+        LockHeld, match=r"shop on .* is still being changed by the server \(takes back"
+    ) as raised:
+        take(LockServer(f"goes-on {server}"))
+    assert raised.value.holder == server
+    assert run(lock(LockServer(f"goes-on {server}")).holder()) == Holder(server, goes_on=True)
+
+
+def test_who_looks_is_told_why_nobody_can_have_the_lock() -> None:
+    """A plan that is going to be refused does not look as if nobody had it; what only reads is not refused."""
+    foreign = LockServer("foreign /run/lock/ftl-1f.lock fifo of eve, mode 666")
+    with pytest.raises(ServerError) as raised:
+        run(lock(foreign).holder())
+    assert raised.value.cause == "no user of the engine made /run/lock/ftl-1f.lock: fifo of eve, mode 666"
+    assert run(lock(foreign).known_holder()) is None
+
+
+def test_the_proxy_has_a_lock_of_its_own() -> None:
+    """All projects of the server share it; FTL 0.1.0 has none of that name."""
+    with pytest.raises(LockHeld, match=r"the proxy on .* has been locked by a deploy"):
+        run(_enter(ProxyLock(LockServer("held a deploy"), "ftl-proxy", ENGINE_ID)))
+    machine = LockServer("mine")
+    proxy = ProxyLock(machine, "ftl-proxy", ENGINE_ID)
+    run(_enter(proxy))
+    assert proxy.key != lock(machine).key
+    assert machine.processes[0].received.startswith(f"{proxy.key}\n\nme\n".encode())
+
+
+async def _enter(held: ProxyLock) -> None:
+    async with held.hold("me", wait=0, emit=lambda _: None):
+        pass
+
+
 def test_the_wait_is_bounded() -> None:
     """The last attempt is made when it is over, not before and not long after."""
     machine = LockServer("held ann")
@@ -121,7 +163,7 @@ def test_a_holder_without_a_name_is_someone() -> None:
     """The file may not have been written yet."""
     with pytest.raises(LockHeld, match="by someone"):
         take(LockServer("held"))
-    assert run(lock(LockServer("held")).holder()) == "someone"
+    assert run(lock(LockServer("held")).holder()) == Holder("someone")
 
 
 def test_a_lost_lock_ends_the_heartbeat_with_an_error() -> None:
@@ -159,7 +201,9 @@ def test_a_command_that_ends_without_an_answer_is_an_error() -> None:
     with pytest.raises(ServerError, match="cannot take the deploy lock") as raised:
         take(machine)
     assert raised.value.cause == "the command ended without an answer"
-    assert run(lock(machine).holder()) is None
+    with pytest.raises(ServerError, match="cannot take the deploy lock"):
+        run(lock(machine).holder())
+    assert run(lock(machine).known_holder()) is None
 
 
 def test_a_server_without_flock_is_an_error() -> None:
@@ -188,7 +232,7 @@ def test_a_foreign_file_is_named_with_the_way_out() -> None:
 )
 def test_a_holders_name_is_shown_harmlessly(written: str, shown: str) -> None:
     """Other users of the server write it: no control characters, no bidi marks, one bounded line."""
-    assert run(lock(LockServer(f"held {written}")).holder()) == shown
+    assert run(lock(LockServer(f"held {written}")).holder()) == Holder(shown)
 
 
 def test_a_name_with_a_newline_stays_one_line_of_the_request() -> None:

@@ -1,15 +1,19 @@
-"""Deploy lock: one deploy at a time per project and server, by flock(2) on the server.
+"""Locks by flock(2) on a server: one change at a time of a project, and of the proxy.
 
 A small shell command on the server holds the lock; it is fed with heartbeats through its standard input. It ends, and
 the kernel releases the lock, when the connection closes or when no heartbeat has come for `HEARTBEAT_TIMEOUT` seconds
 (a cable that was pulled). The lock file itself means nothing and stays. Only users of the engine can open it: see
 docs/decisions/0019-a-lock-for-users-of-the-engine.md.
+
+Scripts of the server go on without their FTL. They hold a second lock meanwhile, at which whoever takes the first one
+looks: see docs/decisions/0040-a-second-lock-for-what-goes-on.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -43,29 +47,96 @@ SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True)
-class DeployLock:
-    """The lock of a project on a server.
+class Holder:
+    """Holder of a lock.
+
+    Attributes:
+        goes_on: It is a script of the server, whose FTL is gone.
+    """
+
+    name: str
+    goes_on: bool = False
+
+    @property
+    def changes(self) -> str:
+        """Words that say so, after the name of the project."""
+        return f"is still being changed by {self.name}" if self.goes_on else f"has been locked by {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOn:
+    """First lines of the input of a script of the server that holds on.
+
+    Attributes:
+        key: That of the deploy lock, which we have; empty: the script holds nothing.
+        holder: Its name for others who want the lock.
+    """
+
+    key: str = ""
+    holder: str = ""
+
+    @property
+    def lines(self) -> bytes:
+        """The first lines of its input: every local user can read the arguments of a process."""
+        return f"{self.key}\n{_shown(self.holder)}\n".encode()
+
+
+NOTHING = HeldOn()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLock(ABC):
+    """A lock on a server.
 
     Attributes:
         machine: The server; its engine's socket must be known (`Machine.engine_url`).
-        project: The project's name.
-        engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
     """
 
     machine: Machine
-    project: str
-    engine_id: str
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """The lock file's name is made of it; only users of the engine can know it."""
-        return hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
 
-    async def holder(self) -> str | None:
-        """Name of the current holder; None if the lock is free or cannot be read."""
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """The thing that it protects, in messages."""
+
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return "the deploy lock"
+
+    @property
+    def old_project(self) -> str:
+        """The project that FTL 0.1.0 locks by name instead; empty: none."""
+        return ""
+
+    def held_on(self, doing: str) -> HeldOn:
+        """First lines for a script that holds on; `doing` says what it does: "takes back a deploy"."""
+        return HeldOn(self.key, f"the server ({doing})")
+
+    async def holder(self) -> Holder | None:
+        """Look who has the lock; None if it is free.
+
+        Raises:
+            ServerError: The server does not answer, or cannot lock.
+        """
         done = await self.machine.run(self._command("look"), stdin=self._request(""), timeout=ANSWER)
         answer = _Answer.parse(done.stdout)
-        return answer.text or "someone" if answer.word == "held" else None
+        if answer.word == "free":
+            return None
+        if answer.holder is None:
+            raise self._failure(answer)
+        return answer.holder
+
+    async def known_holder(self) -> Holder | None:
+        """Look who has the lock; a lock that nobody can take is no error for what only reads."""
+        with suppress(ServerError):
+            return await self.holder()
+        return None
 
     @asynccontextmanager
     async def hold(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
@@ -78,7 +149,7 @@ class DeployLock:
             ServerError: The server does not answer, or cannot lock.
         """
         process = await self._acquire(holder, wait=wait, emit=emit)
-        heartbeat = asyncio.create_task(_heartbeat(self.machine, process))
+        heartbeat = asyncio.create_task(_heartbeat(self.title, self.machine, process))
         try:
             yield heartbeat
         finally:
@@ -90,24 +161,24 @@ class DeployLock:
     async def _acquire(self, holder: str, *, wait: float, emit: Emit) -> Process:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        waiting = False
+        noted: bool | None = None
         while True:
             process, answer = await self._attempt(holder)
             if answer.word == "mine":
                 return process
             await _release(process)
-            if answer.word != "held":
+            other = answer.holder
+            if other is None:
                 raise self._failure(answer)
-            other = answer.text or "someone"
             if loop.time() >= deadline:
                 raise LockHeld(
-                    f"{self.project} on {self.machine.name} has been locked by {other}",
-                    holder=other,
+                    f"{self.subject} on {self.machine.name} {other.changes}",
+                    holder=other.name,
                     hint="wait for it with `--wait-lock SECONDS`, or try again later",
                 )
-            if not waiting:
-                emit(Note(f"waiting for the lock of {self.project}: {other}"))
-                waiting = True
+            if noted is not other.goes_on:  # FTL that has the lock may be killed, and the server go on
+                emit(Note(f"waiting for the lock of {self.subject}: {other.name}"))
+                noted = other.goes_on
             await asyncio.sleep(min(RETRY, max(0.0, deadline - loop.time())))
 
     async def _attempt(self, holder: str) -> tuple[Process, _Answer]:
@@ -125,14 +196,14 @@ class DeployLock:
             await _release(process)
             raise ServerError(
                 f"{self.machine.name} does not answer",
-                cause=f"there was no answer about the deploy lock for {ANSWER:g} s",
+                cause=f"there was no answer about {self.title} for {ANSWER:g} s",
             ) from None
         except BaseException:
             await _release(process)
             raise
 
     def _failure(self, answer: _Answer) -> ServerError:
-        message = f"cannot take the deploy lock on {self.machine.name}"
+        message = f"cannot take {self.title} on {self.machine.name}"
         if answer.word != "foreign":
             return ServerError(message, cause=answer.text or "the command ended without an answer")
         path, _, description = answer.text.partition(" ")
@@ -155,12 +226,71 @@ class DeployLock:
 
     def _request(self, holder: str) -> bytes:
         """The script's input: by stdin, since every local user can read the arguments of a process."""
-        return f"{self.key}\n{self.project}\n{_shown(holder)}\n".encode()
+        return f"{self.key}\n{self.old_project}\n{_shown(holder)}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class DeployLock(ServerLock):
+    """The lock of a project.
+
+    Attributes:
+        project: The project's name.
+        engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
+    """
+
+    project: str
+    engine_id: str
+
+    @property
+    def key(self) -> str:
+        """Of the engine's ID and the project."""
+        return hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
+
+    @property
+    def subject(self) -> str:
+        """The project."""
+        return self.project
+
+    @property
+    def old_project(self) -> str:
+        """The project's name."""
+        return self.project
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyLock(ServerLock):
+    """The lock of the proxy that all projects of a server share, for its replacement.
+
+    Attributes:
+        container: The proxy's container.
+        engine_id: The engine's ID (`EngineInfo.id`).
+    """
+
+    container: str
+    engine_id: str
+
+    @property
+    def key(self) -> str:
+        """Of the engine's ID and the proxy."""
+        return hashlib.sha256(f"ftl-proxy\0{self.engine_id}\0{self.container}".encode()).hexdigest()
+
+    @property
+    def subject(self) -> str:
+        """The proxy."""
+        return "the proxy"
+
+    @property
+    def title(self) -> str:
+        """Its own."""
+        return "the lock of the proxy"
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The lock script's answer: "mine", "free", "held HOLDER", "foreign FILE DESCRIPTION" or "failed REASON"."""
+    """The lock script's answer.
+
+    "mine", "free", "held HOLDER", "goes-on HOLDER", "foreign FILE DESCRIPTION" or "failed REASON".
+    """
 
     word: str
     text: str
@@ -169,6 +299,13 @@ class _Answer:
     def parse(cls, line: bytes) -> _Answer:
         word, _, text = line.decode("utf-8", "replace").strip().partition(" ")
         return cls(word, _shown(text))
+
+    @property
+    def holder(self) -> Holder | None:
+        """The holder, where it names one."""
+        if self.word not in ("held", "goes-on"):
+            return None
+        return Holder(self.text or "someone", goes_on=self.word == "goes-on")
 
 
 def _shown(text: str) -> str:
@@ -179,10 +316,10 @@ def _shown(text: str) -> str:
 
 @cache
 def _script() -> str:
-    return program(__package__, "scripts/lock_file.sh", "scripts/lock.sh")
+    return program(__package__, "lock_file.sh", "lock.sh")
 
 
-async def _heartbeat(machine: Machine, process: Process) -> None:
+async def _heartbeat(title: str, machine: Machine, process: Process) -> None:
     """Feed the server's command until it is gone."""
     assert process.stdin is not None
     with suppress(ConnectionError):
@@ -192,7 +329,7 @@ async def _heartbeat(machine: Machine, process: Process) -> None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), HEARTBEAT)
     raise ServerError(
-        f"the deploy lock on {machine.name} was lost",
+        f"{title} on {machine.name} was lost",
         cause="the connection to the server broke",
         hint=f"run {ftl('deploy')} again: it continues from whatever state the server is in",
     )

@@ -1,8 +1,9 @@
-# The deploy lock of a project on this server, see docs/decisions/0019. Follows lock_file.sh.
+# The deploy lock of a project on this server, or the lock of its proxy; see docs/decisions/0019 and 0040. Follows lock_file.sh.
 #
 # $1: "hold" or "look"; $2: the engine's socket; $3: seconds without a heartbeat after which the lock is released.
-# stdin: key, project and holder, a line each; after "hold" a line "beat" again and again, until the end of input.
-# stdout: "mine", "free", "held HOLDER", "foreign FILE DESCRIPTION" or "failed REASON".
+# stdin: key, project (empty: FTL 0.1.0 does not know this lock) and holder, a line each; after "hold" a line "beat" again and again, until the end of input.
+# stdout: "mine", "free", "held HOLDER", "goes-on NAME" (a script of the server, whose FTL is gone), "foreign FILE DESCRIPTION" or
+# "failed REASON".
 set -u
 LC_ALL=C
 export LC_ALL
@@ -17,11 +18,19 @@ for tool in flock sha256sum stat mktemp timeout; do
     command -v "$tool" >/dev/null || fail "there is no \`$tool\` on the server"
 done
 
-lock_file "$2" "$key"
+socket=$2
 
-text() {
-    head -c 200 "$1" 2>/dev/null | tr -d '\n'
+give_up() {
+    echo "$answer"
+    case $answer in held* | goes-on*) exit 4 ;; *) exit 3 ;; esac
 }
+
+if [ "$1" = look ]; then
+    look_at_lock "$key" 2
+    [ "$answer" = free ] || give_up
+else
+    take_deploy_lock "$key" "$holder" || give_up
+fi
 
 # --- FTL 0.1.0 ---
 # It locks FOLDER/ftl-PROJECT.lock, which any local user may open and so lock. That counts while a process of it runs:
@@ -60,6 +69,7 @@ open_old() {
 
 # with_old ACTION: "look" or "hold", for each of the old files.
 with_old() {
+    [ -n "$project" ] || return 0
     descriptor=7
     for old in $old_folders; do
         old=$old/ftl-$project.lock
@@ -67,66 +77,19 @@ with_old() {
         [ "$1" = look ] || exists "$old" || create "$old" 666
         open_old "$descriptor" "$old" || continue
         if [ "$1" = look ]; then
-            flock -n -s "$descriptor" && continue
-        elif flock -n "$descriptor"; then
-            printf '%s' "$holder" | dd of="$old" conv=nocreat 2>/dev/null
+            flock_for 1 "$descriptor" -s && continue
+        elif flock_for 1 "$descriptor"; then
+            (file=$old && sign "$holder")
             continue
         fi
-        if runs_old; then
-            echo "held $(text "$old")"
-            exit 4
-        fi
+        ! runs_old || { answer="held $(text "$old")" && give_up; }
     done
 }
 
-# --- look, hold ---
-
-# replacer SOCKET: whose script goes on to replace containers here though its FTL is gone, see docs/decisions/0039. Status 1:
-# none. Whoever has the lock now has to wait for it.
-replacer() (
-    lock_file "$1" "$key replacing"
-    usable && [ -r "$file" ] || exit 1
-    exec 6<"$file"
-    ! flock_soon 6 || exit 1
-    text "$file"
-)
-
+with_old "$1"
 if [ "$1" = look ]; then
-    if usable && [ -r "$file" ]; then
-        exec 5<"$file"
-        # Shared, so that two who look do not see each other.
-        if ! flock -n -s 5; then
-            echo "held $(text "$file")"
-            exit 4
-        fi
-    fi
-    with_old look
     echo free
     exit
 fi
-
-for attempt in 1 2 3; do
-    exists "$file" || create "$file" 660
-    exists "$file" || fail "$folder cannot be written"
-    if ! usable || [ ! -r "$file" ]; then
-        echo "foreign $file $(stat -c '%F of %U, mode %a' "$file" 2>/dev/null)"
-        exit 3
-    fi
-    exec 5<"$file"
-    # A second time: who looks has it for a moment.
-    if ! flock -n 5 && ! { sleep 0.2 && flock -n 5; }; then
-        echo "held $(text "$file")"
-        exit 4
-    fi
-    # It may have been removed between (systemd-tmpfiles cleans /tmp): then others lock another file of this name.
-    [ "$file" -ef /proc/self/fd/5 ] && break
-    [ "$attempt" = 3 ] && fail "$file is removed again and again"
-done
-if other=$(replacer "$2"); then
-    echo "held $other"
-    exit 4
-fi
-with_old hold
-printf '%s' "$holder" | dd of="$file" conv=nocreat 2>/dev/null
 echo mine
 while [ "$(timeout "$3" head -n 1)" = beat ]; do :; done
