@@ -1,53 +1,77 @@
 """Finish a replacement of the proxy that was interrupted, or take it back.
 
-The server replaces the proxy by itself (`upgrade`), so a replacement that FTL does not see the end of is usually
-finished seconds later. What only a crash of the server, or of FTL where the server has no docker command, can leave
-behind is put right here by the next command. Containers are told apart by label and volume, since their names change
-meanwhile.
+Whoever replaces the proxy (`upgrade`) has its lock, and the script by which the server does it holds on to that: what
+is found under the lock has nobody any more. Only a crash of the server, or of FTL where the server has no docker
+command, leaves it; the next command puts it right. Containers are told apart by label and volume, since their names
+change meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError
+from ftl.locks.lock import ProxyLock
 from ftl.proxy.state import own_containers, serving
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
     from ftl.proxy.names import ProxyNames
+    from ftl.ssh.machine import Machine
 
 SUFFIXES = ("old", "new", "failed", "check")
 """Ends of the names of containers that exist during an upgrade."""
 
-_PATIENCE = 5.0
-"""Seconds for the server to finish by itself while a proxy runs under its name."""
-
-_PATIENCE_WITHOUT_PROXY = 20.0
-"""Seconds to do so while none does: the old one is stopping, or the new one is starting."""
-
-_INTERVAL = 0.25
+LOCK_SECONDS = 240.0
+"""Seconds for another deploy to replace the proxy, with the validation before that."""
 
 
-async def finish_upgrade(engine: Engine, names: ProxyNames) -> None:
+async def finish_upgrade(engine: Engine, machine: Machine, names: ProxyNames) -> None:
     """Leave one container of the proxy, under its name; return at once where there is one.
+
+    Raises:
+        LockHeld: Somebody replaces it, and does not end.
+    """
+    if await _find(engine, names) is not None:
+        async with proxy_locked(engine, machine, names, "finishes a replacement of the proxy"):
+            await finish_under_lock(engine, names)
+
+
+async def finish_under_lock(engine: Engine, names: ProxyNames) -> None:
+    """Do it under the lock of the proxy.
 
     A proxy that runs is kept; where none runs, the one with the name is (the new one, once the renaming is done).
     """
-    waited = 0.0
-    while True:
-        own = own_containers(await engine.containers(), names)
-        kept = serving(own, names)
-        if kept is None or (len(own) == 1 and kept.name == names.container):
-            return
-        ready = kept.state == "running" and kept.name == names.container
-        if waited >= (_PATIENCE if ready else _PATIENCE_WITHOUT_PROXY):
-            break
-        await asyncio.sleep(_INTERVAL)
-        waited += _INTERVAL
-    await _keep(engine, names, kept, [container for container in own if container.id != kept.id])
+    found = await _find(engine, names)
+    if found is not None:
+        await _keep(engine, names, *found)
+
+
+@asynccontextmanager
+async def proxy_locked(
+    engine: Engine, machine: Machine, names: ProxyNames, doing: str
+) -> AsyncIterator[ProxyLock]:
+    """Have the lock of the proxy.
+
+    Raises:
+        LockHeld: Another one has it, and does not end.
+    """
+    lock = ProxyLock(machine, names.container, (await engine.info()).id)
+    async with lock.hold(f"a deploy ({doing})", wait=LOCK_SECONDS, emit=lambda _: None):
+        yield lock
+
+
+async def _find(engine: Engine, names: ProxyNames) -> tuple[Container, list[Container]] | None:
+    """The container that is to be kept, and others; None where there is nothing to finish."""
+    own = own_containers(await engine.containers(), names)
+    kept = serving(own, names)
+    if kept is None or (len(own) == 1 and kept.name == names.container):
+        return None
+    return kept, [container for container in own if container.id != kept.id]
 
 
 async def _keep(engine: Engine, names: ProxyNames, kept: Container, others: list[Container]) -> None:

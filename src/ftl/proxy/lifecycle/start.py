@@ -44,7 +44,16 @@ async def ensure(engine: Engine, machine: Machine, names: ProxyNames, image: str
     Raises:
         FtlError: A port is in use, or Caddy does not start.
     """
-    await finish_upgrade(engine, names)
+    await finish_upgrade(engine, machine, names)
+    await provide(engine, machine, names, image)
+
+
+async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: str) -> None:
+    """Do it where no replacement of the proxy is under way or to be finished.
+
+    Raises:
+        FtlError: As `ensure`.
+    """
     container = await find(engine, names)
     created = container is None
     if container is None:
@@ -62,7 +71,7 @@ async def ensure(engine: Engine, machine: Machine, names: ProxyNames, image: str
             await engine.remove(names.container, force=True)
         elif _NO_NETWORK.search(error.cause or ""):
             await engine.remove(names.container)
-            await ensure(engine, machine, names, container.image)
+            await provide(engine, machine, names, container.image)
             return
         raise await _with_port_holder(engine, names, error) from error
     await wait_ready(engine, names)

@@ -22,12 +22,13 @@ from ftl.errors import EngineError, FtlError
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.lifecycle import start
-from ftl.proxy.lifecycle.interrupted import SUFFIXES, finish_upgrade
+from ftl.proxy.lifecycle.interrupted import SUFFIXES, finish_under_lock, proxy_locked
 from ftl.proxy.names import ADMIN, CONFIG_FILE
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
+    from ftl.locks.lock import HeldOn
     from ftl.proxy.names import ProxyNames
     from ftl.ssh.machine import Machine
 
@@ -56,10 +57,15 @@ async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: st
     Raises:
         FtlError: The new one rejects the configuration or does not start; the old one keeps running.
     """
-    await finish_upgrade(engine, names)
+    async with proxy_locked(engine, machine, names, "replaces the proxy") as lock:
+        return await _upgrade(engine, machine, names, image, lock.held_on("replaces the proxy"))
+
+
+async def _upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: str, lock: HeldOn) -> bool:
+    await finish_under_lock(engine, names)
     old = await start.find(engine, names)
     if old is None or old.state != "running":
-        await start.ensure(engine, machine, names, image)
+        await start.provide(engine, machine, names, image)
         old = await start.find(engine, names)
     spec = await start.container_spec(engine, names, image)
     new_image = await engine.image(image)
@@ -70,7 +76,7 @@ async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: st
     await _validate(engine, names, image)
     new = await _create_successor(engine, names, spec)
     # Ctrl-C in between would leave the server without a proxy.
-    await shielded(_replace(engine, machine, names, old, new))
+    await shielded(_replace(engine, machine, names, old, new, lock))
     return True
 
 
@@ -124,7 +130,9 @@ async def _create_successor(engine: Engine, names: ProxyNames, spec: ContainerSp
     return new
 
 
-async def _replace(engine: Engine, machine: Machine, names: ProxyNames, old: Container, new: str) -> None:
+async def _replace(
+    engine: Engine, machine: Machine, names: ProxyNames, old: Container, new: str, lock: HeldOn
+) -> None:
     """Let the new container take over; the old one runs again if the new one does not get ready."""
     pause = pause_arguments(
         _with_suffix(names, "hold"),
@@ -134,8 +142,9 @@ async def _replace(engine: Engine, machine: Machine, names: ProxyNames, old: Con
     )
     seconds = str(GRACE_SECONDS + _DELAY_SECONDS)
     arguments = [old.id, new, names.container, seconds, ADMIN, *pause]
-    argv = docker_script(machine, program("ftl.proxy", "scripts/replace.sh"), "ftl-replace", *arguments)
-    done = await machine.run(argv, timeout=_SCRIPT_SECONDS)
+    script = program("ftl.locks", "lock_file.sh") + program("ftl.proxy", "scripts/replace.sh")
+    argv = docker_script(machine, script, "ftl-replace", *arguments)
+    done = await machine.run(argv, stdin=lock.lines, timeout=_SCRIPT_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _replace_by_api(engine, names, old.id, new)
     elif done.exit_code != 0:

@@ -9,11 +9,13 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.values import Mount
+from ftl.errors import LockHeld
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe
 from tests.support import clock
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_machine import CommandOutput, FakeMachine
 
 NAMES = ProxyNames()
 IMAGE = "caddy:2"
@@ -24,6 +26,13 @@ def spec(*, read_only: bool = False, volume: str = NAMES.config_volume) -> Conta
     ports = () if read_only else (Publish(80, 80),)
     mounts = (Mount(volume, "/config", read_only=read_only),)
     return ContainerSpec(IMAGE, {labels.ROLE: labels.ROLE_PROXY}, mounts=mounts, publish=ports)
+
+
+def machine() -> FakeMachine:
+    """A server on which nobody replaces the proxy."""
+    there = FakeMachine()
+    there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+    return there
 
 
 async def server(**states: str) -> FakeEngine:
@@ -63,7 +72,7 @@ def test_one_proxy_is_left_under_its_name(states: dict[str, str], kept: int) -> 
     async def work() -> None:
         engine = await server(**states)
         expected = list(engine.by_name.values())[kept - 1]
-        await finish_upgrade(engine, NAMES)
+        await finish_upgrade(engine, machine(), NAMES)
         assert engine.by_name == {NAMES.container: expected}
         if len(states) > 1:
             assert engine.by_name[NAMES.container].state == "running"
@@ -77,16 +86,35 @@ def test_a_replacement_that_is_under_way_is_waited_for() -> None:
     async def work() -> None:
         engine = await server(ftl_proxy_old="running", ftl_proxy="created")
 
+        there = machine()
+
         async def script() -> None:
-            await asyncio.sleep(6)
+            """It takes longer than an engine that is slow would explain."""
+            await asyncio.sleep(90)
             await engine.remove("ftl-proxy-old", force=True)
             await engine.start("ftl-proxy")
+            there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
 
+        there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"goes-on the server\n"))
         async with asyncio.TaskGroup() as group:
             group.create_task(script())
-            await finish_upgrade(engine, NAMES)
+            await finish_upgrade(engine, there, NAMES)
             assert engine.by_name.keys() == {"ftl-proxy"}
             assert not any(call.startswith("rename") for call in engine.calls)
+
+    clock.run(work())
+
+
+def test_a_validation_that_is_under_way_is_left_alone() -> None:
+    """Another project's `--upgrade-proxy`: while it has the lock of the proxy, nothing of its is removed."""
+
+    async def work() -> None:
+        engine = await server(ftl_proxy="running", ftl_proxy_check="running", ftl_proxy_new="created")
+        there = machine()
+        there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"held a deploy\n"))
+        with pytest.raises(LockHeld, match=r"the proxy on shop\.example\.com has been locked by a deploy"):
+            await finish_upgrade(engine, there, NAMES)
+        assert engine.by_name.keys() == {"ftl-proxy", "ftl-proxy-check", "ftl-proxy-new"}
 
     clock.run(work())
 
@@ -98,7 +126,7 @@ def test_other_proxies_are_left_alone() -> None:
         engine = await server(ftl_proxy="running")
         await engine.create("ftl-proxy-old", spec(volume="other-config"))
         await engine.create("ftl-proxy-new", ContainerSpec(IMAGE, {}))
-        await finish_upgrade(engine, NAMES)
+        await finish_upgrade(engine, machine(), NAMES)
         assert engine.by_name.keys() == {"ftl-proxy", "ftl-proxy-old", "ftl-proxy-new"}
 
     clock.run(work())
