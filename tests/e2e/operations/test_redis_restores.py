@@ -87,7 +87,7 @@ def test_redis_with_appendonly(ftl: Callable[..., Project], server: Server) -> N
     app.run("remove", "--volumes", "--backups", "--yes").ok()
 
 
-def test_a_restore_that_is_killed_keeps_the_lock_until_redis_runs_again(
+def test_nothing_changes_after_the_kill_of_a_restore_until_redis_runs_again(
     ftl: Callable[..., Project], server: Server
 ) -> None:
     """A deploy that came in between would replace the container, and the old one would be started beside it."""
@@ -105,7 +105,9 @@ def test_a_restore_that_is_killed_keeps_the_lock_until_redis_runs_again(
         restore.kill()
     app.config["dependencies"] = [{**slow, "env": {"A": "2"}}]
     refused = app.deploy()
-    assert (refused.exit_code, "(restore)" in refused.stdout) == (4, True), refused
+    told = "still being changed by the server (ends the restore of "
+    assert (refused.exit_code, told in refused.stdout) == (4, True), refused
+    assert told in app.run("status").ok().stdout
     app.deploy("--wait-lock", "60").ok()
     assert len(caches(app)) == 1
     assert redis(app, "GET", "colour") == "blue"

@@ -91,6 +91,13 @@ def test_two_scripts_go_on_at_a_time(key: str) -> None:
         assert take_lock(key) == f"goes-on {NAME}"
 
 
+def test_what_a_killed_script_has_begun_is_not_over(key: str) -> None:
+    """`docker stop`, for one, has its descriptor until it ends."""
+    sh('socket=""; hold_on "$1" "$2"; sleep 1 </dev/null >/dev/null 2>&1 & sleep 0.2; kill -9 $$', key, NAME)
+    assert take_lock(key, "look") == f"goes-on {NAME}"
+    assert take_lock(key) == "mine"
+
+
 def test_who_only_looks_makes_no_file(key: str) -> None:
     """A plan changes nothing."""
     assert take_lock(key, "look") == "free"
