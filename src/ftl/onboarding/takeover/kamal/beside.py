@@ -38,9 +38,8 @@ class KamalFiles:
     destination: str = ""
 
     def of(self, destination: str) -> KamalFiles:
-        """The files of a destination; one without a file of secrets has those of none."""
-        own = replace(self, destination=destination)
-        return own if (self.top / own.own_secrets).is_file() else self
+        """The files of a destination: the common secrets and its own, never those of none."""
+        return replace(self, destination=destination)
 
     @property
     def own_secrets(self) -> str:

@@ -31,7 +31,7 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
         if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
             row = Verdict.CHANGED, "commands of the vault's CLI, one for each secret"
-        elif f"${{{name}" not in used and source is None:
+        elif not _is_used(name, used) and source is None:
             row = Verdict.LEFT_OUT, "nothing in ftl.yaml uses it"
         elif source is not None and source != {"env": name}:
             row = Verdict.CHANGED, f"secrets.{name}{ftl_file}"
@@ -46,6 +46,10 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
         else:
             row = Verdict.NEEDS_YOU, f"copy the line to {env_file}, from where `${{{name}}}` takes it"
         yield KeyReport(f"{place}: {name}", *row)
+
+
+def _is_used(name: str, written: str) -> bool:
+    return re.search(rf"\$\{{{name}\b", written) is not None
 
 
 def report_secrets(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> None:
@@ -68,12 +72,23 @@ def report_destination_secrets(
     Returns:
         What is to be done, for comments in its file.
     """
-    if not beside.destination:
-        return []
     rows = [row for row in secret_rows(other, beside, variables) if row.key.startswith(beside.own_secrets)]
+    rows += _missing_rows(other, beside)
     for row in rows:
         draft.report.add(row.key, row.verdict, row.text)
     return [f"{row.key}: {row.text}" for row in rows if row.verdict is Verdict.NEEDS_YOU]
+
+
+def _missing_rows(other: Draft, beside: KamalFiles) -> Iterator[KeyReport]:
+    """Secrets that only deploys without a destination have: the value of those is never a destination's."""
+    own = {name for _, name, _ in beside.lines()}
+    names = dict.fromkeys(name for _, name, _ in beside.of("").lines() if name not in own)
+    used = text_of(other)
+    for name in names:
+        if _is_used(name, used):
+            env_file = f".env.{beside.destination}"
+            todo = f"Kamal has no value of it there, and refuses: write its own into {env_file}, never that of .env"
+            yield KeyReport(f"{beside.own_secrets}: {name}", Verdict.NEEDS_YOU, todo)
 
 
 def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str]) -> None:

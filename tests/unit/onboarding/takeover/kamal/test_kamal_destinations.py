@@ -63,6 +63,18 @@ def test_a_destination_has_no_secret_of_none(tmp_path: Path) -> None:
     assert verdicts(report)["deploy.staging.yml: ${KEY}"] is Verdict.NEEDS_YOU
 
 
+def test_a_destination_without_secrets_of_its_own(tmp_path: Path) -> None:
+    """It has the common ones alone: staging never gets the passwords of production."""
+    _, report = taken(tmp_path, "config/deploy.yml", FILES)
+    overlay = (tmp_path / "ftl.staging.yaml").read_text()
+    assert "DB: null" in overlay
+    assert "KEY: null" in overlay
+    assert "SHARED" not in overlay
+    assert staging(tmp_path).secret_values == {"SHARED": "common"}
+    assert verdicts(report)[".kamal/secrets.staging: DB"] is Verdict.NEEDS_YOU
+    assert "# TO DO .kamal/secrets.staging: DB: Kamal has no value" in overlay
+
+
 def test_the_image_has_no_secrets_of_kamal(tmp_path: Path) -> None:
     """The folder is in the .dockerignore that is written, and one that lacks it is to be changed."""
     taken(tmp_path, "config/deploy.yml", FILES)
