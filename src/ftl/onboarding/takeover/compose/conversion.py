@@ -37,6 +37,7 @@ class ConversionContext:
         fronted: Routes of services by the file of a proxy in front of them.
         images: Image that each service runs, or is built on.
         extended: Services that extend another one, with the place that says so.
+        built_by: Services that run an image of another one, with that one.
     """
 
     draft: Draft
@@ -56,6 +57,7 @@ class ConversionContext:
     images: Mapping[str, str] = field(default_factory=dict)
     fronted: Mapping[str, LabelledRoutes] = field(default_factory=dict)
     extended: Mapping[str, Mark] = field(default_factory=dict)
+    built_by: Mapping[str, str] = field(default_factory=dict)
 
     def labelled(self, source: str, node: MappingNode) -> LabelledRoutes:
         """Routes of a service by labels and variables, else by the proxy in front of it."""

@@ -24,6 +24,7 @@ from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
 from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
+from ftl.onboarding.takeover.compose.shared_images import builders, with_builds
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
@@ -77,6 +78,8 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     draft = Draft(" and ".join(str(file) for file in files), compose_project_name(given))
     _top(draft, root)
     _beside(draft, files, reader)
+    built_by = builders(services, texts, draft.name)
+    services = with_builds(services, built_by)
     for key, node in entries(root.get("services")).items():
         if key not in services:
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
@@ -97,6 +100,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         images=run,
         fronted=fronted,
         extended=reader.extended,
+        built_by=built_by,
         places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
     )
     draft.domain = main_host(context, services)

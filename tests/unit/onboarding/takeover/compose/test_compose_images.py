@@ -120,3 +120,28 @@ def test_an_env_file_that_names_a_database_by_its_own_name(tmp_path: Path) -> No
     assert [row.key for row in report.rows if "names the host pg: write db" in row.text] == [
         "services.web: pg"
     ]
+
+
+@pytest.mark.parametrize(
+    ("web", "image"),
+    [
+        ("{build: {context: ., target: run}, image: shop}", "shop"),
+        ("{build: {context: ., target: run}, image: 'shop:latest'}", "docker.io/library/shop"),
+        ("{build: {context: ., target: run}, image: 'acme/shop:${TAG:-1}'}", "acme/shop:1"),
+        ("{build: {context: ., target: run}}", "project-web"),
+    ],
+)
+def test_a_worker_with_the_image_of_its_sibling_is_built_as_that(
+    tmp_path: Path, web: str, image: str
+) -> None:
+    """It was pulled: a stranger's image of that name, or an old one."""
+    text = f"name: project\nservices: {{web: {web}, worker: {{image: '{image}', command: work}}, other: {{image: x}}}}"
+    project, report = taken(tmp_path, text)
+    worker, other = service(project, "worker"), service(project, "other")
+    assert (worker.image, worker.command, other.image) == (None, "work", "x")
+    assert worker.build == service(project).build
+    assert worker.port is None
+    assert (
+        words(report, "services.worker.image")
+        == "build, that of web, which makes this image: no registry has it"
+    )

@@ -25,6 +25,11 @@ def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     if conversion.node.get("build") is None or _is_elsewhere(conversion, conversion.node.get("build")):
         conversion.keys["image"] = image_text(text(node), conversion.context.texts)
         conversion.add(key, Verdict.TAKEN)
+    elif builder := conversion.context.built_by.get(conversion.source):
+        what = (
+            f"build, that of {conversion.context.names[builder]}, which makes this image: no registry has it"
+        )
+        conversion.add(key, Verdict.CHANGED, what, node)
     else:
         reason = "the built image goes to the server over SSH; with `image`, FTL pushes it to that registry"
         conversion.add(key, Verdict.LEFT_OUT, reason)
