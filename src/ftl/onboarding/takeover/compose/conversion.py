@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.proxies.labels import labelled_routes
+from ftl.onboarding.takeover.compose.proxies.labels import labels_of, routes_of
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict, by_hint
 
@@ -61,8 +61,7 @@ class ConversionContext:
 
     def labelled(self, source: str, node: MappingNode) -> LabelledRoutes:
         """Routes of a service by labels and variables, else by the proxy in front of it."""
-        labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
-        found = labelled_routes(labels, pairs(node.get("environment")), self.texts.resolve)
+        found = routes_of(node, self.texts.resolve)
         return found if found.routes or found.refused else self.fronted.get(source, found)
 
 
@@ -83,7 +82,7 @@ class ComposeConversion:
         self.name = context.names[source]
         self.is_dependency = context.kinds[source] == "dependency"
         self.keys: dict[str, object] = {}
-        self.labels = pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
+        self.labels = labels_of(node)
         self.labelled = context.labelled(source, node)
         if self.labelled.refused:
             context.refused.append(source)

@@ -22,6 +22,7 @@ from ftl.onboarding.takeover.compose.networks import report_networks
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
+from ftl.onboarding.takeover.compose.proxies.labels import routes_of
 from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.compose.shared_images import builders, with_builds
@@ -84,7 +85,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         if key not in services:
             draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
     run = {key: image_of(node, texts, base) for key, node in services.items()}
-    kinds = {key: _kind(key, run[key], services, variables) for key in services}
+    kinds = {key: _kind(key, run[key], services, texts) for key in services}
     fronted = _fronts(draft, kinds, services, run, texts, base)
     names = {key: _unique(service_name(key), index, services) for index, key in enumerate(services)}
     context = ConversionContext(
@@ -173,9 +174,9 @@ def _fronts(
         texts.resolve(text(node)): key
         for key, service in services.items()
         for node in (service.get("container_name"), service.get("hostname"))
-        if node is not None and kinds[key].name == "service"
+        if node is not None and kinds[key].name in ("service", "dependency")
     }
-    hosts |= {key: key for key in services if kinds[key].name == "service"}
+    hosts |= {key: key for key in services if kinds[key].name in ("service", "dependency")}
     found: dict[str, LabelledRoutes] = {}
     for key, node in services.items():
         if kinds[key].name == "none":
@@ -186,6 +187,7 @@ def _fronts(
         if routes is not None:
             draft.email = draft.email or routes.email or None
             found |= routes.services
+            kinds |= dict.fromkeys(routes.services, _Kind("service"))
             kinds[key] = _Kind("none", f"FTL has a proxy: {' and '.join(routes.services)} got its routes")
             for line in routes.lost:
                 todo = (
@@ -228,10 +230,10 @@ def _top(draft: Draft, root: MappingNode) -> None:
             draft.report.add(key, *by_hint(hint), entry.key)
 
 
-def _kind(key: str, image: str, services: Mapping[str, MappingNode], variables: Mapping[str, str]) -> _Kind:
+def _kind(key: str, image: str, services: Mapping[str, MappingNode], texts: ComposeTexts) -> _Kind:
     node = services[key]
     profiles = {text(item) for item in items(node.get("profiles"))}
-    active = set(variables.get("COMPOSE_PROFILES", "").split(",")) - {""}
+    active = set(texts.variables.get("COMPOSE_PROFILES", "").split(",")) - {""}
     if profiles and not profiles & active and "*" not in active:
         names = ", ".join(sorted(profiles))
         return _Kind(
@@ -249,7 +251,9 @@ def _kind(key: str, image: str, services: Mapping[str, MappingNode], variables: 
         return _Kind("none", "it has 0 replicas")
     if users(key, services):
         return _Kind("one-off")
-    return _Kind("dependency" if kind in IMAGE_PORTS else "service")
+    routes = routes_of(node, texts.resolve)
+    is_public = bool(routes.routes or routes.refused)  # a dependency has no routes
+    return _Kind("dependency" if kind in IMAGE_PORTS and not is_public else "service")
 
 
 def scale_of(node: MappingNode) -> int | None:

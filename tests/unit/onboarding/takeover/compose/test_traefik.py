@@ -190,3 +190,50 @@ def test_the_contact_of_a_companion(tmp_path: Path) -> None:
     text = f"services: {{acme: {companion}, web: {{image: 'x:1', environment: {{VIRTUAL_HOST: a.io}}}}}}"
     project, _ = taken(tmp_path, text)
     assert project.project.email == "me@a.io"
+
+
+@pytest.mark.parametrize(
+    ("keys", "port", "host"),
+    [
+        ("labels: ['traefik.http.routers.s.rule=Host(`s3.a.io`)']", 9000, "s3.a.io"),
+        ("environment: {VIRTUAL_HOST: s3.a.io, VIRTUAL_PORT: 9001}", 9001, "s3.a.io"),
+        ("labels: {caddy: s3.a.io, caddy.reverse_proxy: '{{upstreams 9000}}'}", 9000, "s3.a.io"),
+        ("labels: ['traefik.http.routers.s.rule=Host(`s3.a.io`) && Method(`GET`)']", 9000, None),
+    ],
+)
+def test_a_database_with_routes_is_a_service(tmp_path: Path, keys: str, port: int, host: str | None) -> None:
+    """It was a dependency, which has no routes, and the report said that they were taken over."""
+    text = f"""
+services:
+  web: {{image: x, expose: [80], labels: ['traefik.http.routers.w.rule=Host(`a.io`)']}}
+  minio: {{image: minio/minio, command: server /data, volumes: ['s3:/data'], {keys}}}
+"""
+    project, _ = taken(tmp_path, text)
+    minio = service(project, "minio")
+    assert (minio.port, [route.host for route in minio.routes]) == (port, [host] if host else [])
+    assert minio.recreate
+    assert not project.dependencies
+
+
+def test_a_database_behind_caddy_is_a_service(tmp_path: Path) -> None:
+    """Caddy stayed in front of all, since it passes requests on to something with no routes."""
+    caddyfile = "a.io {\n reverse_proxy web:80\n}\ns3.a.io {\n reverse_proxy minio:9000\n}\n"
+    text = """
+services:
+  web: {image: x}
+  minio: {image: minio/minio}
+  caddy: {image: caddy, ports: ['443:443'], volumes: ['./Caddyfile:/etc/caddy/Caddyfile']}
+"""
+    project, _ = taken(tmp_path, text, more={"Caddyfile": caddyfile})
+    assert [item.name for item in project.services] == ["web", "minio"]
+    minio = service(project, "minio")
+    assert (minio.port, [route.host for route in minio.routes]) == (9000, ["s3.a.io"])
+
+
+def test_a_database_without_routes_stays_a_dependency(tmp_path: Path) -> None:
+    """A router that is off, or one for TCP, makes nothing public here."""
+    labels = "[traefik.enable=false, 'traefik.http.routers.s.rule=Host(`s3.a.io`)']"
+    tcp = "['traefik.tcp.routers.d.rule=HostSNI(`*`)']"
+    text = f"services: {{web: {{image: x}}, minio: {{image: minio/minio, labels: {labels}}}, db: {{image: 'postgres:16', labels: {tcp}}}}}"
+    project, _ = taken(tmp_path, text)
+    assert [item.name for item in project.dependencies] == ["minio", "db"]

@@ -136,10 +136,12 @@ def find_port(conversion: ComposeConversion) -> None:
     if labelled.port:
         keys["port"] = labelled.port
     if "port" not in keys:
-        port = _exposed(conversion) or (80 if labelled.routes else None)
+        known = _database_port(conversion)
+        usual = known if known is not None and known not in _NOT_HTTP else 80
+        port = _exposed(conversion) or (usual if labelled.routes else None)
         if is_other_program(conversion) and not labelled.routes:
             port = None  # EXPOSE is of the image's own program; a worker of the same image listens on nothing
-        if port is None and (port := _database_port(conversion)) in _NOT_HTTP:
+        if port is None and (port := known) in _NOT_HTTP:
             keys["protocol"] = "tcp"
         keys |= {"port": port} if port is not None else {}
     if labelled.routes and "port" in keys:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from ftl.config.values import addresses
 from ftl.dataclass import dataclass
 from ftl.onboarding.takeover.compose.proxies.traefik import parse_rule, stripped_prefixes, untaken
-from ftl.onboarding.takeover.nodes import is_valid
+from ftl.onboarding.takeover.nodes import entries, is_valid, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ftl.config.yaml.tree import MappingNode
 
 _TRAEFIK_RULE = re.compile(r"traefik\.http\.routers\.([^.]+)\.rule", re.IGNORECASE)
 _TRAEFIK_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port", re.IGNORECASE)
@@ -47,6 +49,16 @@ class LabelledRoutes:
     has_other_prefixes: bool = False
     health: str = ""
     is_off: bool = False
+
+
+def labels_of(node: MappingNode) -> dict[str, str | None]:
+    """Labels of a service of Compose, with those for Swarm."""
+    return pairs(node.get("labels")) | pairs(entries(node.get("deploy")).get("labels"))
+
+
+def routes_of(node: MappingNode, resolve: Callable[[str], str]) -> LabelledRoutes:
+    """Routes of a service of Compose by its labels and variables."""
+    return labelled_routes(labels_of(node), pairs(node.get("environment")), resolve)
 
 
 def labelled_routes(
