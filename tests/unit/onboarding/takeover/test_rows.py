@@ -80,6 +80,40 @@ def test_options_of_a_bound_folder_are_named(tmp_path: Path) -> None:
     assert "without rslave" in words(report, "services.web.volumes[0]")
 
 
+@pytest.mark.parametrize(
+    ("service_keys", "dockerfile", "port", "protocol"),
+    [
+        ("build: ., expose: [9000]", "FROM php:8.3-fpm-alpine\nCMD [php-fpm, -F]\n", 9000, "tcp"),
+        ("build: .", "FROM php:8.3-fpm\nEXPOSE 9000\n", 9000, "tcp"),
+        ("build: ., expose: [9000]", "FROM scratch\n", 9000, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 9000\n", 9000, "http"),
+        ("image: 'php:8-fpm', expose: ['9000/tcp']", "", 9000, "tcp"),
+        ("image: x, expose: [1883]", "", 1883, "tcp"),
+        ("image: x, expose: [25]", "", 25, "tcp"),
+        ("image: x, expose: [5672, 15672]", "", 15672, "http"),
+        ("image: x, expose: [53/udp, 8080]", "", 8080, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 5672 15672\n", 15672, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 8080\nEXPOSE 5432\n", 8080, "http"),
+        ("image: x, expose: [50051]", "", 50051, "h2c"),
+        ("build: .", "FROM scratch\nEXPOSE 50051\n", 50051, "h2c"),
+        ("image: x, ports: ['50051:50051', '3001:3001']", "", 3001, "http"),
+        ("image: x, expose: [9090, 50051], labels: {traefik.http.services.a.loadbalancer.server.port: '50051'}", "", 50051, "h2c"),
+        ("image: x, expose: [5672], environment: {VIRTUAL_HOST: a.io}", "", 5672, "http"),
+    ],
+)
+def test_a_port_has_its_protocol(
+    tmp_path: Path, service_keys: str, dockerfile: str, port: int, protocol: str
+) -> None:
+    """Everything was HTTP: a check of PHP-FPM never passed, and its name led to the proxy."""
+    check = "healthcheck: {test: curl -f http://localhost/up}"
+    text = f"services: {{one: {{{service_keys}, {check}}}, other: {{image: x}}}}"
+    project, report = taken(tmp_path, text, more={"Dockerfile": dockerfile})
+    one = service(project, "one")
+    assert (one.port, one.protocol) == (port, protocol)
+    assert (one.health_check is None) == (protocol != "http")
+    assert (verdicts(report).get("services.one.port") is Verdict.CHANGED) == (protocol != "http")
+
+
 PERIODIC = [
     ("beat", "anything"), ("celery-beat", "x"), ("clock", "node clock.js"), ("x", "celery -A shop beat -l info"),
     ("x", "celery -A shop worker -B"), ("x", "php artisan schedule:work"), ("x", "bundle exec clockwork clock.rb"),

@@ -180,17 +180,22 @@ def parse(text: str, path: str = "Dockerfile", args: Mapping[str, str] | None = 
 
 def exposed_port(text: str) -> int | None:
     """The first port of the image's last EXPOSE, with values of ENV and defaults of ARG."""
+    return next(iter(exposed_ports(text)), None)
+
+
+def exposed_ports(text: str) -> list[int]:
+    """All ports of the image, those of its last EXPOSE first."""
     dockerfile = parse(text)
     values = _global_arguments(list(dockerfile.instructions))
-    port = None
+    found: list[int] = []
     for step in dockerfile.image_instructions(None):
         if step.keyword in ("ENV", "ARG"):
             values |= _assignments(step.arguments, values)
         elif step.keyword == "EXPOSE":
             numbers = [word.partition("/")[0] for word in _expand(step.arguments, values).split()]
             ports = [int(number) for number in numbers if re.fullmatch(r"[0-9]{1,5}", number)]
-            port = next((each for each in ports if 0 < each < 65536), port)
-    return port
+            found = [*(port for port in ports if 0 < port < 65536), *found]
+    return found
 
 
 def _assignments(arguments: str, values: dict[str, str]) -> dict[str, str]:

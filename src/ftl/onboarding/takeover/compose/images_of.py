@@ -46,15 +46,21 @@ def _judged(written: str, texts: ComposeTexts) -> str:
     return next((each for each in candidates if is_valid(scalars.image, each)), image)
 
 
-def _built_on(node: MappingNode, texts: ComposeTexts, base: Path) -> str:
-    """The image below a Dockerfile that starts no program of another kind."""
+def dockerfile_of(node: MappingNode, texts: ComposeTexts, base: Path) -> str:
+    """The text of the Dockerfile that a service is built by; empty if there is none here."""
     build = node.get("build")
     options = entries(build)
     written = texts.resolve(text(options.get("dockerfile_inline")))
     context = texts.resolve(text(build) or text(options.get("context")) or ".")
-    if not written and "://" not in context:
-        name = texts.resolve(text(options.get("dockerfile"))) or "Dockerfile"
-        written = AppFolder(base / context).read(name)
+    if build is None or written or "://" in context:
+        return written
+    return AppFolder(base / context).read(texts.resolve(text(options.get("dockerfile"))) or "Dockerfile")
+
+
+def _built_on(node: MappingNode, texts: ComposeTexts, base: Path) -> str:
+    """The image below a Dockerfile that starts no program of another kind."""
+    written = dockerfile_of(node, texts, base)
+    options = entries(node.get("build"))
     values = {name: texts.resolve(value or "") for name, value in pairs(options.get("args")).items()}
     target = texts.resolve(text(options.get("target"))).lower()
     dockerfile = parse(written, args=values)

@@ -65,10 +65,8 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.LEFT_OUT, "it has no test")
         return
     port = conversion.keys.get("port")
-    usable = (
-        check.path is not None and is_valid(addresses.probe_path, check.path) and not conversion.is_dependency
-    )
-    if usable and port is not None and check.port in (None, port):
+    usable = check.path is not None and is_valid(addresses.probe_path, check.path)
+    if usable and "protocol" not in conversion.keys and port is not None and check.port in (None, port):
         conversion.keys["health_check"] = {"path": check.path}
         how = "health_check.path: a request over the network, with FTL's own intervals"
         conversion.add(key, Verdict.CHANGED, how)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
 from ftl.config.yaml.tree import is_null
-from ftl.databases import IMAGE_PORTS, NOT_HTTP_PORTS
-from ftl.image.building.inputs.dockerfile import exposed_port
-from ftl.onboarding.folder import AppFolder
+from ftl.databases import IMAGE_PORTS
+from ftl.image.building.inputs.dockerfile import exposed_ports
+from ftl.onboarding.takeover.compose.images_of import dockerfile_of
+from ftl.onboarding.takeover.compose.keys.protocols import best_port, protocol_of, set_port
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
 """Ports by which the public service is found, most likely first."""
-
-_NOT_HTTP = NOT_HTTP_PORTS | {
-    21, 22, 25, 53, 110, 143, 465, 587, 993, 995, 1025, 1194, 1883, 1935, 2222, 2525, 3478, 4222, 5060, 5222, 6432,
-    6543, 6667, 8883, 19132, 25565, 27015, 51820, 64738
-}  # fmt: skip
-"""Files, shells, mail (1025 and 2525 in tests), names, poolers, queues, tunnels, chats, calls, games."""
 
 
 def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -43,7 +38,7 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
         return
     main = _main(conversion, parsed)
     if main is not None:
-        conversion.keys["port"] = main.target
+        set_port(conversion, main.target)
         _main_port(conversion, key, main)
     forwards = _forwards(conversion, key, parsed, main)
     if main is not None and main.target != 443 and any(port.published == 443 for port in parsed):
@@ -78,13 +73,14 @@ def _of_dependency(conversion: ComposeConversion, key: str, parsed: list[Port]) 
 
 def _main(conversion: ComposeConversion, parsed: list[Port]) -> Port | None:
     """The port for HTTP: the one that labels name, else the most likely one."""
-    http = [port for port in parsed if port.protocol == "tcp" and port.target not in _NOT_HTTP]
-    labelled = next((port for port in http if port.target == conversion.labelled.port), None)
-    return labelled or min(http, key=lambda port: _rank(port.target), default=None)
+    tcp = [port for port in parsed if port.protocol == "tcp"]
+    asked = [port for port in tcp if protocol_of(conversion, port.target) != "tcp"]
+    labelled = next((port for port in asked if port.target == conversion.labelled.port), None)
+    return labelled or min(asked, key=lambda port: _rank(conversion, port.target), default=None)
 
 
-def _rank(port: int) -> int:
-    return HTTP.index(port) if port in HTTP else len(HTTP)
+def _rank(conversion: ComposeConversion, port: int) -> tuple[bool, int]:
+    return protocol_of(conversion, port) != "http", HTTP.index(port) if port in HTTP else len(HTTP)
 
 
 def _forwards(conversion: ComposeConversion, key: str, parsed: list[Port], main: Port | None) -> list[str]:
@@ -118,8 +114,9 @@ def expose(conversion: ComposeConversion, key: str, node: Node) -> None:
         )
         return
     parsed, _ = parse_ports(node, conversion.resolve)
-    if parsed and "port" not in conversion.keys and conversion.node.get("ports") is None:
-        conversion.keys["port"] = parsed[0].target
+    port = best_port(conversion, [port.target for port in parsed if port.protocol == "tcp"])
+    if port is not None and "port" not in conversion.keys and conversion.node.get("ports") is None:
+        set_port(conversion, port)
     conversion.add(key, Verdict.CHANGED, "port")
 
 
@@ -134,19 +131,18 @@ def find_port(conversion: ComposeConversion) -> None:
             keys.pop("ports", None)
         return
     if labelled.port:
-        keys["port"] = labelled.port
+        set_port(conversion, labelled.port)
     if "port" not in keys:
-        known = _database_port(conversion)
-        usual = known if known is not None and known not in _NOT_HTTP else 80
-        port = _exposed(conversion) or (usual if labelled.routes else None)
+        port = _exposed(conversion)
         if is_other_program(conversion) and not labelled.routes:
             port = None  # EXPOSE is of the image's own program; a worker of the same image listens on nothing
-        if port is None and (port := known) in _NOT_HTTP:
-            keys["protocol"] = "tcp"
-        keys |= {"port": port} if port is not None else {}
+        port = port or _database_port(conversion) or (80 if labelled.routes else None)
+        if port is not None:
+            set_port(conversion, port)
     if labelled.routes and "port" in keys:
         _routes(conversion)
-    if labelled.health and "port" in keys and is_valid(addresses.probe_path, labelled.health):
+    is_http = "port" in keys and "protocol" not in keys
+    if labelled.health and is_http and is_valid(addresses.probe_path, labelled.health):
         keys["health_check"] = {"path": labelled.health}
         conversion.add("labels: healthcheck.path", Verdict.CHANGED, "health_check.path")
     if labelled.email and not conversion.draft.email and "@" in labelled.email:
@@ -188,9 +184,7 @@ def _is_reached(conversion: ComposeConversion) -> bool:
 
 
 def _exposed(conversion: ComposeConversion) -> int | None:
-    build = conversion.keys.get("build")
-    if build is None:
+    context = conversion.context
+    if "build" not in conversion.keys:
         return None
-    options = build if isinstance(build, dict) else {"context": build}
-    folder = conversion.context.base / str(options.get("context", "."))
-    return exposed_port(AppFolder(folder).read(str(options.get("dockerfile", "Dockerfile"))))
+    return best_port(conversion, exposed_ports(dockerfile_of(conversion.node, context.texts, context.base)))
