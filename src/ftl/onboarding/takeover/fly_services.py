@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common.json_fields import as_object, as_strs
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.nodes import table_list
+from ftl.onboarding.takeover.patience import seconds
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _OF_SERVICE = {
 """Keys of the service with HTTP that lead to no key of ftl.yaml."""
 
 _OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
-"""Keys of a check that are taken over, or are FTL's default; times are FTL's, which asks each second."""
+"""Keys of a check that are taken over, or are FTL's default; intervals are FTL's, which asks each second."""
 
 _MOST_PORTS = 100
 """Ports that are written one by one."""
@@ -46,8 +47,9 @@ def convert_services(
         web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
         key = "http_service" if public is http else "services"
         draft.report.add(key, Verdict.CHANGED, "port and routes")
-    if path := _checks(draft, data, public, "http_service" if public is http else "services"):
-        web["health_check"] = {"path": path}
+    check = _checks(draft, data, public, "http_service" if public is http else "services")
+    if check and "port" in web:
+        web["health_check"] = check
     _report_public(draft, data, public, web)
     for number, item in enumerate(services):
         if item is not public:
@@ -55,9 +57,12 @@ def convert_services(
     return web
 
 
-def _checks(draft: Draft, data: Mapping[str, object], public: Mapping[str, object], place: str) -> str:
-    """Report each check, and return the path of the first one that requests one."""
+def _checks(
+    draft: Draft, data: Mapping[str, object], public: Mapping[str, object], place: str
+) -> dict[str, object]:
+    """Report each check, and return the path of the first one that requests one, with the longest time to start."""
     found = ""
+    graces: list[str] = []
     checks = [
         (f"{place}.{kind}[{number}]", item)
         for kind in ("checks", "http_checks", "tcp_checks")
@@ -70,6 +75,9 @@ def _checks(draft: Draft, data: Mapping[str, object], public: Mapping[str, objec
     ]
     for key, check in checks:
         path = check.get("path")
+        if grace := _time(check.get("grace_period")):
+            graces.append(grace)
+            draft.report.add(f"{key}.grace_period", Verdict.CHANGED, "health_check.start_period")
         is_other = check.get("type", "http" if path else "tcp") != "http" or not path
         if is_other:
             draft.report.add(
@@ -84,7 +92,16 @@ def _checks(draft: Draft, data: Mapping[str, object], public: Mapping[str, objec
         for option in sorted(check.keys() - _OF_CHECK):
             todo = "FTL's check sends a plain GET: see that it passes"
             draft.report.add(f"{key}.{option}", Verdict.NEEDS_YOU, todo)
-    return found
+    times: dict[str, object] = (
+        {"start_period": max(graces, key=lambda grace: seconds(grace) or 0)} if graces else {}
+    )
+    return {**({"path": found} if found else {}), **times}
+
+
+def _time(value: object) -> str:
+    """A duration as ftl.yaml has it; a number is milliseconds."""
+    written = f"{value}ms" if isinstance(value, int) else str(value or "")
+    return written if seconds(written) else ""
 
 
 def _report_public(

@@ -201,3 +201,24 @@ def test_keys_of_flys_build(tmp_path: Path) -> None:
         Verdict.LEFT_OUT,
         Verdict.NEEDS_YOU,
     ]
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ("path = '/up'\ngrace_period = '1m30s'", ("/up", 90)),
+        ("path = '/up'\ngrace_period = 45000", ("/up", 45)),
+        ("grace_period = '40s'", (None, 40)),
+        ("path = '/up'\ngrace_period = '0s'", ("/up", 0)),
+    ],
+)
+def test_a_slow_start_has_the_time_of_fly(
+    tmp_path: Path, check: str, expected: tuple[str | None, float]
+) -> None:
+    """Failures of the grace period do not count."""
+    text = f"app = 'shop'\n[http_service]\ninternal_port = 8080\n[[http_service.checks]]\n{check}\n"
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": text})
+    health = project.services[0].health_check
+    assert health is not None
+    assert (health.path, health.start_period) == expected
+    assert ("http_service.checks[0].grace_period" in verdicts(report)) == (expected[1] > 0)

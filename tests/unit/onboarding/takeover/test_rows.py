@@ -97,7 +97,12 @@ def test_options_of_a_bound_folder_are_named(tmp_path: Path) -> None:
         ("image: x, expose: [50051]", "", 50051, "h2c"),
         ("build: .", "FROM scratch\nEXPOSE 50051\n", 50051, "h2c"),
         ("image: x, ports: ['50051:50051', '3001:3001']", "", 3001, "http"),
-        ("image: x, expose: [9090, 50051], labels: {traefik.http.services.a.loadbalancer.server.port: '50051'}", "", 50051, "h2c"),
+        (
+            "image: x, expose: [9090, 50051], labels: {traefik.http.services.a.loadbalancer.server.port: '50051'}",
+            "",
+            50051,
+            "h2c",
+        ),
         ("image: x, expose: [5672], environment: {VIRTUAL_HOST: a.io}", "", 5672, "http"),
     ],
 )
@@ -112,6 +117,29 @@ def test_a_port_has_its_protocol(
     assert (one.port, one.protocol) == (port, protocol)
     assert (one.health_check is None) == (protocol != "http")
     assert (verdicts(report).get("services.one.port") is Verdict.CHANGED) == (protocol != "http")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ("", (1, 5, 30, 0)),
+        ("start_period: 90s", (1, 5, 30, 90)),
+        ("interval: 30s, timeout: 10s, retries: 5", (1, 10, 150, 0)),
+        ("interval: 1m30s", (1, 5, 270, 0)),
+        ("retries: 4", (1, 5, 120, 0)),
+        ("interval: 5s, retries: 3, start_period: 0s", (1, 5, 30, 0)),
+        ("interval: odd, retries: '$N'", (1, 5, 90, 0)),
+    ],
+)
+def test_a_slow_start_has_the_time_of_compose(
+    tmp_path: Path, times: str, expected: tuple[float, float, int, float]
+) -> None:
+    """It failed after 30 seconds: the times were dropped where the test became a path."""
+    text = f"services: {{web: {{image: x, expose: [80], healthcheck: {{test: curl http://localhost/up, {times}}}}}}}"
+    project, _ = taken(tmp_path, text)
+    check = service(project).health_check
+    assert check is not None
+    assert (check.interval, check.timeout, check.retries, check.start_period) == expected
 
 
 PERIODIC = [

@@ -24,6 +24,7 @@ from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.roles import convert_roles
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.patience import seconds, waiting
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _LEFT_OUT = {
     "minimum_version": "it is Kamal's",
     "primary_role": "routes say which service is public",
     "readiness_delay": "health checks decide",
-    "deploy_timeout": "write `health_check`",
     "run_directory": "FTL keeps no files there",
     "secrets_path": "each secret in it has a row",
     "error_pages_path": "the proxy has its own pages",
@@ -127,6 +127,8 @@ def _convert(kamal: KamalConversion) -> None:
                     if "routes" in service:
                         service["drain_timeout"] = kamal.text(entry.value)
                 kamal.add(key, Verdict.CHANGED, "drain_timeout of the services with routes", entry.value)
+            case "deploy_timeout":
+                _deploy_timeout(kamal, entry.value)
             case "retain_containers":
                 kamal.draft.top["keep_releases"] = kamal.text(entry.value)
                 kamal.add(key, Verdict.CHANGED, "keep_releases", entry.value)
@@ -162,6 +164,18 @@ def _convert(kamal: KamalConversion) -> None:
             Verdict.NEEDS_YOU,
             "it is not set here, and so empty: set it in .env or the environment",
         )
+
+
+def _deploy_timeout(kamal: KamalConversion, node: Node) -> None:
+    """The time that a container has to become healthy: as many checks as fit into it."""
+    patience = seconds(kamal.texts.resolve(text(node)))
+    for service in kamal.draft.services.values():
+        check = service.get("health_check")
+        if isinstance(check, dict) and patience is not None:
+            pause = seconds(kamal.texts.resolve(str(check.get("interval", "1s")))) or 1
+            service["health_check"] = {**waiting(patience, pause), **check}
+    how = "retries of each health_check, where that is longer than FTL's 30 seconds"
+    kamal.add("deploy_timeout", Verdict.CHANGED, how, node)
 
 
 def _over(base: dict[str, object], own: object) -> dict[str, object]:

@@ -93,11 +93,14 @@ def test_each_key_has_a_row_or_its_value_in_the_file(tmp_path: Path, key: str) -
 
 
 def test_times_of_a_health_check_are_kept(tmp_path: Path) -> None:
-    """Interval and timeout of kamal-proxy's check, and the attempts of Kamal 1, are those of the service."""
+    """Interval and timeout of kamal-proxy's check, attempts of Kamal 1, and the time that a deploy waits."""
     head = "service: shop\nimage: shop\nservers: [192.0.2.1]\n"
     checks = {
         "proxy: {host: a.example.com, healthcheck: {path: /h, interval: 3, timeout: 7}}\n": ("/h", 3, 7, 30),
         "healthcheck: {path: /h, interval: 20s, max_attempts: 9}\n": ("/h", 20, 5, 9),
+        "proxy: {host: a.example.com}\ndeploy_timeout: 120\n": ("/up", 1, 5, 120),
+        "deploy_timeout: 120\nproxy: {host: a.example.com, healthcheck: {interval: 3}}\n": ("/up", 3, 5, 40),
+        "proxy: {host: a.example.com}\ndeploy_timeout: 20\n": ("/up", 1, 5, 30),
     }
     for text, values in checks.items():
         project, _ = taken(tmp_path, "deploy.yml", {"deploy.yml": head + text})

@@ -9,6 +9,7 @@ from ftl.config.values import addresses
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
+from ftl.onboarding.takeover.patience import seconds, waiting
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _LOCAL_URL = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\$\{?HOSTNAME\}?)(?::(\d+))?(/[^\s'\"|;&)]*)?"
 )
+
+_INTERVAL, _RETRIES = 30.0, 3
+"""Compose's defaults; the interval in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,18 @@ def parse_check(node: Node | None) -> ComposeHealthCheck:
     return ComposeHealthCheck(command)
 
 
+def _times(conversion: ComposeConversion, node: Node) -> dict[str, object]:
+    """Times that a container may take: FTL asks more often than Compose, and so more times."""
+    written = {name: conversion.resolve(text(value)) for name, value in entries(node).items()}
+    kept: dict[str, object] = {
+        name: written[name] for name in ("timeout", "start_period") if seconds(written.get(name, ""))
+    }
+    if not written.keys() & {"interval", "retries"}:
+        return kept
+    retries = int(written["retries"]) if written.get("retries", "").isdecimal() else _RETRIES
+    return {**kept, **waiting((seconds(written.get("interval", "")) or _INTERVAL) * retries)}
+
+
 def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A health check: a path that FTL requests over the network, or a command in the container."""
     check = parse_check(node)
@@ -67,8 +83,10 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
     port = conversion.keys.get("port")
     usable = check.path is not None and is_valid(addresses.probe_path, check.path)
     if usable and "protocol" not in conversion.keys and port is not None and check.port in (None, port):
-        conversion.keys["health_check"] = {"path": check.path}
-        how = "health_check.path: a request over the network, with FTL's own intervals"
+        times = _times(conversion, node)
+        conversion.keys["health_check"] = {"path": check.path, **times}
+        named = "".join(f", {name}" for name in times)
+        how = f"health_check.path{named}: a request over the network, each second until it passes"
         conversion.add(key, Verdict.CHANGED, how)
         return
     command = check.command
