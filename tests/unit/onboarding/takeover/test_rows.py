@@ -142,6 +142,54 @@ def test_a_slow_start_has_the_time_of_compose(
     assert (check.interval, check.timeout, check.retries, check.start_period) == expected
 
 
+@pytest.mark.parametrize(
+    ("keys", "row"),
+    [
+        ("command: npm run dev", "command"),
+        ("command: [yarn, dev, --host]", "command"),
+        ("command: python manage.py runserver 0.0.0.0:8000", "command"),
+        ("command: uvicorn app:app --reload", "command"),
+        ("command: sh -c 'pnpm install && pnpm run dev'", "command"),
+        ("command: 'npx vite --host'", "command"),
+        ("entrypoint: [nodemon, app.js]", "entrypoint"),
+        ("command: flask --app shop run", "command"),
+        ("environment: {NODE_ENV: development}", "environment: NODE_ENV"),
+        ("environment: ['RAILS_ENV=${RAILS_ENV:-development}']", "environment: RAILS_ENV"),
+        ("environment: {DEBUG: 'True'}", "environment: DEBUG"),
+        ("environment: {ASPNETCORE_ENVIRONMENT: Development}", "environment: ASPNETCORE_ENVIRONMENT"),
+        ("build: {context: ., target: development}", "build.target"),
+        ("build: {context: ., target: app-dev}", "build.target"),
+    ],
+)
+def test_what_is_for_development_needs_you(tmp_path: Path, keys: str, row: str) -> None:
+    """It was taken for production: a server that reloads, and shows errors to whoever asks."""
+    image = "" if "build:" in keys else "build: ., "
+    _, report = taken(tmp_path, f"services: {{web: {{{image}{keys}}}}}")
+    assert verdicts(report)[f"services.web.{row}"] is Verdict.NEEDS_YOU
+    assert "for development" in words(report, f"services.web.{row}")
+    assert f"TO DO {row}: " in (tmp_path / "ftl.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "command: npm run start",
+        "command: gunicorn app.wsgi",
+        "command: npm run device",
+        "command: node --watchdog x.js",
+        "command: vite preview --host",
+        "command: /opt/air-quality",
+        "environment: {NODE_ENV: production, DEBUG: 'app:*', APP_ENV: staging}",
+        "build: {context: ., target: run}",
+    ],
+)
+def test_what_is_for_production_needs_nobody(tmp_path: Path, keys: str) -> None:
+    """Names that only look alike."""
+    image = "" if "build:" in keys else "build: ., "
+    _, report = taken(tmp_path, f"services: {{web: {{{image}{keys}}}}}")
+    assert not [row for row in report.rows if "for development" in row.text]
+
+
 PERIODIC = [
     ("beat", "anything"), ("celery-beat", "x"), ("clock", "node clock.js"), ("x", "celery -A shop beat -l info"),
     ("x", "celery -A shop worker -B"), ("x", "php artisan schedule:work"), ("x", "bundle exec clockwork clock.rb"),

@@ -10,6 +10,7 @@ from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import describe_kind, is_null
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.compose.conversion import ComposeConversion
+from ftl.onboarding.takeover.compose.development import report_development
 from ftl.onboarding.takeover.compose.keys import (
     build,
     environment,
@@ -54,6 +55,8 @@ def convert(context: ConversionContext, source: str, node: MappingNode) -> None:
             _key(conversion, key, node.entries[key].value)
     _one_writer(conversion)
     _one_clock(conversion)
+    if not conversion.is_dependency:
+        report_development(conversion)
 
 
 def _one_clock(conversion: ComposeConversion) -> None:
