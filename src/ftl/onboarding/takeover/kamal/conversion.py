@@ -17,10 +17,23 @@ if TYPE_CHECKING:
 
 
 class KamalConversion:
-    """A configuration of Kamal that is being converted."""
+    """A configuration of Kamal that is being converted.
 
-    def __init__(self, draft: Draft, root: MappingNode, base: Path, variables: Mapping[str, str]) -> None:
+    Attributes:
+        project: The name of the project, which ends with the destination's, if it is one.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        root: MappingNode,
+        base: Path,
+        variables: Mapping[str, str],
+        destination: str = "",
+    ) -> None:
         self.draft = draft
+        self.destination = destination
+        self.project = f"{draft.name}-{destination}" if destination else draft.name
         self.root = root
         self.base = base
         self.texts = ComposeTexts(variables, braces_only=True)

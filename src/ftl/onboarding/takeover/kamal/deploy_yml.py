@@ -75,13 +75,15 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         own = beside.of(name)
         other = _draft(merged(root, over), file, base, given, own)
         notes = report_destination_secrets(draft, other, own, given)
+        known = {(row.key, row.text) for row in draft.report.rows}
+        todo = [row for row in other.report.rows if row.verdict is Verdict.NEEDS_YOU]
+        todo = [row for row in todo if (row.key, row.text) not in known]
+        notes += [f"{row.key}: {row.text}" for row in todo if not row.key.startswith("${")]
         draft.files[f"ftl.{name}.yaml"] = overlay_text(display_path(path), name, draft, other, notes)
         what = f"ftl.{name}.yaml, what is different there: `ftl -e {name} deploy`"
         draft.report.add(path.name, Verdict.CHANGED, what, over.mark)
-        known = {(row.key, row.text) for row in draft.report.rows}
-        for row in other.report.rows:
-            if row.verdict is Verdict.NEEDS_YOU and (row.key, row.text) not in known:
-                draft.report.add(f"{path.name}: {row.key}", row.verdict, row.text)
+        for row in todo:
+            draft.report.add(f"{path.name}: {row.key}", row.verdict, row.text)
     return draft
 
 
@@ -92,7 +94,8 @@ def _draft(
     secrets = declared_secrets(beside)
     if secrets:
         draft.top["secrets"] = secrets
-    _convert(KamalConversion(draft, root, base, {**dict.fromkeys(secrets, ""), **variables}))
+    given = {**dict.fromkeys(secrets, ""), **variables}
+    _convert(KamalConversion(draft, root, base, given, beside.destination))
     return draft
 
 

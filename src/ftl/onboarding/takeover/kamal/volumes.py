@@ -25,10 +25,12 @@ def volumes_of(kamal: KamalConversion, key: str, node: Node | None, dependency: 
             continue
         own = source.removeprefix(f"{kamal.draft.name}_")
         found.append(f"{own}{colon}{rest}")
-        if source.startswith(("/", "$")) or own != source:
+        volume = f"{kamal.project}_{own}"
+        if source.startswith(("/", "$")) or volume == source:
             kamal.add(f"{key}[{index}]", Verdict.TAKEN, "the same data", item)
             continue
-        todo = f"FTL's volume is {kamal.draft.name}_{source}: copy the data of {source} into it"
+        copy = f"docker run --rm -v {source}:/from -v {volume}:/to busybox cp -a /from/. /to"
+        todo = f"FTL's volume is {volume}, empty at first: copy the data of {source} into it on the server, `{copy}`"
         kamal.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)
         if dependency:
             kamal.draft.note(dependency, f"volumes: {todo}")

@@ -182,7 +182,8 @@ def test_a_volume_of_an_accessory_keeps_its_data(tmp_path: Path) -> None:
         Verdict.NEEDS_YOU,
     ]
     assert (
-        words(report, "accessories.db.volumes[1]") == "FTL's volume is shop_wal: copy the data of wal into it"
+        "copy the data of wal into it on the server, `docker run --rm -v wal:/from -v shop_wal:/to busybox"
+        in words(report, "accessories.db.volumes[1]")
     )
     assert "# TO DO volumes: FTL's volume is shop_wal" in (tmp_path / "ftl.yaml").read_text()
 

@@ -101,3 +101,18 @@ def test_a_destination_with_a_dot(tmp_path: Path) -> None:
     assert ".kamal/secrets.prod" not in verdicts(report)
     assert ".kamal/secrets.eu.prod" not in verdicts(report)
     assert "there is no deploy.a.b.yml" in words(report, ".kamal/secrets.a.b")
+
+
+def test_a_volume_of_a_destination_is_another_one(tmp_path: Path) -> None:
+    """Kamal has one name for it in all, FTL that of the project: the data seemed to be lost."""
+    volumes = 'volumes: ["shop_storage:/rails/storage", "other:/other", "/srv/x:/x"]\n'
+    files = {"config/deploy.yml": FILES["config/deploy.yml"] + volumes}
+    _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **files})
+    assert verdicts(report)["volumes[0]"] is Verdict.TAKEN
+    assert staging(tmp_path).services[0].volumes == ("storage:/rails/storage", "other:/other", "/srv/x:/x")
+    row = words(report, "deploy.staging.yml: volumes[0]")
+    assert "-v shop_storage:/from -v shop-staging_storage:/to" in row
+    assert "-v other:/from -v shop-staging_other:/to" in words(report, "deploy.staging.yml: volumes[1]")
+    assert "-v other:/from -v shop_other:/to" in words(report, "volumes[1]")
+    assert "deploy.staging.yml: volumes[2]" not in verdicts(report)
+    assert f"# TO DO volumes[0]: {row}" in (tmp_path / "ftl.staging.yaml").read_text()
