@@ -104,8 +104,20 @@ def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str])
         if not path.name.endswith(".sample"):
             what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
             draft.report.add(f"{beside.hooks}/{path.name}", Verdict.NEEDS_YOU, what)
+    _report_server(draft)
+
+
+def _report_server(draft: Draft) -> None:
+    """Tell what of Kamal must stop before the first deploy; its proxy only goes by force while an app is installed."""
     keys = {row.key for row in draft.report.rows}
-    if "traefik" not in keys:  # its row says this
-        proxy, remove = ("Traefik", "traefik") if "healthcheck" in keys else ("kamal-proxy", "proxy")
-        todo = f"{proxy} has ports 80 and 443: run `kamal {remove} remove` before the first deploy"
-        draft.report.add("the server", Verdict.NEEDS_YOU, todo)
+    commands = ["kamal app stop"]
+    holders = []
+    if any(key.startswith("accessories.") for key in keys):
+        commands.append("kamal accessory stop all")
+        holders.append("its accessories their ports and data")
+    is_kamal_1 = bool(keys & {"traefik", "healthcheck"})
+    commands.append("kamal traefik remove" if is_kamal_1 else "kamal proxy remove --force")
+    holders.append(f"{'Traefik' if is_kamal_1 else 'kamal-proxy'} the ports 80 and 443")
+    run = ", ".join(f"`{command}`" for command in commands)
+    todo = f"on the server of Kamal, run {run} before the first deploy: until then, {' and '.join(holders)} are in use"
+    draft.report.add("the server", Verdict.NEEDS_YOU, todo)

@@ -289,7 +289,7 @@ stop_wait_time: 45
     rows = {row.key: row for row in report.rows}
     assert "kamal traefik remove" in rows["traefik"].text
     assert rows["traefik"].verdict is Verdict.NEEDS_YOU
-    assert "the server" not in rows  # there is no kamal-proxy
+    assert "`kamal app stop`, `kamal traefik remove` before the first deploy" in rows["the server"].text
     assert rows["stop_wait_time"].verdict is Verdict.CHANGED
     assert rows["traefik.args: acme.email"].verdict is Verdict.CHANGED
 
@@ -301,3 +301,20 @@ def test_a_host_by_a_variable_that_is_not_set(tmp_path: Path) -> None:
         tmp_path, "config/deploy.yml", {"config/deploy.yml": text, "Dockerfile": "FROM scratch\n"}
     )
     assert "`${SITE}` is empty as the variables are here" in words(report, "proxy.hosts")
+
+
+@pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("servers: [192.0.2.1]\n", "run `kamal app stop`, `kamal proxy remove --force` before the first deploy"),
+        (
+            "servers: [192.0.2.1]\naccessories: {db: {image: 'postgres:16', host: 192.0.2.1}}\n",
+            "run `kamal app stop`, `kamal accessory stop all`, `kamal proxy remove --force` before the first deploy",
+        ),
+    ],
+)
+def test_what_must_stop_on_the_server_of_kamal(tmp_path: Path, text: str, run: str) -> None:
+    """Its proxy is not removed while an app is installed, and its databases have their ports."""
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    assert run in words(report, "the server")
+    assert verdicts(report)["the server"] is Verdict.NEEDS_YOU
