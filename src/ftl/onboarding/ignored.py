@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from ftl.image.building.inputs.dockerignore import DockerIgnore, Match
 
 NOT_FOR_IMAGES = (".git", ".env", "ftl.yaml")
 """Files that every `.dockerignore` should exclude, as those that exist of the following."""
@@ -40,7 +43,41 @@ def not_ignored(
 
     ignore = read_dockerignore(context, context / dockerfile)
     names = names_for(context) if names is None else names
-    return [name for name in names if not ignore.match(name, ignore.top).ignored]
+    return [name for name in names if not _match(ignore, name).ignored]
+
+
+def of_gitignore(text: str) -> list[str]:
+    """Lines of a .dockerignore that mean what those of a .gitignore do.
+
+    A line of git without a `/` is a name at any depth.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        pattern = line.strip().rstrip("/")
+        if pattern and not pattern.startswith("#"):
+            negation, pattern = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+            found.append(negation + (pattern.lstrip("/") if "/" in pattern else f"**/{pattern}"))
+    return found
+
+
+def matching(context: Path, lines: Sequence[str]) -> list[str]:
+    """Files at the top of a context and in its `config` that lines of a .dockerignore match."""
+    from ftl.image.building.inputs.dockerignore import DockerIgnore
+
+    ignore = DockerIgnore(lines)
+    paths = {*context.glob("*"), *context.glob("config/*")} if lines else set()
+    files = (path for path in paths if os.path.isfile(path))  # noqa: PTH113 -- pathlib's raises where it may not look
+    names = sorted(file.relative_to(context).as_posix() for file in files)
+    return [name for name in names if _match(ignore, name).ignored]
+
+
+def _match(ignore: DockerIgnore, path: str) -> Match:
+    """The match of a path, by way of the folders above it."""
+    match, above = ignore.top, ""
+    for part in path.split("/"):
+        above = f"{above}/{part}".lstrip("/")
+        match = ignore.match(above, match)
+    return match
 
 
 def excluding_file(context: Path, path: str, dockerfile: str = "Dockerfile") -> str | None:
@@ -48,10 +85,6 @@ def excluding_file(context: Path, path: str, dockerfile: str = "Dockerfile") -> 
     from ftl.image.building.inputs.dockerignore import read_dockerignore
 
     ignore = read_dockerignore(context, context / dockerfile)
-    match, above = ignore.top, ""
-    for part in path.split("/"):
-        above = f"{above}/{part}".lstrip("/")
-        match = ignore.match(above, match)
-    if ignore.source is None or not match.ignored or ignore.may_reinclude_below(path):
+    if ignore.source is None or not _match(ignore, path).ignored or ignore.may_reinclude_below(path):
         return None
     return ignore.source.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.ignored import DOCKERIGNORE, names_for, not_ignored
+from ftl.onboarding.ignored import DOCKERIGNORE, matching, names_for, not_ignored, of_gitignore
 from ftl.onboarding.stacks.node.package_json import public_env_files
 from ftl.onboarding.takeover.report import Verdict
 
@@ -24,6 +24,8 @@ def ignore_files(draft: Draft, folder: Path) -> None:
             continue
         is_top = path == top  # ftl.yaml is to come, and .env may be
         names = [name for name in names_for(path) if is_top or (path / name).exists()]
+        of_git = of_gitignore(AppFolder(path).read(".gitignore")) if is_top and draft.is_of_commits else []
+        names += [name for name in matching(path, of_git) if name not in names]
         missing = not_ignored(path, names, dockerfile)
         if not missing:
             continue
@@ -33,7 +35,9 @@ def ignore_files(draft: Draft, folder: Path) -> None:
             draft.report.add(name, Verdict.NEEDS_YOU, todo)
         else:
             public = "".join(f"{line}\n" for line in public_env_files(AppFolder(path)))
-            draft.files.setdefault(name, DOCKERIGNORE + public)
+            head = "# What git ignores, and so was in no image before:"
+            more = "".join(f"{line}\n" for line in (head, *of_git)) if of_git else ""
+            draft.files.setdefault(name, DOCKERIGNORE + public + more)
 
 
 def _contexts(draft: Draft) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ class Draft:
         made_up: Variables that get a made-up value where nothing has one.
         copied: Variables of other env files for a new .env, with the values as they are written there.
         written: The text of ftl.yaml, in place of all keys.
+        is_of_commits: The other tool built what is committed: nothing that git ignores was in an image.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Draft:
     files: dict[str, str] = field(default_factory=dict)
     report: TakeoverReport = field(default_factory=TakeoverReport)
     written: str = ""
+    is_of_commits: bool = False
     demanded: set[str] = field(default_factory=set)
     made_up: set[str] = field(default_factory=set)
     copied: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from ..conftest import put_files
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ftl.onboarding.takeover.report import KeyReport
+
 COMPOSE = "services: {web: {build: BUILD, ports: ['80:80']}}"
 
 
@@ -71,3 +73,42 @@ def test_what_an_existing_one_lacks_is_told(tmp_path: Path) -> None:
     assert row.verdict is Verdict.NEEDS_YOU
     assert row.text.endswith(".env ftl.yaml")
     assert ".dockerignore" not in result.files
+
+
+KAMAL = "service: shop\nimage: shop\nservers: [192.0.2.1]\n"
+OF_GIT = "# secrets\n/config/*.key\n!/config/public.key\n*.pem\nlog/\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_out"),
+    [("config/master.key", True), ("config/public.key", False), ("a/b/c.pem", True), ("log/x", True), ("a/log/x", True),
+     ("master.key", False)],
+)  # fmt: skip
+def test_what_git_ignores_is_not_in_an_image_of_kamal(tmp_path: Path, path: str, is_out: bool) -> None:
+    """Kamal builds a clone, which has none of it; FTL the folder, with keys in it."""
+    put_files(tmp_path, {"config/deploy.yml": KAMAL, ".gitignore": OF_GIT, "Dockerfile": "FROM x"})
+    files = take_over([tmp_path / "config/deploy.yml"], tmp_path, {}).files
+    put_files(tmp_path, {".dockerignore": files[".dockerignore"]})
+    assert bool(not_ignored(tmp_path, [path])) is not is_out
+
+
+def test_what_git_ignores_is_told_where_there_is_a_dockerignore(tmp_path: Path) -> None:
+    """A folder that the file names was built by Kamal, too."""
+    files = {
+        "config/deploy.yml": KAMAL,
+        ".gitignore": OF_GIT,
+        "Dockerfile": "FROM x",
+        "config/master.key": "x",
+    }
+    files |= {"a.pem": "x", ".dockerignore": ".git\n.env\nftl.yaml\n*.pem\n"}
+    put_files(tmp_path, files)
+    (row,) = [row for row in _rows(tmp_path) if row.key == ".dockerignore"]
+    assert row.text.endswith(": config/master.key")
+    (row,) = [row for row in _rows(tmp_path) if row.key == "builder.context"]
+    assert "not committed" in row.text
+    put_files(tmp_path, {"config/deploy.yml": f"{KAMAL}builder: {{arch: amd64, context: .}}\n"})
+    assert not [row for row in _rows(tmp_path) if row.key == ".dockerignore"]
+
+
+def _rows(folder: Path) -> list[KeyReport]:
+    return take_over([folder / "config/deploy.yml"], folder, {}).report.rows

@@ -43,6 +43,12 @@ def build_of(kamal: KamalConversion) -> dict[str, object]:
                 kamal.add(name, Verdict.NEEDS_YOU, _NEEDS_YOU[key], node)
             case _:
                 kamal.add(name, Verdict.LEFT_OUT, "the docker command's own builder is used", node)
+    if "context" not in entries(kamal.root.get("builder")):
+        kamal.draft.is_of_commits = True
+        what = (
+            "build.context: this folder, with changes that are not committed; Kamal built a clone of what is"
+        )
+        kamal.add("builder.context", Verdict.CHANGED, f"{what}. A new .dockerignore has what git ignores")
     if not (kamal.base / str(build["context"])).is_dir():
         kamal.add("builder.context", Verdict.NEEDS_YOU, f"there is no folder {build['context']}")
     return build

@@ -157,6 +157,9 @@ def _convert(kamal: KamalConversion) -> None:
                 )
             case _ if key not in ("servers", "proxy", "env", "builder", "accessories", "volumes"):
                 kamal.add(key, Verdict.NEEDS_YOU, _NEEDS_YOU.get(key, "FTL has no such key"), entry.value)
+    if "host" in kamal.draft.server and "user" not in kamal.draft.server:
+        kamal.draft.server["user"] = "root"
+        kamal.add("ssh.user", Verdict.CHANGED, "server.user: root, which is Kamal's default", root.get("ssh"))
     accessories(kamal)
     _write_hosts(kamal)
     write_addresses(kamal)

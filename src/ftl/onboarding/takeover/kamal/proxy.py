@@ -35,9 +35,10 @@ REMOVE_TRAEFIK = (
 )
 _ACME_EMAIL = re.compile(r"certificates?resolvers\.[^.]+\.acme\.email", re.IGNORECASE)
 _FALSE = ("false", "no", "off")
-_NEEDS_YOU = {
-    "forward_headers": "write `proxy.trusted_proxies`, the addresses of the load balancer in front",
-}
+_TRUSTED = (
+    "Kamal passes X-Forwarded-* of any client on: write `proxy: {trusted_proxies: [...]}`, the address ranges of "
+    "the load balancer or CDN in front; else X-Forwarded-Proto is http, and an app with force_ssl redirects for ever"
+)
 
 
 def convert_proxies(kamal: KamalConversion, own: Mapping[str, Node | None], primary: str) -> None:
@@ -107,6 +108,9 @@ def _first_proxy(kamal: KamalConversion, role: str, own: Node | None) -> None:
     elif text(ssl) != "true" and options:
         kamal.draft.top["proxy"] = {"tls": "off"}
         kamal.add("proxy.ssl", Verdict.CHANGED, "proxy.tls: off", ssl)
+        if "forward_headers" not in options:  # Kamal's default without ssl is true
+            kamal.add("proxy.forward_headers", Verdict.NEEDS_YOU, _TRUSTED, root.get("proxy"))
+            kamal.draft.note(service_name(role), f"proxy.forward_headers: {_TRUSTED}")
     elif ssl is not None:
         kamal.add("proxy.ssl", Verdict.CHANGED, "the default of proxy.tls", ssl)
 
@@ -146,9 +150,10 @@ def convert_proxy(
     ]
     keys["health_check"] = health_check_of(kamal, options.get("healthcheck"), f"{path}.healthcheck")
     for key, value in options.items():
-        if key not in _KNOWN:
-            verdict = Verdict.NEEDS_YOU if key in _NEEDS_YOU else Verdict.LEFT_OUT
-            kamal.add(f"{path}.{key}", verdict, _NEEDS_YOU.get(key, "FTL's proxy decides"), value)
+        if key == "forward_headers" and text(value) == "true":
+            kamal.add(f"{path}.{key}", Verdict.NEEDS_YOU, _TRUSTED, value)
+        elif key not in _KNOWN:
+            kamal.add(f"{path}.{key}", Verdict.LEFT_OUT, "FTL's proxy decides", value)
 
 
 def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) -> None:

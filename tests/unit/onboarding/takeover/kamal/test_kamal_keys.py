@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
@@ -119,3 +120,34 @@ def test_a_path_without_a_value_is_that_of_kamal(tmp_path: Path, value: str) -> 
     assert check is not None
     assert (check.path, check.interval) == ("/up", 3)
     assert "no value" in next(row.text for row in report.rows if row.key == "proxy.healthcheck.path")
+
+
+@pytest.mark.parametrize(
+    ("keys", "needs_you"),
+    [
+        ("proxy: {host: a.example.com, ssl: false}\n", True),
+        ("proxy: {host: a.example.com}\n", True),
+        ("proxy: {host: a.example.com, ssl: true, forward_headers: true}\n", True),
+        ("proxy: {host: a.example.com, ssl: true}\n", False),
+        ("proxy: {host: a.example.com, ssl: false, forward_headers: false}\n", False),
+    ],
+)
+def test_headers_of_a_proxy_in_front(tmp_path: Path, keys: str, needs_you: bool) -> None:
+    """Without ssl, Kamal passes them on; FTL's proxy trusts nobody, and force_ssl redirected for ever."""
+    text = f"service: shop\nimage: shop\nservers: [192.0.2.1]\n{keys}"
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert (verdicts(report).get("proxy.forward_headers") is Verdict.NEEDS_YOU) is needs_you
+    assert ("trusted_proxies" in (tmp_path / "ftl.yaml").read_text()) == (
+        needs_you and "ssl: true" not in keys
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "user"), [("", "root"), ("ssh: {port: 22}\n", "root"), ("ssh: {user: app}\n", "app")]
+)
+def test_the_user_of_the_server_is_that_of_kamal(tmp_path: Path, keys: str, user: str) -> None:
+    """Kamal's default is root, FTL's the user of this machine."""
+    text = f"service: shop\nimage: shop\nservers: [192.0.2.1]\n{keys}"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert project.server.user == user
+    assert verdicts(report)["ssh.user"] is Verdict.CHANGED
