@@ -206,7 +206,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("name", "line"), PERIODIC)
 def test_two_clocks_never_run_side_by_side(tmp_path: Path, begin: Begin, name: str, line: str) -> None:
-    """Whichever file says it: Compose's, a Procfile, fly.toml, or what `ftl init` finds."""
+    """Whichever file says it: Compose's, a Procfile, fly.toml, Kamal's, or what `ftl init` finds."""
     assert is_periodic(name, line)
     project, _ = taken(
         tmp_path / "compose", f"services: {{web: {{image: x}}, {name}: {{image: x, command: '{line}'}}}}"
@@ -215,6 +215,7 @@ def test_two_clocks_never_run_side_by_side(tmp_path: Path, begin: Begin, name: s
     files = {
         "Procfile": f"web: serve\n{name}: {line}\n",
         "fly.toml": f"[processes]\nweb = 'serve'\n{name} = '{line}'\n",
+        "deploy.yml": f"service: a\nservers: {{web: [h.io], {name}: {{hosts: [h.io], cmd: '{line}'}}}}\n",
     }
     for source in files:
         other, _ = taken_other(tmp_path / source, source, files)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import service_name
+from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.kamal.addresses import hosts_of
 from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxies
@@ -53,6 +54,21 @@ def convert_roles(
         for role, value in roles.items()
     }
     convert_proxies(kamal, own_proxies, primary)
+    for role, value in roles.items():
+        _one_clock(kamal, role, value)
+
+
+def _one_clock(kamal: KamalConversion, role: str, node: Node) -> None:
+    """Let a process that starts work by the clock stop before its successor starts: two would start it twice."""
+    name = service_name(role)
+    keys = kamal.draft.services[name]
+    given = keys.get("command", "")
+    if "port" in keys or not is_periodic(role, given if isinstance(given, (str, tuple)) else ""):
+        return
+    keys["recreate"] = True
+    what = f"the service {name}, with recreate: true: never two of it. Better: its lines as `jobs` of the project, "
+    what += "which the server's cron starts in the live release"
+    kamal.add(f"servers.{role}", Verdict.CHANGED, what, node)
 
 
 def _hosts(kamal: KamalConversion, hosts: list[str], node: Node | None) -> None:

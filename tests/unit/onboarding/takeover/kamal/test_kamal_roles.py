@@ -159,3 +159,12 @@ def test_files_where_the_configuration_says_they_are(tmp_path: Path) -> None:
     needed = ("ops/hooks/pre-deploy", "ops/secrets.staging", "ssh.proxy")
     assert [found[key] for key in needed] == [Verdict.NEEDS_YOU] * 3
     assert "ProxyJump root@bastion" in words(report, "ssh.proxy")
+
+
+def test_a_role_of_cron(tmp_path: Path) -> None:
+    """As Kamal's documentation has it: the report says that FTL has jobs."""
+    cron = "{hosts: [a.io], cmd: 'bash -c \"cat config/crontab | crontab - && cron -f\"'}"
+    text = f"{HEAD}servers: {{web: {{hosts: [a.io], cmd: clockwork x.rb}}, cron: {cron}}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert [item.recreate for item in project.services] == [False, True]
+    assert "as `jobs` of the project" in words(report, "servers.cron")
