@@ -123,7 +123,7 @@ def test_kamal(tmp_path: Path) -> None:
         ("/docker-entrypoint-initdb.d/init.sql", "select 1;")
     ]
     assert (database.command, cache.command) == (None, "redis-server")
-    assert found[".kamal/hooks/pre-deploy"] is Verdict.NEEDS_YOU
+    assert found[".kamal/hooks/pre-deploy"] is Verdict.CHANGED
     assert found["deploy.staging.yml"] is Verdict.CHANGED
     assert ".kamal/hooks/pre-build.sample" not in found
     assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []

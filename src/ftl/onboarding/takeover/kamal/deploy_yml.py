@@ -15,6 +15,7 @@ from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 from ftl.onboarding.takeover.kamal.destinations import merged, overlay_text
 from ftl.onboarding.takeover.kamal.files import parse_configuration
+from ftl.onboarding.takeover.kamal.hooks import convert_hooks
 from ftl.onboarding.takeover.kamal.other_files import (
     report_destination_secrets,
     report_other_files,
@@ -95,7 +96,9 @@ def _draft(
     if secrets:
         draft.top["secrets"] = secrets
     given = {**dict.fromkeys(secrets, ""), **variables}
-    _convert(KamalConversion(draft, root, base, given, beside.destination))
+    kamal = KamalConversion(draft, root, base, given, beside.destination)
+    _convert(kamal)
+    convert_hooks(kamal, beside)
     return draft
 
 

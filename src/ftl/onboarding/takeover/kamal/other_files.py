@@ -1,4 +1,4 @@
-"""Report of Kamal's secrets and hooks: what became of each line and file."""
+"""Report of Kamal's secrets and its server: what became of each line, and what must stop."""
 
 from __future__ import annotations
 
@@ -92,18 +92,13 @@ def _missing_rows(other: Draft, beside: KamalFiles) -> Iterator[KeyReport]:
 
 
 def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str]) -> None:
-    """Report secrets of what is no destination, and hooks."""
+    """Report secrets of what is no destination, and what of Kamal is on the server."""
     secrets = beside.top / beside.secrets
     for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
         name = path.name.removeprefix(f"{secrets.name}.")
         if name not in destinations:
             todo = f"there is no deploy.{name}.yml: write its commands as `secrets` into an ftl.{name}.yaml"
             draft.report.add(f"{beside.secrets}.{name}", Verdict.NEEDS_YOU, todo)
-    hooks = beside.top / beside.hooks
-    for path in sorted(hooks.iterdir()) if hooks.is_dir() else ():
-        if not path.name.endswith(".sample"):
-            what = "write it as `hooks: {pre: {local: ...}}` or `post` of a service"
-            draft.report.add(f"{beside.hooks}/{path.name}", Verdict.NEEDS_YOU, what)
     _report_server(draft)
 
 
