@@ -21,6 +21,7 @@ class KamalConversion:
 
     Attributes:
         project: The name of the project, which ends with the destination's, if it is one.
+        primary: The role that Kamal means where none is named.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class KamalConversion:
         destination: str = "",
     ) -> None:
         self.draft = draft
-        self.destination = destination
+        self.primary = "web"
         self.project = f"{draft.name}-{destination}" if destination else draft.name
         self.root = root
         self.base = base

@@ -10,6 +10,7 @@ from ftl.onboarding.takeover.compose.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.addresses import write_addresses
+from ftl.onboarding.takeover.kamal.aliases import report_aliases
 from ftl.onboarding.takeover.kamal.beside import declared_secrets, files_beside, values_in_env
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
@@ -45,7 +46,6 @@ _LEFT_OUT = {
     "run_directory": "FTL keeps no files there",
     "secrets_path": "each secret in it has a row",
     "error_pages_path": "the proxy has its own pages",
-    "aliases": "`ftl exec SERVICE -- COMMAND` and `ftl run SERVICE -- COMMAND` run them",
     "sshkit": "FTL keeps one connection to the server",
     "allow_empty_roles": "there is a service for each role",
     "output": "`ftl deploy --json` prints events",
@@ -133,6 +133,8 @@ def _convert(kamal: KamalConversion) -> None:
                     if "routes" in service:
                         service["drain_timeout"] = kamal.text(entry.value)
                 kamal.add(key, Verdict.CHANGED, "drain_timeout of the services with routes", entry.value)
+            case "aliases":
+                report_aliases(kamal, entry.value)
             case "deploy_timeout":
                 _deploy_timeout(kamal, entry.value)
             case "retain_containers":

@@ -53,6 +53,7 @@ def convert_roles(
         role: entries(value).get("proxy") if value is not kamal.root else None
         for role, value in roles.items()
     }
+    kamal.primary = primary
     convert_proxies(kamal, own_proxies, primary)
     for role, value in roles.items():
         _one_clock(kamal, role, value)

@@ -1,0 +1,87 @@
+"""Kamal's aliases, as the commands of FTL that do the same."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ftl.onboarding.names import service_name
+from ftl.onboarding.takeover.nodes import entries, text
+from ftl.onboarding.takeover.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.config.yaml.tree import Node
+    from ftl.onboarding.takeover.kamal.conversion import KamalConversion
+
+_SAME = {
+    "deploy": "deploy", "redeploy": "deploy", "setup": "setup", "rollback": "rollback", "details": "status",
+    "audit": "audit", "config": "config", "app details": "status", "app containers": "status",
+    "app version": "releases", "app maintenance": "maintenance on", "app live": "maintenance off", "app stop": "stop",
+    "app start": "start", "secrets print": "secrets list", "prune all": "prune", "accessory details": "status",
+}  # fmt: skip
+"""Command of Kamal -> that of FTL, which needs no service."""
+
+_WITH_VALUE = frozenset({
+    "-r", "--roles", "-h", "--hosts", "-d", "--destination", "-c", "--config_file", "--config-file", "-e", "--env",
+    "-n", "--lines", "-s", "--since", "-g", "--grep", "--version", "--grep_options",
+})  # fmt: skip
+_LONG = {"-r": "--roles", "-d": "--destination", "-f": "--follow"}
+_TOLD = "FTL has no aliases: its commands are in `ftl --help`"
+
+
+def report_aliases(kamal: KamalConversion, node: Node) -> None:
+    """Write into the report what to type in place of each alias."""
+    for name, value in entries(node).items():
+        command = translated(text(value), kamal.primary)
+        what = f"`{command}`" if command else _TOLD
+        kamal.add(f"aliases.{name}", Verdict.CHANGED if command else Verdict.LEFT_OUT, what, value)
+
+
+def translated(alias: str, primary: str) -> str:
+    """The command of FTL for a command line of Kamal; empty if there is none.
+
+    Args:
+        alias: The words after `kamal`.
+        primary: The role that Kamal means without `--roles`.
+    """
+    try:
+        words, options = _split(shlex.split(alias))
+    except ValueError:
+        return ""
+    start = f"ftl -e {options['--destination']}" if "--destination" in options else "ftl"
+    service = service_name(options.get("--roles") or primary)
+    match words:
+        case ["app", "exec", *command] if command:
+            return f"{start} {'exec' if '--reuse' in options else 'run'} {service} -- {_line(command)}"
+        case ["accessory", "exec", name, *command] if command:
+            return f"{start} exec {service_name(name)} -- {_line(command)}"
+        case ["app", "logs"] | ["accessory", "logs", _]:
+            named = service_name(words[2]) if len(words) > 2 else service
+            return f"{start} logs {'-f ' if '--follow' in options else ''}{named}"
+        case ["app", "boot"]:
+            return f"{start} restart {service}"
+        case ["accessory", "reboot" | "restart", name]:
+            return f"{start} restart {service_name(name)}"
+    known = _SAME.get(" ".join(words))
+    return f"{start} {known}" if known else ""
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Words and options; those of a command in quotes stay in it."""
+    found: list[str] = []
+    options: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            found.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        options[_LONG.get(name, name)] = value if equals else next(rest, "") if name in _WITH_VALUE else ""
+    return found, options
+
+
+def _line(command: Sequence[str]) -> str:
+    """A command as the user types it: one text is a line for a shell already."""
+    return command[0] if len(command) == 1 else shlex.join(command)

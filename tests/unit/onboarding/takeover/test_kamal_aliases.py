@@ -1,0 +1,51 @@
+"""`ftl init --from` with Kamal's aliases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.kamal.aliases import translated
+from ftl.onboarding.takeover.report import Verdict
+
+from .test_kamal import HEAD, words
+from .test_others import taken, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("alias", "command"),
+    [
+        ('app exec --interactive --reuse "bin/rails console"', "ftl exec web -- bin/rails console"),
+        ("app exec -i --reuse bash", "ftl exec web -- bash"),
+        ("app exec -r job --reuse bash", "ftl exec job -- bash"),
+        ("app exec 'bin/rails db:version'", "ftl run web -- bin/rails db:version"),
+        ("app exec -d staging --roles=web_two ls", "ftl -e staging run web_two -- ls"),
+        ("app logs -f", "ftl logs -f web"),
+        ("app logs --since 5m -n 100", "ftl logs web"),
+        ("accessory logs db -f", "ftl logs -f db"),
+        ('accessory exec db -i --reuse "psql -U app"', "ftl exec db -- psql -U app"),
+        ("details", "ftl status"),
+        ("app boot", "ftl restart web"),
+        ("accessory reboot redis", "ftl restart redis"),
+        ("deploy -d staging", "ftl -e staging deploy"),
+        ("server exec uptime", ""),
+        ("app exec 'x", ""),
+        ("", ""),
+    ],
+)
+def test_the_command_of_an_alias(alias: str, command: str) -> None:
+    """What to type in its place."""
+    assert translated(alias, "web") == command
+
+
+def test_each_alias_has_a_row(tmp_path: Path) -> None:
+    """With the primary role of the file."""
+    aliases = "aliases: {console: app exec --reuse 'bin/rails c', uptime: server exec uptime}\n"
+    text = f"{HEAD}servers: {{app: [a.io]}}\nprimary_role: app\n{aliases}"
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert words(report, "aliases.console") == "`ftl exec app -- bin/rails c`"
+    assert verdicts(report)["aliases.uptime"] is Verdict.LEFT_OUT
