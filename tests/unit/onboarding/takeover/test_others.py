@@ -158,13 +158,17 @@ def test_kamal_without_a_proxy_has_its_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("service: a\nimage: b\nservers:\n  - <%= %x(hostname) %>\n", "this ERB is not evaluated"),
+        (
+            "service: a\nservers:\n<% %w[a b].each do |h| %>\n  - <%= h %>\n<% end %>\n",
+            "this ERB is not evaluated",
+        ),
+        ("service: a\n<% if ENV['X'] %>\nservers: [b]\n<% end %>\n", "this ERB is not evaluated"),
         ("image: <%= ENV['X'] %>\n", "this is not a Kamal configuration"),
         ("service: [\nimage: <%= ENV['X'] %>", "not valid YAML"),
     ],
 )
 def test_bad_files_of_kamal(tmp_path: Path, text: str, message: str) -> None:
-    """ERB is not evaluated, and its line is named."""
+    """ERB on which lines depend is not evaluated, and its line is named."""
     with pytest.raises(FtlError, match=message):
         taken(tmp_path, "deploy.yml", {"deploy.yml": text})
 

@@ -1,4 +1,4 @@
-"""Kamal's config/deploy.yml as a draft of ftl.yaml. ERB is not evaluated."""
+"""Kamal's config/deploy.yml as a draft of ftl.yaml."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.tree import MappingNode, Node
     from ftl.onboarding.takeover.kamal.beside import KamalFiles
+    from ftl.onboarding.takeover.kamal.files import KamalConfiguration
 
 _LEFT_OUT = {
     "asset_path": "old and new containers answer until the old ones have finished; keep old assets in the build",
@@ -59,11 +60,13 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     """Convert Kamal's configuration, and each destination as an environment.
 
     Raises:
-        ConfigError: It cannot be parsed, or has ERB that is more than a variable.
+        ConfigError: It cannot be parsed, or has ERB on which its lines depend.
     """
-    root = parse_configuration(file)
+    whole = parse_configuration(file)
+    root = whole.root
     beside = files_beside(file, root)
     draft = _draft(root, file, base, variables, beside)
+    _report_erb(draft, whole, ".env")
     paths = {
         path.name.removeprefix("deploy.").removesuffix(".yml"): path
         for path in sorted(file.parent.glob("deploy.*.yml"))
@@ -71,10 +74,13 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     report_secrets(draft, beside, variables)
     report_other_files(draft, beside, {*paths})
     for name, path in paths.items():
-        over = parse_configuration(path, is_whole=False)
+        own_file = parse_configuration(path, is_whole=False)
+        over = own_file.root
         given = {**variables, **values_in_env(base / f".env.{name}")}
         own = beside.of(name)
         other = _draft(merged(root, over), file, base, given, own)
+        _report_erb(other, whole, ".env")
+        _report_erb(other, own_file, f".env.{name}")
         notes = report_destination_secrets(draft, other, own, given)
         known = {(row.key, row.text) for row in draft.report.rows}
         todo = [row for row in other.report.rows if row.verdict is Verdict.NEEDS_YOU]
@@ -86,6 +92,19 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         for row in todo:
             draft.report.add(f"{path.name}: {row.key}", row.verdict, row.text)
     return draft
+
+
+def _report_erb(draft: Draft, configuration: KamalConfiguration, env_file: str) -> None:
+    """Tell of ERB that is not evaluated: its value is a variable without which nothing starts."""
+    mark = configuration.root.mark
+    unset = {row.key for row in draft.report.rows}
+    for variable, code in configuration.computed.items():
+        if f"${{{variable}}}" in unset:
+            todo = f"Kamal computes it by {code}: write its value into {env_file}"
+            draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo, mark)
+    for line, code in configuration.dropped.items():
+        reason = f"`{code}` is not evaluated: what it computes is a variable where it is used"
+        draft.report.add(f"ERB in line {line}", Verdict.LEFT_OUT, reason)
 
 
 def _draft(

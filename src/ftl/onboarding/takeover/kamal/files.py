@@ -1,4 +1,4 @@
-"""Kamal's config/deploy.yml, with ERB of variables and files alone."""
+"""Kamal's config/deploy.yml: ERB has its value, or is a variable in its place."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from ftl.common.files import read_small_text
 from ftl.config.yaml.marks import Mark, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
+from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _ERB = re.compile(r"<%=?-?\s*(.*?)\s*-?%>", re.DOTALL)
+_CONTROL = re.compile(
+    r"^(?:if|unless|else|elsif|end|case|when|while|until|for|begin)\b|\bdo\b\s*(?:\|[^|]*\|)?$|\{\s*(?:\|[^|]*\|)?$|^\}"
+)
+"""Code that decides which lines there are, and how often."""
+
 _OF_DOTENV = re.compile(r"(?:require\s+[\"']dotenv[\"']\s*;?\s*)?(?:Dotenv\.load\b[^;]*)?")
 """Code that reads .env, which FTL does, too."""
 
@@ -32,11 +39,67 @@ _ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chom
 """A file of one line, such as .ruby-version."""
 
 
-def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
+@dataclass(frozen=True, slots=True)
+class KamalConfiguration:
+    """The content of a file.
+
+    Attributes:
+        computed: Variable in place of ERB that is not evaluated -> that code, with its line.
+        dropped: Lines with other code -> that code.
+    """
+
+    root: MappingNode
+    computed: Mapping[str, str]
+    dropped: Mapping[int, str]
+
+
+class _Erb:
+    """Puts a mark in the place of each ERB, by which its text in ftl.yaml is found."""
+
+    def __init__(self, file: Path, source: SourceFile) -> None:
+        self._file = file
+        self._source = source
+        self.found: list[str] = []
+        self.computed: dict[str, str] = {}
+        self.dropped: dict[int, str] = {}
+
+    def mark(self, match: re.Match[str]) -> str:
+        """The mark of a value; nothing in the place of code that has none.
+
+        Raises:
+            ConfigError: What is written depends on it.
+        """
+        code, line = match[1], self._source.text.count("\n", 0, match.start()) + 1
+        if match[0].startswith("<%="):
+            self.found.append(self._value(code, line, self._source.text[: match.start()]))
+            # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
+            return f"{_MARK}{len(self.found) - 1}."
+        if _CONTROL.search(code) and not match[0].startswith("<%#"):
+            what = "write what it makes: <%= %> is taken over, but no <% if %> and no loop"
+            raise ConfigError([Mark(self._source, line, 1).problem("this ERB is not evaluated", what)])
+        if not match[0].startswith("<%#") and not _OF_DOTENV.fullmatch(code):
+            self.dropped[line] = code
+        return ""
+
+    def _value(self, code: str, line: int, before: str) -> str:
+        if value := _value_in_file(self._file, code):
+            return literal(value)
+        if known := _ERB_VARIABLE.fullmatch(code):
+            default = known[2] or known[3]
+            return f"${{{known[1]}:-{literal(default)}}}" if default else f"${{{known[1]}}}"
+        keys = re.findall(r"([A-Za-z_]\w*)[\"']?:\s", before.rpartition("\n")[2])
+        name = f"{keys[-1].upper() if keys else f'LINE_{line}'}_OF_KAMAL"
+        if name in self.computed:
+            name = f"LINE_{line}_{name}"
+        self.computed[name] = f"`{' '.join(code.split())}` (line {line})"
+        return f"${{{name}:?}}"
+
+
+def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfiguration:
     """Read Kamal's configuration; the file of a destination is not whole, and may be empty.
 
     Raises:
-        ConfigError: It cannot be parsed, or has ERB that is more than a variable.
+        ConfigError: It cannot be parsed, or has ERB on which its lines depend.
         UsageError: It cannot be read.
     """
     name = display_path(file)
@@ -44,35 +107,16 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> MappingNode:
         written = read_small_text(file)
     except OSError as error:
         raise UsageError(f"{name} cannot be read", cause=error.strerror) from error
-    source = SourceFile(name, written)
-    found: list[str] = []
-
-    def variable(match: re.Match[str]) -> str:
-        if match[0].startswith("<%#") or (not match[0].startswith("<%=") and _OF_DOTENV.fullmatch(match[1])):
-            return ""
-        known = _ERB_VARIABLE.fullmatch(match[1]) if match[0].startswith("<%=") else None
-        if match[0].startswith("<%=") and (value := _value_in_file(file, match[1])):
-            found.append(literal(value))
-            return f"{_MARK}{len(found) - 1}."
-        if known is None:
-            line = written.count("\n", 0, match.start()) + 1
-            what = '<%= ENV["NAME"] %> and <%= File.read("FILE").strip %> of a file in the app\'s folder'
-            hint = f"write the value, or a variable: only {what} are taken over"
-            raise ConfigError([Mark(source, line, 1).problem("this ERB is not evaluated", hint)])
-        default = known[2] or known[3]
-        found.append(f"${{{known[1]}:-{literal(default)}}}" if default else f"${{{known[1]}}}")
-        # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
-        return f"{_MARK}{len(found) - 1}."
-
-    converted = SourceFile(name, _ERB.sub(variable, written))
+    erb = _Erb(file, SourceFile(name, written))
+    converted = SourceFile(name, _ERB.sub(erb.mark, written))
     root, problems = parse(converted, may_be_empty=not is_whole)
     if problems:
         raise ConfigError(problems)
     if not isinstance(root, MappingNode) or (is_whole and root.get("service") is None):
         raise ConfigError([root.mark.problem("this is not a Kamal configuration", "it must have `service:`")])
-    filled = _filled(root, found)
+    filled = _filled(root, erb.found)
     assert isinstance(filled, MappingNode)
-    return filled
+    return KamalConfiguration(filled, erb.computed, erb.dropped)
 
 
 def _value_in_file(file: Path, code: str) -> str:

@@ -11,8 +11,8 @@ import pytest
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
-from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.taking_over import take_over
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
@@ -109,11 +109,37 @@ def test_erb_that_reads_a_file(tmp_path: Path, code: str, files: dict[str, str],
     folder = tmp_path / "shop"
     folder.mkdir()
     if value is None:
-        with pytest.raises(ConfigError, match="this ERB is not evaluated"):
-            taken(folder, "deploy.yml", {"deploy.yml": text, **files})
-    else:
-        project, _ = taken(folder, "deploy.yml", {"deploy.yml": text, **files})
-        assert project.services[0].env["RUBY"] == value
+        (folder / ".env").write_text("RUBY_OF_KAMAL=9\n")
+    project, report = taken(folder, "deploy.yml", {"deploy.yml": text, **files})
+    assert project.services[0].env["RUBY"] == (value or "9")
+    assert "${RUBY_OF_KAMAL}" not in verdicts(report)
+
+
+def test_erb_that_is_not_evaluated(tmp_path: Path) -> None:
+    """It is a variable, without which nothing starts, with the code in its row."""
+    lines = ['<% require "x"; tag = `git tag` %>', "servers:", "  - <%= Host.find %>"]
+    lines += ["env: {clear: {TAG: <%= tag %>, URL: 'http://<%= a.b %>/<%= c %>'}}", "# <%= comment %>"]
+    (tmp_path / ".env").write_text(
+        "LINE_7_OF_KAMAL=h.io\nTAG_OF_KAMAL=1\nURL_OF_KAMAL=a\nLINE_8_URL_OF_KAMAL=b\n"
+    )
+    files = {
+        "deploy.yml": HEAD + "\n".join(lines),
+        "deploy.staging.yml": "env: {clear: {TAG: <%= other %>}}\n",
+    }
+    project, report = taken(tmp_path, "deploy.yml", files)
+    assert project.services[0].env == {"TAG": "1", "URL": "http://a/b"}
+    assert project.server.host == "h.io"
+    assert words(report, "ERB in line 5").startswith('`require "x"; tag = `git tag``')
+    (tmp_path / ".env").unlink()
+    report = take_over([tmp_path / "deploy.yml"], tmp_path, {}).report
+    assert (
+        words(report, "${LINE_7_OF_KAMAL}")
+        == "Kamal computes it by `Host.find` (line 7): write its value into .env"
+    )
+    assert "`tag` (line 8)" in words(report, "${TAG_OF_KAMAL}")
+    assert "`other` (line 1)" in words(report, "deploy.staging.yml: ${TAG_OF_KAMAL}")
+    assert not [row for row in report.rows if "comment" in row.text]
+    assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")]
 
 
 def test_routes_of_roles_and_accessories(tmp_path: Path) -> None:
@@ -306,7 +332,10 @@ def test_a_host_by_a_variable_that_is_not_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "run"),
     [
-        ("servers: [192.0.2.1]\n", "run `kamal app stop`, `kamal proxy remove --force` before the first deploy"),
+        (
+            "servers: [192.0.2.1]\n",
+            "run `kamal app stop`, `kamal proxy remove --force` before the first deploy",
+        ),
         (
             "servers: [192.0.2.1]\naccessories: {db: {image: 'postgres:16', host: 192.0.2.1}}\n",
             "run `kamal app stop`, `kamal accessory stop all`, `kamal proxy remove --force` before the first deploy",
