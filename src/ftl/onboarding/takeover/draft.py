@@ -25,6 +25,7 @@ class Draft:
 
     Attributes:
         source: The file that is taken over, as the user named it.
+        servers: Several, in place of `server`.
         services: By name, the keys of each.
         dependencies: Likewise.
         notes: Comments inside a service or dependency, by its name.
@@ -40,6 +41,7 @@ class Draft:
     domain: str | None = None
     email: str | None = None
     server: dict[str, object] = field(default_factory=dict)
+    servers: list[dict[str, object]] = field(default_factory=list)
     services: dict[str, dict[str, object]] = field(default_factory=dict)
     dependencies: dict[str, dict[str, object]] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
@@ -85,7 +87,9 @@ def text_of(draft: Draft) -> str:
     out += ["# Lines with TO DO need you."] if draft.notes else []
     out += lines({"project": project})
     server = dict(draft.server)
-    if not server and "domain" not in project:
+    if draft.servers:
+        out += ["", *lines({"servers": draft.servers})]
+    elif not server and "domain" not in project:
         server = {"host": f"{domain_label(draft.name)}.example.com"}
     if server:
         out += ["", *lines({"server": server})]

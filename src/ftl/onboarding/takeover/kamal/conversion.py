@@ -22,6 +22,7 @@ class KamalConversion:
     Attributes:
         project: The name of the project, which ends with the destination's, if it is one.
         primary: The role that Kamal means where none is named.
+        roles: The roles, by name.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class KamalConversion:
     ) -> None:
         self.draft = draft
         self.primary = "web"
+        self.roles: Mapping[str, Node] = {}
         self.project = f"{draft.name}-{destination}" if destination else draft.name
         self.root = root
         self.base = base

@@ -24,6 +24,7 @@ from ftl.onboarding.takeover.kamal.other_files import (
 )
 from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.roles import convert_roles
+from ftl.onboarding.takeover.kamal.servers import write_servers
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting
@@ -185,6 +186,7 @@ def _convert(kamal: KamalConversion) -> None:
         kamal.draft.server["user"] = "root"
         kamal.add("ssh.user", Verdict.CHANGED, "server.user: root, which is Kamal's default", root.get("ssh"))
     accessories(kamal)
+    write_servers(kamal)
     _write_hosts(kamal)
     write_addresses(kamal)
     kamal.draft.demanded |= kamal.texts.demanded

@@ -33,8 +33,10 @@ def overlay_text(source: str, name: str, base: Draft, other: Draft, notes: Seque
     out: dict[str, object] = {}
     if other.domain != base.domain:
         out["project"] = {"domain": other.domain}
-    if server := _difference(base.server, other.server):
+    if server := _difference(base.server, other.server) if other.server else {}:
         out["server"] = server
+    if other.servers and other.servers != base.servers:
+        out["servers"] = other.servers
     for key, before, after in (
         ("services", base.services, other.services),
         ("dependencies", base.dependencies, other.dependencies),

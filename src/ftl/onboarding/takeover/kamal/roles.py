@@ -46,7 +46,9 @@ def convert_roles(
         for name in options:
             if name not in _OWN:
                 convert_option(kamal, keys, f"servers.{role}", name, options[name])
-    _hosts(kamal, [kamal.texts.convert(host) for host in dict.fromkeys(hosts) if host], node)
+    if first := next(filter(None, hosts), ""):
+        kamal.draft.server["host"] = kamal.texts.convert(first)
+    kamal.roles = roles
     named = text(kamal.root.get("primary_role"))
     primary = named if named in roles else "web" if "web" in roles else next(iter(roles))
     own_proxies = {
@@ -70,12 +72,3 @@ def _one_clock(kamal: KamalConversion, role: str, node: Node) -> None:
     what = f"the service {name}, with recreate: true: never two of it. Better: its lines as `jobs` of the project, "
     what += "which the server's cron starts in the live release"
     kamal.add(f"servers.{role}", Verdict.CHANGED, what, node)
-
-
-def _hosts(kamal: KamalConversion, hosts: list[str], node: Node | None) -> None:
-    if hosts:
-        kamal.draft.server["host"] = hosts[0]
-    if len(hosts) > 1:
-        servers = ", ".join(f"{{host: {host}, roles: [...]}}" for host in hosts)
-        todo = f"only {hosts[0]} is written: for all, write `servers: [{servers}]` and `on: ROLE` of the services"
-        kamal.add("servers", Verdict.NEEDS_YOU, todo, node)

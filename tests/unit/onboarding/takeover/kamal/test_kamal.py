@@ -157,7 +157,11 @@ def test_routes_of_roles_and_accessories(tmp_path: Path) -> None:
     }
     assert project.proxy.tls != "off"
     assert "`certificate` and `key` of `proxy`" in words(report, "proxy.ssl")
-    assert "write `servers: [{host: 10.0.0.1" in words(report, "servers")
+    assert [(server.host, server.roles) for server in project.servers] == [
+        ("10.0.0.1", ("web", "jobs", "admin")),
+        ("10.0.0.2", ("web",)),
+    ]
+    assert next(item.on for item in project.services if item.name == "monitoring") == ("10.0.0.1",)
 
 
 def test_names_of_kamals_containers_are_written_as_ours(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.loading import load
+from ftl.config.project_files import ProjectFiles
+from ftl.config.variables.sources import variables_of
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
@@ -169,3 +172,66 @@ def test_a_role_of_cron(tmp_path: Path) -> None:
     project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     assert [item.recreate for item in project.services] == [False, True]
     assert "as `jobs` of the project" in words(report, "servers.cron")
+
+
+SEVERAL = """
+servers:
+  app: {hosts: [a.io, {b.io: [canary]}]}
+  job: {hosts: [c.io], cmd: work}
+primary_role: app
+ssh: {user: deploy}
+proxy: {host: x.io, ssl: true}
+accessories:
+  db: {image: "postgres:16", host: d.io, volumes: ["data:/var/lib/postgresql/data"]}
+  redis: {image: "redis:7", roles: [app]}
+"""
+
+
+def test_several_hosts_are_servers_with_roles(tmp_path: Path) -> None:
+    """Only the first one was written: the others stayed with Kamal's release."""
+    files = {
+        "config/deploy.yml": HEAD + SEVERAL,
+        "config/deploy.staging.yml": "servers: {app: [s.io], job: {hosts: [s.io]}}\n",
+    }
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    assert [(server.host, server.roles, server.user) for server in project.servers] == [
+        ("a.io", ("web", "app"), "deploy"),
+        ("b.io", ("web", "app"), "deploy"),
+        ("c.io", ("job",), "deploy"),
+        ("d.io", ("db",), "deploy"),
+    ]
+    assert {item.name: (item.on, item.replicas) for item in project.services} == {
+        "app": (("app",), 2),
+        "job": (("job",), 1),
+    }
+    assert {item.name: item.on for item in project.dependencies} == {"db": "d.io", "redis": "a.io"}
+    assert "`private_address`" in words(report, "servers")
+    assert verdicts(report)["accessories.redis.hosts"] is Verdict.NEEDS_YOU
+    variables = variables_of(tmp_path, {}, name="staging", overlay="staging")
+    staging = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    assert (staging.servers, staging.server.host, staging.server.user) == ((), "s.io", "deploy")
+    assert [(item.on, item.replicas) for item in staging.services] == [((), 1), ((), 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("servers: [a.io, b.io]\nvolumes: ['data:/data']\n", "the volume data can be on one server alone"),
+        (
+            "servers: {web: [a.io], job: [b.io]}\nvolumes: ['data:/data']\n",
+            "the volume data can be on one server alone",
+        ),
+        (
+            "servers: {web: {hosts: [a.io, b.io], options: {publish: '25:25'}}}\n",
+            "web has ports of the server",
+        ),
+        ("servers: [a.io, <%= ENV['B'] %>]\n", "${B:-} has a value that is not known here"),
+    ],
+)
+def test_hosts_that_cannot_be_written_are_told(tmp_path: Path, text: str, reason: str) -> None:
+    """The first one is written, and the report has what to write for all."""
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    assert (project.server.host, project.servers) == ("a.io", ())
+    assert verdicts(report)["servers"] is Verdict.NEEDS_YOU
+    assert words(report, "servers").startswith(f"only a.io is written, since {reason}")
+    assert "{host: a.io, roles: [web]}" in words(report, "servers")
