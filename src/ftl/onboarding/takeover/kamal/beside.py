@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.tree import MappingNode
 
-_SIMPLE_COMMAND = re.compile(r"\$\(((?!kamal )[^$`|&;<>()\"']+)\)")
-"""A command that needs no shell and is not one of Kamal."""
+_COMMAND = re.compile(r"(\"?)\$\(((?!\s*kamal )[^$`]+)\)\1")
+"""A command that is not one of Kamal, and takes nothing from a shell's variables."""
+
+_LINE = r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class KamalFiles:
         folder = AppFolder(self.top)
         for name in (f"{self.secrets}-common", self.own_secrets):
             for line in folder.read(name).splitlines():
-                if match := re.match(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line):
+                if match := re.match(_LINE, line):
                     yield name, match[1], match[2].strip()
 
 
@@ -74,9 +77,9 @@ def declared_secrets(beside: KamalFiles) -> dict[str, object]:
     lines = [*beside.lines()]
     values = {name: value for _, name, value in lines}
     for name, value in values.items():
-        if command := _SIMPLE_COMMAND.fullmatch(value):
-            read = re.fullmatch(r"cat (\S+)", command[1])
-            found[name] = {"file": read[1]} if read else {"command": command[1]}
+        if words := simple_command(value):
+            is_file = len(words) == 2 and words[0] == "cat"
+            found[name] = {"file": words[1]} if is_file else {"command": _written(words)}
         elif vault := vault_command(value, values):
             found[name] = {"command": vault}
     if beside.destination:
@@ -88,4 +91,22 @@ def declared_secrets(beside: KamalFiles) -> dict[str, object]:
 def values_in_env(file: Path) -> dict[str, str]:
     """Names and values in an env file; none if there is no such file."""
     written = AppFolder(file.parent).read(file.name)
-    return dict(re.findall(r"^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", written, re.MULTILINE))
+    return dict(re.findall(_LINE, written, re.MULTILINE))
+
+
+def simple_command(value: str) -> list[str]:
+    """The words of a command that needs no shell; none for another value."""
+    match = _COMMAND.fullmatch(value)
+    lexer = shlex.shlex(match[2] if match is not None else "", posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return []
+    return [] if any(set(word) <= set("();<>|&") for word in words) else words
+
+
+def _written(words: list[str]) -> str | list[str]:
+    """A command as ftl.yaml has it: a text, or its words where one of them needs quotes."""
+    line = " ".join(words)
+    return line if shlex.join(words) == line else words

@@ -131,7 +131,11 @@ def convert_proxy(
         todo = f"`{named}` is empty as the variables are here: write it as `domain` of the project"
         kamal.add(f"{path}.hosts", Verdict.NEEDS_YOU, todo, options.get("hosts") or options.get("host"))
     keys["port"] = kamal.text(options.get("app_port")) or "80"
-    main = kamal.draft.domain = kamal.draft.domain or (hosts[0] if hosts else None)
+    domains = [
+        *(host for host in hosts if is_valid(addresses.domain, host)),
+        *(host.removeprefix("*.") for host in hosts),
+    ]
+    main = kamal.draft.domain = kamal.draft.domain or next(iter(domains), None)
     prefixes = [
         prefix.strip()
         for value in (options.get("path_prefix"), *items(options.get("path_prefixes")))

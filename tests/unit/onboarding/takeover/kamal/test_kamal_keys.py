@@ -151,3 +151,20 @@ def test_the_user_of_the_server_is_that_of_kamal(tmp_path: Path, keys: str, user
     project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     assert project.server.user == user
     assert verdicts(report)["ssh.user"] is Verdict.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("hosts", "domain", "routes"),
+    [
+        ("['*.x.io', x.io]", "x.io", ["*.x.io", None]),
+        ("['*.x.io']", "x.io", ["*.x.io"]),
+        ("[a.x.io, '*.x.io']", "a.x.io", [None, "*.x.io"]),
+    ],
+)
+def test_hosts_with_a_wildcard(tmp_path: Path, hosts: str, domain: str, routes: list[str | None]) -> None:
+    """A wildcard was the project's domain, which is none."""
+    text = f"service: shop\nimage: shop\nservers: [192.0.2.1]\nproxy: {{hosts: {hosts}, ssl: false}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert project.project.domain == domain
+    assert [route.host for route in project.services[0].routes] == routes
+    assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")]

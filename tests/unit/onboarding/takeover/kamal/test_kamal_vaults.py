@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.onboarding.takeover.kamal.beside import simple_command
 from ftl.onboarding.takeover.kamal.vaults import vault_command
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
@@ -74,3 +75,41 @@ def test_the_line_that_fetches_is_taken_over_with_them(tmp_path: Path) -> None:
         ".kamal/secrets: B": Verdict.LEFT_OUT,
         ".kamal/secrets: OTHER": Verdict.NEEDS_YOU,
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("$(op read op://vault/item)", ["op", "read", "op://vault/item"]),
+        ('$(op read "op://My vault/item|x")', ["op", "read", "op://My vault/item|x"]),
+        ("$(cat 'config/master.key')", ["cat", "config/master.key"]),
+        ('"$(bw get password x --session=a:b)"', ["bw", "get", "password", "x", "--session=a:b"]),
+        ("$(sops -d x.yaml | yq .a)", []),
+        ("$(cat a; cat b)", []),
+        ("$(cat <x)", []),
+        ("$(cat $HOME/x)", []),
+        ("$(kamal secrets print)", []),
+        ("$(op read 'open)", []),
+        ("$(a) $(b)", []),
+        ("plain", []),
+    ],
+)
+def test_a_command_that_needs_no_shell(value: str, words: list[str]) -> None:
+    """Its quotes are not a reason to leave it to the user."""
+    assert simple_command(value) == words
+
+
+def test_lines_with_export_and_quotes(tmp_path: Path) -> None:
+    """They had no row, or had to be set by hand."""
+    secrets = "export KEY=$(op read \"op://My vault/key\")\n  export  FILE=$(cat 'a key')\nexport LEFT=1\n"
+    files = {
+        "config/deploy.yml": "service: shop\nimage: shop\nservers: [192.0.2.1]\nenv: {secret: [KEY, FILE]}\n",
+        ".kamal/secrets": secrets,
+        "a key": "x",
+    }
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    assert [(secret.name, secret.command, secret.file) for secret in project.secrets] == [
+        ("KEY", ("op", "read", "op://My vault/key"), None),
+        ("FILE", None, "a key"),
+    ]
+    assert verdicts(report)[".kamal/secrets: LEFT"] is Verdict.LEFT_OUT
