@@ -11,6 +11,7 @@ from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.fly_services import convert_services
+from ftl.onboarding.takeover.heroku_databases import take_over_clients
 from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
@@ -65,6 +66,8 @@ def fly(file: Path, base: Path) -> Draft:
     _settings(draft, data)
     _start(draft, data)
     _mounts(draft, data)
+    if "image" not in built:
+        take_over_clients(draft, AppFolder(file.parent))
     deploy = as_object(data.get("deploy"))
     if deploy.get("release_command"):
         web["hooks"] = {"pre": _text(deploy["release_command"])}

@@ -1,4 +1,4 @@
-"""Databases of an app on Heroku or Dokku: its addons, else the clients that it uses."""
+"""Databases of an app on Heroku, Dokku or Fly: its addons, else the clients that it uses."""
 
 from __future__ import annotations
 
@@ -44,13 +44,21 @@ def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
 
 
 def take_over_clients(draft: Draft, folder: AppFolder) -> None:
-    """Databases by the clients among the app's dependencies: a Procfile names no addon."""
+    """Databases by the clients among the app's dependencies: a Procfile and fly.toml name none.
+
+    One whose address is in the environment already is elsewhere.
+    """
     try:
         app = detect(folder.path).app
     except UsageError:
         return  # the Dockerfile's row says why
     for need in needs(app, folder.variables):
         env = {name: value for name, (value, _) in need.env.items()}
+        if any(
+            isinstance(own := keys.get("env"), dict) and env.keys() <= own.keys()
+            for keys in draft.services.values()
+        ):
+            continue
         _add(draft, need.database, env, f"dependency {need.database.name}", f"{need.reason}: ")
 
 

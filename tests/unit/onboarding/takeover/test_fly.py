@@ -8,6 +8,7 @@ import pytest
 
 from ftl.onboarding.takeover.report import Verdict
 
+from .test_heroku import APP
 from .test_others import taken, verdicts
 
 if TYPE_CHECKING:
@@ -222,3 +223,18 @@ def test_a_slow_start_has_the_time_of_fly(
     assert health is not None
     assert (health.path, health.start_period) == expected
     assert ("http_service.checks[0].grace_period" in verdicts(report)) == (expected[1] > 0)
+
+
+def test_databases_by_the_clients_of_the_app(tmp_path: Path) -> None:
+    """fly.toml names none; one whose address it has is elsewhere, and an image has no app here."""
+    app = {name: text for name, text in APP.items() if name != "Procfile"}
+    text = "app = 'shop'\n[env]\nREDIS_URL = 'redis://elsewhere:6379'\n[processes]\nweb = 'a'\nwork = 'b'\n"
+    project, report = taken(tmp_path / "built", "fly.toml", {**app, "fly.toml": text})
+    assert [dependency.name for dependency in project.dependencies] == ["postgres"]
+    assert {service.env["REDIS_URL"] for service in project.services} == {"redis://elsewhere:6379"}
+    assert all(
+        service.env["DATABASE_URL"].endswith("@postgres:5432/postgres") for service in project.services
+    )
+    assert verdicts(report)["dependency postgres"] is Verdict.NEEDS_YOU
+    image = "app = 'shop'\n[build]\nimage = 'x'\n"
+    assert not taken(tmp_path / "image", "fly.toml", {**app, "fly.toml": image})[0].dependencies
