@@ -67,7 +67,13 @@ def test_who_has_the_lock_is_said(answer: str, text: str | None) -> None:
     machine.answer("ftl-deploy-lock look", answer=CommandOutput(0, f"{answer}\n".encode()))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
     operation = Operation(
-        "deploy", asked, Path(), "me@here", lambda observed: plan(asked, observed), DOCKER, dry_run=True
+        CommandLine("deploy"),
+        asked,
+        Path(),
+        "me@here",
+        lambda observed: plan(asked, observed),
+        DOCKER,
+        dry_run=True,
     )
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     said = [note for note in made.notes if "lock" in note or "changed by" in note]

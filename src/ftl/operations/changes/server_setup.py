@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.command_line import CommandLine
     from ftl.events import Emit, Event
+    from ftl.host.fleet import Connect
     from ftl.ssh.machine import Machine
 
 LOCK_SECONDS = 60.0
@@ -33,12 +34,14 @@ class SetupCall:
         root: Folder of ftl.yaml.
         machines: Its servers as later commands log in to them, not entered yet.
         command: The command line that asks for it.
+        connect: Connects to the machines.
     """
 
     project: str
     root: Path
     machines: Sequence[Machine]
     command: CommandLine
+    connect: Connect = open_fleet
 
 
 @asynccontextmanager
@@ -69,7 +72,7 @@ async def _tell(call: SetupCall, emit: Emit, error: FtlError | None) -> None:
     by = (await author(call.root)).name
     with suppress(FtlError):
         async with (
-            open_fleet(call.machines) as fleet,
+            call.connect(call.machines) as fleet,
             locked(fleet.first, call.project, command=call.command, by=by, wait=LOCK_SECONDS, emit=emit),
         ):
             if error is not None:

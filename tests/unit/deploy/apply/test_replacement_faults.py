@@ -24,7 +24,7 @@ from tests.unit.deploy.apply.replacement_server import (
     replaced,
     run,
 )
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 # A clock that goes on by what is waited for, an engine that hangs until it is given up, the server's log.
 CLOCK = """#!/bin/sh

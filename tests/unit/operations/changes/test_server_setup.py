@@ -15,7 +15,7 @@ from ftl.host.session import Session
 from ftl.operations.changes.server_setup import SetupCall, audited_setup
 from ftl.releases.store import read_history
 from tests.support.clock import run
-from tests.unit.deploy.model import Deploys
+from tests.unit.deploy.kills.model import Deploys
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.changes.contended import three_releases
@@ -29,13 +29,10 @@ HARDEN = CommandLine("setup", options=("--harden",))
 STEP = StepStarted("harden", "disable root's login")
 
 
-def lines(
-    deploys: Deploys, monkeypatch: pytest.MonkeyPatch, *events: Event, error: FtlError | None = None
-) -> list[tuple[str, str, str]]:
+def lines(deploys: Deploys, *events: Event, error: FtlError | None = None) -> list[tuple[str, str, str]]:
     """Command, release and outcome of the lines that a setup with these events adds."""
     session = Session("server", ModelMachine(deploys.engine), deploys.engine, INFO)
-    monkeypatch.setattr("ftl.operations.changes.server_setup.open_fleet", fleet_of(session))
-    call = SetupCall("u", Path("/"), [session.machine], HARDEN)
+    call = SetupCall("u", Path("/"), [session.machine], HARDEN, connect=fleet_of(session))
     received: list[Event] = []
 
     async def work() -> list[tuple[str, str, str]]:
@@ -56,25 +53,21 @@ def lines(
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(None, "done"), (FtlError("sshd does not start"), "failed")])
-def test_a_setup_that_changed_something_has_a_line(
-    monkeypatch: pytest.MonkeyPatch, error: FtlError | None, outcome: str
-) -> None:
+def test_a_setup_that_changed_something_has_a_line(error: FtlError | None, outcome: str) -> None:
     """With its options: who disabled the password logins, and when."""
-    deploys = three_releases(monkeypatch)
-    assert lines(deploys, monkeypatch, STEP, error=error) == [("setup --harden", "r3", outcome)]
+    deploys = three_releases()
+    assert lines(deploys, STEP, error=error) == [("setup --harden", "r3", outcome)]
 
 
 @pytest.mark.parametrize("error", [None, FtlError("it cannot be reached")])
-def test_a_setup_that_changed_nothing_has_none(
-    monkeypatch: pytest.MonkeyPatch, error: FtlError | None
-) -> None:
+def test_a_setup_that_changed_nothing_has_none(error: FtlError | None) -> None:
     """Nor is the server asked again where the first connection failed."""
-    deploys = three_releases(monkeypatch)
-    assert lines(deploys, monkeypatch, Note("swap is there"), error=error) == []
+    deploys = three_releases()
+    assert lines(deploys, Note("swap is there"), error=error) == []
 
 
-def test_before_the_first_deploy_there_is_nowhere_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_first_deploy_there_is_nowhere_to_write_to() -> None:
     """And that is no error."""
     deploys = Deploys()
     deploys.begin()
-    assert lines(deploys, monkeypatch, STEP) == []
+    assert lines(deploys, STEP) == []

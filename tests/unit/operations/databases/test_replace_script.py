@@ -12,7 +12,7 @@ import pytest
 
 from ftl.common.programs import program
 from ftl.operations.databases.load import UNCHANGED
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 from tests.unit.locks.real import lock_file, second_file, take_lock
 
 if TYPE_CHECKING:

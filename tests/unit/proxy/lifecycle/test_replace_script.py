@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 from tests.unit.locks.real import second_file, take_lock
 
 if TYPE_CHECKING:

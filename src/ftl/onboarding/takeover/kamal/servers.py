@@ -1,4 +1,4 @@
-"""Kamal's hosts, where there are several: `servers` with the roles, and `on` of what runs there."""
+"""Several hosts of Kamal: `servers` with the roles, and `on` of what runs there."""
 
 from __future__ import annotations
 

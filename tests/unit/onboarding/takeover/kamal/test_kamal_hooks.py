@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.onboarding.takeover.report import Verdict
-
-from .test_kamal import HEAD, words
-from .test_others import taken, verdicts
+from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
+from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
