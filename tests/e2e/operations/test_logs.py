@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -190,3 +192,41 @@ def test_following_goes_on_across_a_reboot_and_a_rollback(
         assert again == list(range(1, len(again) + 1)), "up to its end, too"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+
+
+REQUESTS, CLIENTS = 5000, 4
+LONG = "x" * 3000
+"""Requests with such a path begin another file of the access log (10 MB) after about 3000 of them."""
+
+
+def test_following_requests_shows_each_once_while_the_log_is_rotated(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Those before following began, those while the past is shown, and all that come."""
+    app = lab_project(ftl, server)
+    app.deploy().ok()
+    app.save()
+
+    def send(client: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
+        for number in range(client, REQUESTS, CLIENTS):
+            connection.request("GET", f"/{number}-{LONG}", headers={"Host": app.domain})
+            connection.getresponse().read()
+        connection.close()
+
+    shown: list[int] = []
+    with (
+        ThreadPoolExecutor(CLIENTS) as pool,
+        app.project.start("logs", "--proxy", "-f", "-n", "20000", "--json", "web") as process,
+    ):
+        sending = pool.map(send, range(CLIENTS))
+        while len(shown) < REQUESTS:
+            event = json.loads(next(lines(process.stdout, 1)))
+            assert event.get("level") != "warning", event
+            if event["type"] == "log_line":
+                shown.append(int(event["text"].split(f"{app.domain}/")[1].partition("-")[0]))
+        list(sending)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert sorted(shown) == list(range(REQUESTS))
+    assert len(server.docker("exec", "ftl-proxy", "ls", "/data/ftl/access").split()) == 2

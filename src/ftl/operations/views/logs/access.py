@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from ftl.operations.views.logs.reading import Show, Warn
 
 PAST = 20_000
-"""Entries of the log that are read for the past."""
+"""Entries of the project that are read for the past."""
 
-POLLED = 2000
-"""Entries that are read at each look while following."""
+POLLED = 20_000
+"""Entries of all projects that are read at each look while following.
+
+If there are more, the next look is at once.
+"""
 
 POLL_SECONDS = 1.0
 
@@ -58,28 +61,63 @@ class Access:
     size: int
 
 
-async def read_access(session: Session, query: LogQuery, show: Show) -> None:
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in the access log, as access_log.sh writes it.
+
+    Attributes:
+        file: Checksum of the first line of the file; `start`: the log was empty.
+        lines: Lines of the file before it.
+    """
+
+    file: str
+    lines: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The result of one look at the access log.
+
+    Attributes:
+        entries: Requests to the project's services, by time.
+        position: The position after them.
+        has_more: There is more behind it already.
+        has_lost: The log has nothing of the position any more from which on it was read.
+    """
+
+    entries: list[Access]
+    position: Position
+    has_more: bool
+    has_lost: bool
+
+
+async def read_access(session: Session, query: LogQuery, show: Show) -> Position:
     """Show the requests that the proxy's log still has; the query's names are services.
+
+    Returns:
+        The log's end.
 
     Raises:
         FtlError: There is no proxy.
     """
     query = query.at(session.info.moment)
-    entries, _ = await gather2(
-        _entries(session, query, PAST),
+    look, _ = await gather2(
+        _look(session, query, PAST),
         mask_secrets(session.engine, query.project),
     )
-    lines = [line_of(entry) for entry in entries]
+    lines = [line_of(entry) for entry in look.entries]
     lines = [line for line in lines if _is_wanted(query, line)]
     for line in query.last(lines):
         show(line)
+    return look.position
 
 
 class AccessFollower:
     """Follows the requests; after a lost connection `follow` is called again.
 
-    A path may have a secret of a release in it. `mask` redacts those of releases that come; without it the server has
-    their records itself.
+    Each look reads on from the position in the log where the one before has ended, also across rotations. A path may
+    have a secret of a release in it. `mask` redacts those of releases that come; without it the server has their
+    records itself.
 
     Attributes:
         began: Whether the past was shown.
@@ -93,9 +131,7 @@ class AccessFollower:
         self._mask = mask
         self._live: Set[tuple[str, bytes]] = frozenset()
         """The live files whose releases' secrets are redacted."""
-        self._last = 0.0
-        self._seen: set[Access] = set()
-        """Entries at the time of the last one."""
+        self._position: Position | None = None
 
     async def follow(self, session: Session) -> None:
         """Follow until cancelled.
@@ -105,19 +141,22 @@ class AccessFollower:
         """
         if not self.began:
             self._live = await _live(session, self._query.project)
-            await read_access(session, self._query, self._show)
-            self._advance(await _entries(session, self._query, POLLED))
+            self._position = await read_access(session, self._query, self._show)
             self.began = True
+        has_more = False
         while True:
-            await asyncio.sleep(POLL_SECONDS)
-            entries = await _entries(session, self._query, POLLED)
-            new = [each for each in entries if each.time >= self._last and each not in self._seen]
-            if len(new) == POLLED:
-                self._warn(f"more than {POLLED} requests between two reads: some are not shown")
-            self._advance(new)
-            if new:
+            if not has_more:
+                await asyncio.sleep(POLL_SECONDS)
+            look = await _look(session, self._query, POLLED, self._position)
+            if look.entries:
                 await self._mask_releases(session)
-            for line in map(line_of, new):
+            # From here on nothing is awaited: what is shown is not read again.
+            self._position, has_more = look.position, look.has_more
+            if look.has_lost:
+                self._warn(
+                    "the proxy's log was rotated twice since the last look: some requests are not shown"
+                )
+            for line in map(line_of, look.entries):
                 if self._query.accepts(line):
                     self._show(line)
 
@@ -132,14 +171,6 @@ class AccessFollower:
             await self._mask()
         self._live |= live
 
-    def _advance(self, entries: list[Access]) -> None:
-        if not entries:
-            return
-        last = max(entry.time for entry in entries)
-        kept = self._seen if last == self._last else set()
-        self._seen = kept | {entry for entry in entries if entry.time == last}
-        self._last = last
-
 
 async def _live(session: Session, project: str) -> frozenset[tuple[str, bytes]]:
     """The project's live files in the proxy: what requests go to."""
@@ -148,14 +179,16 @@ async def _live(session: Session, project: str) -> frozenset[tuple[str, bytes]]:
     return frozenset(own)
 
 
-async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access]:
-    """The last entries about the project's services, by time.
+async def _look(session: Session, query: LogQuery, lines: int, since: Position | None = None) -> _Look:
+    """The last entries about the project's services, or those from a position on.
 
     Raises:
-        FtlError: There is no proxy.
+        FtlError: There is no proxy, or it ended meanwhile.
     """
     script = program(__package__, "access_log.sh")
     argv = ["sh", "-c", script, "ftl", ACCESS_LOG, query.project, str(lines)]
+    if since is not None:
+        argv += [since.file, since.lines]
     try:
         done = await session.engine.execute(ProxyNames().container, argv)
     except EngineError as error:
@@ -165,8 +198,18 @@ async def _entries(session: Session, query: LogQuery, lines: int) -> list[Access
             f"no proxy runs on {session.name}",
             hint=f"{ftl('deploy')} starts it, {ftl('status')} shows what runs",
         ) from error
-    entries = parse(done.stdout.decode(errors="replace").splitlines())
-    return sorted((each for each in entries if each.service in query.names), key=lambda entry: entry.time)
+    # Not `splitlines`: a path may have what that takes for the end of a line.
+    *text, last = done.stdout.decode(errors="replace").removesuffix("\n").split("\n")
+    words = last.split()
+    if done.exit_code != 0 or len(words) != 4:  # the last line comes after all others
+        cause = done.stderr.decode("utf-8", "replace").strip()
+        raise FtlError(
+            f"the requests of {session.name} cannot be read", cause=cause or "the proxy ended meanwhile"
+        )
+    file, number, rest, state = words
+    own = (each for each in parse(text) if each.service in query.names)
+    entries = sorted(own, key=lambda entry: entry.time)
+    return _Look(entries, Position(file, number), has_more=rest == "more", has_lost=state == "lost")
 
 
 def parse(lines: Iterable[str]) -> list[Access]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,24 +16,38 @@ from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import ExecResult
 from ftl.errors import EngineError, FtlError
 from ftl.host.session import Session
-from ftl.operations.views.logs.access import Access, AccessFollower, line_of, read_access
+from ftl.operations.views.logs.access import POLLED, Access, AccessFollower, line_of, read_access
 from ftl.operations.views.logs.query import LogEntry, LogQuery
+from ftl.proxy.names import ACCESS_LOG
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
 from tests.unit.operations.stage import PROJECT
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
 ENTRY = Access(1767323045.25, "web", "203.0.113.9", "GET", "shop.example.com", "/cart", 200, 0.0124, 5120)
 
 
 class Log:
-    """The proxy's access log on a fake engine."""
+    """The proxy's access log on a fake engine, which reads it as the proxy does.
+
+    Attributes:
+        entries: They are written when the log is read, or rotated.
+        broken: Its reading is cut.
+    """
 
     def __init__(self, *entries: Access) -> None:
         self.entries = list(entries)
+        self.broken = False
         self.engine = FakeEngine()
-        self.engine.on_execute = lambda _name, argv: self._answer(int(argv[-1]))
+        self.engine.on_execute = lambda _name, argv: self._answer(argv)
+        self._folder = TemporaryDirectory()
+        self._file = Path(self._folder.name) / "access.log"
+        self._written = 0
+        self._rotations = 0
 
     @property
     def session(self) -> Session:
@@ -41,9 +59,31 @@ class Log:
         await self.engine.create("ftl-proxy", ContainerSpec(image="caddy:2", labels={}))
         await self.engine.start("ftl-proxy")
 
-    def _answer(self, lines: int) -> ExecResult:
-        text = "".join(f"{_json(entry)}\n" for entry in self.entries[-lines:])
-        return ExecResult(0, text.encode(), b"")
+    def write(self, text: str = "") -> None:
+        """Write the entries that are not written yet, and a text."""
+        new = self.entries[self._written :]
+        with self._file.open("a") as file:
+            file.writelines(f"{_json(entry)}\n" for entry in new)
+            file.write(text)
+        self._written += len(new)
+
+    def rotate(self) -> None:
+        """Begin another file, as Caddy does: one earlier one stays."""
+        self.write()
+        for older in self._file.parent.glob("access-*"):
+            older.unlink()
+        self._rotations += 1
+        self._file.rename(self._file.with_name(f"access-2026-01-01T00-00-{self._rotations:02}.000.log"))
+        self._file.touch()
+
+    def _answer(self, argv: Sequence[str]) -> ExecResult:
+        self.write()
+        words = [str(self._file) if word == ACCESS_LOG else word for word in argv]
+        done = subprocess.run(words, capture_output=True, check=False, timeout=20)
+        assert done.stderr == b""
+        if self.broken:
+            return ExecResult(137, done.stdout[: len(done.stdout) // 2], b"")
+        return ExecResult(done.returncode, done.stdout, done.stderr)
 
 
 def _json(entry: Access) -> str:
@@ -61,7 +101,8 @@ def _json(entry: Access) -> str:
             "status": entry.status,
             "duration": entry.seconds,
             "size": entry.size,
-        }
+        },
+        separators=(",", ":"),
     )
 
 
@@ -112,25 +153,155 @@ def test_requests_are_chosen_as_lines_are(options: dict[str, object], paths: lis
     assert shown(log, **options) == paths
 
 
-def test_following_shows_each_request_once() -> None:
-    """Also those of the moment of the last one that was shown."""
+def numbered(numbers: Iterable[int], service: str = "web") -> list[Access]:
+    """Requests with a number as their path."""
+    return [
+        replace(ENTRY, service=service, path=f"/{number}", time=1.0 + number / 1000) for number in numbers
+    ]
 
-    async def work() -> list[LogEntry]:
-        log = Log(replace(ENTRY, path="/1", time=1.0))
+
+def followed(
+    log: Log, work: Callable[[], Awaitable[None]], *, seen: Callable[[LogEntry], None] = lambda _: None
+) -> tuple[list[int], list[str]]:
+    """The requests' numbers as they are shown while something happens, and warnings."""
+
+    async def follow() -> tuple[list[int], list[str]]:
         await log.start()
-        lines: list[LogEntry] = []
-        follower = AccessFollower(LogQuery(PROJECT, ("web",)), lines.append, lambda _: None)
+        numbers, warnings = list[int](), list[str]()
+
+        def show(line: LogEntry) -> None:
+            numbers.append(int(line.text.split(" ")[2].rpartition("/")[2]))
+            seen(line)
+
+        follower = AccessFollower(LogQuery(PROJECT, ("web",)), show, warnings.append)
         task = asyncio.ensure_future(follower.follow(log.session))
         await asyncio.sleep(1.5)
-        log.entries.append(replace(ENTRY, path="/2", time=1.0))
-        await asyncio.sleep(1)
-        log.entries.append(replace(ENTRY, path="/3", time=2.0))
+        await work()
         await asyncio.sleep(3)
         task.cancel()
         await asyncio.wait({task})
-        return lines
+        return numbers, warnings
 
-    assert [line.text.split()[2][-2:] for line in run(work())] == ["/1", "/2", "/3"]
+    return run(follow())
+
+
+def test_following_shows_each_request_once() -> None:
+    """Also those of the moment of the last one that was shown."""
+    log = Log(*numbered([1]))
+
+    async def work() -> None:
+        log.entries.append(replace(ENTRY, path="/2", time=log.entries[0].time))
+        await asyncio.sleep(1)
+        log.entries += numbered([3])
+
+    assert followed(log, work) == ([1, 2, 3], [])
+
+
+def test_a_request_that_comes_while_the_past_is_shown_is_shown() -> None:
+    """Following goes on where the past has ended."""
+    log = Log(*numbered([1]))
+
+    def more(_: LogEntry) -> None:
+        if len(log.entries) == 1:
+            log.entries += numbered([2, 3])
+
+    async def work() -> None:
+        pass
+
+    assert followed(log, work, seen=more) == ([1, 2, 3], [])
+
+
+@pytest.mark.parametrize("others", ["api", "web"])
+def test_no_request_of_a_busy_proxy_is_left_out(others: str) -> None:
+    """Of one service among others, and of more than a look reads."""
+    log = Log(*numbered([0]))
+    expected = [0]
+
+    async def work() -> None:
+        nonlocal expected
+        number = 0
+        for size in (3000, POLLED + 500, 1):
+            batch = range(number + 1, number + size + 1)
+            log.entries += [
+                entry for one in batch for entry in numbered([one], "web" if one % 2 == 0 else others)
+            ]
+            expected += [one for one in batch if one % 2 == 0 or others == "web"]
+            number += size
+            await asyncio.sleep(1)
+
+    numbers, warnings = followed(log, work)
+    assert numbers == expected
+    assert warnings == []
+
+
+@pytest.mark.parametrize("past", [[], [1, 2]])
+def test_following_goes_on_across_rotations(past: list[int]) -> None:
+    """What was written before one is shown, and nothing twice; also if the log was empty."""
+    log = Log(*numbered(past))
+
+    async def work() -> None:
+        for number in (3, 6):
+            log.entries += numbered([number, number + 1])
+            log.rotate()
+            log.entries += numbered([number + 2])
+            await asyncio.sleep(2)
+        log.rotate()
+        await asyncio.sleep(2)
+
+    assert followed(log, work) == ([*past, *range(3, 9)], [])
+
+
+def test_a_log_that_was_rotated_twice_between_two_looks_is_noted() -> None:
+    """Only there requests are left out; those that the log has are shown."""
+    log = Log(*numbered([1]))
+
+    async def work() -> None:
+        for number in (2, 3):
+            log.entries += numbered([number])
+            log.rotate()
+        log.entries += numbered([4])
+
+    lost = "the proxy's log was rotated twice since the last look: some requests are not shown"
+    assert followed(log, work) == ([1, 3, 4], [lost])
+
+
+def test_an_entry_that_is_written_in_two_parts_is_shown_whole() -> None:
+    """And what is none is passed over, and hides nothing."""
+    log = Log(*numbered([1]))
+
+    async def work() -> None:
+        entry = f"{_json(numbered([2])[0])}\n".replace("/2", "/\x85/2")
+        log.write(entry[:40])
+        await asyncio.sleep(2)
+        log.write(entry[40:] + f'{{"ftl":"{PROJECT}/web"}}\n')
+        log.entries += numbered([3])
+
+    assert followed(log, work) == ([1, 2, 3], [])
+
+
+def test_a_reading_that_is_cut_shows_nothing_and_is_made_again() -> None:
+    """The proxy ended meanwhile."""
+    log = Log(*numbered([1]))
+
+    async def follow() -> list[str]:
+        await log.start()
+        texts: list[str] = []
+        follower = AccessFollower(LogQuery(PROJECT, ("web",)), lambda line: texts.append(line.text), print)
+        task = asyncio.ensure_future(follower.follow(log.session))
+        await asyncio.sleep(0.5)
+        log.entries += numbered(range(2, 50))
+        log.broken = True
+        with pytest.raises(FtlError, match="cannot be read"):
+            await task
+        log.broken = False
+        task = asyncio.ensure_future(follower.follow(log.session))
+        await asyncio.sleep(1.5)
+        task.cancel()
+        await asyncio.wait({task})
+        return texts
+
+    paths = [text.split()[2].rpartition("/")[2] for text in run(follow())]
+    assert paths == [str(number) for number in range(1, 50)]
 
 
 def test_without_a_proxy() -> None:
