@@ -71,6 +71,20 @@ def test_the_files_of_a_folder_have_the_permissions_of_the_folder(folder: Path, 
         ]
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "there"), [(0o755, "", "0755"), (0o640, "", "0644"), (0o755, "'0400'", "0400")]
+)
+def test_a_program_that_is_named_by_itself_stays_one(
+    folder: Path, loaded: Load, mode: int, given: str, there: str
+) -> None:
+    """As one in a folder does: an entrypoint without the permission ends with status 126."""
+    put(folder, {"entrypoint.sh": "#!/bin/sh"})
+    (folder / "entrypoint.sh").chmod(mode)
+    item = f"{{source: entrypoint.sh, mode: {given}}}" if given else "entrypoint.sh"
+    (found,) = files_of(loaded, f"{{/entrypoint.sh: {item}}}")
+    assert (found.content, found.mode) == ("#!/bin/sh", there)
+
+
 def test_a_file_that_is_named_by_itself_wins_over_that_of_a_folder(folder: Path, loaded: Load) -> None:
     """So an environment can have another one."""
     put(folder, {"conf/a": "a", "conf/b": "b", "other": "o"})

@@ -58,7 +58,7 @@ class File(Section):
         field_types.PATH, "File with the content, or a folder, relative to ftl.yaml.", None
     )
     content: str = key(Scalar("text", str), "Content, in place of `source`.", "", sensitive=True)
-    mode: str = key(field_types.MODE, "Permissions.", "0644")
+    mode: str = key(field_types.MODE, "Permissions. `0755` where the owner of `source` may run it.", "0644")
     owner: str = key(field_types.OWNER, "Numeric user and group of the file: `1000:1000`.", "0:0")
 
 

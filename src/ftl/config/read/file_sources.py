@@ -45,13 +45,18 @@ def file_entry(path: str, entry: MappingEntry) -> Node:
 
 
 def with_content(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
-    """Read the content of `source`, so that it is part of the project and of its releases."""
+    """Read the content of `source`, so that it is part of the project and of its releases.
+
+    A program stays one: where ftl.yaml says nothing of permissions, others may run what its owner may.
+    """
     source = mapping.get("source")
     if source is None or mapping.get("content") is not None:
         return mapping
     try:
         name = reader.interpolator.read(source, "source")
-        content = read_small_text(reader.folder / local_path(name.text))
+        path = reader.folder / local_path(name.text)
+        content = read_small_text(path)
+        is_program = bool(path.stat().st_mode & stat.S_IXUSR)
     except AlreadyReported:
         return mapping
     except InvalidValue as error:
@@ -64,7 +69,10 @@ def with_content(reader: Reader, mapping: MappingNode, _path: KeyPath) -> Mappin
         hint = "build files other than text into the image"
         reader.report(name.mark, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
         return mapping
-    return mapping.replace({"content": ScalarNode(content, source.mark, literal=True)})
+    values: dict[str, Node | None] = {"content": ScalarNode(content, source.mark, literal=True)}
+    if is_program and mapping.get("mode") is None:
+        values["mode"] = ScalarNode("0755", source.mark, literal=True)
+    return mapping.replace(values)
 
 
 def with_folders(reader: Reader, files: Node) -> Node:
@@ -121,8 +129,6 @@ def _files_of(
         }
         if isinstance(target, ScalarNode):
             values["path"] = replace(target, text=f"{target.text.rstrip('/')}/{name}")
-        if item.get("mode") is None and (path / name).stat().st_mode & stat.S_IXUSR:
-            values["mode"] = ScalarNode("0755", source.mark, literal=True)
         yield item.replace(values)
 
 
