@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ftl.common.escape_sequences import ESCAPE
 from ftl.common.redact import redacted
 
 # Unicode's Cc without tab and newline; then Bidi_Control, zero-width and other invisible format characters, and the
@@ -16,12 +17,6 @@ from ftl.common.redact import redacted
 _INVISIBLE = r"\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 _UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
 
-_ESCAPE = re.compile(
-    r"\x1b(?:"
-    r"\[[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor, erase (ECMA-48 5.4)
-    r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links, clipboard
-    r"|[ -/]*[0-~])"
-)
 _RESET = "\x1b[0m"
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 
@@ -46,8 +41,8 @@ def printable(line: str, *, colour: bool = False) -> str:
     """
     text = redacted(line).rstrip("\r").rpartition("\r")[2]
     if not colour:
-        return _UNSAFE.sub("", _ESCAPE.sub("", text))
-    kept = _ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)
+        return _UNSAFE.sub("", ESCAPE.sub("", text))
+    kept = ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)
     # The rest loses every ESC, so that removing what stands between two characters cannot make a sequence of them.
     parts = [part if _COLOUR.fullmatch(part) else _UNSAFE.sub("", part) for part in _COLOUR.split(kept)]
     return "".join(parts) + (_RESET if len(parts) > 1 else "")

@@ -195,6 +195,26 @@ def test_one_command_may_print_many_values(folder: Path, loaded: Load, form: str
     assert (folder / "calls").read_text() == "A B\n"
 
 
+def test_a_command_is_asked_for_the_key_of_a_secret(folder: Path, loaded: Load) -> None:
+    """Where that is called otherwise than the secret; for one name once."""
+    (folder / "vault.py").write_text("import sys\nfor name in sys.argv[1:]: print(f'{name}=of {name}')\n")
+    command = f"{{command: [{PYTHON}, vault.py, '{{names}}']"
+    lines = f"  A: {command}, key: stripe-live}}\n  B: {command}}}\n  C: {command}, key: stripe-live}}\n"
+    made = loaded(project(lines, "    secrets: [A, B, C]\n"))
+    assert made.secret_values == {"A": "of stripe-live", "B": "of B", "C": "of stripe-live"}
+
+
+@pytest.mark.parametrize("times", [("0.1", "30"), ("30", "0.1")])
+def test_a_call_for_many_secrets_has_the_longest_time_of_theirs(loaded: Load, times: tuple[str, str]) -> None:
+    """In whatever order they are written."""
+    command = "command: [sh, -c, 'sleep 0.6; echo A=1; echo B=2'], format: dotenv"
+    lines = "".join(
+        f"  {name}: {{{command}, timeout: {time}}}\n" for name, time in zip("AB", times, strict=True)
+    )
+    made = loaded(project(lines, "    secrets: [A, B]\n"), PATH="/usr/bin:/bin")
+    assert made.secret_values == {"A": "1", "B": "2"}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -278,6 +298,44 @@ def test_a_secret_without_a_value_is_reported_at_its_place(refused: Refuse, sour
     (problem,) = refused(project(f"  A: {source}\n", "    secrets: [A]\n"), PATH="/usr/bin:/bin")
     assert problem.line == 4
     assert words in problem.message
+
+
+def test_several_lines_of_a_command_that_fails_are_shown(folder: Path, refused: Refuse) -> None:
+    """The last ones, bounded, as a terminal shows them, and no secret in them."""
+    words = [
+        *(f"line {number}" for number in range(9)),
+        "\x1b[31m[ERROR]\x1b[0m 401 Unauthorized: fetched-\x1b[1mvalue\x1b[0m\a",
+        "",
+        "loading\r  you are not signed in ",
+        "key-of-two-lines",
+        "x" * 290 + " login-value",
+    ]
+    (folder / "words").write_text("\n".join(words))
+    (folder / "key").write_text("-----\nkey-of-two-lines\n")
+    lines = (
+        "  A: {command: [echo, fetched-value]}\n"
+        "  B: {command: [sh, -c, 'cat words >&2; exit 1']}\n"
+        "  C: {file: key}\n"
+    )
+    text = project(lines, "    secrets: [A, B, C]\n")
+    (problem,) = refused(text, PATH="/usr/bin:/bin", VAULT_TOKEN="login-value")
+    assert problem.message.splitlines() == [
+        "the secret B: the command failed:",
+        "  line 8",
+        "  [ERROR] 401 Unauthorized: ********",
+        "  you are not signed in",
+        "  ********",
+        f"  {'x' * 290} ********",
+    ]
+
+
+def test_what_a_command_says_is_bounded(refused: Refuse) -> None:
+    """However long its only line is."""
+    command = "[sh, -c, 'head -c 5000 /dev/zero | tr \"\\\\0\" y >&2; exit 1']"
+    (problem,) = refused(
+        project(f"  A: {{command: {command}}}\n", "    secrets: [A]\n"), PATH="/usr/bin:/bin"
+    )
+    assert problem.message == f"the secret A: the command failed: {'y' * 300}..."
 
 
 @pytest.mark.parametrize(

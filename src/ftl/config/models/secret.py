@@ -42,7 +42,7 @@ class Secret(Section):
     command: str | tuple[str, ...] | None = field_types.key(
         CommandLine(),
         "Command that prints the value; runs on this machine, without a shell. The word `{names}` becomes the "
-        "names of all secrets with this command, and it prints NAME=VALUE lines or a JSON object.",
+        "names, or the `key`s, of all secrets with this command, and it prints NAME=VALUE lines or a JSON object.",
         None,
         sensitive=True,
     )

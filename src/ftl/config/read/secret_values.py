@@ -1,49 +1,32 @@
 """Fetch the values of secrets from commands, files, age files and the environment.
 
-Only secrets that the file uses are fetched. A command has no stdin and no terminal: one that asks for a password must
-not wait for ever behind FTL's output. Its output is never given to a shell.
+Only secrets that the file uses are fetched.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.common.next_step import ftl
 from ftl.config.read.secret_texts import SecretError, checked, value_in
-from ftl.config.variables.interpolation import MASK
+from ftl.config.secret_command import (
+    SecretCommandFailed,
+    command_words,
+    credentials_in,
+    secret_output,
+    without_secrets,
+)
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.child import Completed
     from ftl.config.models.secret import Secret
 
 _NAMES = "{names}"
-_MAX_OUTPUT = 4 << 20
-_FOR_SHELL = re.compile(r"(\|\|?|&&?)|([0-9]?[<>]+).*|.*(;)|(\$\().*|(`).*", re.DOTALL)
-"""Words, outside of quotes, of a command that was written for a shell; each with its operator as the only group."""
-
-
-_SHORTEST = 6
-"""Shorter values are left in the output of a command that failed: they would be parts of other words."""
-
-_CREDENTIAL = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|_AUTH$|^(?:BW|OP)_SESSION", re.I
-)
-"""Names of variables that a command may log in with."""
-
-_TOKEN = re.compile(
-    r"\b(?:gh[oprsu]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}|[rs]k_(?:live|test)_\w{10,}"
-    r"|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}(?:\.[\w-]+)+|hv[brs]\.[\w-]{16,}|ops_\w{20,}|dp\.\w{2,6}\.[\w.-]{16,}"
-    r"|AGE-SECRET-KEY-1\w+)"
-)
-"""Tokens of GitHub, GitLab, Slack, Stripe, AWS, Vault, 1Password, Doppler and age, and JSON web tokens."""
 
 
 def fetch_secrets(
@@ -57,10 +40,11 @@ def fetch_secrets(
     calls: dict[tuple[str, ...], _Call] = {}
     by_name: dict[str, _Call] = {}
     for secret in secrets:
-        if secret.command and not _operator(secret.command):
-            words = shlex.split(secret.command) if isinstance(secret.command, str) else list(secret.command)
-            call = calls.setdefault(tuple(words), _Call(words, secret.timeout))
-            call.names.append(secret.name)
+        if secret.command:
+            call = _call_of(secret, calls)
+            asked = secret.key or secret.name
+            if asked not in call.names:
+                call.names.append(asked)
             by_name[secret.name] = call
     _run(list(calls.values()), folder, variables)
     values: dict[str, str | SecretError] = {}
@@ -78,35 +62,43 @@ def fetch_secrets(
             values[secret.name] = value_in(secret, text, many=many)
         except SecretError as error:
             values[secret.name] = error
-    credentials = [
-        value
-        for name, value in variables.items()
-        if _CREDENTIAL.search(name) and not value.startswith("/")  # the path of a file is no secret
-    ]
-    _mask(values.values(), credentials)
+    _mask(values, by_name, list(credentials_in(variables)))
     return values
 
 
-def _mask(values: Collection[str | SecretError], credentials: Sequence[str]) -> None:
-    """Mask secrets in the output of commands that failed: values that others printed, credentials, tokens."""
-    known = {value for value in (*values, *credentials) if isinstance(value, str) and len(value) >= _SHORTEST}
-    for error in values:
+def _call_of(secret: Secret, calls: dict[tuple[str, ...], _Call]) -> _Call:
+    """The call that prints a secret, which has the longest time that one of its secrets gives it."""
+    assert secret.command is not None
+    try:
+        words = command_words(secret.command)
+    except SecretCommandFailed as failure:
+        return _Call([], secret.timeout, failure=failure)
+    call = calls.setdefault(tuple(words), _Call(words, secret.timeout))
+    call.seconds = max(call.seconds, secret.timeout)
+    return call
+
+
+def _mask(
+    values: Mapping[str, str | SecretError], calls: Mapping[str, _Call], credentials: Sequence[str]
+) -> None:
+    """Give errors the words of their commands, without values that others printed, credentials and tokens."""
+    known = [*(value for value in values.values() if isinstance(value, str)), *credentials]
+    for name, error in values.items():
         if isinstance(error, SecretError):
-            for value in sorted(known, key=len, reverse=True):
-                error.message = error.message.replace(value, MASK)
-            error.message = _TOKEN.sub(MASK, error.message)
+            failure = calls[name].failure if name in calls else None
+            said = error.message if failure is None else failure.said(known)
+            error.message = without_secrets(said, known)
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """A command, with the names of all secrets that it prints."""
+    """A command, with the names of all that it prints."""
 
     words: list[str]
     seconds: float
     names: list[str] = field(default_factory=list)
     output: str = ""
-    failure: str | None = None
-    hint: str = ""
+    failure: SecretCommandFailed | None = None
 
     @property
     def argv(self) -> list[str]:
@@ -115,19 +107,6 @@ class _Call:
             for each in self.words
             for word in (self.names if each == _NAMES else [each.replace(_NAMES, ",".join(self.names))])
         ]
-
-
-def _operator(command: str | tuple[str, ...]) -> str | None:
-    """An operator in a command that only a shell understands; None: there is none, or it is a list.
-
-    Without the word that it is in, which may have a credential from a variable.
-    """
-    if not isinstance(command, str):
-        return None
-    words = shlex.shlex(command, posix=False, punctuation_chars=False)
-    words.whitespace_split, words.commenters = True, ""
-    matches = (_FOR_SHELL.fullmatch(word) for word in words)
-    return next((match[match.lastindex or 0] for match in matches if match), None)
 
 
 def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping[str, str]) -> str:
@@ -139,13 +118,8 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
     if call is not None:
         if call.failure is not None:
             # Its arguments may have credentials from variables; the place of the secret shows them as they are written.
-            raise SecretError(call.failure, call.hint or f"run its command by hand in {folder}")
+            raise SecretError(call.failure.reason, call.failure.hint)
         return call.output
-    if secret.command is not None:
-        raise SecretError(
-            f"`{_operator(secret.command)}` needs a shell, but the command runs without one",
-            "write it as `command: [sh, -c, '...']`",
-        )
     if secret.file is not None:
         try:
             return read_small_text(folder / secret.file)
@@ -201,29 +175,7 @@ def _run(calls: Sequence[_Call], folder: Path, variables: Mapping[str, str]) -> 
 
 
 async def _fetch(call: _Call, folder: Path, variables: Mapping[str, str]) -> None:
-    from ftl.child import complete
-
     try:
-        done = await complete(call.argv, seconds=call.seconds, env=variables, cwd=folder, limit=_MAX_OUTPUT)
-    except TimeoutError:
-        call.failure = f"the command took more than {call.seconds:g} s"
-        call.hint = f"run it by hand in {folder}: it may ask for something, and has no terminal here"
-    except OSError as error:
-        call.failure = f"`{call.argv[0]}` cannot be started: {error.strerror}"
-        call.hint = "is it installed on this machine, and in PATH?"
-    else:
-        call.output = done.stdout.decode(errors="replace")
-        call.failure = _failure(done)
-        call.hint = f"its exit code was {done.exit_code}; run it by hand in {folder}"
-
-
-def _failure(done: Completed) -> str | None:
-    """Reason for which a command failed, from its output."""
-    if done.exit_code == 0:
-        return None
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
-    return (
-        f"the command failed: {lines[-1].strip()}"
-        if lines
-        else f"the command ended with status {done.exit_code}"
-    )
+        call.output = await secret_output(call.argv, seconds=call.seconds, env=variables, cwd=folder)
+    except SecretCommandFailed as failure:
+        call.failure = failure

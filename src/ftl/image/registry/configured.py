@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
-from ftl.child import complete
+from ftl.config.secret_command import (
+    SecretCommandFailed,
+    command_words,
+    credentials_in,
+    secret_output,
+)
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import Credentials, token_user
 from ftl.image.registry.names import config_key
@@ -38,21 +42,14 @@ async def configured_credentials(
 
 
 async def _command_output(registry: Registry, root: Path, environ: Mapping[str, str]) -> str:
-    """The stdout of the command without its newline. No message shows it: it may be a secret even on failure."""
-    command = registry.command or ()
-    argv = shlex.split(command) if isinstance(command, str) else list(command)
+    """The stdout of the command without its newline."""
     message = f"the command for {registry.server} failed"
-    hint = f"run it by hand in {root}: it must print the password or token"
     try:
-        done = await complete(argv, seconds=COMMAND_SECONDS, env=environ, cwd=root)
-    except TimeoutError:
-        raise FtlError(message, cause=f"it took more than {COMMAND_SECONDS:.0f} s", hint=hint) from None
-    except OSError as error:
-        raise FtlError(message, cause=f"{argv[0]}: {error.strerror}", hint=hint) from error
-    if done.exit_code != 0:
-        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise FtlError(message, cause=last_line or f"status {done.exit_code}", hint=hint)
-    secret = done.stdout.decode(errors="replace").strip()
+        argv = command_words(registry.command or ())
+        secret = (await secret_output(argv, seconds=COMMAND_SECONDS, env=environ, cwd=root)).strip()
+    except SecretCommandFailed as failure:
+        raise FtlError(message, cause=failure.said(credentials_in(environ)), hint=failure.hint) from None
     if not secret:
+        hint = f"run it by hand in {root}: it must print the password or token"
         raise FtlError(message, cause="it printed nothing", hint=hint)
     return secret

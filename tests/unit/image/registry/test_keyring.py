@@ -127,17 +127,31 @@ def test_docker_hub_is_listed_as_docker_io(home: DockerHome) -> None:
     ("command", "cause"),
     [
         (("no-such-program",), "No such file or directory"),
-        (("sh", "-c", "echo secret; echo 'please log in' >&2; exit 3"), "please log in"),
+        (
+            ("sh", "-c", "echo secret; echo 'no session' >&2; echo 'please log in' >&2; exit 3"),
+            "no session\n  please log in",
+        ),
+        ("pass show registry | head -n 1", "`|` needs a shell"),
         (("true",), "it printed nothing"),
     ],
 )
-def test_a_command_that_fails_is_an_error(command: tuple[str, ...], cause: str, home: DockerHome) -> None:
-    """The cause is the last line of its stderr; its stdout, possibly a secret, is not shown."""
+def test_a_command_that_fails_is_an_error(
+    command: str | tuple[str, ...], cause: str, home: DockerHome
+) -> None:
+    """The cause is the last lines of its stderr; its stdout, possibly a secret, is not shown."""
     home.registries = (Registry(server="registry.example.com", command=command),)
     with pytest.raises(FtlError, match=r"the command for registry\.example\.com failed") as caught:
         home.login("registry.example.com/app")
     assert cause in (caught.value.cause or "")
     assert "secret" not in str(caught.value.cause)
+
+
+def test_the_output_of_a_command_is_bounded(home: DockerHome) -> None:
+    """One that prints without end does not fill the memory."""
+    many = ("sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x")
+    home.registries = (Registry(server="registry.example.com", command=many),)
+    _, secret = home.credentials("registry.example.com/app") or ("", "")
+    assert 4_000_000 < len(secret) < 4_500_000
 
 
 def test_credentials_are_looked_up_once(home: DockerHome) -> None:
