@@ -20,7 +20,8 @@ from ftl.host.crontab import CronLine, compare
 from ftl.host.job_runs import RUNS, JobRun, has_run, moment_of, stored_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import asyncio
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from ftl.engine.api import Engine
@@ -81,14 +82,49 @@ class JobState:
         }
 
 
-async def read_jobs(engine: Engine, project: str, *, now: datetime | None = None) -> tuple[JobState, ...]:
-    """The jobs of a project, by name, at a time by the server's clock, or now: two round trips."""
+@dataclass(frozen=True, slots=True)
+class Crontab:
+    """The deploy user's crontab on a server, which starts the jobs of a project.
+
+    Attributes:
+        opened: Set once commands can run there; None: they can.
+    """
+
+    machine: Machine
+    project: str
+    opened: asyncio.Event | None = None
+
+    async def problem(self, lines: Sequence[CronLine]) -> str:
+        """The reason why it does not start these jobs; empty: it does.
+
+        One command, if there are any.
+        """
+        if not lines:
+            return ""
+        if self.opened is not None:
+            await self.opened.wait()
+        if await compare(self.machine, self.project, lines) != "lost":
+            return ""
+        return f"the crontab of {self.machine.name}'s deploy user does not start it: deploy again"
+
+
+async def read_jobs(
+    engine: Engine, project: str, *, now: datetime | None = None, crontab: Crontab | None = None
+) -> tuple[JobState, ...]:
+    """The jobs of a project, by name, at a time by the server's clock, or now: two round trips.
+
+    With the `crontab`, jobs that it does not start have a problem.
+    """
     listed = await engine.containers(labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_JOB})
-    return await job_states(engine, listed, now=now)
+    return await job_states(engine, listed, now=now, crontab=crontab)
 
 
 async def job_states(
-    engine: Engine, containers: Iterable[Container], *, now: datetime | None = None
+    engine: Engine,
+    containers: Iterable[Container],
+    *,
+    now: datetime | None = None,
+    crontab: Crontab | None = None,
 ) -> tuple[JobState, ...]:
     """The jobs among containers, as in `read_jobs`: one round trip, without one none."""
     moment = now or (await engine.info()).moment
@@ -98,27 +134,35 @@ async def job_states(
             key = (container.project, container.labels[labels.JOB])
             by_job.setdefault(key, []).append(container)
     every = [container for group in by_job.values() for container in group]
-    inspected, read = await gather2(
-        gather(engine.container(container.id) for container in every),
-        gather(stored_runs(engine, project, job) for project, job in by_job),
+    asking = crontab.problem(tuple(_lines(by_job))) if crontab is not None else _nothing()
+    (inspected, read), unstarted = await gather2(
+        gather2(
+            gather(engine.container(container.id) for container in every),
+            gather(stored_runs(engine, project, job) for project, job in by_job),
+        ),
+        asking,
     )
     states = {container.id: state for container, state in zip(every, inspected, strict=True)}
     stored = dict(zip(by_job, read, strict=True))
     jobs = (_state(key, group, states, stored[key], moment) for key, group in sorted(by_job.items()))
-    return tuple(state for state in jobs if state is not None)
+    return tuple(
+        replace(state, problem=unstarted) if unstarted and state.next else state
+        for state in jobs
+        if state is not None
+    )
 
 
-async def with_crontab(machine: Machine, project: str, jobs: Iterable[JobState]) -> tuple[JobState, ...]:
-    """Jobs of a server, with a problem where the deploy user's crontab does not start them.
+def _lines(by_job: Mapping[tuple[str, str], Iterable[Container]]) -> Iterator[CronLine]:
+    """The lines that the crontab should have: those of jobs that have a next run."""
+    for (project, job), group in by_job.items():
+        for container in group:
+            schedule, zone, _ = _schedule(container)
+            if container.name == f"{project}.job.{job}" and schedule is not None:
+                yield CronLine(container.name, container.labels[labels.SCHEDULE], str(zone))
 
-    One command, if there are jobs to start.
-    """
-    found = tuple(jobs)
-    lines = [CronLine(job.container, job.schedule, job.timezone) for job in found if job.next]
-    if not lines or await compare(machine, project, lines) != "lost":
-        return found
-    problem = f"the crontab of {machine.name}'s deploy user does not start it: deploy again"
-    return tuple(replace(job, problem=problem) if job.next else job for job in found)
+
+async def _nothing() -> str:
+    return ""
 
 
 def lost_jobs(

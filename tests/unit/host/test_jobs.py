@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,11 +14,16 @@ from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.host.job_runs import FOLDER, STORE
-from ftl.host.jobs import JobState, find_job, read_jobs, with_crontab
+from ftl.host.jobs import Crontab, JobState, find_job, read_jobs
 from ftl.releases.generations import CONTAINER, ROOT
 from ftl.releases.store import ensure_store
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftl.child import Completed
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -49,9 +55,11 @@ def job(
     created: str = "2026-03-01T00:00:00",
     suffix: str = "",
     stored: str = "",
+    machine: FakeMachine | None = None,
+    engine: Engine | None = None,
 ) -> JobState:
-    """The job nightly, due at 03:15."""
-    engine = Engine()
+    """The job nightly, due at 03:15; with the crontab of a machine."""
+    engine = engine or Engine()
     marks = {
         labels.PROJECT: "shop",
         labels.SERVICE: "web",
@@ -70,7 +78,9 @@ def job(
     engine.times[names[0]] = (started, finished, code, running)
     if old:
         engine.times["shop.job.nightly.old-1"] = old
-    (found,) = asyncio.run(read_jobs(engine, "shop", now=datetime.fromisoformat(now).replace(tzinfo=UTC)))
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    crontab = Crontab(machine, "shop") if machine is not None else None
+    (found,) = asyncio.run(read_jobs(engine, "shop", now=moment, crontab=crontab))
     return found
 
 
@@ -172,7 +182,33 @@ def test_a_job_that_no_line_of_the_crontab_starts_has_a_problem(
     """An older script starts it, too; a stopped job has no line."""
     machine = FakeMachine()
     machine.answer("compare", answer=CommandOutput(0, answer))
-    (found,) = asyncio.run(with_crontab(machine, "shop", [job(suffix=suffix)]))
+    found = job(suffix=suffix, machine=machine)
     assert found.problem.endswith("does not start it: deploy again") is problem
     lines = [b"15 3 * * *|0,15,30,45 * * * *|shop.job.nightly\n"] if not suffix else []
     assert machine.inputs == lines
+
+
+def test_the_crontab_is_asked_for_while_the_containers_are_inspected() -> None:
+    """Neither waits for the other."""
+    order: list[str] = []
+
+    class Asked(Engine):
+        async def container(self, name: str) -> object:  # type: ignore[override]
+            order.append("inspect begins")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            order.append("inspect ends")
+            return await super().container(name)
+
+    class Server(FakeMachine):
+        async def run(
+            self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
+        ) -> Completed:
+            order.append("crontab begins")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            order.append("crontab ends")
+            return await super().run(argv, stdin=stdin, timeout=timeout)
+
+    job(machine=Server(), engine=Asked())
+    assert set(order[-4:-2]) == {"crontab begins", "inspect begins"}

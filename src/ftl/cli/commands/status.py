@@ -14,6 +14,7 @@ from ftl.cli.views.maintenance import maintenance_text
 from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
@@ -67,11 +68,15 @@ def command(options: Options, watch: bool, project: str | None) -> None:
 
 
 async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:
+    import asyncio
+
     from ftl.host.session import Prefetch, open_session
 
     machine = expected.target.address.machine(project=expected.target.project)
-    ahead = Prefetch(lambda engine: _look(expected, engine, machine))
+    opened = asyncio.Event()
+    ahead = Prefetch(lambda engine: _look(expected, engine, machine, opened))
     async with open_session(machine, ahead=ahead) as session:
+        opened.set()
         from ftl.operations.views.status import status
 
         project, facts = await ahead.result(session.engine)
@@ -99,12 +104,14 @@ async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
         await note_pruned(session.engine, session.name, emit)
 
 
-async def _look(expected: Expected, engine: Engine, machine: Machine) -> tuple[Project, StatusFacts]:
+async def _look(
+    expected: Expected, engine: Engine, machine: Machine, opened: asyncio.Event
+) -> tuple[Project, StatusFacts]:
     """Look at the server; what is needed for that is loaded while connections to the engine open."""
     from ftl.operations.views.status import gather_status
 
     project = await expected.on(engine)
-    return project, await gather_status(project, engine, machine)
+    return project, await gather_status(project, engine, machine, opened=opened)
 
 
 def _watch(options: Options, expected: Expected) -> None:

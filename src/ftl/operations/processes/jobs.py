@@ -12,7 +12,7 @@ from ftl.deploy.inputs import author
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError
 from ftl.host import crontab
-from ftl.host.jobs import find_job, lost_jobs, read_jobs, with_crontab
+from ftl.host.jobs import Crontab, find_job, lost_jobs, read_jobs
 from ftl.releases.pruned import note_pruned
 from ftl.releases.record import stored_project
 from ftl.releases.store import read_records
@@ -56,10 +56,13 @@ async def read_all_jobs(
     Of a cluster the first server has the jobs, and more have the records: unless the engine is known to be that of the
     `first`, nothing is missed there. A note says where records cannot be read.
     """
-    found, records = await gather2(read_jobs(session.engine, project), read_records(session.engine, project))
+    asked = Crontab(session.machine, project)
+    found, records = await gather2(
+        read_jobs(session.engine, project, now=session.info.moment, crontab=asked),
+        read_records(session.engine, project),
+    )
     if not records:
         await note_pruned(session.engine, session.name, emit)
-    found = await with_crontab(session.machine, project, found)
     recorded = stored_project(records)
     return found if recorded.get("servers") and not first else (*found, *lost_jobs(project, recorded, found))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, task_group
+from ftl.aio import gather, gather2, task_group
 from ftl.common.figures import utc
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
@@ -14,7 +14,7 @@ from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.tracks.ended_watch import open_watch
 from ftl.engine import labels
-from ftl.host.jobs import job_states, lost_jobs, with_crontab
+from ftl.host.jobs import Crontab, job_states, lost_jobs
 from ftl.locks.lock import DeployLock
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
@@ -25,6 +25,7 @@ from ftl.releases.audit import broke_off
 from ftl.releases.record import release_number, stored_project
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from ftl.config.models.project import Project
@@ -137,13 +138,19 @@ class StatusFacts:
 
 
 async def gather_status(
-    project: Project, engine: Engine, machine: Machine, info: EngineInfo | None = None
+    project: Project,
+    engine: Engine,
+    machine: Machine,
+    info: EngineInfo | None = None,
+    *,
+    opened: asyncio.Event | None = None,
 ) -> StatusFacts:
     """Observe the server, probe every running container once, and ask for the jobs.
 
     Containers are checked as soon as they are listed, and before that where the last status saw them: engines need
     longer for the files of the release records and of the proxy (100 ms on Docker 20.10, which starts a program for
-    each; 15 ms on 26.1). The engine is asked for its info as well, unless it is given.
+    each; 15 ms on 26.1). The engine is asked for its info as well, unless it is given. The crontab is compared
+    meanwhile, once the event says that commands can run on the machine; without one they can.
 
     Raises:
         ServerError, EngineError: The server does not answer.
@@ -156,7 +163,8 @@ async def gather_status(
         early_checks.update_notes(early, project, machine, listed)
         checking = group.create_task(check_containers(project, engine, machine, listed, early=early))
         own = [container for container in listed if container.project == project.name]
-        jobs = group.create_task(job_states(engine, own))
+        crontab = Crontab(machine, project.name, opened)
+        jobs = group.create_task(job_states(engine, own, crontab=crontab))
     return StatusFacts(observing.result(), checking.result(), jobs.result())
 
 
@@ -168,9 +176,11 @@ async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
         session = fleet.at(view.name)
         return await check_containers(project, session.engine, session.machine, view.containers, overlay=True)
 
-    healths = {
-        name: health for each in await gather(map(checked, observed.views)) for name, health in each.items()
-    }
+    checks, jobs = await gather2(
+        gather(map(checked, observed.views)),
+        gather(_jobs_on(project, fleet.at(view.name), view) for view in observed.views),
+    )
+    healths = {name: health for each in checks for name, health in each.items()}
     for replica in observed.services:
         located = located_container(observed, replica)
         if located is None:
@@ -178,13 +188,12 @@ async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
             healths[replica.id] = ContainerHealth(False, False, why, "")
         else:
             healths[replica.id] = healths[located[1].id]
-    jobs = await gather(_jobs_on(project, fleet.at(view.name), view) for view in observed.views)
     return StatusFacts(observed, healths, tuple(state for each in jobs for state in each))
 
 
 async def _jobs_on(project: Project, session: Session, view: ServerView) -> tuple[JobState, ...]:
     own = [container for container in view.containers if container.project == project.name]
-    return await with_crontab(session.machine, project.name, await job_states(session.engine, own))
+    return await job_states(session.engine, own, crontab=Crontab(session.machine, project.name))
 
 
 async def status(project: Project, session: Session, ahead: StatusFacts | None = None) -> Status:
@@ -196,9 +205,6 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
     seen = ahead or await gather_status(project, session.engine, session.machine, session.info)
     observed = seen.observed
     units = units_of(project, observed, seen.healths)
-    jobs = seen.jobs
-    if not observed.is_cluster:  # each server of one was asked already
-        jobs = await with_crontab(session.machine, project.name, jobs)
     releases = [unit.release for unit in units if unit.live and unit.release]
     changing = await _changing(session, observed)
     return Status(
@@ -207,7 +213,7 @@ async def status(project: Project, session: Session, ahead: StatusFacts | None =
         engine=session.info.version,
         release=max(releases, key=release_number, default=None),
         units=units,
-        jobs=(*jobs, *_lost_jobs(project, seen)),
+        jobs=(*seen.jobs, *_lost_jobs(project, seen)),
         live=_live(observed),
         urls=project.urls,
         hold=observed.hold.reason if observed.hold is not None else None,

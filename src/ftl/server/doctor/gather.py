@@ -12,7 +12,7 @@ from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.errors import EngineError, FtlError, ServerError
-from ftl.host.jobs import job_states, lost_jobs, with_crontab
+from ftl.host.jobs import Crontab, job_states, lost_jobs
 from ftl.releases.pruned import is_pruned
 from ftl.releases.record import stored_project
 from ftl.releases.store import read_records
@@ -158,8 +158,10 @@ async def _jobs(
         return (), False
     try:
         async with asyncio.timeout(ENGINE_SECONDS):
-            found, records = await gather2(job_states(engine, own), read_records(engine, project))
-            found = await with_crontab(machine, project, found)
+            crontab = Crontab(machine, project)
+            found, records = await gather2(
+                job_states(engine, own, crontab=crontab), read_records(engine, project)
+            )
             lost = not records and await is_pruned(engine)
     except (TimeoutError, FtlError):
         return (), False
