@@ -101,6 +101,9 @@ class FakeImages(RecordedEngine):
         async with self._call("usage", reads=True):
             return DiskUsage(0, 0)
 
+    async def unshared_sizes(self, *, labels: Mapping[str, str]) -> dict[str, int | None]:
+        return {tag: image.size for image in await self.images(labels=labels) for tag in image.tags}
+
     def _find_image(self, reference: str) -> Image | None:
         names = {reference, references.as_listed(reference)}
         for image in self._images.values():

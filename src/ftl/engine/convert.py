@@ -142,6 +142,11 @@ def unix_seconds(timestamp: str) -> float:
         return 0.0
 
 
+def unshared_size(image: Json) -> int | None:
+    """Bytes of layers that only this listed image has; None where the engine does not say."""
+    return _unshared(image) if as_int(image.get("SharedSize", -1)) >= 0 else None
+
+
 def _unshared(image: Json) -> int:
     whole, shared = as_int(image.get("Size")), as_int(image.get("SharedSize"))
     return max(0, whole - shared) if whole >= 0 and shared >= 0 else 0

@@ -20,7 +20,7 @@ from ftl.releases.pruned import is_pruned, note_pruned
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from ftl.server.doctor.facts import EngineState
-from ftl.server.doctor.gather import _jobs
+from ftl.server.doctor.gather import _project
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
@@ -91,10 +91,10 @@ def test_doctor_finds_them_missing() -> None:
         await deployed(engine)
         before = list(engine.calls)
         state = EngineState(INFO, tuple(await engine.containers()))
-        assert await _jobs(FakeMachine(), cast("Engine", engine), state, "shop") == ((), True)
+        assert await _project(FakeMachine(), cast("Engine", engine), state, "shop") == ((), True, None)
         assert engine.calls == before
         await ensure_store(engine, "caddy:2")
-        assert await _jobs(FakeMachine(), cast("Engine", engine), state, "shop") == ((), False)
+        assert await _project(FakeMachine(), cast("Engine", engine), state, "shop") == ((), False, None)
 
     run(work())
 

@@ -73,6 +73,10 @@ PREVIEW = "preview"
 """Name of the overlay that all previews share: ftl.preview.yaml."""
 
 
+KEEP_RELEASES = 5
+"""Default of `keep_releases`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo(Section):
     """`project:` name, domain and contact of the project."""
@@ -145,7 +149,7 @@ class Project(Section):
         field_types.COUNT,
         "Number of different releases whose images and records stay on the server, for `ftl rollback`: one that runs "
         "the same as a newer one does not count.",
-        5,
+        KEEP_RELEASES,
     )
     proxy: Proxy = key(Nested(Proxy), "The proxy of the server.", Proxy())
     registries: tuple[Registry, ...] = key(

@@ -31,6 +31,15 @@ class ImageCalls:
         items = as_objects(await self._client.get_json("list its images", "images/json", query))
         return [convert.listed_image(item) for item in items]
 
+    async def unshared_sizes(self, *, labels: Mapping[str, str]) -> dict[str, int | None]:
+        """Tag -> bytes of the layers that only its image has, of all images with these labels.
+
+        None where the engine does not say, as before API 1.42 (Docker 23).
+        """
+        query = {"filters": body.labelled(labels), "shared-size": "true"}
+        items = as_objects(await self._client.get_json("measure its images", "images/json", query))
+        return {tag: convert.unshared_size(item) for item in items for tag in convert.listed_image(item).tags}
+
     async def image(self, reference: str) -> Image | None:
         """One image with all fields, by tag, digest or ID; None where it does not exist."""
         path = f"images/{checked(reference)}/json"

@@ -17,6 +17,7 @@ from ftl.releases.pruned import is_pruned
 from ftl.releases.record import stored_project
 from ftl.releases.store import read_records
 from ftl.server.doctor.checks import certificates, dns, ports
+from ftl.server.doctor.disk_growth import DiskGrowth, gather_growth
 from ftl.server.doctor.facts import NO_ENGINE, EngineState, ServerFacts, gather_facts, proxy_of
 from ftl.ssh.local import Local
 from ftl.ssh.openssh import connect
@@ -53,6 +54,7 @@ class ServerInspection:
         login_output: Output of the user's login scripts.
         jobs: Those of the project.
         records_lost: Whether the container of the release records was pruned.
+        growth: Growth of its disk by deploys of the project, where that is known.
     """
 
     error: ServerError | None = None
@@ -65,6 +67,7 @@ class ServerInspection:
     login_output: str = ""
     jobs: tuple[JobState, ...] = ()
     records_lost: bool = False
+    growth: DiskGrowth | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -96,8 +99,8 @@ async def inspect_server(
         async with machine, AsyncExitStack() as stack:
             (state, engine), (route, resolved) = await gather2(_engine(machine, stack), _resolve(ssh))
             outside = _outside_addresses(route, resolved)
-            (inspection, (jobs, lost)), (served, attempts) = await gather2(
-                gather2(_machine(machine, state, outside), _jobs(machine, engine, state, project)),
+            (inspection, (jobs, lost, growing)), (served, attempts) = await gather2(
+                gather2(_machine(machine, state, outside), _project(machine, engine, state, project)),
                 gather2(_certificates(machine, engine, state, hosts), logins.try_on_server(engine)),
             )
             return replace(
@@ -107,6 +110,7 @@ async def inspect_server(
                 logins=tuple(attempts),
                 jobs=jobs,
                 records_lost=lost,
+                growth=growing,
             )
     except ServerError as error:
         return ServerInspection(error=error)
@@ -146,16 +150,16 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
     )
 
 
-async def _jobs(
+async def _project(
     machine: Machine, engine: Engine | None, state: EngineState, project: str | None
-) -> tuple[tuple[JobState, ...], bool]:
-    """The project's jobs, and whether the release records cannot be read.
+) -> tuple[tuple[JobState, ...], bool, DiskGrowth | None]:
+    """The project's jobs, whether the release records cannot be read, and what its deploys add to the disk.
 
     None where they cannot be asked for, which other findings say.
     """
     own = [container for container in state.containers if container.project == project]
     if engine is None or project is None:
-        return (), False
+        return (), False, None
     try:
         async with asyncio.timeout(ENGINE_SECONDS):
             crontab = Crontab(machine, project)
@@ -163,11 +167,13 @@ async def _jobs(
                 job_states(engine, own, crontab=crontab), read_records(engine, project)
             )
             lost = not records and await is_pruned(engine)
+            growing = await gather_growth(engine, project, records)
     except (TimeoutError, FtlError):
-        return (), False
+        return (), False, None
     recorded = stored_project(records)
     # Of several servers one has the jobs, and more have the records.
-    return (found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))), lost
+    jobs = found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))
+    return jobs, lost, growing
 
 
 async def _certificates(

@@ -156,6 +156,7 @@ def _judge_server(
         *server.judge_docker(engine, facts),
     ]
     findings += server.judge_machine(facts)
+    findings += server.judge_growth(inspection.growth, facts.disk)
     findings += [server.judge_job(job) for job in inspection.jobs]
     findings += [server.LOST_RECORDS] if inspection.records_lost else []
     findings += [server.judge_port(port, facts, engine.containers) for port in ports.WEB]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ftl.common.figures import duration, size
+from ftl.common.figures import count, duration, size
 from ftl.common.next_step import ftl
 from ftl.errors import LoginRefused
 from ftl.image.transfer.delivery.compress import codec_for
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, EngineInfo
     from ftl.errors import FtlError, ServerError
     from ftl.host.jobs import JobState
+    from ftl.server.doctor.disk_growth import DiskGrowth
     from ftl.server.doctor.facts import EngineState, ServerFacts
     from ftl.server.facts.reader import FreeSpace
 
@@ -149,6 +150,19 @@ def judge_disk(disk: FreeSpace | None, inodes: FreeSpace | None, root: str) -> l
     if disk.free < TIGHT:
         return [Finding("there", "disk", "warning", f"only {what}", fix)]
     return [Finding("there", "disk", "ok", what)]
+
+
+def judge_growth(growth: DiskGrowth | None, disk: FreeSpace | None) -> list[Finding]:
+    """Forecast for the disk by what deploys add, before they remove as much as they add."""
+    if growth is None or disk is None:
+        return []
+    each = f"a deploy adds about {size(growth.bytes)}, and `keep_releases` is {growth.keep}"
+    deploys = disk.free // growth.bytes
+    if deploys >= growth.deploys:
+        return [Finding("there", "disk forecast", "ok", f"{each}: that fits")]
+    when = f"full in {count(deploys, 'deploy')}" if deploys else "full with the next deploy"
+    fix = f"a lower `keep_releases` in ftl.yaml, {ftl('prune')}, or a larger disk"
+    return [Finding("there", "disk forecast", "warning", f"{when}: {each}", fix)]
 
 
 def judge_memory(memory: dict[str, int]) -> list[Finding]:

@@ -1,0 +1,82 @@
+"""Growth of Docker's disk by deploys of a project, from the images of its releases there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.common.json_fields import as_int
+from ftl.config.models.project import KEEP_RELEASES
+from ftl.dataclass import dataclass
+from ftl.engine import labels
+from ftl.releases.record import stored_project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftl.engine.api import Engine
+    from ftl.releases.record import ReleaseRecord
+
+SENT = 5
+"""Last releases whose bytes stand for the growth, where the engine does not measure images."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskGrowth:
+    """Growth of a disk by the deploys of a project.
+
+    Attributes:
+        bytes: What a deploy adds: the mean of what its releases there have for themselves.
+        releases: Releases with images there.
+        keep: Releases whose images stay (`keep_releases`).
+    """
+
+    bytes: int
+    releases: int
+    keep: int
+
+    @property
+    def deploys(self) -> int:
+        """Deploys that add something before one has removed as much.
+
+        An old release goes after the new one has come.
+        """
+        return max(0, self.keep - self.releases) + 1
+
+
+async def gather_growth(engine: Engine, project: str, records: Sequence[ReleaseRecord]) -> DiskGrowth | None:
+    """The growth by a project's deploys; None where its releases do not tell. One call.
+
+    Raises:
+        EngineError, EngineUnavailable.
+    """
+    sizes = await engine.unshared_sizes(labels={labels.PROJECT: project})
+    keep = as_int(stored_project(records).get("keep_releases")) or KEEP_RELEASES
+    return growth(project, sizes, records, keep)
+
+
+def growth(
+    project: str, sizes: Mapping[str, int | None], records: Sequence[ReleaseRecord], keep: int
+) -> DiskGrowth | None:
+    """The growth by a project's deploys. Pure.
+
+    Of a first release alone, nothing tells what the next one shares with it.
+
+    Args:
+        project: Its name.
+        sizes: Tag -> bytes that only its image has; None where they are not known.
+        records: Its releases, whose bytes on the way stand for those.
+        keep: How many releases stay.
+    """
+    pattern = re.compile(re.escape(project) + r"-[^/:]+:(r[0-9]+)")
+    tagged = {tag: match[1] for tag in sizes if (match := pattern.fullmatch(tag)) is not None}
+    releases = set(tagged.values())
+    if len(releases) < 2:
+        return None
+    known = [size for tag in tagged if (size := sizes[tag]) is not None]
+    if len(known) == len(tagged):
+        added = sum(known) // len(releases)
+    else:
+        sent = [record.bytes_sent for record in records if record.outcome == "live" and record.bytes_sent]
+        added = sum(sent[-SENT:]) // max(1, len(sent[-SENT:]))
+    return DiskGrowth(added, len(releases), keep) if added else None
