@@ -104,6 +104,10 @@ class FakeImages(RecordedEngine):
     async def unshared_sizes(self, *, labels: Mapping[str, str]) -> dict[str, int | None]:
         return {tag: image.size for image in await self.images(labels=labels) for tag in image.tags}
 
+    async def layers_size(self, *, seconds: float) -> int | None:
+        async with self._call("layers_size", reads=True):
+            return sum(image.size for image in self._images.values())
+
     def _find_image(self, reference: str) -> Image | None:
         names = {reference, references.as_listed(reference)}
         for image in self._images.values():

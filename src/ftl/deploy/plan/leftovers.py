@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.deploy.observe.abandoned import abandoned
 from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.tracks.ended_watch import running_watch
@@ -26,7 +27,7 @@ class Leftovers:
     """Containers, images and records for a prune.
 
     Attributes:
-        containers: Of interrupted deploys, and of services that the live release does not have.
+        containers: Of interrupted deploys, restores and drills, and of services that the live release does not have.
         tags: Of images of releases beyond those that are kept, on the server and here.
         images: IDs of images of the project without a tag.
         images_here: The same on this machine.
@@ -119,6 +120,7 @@ def _containers(observed: Observed, live: ReleaseRecord, watch: ReleaseWatch | N
         if container.id not in reached and not is_kept:
             yield container
     yield from observed.of_role(labels.ROLE_HOOK)
+    yield from abandoned(observed)
     active = observed.dependencies
     yield from (
         container for container in observed.parked_dependencies if container.labels[labels.SERVICE] in active

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ftl.engine.values import CacheRecord, DiskUsage, Image
 
 
+_MEASURED_BY_TYPE = (1, 42)
+"""The API that takes `type` for its disk usage."""
+
+
 class ImageCalls:
     """Calls about the engine's images, and its build cache."""
 
@@ -63,6 +67,18 @@ class ImageCalls:
         query = {"type": ["image", "build-cache"]}
         answer = await self._client.send("sum up its disk usage", "GET", "system/df", query, seconds=seconds)
         return convert.usage(as_object(answer))
+
+    async def layers_size(self, *, seconds: float) -> int | None:
+        """Bytes of all layers of all images; None before API 1.42 (Docker 23).
+
+        Such an engine measures all volumes with them, which may take minutes. EngineUnavailable after a time limit.
+        """
+        if tuple(map(int, (await self._client.info()).api.split("."))) < _MEASURED_BY_TYPE:
+            return None
+        answer = await self._client.send(
+            "measure its images", "GET", "system/df", {"type": "image"}, seconds=seconds
+        )
+        return convert.usage(as_object(answer)).layers
 
     async def build_cache(self, *, seconds: float) -> tuple[CacheRecord, ...]:
         """Records of the build cache that no build uses; EngineUnavailable after a time limit."""

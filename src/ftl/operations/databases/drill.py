@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
+from ftl.deploy.observe.abandoned import DRILL_SECONDS, is_abandoned
 from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
 from ftl.operations.databases.load import await_ready, load_dump
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
-
-
-DRILL_SECONDS = 6 * 3600.0
-"""Time to live of a throwaway database."""
 
 
 async def drill(
@@ -72,5 +69,5 @@ async def remove_drills(session: Session, project: str) -> None:
     """
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
     for container in await session.engine.containers(labels=marks):
-        if container.state in ("exited", "dead") or session.info.now - container.created > DRILL_SECONDS:
+        if is_abandoned(container, session.info.now):
             await session.engine.remove(container.id, force=True)

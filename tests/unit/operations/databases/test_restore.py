@@ -12,13 +12,13 @@ import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.deploy.command_line import CommandLine
+from ftl.deploy.observe.abandoned import DRILL_SECONDS
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.locks.lock import DeployLock
-from ftl.operations.databases.drill import DRILL_SECONDS
 from ftl.operations.databases.drill import remove_drills as _remove_drills
 from ftl.operations.databases.restore import RestoreRequest, RestoreResult, restore
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, _feed, open_dump

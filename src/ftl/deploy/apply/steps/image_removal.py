@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.figures import size
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
@@ -14,13 +15,16 @@ from ftl.execution.runners import Runners
 from ftl.image.building.dropped import look_first, remove_dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
 
 RUNNERS: Runners[DeployContext] = Runners()
+
+MEASURE_SECONDS = 3.0
+"""Limit for measuring an engine's images, for a note."""
 
 CACHE_SECONDS = 600.0
 """Limit for the removal of a build cache, which may be many files."""
@@ -34,15 +38,34 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
         await look_first(await context.clients.local_engine(), project)
     if not step.here:
         images = await gather(_known_image(context, tag) for tag in step.tags)
-        await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
+        async with _noted(context, context.engine, context.server, step):
+            await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
     if step.here or not context.project.server.is_local:
         with suppress(EngineUnavailable):  # no engine here, and no images
             local = await context.clients.local_engine()
             own = await _own_tags(local, project)
-            await _drop(context, local, {tag: own[tag] for tag in step.tags if tag in own}, digests=False)
+            if tags := {tag: own[tag] for tag in step.tags if tag in own}:
+                async with _noted(context, local, "this machine", step):
+                    await _drop(context, local, tags, digests=False)
     with suppress(EngineUnavailable):
         local = await context.clients.local_engine()
         await remove_dropped(local, project, keep=context.project.keep_releases)
+
+
+@asynccontextmanager
+async def _noted(context: DeployContext, engine: Engine, where: str, step: DropTags) -> AsyncIterator[None]:
+    """Note how many bytes less the engine's images have after the block."""
+    before = await _measure(engine) if step.measured else None
+    yield
+    after = await _measure(engine) if before is not None else None
+    if before is not None and after is not None and after < before:
+        context.emit(Note(f"images of old releases are removed: {size(before - after)} freed on {where}"))
+
+
+async def _measure(engine: Engine) -> int | None:
+    with suppress(EngineError):
+        return await engine.layers_size(seconds=MEASURE_SECONDS)
+    return None
 
 
 async def _known_image(context: DeployContext, tag: str) -> Image | None:

@@ -122,12 +122,14 @@ class DropTags(Step):
 
     Attributes:
         here: On this machine, not on the server; otherwise on the server, and here those that are the project's.
+        measured: A note says how many bytes that freed, where the engine measures them quickly.
     """
 
     kind = "drop_tags"
     runs_on = "computed"
     tags: tuple[str, ...]
     here: bool = False
+    measured: bool = False
 
     @property
     def text(self) -> str:

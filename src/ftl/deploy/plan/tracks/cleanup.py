@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.names import network_of
+from ftl.deploy.observe.abandoned import abandoned
 from ftl.deploy.plan.exclusive import has_data, stopped_before
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, refs
@@ -83,6 +84,7 @@ def clean_tracks(diff: Diff, retention: Retention) -> Iterator[Track]:
         track = _retire(diff, removed.name, removed.containers, drain, STOP_SECONDS, diff.gone_why)
         forget = diff.proxied and removed.name not in services
         yield (*track, *((RemoveRoutes(diff.project.name, (removed.name,)),) if forget else ()))
+    yield from removal_tracks(abandoned(diff.observed), "left over", lambda _: STOP_SECONDS)
     parked = (*diff.observed.parked_dependencies, *_replaced_dependencies(diff))
     yield from removal_tracks(parked, "replaced", lambda _: DEPENDENCY_STOP)
     if not diff.request.services and not diff.request.purpose.same_release:
@@ -106,7 +108,7 @@ def tags_track(diff: Diff, retention: Retention, tracks: Iterable[Track]) -> Tra
 
 def _drop(tags: Iterable[str]) -> Track:
     dropped = tuple(tags)
-    return (DropTags(dropped),) if dropped else ()
+    return (DropTags(dropped, measured=True),) if dropped else ()
 
 
 def _unneeded_tags(diff: Diff, retention: Retention, removed: Set[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 
@@ -31,7 +31,7 @@ from ftl.releases.record import DependencyRecord, KeptLine
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.unit.deploy.world import INFO, container, dependency, first, kinds, project, server, service
+from tests.unit.deploy.world import INFO, container, dependency, first, kinds, plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
 
 if TYPE_CHECKING:
@@ -72,6 +72,41 @@ def test_prune_keeps_what_a_rollback_needs() -> None:
     assert all(not record.project for record in found.records)
     made = plan_prune(observed, (), keep=2)
     assert kinds(made) == ["StopAndRemove", "DropTags", "AmendRecords"]
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("role", "more", "state", "age", "goes"),
+    [
+        (labels.ROLE_TRANSFER, {}, "exited", 2 * HOUR, True),  # of a restore, after a reboot
+        (labels.ROLE_TRANSFER, {}, "created", 2 * HOUR, True),
+        (labels.ROLE_TRANSFER, {}, "created", 60.0, False),
+        (labels.ROLE_TRANSFER, {}, "running", 9 * HOUR, False),  # reads a large backup
+        (labels.ROLE_RUN, {labels.DRILL: "true"}, "exited", 60.0, True),
+        (labels.ROLE_RUN, {labels.DRILL: "true"}, "running", 7 * HOUR, True),
+        (labels.ROLE_RUN, {labels.DRILL: "true"}, "running", HOUR, False),
+        (labels.ROLE_RUN, {}, "exited", 90 * HOUR, False),
+    ],
+)
+def test_helpers_and_throwaway_databases_that_nobody_uses_go(
+    role: str, more: dict[str, str], state: Literal["created", "running", "exited"], age: float, goes: bool
+) -> None:
+    """By a prune and by the next deploy; those of another project stay."""
+    observed = pruned()
+    marks = {labels.PROJECT: "shop", labels.ROLE: role, **more}
+    (one,) = container(project(), "web", "r5", content="content-r5")
+    made = replace(
+        one, id="left", name="left", labels=marks, state=state, created=int(observed.info.now - age)
+    )
+    other = replace(made, id="other", name="other", labels={**marks, labels.PROJECT: "other"})
+    observed = replace(observed, containers=(*observed.containers, made, other))
+    assert ("left" in {each.name for each in leftovers(observed, (), keep=2).containers}) is goes
+    steps = plan(project(), observed, "content-r4").steps
+    removed = {ref.name for step in steps if isinstance(step, StopAndRemove) for ref in step.containers}
+    assert ("left" in removed) is goes
+    assert "other" not in removed
 
 
 @pytest.mark.parametrize("left", [60.0, -60.0, -600.0])
