@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,8 @@ class StoredBackup:
     Attributes:
         time: RFC 3339.
         path: Its path on the server.
+        smaller_than: The last backup before it that was not much smaller either, if this one has less than half of its
+            bytes; that one stays, whatever `keep` says.
     """
 
     dependency: str
@@ -103,6 +106,7 @@ class StoredBackup:
     time: str
     bytes: int
     path: str = ""
+    smaller_than: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,26 @@ def backup_command(dependency: str, keep: int) -> tuple[str, ...]:
     return (script, "ftl-backup", dependency, str(keep), dump)
 
 
+def is_much_smaller(size: int, earlier: int) -> bool:
+    """Whether a backup has so few bytes that data may be missing, as backup.sh says."""
+    return size * 2 < earlier
+
+
+def compare_sizes(backups: Iterable[StoredBackup]) -> tuple[StoredBackup, ...]:
+    """Backups of one folder, newest first, compared as backup.sh compares them."""
+    good: dict[tuple[str, str], StoredBackup] = {}
+    compared = []
+    for backup in reversed(newest_first(backups)):
+        kind = backup.dependency, backup.file.rpartition(".")[2]
+        last = good.get(kind)
+        if last is not None and is_much_smaller(backup.bytes, last.bytes):
+            compared.append(replace(backup, smaller_than=last.file))
+        else:
+            good[kind] = backup
+            compared.append(backup)
+    return tuple(reversed(compared))
+
+
 def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
     """Backups of any folders, the newest first."""
     return sorted(backups, key=lambda one: one.time, reverse=True)
@@ -200,7 +224,7 @@ async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, .
         if match is not None and number.isdecimal():
             path = f"{folder.path}/{file}"
             backups.append(StoredBackup(match["name"], file, _rfc3339(match["time"]), int(number), path))
-    return tuple(newest_first(backups))
+    return compare_sizes(backups)
 
 
 def _rfc3339(time: str) -> str:

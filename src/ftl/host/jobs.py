@@ -11,7 +11,7 @@ from ftl.common.figures import utc, utc_time
 from ftl.common.json_fields import as_objects, as_str
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import closest_match
-from ftl.config.models.backup import JOB_PREFIX
+from ftl.config.models.backup import JOB_PREFIX, SMALLER_STATUS
 from ftl.config.values.schedule import InvalidSchedule, Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -256,7 +256,7 @@ def _state(
             following = utc(next(schedule.after(now, zone)).timestamp())
             created = utc_time(live.created)
             missed = _missed(schedule.before(now - GRACE, zone), created, last)
-        problem = ("" if running else missed) or _failed(last, limit)
+        problem = ("" if running else missed) or _failed(last, limit, name)
     return JobState(
         name=name,
         service=live.labels[labels.SERVICE],
@@ -300,11 +300,16 @@ def _missed(due: datetime, created: datetime, last: JobRun | None) -> str:
     return f"it did not run when it was due, at {utc(due.timestamp())}"
 
 
-def _failed(last: JobRun | None, limit: float) -> str:
+def _failed(last: JobRun | None, limit: float, name: str) -> str:
     if last is None or last.exit_code == 0:
         return ""
     if last.oom_killed:
         return "its last run ran out of memory"
     if last.seconds >= limit:
         return f"its last run was stopped by its timeout, after {limit:g} s"
+    if last.exit_code == SMALLER_STATUS and name.startswith(JOB_PREFIX):
+        return (
+            "its last backup has less than half of the bytes of the previous one, which stays: data may be missing "
+            f"({ftl('backup --list')} shows them)"
+        )
     return f"its last run ended with status {last.exit_code}"

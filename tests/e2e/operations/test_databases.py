@@ -211,11 +211,30 @@ def test_backups_on_the_server(ftl: Callable[..., Project], server: Server) -> N
     assert psql(app, "SELECT count(*) FROM orders") == "5000"
     redis(app, "SET", "colour", "red")
     app.run("restore", "cache", "--from-server", "latest", "--drill").ok()
+
+    # The table is gone by mistake, and two more backups than are kept come after it.
+    whole = stored_files(app, "db")
+    psql(app, "DROP TABLE orders")
+    for _ in range(3):
+        assert app.run("jobs", "run", "backup.db").exit_code == 4
+    assert (len(stored_files(app, "db")), stored_files(app, "db")[-1]) == (3, whole[0])
+    problem = next(
+        job["problem"] for job in app.run("status", "--json").ok().result["jobs"] if "db" in job["name"]
+    )
+    assert "less than half of the bytes of the previous one" in problem
+    app.run("restore", "db", "--from-server", whole[0], "--yes").ok()
+    assert psql(app, "SELECT count(*) FROM orders") == "5000"
+
     before = server.docker("volume", "ls", "--quiet")
     app.run("restore", "cache", "--from-server", "latest", "--yes").ok()
     assert server.docker("volume", "ls", "--quiet") == before
     assert redis(app, "GET", "colour") == "blue"
     app.run("remove", "--volumes", "--yes").ok()
+
+
+def stored_files(app: LabProject, name: str) -> list[str]:
+    """The scheduled backups of a database, newest first."""
+    return [one["file"] for one in app.run("backup", name, "--list", "--json").ok().result["backups"]]
 
 
 def test_backups_outlive_their_job_and_the_project(ftl: Callable[..., Project], server: Server) -> None:
@@ -263,6 +282,13 @@ def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     assert "1 table" in app.run("restore", "db", "db.sql", "--drill").ok().stdout
     mariadb(app, "DELETE FROM orders")
     app.run("restore", "db", "db.sql", "--yes").ok()
+    assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
+
+    # As the server makes it, over the network.
+    app.run("jobs", "run", "backup.db").ok()
+    assert len(stored_files(app, "db")) == 1
+    mariadb(app, "DELETE FROM orders")
+    app.run("restore", "db", "--from-server", "latest", "--yes").ok()
     assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
 
     lock = "START TRANSACTION; SELECT * FROM orders; SELECT sleep(300)"

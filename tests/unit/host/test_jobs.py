@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.backup import SMALLER_STATUS
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
-from ftl.host.job_runs import FOLDER, STORE
-from ftl.host.jobs import Crontab, JobState, find_job, read_jobs
+from ftl.host.job_runs import FOLDER, STORE, JobRun
+from ftl.host.jobs import Crontab, JobState, _failed, find_job, read_jobs
 from ftl.releases.generations import CONTAINER, ROOT
 from ftl.releases.store import ensure_store
 from tests.support.fake_engine import FakeEngine
@@ -212,3 +213,11 @@ def test_the_crontab_is_asked_for_while_the_containers_are_inspected() -> None:
 
     job(machine=Server(), engine=Asked())
     assert set(order[-4:-2]) == {"crontab begins", "inspect begins"}
+
+
+def test_a_much_smaller_backup_has_its_sentence() -> None:
+    """Of a job with another name the status says what its app means."""
+    other = job("2026-03-02T03:15:00Z", "2026-03-02T03:16:00Z", SMALLER_STATUS)
+    assert other.problem == "its last run ended with status 4"
+    run = JobRun("2026-03-02T03:15:00Z", 60, SMALLER_STATUS)
+    assert "less than half of the bytes of the previous one" in _failed(run, 1800, "backup.db")

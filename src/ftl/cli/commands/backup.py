@@ -86,12 +86,14 @@ def _list(options: Options, target: DeployedProject, name: str | None) -> None:
 
     project = load_expected(options, target, UNITS).project or target.bare_project
 
-    async def work(_: Emit) -> tuple[StoredBackup, ...]:
+    async def work(emit: Emit) -> tuple[StoredBackup, ...]:
         from ftl.host.session import open_session
-        from ftl.operations.databases.stored import stored_backups
+        from ftl.operations.databases.stored import note_smaller, stored_backups
 
         async with open_session(target.address.machine(project=target.project)) as session:
-            return await stored_backups(session, project, name)
+            backups = await stored_backups(session, project, name)
+        note_smaller(backups, emit)
+        return backups
 
     backups = run(
         options, "backup", work, lambda backups: {"backups": [asdict(backup) for backup in backups]}

@@ -15,6 +15,9 @@ DEFAULT_FOLDER = "/var/backups/ftl"
 JOB_PREFIX = "backup."
 """Beginning of the names of the jobs that make backups; no job of ftl.yaml has a dot."""
 
+SMALLER_STATUS = 4
+"""Exit status of such a job whose backup is much smaller than the previous ones."""
+
 
 def _folder(text: str) -> str:
     """An absolute path on the server; the engine takes no colon in it.

@@ -3,6 +3,7 @@
 #
 # $1: the dependency, which is its host name too; $2: number of backups that stay; $3: the text of dump.sh.
 # The folder is /backups. A file gets its name when the dump is whole.
+# Status 4: it was made, and is less than half as large as the last one that was not: that one stays, too.
 name=$1 keep=$2 dump=$3
 umask 077
 cd /backups && chmod 700 . || exit
@@ -54,20 +55,29 @@ status=$?
 kill "$watching" 2>/dev/null
 [ "$status" = 0 ] || fail "$tool failed with status $status"
 [ -s "$file.partial" ] || fail "$tool wrote nothing"
-case $tool in
-pg_dump) pg_restore --list "$file.partial" >/dev/null || fail 'pg_restore cannot read the dump' ;;
-mongodump) [ "$(tail -c 4 "$file.partial" | od -An -tx1 | tr -d ' ')" = ffffffff ] || fail 'the archive is truncated' ;;
-redis-cli)
-    if command -v redis-check-rdb >/dev/null; then
-        redis-check-rdb "$file.partial" || fail 'redis-check-rdb finds the dump damaged'
-    fi
-    ;;
-*) tail -n 1 "$file.partial" | grep -q '^-- Dump completed' || fail 'the dump is truncated' ;;
-esac
+sh -c "$dump" sh check "$tool" "$file.partial" || fail "$file is not whole"
 sync
 mv "$file.partial" "$file" || fail "$file cannot be written"
 echo "$file: $(wc -c <"$file") bytes"
 
-# The names sort by their time. Other files are not ours.
-for file in "$name"-*; do echo "$file"; done | grep -E "^$name-[0-9]{8}-[0-9]{6}[.](dump|sql|archive|rdb)\$" | sort -r | tail -n "+$((keep + 1))" |
-    while read -r old; do rm -f "$old"; done
+# Its backups, the oldest first: the names sort by their time. Other files are not ours.
+backups() {
+    for each in "$name"-*; do echo "$each"; done | grep -E "^$name-[0-9]{8}-[0-9]{6}[.](dump|sql|archive|rdb)\$" | sort
+}
+# Tables that are gone by mistake must not push out the backups that have them. By the files alone, so that it is the same
+# at the next run: the last one that is not much smaller than the last one before it that is not.
+good='' good_size=0 smaller=''
+for each in $(backups); do
+    case $each in *"$suffix") ;; *) continue ;; esac
+    size=$(wc -c <"$each")
+    if [ "$((size * 2))" -lt "$good_size" ]; then
+        smaller=$each
+    else
+        good=$each good_size=$size smaller=''
+    fi
+done
+backups | sort -r | tail -n "+$((keep + 1))" |
+    while read -r old; do [ "$old" = "$good" ] || rm -f "$old"; done
+[ -n "$smaller" ] || exit 0
+echo "$file has less than half of the bytes of $good ($good_size), which stays: data may be missing" >&2
+exit 4

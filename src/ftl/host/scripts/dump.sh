@@ -1,16 +1,55 @@
-# Writes a consistent dump of a database to stdout. Runs in the database's container, with its env.
+# Writes a consistent dump of a database to stdout, or checks one. Runs in the database's container, with its env.
 #
 # $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here; $3: a new file
 # that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy. Passwords reach the tools by variables, never by
 # an argument: any process on the server can read those.
+# $1: "check"; $2: the tool; $3: a file. Whether that is a whole dump: it begins and ends like one, and the database's own
+# program has read it to its end, where there is one that does so without a database (pg_restore, redis-check-rdb).
+# A dump that goes to no file is checked on its way. Where its end has no mark of its own (PostgreSQL), "ftl-checked" is the
+# last line of stderr.
 secret() { # NAME: the variable, or the content of the file that NAME_FILE names
     eval "value=\${$1-} file=\${$1_FILE-}"
     if [ -z "$value" ] && [ -n "$file" ]; then value=$(cat "$file"); fi
     printf %s "$value"
 }
 
+not_whole() { # WORDS
+    echo "$*" >&2
+    exit 1
+}
+
+check_rdb() { # FILE
+    command -v redis-check-rdb >/dev/null 2>&1 || return 0
+    found=$(redis-check-rdb "$1" 2>&1) || not_whole "redis-check-rdb finds the dump damaged: $found"
+}
+
 host=${2-}
 case $1 in
+check)
+    case $2 in
+    pg_dump)
+        [ "$(head -c 5 "$3")" = PGDMP ] || not_whole 'it does not begin like a dump of pg_dump'
+        errors=$(pg_restore --file=/dev/null "$3" 2>&1) || not_whole "pg_restore cannot read the dump: $errors"
+        ;;
+    mongodump)
+        [ "$(head -c 4 "$3" | od -An -tx1 | tr -d ' ')" = 6de29981 ] || not_whole 'it does not begin like an archive of mongodump'
+        [ "$(tail -c 4 "$3" | od -An -tx1 | tr -d ' ')" = ffffffff ] || not_whole 'the archive is truncated'
+        ;;
+    redis-cli)
+        [ "$(head -c 5 "$3")" = REDIS ] || not_whole 'it does not begin like a dump of Redis'
+        # Before a checksum of 8 bytes.
+        [ "$(tail -c 9 "$3" | head -c 1 | od -An -tx1 | tr -d ' ')" = ff ] || not_whole 'the dump is truncated'
+        check_rdb "$3"
+        ;;
+    *)
+        case $(head -c 15 "$3") in
+        '-- MySQL dump'* | '-- MariaDB dump' | '/*M!999999'*) ;;
+        *) not_whole "it does not begin like a dump of $2" ;;
+        esac
+        tail -n 1 "$3" | grep -q '^-- Dump completed' && [ -z "$(tail -c 1 "$3")" ] || not_whole 'the dump is truncated'
+        ;;
+    esac
+    ;;
 detect)
     for tool in pg_dump mariadb-dump mysqldump mongodump redis-cli; do
         if command -v "$tool" >/dev/null 2>&1; then
@@ -24,8 +63,26 @@ pg_dump)
     user=${POSTGRES_USER:-postgres}
     PGPASSWORD=$(secret POSTGRES_PASSWORD)
     export PGPASSWORD
-    exec pg_dump --format=custom --username="$user" ${host:+--host="$host"} \
-        --dbname="${POSTGRES_DB:-$user}"
+    file=${3-}
+    set -- pg_dump --format=custom --username="$user" ${host:+--host="$host"} --dbname="${POSTGRES_DB:-$user}"
+    [ -z "$file" ] || exec "$@"
+    # tee writes to stdout, and by 5 to pg_restore. 3 has what failed.
+    exec 4>&1
+    failed=$({
+        {
+            { "$@" 3>&- 4>&- 5>&- || echo dump >&3; } | tee /proc/self/fd/5 >&4 3>&- || echo dump >&3
+        } 5>&1 | {
+            errors=$(pg_restore --file=/dev/null 2>&1) || echo "check $errors" >&3
+            cat >/dev/null # which tee still has
+        }
+    } 3>&1)
+    case $failed in
+    '') ;;
+    dump* | *'
+dump'*) exit 1 ;; # it has said why
+    *) not_whole "pg_restore cannot read the dump: ${failed#check }" ;;
+    esac
+    echo ftl-checked >&2
     ;;
 mariadb-dump | mysqldump)
     MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD)
@@ -55,6 +112,6 @@ redis-cli)
     file=$(mktemp /tmp/ftl-dump.XXXXXX) || exit
     trap 'rm -f "$file"' EXIT
     trap 'exit 1' HUP TERM # which alone would not remove it
-    redis-cli ${host:+-h "$host"} --rdb "$file" >&2 && cat "$file"
+    redis-cli ${host:+-h "$host"} --rdb "$file" >&2 && check_rdb "$file" && cat "$file"
     ;;
 esac

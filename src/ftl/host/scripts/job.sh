@@ -29,6 +29,11 @@ report_end() {
     case $* in
     '' | '0 '*) ;;
     *true) report 'ran out of memory' ;;
+    # The status of backup.sh. No job of ftl.yaml has a dot.
+    '4 '*) case $job in
+        backup.*) report 'has made a backup of less than half of the bytes of the previous one, which stays' ;;
+        *) report 'ended with status 4' ;;
+        esac ;;
     *) report "ended with status $1" ;;
     esac
 }

@@ -13,15 +13,23 @@ from ftl.common.figures import size as size_text
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
-from ftl.events import BackupProgress
-from ftl.operations.databases.backup_files import backup_path, default_name, new_file, remove_stale
-from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
+from ftl.events import BackupProgress, Note
+from ftl.host.backup_folders import is_much_smaller
+from ftl.operations.databases.backup_files import (
+    backup_path,
+    default_name,
+    earlier_backup,
+    new_file,
+    remove_stale,
+)
+from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole, require_checked
 from ftl.operations.databases.tools import docker_exec, ends_with_us
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from ftl.config.models.project import Project
     from ftl.engine.values import Container
@@ -50,14 +58,16 @@ class BackupResult:
 
     Attributes:
         file: Its path; `-` is stdout.
-        verified: Always true: a dump that is not whole is an error. That of PostgreSQL has no mark at its end; its tool
-            reported success.
+        verified: Always true: a dump that is not whole is an error. It begins and ends like one, and the database's own
+            program has read all of it, where its image has one (dump.sh).
+        smaller_than: The last backup in its folder, if this one has less than half of its bytes; a note says so.
     """
 
     file: str
     bytes: int
     seconds: float
     verified: bool = True
+    smaller_than: str | None = None
 
 
 async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> BackupResult:
@@ -82,7 +92,27 @@ async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, e
     with new_file(path) as sink:
         ends = await _dump(session, container, name, kind, sink, emit)
         check_whole(kind, ends, "the dump")
-    return BackupResult(str(path), ends.size, time.monotonic() - began)
+    smaller_than = _smaller_than(path, ends.size, emit)
+    return BackupResult(str(path), ends.size, time.monotonic() - began, smaller_than=smaller_than)
+
+
+def _smaller_than(path: Path, size: int, emit: Emit) -> str | None:
+    """The last backup in the folder, if this one is much smaller, which is noted."""
+    earlier = earlier_backup(path)
+    try:
+        before = 0 if earlier is None else earlier.stat().st_size
+    except OSError:  # it was removed meanwhile
+        return None
+    if earlier is None or not is_much_smaller(size, before):
+        return None
+    sizes = f"{size_text(size)} of {size_text(before)}"
+    emit(
+        Note(
+            f"{path.name} has less than half of the bytes of {earlier.name} ({sizes}): data may be missing",
+            "warning",
+        )
+    )
+    return str(earlier)
 
 
 async def detect(session: Session, container: Container, name: str) -> DumpKind:
@@ -138,6 +168,7 @@ async def _dump_of(process: Process, name: str, kind: DumpKind, sink: BinaryIO, 
         raise FtlError(
             f"the backup of {name} failed", cause=text or f"{kind.tool} ended with status {status}"
         )
+    require_checked(kind, text, "the dump")
     return ends
 
 

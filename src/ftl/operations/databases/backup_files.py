@@ -112,3 +112,20 @@ def project_folder(project: str) -> Path:
 def default_name(name: str, kind: DumpKind) -> str:
     """Name of a backup's file: the dependency and the time."""
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{kind.suffix}"
+
+
+_NAMED = re.compile(r"(?P<name>.+)-[0-9]{8}-[0-9]{6}(?P<suffix>[.][a-z]+)")
+
+
+def earlier_backup(path: Path) -> Path | None:
+    """The last backup of the same name before a file; None: it is the first, or has no time."""
+    named = _NAMED.fullmatch(path.name)
+    if named is None:
+        return None
+    same = (
+        other.name
+        for other in path.parent.glob(f"{glob.escape(named['name'])}-*{named['suffix']}")
+        if (match := _NAMED.fullmatch(other.name)) is not None and match["name"] == named["name"]
+    )
+    earlier = max((name for name in same if name < path.name), default=None)
+    return None if earlier is None else path.with_name(earlier)

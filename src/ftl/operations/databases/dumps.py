@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ENDS = 512
 """Bytes of the head and of the tail of a dump that are checked."""
 
+CHECKED = "ftl-checked"
+"""Last line on stderr of a dump without a mark at its end, which came whole (dump.sh)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DumpKind:
@@ -25,7 +28,8 @@ class DumpKind:
         noun: Its name in messages.
         suffix: Of its file.
         heads: How it begins.
-        end: How its end, or its last line, begins; empty: only its restore shows whether it is whole.
+        end: How its end, or its last line, begins; empty: it has no mark there, and the database's own program reads it
+            to its end on the way here (dump.sh).
         counted: Noun of what is counted after a restore.
     """
 
@@ -100,6 +104,21 @@ def check_whole(kind: DumpKind, ends: StreamEnds, name: str) -> None:
         )
     if not _has_end(kind, ends.tail):
         raise FtlError(f"{name} is truncated", cause=f"the end of {kind.noun} is missing")
+
+
+def require_checked(kind: DumpKind, text: str, name: str) -> None:
+    """Refuse a dump whose end has no mark, and whose tool does not say that it was whole.
+
+    Args:
+        kind: Its kind.
+        text: What its tool has written to stderr.
+        name: Its name in the error.
+
+    Raises:
+        FtlError: It was cut on its way here.
+    """
+    if not kind.end and text.rpartition("\n")[2] != CHECKED:
+        raise FtlError(f"{name} is truncated", cause="the server did not say that all of it was sent")
 
 
 def _shown(data: bytes) -> str:

@@ -206,10 +206,7 @@ END
         echo 'the transfer of the dump was interrupted' >&2
         exit 1
     fi
-    if command -v redis-check-rdb >/dev/null && ! checked=$(redis-check-rdb "$new.part"); then
-        printf 'redis-check-rdb: %s\n' "$checked" >&2
-        exit 1
-    fi
+    check_rdb "$new.part"
     chmod 644 "$new.part" || exit
     if has_log; then
         # Redis reads its append-only file alone, if that is on, and goes on writing to it.

@@ -11,6 +11,7 @@ from ftl.common.figures import size as size_text
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.errors import FtlError, UsageError
+from ftl.events import Note
 from ftl.host.backup_folders import LIST_SECONDS, newest_first, read_command, stored_folders
 from ftl.operations.databases.backup import end, progress, read_chunks, read_errors
 from ftl.operations.databases.dumps import ENDS, StreamEnds
@@ -18,6 +19,8 @@ from ftl.releases.record import backup_folders_of
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.config.models.project import Project
     from ftl.events import Emit
     from ftl.host.backup_folders import BackupFolder, StoredBackup
@@ -37,6 +40,20 @@ async def stored_backups(
     stored = await stored_folders(session, project.name, await _paths(session, project))
     backups = [one for each in stored for one in each.backups if name in (None, one.dependency)]
     return tuple(sorted(newest_first(backups), key=lambda one: one.dependency))
+
+
+def note_smaller(backups: Iterable[StoredBackup], emit: Emit) -> None:
+    """Note the newest backup of each dependency that is much smaller than a previous one."""
+    newest = {one.dependency: one for one in reversed(newest_first(backups))}
+    for one in newest.values():
+        if one.smaller_than is not None:
+            emit(
+                Note(
+                    f"{one.file} has less than half of the bytes of {one.smaller_than}: data may be missing",
+                    "warning",
+                    hint="that one stays on the server until a backup is as large again, or you remove it there",
+                )
+            )
 
 
 async def find_backup(

@@ -9,18 +9,28 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.common.programs import program
+from ftl.errors import FtlError
+from ftl.host.backup_folders import StoredBackup, compare_sizes
+from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole
 from tests.unit.host.scripts.programs import put_programs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DUMP = """#!/bin/sh
 echo "$@" >>"$HOME/log"
 [ -z "${FAILS-}" ] || { echo 'no route to host' >&2; exit 2; }
 echo PGDMP
 """
-LIST = '#!/bin/sh\n[ -z "${CUT-}" ] || { echo "unexpected end of file" >&2; exit 1; }\n'
+RESTORE = """#!/bin/sh
+[ "$1 $#" = '--file=/dev/null 2' ] || exit 9
+[ -z "${CUT-}" ] || { echo 'unexpected end of file' >&2; exit 1; }
+"""
 
 
 class Server:
@@ -30,7 +40,7 @@ class Server:
         self.home = home
         self.backups = home / "backups"
         self.backups.mkdir()
-        put_programs(home / "bin", {"pg_dump": DUMP, "pg_restore": LIST})
+        put_programs(home / "bin", {"pg_dump": DUMP, "pg_restore": RESTORE})
 
     def add(self, name: str, text: str) -> None:
         """Add a program."""
@@ -104,6 +114,112 @@ def test_the_dump_of_another_dependency_that_is_under_way_stays(server: Server, 
     ]
 
 
+SIZES = [
+    ([100, 100, 10], [2], ["smaller"]),  # tables are gone by mistake
+    ([100, 100, 10, 10, 10, 10], [2], ["smaller"] * 4),  # and nobody looks for days
+    ([100, 51, 26], [], []),
+    ([100, 10, 60, 60], [], ["smaller"]),  # they came back
+    ([10, 100, 100], [], []),
+]
+"""Bytes of backups one after the other; which of them stays beside the newest two; what those say that are smaller."""
+
+
+@pytest.mark.parametrize(("sizes", "stays", "said"), SIZES)
+def test_the_last_good_backup_stays_when_backups_become_much_smaller(
+    server: Server, sizes: list[int], stays: list[int], said: list[str]
+) -> None:
+    """However often they are made; the job ends with a status of its own, and names both."""
+    server.add("date", '#!/bin/sh\ncat "$HOME/now"\n')
+    told = []
+    for number, size in enumerate(sizes, 1):
+        (server.home / "now").write_text(f"20260101-0000{number:02}\n")
+        server.add("pg_dump", f"#!/bin/sh\necho PGDMP\nhead -c {size - 6} /dev/zero\n")
+        done = server.run()
+        assert done.returncode in (0, 4), done
+        if done.returncode == 4:
+            assert f"db-20260101-0000{number:02}.dump has less than half of the bytes of db-" in done.stderr
+            told.append("smaller")
+    newest = range(len(sizes) - 1, len(sizes) + 1)
+    assert server.files == [f"db-20260101-0000{number:02}.dump" for number in sorted({*stays, *newest})]
+    assert told == said
+    listed = [
+        StoredBackup("db", name, name[3:18], (server.backups / name).stat().st_size) for name in server.files
+    ]
+    last = compare_sizes(listed)[0]
+    assert (last.smaller_than is not None) == (done.returncode == 4)
+    assert last.smaller_than is None or f"of {last.smaller_than} (" in done.stderr
+
+
+def test_a_dump_of_another_kind_is_no_smaller_one(server: Server) -> None:
+    """The dependency is another database now."""
+    (server.backups / "db-20250101-031500.sql").write_text("x" * 1000)
+    assert server.run().returncode == 0
+
+
+WHOLE = {
+    "mariadb-dump": b"-- MariaDB dump 10.19\n" + b"x" * 600 + b"\n-- Dump completed on 2026-01-31\n",
+    "mongodump": b"\x6d\xe2\x99\x81" + b"x" * 600 + b"\xff\xff\xff\xff",
+    "redis-cli": b"REDIS0010" + b"x" * 600 + b"\xff" + b"checksum",
+}
+SUFFIXES = {"mariadb-dump": "sql", "mongodump": "archive", "redis-cli": "rdb"}
+
+
+@pytest.fixture
+def image(server: Server) -> Server:
+    """An image without the tools of PostgreSQL; `copy` is what a tool dumps."""
+    for tool in ("pg_dump", "pg_restore"):
+        (server.home / "bin" / tool).unlink()
+    return server
+
+
+def made(image: Server, tool: str, data: bytes) -> subprocess.CompletedProcess[str]:
+    """Make a backup of a database whose tool dumps this, in an image that has no other."""
+    (image.home / "copy").write_bytes(data)
+    to_file = 'while [ "$1" != --rdb ]; do shift; done\nexec cat "$HOME/copy" >"$2"\n'
+    image.add(tool, "#!/bin/sh\n" + (to_file if tool == "redis-cli" else 'exec cat "$HOME/copy"\n'))
+    tools = "pg_dump mariadb-dump mysqldump mongodump redis-cli"
+    return image.run(dump=program("ftl.host", "scripts/dump.sh").replace(tools, tool))
+
+
+@pytest.mark.parametrize("tool", WHOLE)
+def test_a_whole_dump_of_each_database_gets_its_name(image: Server, tool: str) -> None:
+    """Checked as one that comes to the laptop is."""
+    done = made(image, tool, WHOLE[tool])
+    assert done.returncode == 0, done
+    (name,) = image.files
+    assert name.endswith(f".{SUFFIXES[tool]}")
+    assert (image.backups / name).read_bytes() == WHOLE[tool]
+
+
+NOT_WHOLE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda whole: whole[:-40],
+    "cut a little": lambda whole: whole[:-1],
+    "something else": lambda whole: b"<html>" + whole[6:],
+}
+
+
+@pytest.mark.parametrize("fault", NOT_WHOLE)
+@pytest.mark.parametrize("tool", WHOLE)
+def test_what_is_no_whole_dump_is_refused_on_both_ways(image: Server, tool: str, fault: str) -> None:
+    """On a schedule by the server, and by FTL where it comes here; it leaves no file."""
+    data = NOT_WHOLE[fault](WHOLE[tool])
+    done = made(image, tool, data)
+    assert (done.returncode, image.files) == (1, []), done
+    ends = StreamEnds()
+    ends.feed(data)
+    with pytest.raises(FtlError):
+        check_whole(KINDS[tool], ends, "the dump")
+
+
+def test_a_dump_that_redis_check_rdb_refuses_is_no_backup(image: Server) -> None:
+    """Its ends are right, and something between them is not."""
+    image.add("redis-check-rdb", "#!/bin/sh\necho 'Checksum mismatch at 17'; exit 1\n")
+    done = made(image, "redis-cli", WHOLE["redis-cli"])
+    assert (done.returncode, image.files) == (1, [])
+    assert "redis-check-rdb finds the dump damaged: Checksum mismatch at 17" in done.stderr
+
+
 def test_only_the_newest_backups_of_the_dependency_stay(server: Server) -> None:
     """Files of others are left alone, also those of a dependency whose name begins alike."""
     others = ["db-20250101-031500.txt", "db-old-20250101-031500.dump", "notes"]
@@ -150,7 +266,7 @@ REDIS = """#!/bin/sh
 while [ "$1" != --rdb ]; do shift; done
 echo REDIS >"$2"
 %s 0.4
-echo more >>"$2"
+printf '\\377checksum' >>"$2"
 echo 'Transfer finished with success.'
 """
 
@@ -166,8 +282,8 @@ def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
     )
     (name,) = hours.files
     assert done.returncode == 0, done
-    assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
-    assert (hours.backups / name).read_text() == "REDIS\nmore\n"
+    assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 15 bytes"]
+    assert (hours.backups / name).read_bytes() == b"REDIS\n\xffchecksum"
 
 
 WAITS = """#!/bin/sh

@@ -15,6 +15,7 @@ from ftl.deploy.command_line import CommandLine
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
+from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import BackupResult, back_up
@@ -25,6 +26,7 @@ from tests.support.fake_machine import CommandOutput, FakeMachine
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
+    from ftl.events import Event
     from ftl.ssh.machine import Machine
 
 WHOLE = {
@@ -89,12 +91,18 @@ def session(machine: FakeMachine) -> Session:
     return Session("server", cast("Machine", machine), cast("Engine", engine), asyncio.run(engine.info()))
 
 
-def dump(answer: CommandOutput, file: Path, tool: str = "mysqldump") -> BackupResult:
-    """Back up a database whose tool answers so."""
+def dump(
+    answer: CommandOutput, file: Path, tool: str = "mysqldump", *, notes: list[str] | None = None
+) -> BackupResult:
+    """Back up a database whose tool answers so; `notes` gets the notes."""
     machine = FakeMachine()
 
+    def emit(event: Event) -> None:
+        if notes is not None and isinstance(event, Note):
+            notes.append(event.text)
+
     async def run() -> BackupResult:
-        return await back_up(Fleet([session_]), PROJECT, "db", str(file), lambda _event: None)
+        return await back_up(Fleet([session_]), PROJECT, "db", str(file), emit)
 
     session_ = session(machine)
     machine.answers = [(("sh detect",), CommandOutput(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
@@ -129,6 +137,37 @@ def test_a_backup_that_is_not_whole_leaves_the_last_one(answer: CommandOutput, t
         dump(answer, file)
     assert file.read_text() == "the last one"
     assert [path.name for path in tmp_path.iterdir()] == ["shop.sql"]
+
+
+@pytest.mark.parametrize("said", [b"", b"ftl-checked\nno more\n"])
+def test_a_dump_of_postgres_that_was_not_read_to_its_end_is_none(said: bytes, tmp_path: Path) -> None:
+    """Its end has no mark: where the connection is lost, only the last word of the server is missing."""
+    with pytest.raises(FtlError, match="the dump is truncated"):
+        dump(CommandOutput(0, WHOLE["pg_dump"], said), tmp_path / "shop.dump", "pg_dump")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_that_is_much_smaller_than_the_last_one_is_noted(tmp_path: Path) -> None:
+    """The last one of the same dependency and kind, in the same folder."""
+    last = tmp_path / "db-20250102-031500.sql"
+    for name in (
+        "db-20250101-031500.sql",
+        "db-2-20250103-031500.sql",
+        "db-20250104-031500.dump",
+        "db-mine.sql",
+    ):
+        (tmp_path / name).write_bytes(b"x")
+    notes: list[str] = []
+    last.write_bytes(b"x" * 2 * len(WHOLE["mysqldump"]))
+    made = dump(CommandOutput(0, WHOLE["mysqldump"]), tmp_path, notes=notes)
+    assert (made.smaller_than, notes) == (None, [])
+    last.write_bytes(b"x" * (2 * len(WHOLE["mysqldump"]) + 1))
+    Path(made.file).unlink()
+    made = dump(CommandOutput(0, WHOLE["mysqldump"]), tmp_path, notes=notes)
+    assert made.smaller_than == str(last)
+    (note,) = notes
+    assert f"less than half of the bytes of {last.name}" in note
+    assert dump(CommandOutput(0, WHOLE["mysqldump"]), tmp_path / "x.sql", notes=notes).smaller_than is None
 
 
 def test_what_a_killed_backup_left_goes_with_the_next_one(tmp_path: Path) -> None:
@@ -169,7 +208,7 @@ def test_two_backups_do_not_write_one_file(tmp_path: Path) -> None:
 
 def test_a_backup_into_a_folder_is_called_after_the_dependency(tmp_path: Path) -> None:
     """With the time and the suffix of its kind."""
-    made = dump(CommandOutput(0, WHOLE["pg_dump"]), tmp_path, "pg_dump")
+    made = dump(CommandOutput(0, WHOLE["pg_dump"], b"ftl-checked\n"), tmp_path, "pg_dump")
     name = Path(made.file).name
     assert (name.startswith("db-2"), name.endswith(".dump")) == (True, True)
 
@@ -216,7 +255,7 @@ def test_a_password_is_never_an_argument(tmp_path: Path) -> None:
     session_ = session(machine)
     machine.answers = [
         (("sh detect",), CommandOutput(0, b"pg_dump\n")),
-        (("sh pg_dump",), CommandOutput(0, WHOLE["pg_dump"])),
+        (("sh pg_dump",), CommandOutput(0, WHOLE["pg_dump"], b"ftl-checked\n")),
     ]
     asyncio.run(back_up(Fleet([session_]), PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
     script = machine.commands[-1][-3]

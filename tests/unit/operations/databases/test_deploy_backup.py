@@ -103,7 +103,9 @@ def test_a_dump_that_fails_ends_the_deploy(
         (("sh detect",), CommandOutput(0, b"pg_dump\n")),
         (
             ("sh pg_dump",),
-            CommandOutput(1 if fails else 0, b"PGDMP" + b"x" * 600, b"disk full" if fails else b""),
+            CommandOutput(
+                1 if fails else 0, b"PGDMP" + b"x" * 600, b"disk full" if fails else b"ftl-checked"
+            ),
         ),
     ]
     events: list[Event] = []

@@ -308,14 +308,14 @@ def test_a_scheduled_backup_does_not_leave_the_server(tmp_path: Path) -> None:
         await stage.add("shop.job.backup.db", labels.ROLE_JOB, **{labels.JOB: "backup.db"})
         stage.machine.answer("for file in", answer=CommandOutput(stdout=b"db-20250101-031500.dump 6\n"))
         whole = " ".join(f"{byte:02x}" for byte in b"PGDMP.").encode()
-        stage.machine.answer("od -An", answer=CommandOutput(stdout=whole + b"\n/\n" + whole))
+        stage.machine.answer("od -An -v", answer=CommandOutput(stdout=whole + b"\n/\n" + whole))
         done = await stage.restore(stored="latest")
         assert (done.file, done.bytes) == ("db-20250101-031500.dump", 6)
         (fed,) = (command for command in stage.machine.commands if "sh restore pg_dump" in " ".join(command))
         assert "db-20250101-031500.dump" in fed
         assert not any(command[-3] == 'cat "/backups/$1"' for command in stage.machine.commands)
         stage.machine.answer(
-            "od -An", answer=CommandOutput(stdout=b"68 65 6c 6c 6f 21\n/\n68 65 6c 6c 6f 21")
+            "od -An -v", answer=CommandOutput(stdout=b"68 65 6c 6c 6f 21\n/\n68 65 6c 6c 6f 21")
         )
         with pytest.raises(FtlError, match="is not a dump of PostgreSQL"):
             await stage.restore(stored="latest")

@@ -186,7 +186,7 @@ def test_the_ends_of_a_backup_are_read_on_the_server() -> None:
 
     async def ends(answer: CommandOutput) -> StreamEnds:
         server = Stage()
-        server.machine.answer("od -An", answer=answer)
+        server.machine.answer("od -An -v", answer=answer)
         session = await server.session()
         folder, backup = await find_backup(session, PROJECT, "db", "latest")
         return await read_ends(session, folder, backup)
