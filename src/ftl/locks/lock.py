@@ -110,6 +110,11 @@ class ServerLock(ABC):
         return "the deploy lock"
 
     @property
+    def hint(self) -> str:
+        """The next step where somebody else has it."""
+        return "wait for it with `--wait-lock SECONDS`, or try again later"
+
+    @property
     def old_project(self) -> str:
         """The project that FTL 0.1.0 locks by name instead; empty: none."""
         return ""
@@ -174,7 +179,7 @@ class ServerLock(ABC):
                 raise LockHeld(
                     f"{self.subject} on {self.machine.name} {other.changes}",
                     holder=other.name,
-                    hint="wait for it with `--wait-lock SECONDS`, or try again later",
+                    hint=self.hint,
                 )
             if noted is not other.goes_on:  # FTL that has the lock may be killed, and the server go on
                 emit(Note(f"waiting for the lock of {self.subject}: {other.name}"))
@@ -283,6 +288,11 @@ class ProxyLock(ServerLock):
     def title(self) -> str:
         """Its own."""
         return "the lock of the proxy"
+
+    @property
+    def hint(self) -> str:
+        """It has been waited for."""
+        return "try again later"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,8 +131,9 @@ def test_who_looks_is_told_why_nobody_can_have_the_lock() -> None:
 
 def test_the_proxy_has_a_lock_of_its_own() -> None:
     """All projects of the server share it; FTL 0.1.0 has none of that name."""
-    with pytest.raises(LockHeld, match=r"the proxy on .* has been locked by a deploy"):
+    with pytest.raises(LockHeld, match=r"the proxy on .* has been locked by a deploy") as raised:
         run(_enter(ProxyLock(LockServer("held a deploy"), "ftl-proxy", ENGINE_ID)))
+    assert raised.value.hint == "try again later"
     machine = LockServer("mine")
     proxy = ProxyLock(machine, "ftl-proxy", ENGINE_ID)
     run(_enter(proxy))

@@ -12,9 +12,9 @@ old=$1 new=$2 title=$3 grace=$4 admin=$5
 shift 5
 names() { docker rename "$old" "$title-old" && docker rename "$new" "$title"; }
 listens() { docker_within 10 exec "$1" wget -q -T 5 -O /dev/null "http://$admin/config/" >/dev/null 2>&1; }
-# For 30 s at most; a program that ended is started again by the engine, which counts that.
+# For 45 s at most, also of a server under load; a program that ended is started again by the engine, which counts that.
 serves() {
-    patience=$(($(date +%s) + 30))
+    patience=$(($(date +%s) + 45))
     until listens "$1"; do
         [ "$(date +%s)" -lt "$patience" ] && [ "$(docker inspect -f '{{.RestartCount}}' "$1" 2>&1)" = 0 ] || return 1
         sleep 0.1

@@ -107,7 +107,7 @@ def test_without_its_lock_nothing_is_replaced(server: Server) -> None:
     assert server.calls == []
 
 
-def test_a_new_proxy_that_hangs_gives_way_after_half_a_minute(server: Server) -> None:
+def test_a_new_proxy_that_hangs_gives_way_within_a_minute(server: Server) -> None:
     """By the clock: each question may take its time."""
     put_programs(server.home / "bin", {"timeout": HANGS, "date": CLOCK})
     (server.home / "clock").write_text("1000\n")
