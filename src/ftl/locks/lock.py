@@ -291,7 +291,7 @@ class ProxyLock(ServerLock):
 
     @property
     def hint(self) -> str:
-        """It has been waited for."""
+        """A next step: there has been a wait already."""
         return "try again later"
 
 
