@@ -137,6 +137,7 @@ class Commands:
             stderr = process.stderr
             reading = threading.Thread(target=lambda: errors.append(stderr.read()))
             for thread in (*timers, reading):
+                thread.daemon = True
                 thread.start()
             waiting = 0.0
             for text in process.stdout:

@@ -20,7 +20,7 @@ from ftl.ssh import failures, target
 from ftl.ssh.configuration import resolve
 from ftl.ssh.multiplexing import kept, master
 from ftl.ssh.multiplexing.control import ControlFailed
-from ftl.ssh.multiplexing.master import NoFacts
+from ftl.ssh.multiplexing.master import LOGIN_BYTES, NoFacts, TooMuchOutput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ class Connection:
     async def _first_facts(self) -> LoginFacts:
         current = await self._started()
         if current.attached:
-            with suppress(NoFacts, TimeoutError):
+            with suppress(NoFacts, TooMuchOutput, TimeoutError):
                 async with asyncio.timeout(_KEPT_SECONDS):
                     return await current.facts()
             current = await shielded(self._replace(current))
@@ -225,6 +225,8 @@ class Connection:
                     return facts
         except NoFacts as error:
             raise await self._refusal(error.status, f"{new.log}\n{error.output}") from None
+        except TooMuchOutput:
+            raise failures.prints_too_much(self.server.host, LOGIN_BYTES) from None
         except TimeoutError as error:
             raise ServerError(
                 f"{self.server.host} did not complete the login within {self._patience:.0f} seconds",

@@ -201,8 +201,8 @@ def runs_nothing(name: str, output: bytes) -> ServerError:
 def prints_too_much(name: str, limit: int) -> ServerError:
     """The error for a login, or a command, that prints without end."""
     return ServerError(
-        f"a command on {name} printed more than {limit >> 20} MB",
-        hint="does the login print that, by ~/.bashrc or ~/.ssh/rc there?",
+        f"{name} has printed more than {limit >> 20} MB",
+        hint="does a login print without end, by ~/.bashrc or ~/.ssh/rc there?",
     )
 
 

@@ -107,20 +107,25 @@ def test_a_login_that_prints_without_end_costs_no_memory_without_end(
     """What is kept of it is bounded, and the error says what to look at; so it is where a command prints that much."""
     monkeypatch.setattr(commands, "OUTPUT_BYTES", 1 << 20)
     greeting = tmp_path / "greeting"
-    greeting.write_text("yes Welcome\n")
+    greeting.write_text("")
     noisy = Sshd(tmp_path, settings=(f"SetEnv BASH_ENV={greeting}",))
     noisy.start()
 
     async def work() -> None:
         async with connect(noisy.target()) as machine:
-            tracemalloc.start()
-            with pytest.raises(ServerError, match="printed more than 1 MB") as caught:
-                await machine.run(["true"], timeout=3)
-            assert tracemalloc.get_traced_memory()[1] < 20 << 20
-            assert ".bashrc" in (caught.value.hint or "")
-            greeting.write_text("")
             with pytest.raises(ServerError, match="printed more than 1 MB"):
                 await machine.run(["head", "-c", "2000000", "/dev/zero"])
+            tracemalloc.start()
+            greeting.write_text("yes Welcome\n")
+            with pytest.raises(ServerError, match="printed more than 1 MB") as caught:
+                await machine.run(["true"], timeout=3)
+            assert ".bashrc" in (caught.value.hint or "")
+        for stream in ("1", "2"):
+            greeting.write_text(f"yes Welcome >&{stream}\n")
+            with pytest.raises(ServerError, match="printed more than 1 MB"):
+                async with connect(noisy.target()):
+                    pass
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
 
     try:
         run(work())

@@ -12,6 +12,7 @@ import os
 import shutil
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.child import terminate
@@ -38,6 +39,12 @@ _POLL_SECONDS = 0.005
 
 _LOG_BYTES = 16 * 1024
 
+_LOG_SECONDS = 1.0
+"""Interval of looks at the size of the log."""
+
+LOGIN_BYTES = 1 << 20
+"""Limit of what a login prints before the server's facts, on each stream."""
+
 # Ctrl-C reaches every process of the terminal; commands under way on the server are still to be undone over this
 # connection. ssh leaves signals ignored that it finds ignored.
 _IGNORING_SIGNALS = 'trap "" INT HUP; exec "$@"'
@@ -55,6 +62,10 @@ class NoFacts(Exception):
         super().__init__(output)
         self.status = status
         self.output = output
+
+
+class TooMuchOutput(Exception):
+    """The login prints without end before the server's facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,14 @@ class Master:
         except OSError:
             return ""
 
+    @property
+    def _log_size(self) -> int:
+        """Bytes of ssh's messages since our use of the master began."""
+        try:
+            return self.files.log.stat().st_size - self._log_start
+        except OSError:
+            return 0
+
     def skip_log(self) -> None:
         """Leave all messages until now out of `log`."""
         with suppress(OSError):
@@ -165,14 +184,18 @@ class Master:
 
         Raises:
             NoFacts: It ended without them.
+            TooMuchOutput: It prints more than `LOGIN_BYTES` without them.
         """
         first = await self.begin_facts()
         running = True
         while (facts := first.facts()) is None:
+            if max(len(first.capture.stdout), self._log_size) >= LOGIN_BYTES:
+                raise TooMuchOutput
             if not running:
                 output = bytes(first.capture.stdout).decode(errors="replace")
                 raise NoFacts(first.status or 0, output)
-            running = await first.capture.news()
+            with suppress(TimeoutError):  # the log tells no news
+                running = await asyncio.wait_for(first.capture.news(), _LOG_SECONDS)
         return facts
 
     async def first_command_ended(self) -> None:
@@ -278,5 +301,7 @@ async def _first_command(
     """
     with files.log.open("ab") as log:
         log_start = log.tell()
-        transport, capture = await spawn(Capture, command, stdin=DEVNULL, stderr=log, group=group)
+        transport, capture = await spawn(
+            partial(Capture, limit=LOGIN_BYTES), command, stdin=DEVNULL, stderr=log, group=group
+        )
     return _FirstCommand(transport, capture), log_start
