@@ -52,7 +52,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class FoundHealthCheck:
-    """The health check: a path, or only the port, with the reason."""
+    """The health check: a path, or only the port, with the reason.
+
+    Attributes:
+        maybe: A path that is not sure: ftl.yaml has it as a comment.
+    """
 
     path: str | None
     reason: str
@@ -76,6 +80,7 @@ class App:
         ignored: Lines of .dockerignore that only this stack needs.
         build_args: Variables that the build writes into what browsers get.
     """
+    maybe: str = ""
 
     stack: str
     evidence: str

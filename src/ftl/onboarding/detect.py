@@ -12,7 +12,7 @@ from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker, exec_for
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.java.builds import BUILD_FILES, is_several
 from ftl.onboarding.stacks.table import STACKS, Stack
 from ftl.onboarding.templates import cmd, with_port

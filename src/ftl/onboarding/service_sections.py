@@ -58,7 +58,7 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
             )
             web["#2"] = CommentLine("health_check:")
             web["#3"] = CommentLine(
-                "  path: /healthz   # must respond with 2xx before a new release gets requests"
+                f"  path: {app.health.maybe or '/healthz'}   # must respond with 2xx before a new release gets requests"
             )
     if env.values:
         only_comments = all(isinstance(value, CommentLine) for value in env.values.values())

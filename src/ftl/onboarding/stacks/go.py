@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, Worker
 from ftl.onboarding.names import project_name
-from ftl.onboarding.stacks.common import found_health, found_port
+from ftl.onboarding.stacks.health import found_health
+from ftl.onboarding.stacks.ports import found_port
 from ftl.onboarding.stacks.sqlite import NOTE, find_sqlite
 from ftl.onboarding.templates import render
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.java.builds import JavaBuild, find_build, java_version, script
 from ftl.onboarding.stacks.java.spring_settings import port_of, spring_settings
 from ftl.onboarding.templates import apt_install, cmd, render
@@ -61,7 +61,13 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         packages=packages,
         start=start,
         start_reason=build.file,
-        health=_health(code, settings, port, has_actuator="spring-boot-starter-actuator" in packages),
+        health=_health(
+            code,
+            settings,
+            port,
+            has_actuator="spring-boot-starter-actuator" in packages,
+            is_secured="spring-boot-starter-security" in packages,
+        ),
         ignored=("target", "build", ".gradle", ".idea", "*.iml"),
         facts=(
             Evidence("Java", str(version), reason, sure="default" not in reason),
@@ -158,7 +164,7 @@ def _gradle_image(build: JavaBuild, java: int) -> str:
 
 
 def _health(
-    folder: AppFolder, settings: Mapping[str, str], port: int, *, has_actuator: bool
+    folder: AppFolder, settings: Mapping[str, str], port: int, *, has_actuator: bool, is_secured: bool
 ) -> FoundHealthCheck:
     """The path of the actuator, unless it answers at another port than the app."""
     other = port_of(settings, "management.server.port")
@@ -170,6 +176,12 @@ def _health(
         return found if found.path else FoundHealthCheck(None, reason)
     base = settings.get("management.endpoints.web.base-path") or "/actuator"
     context = settings.get("server.servlet.context-path", "")
-    return FoundHealthCheck(
-        f"{context.rstrip('/')}{base.rstrip('/')}/health", "actuator among the dependencies"
-    )
+    path = f"{context.rstrip('/')}{base.rstrip('/')}/health"
+    if (
+        is_secured
+        and not folder.search(r"EndpointRequest|actuator", ".java")
+        and not folder.search(r"EndpointRequest|actuator", ".kt")
+    ):
+        reason = f"Spring Security answers 401 at {path} unless the app permits it"
+        return FoundHealthCheck(None, reason, maybe=path)
+    return FoundHealthCheck(path, "actuator among the dependencies")

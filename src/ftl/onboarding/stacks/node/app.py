@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
-from ftl.onboarding.stacks.common import found_health, found_port
+from ftl.onboarding.stacks.health import found_health, rendered_start
 from ftl.onboarding.stacks.node.managers import BUN
 from ftl.onboarding.stacks.node.migrations import NodeMigration, addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
@@ -21,6 +21,7 @@ from ftl.onboarding.stacks.node.package_json import (
 )
 from ftl.onboarding.stacks.node.processes import development_tools, questions, start_command, workers
 from ftl.onboarding.stacks.node.sites import base_path
+from ftl.onboarding.stacks.ports import found_port
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 
@@ -161,7 +162,7 @@ def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
         if re.fullmatch(r"start|serve:ssr(?::.*)?", name) and re.match(r"node |\S+-serve ", line):
             command, reason = exec_form(line), f"the script {name} of package.json"
     base, _ = base_path(folder)
-    health = FoundHealthCheck(f"/{base}" if base else "/", "the start page")
+    health = rendered_start(folder, f"/{base}" if base else "")
     app = server_app(
         folder, tool.name, evidence, 3000, command, reason, health, tini=False, build_env=tool.build_env
     )
@@ -203,11 +204,22 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
     health = found_health(folder)
     if health.path is None and (folder / "public").has("index.html"):
         health = FoundHealthCheck("/", "public/index.html")
-    if health.path is None and folder.search(r"""router\.get\(\s*['"]/['"]""") and name == "express":
-        health = FoundHealthCheck("/", "the route / of the code")
     if health.path is None and name == "@nestjs/core":
-        health = _nest_health(folder)
-    return server_app(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
+        page = _nest_health(folder)
+        health = page if page.path or not health.maybe else health
+    app = server_app(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
+    if _has_secure_session(folder) and not folder.search(r"trust proxy"):
+        return with_todo(
+            app,
+            "write `app.set('trust proxy', 1)`: without it express-session takes requests for HTTP behind the proxy, "
+            "and sends no secure cookie, so that nobody can log in",
+        )
+    return app
+
+
+def _has_secure_session(folder: AppFolder) -> bool:
+    """Whether sessions of Express have a cookie for HTTPS alone."""
+    return "express-session" in packages(folder) and folder.search(r"\bsecure\s*:(?!\s*false)") is not None
 
 
 _NEST_PAGE = r"@Controller\(\s*(?:['\"]/?['\"])?\s*\)[^@]*?class \w+[^@]*@Get\(\s*(?:['\"]/?['\"])?\s*\)"

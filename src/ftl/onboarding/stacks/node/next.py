@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, FoundHealthCheck
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health, rendered_start
 from ftl.onboarding.stacks.node.app import server_app, with_todo
 from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
@@ -29,12 +29,15 @@ _ROUTE_FILE = re.compile(
 )
 """Files of Next.js whose names are routes."""
 
+_PAGE = re.compile(r"(?:src/)?(?:app/(?:(?:\([^/]+\)|\[[^/]+\])/)*page|pages/index)\.[jt]sx?")
+"""Pages at the top, or below a parameter alone."""
+
 
 def describe_next(folder: AppFolder, evidence: str) -> App:
     """Next.js: its standalone server where the configuration asks for it, else `next start`."""
     config = folder.has("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs") or ""
     text = folder.read(config)
-    health = _health_of_next(folder)
+    health = _health_of_next(folder, text)
     named = re.search(r"\bdistDir\s*:\s*[\"'](?:\./)?([\w./-]+)[\"']", text)
     built = named[1].rstrip("/") if named else ".next"
     if re.search(r"output\s*:\s*[\"']export", text):
@@ -86,7 +89,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
     )
 
 
-def _health_of_next(folder: AppFolder) -> FoundHealthCheck:
+def _health_of_next(folder: AppFolder, config: str) -> FoundHealthCheck:
     """A route of the folder `app` or `pages` that looks like a health check, else the start page."""
     base, _ = base_path(folder)
     top = f"/{base}" if base else ""
@@ -94,5 +97,15 @@ def _health_of_next(folder: AppFolder) -> FoundHealthCheck:
         if match := _ROUTE_FILE.fullmatch(name):
             return FoundHealthCheck(f"{top}/{match[1] or match[2]}", name)
     found = found_health(folder)
-    path = found.path if found.path and found.path != "/" else ""
-    return FoundHealthCheck(f"{top}{path}" or "/", found.reason if path else "the start page")
+    if found.path and found.path != "/":
+        return FoundHealthCheck(f"{top}{found.path}", found.reason)
+    is_redirected = re.search(r"\bsource\s*:\s*[\"'`]/[\"'`]", config)
+    pages = [name for name in folder.sources if _PAGE.fullmatch(name)]
+    if is_redirected or (pages and all("[" in name for name in pages)):
+        where = (
+            "the configuration redirects it"
+            if is_redirected
+            else "every page is below a language or the like"
+        )
+        return FoundHealthCheck(None, f"the start page is not sure, since {where}", maybe=top or "/")
+    return rendered_start(folder, top)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
+from ftl.onboarding.stacks.health import redirects
 from ftl.onboarding.stacks.node.assets import build_script, node_assets
 from ftl.onboarding.stacks.php.composer import requirements
 from ftl.onboarding.templates import render
@@ -84,9 +85,7 @@ def describe_laravel(folder: AppFolder, evidence: str) -> App:
         packages=frozenset(known),
         start=("frankenphp", "php-server"),
         start_reason="FrankenPHP",
-        health=FoundHealthCheck("/up", "bootstrap/app.php")
-        if "/up" in folder.read("bootstrap/app.php")
-        else FoundHealthCheck("/", "the start page"),
+        health=_health(folder),
         hook="touch -a storage/database.sqlite && php artisan migrate --force"
         if driver == "sqlite"
         else "php artisan migrate --force",
@@ -112,6 +111,32 @@ def describe_laravel(folder: AppFolder, evidence: str) -> App:
 
 
 def _workers(folder: AppFolder, required: Mapping[str, str], connection: str) -> Iterator[Worker]:
+def _todo(folder: AppFolder) -> Iterator[str]:
+    """Trust in the proxy, without which Laravel takes every request for HTTP, and links to `http://`."""
+    old = "app/Http/Middleware/TrustProxies.php"
+    if "trustProxies" in folder.read("bootstrap/app.php") or re.search(
+        r"\$proxies\s*=\s*(?!null|;)\S", folder.read(old)
+    ):
+        return
+    line = (
+        f"`protected $proxies = '*';` in {old}"
+        if folder.has(old)
+        else "`$middleware->trustProxies(at: '*');` into `withMiddleware` of bootstrap/app.php"
+    )
+    yield f"write {line}: behind the proxy, Laravel takes requests for HTTP, and links and forms lead there"
+
+
+def _health(folder: AppFolder) -> FoundHealthCheck:
+    """Laravel's own check, else the start page unless it may lead to a login."""
+    if "/up" in folder.read("bootstrap/app.php"):
+        return FoundHealthCheck("/up", "bootstrap/app.php")
+    written = folder.read("routes/web.php")
+    page = re.search(r"Route::\w+\(\s*['\"]/?['\"](?:(?!Route::).)*", written, re.DOTALL)
+    if written and (page is None or redirects(page[0])):
+        return FoundHealthCheck(None, "/ of routes/web.php is not sure: it may redirect", maybe="/")
+    return FoundHealthCheck("/", "the start page")
+
+
     """The queue, by Horizon where the app has it, and the scheduler where the app schedules something."""
     if "laravel/horizon" in required:
         yield Worker("worker", ("php", "artisan", "horizon"), "laravel/horizon in composer.json", single=True)

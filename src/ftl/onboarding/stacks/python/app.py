@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.python.packages import choose_installer, needed_git, packages, python_version
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port

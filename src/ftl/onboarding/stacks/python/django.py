@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.folder import NOT_SOURCE
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.python.app import ANY, PORT, any_python, python_app
 from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
 from ftl.onboarding.stacks.python.django_sqlite import find_django_sqlite
@@ -96,7 +96,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         env[variable[1]] = ("@domain@", "ALLOWED_HOSTS, by the settings")
         health = (
             health
-            if health.path
+            if health.path or health.maybe
             else FoundHealthCheck(None, f"{settings} names no page that is always there")
         )
     elif hosts and "*" not in hosts[1]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
-from ftl.onboarding.stacks.common import found_health
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.assets import node_assets
 from ftl.onboarding.stacks.ruby.databases import database_variables
 from ftl.onboarding.templates import apt_install, cmd, render
