@@ -42,12 +42,32 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Another process than the web process, of the same image."""
+    """Another process than the web process, of the same image.
+
+    Attributes:
+        source: Where the code of its program is, if FTL's Dockerfile builds that; another image may lack it.
+    """
 
     name: str
     command: Command
     reason: str
     single: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """An SQLite file that is on a volume by FTL's Dockerfile alone, or not at all.
+
+    Attributes:
+        source: The file that opens it.
+        path: Its path below the app's folder, which FTL's Dockerfile links to the volume; empty if it is not known.
+        folder: Its folder in the image, where it is opened by an absolute path.
+    """
+
+    source: str
+    path: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +80,7 @@ class FoundHealthCheck:
 
     path: str | None
     reason: str
+    maybe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +100,11 @@ class App:
         volumes: Named volumes, with the reason as a comment.
         ignored: Lines of .dockerignore that only this stack needs.
         build_args: Variables that the build writes into what browsers get.
+        top: The app's folder in the image that FTL's Dockerfile makes.
+        data_file: A file that only FTL's Dockerfile can put on a volume.
+        image_todo: Those of `todo` that are about FTL's Dockerfile.
+        remarks: Comments below a key of the first service: `volumes`.
     """
-    maybe: str = ""
 
     stack: str
     evidence: str
@@ -104,6 +128,10 @@ class App:
     build_args: tuple[str, ...] = ()
     facts: tuple[Evidence, ...] = ()
     todo: tuple[str, ...] = ()
+    top: str = "/app"
+    data_file: DataFile | None = None
+    image_todo: tuple[str, ...] = ()
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def exec_form(line: str) -> Command:

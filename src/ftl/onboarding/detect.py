@@ -8,27 +8,21 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
-from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker, exec_form
+from ftl.onboarding.declared.dockerfile import other_tool, with_dockerfile
+from ftl.onboarding.declared.procfile import with_procfile
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
-from ftl.onboarding.names import project_name
-from ftl.onboarding.periodic import is_periodic
-from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.java.builds import BUILD_FILES, is_several
 from ftl.onboarding.stacks.table import STACKS, Stack
-from ftl.onboarding.templates import cmd, with_port
+from ftl.onboarding.templates import with_port
 from ftl.onboarding.workspaces import refuse_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WORKSPACES = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "go.work", "rush.json")
-_ASKED = re.compile(
-    r"^HEALTHCHECK\b(?:.*\\\n)*.*?\b(?:curl|wget)\b.*?https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d+))?(/[\w./-]*)?",
-    re.MULTILINE,
-)
-"""A check of a Dockerfile that requests a path of the app: its port and path."""
+    from ftl.onboarding.app import App
 
+WORKSPACES = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "go.work", "rush.json")
 _SUBFOLDERS = ("apps", "packages", "services")
 _MAX_SHOWN = 6
 
@@ -57,7 +51,7 @@ def detect(path: Path) -> Detected:
     folder = AppFolder(path)
     matches = _matches(folder)
     if folder.has("Dockerfile"):
-        return Detected(_with_dockerfile(folder, _chosen(folder, matches, strict=False)), folder)
+        return Detected(with_dockerfile(folder, _chosen(folder, matches, strict=False)), folder)
     if is_monorepo(folder) and not any(
         match.stack.language != "Node" and match.stack.clear for match in matches
     ):
@@ -72,7 +66,7 @@ def detect(path: Path) -> Detected:
         inner = folder / name
         app = _chosen(inner, _matches(inner), strict=True)
         if inner.has("Dockerfile"):
-            app = _with_dockerfile(inner, app)
+            app = with_dockerfile(inner, app)
         if app is not None:
             return Detected(_with_demanded_port(_startable(app), inner), inner, f"./{name}")
     if below:
@@ -130,80 +124,6 @@ def _chosen(folder: AppFolder, matches: list[_Match], *, strict: bool) -> App | 
         text = f"{built}: add a stage with Node if the app needs them"
         app = replace(app, todo=(*app.todo, text))
     return with_procfile(app, folder.read("Procfile"))
-
-
-def with_procfile(app: App, text: str) -> App:
-    """An app with the processes of a Procfile in place of those that were found."""
-    processes = dict(processes_of(text))
-    if not processes:
-        return app
-    workers = [
-        Worker(project_name(name), exec_form(line), "Procfile", single=is_periodic(name, line))
-        for name, line in processes.items()
-        if name not in ("web", "release", "console", "rake")
-    ]
-    app = replace(app, workers=tuple(workers) or app.workers)
-    if release := processes.get("release"):
-        app = replace(app, hook=release, hook_reason="release in the Procfile")
-    web = processes.get("web")
-    if web is None:
-        dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
-        if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
-            dockerfile += f"{cmd(app.workers[0].command)}\n"
-        app = replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
-        # Heroku starts what the Procfile names, and nothing else.
-        return replace(app, main=workers[0], workers=tuple(workers[1:])) if workers else app
-    start = exec_form(web)
-    fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
-    port = int(fixed[1]) if fixed else app.port or 8000
-    dockerfile = app.dockerfile
-    if dockerfile is not None:
-        dockerfile = re.sub(r"^CMD .*\n?", "", dockerfile, flags=re.MULTILINE).rstrip() + f"\n{cmd(start)}\n"
-        # A program of a Procfile may count on PORT in its code, too: Heroku and its like always set it
-        dockerfile = with_port(dockerfile, port, variable=not fixed)
-    reason = "web in the Procfile" if fixed else "PORT, which the Dockerfile sets"
-    return replace(
-        app,
-        start=start,
-        start_reason="web in the Procfile",
-        dockerfile=dockerfile,
-        port=port,
-        port_reason=reason,
-    )
-
-
-def processes_of(text: str) -> Iterator[tuple[str, str]]:
-    """Processes of a Procfile: names and command lines."""
-    for line in text.splitlines():
-        if match := re.match(r"^([A-Za-z0-9_-]+):\s*(.+?)\s*$", line):
-            yield match[1], match[2]
-
-
-def _with_dockerfile(folder: AppFolder, app: App | None) -> App:
-    """The app of a Dockerfile, with what the stack adds to it."""
-    from ftl.image.building.inputs.dockerfile import exposed_port
-
-    written = folder.read("Dockerfile")
-    port = exposed_port(written)
-    reason = "EXPOSE of the Dockerfile"
-    asked = _ASKED.search(written)
-    if port is None and asked and asked[1]:
-        port, reason = int(asked[1]), "HEALTHCHECK of the Dockerfile"
-    if app is None:
-        app = App(stack="Dockerfile", evidence="Dockerfile", port=port or 8000, health=found_health(folder))
-    if asked and asked[2] and asked[1] in (None, str(port)):
-        app = replace(app, health=FoundHealthCheck(asked[2], "HEALTHCHECK of the Dockerfile"))
-    other = _other_tool(folder)
-    todo = (f"{other} says how the app runs: `ftl init --from {other}` takes it over",) if other else ()
-    if port is None:
-        port, reason = (
-            app.port or 8000,
-            "the Dockerfile exposes no port: write the one that the app listens on",
-        )
-    facts = (Evidence("image", "Dockerfile", "it exists and is used unchanged"),)
-    return replace(
-        app, dockerfile=None, files={}, port=port, port_reason=reason, facts=facts, start=(), todo=todo
-    )
 
 
 def is_monorepo(folder: AppFolder) -> bool:
@@ -281,20 +201,8 @@ def _nothing(folder: AppFolder) -> str:
     )
 
 
-def _other_tool(folder: AppFolder) -> str | None:
-    """A file of another tool that says how the app runs."""
-    return folder.has(
-        "compose.yaml",
-        "compose.yml",
-        "docker-compose.yml",
-        "docker-compose.yaml",
-        "config/deploy.yml",
-        "fly.toml",
-    )
-
-
 def _nothing_hint(folder: AppFolder) -> str:
-    known = _other_tool(folder) or folder.has("app.json", "Procfile")
+    known = other_tool(folder) or folder.has("app.json", "Procfile")
     if known:
         return f"`ftl init --from {known}` takes over {known}"
     hint = "write a Dockerfile (any language works with one) and run `ftl init` again"

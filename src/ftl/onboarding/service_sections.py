@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, literal
 
 if TYPE_CHECKING:
-    from ftl.onboarding.app import Worker
+    from ftl.onboarding.app import App, Worker
     from ftl.onboarding.detect import Detected
 
 
@@ -79,7 +79,13 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
         web["hooks"] = {"pre": Commented(literal(app.hook), reason)}
     if app.volumes:
         web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
+    web |= _remarks(app, "volumes")
     return web
+
+
+def _remarks(app: App, key: str) -> dict[str, object]:
+    """Comments below a key."""
+    return {f"#{key}{number}": CommentLine(text) for number, text in enumerate(app.remarks.get(key, ()))}
 
 
 def worker_section(detected: Detected, worker: Worker, env: ServiceEnv) -> dict[str, object]:

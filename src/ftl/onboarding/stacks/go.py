@@ -57,7 +57,11 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
     for main in others:
         name = main.rpartition("/")[2]
         if re.search(r"worker|consumer|scheduler|queue", name):
-            workers.append(Worker(project_name(name), (f"/app/bin/{name}",), f"package main in ./{main}"))
+            workers.append(
+                Worker(
+                    project_name(name), (f"/app/bin/{name}",), f"package main in ./{main}", source=f"./{main}"
+                )
+            )
         else:
             use = (
                 "as `hooks: {pre: ...}` if it migrates the database"
@@ -71,6 +75,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
     }
     sqlite = find_sqlite(folder, modules)
     has_file = sqlite is not None and sqlite.is_known
+    about_file = sqlite.todo(folder, "65532") if sqlite is not None else ()
     text = render(
         "go.dockerfile",
         {
@@ -102,7 +107,9 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         facts=(Evidence("Go", version[1] if version else "1", "go.mod"),),
         volumes=sqlite.volumes if sqlite is not None else {},
         ignored=sqlite.ignored if sqlite is not None else (),
-        todo=(*todo, *(sqlite.todo(folder, "65532") if sqlite is not None else ())),
+        data_file=sqlite.data_file if sqlite is not None else None,
+        todo=(*todo, *about_file),
+        image_todo=(*todo, *about_file),
     )
 
 

@@ -34,6 +34,7 @@ def static(folder: AppFolder) -> str | None:
 def describe_static(folder: AppFolder, evidence: str) -> App:
     """Plain files behind Caddy."""
     root = evidence.rpartition("/")[0] or "."
+    todo = tuple(_todo(folder, root))
     return App(
         stack="static files",
         evidence=evidence,
@@ -45,7 +46,8 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         start_reason="a web server for the files",
         health=FoundHealthCheck("/", evidence),
         ignored=("README*", "_redirects", "_headers", "CNAME", *_HIDDEN) if root == "." else _HIDDEN,
-        todo=tuple(_todo(folder, root)),
+        todo=todo,
+        image_todo=todo,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.databases import MYSQL, POSTGRES
 from ftl.dataclass import dataclass
+from ftl.onboarding.app import DataFile
 from ftl.onboarding.databases import CLIENTS
 from ftl.onboarding.stacks.prisma import find_datasource
 
@@ -108,6 +109,13 @@ class SqliteFile:
     def ignored(self) -> tuple[str, ...]:
         """Lines of .dockerignore: the file on this machine is no part of the image."""
         return (f"{self.path}*",) if self.path else ()
+
+    @property
+    def data_file(self) -> DataFile | None:
+        """The file, for another Dockerfile than FTL's; None where a volume is enough."""
+        if self.path or not self.is_known:
+            return DataFile(self.source, self.path, posixpath.dirname(self.absolute).rstrip("/"))
+        return None
 
     def todo(self, folder: AppFolder, user: str) -> tuple[str, ...]:
         """Questions that only the user answers: where the file is, whether its content is wanted.

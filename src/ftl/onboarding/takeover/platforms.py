@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common.json_fields import as_object
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
-from ftl.onboarding.detect import processes_of
+from ftl.onboarding.declared.procfile import processes_of
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic

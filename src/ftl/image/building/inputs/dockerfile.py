@@ -6,11 +6,13 @@ are reported by the builder.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import parse_json
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -196,6 +198,61 @@ def exposed_ports(text: str) -> list[int]:
             ports = [int(number) for number in numbers if re.fullmatch(r"[0-9]{1,5}", number)]
             found = [*(port for port in ports if 0 < port < 65536), *found]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """The settings of a Dockerfile's image, with values of ENV and defaults of ARG.
+
+    Attributes:
+        base: The image at the bottom of its last stage.
+        folder: Where a COPY of the whole context puts it, else WORKDIR; empty if neither is there.
+        user: Without its group; empty for that of the base image.
+        volumes: Paths of VOLUME.
+        steps: Its instructions, those of base stages first.
+    """
+
+    base: str
+    folder: str
+    user: str
+    volumes: tuple[str, ...]
+    steps: tuple[Instruction, ...]
+
+
+def image_settings(text: str) -> ImageSettings:
+    """Find the settings of a Dockerfile's image."""
+    dockerfile = parse(text)
+    steps = dockerfile.image_instructions(None)
+    values = _global_arguments(list(dockerfile.instructions))
+    workdir = code = user = base = ""
+    volumes: list[str] = []
+    for step in steps:
+        if step.keyword in ("ENV", "ARG"):
+            values |= _assignments(step.arguments, values)
+            continue
+        words = _words(_expand(step.arguments, values))
+        if step.keyword == "FROM" and words:
+            base = base or next((word for word in words if not word.startswith("--")), "")
+        elif step.keyword == "WORKDIR" and words:
+            workdir = posixpath.normpath(posixpath.join(workdir or "/", words[0]))
+        elif step.keyword == "USER" and words:
+            user = words[0].partition(":")[0]
+        elif step.keyword == "VOLUME":
+            volumes += words
+        elif step.keyword in ("COPY", "ADD"):
+            *sources, target = [word for word in words if not word.startswith("--")] or [""]
+            if {".", "./"} & set(sources) and not any(word.startswith("--from") for word in words):
+                code = posixpath.normpath(posixpath.join(workdir or "/", target))
+    return ImageSettings(base, code or workdir, user, tuple(volumes), steps)
+
+
+def _words(arguments: str) -> list[str]:
+    """Words of an instruction in either form, a JSON array or a line."""
+    try:
+        given = parse_json(arguments) if arguments.startswith("[") else shlex.split(arguments)
+    except ValueError:
+        return arguments.split()
+    return [str(word) for word in given] if isinstance(given, list) else []
 
 
 def _assignments(arguments: str, values: dict[str, str]) -> dict[str, str]:

@@ -258,6 +258,7 @@ def server_app(
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
     system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
+    about_file = sqlite.todo(folder, "node") if sqlite is not None else ()
     bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
     build = f"{build_env}\nRUN {values['build']}".strip() if "build" in scripts(folder) else ""
     text = render(
@@ -293,7 +294,9 @@ def server_app(
         workers=beside,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
-        todo=(*questions(folder), *(sqlite.todo(folder, "node") if sqlite is not None else ())),
+        data_file=sqlite.data_file if sqlite is not None else None,
+        todo=(*questions(folder), *about_file),
+        image_todo=about_file,
     )
 
 

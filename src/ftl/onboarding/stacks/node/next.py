@@ -46,12 +46,16 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         return describe_files(folder, evidence, tool)
     if not re.search(r"output\s*:\s*[\"']standalone", text):
         app = server_app(folder, "Next.js", evidence, 3000, ("next", "start"), "Next.js", health, tini=False)
-        return with_todo(
-            app, f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
-        )
+        smaller = f'`output: "standalone"` in {config or "next.config.js"} makes the image much smaller'
+        return replace(with_todo(app, smaller), image_todo=(*app.image_todo, smaller))
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
     sqlite = find_sqlite(folder, packages(folder))
+    about_image = (
+        *migration.todo_of_standalone,
+        *questions(folder, has_code=False),
+        *(sqlite.todo(folder, "node") if sqlite is not None else ()),
+    )
     public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
     return App(
         stack="Next.js",
@@ -81,11 +85,9 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         hook_reason=migration.reason,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
-        todo=(
-            *migration.todo_of_standalone,
-            *questions(folder, has_code=False),
-            *(sqlite.todo(folder, "node") if sqlite is not None else ()),
-        ),
+        data_file=sqlite.data_file if sqlite is not None else None,
+        todo=about_image,
+        image_todo=about_image,
     )
 
 

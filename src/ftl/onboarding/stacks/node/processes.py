@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Command, Worker, exec_form
+from ftl.onboarding.stacks.node.managers import BUN, manager
 from ftl.onboarding.stacks.node.package_json import packages, scripts
 
 if TYPE_CHECKING:
@@ -115,6 +116,18 @@ def _questions(folder: AppFolder, *, has_code: bool) -> Iterator[str]:
         elif not one.is_sure:
             command = " ".join(_command(one.line))
             yield f"{looks} (not sure): if it is one, add a service with the same `build` and `command: {command}`"
+
+
+def by_local_program(folder: AppFolder, line: str, dockerfile: str) -> str:
+    """A command line for another Dockerfile's image, whose PATH may lack programs of packages."""
+    program = line.partition(" ")[0]
+    package = _PROGRAMS.get(program, program)
+    if not folder.has("package.json") or package not in packages(folder) or "node_modules/.bin" in dockerfile:
+        return line
+    if re.search(rf"(?:--global|-g)\b.*\b{re.escape(package)}\b", dockerfile):
+        return line
+    used, _ = manager(folder)
+    return f"{'bunx' if used is BUN else 'npx'} {line}"
 
 
 def development_tools(folder: AppFolder, *commands: Command) -> list[str]:

@@ -181,6 +181,7 @@ def python_app(
         after = [*(after or ()), sqlite.on_volume("app")]
     if code in (None, folder) and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
+    about_file = sqlite.todo(folder, "app") if sqlite is not None else ()
     text = render(
         "python.dockerfile",
         {
@@ -226,11 +227,9 @@ def python_app(
             *(sqlite.ignored if sqlite is not None else ()),
         ),
         facts=(*more, *(facts or ())),
-        todo=(
-            *(todo or ()),
-            *_needed_packages(used),
-            *(sqlite.todo(folder, "app") if sqlite is not None else ()),
-        ),
+        data_file=sqlite.data_file if sqlite is not None else None,
+        todo=(*(todo or ()), *_needed_packages(used), *about_file),
+        image_todo=about_file,
     )
 
 

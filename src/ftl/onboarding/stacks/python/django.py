@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
@@ -79,11 +81,13 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         todo.append(
             "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"
         )
+    about_file: tuple[str, ...] = ()
     sqlite = find_django_sqlite(text, settings, is_only=not has_other_client(used))
     if sqlite is not None:
         after += filter(None, [sqlite.on_volume("app")])
         volumes |= sqlite.volumes
-        todo += sqlite.todo(code, "app")
+        about_file = sqlite.todo(code, "app")
+        todo += about_file
     media = find_media(text, settings, below)
     if media is not None:
         after += media.lines
@@ -104,7 +108,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         health = FoundHealthCheck(None, "a page answers once ALLOWED_HOSTS has the domain")
     if re.search(r"^DEBUG\s*=\s*True", text, re.MULTILINE):
         todo.append(f"DEBUG is True in {settings}: turn it off before others can reach the site")
-    return python_app(
+    app = python_app(
         folder,
         "Django",
         evidence,
@@ -125,3 +129,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         celery=site,
         code=code,
     )
+    file = sqlite.data_file if sqlite is not None else None
+    if file is not None and file.path:
+        file = replace(file, path=posixpath.join(below, file.path))
+    return replace(app, data_file=file, image_todo=about_file)

@@ -69,7 +69,7 @@ class MediaFolder:
             f"`{self.service}`"
         )
         if not self.path:
-            how = "write `volumes: [media:PATH]`, and let `app` own PATH in the Dockerfile"
+            how = "write `volumes: [media:PATH]`, and make PATH writable for the user of the image"
             return [f"uploads go to MEDIA_ROOT, which is gone with each release: {how}", served]
         path = self.below(code)
         if path and folder.has_folder(path) and any((folder.path / path).iterdir()):

@@ -85,6 +85,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         port=3000,
         port_reason="CMD of the Dockerfile",
         dockerfile=text,
+        top="/rails",
         packages=gems,
         addresses={client: database_variables(folder) for client in gems & _CLIENTS},
         start=("bundle", "exec", "puma"),

@@ -1,0 +1,1 @@
+"""The files of an app that declare its image and its processes: Dockerfile, Procfile."""
