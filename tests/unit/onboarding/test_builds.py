@@ -244,7 +244,11 @@ def test_another_folder_below_a_workspace_is_an_app_of_its_own(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("used", "start", "more"),
     [
-        ("channels\ndaphne\n", ["daphne", "-b", "0.0.0.0", "-p", "8000", "config.asgi:app"], None),
+        (
+            "channels\ndaphne\n",
+            ["daphne", "--proxy-headers", "-b", "0.0.0.0", "-p", "8000", "config.asgi:app"],
+            None,
+        ),
         (
             "channels\n",
             ["uvicorn", "--host", "0.0.0.0", "--port", "8000", "config.asgi:app"],

@@ -13,6 +13,7 @@ from ftl.onboarding.app import App, Evidence, FoundHealthCheck
 from ftl.onboarding.names import project_name
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.processes import by_local_program
+from ftl.onboarding.stacks.python.app import behind_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +145,15 @@ def with_dockerfile(folder: AppFolder, app: App | None) -> App:
 
 def _env(app: App, image: _Image) -> dict[str, tuple[str, str]]:
     """The environment that the stack needs, with paths of this image."""
-    return {name: (image.here(value, app.top) or value, why) for name, (value, why) in app.env.items()}
+    env = {name: (image.here(value, app.top) or value, why) for name, (value, why) in app.env.items()}
+    written = "\n".join(step.text for step in image.settings.steps)
+    servers = re.findall(r"\b(?:gunicorn|uvicorn)\b", written)
+    if behind_proxy(app.packages, *servers) and "forwarded" not in written.lower():
+        env["FORWARDED_ALLOW_IPS"] = (
+            "*",
+            "gunicorn and uvicorn believe the proxy that a request came by HTTPS",
+        )
+    return env
 
 
 def _volumes(app: App, image: _Image, remarks: list[str]) -> Iterator[tuple[str, str]]:

@@ -107,10 +107,10 @@ def describe_laravel(folder: AppFolder, evidence: str) -> App:
             Evidence("database driver", driver, ".env.example"),
             *(node.facts if node is not None else ()),
         ),
+        todo=tuple(_todo(folder)),
     )
 
 
-def _workers(folder: AppFolder, required: Mapping[str, str], connection: str) -> Iterator[Worker]:
 def _todo(folder: AppFolder) -> Iterator[str]:
     """Trust in the proxy, without which Laravel takes every request for HTTP, and links to `http://`."""
     old = "app/Http/Middleware/TrustProxies.php"
@@ -137,6 +137,7 @@ def _health(folder: AppFolder) -> FoundHealthCheck:
     return FoundHealthCheck("/", "the start page")
 
 
+def _workers(folder: AppFolder, required: Mapping[str, str], connection: str) -> Iterator[Worker]:
     """The queue, by Horizon where the app has it, and the scheduler where the app schedules something."""
     if "laravel/horizon" in required:
         yield Worker("worker", ("php", "artisan", "horizon"), "laravel/horizon in composer.json", single=True)

@@ -21,6 +21,10 @@ PORT = 8000
 ANY = "0.0.0.0"  # noqa: S104 -- in a container
 
 
+PROXIED = """\
+# gunicorn and uvicorn believe the proxy, which every request comes through, that a request came by HTTPS.
+ENV FORWARDED_ALLOW_IPS=*"""
+
 SYSTEM: Mapping[str, tuple[str, str]] = {
     "psycopg2": ("gcc libc6-dev libpq-dev", "libpq5"),
     "psycopg[c]": ("gcc libc6-dev libpq-dev", "libpq5"),
@@ -177,11 +181,11 @@ def python_app(
     needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
     run = dict.fromkeys(package for _, packages_run in needs for package in packages_run.split())
     sqlite = find_sqlite(folder, used) if volumes is None else None
+    about_file = sqlite.todo(folder, "app") if sqlite is not None else ()
     if sqlite is not None:
         after = [*(after or ()), sqlite.on_volume("app")]
     if code in (None, folder) and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
-    about_file = sqlite.todo(folder, "app") if sqlite is not None else ()
     text = render(
         "python.dockerfile",
         {
@@ -192,6 +196,7 @@ def python_app(
             "build_env": installer.env,
             "install": installer.text,
             "system_run": apt_install(" ".join(run)),
+            "proxied": PROXIED if behind_proxy(used, server, extra) else "",
             "after_copy": "\n".join(after or ()),
             "port": str(PORT),
             "cmd": cmd(start),
@@ -231,6 +236,11 @@ def python_app(
         todo=(*(todo or ()), *_needed_packages(used), *about_file),
         image_todo=about_file,
     )
+
+
+def behind_proxy(used: frozenset[str], *servers: str) -> bool:
+    """Whether a server of the app asks FORWARDED_ALLOW_IPS which proxy it may believe."""
+    return bool({"gunicorn", "uvicorn"} & {name.partition("[")[0] for name in (*used, *servers)})
 
 
 def _extra(server: str, used: frozenset[str]) -> str:

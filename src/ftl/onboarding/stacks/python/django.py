@@ -59,7 +59,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         module[1] if module else f"{site}.wsgi",
     )
     if "daphne" in used:
-        start = ("daphne", "-b", ANY, "-p", str(PORT), application)
+        start = ("daphne", "--proxy-headers", "-b", ANY, "-p", str(PORT), application)
     elif asynchronous:
         start = ("uvicorn", "--host", ANY, "--port", str(PORT), application)
     generated = re.search(r"using Django (\d+\.\d+)", text)
