@@ -101,6 +101,8 @@ class App:
         ignored: Lines of .dockerignore that only this stack needs.
         build_args: Variables that the build writes into what browsers get.
         top: The app's folder in the image that FTL's Dockerfile makes.
+        programs: Name -> path of the programs in an image that can run nothing else of the app; None if the image has
+            the files of the app, and the tools that its commands need.
         data_file: A file that only FTL's Dockerfile can put on a volume.
         image_todo: Those of `todo` that are about FTL's Dockerfile.
         remarks: Comments below a key of the first service: `volumes`.
@@ -117,7 +119,7 @@ class App:
     start: Command = ()
     start_reason: str = ""
     health: FoundHealthCheck = FoundHealthCheck(None, "no health path was found")
-    hook: str | None = None
+    hook: str | Command | None = None
     hook_reason: str = ""
     workers: tuple[Worker, ...] = ()
     main: Worker | None = None
@@ -129,6 +131,7 @@ class App:
     facts: tuple[Evidence, ...] = ()
     todo: tuple[str, ...] = ()
     top: str = "/app"
+    programs: Mapping[str, str] | None = None
     data_file: DataFile | None = None
     image_todo: tuple[str, ...] = ()
     remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

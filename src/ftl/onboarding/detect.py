@@ -123,7 +123,7 @@ def _chosen(folder: AppFolder, matches: list[_Match], *, strict: bool) -> App | 
         built = f"the Dockerfile does not build the assets ({others[0].evidence})"
         text = f"{built}: add a stage with Node if the app needs them"
         app = replace(app, todo=(*app.todo, text))
-    return with_procfile(app, folder.read("Procfile"))
+    return with_procfile(app, folder)
 
 
 def is_monorepo(folder: AppFolder) -> bool:

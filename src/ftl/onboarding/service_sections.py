@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, literal
 
 if TYPE_CHECKING:
-    from ftl.onboarding.app import App, Worker
+    from ftl.onboarding.app import App, Command, Worker
     from ftl.onboarding.detect import Detected
 
 
@@ -76,11 +76,15 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
         reason = f"{app.hook_reason}; in the new image, before it starts" + (
             ": check that it has it" if unsure else ""
         )
-        web["hooks"] = {"pre": Commented(literal(app.hook), reason)}
+        web["hooks"] = {"pre": Commented(_literals(app.hook), reason)}
     if app.volumes:
         web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
     web |= _remarks(app, "volumes")
     return web
+
+
+def _literals(command: str | Command) -> object:
+    return literal(command) if isinstance(command, str) else tuple(map(literal, command))
 
 
 def _remarks(app: App, key: str) -> dict[str, object]:

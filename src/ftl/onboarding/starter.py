@@ -136,7 +136,8 @@ def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:
             )
         )
     if app.hook is not None:
-        facts.append(Evidence("migrations", app.hook, app.hook_reason))
+        hook = app.hook if isinstance(app.hook, str) else " ".join(app.hook)
+        facts.append(Evidence("migrations", hook, app.hook_reason))
     facts += [
         Evidence(f"worker {worker.name}", " ".join(worker.command), worker.reason) for worker in app.workers
     ]

@@ -132,7 +132,7 @@ def with_dockerfile(folder: AppFolder, app: App | None) -> App:
         port_reason=reason,
         facts=(Evidence("image", "Dockerfile", "it exists and is used unchanged"),),
         start=(),
-        hook=by_local_program(folder, app.hook, written) if app.hook is not None else None,
+        hook=by_local_program(folder, app.hook, written) if isinstance(app.hook, str) else app.hook,
         workers=tuple(_workers(app, folder, written, todo)),
         env=_env(app, image),
         volumes=volumes,

@@ -1,12 +1,14 @@
-"""A Procfile: processes in place of those that were found."""
+"""A Procfile: processes in place of those that were found, where the image can run them."""
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.app import App, FoundHealthCheck, Worker, exec_form
+from ftl.onboarding.app import App, Command, FoundHealthCheck, Worker, exec_form
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.templates import cmd, with_port
@@ -14,29 +16,46 @@ from ftl.onboarding.templates import cmd, with_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftl.onboarding.folder import AppFolder
 
-def with_procfile(app: App, text: str) -> App:
-    """An app with the processes of a Procfile in place of those that were found."""
-    processes = dict(processes_of(text))
+_BEFORE = re.compile(r"^(?:exec\s+|(?:env\s+)?[A-Za-z_]\w*=\S*\s+)*")
+"""Words before the program of a line."""
+
+_PORT = re.compile(r"\$(?:PORT\b|\{PORT(?::-[^}]*)?\})")
+_OF_A_SHELL = re.compile(r"[|&;<>()$`*?~#\n]")
+_NO_SERVICE = ("web", "release", "console", "rake")
+
+
+def with_procfile(app: App, folder: AppFolder) -> App:
+    """An app with the processes of its Procfile in place of those that were found."""
+    processes = dict(processes_of(folder.read("Procfile")))
     if not processes:
         return app
-    workers = [
-        Worker(project_name(name), exec_form(line), "Procfile", single=is_periodic(name, line))
+    has_image = folder.has("Dockerfile") is not None  # what is in that one is not known here
+    commands = {
+        name: exec_form(line) if has_image else command_of(app, folder, line)
         for name, line in processes.items()
-        if name not in ("web", "release", "console", "rake")
+    }
+    workers = [
+        Worker(project_name(name), command, "Procfile", single=is_periodic(name, processes[name]))
+        for name, command in commands.items()
+        if name not in _NO_SERVICE and command is not None
     ]
     app = replace(app, workers=tuple(workers) or app.workers)
-    if release := processes.get("release"):
-        app = replace(app, hook=release, hook_reason="release in the Procfile")
+    for name, line in processes.items():
+        if commands[name] is None and name not in _NO_SERVICE[:1]:
+            lost = f"`{name}: {line}` of the Procfile is left out: the image has no program for it"
+            app = replace(app, todo=(*app.todo, lost), image_todo=(*app.image_todo, lost))
+    if (release := commands.get("release")) is not None:
+        hook = processes["release"] if app.programs is None or has_image else release
+        app = replace(app, hook=hook, hook_reason="release in the Procfile")
     web = processes.get("web")
     if web is None:
-        dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
-        if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
-            dockerfile += f"{cmd(app.workers[0].command)}\n"
-        app = replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
-        # Heroku starts what the Procfile names, and nothing else.
-        return replace(app, main=workers[0], workers=tuple(workers[1:])) if workers else app
-    start = exec_form(web)
+        return _without_web(app, workers)
+    start = commands["web"]
+    if start is None:
+        reason = f"the image's command: it has neither the files nor the tools for `{web}` of the Procfile"
+        return replace(app, start_reason=reason)
     fixed = re.search(r"(?::|--port[ =]|-p |--bind[ =]\S*:)(\d{4,5})\b", web)
     port = int(fixed[1]) if fixed else app.port or 8000
     dockerfile = app.dockerfile
@@ -53,6 +72,41 @@ def with_procfile(app: App, text: str) -> App:
         port=port,
         port_reason=reason,
     )
+
+
+def _without_web(app: App, workers: list[Worker]) -> App:
+    """An app whose Procfile has no web process: as on Heroku, what it names is started, and nothing else."""
+    dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
+    if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
+        dockerfile += f"{cmd(app.workers[0].command)}\n"
+    app = replace(app, port=None, health=FoundHealthCheck(None, "no web process"), dockerfile=dockerfile)
+    return replace(app, main=workers[0], workers=tuple(workers[1:])) if workers else app
+
+
+def command_of(app: App, folder: AppFolder, line: str) -> Command | None:
+    """The command for a line of a Procfile; None where the image that FTL makes cannot run it.
+
+    Heroku runs it in the folder where the app was built, with all tools of the build, and a shell.
+    """
+    program, _, rest = _BEFORE.sub("", line).partition(" ")
+    if app.programs is None:
+        return None if _is_of_a_buildpack(program, folder) else exec_form(line)
+    path = app.programs.get(posixpath.basename(program))
+    rest = _PORT.sub(str(app.port), rest)
+    if path is None or _OF_A_SHELL.search(rest):
+        return None
+    try:
+        return (path, *shlex.split(rest))
+    except ValueError:
+        return None
+
+
+def _is_of_a_buildpack(program: str, folder: AppFolder) -> bool:
+    """Whether a program comes from Heroku's side: a web server for PHP, or a script in `bin` that the app lacks."""
+    name = program.removeprefix("./")
+    if posixpath.basename(name).startswith("heroku-"):
+        return True
+    return name.startswith("bin/") and folder.has(name) is None
 
 
 def processes_of(text: str) -> Iterator[tuple[str, str]]:

@@ -45,22 +45,24 @@ def go(folder: AppFolder) -> str | None:
 def describe_go(folder: AppFolder, evidence: str) -> App:
     """A static program on an image without a shell."""
     version = re.search(r"^go (\d+\.\d+)", folder.read("go.mod"), re.MULTILINE)
-    mains = sorted({name.rpartition("/")[0] for name, text in folder.sources.items() if _is_main(name, text)})
-    chosen = "" if "" in mains else _server_of(folder, mains)
-    package = f"./{chosen}" if chosen else "."
-    others = [main for main in mains if main != chosen] if chosen else []
-    program = f"/app/bin/{chosen.rpartition('/')[2]}" if others else "/app/app"
+    mains = _mains(folder)
+    chosen = _server_of(folder, mains)
+    others = [main for main in mains if main != chosen]
+    package = _package(chosen)
+    programs = {_name(folder, main): f"/app/bin/{_name(folder, main)}" for main in mains}
+    program = programs[_name(folder, chosen)] if others else "/app/app"
+    if not others:
+        programs = dict.fromkeys(programs, program)
     port, reason = found_port(folder, 8080, ".go")
     assets = [name for name in _ASSETS if folder.has_folder(name) and not _is_embedded(folder, name)]
     todo = []
     workers = []
     for main in others:
-        name = main.rpartition("/")[2]
+        name = _name(folder, main)
         if re.search(r"worker|consumer|scheduler|queue", name):
+            where = _package(main)
             workers.append(
-                Worker(
-                    project_name(name), (f"/app/bin/{name}",), f"package main in ./{main}", source=f"./{main}"
-                )
+                Worker(project_name(name), (programs[name],), f"package main in {where}", source=where)
             )
         else:
             use = (
@@ -68,7 +70,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
                 if "migrat" in name
                 else "where it is needed"
             )
-            todo.append(f"/app/bin/{name} of ./{main} is in the image, too: write it {use}")
+            todo.append(f"{programs[name]} of {_package(main)} is in the image, too: write it {use}")
     modules = {
         line.split()[0]
         for line in re.findall(r"^[ \t]*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
@@ -81,7 +83,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         {
             "version": version[1] if version else "1",
             "locked": "go.mod go.sum" if folder.has("go.sum") else "go.mod",
-            "package": " ".join([package, *(f"./{main}" for main in others)]),
+            "package": " ".join([package, *map(_package, others)]),
             "output": "/out/bin/" if others else "/out/app",
             "target": "./bin" if others else "./app",
             "program": program,
@@ -101,6 +103,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         dockerfile=text,
         packages=frozenset(re.sub(r"/v\d+$", "", name) for name in modules),
         start=(program,),
+        programs=programs,
         workers=tuple(workers),
         start_reason=f"package main in {package}",
         health=found_health(folder),
@@ -113,16 +116,36 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
     )
 
 
+def _mains(folder: AppFolder) -> list[str]:
+    """Folders of the programs; where one is at the top, the others are those below `cmd`."""
+    found = sorted({name.rpartition("/")[0] for name, text in folder.sources.items() if _is_main(name, text)})
+    if "" not in found:
+        return found
+    return [main for main in found if not main or main.startswith("cmd/")]
+
+
+def _package(main: str) -> str:
+    return f"./{main}" if main else "."
+
+
+def _name(folder: AppFolder, main: str) -> str:
+    """Name of a program as `go build` gives it: of its folder, at the top of the module."""
+    module = re.search(r"^module\s+(\S+?)(?:/v\d+)?\s*$", folder.read("go.mod"), re.MULTILINE)
+    return (main or (module[1] if module else "app")).rpartition("/")[2]
+
+
 def _server_of(folder: AppFolder, mains: list[str]) -> str:
-    """The program that serves: the one that listens itself, else one with a usual name, else the first."""
+    """The program that serves: the one that listens itself, else that at the top or with a usual name."""
     for main in mains:
-        inside = f"{main}/"
-        texts = [text for name, text in folder.sources.items() if name.startswith(inside)]
+        texts = [
+            text
+            for name, text in folder.sources.items()
+            if (name.startswith(f"{main}/") if main else "/" not in name)
+        ]
         if any(_SERVES.search(text) for text in texts):
             return main
-    module = re.search(r"^module\s+\S*?([\w.-]+)\s*$", folder.read("go.mod"), re.MULTILINE)
-    usual = (*_NAMES, module[1] if module else "")
-    return min(mains, key=lambda main: (main.rpartition("/")[2] not in usual, main))
+    usual = (*_NAMES, _name(folder, ""))
+    return min(mains, key=lambda main: (main != "", _name(folder, main) not in usual, main), default="")
 
 
 def _is_embedded(folder: AppFolder, name: str) -> bool:
@@ -137,4 +160,6 @@ def _is_embedded(folder: AppFolder, name: str) -> bool:
 
 
 def _is_main(name: str, text: str) -> bool:
-    return name.endswith(".go") and bool(re.search(r"^package main\b", text, re.M)) and "func main()" in text
+    if not name.endswith(".go") or re.search(r"^//(?:go:build| \+build)\s+ignore\b", text, re.MULTILINE):
+        return False
+    return bool(re.search(r"^package main\b", text, re.MULTILINE)) and "func main()" in text

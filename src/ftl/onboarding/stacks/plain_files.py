@@ -48,6 +48,7 @@ def describe_static(folder: AppFolder, evidence: str) -> App:
         ignored=("README*", "_redirects", "_headers", "CNAME", *_HIDDEN) if root == "." else _HIDDEN,
         todo=todo,
         image_todo=todo,
+        programs={},
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import plain
 from ftl.errors import UsageError
+from ftl.onboarding.declared.procfile import command_of
 from ftl.onboarding.detect import detect
 from ftl.onboarding.starter import image_files
 from ftl.onboarding.takeover.report import Verdict
@@ -62,8 +64,34 @@ def _add(draft: Draft, folder: Path, context: str, detected: Detected) -> None:
     for name, keys in draft.services.items():
         if _context(keys) == context:
             _at_place(keys, place)
+            if app.dockerfile is not None:
+                _command(draft, name, keys, detected)
             if "port" in keys and "command" not in keys:
                 _port(draft, name, keys, app)
+
+
+def _command(draft: Draft, name: str, keys: dict[str, object], detected: Detected) -> None:
+    """Give a service the command of the new image where that cannot run the one of a Procfile."""
+    given = keys.get("command")
+    words = [given] if isinstance(given, str) else list(given) if isinstance(given, tuple) else []
+    if not words:
+        return
+    line = str(words[-1]).replace("$$", "$").removeprefix("exec ")
+    port = keys.get("port")
+    app = replace(detected.app, port=port) if isinstance(port, int) else detected.app
+    command = command_of(app, detected.folder, line)
+    if detected.app.programs is None and command is not None:
+        return
+    what = f"the new image has neither the files nor the tools for `{line}`"
+    if command is not None:
+        keys["command"] = command
+    elif "port" in keys:
+        del keys["command"]
+        draft.report.add(f"{name}: command", Verdict.CHANGED, f"the image's: {what}")
+    else:
+        draft.report.add(
+            f"{name}: command", Verdict.NEEDS_YOU, f"{what}: write it into a Dockerfile that has them"
+        )
 
 
 def _at_place(keys: dict[str, object], place: str) -> None:

@@ -61,6 +61,7 @@ def describe_spring(folder: AppFolder, evidence: str) -> App:
         packages=packages,
         start=start,
         start_reason=build.file,
+        programs={},
         health=_health(
             code,
             settings,

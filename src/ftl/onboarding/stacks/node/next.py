@@ -76,6 +76,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         packages=clients(folder, development=True),
         addresses=addresses(folder),
         start=("node", "server.js"),
+        programs={},
         start_reason=f"output: standalone in {config}",
         health=health,
         ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),

@@ -101,6 +101,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
         ),
         files={"Caddyfile": _caddyfile(tool, base, fallback[1] if fallback else "")},
         start=("caddy", "run"),
+        programs={},
         start_reason="a web server for the built files",
         health=FoundHealthCheck(f"/{base}/" if base else "/", "the start page"),
         ignored=ignored(folder),
