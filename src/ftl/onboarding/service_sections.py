@@ -50,6 +50,7 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
     if app.port is not None:
         web["port"] = Commented(app.port, app.port_reason)
         web["routes"] = [{"path": "/"}]
+        web |= _remarks(app, "routes")
         if app.health.path is not None:
             web["health_check"] = {"path": Commented(app.health.path, app.health.reason)}
         else:

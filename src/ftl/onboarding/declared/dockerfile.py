@@ -139,7 +139,7 @@ def with_dockerfile(folder: AppFolder, app: App | None) -> App:
         ignored=tuple(_ignored(app, written)),
         todo=tuple(todo),
         image_todo=(),
-        remarks={**app.remarks, "volumes": tuple(remarks)} if remarks else app.remarks,
+        remarks={"volumes": tuple(remarks)} if remarks else {},
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck
+from ftl.onboarding.stacks.node.dev_proxy import proxied_paths
 from ftl.onboarding.stacks.node.package_json import (
     dockerfile_values,
     ignored,
@@ -62,12 +64,23 @@ _CONFIGURATIONS = tuple(
 
 def site(folder: AppFolder) -> str | None:
     """Evidence of a site that a tool builds."""
-    if not folder.has("package.json") or "build" not in scripts(folder):
+    if not folder.has("package.json") or not _script(folder):
         return None
     if re.match(r"(?:node|tsx|bun) (?!.*\b(?:dev|watch)\b)", scripts(folder).get("start", "")):
         return None  # a server of its own, which has the files beside other things
     known = packages(folder)
     return next((f"{site.package} in package.json" for site in SITES if site.package in known), None)
+
+
+_OF_VITEPRESS = re.compile(r"\bvitepress build\b(?:[ \t]+(?!-)(?P<folder>[\w./-]+))?")
+
+
+def _script(folder: AppFolder) -> str:
+    """The script that builds the site: VitePress' own name for it is `docs:build`; empty if there is none."""
+    known = scripts(folder)
+    if "build" in known:
+        return "build"
+    return next((name for name, line in known.items() if _OF_VITEPRESS.search(line)), "")
 
 
 def describe_site(folder: AppFolder, evidence: str) -> App:
@@ -82,6 +95,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
     output, reason = _output(folder, tool)
     base, base_reason = base_path(folder)
     fallback = re.search(r"\bfallback\s*:\s*[\"']((?:200|index)\.html)", folder.read("svelte.config.js"))
+    proxied = tuple(proxied_paths(folder))
     facts = (*facts, Evidence("output folder", output, reason))
     if base:
         facts = (*facts, Evidence("path of the site", f"/{base}/", base_reason))
@@ -94,7 +108,7 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
             "node-static.dockerfile",
             {
                 **values,
-                "build": f"RUN {values['build']}",
+                "build": f"RUN {values['build'].removesuffix('build')}{_script(folder)}",
                 "output": output,
                 "root": f"/srv/{base}".rstrip("/"),
             },
@@ -107,6 +121,9 @@ def describe_files(folder: AppFolder, evidence: str, tool: SiteGenerator) -> App
         ignored=ignored(folder),
         build_args=public_variables(folder),
         facts=facts,
+        todo=proxied,
+        image_todo=proxied,
+        remarks={"routes": proxied} if proxied else {},
     )
 
 
@@ -134,13 +151,28 @@ def base_path(folder: AppFolder) -> tuple[str, str]:
     return "", ""
 
 
+_OLD_BUILDER = re.compile(r"\"builder\"\s*:\s*\"@angular-devkit/build-angular:browser(?:-esbuild)?\"")
+
+
+def _output_of_angular(folder: AppFolder) -> str:
+    """The folder of the files for browsers: the old builder puts them at the top, the new one into `browser`."""
+    text = folder.read("angular.json")
+    named = re.search(r"\"outputPath\"\s*:\s*(?:\{[^}]*?\"base\"\s*:\s*)?\"([^\"]+)", text)
+    below = re.search(r"\"outputPath\"\s*:\s*\{[^}]*?\"browser\"\s*:\s*\"([^\"]*)\"", text)
+    projects = folder.read_json("angular.json").get("projects")
+    name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
+    top = named[1].rstrip("/") if named else f"dist/{name}"
+    inner = "" if _OLD_BUILDER.search(text) else below[1] if below else "browser"
+    return posixpath.join(top, inner).rstrip("/")
+
+
 def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
     for file in _CONFIGURATIONS:
         if match := re.search(r"outDir\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file)):
             return match[1].rstrip("/"), f"outDir in {file}"
     if tool.name == "Angular":
-        named = re.search(r"\"outputPath\"\s*:\s*\"([^\"]+)", folder.read("angular.json"))
-        projects = folder.read_json("angular.json").get("projects")
-        name = next(iter(projects), "app") if isinstance(projects, dict) else "app"
-        return f"{named[1] if named else f'dist/{name}'}/browser", "angular.json"
+        return _output_of_angular(folder), "angular.json"
+    place = _OF_VITEPRESS.search(scripts(folder)[_script(folder)]) if tool.package == "vitepress" else None
+    if place is not None and place["folder"]:
+        return posixpath.normpath(f"{place['folder']}/{tool.output}"), "the folder that the script builds"
     return tool.output, tool.reason or f"the default of {tool.name}"
