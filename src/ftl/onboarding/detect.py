@@ -12,6 +12,7 @@ from ftl.onboarding.declared.dockerfile import other_tool, with_dockerfile
 from ftl.onboarding.declared.procfile import with_procfile
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
 from ftl.onboarding.stacks.java.builds import BUILD_FILES, is_several
+from ftl.onboarding.stacks.node.package_json import scripts
 from ftl.onboarding.stacks.table import STACKS, Stack
 from ftl.onboarding.templates import with_port
 from ftl.onboarding.workspaces import refuse_member
@@ -59,7 +60,8 @@ def detect(path: Path) -> Detected:
     refuse_member(folder)
     app = _chosen(folder, matches, strict=True)
     if app is not None:
-        return Detected(_with_demanded_port(_startable(app), folder), folder)
+        _refuse_several_at_once(app, folder)
+        return Detected(_with_demanded_port(_with_apps_below(_startable(app), folder), folder), folder)
     below = list(_apps_below(folder))
     if len(below) == 1:
         name, _ = below[0]
@@ -72,6 +74,55 @@ def detect(path: Path) -> Detected:
     if below:
         raise _several(below)
     raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
+
+
+_AT_ONCE = re.compile(r"\b(?:concurrently|npm-run-all|run-p)\b")
+_NO_PARTS = "examples example e2e scripts tools bench benchmarks demo deploy infra"
+_NO_PART = frozenset(_NO_PARTS.split())
+"""Names of folders whose apps are not parts of the one above."""
+
+
+def _refuse_several_at_once(app: App, folder: AppFolder) -> None:
+    """Refuse a start script of several programs, where there are apps below.
+
+    Raises:
+        UsageError: It is one.
+    """
+    line = " ".join(app.start)
+    below = [each for each in _apps_below(folder) if each[0] not in _NO_PART]
+    if below and _AT_ONCE.search(line):
+        raise UsageError(
+            f"the start script of package.json runs several programs, and there are apps below: {_listed(below)}",
+            hint="write a script `start` that runs the server alone, and `build` for what it serves; or "
+            f"`cd {below[0][0]} && ftl init` for each, and one ftl.yaml here with `build: ./{below[0][0]}`",
+        )
+
+
+def _with_apps_below(app: App, folder: AppFolder) -> App:
+    """The app, with a thing to do for each app below it that its Dockerfile does not build."""
+    written = app.dockerfile or ""
+    built = " ".join(scripts(folder).values()) if folder.has("package.json") else ""
+    for name, stack in _apps_below(folder):
+        is_part = name not in _NO_PART and stack != "Dockerfile" and app.evidence != f"{name}/manage.py"
+        if not is_part or re.search(rf"\b{re.escape(name)}\b", f"{written}\n{built}"):
+            continue
+        embedded = _embedding(folder, name)
+        embeds = f", whose files {embedded} embeds" if embedded else ""
+        text = (
+            f"{name} is another app ({stack}){embeds}, which this Dockerfile does not build: add a stage that does, "
+            f"and COPY its files, or make it a service with `build: ./{name}`, by `ftl init` in {name}"
+        )
+        app = replace(app, todo=(*app.todo, text), image_todo=(*app.image_todo, text))
+    return app
+
+
+def _embedding(folder: AppFolder, name: str) -> str:
+    """The file of Go that embeds files of a folder; empty if none does."""
+    named = re.compile(rf"^//go:embed\s.*\b{re.escape(name)}/", re.MULTILINE)
+    for file, text in folder.sources.items():
+        if named.search(text) or (file.startswith(f"{name}/") and "//go:embed" in text):
+            return file
+    return ""
 
 
 def _startable(app: App) -> App:

@@ -9,7 +9,7 @@ from ftl.onboarding.stacks import go, plain_files
 from ftl.onboarding.stacks.java import spring
 from ftl.onboarding.stacks.node import app as node
 from ftl.onboarding.stacks.node import next as next_js
-from ftl.onboarding.stacks.node import sites
+from ftl.onboarding.stacks.node import rendered, sites
 from ftl.onboarding.stacks.php import laravel
 from ftl.onboarding.stacks.python import app as python
 from ftl.onboarding.stacks.python import django
@@ -52,7 +52,7 @@ STACKS = (
     Stack("Go", "Go", go.go, go.describe_go),
     Stack("Next.js", "Node", node.next_js, next_js.describe_next),
     Stack("Nuxt", "Node", node.nuxt, node.describe_nuxt),
-    Stack("rendered site", "Node", node.rendered_site, node.describe_rendered_site),
+    Stack("rendered site", "Node", rendered.rendered_site, rendered.describe_rendered_site),
     Stack("Node server", "Node", node.known_server, node.describe_server),
     Stack("built site", "Node", sites.site, sites.describe_site, clear=False),
     Stack("Node", "Node", node.start_script, node.describe_server, clear=False),

@@ -4,7 +4,7 @@ WORKDIR /app
 COPY @locked@ ./
 RUN @cache@ \
     @install@
-COPY . .
+@copy@
 @arguments@
 ENV NEXT_TELEMETRY_DISABLED=1
 RUN --mount=type=cache,target=/app/@built@/cache @build@

@@ -4,7 +4,7 @@ WORKDIR /app
 COPY @locked@ ./
 RUN @cache@ \
     @install@
-COPY . .
+@copy@
 @arguments@
 @build@
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.dataclass import dataclass
-from ftl.onboarding.app import App, Command, FoundHealthCheck, exec_form
-from ftl.onboarding.stacks.health import found_health, rendered_start
+from ftl.onboarding.app import App, Command, FoundHealthCheck
+from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.managers import BUN
 from ftl.onboarding.stacks.node.migrations import NodeMigration, addresses, clients, find_migration
 from ftl.onboarding.stacks.node.package_json import (
@@ -17,64 +15,18 @@ from ftl.onboarding.stacks.node.package_json import (
     packages,
     public_variables,
     scripts,
+    server_build,
     uses_prisma,
 )
 from ftl.onboarding.stacks.node.processes import development_tools, questions, start_command, workers
-from ftl.onboarding.stacks.node.sites import base_path
 from ftl.onboarding.stacks.ports import found_port
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ftl.onboarding.folder import AppFolder
 
 
-@dataclass(frozen=True, slots=True)
-class Renderer:
-    """A framework whose build makes a server.
-
-    Attributes:
-        package: The package that makes it.
-        command: The server, where no script of package.json names it.
-        build_env: Line of the Dockerfile before the build, without which it makes no server.
-        todo: What the app lacks; `{file}` is the file that imports the package.
-    """
-
-    package: str
-    name: str
-    command: Command
-    build_env: str = ""
-    todo: str = ""
-
-
-RENDERERS = (
-    Renderer("@sveltejs/adapter-node", "SvelteKit", ("node", "build")),
-    Renderer(
-        "@sveltejs/adapter-auto",
-        "SvelteKit",
-        ("node", "build"),
-        "# adapter-auto makes a server for Node where it believes to build for Google Cloud Run.\n"
-        "ENV GCP_BUILDPACKS=1",
-        "`npm install --save-dev @sveltejs/adapter-node`, and import it in {file} in place of adapter-auto, which "
-        "installs it in each build, in its newest version",
-    ),
-    Renderer("@astrojs/node", "Astro", ("node", "dist/server/entry.mjs")),
-    Renderer("@react-router/serve", "React Router", ("react-router-serve", "build/server/index.js")),
-    Renderer("@remix-run/serve", "Remix", ("remix-serve", "build/server/index.js")),
-    Renderer("@solidjs/start", "SolidStart", ("node", ".output/server/index.mjs")),
-    Renderer("@tanstack/react-start", "TanStack Start", ("node", ".output/server/index.mjs")),
-    Renderer("@angular/ssr", "Angular", ("node", "dist/app/server/server.mjs")),
-)
-_CONFIGURATIONS = tuple(
-    f"{name}.config.{end}" for name in ("svelte", "vite", "astro") for end in ("js", "ts", "mjs", "mts")
-)
-_ADAPTER = re.compile(
-    r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?=[^"']*svelte)(?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""",
-    re.MULTILINE,
-)
-_MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")
 SERVERS = (
     "express",
     "fastify",
@@ -97,29 +49,6 @@ def next_js(folder: AppFolder) -> str | None:
 def nuxt(folder: AppFolder) -> str | None:
     """Evidence of Nuxt."""
     return _depends(folder, "nuxt")
-
-
-def rendered_site(folder: AppFolder) -> str | None:
-    """Evidence of a framework whose build makes a server that renders pages."""
-    if not folder.has("package.json"):
-        return None
-    found = _renderer(folder)
-    return f"{found.package} in package.json" if found is not None else None
-
-
-def _renderer(folder: AppFolder) -> Renderer | None:
-    """The first known one in package.json; of SvelteKit's adapters the one that its configuration imports."""
-    known = packages(folder)
-    imported = [name for file in _CONFIGURATIONS for name in _ADAPTER.findall(folder.read(file))]
-    return next(
-        (
-            each
-            for each in RENDERERS
-            if each.package in known
-            and (each.name != "SvelteKit" or not imported or each.package in imported)
-        ),
-        None,
-    )
 
 
 def known_server(folder: AppFolder) -> str | None:
@@ -153,42 +82,6 @@ def describe_nuxt(folder: AppFolder, evidence: str) -> App:
     )
 
 
-def describe_rendered_site(folder: AppFolder, evidence: str) -> App:
-    """The server that the framework's own adapter makes."""
-    tool = _renderer(folder)
-    assert tool is not None  # as rendered_site found
-    command, reason = tool.command, f"the server of {tool.package}"
-    for name, line in scripts(folder).items():
-        if re.fullmatch(r"start|serve:ssr(?::.*)?", name) and re.match(r"node |\S+-serve ", line):
-            command, reason = exec_form(line), f"the script {name} of package.json"
-    base, _ = base_path(folder)
-    health = rendered_start(folder, f"/{base}" if base else "")
-    app = server_app(
-        folder, tool.name, evidence, 3000, command, reason, health, tini=False, build_env=tool.build_env
-    )
-    dockerfile = (app.dockerfile or "").replace("ENV NODE_ENV=", "ENV HOST=0.0.0.0 NODE_ENV=")
-    app = replace(app, dockerfile=dockerfile)
-    if tool.name == "SvelteKit":
-        app = replace(
-            app, env={**app.env, "ORIGIN": ("https://@domain@", "of the site: forms are refused without it")}
-        )
-    for todo in _todo_of(folder, tool, command):
-        app = with_todo(app, todo)
-    return app
-
-
-def _todo_of(folder: AppFolder, tool: Renderer, command: Command) -> Iterator[str]:
-    """Things to do about the framework's adapter."""
-    file = next((name for name in _CONFIGURATIONS if tool.package in folder.read(name)), _CONFIGURATIONS[0])
-    if tool.todo:
-        yield tool.todo.format(file=file)
-    if tool.package == "@astrojs/node" and command == tool.command and _MIDDLEWARE.search(folder.read(file)):
-        yield (
-            f"write `mode: 'standalone'` in {file}, or a script `start` that runs a server: in the mode "
-            "middleware the build makes none"
-        )
-
-
 def describe_server(folder: AppFolder, evidence: str) -> App:
     """A server by its start script."""
     name = next((name for name in SERVERS if name in evidence), "")
@@ -199,7 +92,8 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         "@nestjs/core": "NestJS",
         "hono": "Hono",
     }.get(name, "Node")
-    command, reason = start_command(folder)
+    start = start_command(folder)
+    command, reason = start.command, start.reason
     port, port_reason = found_port(folder, 3000)
     health = found_health(folder)
     if health.path is None and (folder / "public").has("index.html"):
@@ -207,7 +101,19 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
     if health.path is None and name == "@nestjs/core":
         page = _nest_health(folder)
         health = page if page.path or not health.maybe else health
-    app = server_app(folder, stack, evidence, port, command, reason, health, port_reason=port_reason)
+    app = server_app(
+        folder,
+        stack,
+        evidence,
+        port,
+        command,
+        reason,
+        health,
+        port_reason=port_reason,
+        more_build=start.build,
+    )
+    if app.hook is None and start.hook:
+        app = replace(app, hook=start.hook, hook_reason="before the start, by the scripts of package.json")
     if _has_secure_session(folder) and not folder.search(r"trust proxy"):
         return with_todo(
             app,
@@ -249,6 +155,7 @@ def server_app(
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
     build_env: str = "",
+    more_build: tuple[str, ...] = (),
 ) -> App:
     """A server in Node: its Dockerfile, migrations and databases."""
     values, facts = dockerfile_values(folder)
@@ -260,7 +167,10 @@ def server_app(
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
     about_file = sqlite.todo(folder, "node") if sqlite is not None else ()
     bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
-    build = f"{build_env}\nRUN {values['build']}".strip() if "build" in scripts(folder) else ""
+    script = server_build(folder)
+    lines = [f"RUN {values['build'].removesuffix('build')}{script}"] if script else []
+    lines += [f"RUN {line}" for line in more_build]
+    build = "\n".join([*([build_env] if build_env and script else []), *lines])
     text = render(
         "node-server.dockerfile",
         {

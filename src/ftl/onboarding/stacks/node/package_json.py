@@ -43,6 +43,28 @@ def scripts(folder: AppFolder) -> dict[str, str]:
     return {str(name): str(line) for name, line in value.items()} if isinstance(value, dict) else {}
 
 
+_NEEDS_NO_FILES = re.compile(
+    r"(?:npx )?(?:prisma generate|patch-package|husky(?: install)?|only-allow \w+|nux[ti] prepare|svelte-kit sync"
+    r"|simple-git-hooks|lefthook install|is-ci|echo|true|exit 0|electron-builder install-app-deps)(?:\s.*)?"
+)
+"""Commands of an installation that do without the app's files, or whose files are copied before."""
+
+
+def installed_with_files(folder: AppFolder) -> str:
+    """The script that the installation runs and that needs files of the app; empty if none does."""
+    known = scripts(folder)
+    for name in ("preinstall", "install", "postinstall", "prepare"):
+        parts = [part.strip() for part in re.split(r"&&|\|\||;", known.get(name, "")) if part.strip()]
+        if any(_NEEDS_NO_FILES.fullmatch(part) is None for part in parts):
+            return name
+    return ""
+
+
+def server_build(folder: AppFolder) -> str:
+    """The script that builds the app for a server, that for Heroku first; empty without one."""
+    return next((name for name in ("heroku-postbuild", "build") if name in scripts(folder)), "")
+
+
 def public_variables(folder: AppFolder) -> tuple[str, ...]:
     """Variables whose values a bundler writes into what browsers get."""
     return tuple(name for name in folder.variables if _PUBLIC.fullmatch(name))
@@ -102,8 +124,13 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence
         if lock
         else f"{used.prepare}\n# There is no lock file: commit one, so that builds are repeatable.".strip()
     )
+    needing = installed_with_files(folder)
+    if needing:
+        prepare = f"{prepare}\n# The script {needing} of package.json needs files of the app.".strip()
+        locked = "."
     values = {
         "version": version,
+        "copy": "" if needing else "COPY . .",
         "prepare": prepare,
         "locked": locked,
         "cache": f"--mount=type=cache,target={used.cache}",

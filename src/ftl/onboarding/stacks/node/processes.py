@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Command, Worker, exec_form
 from ftl.onboarding.stacks.node.managers import BUN, manager
-from ftl.onboarding.stacks.node.package_json import packages, scripts
+from ftl.onboarding.stacks.node.package_json import packages, scripts, server_build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ftl.onboarding.folder import AppFolder
 
@@ -58,17 +58,69 @@ class WorkerScript:
     queue: str = ""
 
 
-def start_command(folder: AppFolder) -> tuple[Command, str]:
-    """The command of the server, and the reason."""
+_BUILDS = re.compile(
+    r"\b(?:tsc|tsup|tsdown|esbuild|webpack|rollup|swc|babel|copyfiles|cpx|rimraf|tailwindcss)\b|\b(?:build|compile)\b"
+)
+_MIGRATES = re.compile(r"\bmigrat|\bdb push\b")
+_RUN = re.compile(r"(?:(?:npm|pnpm|yarn|bun) run(?:-script)?|yarn|pnpm) (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class StartScript:
+    """The start of a server by the scripts of package.json.
+
+    Attributes:
+        build: Lines of it that build the app, which belong into the image's build: the packages for it are gone then.
+        hook: A line that migrates the database.
+    """
+
+    command: Command
+    reason: str
+    build: tuple[str, ...] = ()
+    hook: str | None = None
+
+
+def start_command(folder: AppFolder) -> StartScript:
+    """The command of the server, with what npm would do before it."""
     known = scripts(folder)
     for name in _OF_SERVER:
         if name in known:
-            return _command(known[name]), f"the script {name} of package.json"
+            return _script(folder, name)
     main = folder.read_json("package.json").get("main")
     file = (
         main if isinstance(main, str) and folder.has(main) else folder.has("server.js", "index.js", "app.js")
     )
-    return (("node", file), "main of package.json") if file else ((), "")
+    return StartScript(("node", file), "main of package.json") if file else StartScript((), "")
+
+
+def _script(folder: AppFolder, name: str) -> StartScript:
+    """A script of package.json, and the one that npm runs before it."""
+    known = scripts(folder)
+    own = [part.strip() for part in known[name].split("&&")]
+    before = [part.strip() for part in known.get(f"pre{name}", "").split("&&") if part.strip()]
+    while len(own) > 1 and _is_build(known, own[0]):
+        before.append(own.pop(0))
+    builds = [part for part in before if _is_build(known, part)]
+    migrations = [part for part in before if part not in builds and _MIGRATES.search(_resolved(known, part))]
+    rest = [part for part in before if part not in builds and part not in migrations]
+    done = server_build(folder)
+    needed = tuple(
+        by_local_program(folder, part, "")
+        for part in builds
+        if not ((run := _RUN.fullmatch(part)) and run[1] == done)
+    )
+    command = _command(" && ".join([*rest, *own]))
+    return StartScript(command, f"the script {name} of package.json", needed, " && ".join(migrations) or None)
+
+
+def _resolved(known: Mapping[str, str], part: str) -> str:
+    """A part of a script, with that of the script that it runs."""
+    run = _RUN.fullmatch(part)
+    return f"{part} {known.get(run[1], '')}" if run else part
+
+
+def _is_build(known: Mapping[str, str], part: str) -> bool:
+    return _BUILDS.search(_resolved(known, part)) is not None and not re.match(r"node\s", part)
 
 
 def _command(line: str) -> Command:
