@@ -12,7 +12,7 @@ import click
 
 from ftl import __version__
 from ftl.cli.options import add_global_options
-from ftl.cli.overview import COMMANDS, names, overview
+from ftl.cli.overview import COMMANDS, ROOT_FLAGS, names, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,10 @@ class CommandGroup(click.Group):
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ftl", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, prog_name="ftl", message="%(prog)s %(version)s", help=ROOT_FLAGS["version"][1]
+)
+@click.help_option(*ROOT_FLAGS["help"][0], help=ROOT_FLAGS["help"][1])
 def cli() -> None:
     """Deploy containerised apps to plain Linux servers over SSH."""
 

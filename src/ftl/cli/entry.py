@@ -38,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = complete_first_words(os.environ)
         if names is not None:
             sys.exit(_write(names))
+    else:
+        from ftl.ssh.multiplexing.early import begin
 
-    from ftl.ssh.multiplexing.early import begin
-
-    begin(words, os.environ)
+        begin(words, os.environ)
     from ftl.cli.app import run
 
     sys.exit(run(words))

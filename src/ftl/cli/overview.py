@@ -70,7 +70,11 @@ OPTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 """Global options: name -> flags, metavar, help."""
 
-_ROOT_OPTIONS = {"--version": "Print FTL's version.", "-h, --help": "Print this help, or that of a COMMAND."}
+ROOT_FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
+    "version": (("--version",), "Print FTL's version."),
+    "help": (("-h", "--help"), "Print this help, or that of a COMMAND."),
+}
+"""The flags that `ftl` itself has besides: name -> flags, help."""
 
 INTRODUCTION = """\
 Usage: ftl [OPTIONS] COMMAND [ARGUMENTS]
@@ -92,7 +96,8 @@ def overview() -> str:
     options = {
         ", ".join(flags) + (f" {word}" if word else ""): text for flags, word, text in OPTIONS.values()
     }
-    sections = {**COMMANDS, "Options, before or after the command": {**options, **_ROOT_OPTIONS}}
+    flags_of_root = {", ".join(flags): text for flags, text in ROOT_FLAGS.values()}
+    sections = {**COMMANDS, "Options, before or after the command": {**options, **flags_of_root}}
     return INTRODUCTION + "".join(_section(title, rows) for title, rows in sections.items())
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # like typing's, without importing typing
+if TYPE_CHECKING:
+    from typing import Any
 
 Json = Mapping[str, object]
 

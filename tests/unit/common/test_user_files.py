@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import platformdirs
 import pytest
 
-from ftl.common.user_files import read_json, write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ftl.common.user_files import read_json, state_file, state_path, write_json
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -37,3 +35,17 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     device.symlink_to("/dev/zero")
     assert read_json(fifo) == read_json(device) == {}
+
+
+@pytest.mark.parametrize("given", [None, "", "/srv/state", "/srv/state/", "relative", "~/state"])
+@pytest.mark.parametrize("home", [None, "", "/home/me", "/home/me/", "relative"])
+def test_the_state_folder_is_that_of_platformdirs(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, home: str | None
+) -> None:
+    """Also where its path is made without it."""
+    for name, value in (("XDG_STATE_HOME", given), ("HOME", home)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert state_file("x.json") == platformdirs.user_state_path("ftl", appauthor=False) / "x.json"
+    assert Path(state_path("x.json")) == state_file("x.json")

@@ -145,3 +145,9 @@ FIRST_ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "tunnels": dependencies,
 }
 """Command -> values of its first argument; the others are left to click."""
+
+GLOBAL_OPTIONS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
+    "env": ProjectNames.environments,
+    "server": ProjectNames.servers,
+}
+"""Global option -> its values; that of the other one is a file."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from ftl.common.user_files import read_json, state_file, state_path, write_json
 
-from ftl.common.user_files import read_json, state_file, write_json
-
+TYPE_CHECKING = False  # like typing's, without importing typing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ _KEPT = 50
 
 def seen(key: str) -> list[str]:
     """Values of a key: `servers`, or `releases:PROJECT`; the newest first."""
-    values = read_json(state_file(FILE)).get(key)
+    values = read_json(state_path(FILE)).get(key)
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
