@@ -28,6 +28,7 @@ BESIDE = {
     "db.env": "POSTGRES_DB=x\nPOSTGRES_PASSWORD=y\n",
     "conf.ini": "",
     "cert.pem": "",
+    "password.txt": "secret",
     "folder/x": "",
 }
 """Files beside each Compose file."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from ftl.config.cross_checks import check_secret_files
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 from tests.unit.onboarding.conftest import put_files
@@ -28,8 +29,9 @@ def test_every_address_of_a_host_is_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", COMPOSE.values(), ids=list(COMPOSE))
 def test_what_is_written_is_valid_and_every_key_has_a_verdict(tmp_path: Path, text: str) -> None:
-    """The result loads, and each key of each service has a row, with a reason unless it is taken over."""
+    """The result is valid, and each key of each service has a row, with a reason unless it is taken over."""
     project, report = taken(tmp_path, text)
+    check_secret_files(project, tmp_path)
     assert project.services
     assert [row for row in report.rows if row.verdict is not Verdict.TAKEN and not row.text] == []
     keys = set(verdicts(report))
