@@ -33,6 +33,8 @@ else:
             return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq, kw_only=kw_only)
 
         def define(plain: type) -> type:
+            # Without one, the decorator makes up the signature, by inspect: 3 ms for the first class.
+            plain.__doc__ = plain.__doc__ or plain.__name__
             namespace = dict(
                 plain.__dict__
             )  # from the class itself the decorator takes default factories out

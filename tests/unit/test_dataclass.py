@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
@@ -148,3 +149,18 @@ def test_the_first_object_compiles_the_only_method() -> None:
         pytest.skip("this Python generates methods in another way")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["defined", "__init__"]
+
+
+def test_a_class_without_a_docstring_costs_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard decorator makes up a docstring, by parsing the signature of the class."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(inspect, "signature", refuse)
+
+    @dataclass(frozen=True, slots=True)
+    class Plain:
+        x: int = 0
+
+    assert Plain().x == 0

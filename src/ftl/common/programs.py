@@ -1,4 +1,4 @@
-"""Shell and Perl programs that are files of a package and run on servers."""
+"""Texts that are files of a package: templates, and programs that run on servers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ def program(package: str, *paths: str) -> str:
 
     `package` is the importing module's `__package__`; each file follows the one before.
     """
+    text = "".join(read_packaged(package, path) for path in paths)
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+
+
+def read_packaged(package: str, path: str) -> str:
+    """Read a file of a package."""
     module = import_module(package)
     # importlib.resources does the same, and takes 8 ms to import.
     loader = cast("ResourceLoader", module.__spec__.loader if module.__spec__ is not None else None)
-    folder = module.__path__[0]
-    text = "".join(loader.get_data(f"{folder}/{path}").decode() for path in paths)
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    return loader.get_data(f"{module.__path__[0]}/{path}").decode()

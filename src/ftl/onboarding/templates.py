@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from ftl.common.programs import read_packaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ _NAME = re.compile(r"@([a-z_]+)@")
 
 def render(template: str, values: Mapping[str, str]) -> str:
     """Fill a template of the folder `templates`."""
-    text = files("ftl.onboarding").joinpath("templates", template).read_text(encoding="utf-8")
+    text = read_packaged("ftl.onboarding", f"templates/{template}")
     lines: list[str] = []
     for line in text.splitlines():
         alone = _NAME.fullmatch(line)
