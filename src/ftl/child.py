@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from ftl.common.command_result import CommandResult
 from ftl.common.lines import LineSplitter
 from ftl.dataclass import dataclass
 from ftl.spawn import Capture, Streams, signal_group, spawn, start_process
@@ -40,7 +41,7 @@ kill -s INT -- "-$1" && sleep "$2" && kill -s TERM -- "-$1" && sleep "$3" && kil
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(CommandResult):
     """Exit status and output of a command."""
 
     argv: tuple[str, ...]

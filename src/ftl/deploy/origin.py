@@ -133,7 +133,7 @@ async def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str
         done = await _run_git(folder, environ, _GIT_SECONDS, *arguments)
     except (OSError, TimeoutError):
         return ""
-    return done.stdout.decode(errors="replace").strip() if done.exit_code == 0 else ""
+    return done.text.strip() if done.exit_code == 0 else ""
 
 
 async def _run_git(folder: Path, environ: Mapping[str, str], seconds: float, *arguments: str) -> Completed:

@@ -6,6 +6,7 @@ import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ftl.common.command_result import CommandResult
 from ftl.common.figures import utc_time
 from ftl.common.json_fields import as_object, as_str_map
 from ftl.dataclass import dataclass
@@ -296,7 +297,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecResult:
+class ExecResult(CommandResult):
     """Exit status and output of a command that ran in a container."""
 
     exit_code: int

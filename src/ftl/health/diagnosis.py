@@ -205,7 +205,7 @@ async def listeners_in(machine: Machine, state: ContainerState | None) -> tuple[
         return ()
     files = (f"/proc/{state.pid}/net/tcp", f"/proc/{state.pid}/net/tcp6")
     done = await machine.run(["cat", *files], timeout=_PROC_SECONDS)
-    listeners = set(parse_listeners(done.stdout.decode("ascii", "replace")))
+    listeners = set(parse_listeners(done.text))
     return tuple(sorted(listeners, key=lambda listener: (listener.port, listener.address)))
 
 

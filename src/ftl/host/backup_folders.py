@@ -214,11 +214,8 @@ async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, .
     done = await session.machine.run(listing, timeout=LIST_SECONDS)
     if done.exit_code != 0 and _MISSING in done.stderr:
         return ()
-    if done.exit_code != 0:
-        cause = done.stderr.decode("utf-8", "replace").strip()
-        raise FtlError(f"the backups in {folder.path} cannot be listed", cause=cause or None)
     backups = []
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
+    for line in done.require(f"the backups in {folder.path} cannot be listed").lines:
         file, _, number = line.rpartition(" ")
         match = _NAME.fullmatch(file)
         if match is not None and number.isdecimal():

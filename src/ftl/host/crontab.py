@@ -76,7 +76,7 @@ async def check(machine: Machine, timezones: Iterable[str]) -> None:
     if done.exit_code != 0:
         raise ServerError(
             f"{machine.name} cannot {'run jobs' if zones else 'end previews'}",
-            cause=_text(done.stdout) or _text(done.stderr),
+            cause=done.text.strip() or done.error_text,
             hint=f"{ftl('setup')} installs cron and the time zones, and starts cron",
         )
 
@@ -100,7 +100,7 @@ async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> 
     argv = _command("compare", project, machine.engine_socket, digest)
     done = await machine.run(argv, stdin=_text_of(lines).encode(), timeout=SECONDS)
     answers: dict[str, Difference] = {"lost": "lost", "outdated": "outdated"}
-    return answers.get(_text(done.stdout), "") if done.exit_code == 0 else ""
+    return answers.get(done.text.strip(), "") if done.exit_code == 0 else ""
 
 
 def _text_of(lines: Sequence[CronLine]) -> str:
@@ -160,7 +160,7 @@ async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
     done = await machine.run(argv, stdin=text.encode(), timeout=SECONDS)
     if done.exit_code != 0:
         raise ServerError(
-            f"the crontab on {machine.name} cannot be changed", cause=_text(done.stdout) or _text(done.stderr)
+            f"the crontab on {machine.name} cannot be changed", cause=done.text.strip() or done.error_text
         )
 
 
@@ -178,7 +178,7 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
     if done.exit_code != 0:
         raise ServerError(
             f"{machine.name} cannot send notifications",
-            cause=_text(done.stdout) or _text(done.stderr),
+            cause=done.text.strip() or done.error_text,
             hint=f"{ftl('setup')} installs cron; curl and openssl are in packages of these names",
         )
 
@@ -194,7 +194,7 @@ async def start(machine: Machine, container: str) -> str:
     """
     argv = ["sh", "-c", _job_script(), "ftl-job", machine.engine_socket, container, "now"]
     done = await machine.run(argv, timeout=START_SECONDS)
-    word, _, text = _text(done.stdout).partition(" ")
+    word, _, text = done.text.strip().partition(" ")
     match word:
         case "started":
             return text
@@ -202,7 +202,7 @@ async def start(machine: Machine, container: str) -> str:
             return ""
         case "gone":
             raise FtlError(f"there is no container {container}", hint=f"{ftl('deploy')} creates it again")
-    raise FtlError(f"{container} does not start", cause=text or _text(done.stderr) or None)
+    raise FtlError(f"{container} does not start", cause=text or done.error_text or None)
 
 
 def _command(action: str, *arguments: str) -> list[str]:
@@ -262,7 +262,3 @@ def _fields(line: CronLine) -> str:
     field = "*" if len(moved) == 60 else ",".join(map(str, sorted(moved)))
     elsewhere = f"{field} * * * *"
     return f"{line.schedule if line.timezone == UTC else elsewhere}|{elsewhere}"
-
-
-def _text(output: bytes) -> str:
-    return output.decode("utf-8", "replace").strip()

@@ -123,10 +123,10 @@ async def start_watch(machine: Machine, script: WatchScript) -> None:
     text = program("ftl.locks", "lock_file.sh") + program("ftl.host", "scripts/watch.sh")
     argv = docker_script(machine, text, "ftl-watch", *script.arguments())
     done = await machine.run(argv, stdin=script.stdin(), timeout=_SECONDS)
-    answer = done.stdout.decode("utf-8", "replace").strip()
+    answer = done.text.strip()
     if answer != "watching":
         missing = "there is no `docker` on the server" if done.exit_code == NO_DOCKER else ""
-        cause = missing or answer.removeprefix("failed ") or done.stderr.decode("utf-8", "replace").strip()
+        cause = missing or answer.removeprefix("failed ") or done.error_text
         raise ServerError(
             f"{machine.name} cannot watch {script.release}",
             cause=cause or None,

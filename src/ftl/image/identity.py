@@ -98,4 +98,4 @@ async def _status(folder: Path, environ: Mapping[str, str], *arguments: str) -> 
         done = await complete(argv, seconds=_GIT_SECONDS, env=environ, cwd=folder)
     except (OSError, TimeoutError):
         return []
-    return done.stdout.decode(errors="replace").splitlines() if done.exit_code == 0 else []
+    return done.lines if done.exit_code == 0 else []

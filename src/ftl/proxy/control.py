@@ -317,7 +317,7 @@ class ProxyControl:
 
 def _refuse_failed(action: str, done: ExecResult) -> None:
     if done.exit_code != 0:
-        message = (done.stderr or done.stdout).decode(errors="replace").strip()
+        message = done.message
         raise FtlError(f"the proxy could not {action}", cause=message or f"status {done.exit_code}")
 
 

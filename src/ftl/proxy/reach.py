@@ -40,8 +40,8 @@ def read_reach(done: ExecResult, expected: int) -> Reach | None:
     """
     if done.exit_code == 0:
         return None
-    first, *silent = done.stdout.decode("utf-8", "replace").split() or [""]
+    first, *silent = done.text.split() or [""]
     if not first.isdecimal():
-        message = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+        message = done.message
         raise FtlError("the proxy could not try its way", cause=message or f"status {done.exit_code}")
     return Reach(int(first), expected, tuple(silent))

@@ -29,7 +29,7 @@ async def remove_shared_certificates(engine: Engine, project: str) -> None:
     else:
         done = await stopped.execute(engine, names, state.image, project, argv)
     if done.exit_code != 0:
-        cause = (done.stderr or done.stdout).decode(errors="replace").strip()
+        cause = done.message
         raise FtlError(
             f"{shared_certificates_folder(project)} stays in the proxy of {engine.name}", cause=cause
         )

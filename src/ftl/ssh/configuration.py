@@ -36,5 +36,5 @@ async def resolve(target: Target) -> Resolved:
         ) from error
     if answer.exit_code != 0:
         attempt = failures.Attempt(target, UNRESOLVED)
-        raise failures.failure(attempt, answer.stderr.decode(errors="replace"))
-    return resolved(answer.stdout.decode(errors="replace"))
+        raise failures.failure(attempt, answer.error_text)
+    return resolved(answer.text)

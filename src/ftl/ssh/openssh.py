@@ -188,7 +188,7 @@ class OpenSSH:
     async def _ask(self) -> LoginFacts:
         """Ask for the facts again: Docker may have been installed or stopped in between."""
         done = await self.run(["sh", "-c", facts.script()], timeout=_FACTS_SECONDS)
-        found = facts.find(done.stdout.decode(errors="replace"))
+        found = facts.find(done.text)
         if found is None:
             raise failures.runs_nothing(self.name, done.stderr or done.stdout)
         return found

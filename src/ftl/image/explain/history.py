@@ -40,7 +40,7 @@ async def image_history(image_id: str, engine: Engine, docker: str) -> tuple[His
         done = await complete(argv, seconds=_SECONDS, env=cli_environment(engine.url, os.environ))
     except (OSError, TimeoutError):
         return ()
-    return parse_history(done.stdout.decode(errors="replace").splitlines()) if done.exit_code == 0 else ()
+    return parse_history(done.lines) if done.exit_code == 0 else ()
 
 
 def parse_history(lines: Iterable[str]) -> tuple[HistoryEntry, ...]:

@@ -120,7 +120,7 @@ def _helper_answer(done: Completed, program: str, registry: str, origin: str) ->
         HelperFailed: It failed, or its answer cannot be read.
     """
     message = f"the credential helper {program} failed"
-    output = (done.stdout or done.stderr).decode(errors="replace").strip()
+    output = done.text.strip() or done.error_text
     if done.exit_code != 0:
         if _NONE_STORED in output:
             return None

@@ -65,8 +65,7 @@ async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> 
             cwd=Path.cwd(),
         )
     if done.exit_code != 0:
-        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise registry_error(request, last_line.removeprefix("Error response from daemon: "))
+        raise registry_error(request, done.complaint.removeprefix("Error response from daemon: "))
 
 
 async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) -> None:
@@ -79,9 +78,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
         ServerError: The server cannot be reached.
     """
     message = f"the credentials could not be stored on {machine.name}"
-    read = await machine.run(["sh", "-c", READ_CONFIG])
-    if read.exit_code != 0:
-        raise FtlError(message, cause=read.stderr.decode(errors="replace").strip() or None)
+    read = (await machine.run(["sh", "-c", READ_CONFIG])).require(message)
     try:
         config = as_object(parse_json(read.stdout or b"{}"))
     except ValueError as error:
@@ -96,8 +93,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
     content = json.dumps(with_credentials(config, credentials), indent=2).encode()
     script = program("ftl.common", "replace_file.sh") + program("ftl.image.registry", "write_config.sh")
     written = await machine.run(["sh", "-c", script, "ftl-login", str(len(content))], stdin=content)
-    if written.exit_code != 0:
-        raise FtlError(message, cause=written.stderr.decode(errors="replace").strip() or None)
+    written.require(message)
 
 
 def _login_request(engine_name: str, credentials: Credentials) -> RegistryRequest:

@@ -135,7 +135,7 @@ async def dump_kind(session: Session, container: Container) -> DumpKind | None:
     """The kind of dump that a container's image can make; None: none that FTL knows."""
     argv = docker_exec(session, container.id, "dump.sh", "detect")
     done = await session.machine.run(argv, timeout=DETECT_SECONDS)
-    return KINDS.get(done.stdout.decode("utf-8", "replace").strip())
+    return KINDS.get(done.text.strip())
 
 
 async def _dump(

@@ -103,13 +103,9 @@ async def _replace(
         if kind.tool == "pg_dump":
             error.hint = f"the server may finish without FTL: {found_by}"
         raise
-    if done.exit_code != 0:
-        unknown = found_by if kind.tool == "pg_dump" else None
-        raise FtlError(
-            f"the restore of {name} failed",
-            cause=done.stderr.decode("utf-8", "replace").strip() or None,
-            hint=_unchanged(name) if done.exit_code == UNCHANGED else unknown,
-        )
+    unknown = found_by if kind.tool == "pg_dump" else None
+    hint = _unchanged(name) if done.exit_code == UNCHANGED else unknown
+    done.require(f"the restore of {name} failed", hint=hint)
 
 
 def _unchanged(name: str) -> str:
@@ -159,14 +155,12 @@ async def check_accepts(session: Session, container: str, name: str, kind: DumpK
     """
     argv = docker_exec(session, container, "restore.sh", "accepts", kind.tool, "keep", "")
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    if done.exit_code != 0:
-        cause = done.stderr.decode("utf-8", "replace").strip() or f"it ended with status {done.exit_code}"
-        raise FtlError(f"{name} cannot be restored", cause=cause)
+    done.require(f"{name} cannot be restored")
 
 
 async def count_contents(session: Session, container: str, kind: DumpKind) -> str:
     """Count what a database has: "12 tables"; empty where it does not say."""
     argv = docker_exec(session, container, "restore.sh", "count", kind.tool, "keep", "")
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    number = done.stdout.decode("utf-8", "replace").strip()
+    number = done.text.strip()
     return count(int(number), kind.counted) if number.isdecimal() else ""

@@ -89,13 +89,12 @@ async def read_ends(session: Session, folder: BackupFolder, backup: StoredBackup
     reading = read_command(session, folder, script, backup.file, str(ENDS))
     done = await session.machine.run(reading, timeout=LIST_SECONDS)
     try:
-        head, tail = done.stdout.decode("ascii").split("/")
+        head, tail = done.text.split("/")
         ends = StreamEnds(bytes.fromhex(head), bytes.fromhex(tail), backup.bytes)
     except ValueError:
         ends = StreamEnds()
     if done.exit_code != 0 or len(ends.head) != min(ENDS, backup.bytes) or len(ends.tail) != len(ends.head):
-        cause = done.stderr.decode("utf-8", "replace").strip()
-        raise FtlError(f"{backup.file} cannot be read on {session.name}", cause=cause or None)
+        raise FtlError(f"{backup.file} cannot be read on {session.name}", cause=done.error_text or None)
     return ends
 
 

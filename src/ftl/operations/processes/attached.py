@@ -59,11 +59,7 @@ async def detach(machine: Machine, script: str, name: str, *arguments: str) -> i
         EngineError: The docker CLI refused, with its message.
     """
     done = await machine.run(_command(machine, script, name, *arguments))
-    if done.exit_code:
-        raise EngineError(
-            f"the engine on {machine.name} could not start the container",
-            cause=done.stderr.decode(errors="replace").strip() or f"exit status {done.exit_code}",
-        )
+    done.require(f"the engine on {machine.name} could not start the container", error=EngineError)
     return done.exit_code
 
 

@@ -150,10 +150,8 @@ async def _replace(
     elif done.exit_code != 0:
         await _remove_leftovers(engine, names)
         await start.wait_ready(engine, names)
-        log = done.stdout.decode(errors="replace").splitlines()
-        cause = done.stderr.decode(errors="replace").strip()
         why = "the new one does not serve" if done.exit_code == _NOT_READY else "the new one does not start"
-        raise _not_replaced(engine, why, cause).with_details(log)
+        raise _not_replaced(engine, why, done.error_text).with_details(done.lines)
 
 
 async def _replace_by_api(engine: Engine, names: ProxyNames, old: str, new: str) -> None:

@@ -93,7 +93,7 @@ async def wait_for_certificates(
 
 async def _observe(engine: Engine, container: str, files: Mapping[str, str]) -> Issuance:
     result = await engine.execute(container, commands.issued(files))
-    issued = frozenset(result.stdout.decode().split())
+    issued = frozenset(result.text.split())
     if issued.issuperset(files):
         return Issuance(issued)
     failures = await failures_in_log(engine, container)

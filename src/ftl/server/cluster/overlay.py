@@ -130,9 +130,9 @@ async def _try(session: Session, name: str, others: Sequence[str], seconds: int)
     if done.exit_code:
         raise FtlError(
             f"the network could not be tested on {session.name}",
-            cause=(done.stderr or done.stdout).decode(errors="replace").strip() or None,
+            cause=done.message or None,
         )
-    return done.stdout.decode(errors="replace")
+    return done.text
 
 
 async def _remove_all(sessions: Sequence[Session], names: Sequence[str]) -> None:

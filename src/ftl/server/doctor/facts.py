@@ -83,7 +83,7 @@ async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFact
     """
     asked_at = time.time()
     done = await machine.run(["sh", "-c", script(), "sh", root, store], timeout=SECONDS)
-    return read(done.stdout.decode(errors="replace"), asked_at=asked_at, answered=time.time())
+    return read(done.text, asked_at=asked_at, answered=time.time())
 
 
 def read(output: str, *, asked_at: float, answered: float) -> ServerFacts:

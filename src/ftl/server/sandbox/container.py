@@ -225,11 +225,8 @@ async def host_key(engine: Engine, name: str) -> str:
     """
     path = "/etc/ssh/ssh_host_ed25519_key.pub"
     done = await engine.execute(name, ["cat", path])
-    if done.exit_code:
-        raise EngineError(
-            f"{path} of {name} cannot be read", cause=done.stderr.decode(errors="replace").strip()
-        )
-    return " ".join(done.stdout.decode().split()[:2])
+    done.require(f"{path} of {name} cannot be read", error=EngineError)
+    return " ".join(done.text.split()[:2])
 
 
 async def log_tail(engine: Engine, name: str) -> tuple[str, ...]:

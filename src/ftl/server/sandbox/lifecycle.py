@@ -15,7 +15,7 @@ from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine.api import Engine
 from ftl.engine.local import local_url
-from ftl.errors import EngineError, FtlError, UsageError
+from ftl.errors import EngineError, UsageError
 from ftl.events import Emit, Note
 from ftl.server.sandbox import container
 from ftl.server.sandbox.container import HTTP, HTTPS, SSH, USER, ServerSpec, ServerState
@@ -192,8 +192,7 @@ async def make_key(path: Path, comment: str) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     argv = (program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
     done = await complete(argv, seconds=_KEY_SECONDS)
-    if done.exit_code:
-        raise FtlError("no key pair could be created", cause=done.stderr.decode(errors="replace").strip())
+    done.require("no key pair could be created")
     return path.with_suffix(".pub").read_text().strip()
 
 

@@ -109,7 +109,7 @@ async def share_certificates(
     else:
         if done.exit_code == 0:
             return
-        cause = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
+        cause = done.message[-300:]
         cause = cause or f"status {done.exit_code}"
     text = f"{context.session.name} cannot share certificates: {cause}"
     context.emit(Note(text, "warning", hint=f"{ftl('doctor')} shows the certificates of each server"))
@@ -126,7 +126,7 @@ async def _await_end(context: DeployContext, project: str) -> None:
         cause = error.message
     else:
         if done.exit_code == 0:
-            context.catch_up_before[context.session.name] = done.stdout.decode("utf-8", "replace").strip()
+            context.catch_up_before[context.session.name] = done.text.strip()
             return
         cause = "it has not finished after 30 s"
     text = f"{context.session.name} may still be catching up with the previous release: {cause}"

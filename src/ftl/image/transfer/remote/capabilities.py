@@ -109,7 +109,7 @@ async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapab
     """
     began = time.monotonic()
     done = await machine.run(["sh", "-c", PROBE, "sh", root, store], timeout=_PROBE_SECONDS)
-    return parse_probe(done.stdout.decode("ascii", "replace"), time.monotonic() - began)
+    return parse_probe(done.text, time.monotonic() - began)
 
 
 def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:

@@ -118,11 +118,9 @@ async def _git(root: Path, commit: str, *arguments: str) -> str:
         )
     except (OSError, TimeoutError) as error:
         raise BuildFailed(f"commit {commit[:12]} cannot be checked out", cause=str(error)) from error
-    if done.exit_code != 0:
-        cause = done.stderr.decode(errors="replace").strip()
-        raise BuildFailed(
-            f"commit {commit[:12]} cannot be checked out",
-            cause=cause or None,
-            hint="run it in a checkout of the repository that has the commit: `git fetch` may bring it",
-        )
-    return done.stdout.decode(errors="replace").strip()
+    done.require(
+        f"commit {commit[:12]} cannot be checked out",
+        hint="run it in a checkout of the repository that has the commit: `git fetch` may bring it",
+        error=BuildFailed,
+    )
+    return done.text.strip()

@@ -199,10 +199,10 @@ async def _look(session: Session, query: LogQuery, lines: int, since: Position |
             hint=f"{ftl('deploy')} starts it, {ftl('status')} shows what runs",
         ) from error
     # Not `splitlines`: a path may have what that takes for the end of a line.
-    *text, last = done.stdout.decode(errors="replace").removesuffix("\n").split("\n")
+    *text, last = done.text.removesuffix("\n").split("\n")
     words = last.split()
     if done.exit_code != 0 or len(words) != 4:  # the last line comes after all others
-        cause = done.stderr.decode("utf-8", "replace").strip()
+        cause = done.error_text
         raise FtlError(
             f"the requests of {session.name} cannot be read", cause=cause or "the proxy ended meanwhile"
         )

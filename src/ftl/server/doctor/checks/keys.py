@@ -64,7 +64,7 @@ async def output_of(argv: Sequence[str], *, agent: str | None = None) -> str | N
         done = await complete(argv, seconds=SECONDS, env=env)
     except (OSError, TimeoutError):
         return None
-    return (done.stdout + done.stderr).decode(errors="replace")
+    return f"{done.text}{done.error_text}"
 
 
 async def inspect_key(path: Path) -> KeyFile:

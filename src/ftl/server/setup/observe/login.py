@@ -161,14 +161,11 @@ class _Connector:
         argv = sudo.root_command(scripts.observe(), self._query.user, self._query.keys)
         stdin = sudo.password_line(self._password)
         done = await machine.run(argv, stdin=stdin, timeout=_OBSERVE_SECONDS)
-        lines = done.stdout.decode(errors="replace").split("\n")
+        lines = done.text.split("\n")
         answer = sudo.read_result(lines)
         if answer is None:
-            complaints = done.stderr.decode(errors="replace").strip().splitlines()
-            raise ServerError(
-                f"{machine.name} does not run commands as expected",
-                cause=complaints[-1] if complaints else None,
-            )
+            message = f"{machine.name} does not run commands as expected"
+            raise ServerError(message, cause=done.complaint)
         result, taken = answer
         if result.outcome != "ok":
             return _UserLogin(machine, target, target.user or self._query.user, result)

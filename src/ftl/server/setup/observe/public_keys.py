@@ -84,6 +84,6 @@ async def _printed(*argv: str) -> list[str]:
     with suppress(OSError, TimeoutError):
         done = await complete(argv, seconds=_SECONDS)
         if done.exit_code == 0:
-            lines = done.stdout.decode(errors="replace").splitlines()
+            lines = done.lines
             return [key for key in map(parse, lines) if key is not None]
     return []
