@@ -28,3 +28,8 @@ def read_packaged(package: str, path: str) -> str:
     # importlib.resources does the same, and takes 8 ms to import.
     loader = cast("ResourceLoader", module.__spec__.loader if module.__spec__ is not None else None)
     return loader.get_data(f"{module.__path__[0]}/{path}").decode()
+
+
+def shell(script: str, name: str, *arguments: str) -> list[str]:
+    """Command that runs a program in a shell; `name` is its $0, which messages begin with."""
+    return ["sh", "-c", script, name, *arguments]

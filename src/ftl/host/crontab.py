@@ -11,7 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, Literal
 
 from ftl.common.next_step import ftl
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -135,7 +135,7 @@ async def write_catch_up(machine: Machine, project: str, script: str, places: Se
 
 def await_catch_up(project: str) -> list[str]:
     """Command that waits until a catch-up has ended, and prints the entries of the crontab."""
-    return ["sh", "-c", program("ftl.host", "scripts/await_catch_up.sh"), "ftl-hold", project]
+    return shell(program("ftl.host", "scripts/await_catch_up.sh"), "ftl-hold", project)
 
 
 def catch_up_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
@@ -192,7 +192,7 @@ async def start(machine: Machine, container: str) -> str:
     Raises:
         FtlError: The container is gone, or does not start.
     """
-    argv = ["sh", "-c", _job_script(), "ftl-job", machine.engine_socket, container, "now"]
+    argv = shell(_job_script(), "ftl-job", machine.engine_socket, container, "now")
     done = await machine.run(argv, timeout=START_SECONDS)
     word, _, text = done.text.strip().partition(" ")
     match word:
@@ -207,7 +207,7 @@ async def start(machine: Machine, container: str) -> str:
 
 def _command(action: str, *arguments: str) -> list[str]:
     script = program("ftl.common", "replace_file.sh") + program("ftl.host", "scripts/crontab.sh")
-    return ["sh", "-c", script, "ftl-crontab", action, *arguments]
+    return shell(script, "ftl-crontab", action, *arguments)
 
 
 def _job_script() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.proxy.names import ACCESS_LOG, ADMIN, CERTIFICATES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def reload(change: str, base: str, project: str, *, running: bool = True) -> lis
         running: Whether there is a Caddy to load it; else it is only stored.
     """
     script, admin = program(__package__, "scripts/reload.sh"), ADMIN if running else ""
-    return ["sh", "-c", script, "ftl", change, base, project, admin]
+    return shell(script, "ftl", change, base, project, admin)
 
 
 def switch(live: Mapping[str, str]) -> list[str]:
@@ -41,25 +41,25 @@ def switch(live: Mapping[str, str]) -> list[str]:
     All are written before the first is moved.
     """
     pairs = [f"{name}={alias}" for name, alias in live.items()]
-    return ["sh", "-c", program(__package__, "scripts/switch.sh"), "ftl", *pairs]
+    return shell(program(__package__, "scripts/switch.sh"), "ftl", *pairs)
 
 
 def issued(files: Mapping[str, str]) -> list[str]:
     """Print the hosts whose certificate exists in Caddy's storage; `files` has each one's file."""
     pairs = [f"{host}={file}" for host, file in files.items()]
-    return ["sh", "-c", program(__package__, "scripts/issued.sh"), "ftl", CERTIFICATES, *pairs]
+    return shell(program(__package__, "scripts/issued.sh"), "ftl", CERTIFICATES, *pairs)
 
 
 def request_figures(project: str, seconds: int) -> list[str]:
     """Print counts of a project's requests in the last seconds (see `access.parse_figures`)."""
     script = program(__package__, "scripts/request_figures.sh")
-    return ["sh", "-c", script, "ftl", ACCESS_LOG, project, str(seconds), str(_LINES)]
+    return shell(script, "ftl", ACCESS_LOG, project, str(seconds), str(_LINES))
 
 
 def reach(alias: str, port: int, addresses: int, seconds: float) -> list[str]:
     """Try the way to the containers behind an alias, for as long (see `reach.read_reach`)."""
     script = program(__package__, "scripts/reach.sh")
-    return ["sh", "-c", script, "ftl", ADMIN, alias, str(port), str(addresses), str(round(seconds))]
+    return shell(script, "ftl", ADMIN, alias, str(port), str(addresses), str(round(seconds)))
 
 
 def upstreams() -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 
 if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
@@ -23,4 +23,4 @@ def docker_script(machine: Machine, script: str, name: str, *arguments: str) -> 
     asked for.
     """
     prelude = program("ftl.proxy", "scripts/docker.sh")
-    return ["sh", "-c", prelude + script, name, machine.engine_socket, *arguments]
+    return shell(prelude + script, name, machine.engine_socket, *arguments)

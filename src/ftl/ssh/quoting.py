@@ -6,6 +6,7 @@ import zlib
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import shell
 from ftl.errors import UsageError
 from ftl.ssh.framing import preamble
 
@@ -82,4 +83,4 @@ def _escaped(text: str) -> str:
 
 def kill(pid: str) -> str:
     """The command line that ends such a command and all that it started."""
-    return command_line(["sh", "-c", _END, "sh", pid])
+    return command_line(shell(_END, "sh", pid))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.common.json_fields import as_object, parse_json
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.image.building.docker_cli.buildkit_cli import find_cli
@@ -92,7 +92,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
             )
     content = json.dumps(with_credentials(config, credentials), indent=2).encode()
     script = program("ftl.common", "replace_file.sh") + program("ftl.image.registry", "write_config.sh")
-    written = await machine.run(["sh", "-c", script, "ftl-login", str(len(content))], stdin=content)
+    written = await machine.run(shell(script, "ftl-login", str(len(content))), stdin=content)
     written.require(message)
 
 

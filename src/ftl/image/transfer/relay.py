@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from ftl import child
 from ftl.aio import cancel, gather_all, shielded
+from ftl.common.programs import shell
 from ftl.errors import FtlError
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS
 from ftl.image.transfer.delivery.digest_feed import DigestFeed
@@ -200,7 +201,7 @@ class Relay:
         program = RELAY_SEND if mode == "send" else RELAY_TAKE
         arguments = [mode, machine.engine_socket, self._network, tag, program, RECEIVE, *receive]
         try:
-            self._processes[server.name] = await machine.start(["sh", "-c", RELAY, "sh", *arguments])
+            self._processes[server.name] = await machine.start(shell(RELAY, "sh", *arguments))
         except FtlError as error:
             if server is not self._first:
                 self.lost[server.name] = error.cause or error.message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, task_group
 from ftl.common.figures import utc
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.snapshot import observe
@@ -254,7 +254,7 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
         return None
     script = program(__package__, "watch_runs.sh")
     words = (observed.project, watch.release, session.machine.engine_socket)
-    done = await session.machine.run(["sh", "-c", script, "ftl-status", *words])
+    done = await session.machine.run(shell(script, "ftl-status", *words))
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
 
 

@@ -14,7 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.aio import shielded
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
@@ -206,7 +206,7 @@ def pause_arguments(name: str, image: str, delay: float, ports: str) -> list[str
     options += ["--label", f"{labels.ROLE}={labels.ROLE_HOLD}"]
     capabilities = ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW"]
     script = program("ftl.proxy", "scripts/pause.sh")
-    command = ["/host", "sh", "-c", script, "ftl-hold", f"{delay:g}", str(PAUSE_SECONDS), ports]
+    command = ["/host", *shell(script, "ftl-hold", f"{delay:g}", str(PAUSE_SECONDS), ports)]
     return ["run", *options, *capabilities, "--entrypoint", "chroot", image, *command]
 
 

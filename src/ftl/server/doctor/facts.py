@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.dataclass import dataclass
 from ftl.image.transfer.remote.scripts import IMAGES_FOLDER
 from ftl.proxy.state import is_proxy
@@ -82,7 +82,7 @@ async def gather_facts(machine: Machine, *, root: str, store: str) -> ServerFact
         ServerError: It does not answer (any more).
     """
     asked_at = time.time()
-    done = await machine.run(["sh", "-c", script(), "sh", root, store], timeout=SECONDS)
+    done = await machine.run(shell(script(), "sh", root, store), timeout=SECONDS)
     return read(done.text, asked_at=asked_at, answered=time.time())
 
 

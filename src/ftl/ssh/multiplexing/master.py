@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.child import terminate
+from ftl.common.programs import shell
 from ftl.dataclass import dataclass
 from ftl.spawn import Capture, spawn
 from ftl.ssh import facts, target
@@ -280,7 +281,7 @@ async def start(files: ConnectionFiles, server: Target, resolved: Resolved, *, i
     options = target.master(
         server, resolved, files.socket, interactive=interactive, persist=files.persist, log=files.log
     )
-    command = ["sh", "-c", _IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.command()]
+    command = shell(_IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.command())
     reaper_process = await reaper.start(files)
     try:
         # One that may ask has to be in the terminal's process group.

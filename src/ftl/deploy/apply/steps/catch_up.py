@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ftl.aio import gather
 from ftl.common.figures import size
 from ftl.common.next_step import ftl
+from ftl.common.programs import shell
 from ftl.deploy.apply.steps.consensus import is_taken, with_consensus
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
@@ -101,7 +102,7 @@ async def share_certificates(
         given, arguments = shared[0].data, ["take", shared[0].labels.get(labels.CONTENT, "")]
     script = crontab.catch_up_script(adoption())
     place = [context.machine.engine_socket, project, ProxyNames().container, ADMIN]
-    argv = ["sh", "-c", script, "ftl-follow", *place, *arguments]
+    argv = shell(script, "ftl-follow", *place, *arguments)
     try:
         done = await context.machine.run(argv, stdin=given, timeout=SHARE_SECONDS)
     except ServerError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ftl import child
 from ftl.aio import shielded
+from ftl.common.programs import shell
 from ftl.dataclass import dataclass
 from ftl.image.transfer.archive.blocks import in_blocks, map_in_threads
 from ftl.image.transfer.delivery.delivery import STALL_SECONDS, load_failed, load_refused
@@ -75,7 +76,7 @@ class ScriptDelivery:
             process = self.feed.process
         else:
             arguments = receive_arguments(self.machine, self.cache_limit)
-            process = await self.machine.start(["sh", "-c", RECEIVE, "sh", *arguments])
+            process = await self.machine.start(shell(RECEIVE, "sh", *arguments))
         output = output_of(process)
         try:
             stdout, stderr = await self._send(process, parts, output)

@@ -13,6 +13,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import shell
 from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.image.transfer.archive.tar import BLOCK_SIZE
@@ -95,7 +96,7 @@ class LayerIndex:
 async def fetch_layer_index(machine: Machine, cached: CachedLayer) -> LayerIndex | None:
     """Fetch the index of a cached layer; None where that fails or the index is invalid."""
     try:
-        done = await machine.run(["sh", "-c", DESCRIBE, "sh", cached.name, INDEX_TAR], timeout=_SECONDS)
+        done = await machine.run(shell(DESCRIBE, "sh", cached.name, INDEX_TAR), timeout=_SECONDS)
     except ServerError:
         return None
     return await asyncio.to_thread(parse_layer_index, done.stdout, cached.size)

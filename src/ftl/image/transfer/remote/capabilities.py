@@ -7,6 +7,7 @@ import time
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.common.programs import shell
 from ftl.dataclass import dataclass
 from ftl.image.transfer.remote.scripts import PROBE
 
@@ -108,7 +109,7 @@ async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapab
         ServerError: The server cannot be reached.
     """
     began = time.monotonic()
-    done = await machine.run(["sh", "-c", PROBE, "sh", root, store], timeout=_PROBE_SECONDS)
+    done = await machine.run(shell(PROBE, "sh", root, store), timeout=_PROBE_SECONDS)
     return parse_probe(done.text, time.monotonic() - began)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from ftl.common.next_step import ftl
+from ftl.common.programs import shell
 from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.server.setup import scripts
@@ -52,7 +53,7 @@ class SudoResult:
 
 def root_command(script: str, *arguments: str) -> list[str]:
     """The argument list that runs a script as root; see scripts/as_root.sh for its protocol."""
-    return ["sh", "-c", scripts.as_root(), "sh", script, *arguments]
+    return shell(scripts.as_root(), "sh", script, *arguments)
 
 
 def password_line(password: str) -> bytes:
