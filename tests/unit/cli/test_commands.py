@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.cli.commands.logs import nothing_logged
 from ftl.cli.commands.setup import parse_port, parse_repository, parse_size
 from ftl.cli.commands.status import age_since, describe_live
 from ftl.cli.commands.tunnels import parse_choice
 from ftl.cli.options import parse_time
 from ftl.errors import UsageError
+from ftl.operations.views.logs.kinds import nothing_logged
 from ftl.operations.views.logs.query import LogQuery
 from ftl.operations.views.status import LiveRelease
 from ftl.tunnels.tunnels import PortChoice

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +17,22 @@ from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from ftl.cli.expected import Expected
     from ftl.cli.options import Options
-    from ftl.config.models.server import ClusterServer
+    from ftl.cli.project import DeployedProject
     from ftl.events import Emit
     from ftl.host.session import Prefetch, Session
-    from ftl.operations.views.logs.following import Mask
-    from ftl.operations.views.logs.query import LogEntry, LogQuery
-    from ftl.operations.views.logs.reading import Show, Warn
+    from ftl.operations.views.logs.kinds import LogAccess, LogKind
+    from ftl.operations.views.logs.query import LogQuery
+    from ftl.operations.views.logs.reading import Warn
 
 _RUN = re.compile(r"-run-[0-9a-f]{8}$")
 
 FOLLOWED = 100
 """Lines of the past that are shown when following, unless -n says otherwise."""
-
-SILENCE = 2.0
-"""Seconds of following without a line until that is noted."""
 
 
 @click.command()
@@ -96,7 +93,6 @@ def command(
 
     target = load_target(options, project)
     expected = load_expected(options, target, NAMES)
-    name, address = target.project, target.address
     start = time_option("--since", since)
     if follow and until is not None:
         raise UsageError("--until cannot be used with -f, which has no end")
@@ -109,9 +105,11 @@ def command(
         )
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy cannot be used with --job or --release")
+    kind: LogKind = "hooks" if hooks else "requests" if proxy else "logs"
 
     async def work(emit: Emit) -> None:
         from ftl.events import Note
+        from ftl.operations.views.logs.kinds import LogReading, Shown, nothing_logged, show_logs
         from ftl.operations.views.logs.query import LogQuery
 
         def warn(text: str) -> None:
@@ -119,17 +117,16 @@ def command(
 
         expected.note(emit)
         own = await own_names(expected, warn, jobs=bool(jobs))
-        chosen, missing = _chosen(name, jobs or names, own, jobs=bool(jobs))
+        chosen, missing = _chosen(target.project, jobs or names, own, jobs=bool(jobs))
         shown, expect = log_printer(
             options,
             timestamps=timestamps,
             prefix=not no_prefix,
             flush=follow,
-            servers=[] if address.narrowed else [server.host for server in address.servers],
+            servers=[] if target.address.narrowed else [server.host for server in target.address.servers],
         )
-        show = _Counting(shown)
         query = LogQuery(
-            name,
+            target.project,
             chosen,
             tail=FOLLOWED if follow and lines is None and start is None else lines,
             since=start,
@@ -139,151 +136,58 @@ def command(
             jobs=bool(jobs),
             found=expect,
         )
-        if proxy:
+        if kind == "requests":
             from ftl.operations.views.logs.access import announce_requests
 
             announce_requests(query)
-
-        def connect(
-            host: str = "", ahead: Prefetch[Any] | None = None
-        ) -> AbstractAsyncContextManager[Session]:
-            from ftl.host.session import open_session
-            from ftl.ssh.machine import machine_of
-
-            server = next((each for each in address.servers if each.host == host), address.server)
-            return open_session(machine_of(server, project=name), ahead=ahead)
-
-        async def mask() -> None:
-            from ftl.operations.views.logs.masking import mask_secrets_by_a_manager
-
-            chosen_first = sorted(address.servers, key=lambda each: each.host != address.named_server)
-            ways = [partial(connect, each.host) for each in chosen_first]
-            await mask_secrets_by_a_manager(ways, name, warn)
-
         if missing:
-            from ftl.host.fleet import open_fleet
-            from ftl.operations.views.logs.known_names import require_known
-
-            needs_container = not (hooks or proxy or release is not None)
-            async with open_fleet(address.readable(project=name)) as fleet:
-                await require_known(
-                    fleet, query, missing, own, needs_container=needs_container, source=expected.source
-                )
-        if address.narrowed:  # a worker has no records of releases, whose secrets are redacted
-            await mask()
-        if hooks:
-            from ftl.host.fleet import open_fleet
-            from ftl.operations.views.logs.hooks import read_hooks
-
-            async with open_fleet(address.machines(project=name)) as fleet:
-                await read_hooks(fleet.first.engine, query, show)
-        elif target.is_cluster:
-            await _of_several(
-                address.servers, query, connect, show, warn, emit, mask, follow=follow, requests=proxy
+            await _require_known(
+                expected, query, missing, own, needs_container=kind == "logs" and release is None
             )
-        elif follow and proxy:
-            from ftl.operations.views.logs.access import AccessFollower
-            from ftl.operations.views.logs.following import keep_connected
-
-            requests = AccessFollower(query, show, warn, mask=mask if address.narrowed else None)
-            with _noting_silence(show, chosen, emit):
-                await keep_connected(connect, requests.follow, lambda: requests.began, emit)
-        elif follow:
-            from ftl.operations.views.logs.following import Follower, keep_following
-
-            with _noting_silence(show, chosen, emit):
-                follower = Follower(query, show, warn, mask=mask if address.narrowed else None)
-                await keep_following(connect, follower, emit)
-        elif proxy:
-            from ftl.operations.views.logs.access import read_access
-
-            async with connect() as session:
-                await read_access(session, query, show)
-        else:
-            from ftl.host.session import Prefetch
-            from ftl.operations.views.logs.reading import LogServer, listed, read_logs
-
-            ahead = Prefetch(lambda engine: listed(engine, query))
-            async with connect(ahead=ahead) as session:
-                containers = [await ahead.result(session.engine)]
-                await read_logs([LogServer(session.engine)], query, show, warn, containers=containers)
-        if not show.count and lines != 0:
+        reading = LogReading(query, Shown(shown), warn, emit)
+        await show_logs(kind, _access(target, warn), reading, follow=follow)
+        if not reading.show.count and lines != 0:
             emit(Note(nothing_logged(chosen, since, matching=grep)))
 
     run(options, "logs", work, lambda _: {})
 
 
-async def _of_several(
-    servers: Sequence[ClusterServer],
-    query: LogQuery,
-    connect: Callable[[str], AbstractAsyncContextManager[Session]],
-    show: _Counting,
-    warn: Warn,
-    emit: Emit,
-    mask: Mask,
-    *,
-    follow: bool,
-    requests: bool,
+def _access(target: DeployedProject, warn: Warn) -> LogAccess:
+    """The servers of a project, for its logs."""
+    from ftl.operations.views.logs.kinds import LogAccess
+
+    name, address = target.project, target.address
+
+    def connect(host: str = "", ahead: Prefetch[Any] | None = None) -> AbstractAsyncContextManager[Session]:
+        from ftl.host.session import open_session
+        from ftl.ssh.machine import machine_of
+
+        server = next((each for each in address.servers if each.host == host), address.server)
+        return open_session(machine_of(server, project=name), ahead=ahead)
+
+    async def mask() -> None:
+        from ftl.operations.views.logs.masking import mask_secrets_by_a_manager
+
+        chosen_first = sorted(address.servers, key=lambda each: each.host != address.named_server)
+        ways = [partial(connect, each.host) for each in chosen_first]
+        await mask_secrets_by_a_manager(ways, name, warn)
+
+    servers = address.servers if target.is_cluster else ()
+    return LogAccess(connect, lambda: address.machines(project=name), servers, mask, address.narrowed)
+
+
+async def _require_known(
+    expected: Expected, query: LogQuery, missing: Sequence[str], own: Sequence[str], *, needs_container: bool
 ) -> None:
-    """Show or follow the logs of a cluster's servers; requests are those of the servers with a proxy."""
-    from ftl.config.models.server import WEB
+    """Refuse names that neither ftl.yaml nor the servers have."""
     from ftl.host.fleet import open_fleet
-    from ftl.operations.views.logs.cluster import follow_servers, log_servers, read_requests
-    from ftl.operations.views.logs.masking import mask_secrets_of_cluster
-    from ftl.operations.views.logs.reading import read_logs
-    from ftl.ssh.machine import machine_of
+    from ftl.operations.views.logs.known_names import require_known
 
-    asked = [server for server in servers if WEB in server.roles or not requests]
-    async with open_fleet([machine_of(server, project=query.project) for server in asked]) as fleet:
-        sources = log_servers(fleet, emit)
-        query = query.at(fleet.first.info.moment)
-        # The managers may all be among the servers that are not asked.
-        await mask_secrets_of_cluster(fleet, query.project, warn, otherwise=mask if requests else None)
-        if requests and not follow:
-            await read_requests(fleet, sources, query, show)
-        elif not follow:
-            await read_logs(sources, query, show, warn)
-    if follow:
-        with _noting_silence(show, query.names, emit):
-            await follow_servers(sources, connect, query, show, warn, emit, requests=requests, mask=mask)
-
-
-class _Counting:
-    """Shows entries and counts them."""
-
-    def __init__(self, show: Show) -> None:
-        self.count = 0
-        self._show = show
-
-    def __call__(self, entry: LogEntry) -> None:
-        self.count += 1
-        self._show(entry)
-
-
-@contextmanager
-def _noting_silence(show: _Counting, names: Sequence[str], emit: Emit) -> Iterator[None]:
-    """Note that nothing is logged yet, once a first line had time to come."""
-    from asyncio import get_running_loop
-
-    from ftl.events import Note
-
-    def note() -> None:
-        if not show.count:
-            emit(Note(f"{nothing_logged(names)}; waiting for lines (Ctrl-C stops)"))
-
-    timer = get_running_loop().call_later(SILENCE, note)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def nothing_logged(names: Sequence[str], since: str | None = None, *, matching: str | None = None) -> str:
-    """The note that these containers have logged nothing, or nothing since then or like that."""
-    listed = ", ".join(names)
-    if matching is not None:
-        return f"{listed}: no line matches {matching}"
-    return f"{listed}: nothing logged since {since}" if since else f"{listed}: nothing logged yet"
+    target = expected.target
+    async with open_fleet(target.address.readable(project=target.project)) as fleet:
+        await require_known(
+            fleet, query, missing, own, needs_container=needs_container, source=expected.source
+        )
 
 
 def _chosen(

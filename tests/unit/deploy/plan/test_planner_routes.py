@@ -1,4 +1,4 @@
-"""Routes of a plan: what the switch changes, and what a service that leaves the proxy takes along."""
+"""Plan: routes that change with the switch, and services that leave the proxy."""
 
 from __future__ import annotations
 
