@@ -1,6 +1,8 @@
-"""Lines of a byte stream from outside, of bounded length."""
+"""Output from outside: lines of bounded length, and escape sequences of terminals."""
 
 from __future__ import annotations
+
+import re
 
 MAX_LINE = 1_000_000
 """Bytes of a line; a longer one continues in the next.
@@ -9,6 +11,14 @@ A program may write for ever without a newline.
 """
 
 _CONTINUES = range(0x80, 0xC0)
+
+ESCAPE = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]*[ -/]*[@-~]"  # CSI: colour, cursor, erase (ECMA-48 5.4)
+    r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links, clipboard
+    r"|[ -/]*[0-~])"
+)
+"""An escape sequence."""
 
 
 class LineSplitter:

@@ -10,7 +10,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from ftl.common.escape_sequences import ESCAPE
+from ftl.common.lines import ESCAPE
 from ftl.common.redact import MASK
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ async def secret_output(argv: Sequence[str], *, seconds: float, env: Mapping[str
         hint = "is it installed on this machine, and in PATH?"
         raise SecretCommandFailed(f"`{argv[0]}` cannot be started: {error.strerror}", hint) from error
     if done.exit_code == 0:
-        return done.stdout.decode(errors="replace")
-    words = done.stderr.decode(errors="replace")
+        return done.text
+    words = done.error_text
     reason = "the command failed" if words.strip() else f"the command ended with status {done.exit_code}"
     hint = f"its exit code was {done.exit_code}; run it by hand in {cwd}"
     raise SecretCommandFailed(reason, hint, words)

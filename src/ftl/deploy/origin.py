@@ -96,7 +96,7 @@ async def _status(folder: Path) -> str:
     except OSError as error:
         raise _unknown(f"git cannot be started: {error.strerror}", "") from None
     if done.exit_code != 0:
-        said = done.stderr.decode(errors="replace").strip()
+        said = done.error_text
         owner = f"git config --global --add safe.directory {folder}"
         raise _unknown(
             said or f"`git status` ended with exit code {done.exit_code}",
@@ -104,7 +104,7 @@ async def _status(folder: Path) -> str:
             if "safe.directory" in said
             else "",
         )
-    return done.stdout.decode(errors="replace")
+    return done.text
 
 
 def _unknown(cause: str, way_out: str) -> UsageError:

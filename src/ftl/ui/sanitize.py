@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ftl.common.escape_sequences import ESCAPE
+from ftl.common.lines import ESCAPE
 from ftl.common.redact import redacted
 
 # Unicode's Cc without tab and newline; then Bidi_Control, zero-width and other invisible format characters, and the

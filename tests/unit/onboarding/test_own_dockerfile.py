@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.onboarding.stacks.test_sqlite import APPS as SQLITE
+
 from .apps import MANAGE, SETTINGS, package
 from .odd_apps import ALL, MAIN, PRISMA, SERVES
-from .test_sqlite import APPS as SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

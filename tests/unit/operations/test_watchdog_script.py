@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
-from tests.unit.host.programs import put_programs
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path

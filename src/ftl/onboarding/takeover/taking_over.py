@@ -17,12 +17,13 @@ from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.new_files import encoded, existing
-from ftl.onboarding.takeover import fly, ftl_file, platforms
+from ftl.onboarding.takeover import ftl_file, platforms
 from ftl.onboarding.takeover.clear_values import report_clear_values
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.contexts import ignore_files
 from ftl.onboarding.takeover.dockerfiles import write_dockerfiles
 from ftl.onboarding.takeover.draft import Draft, text_of
+from ftl.onboarding.takeover.fly import fly_toml
 from ftl.onboarding.takeover.generated import make_up
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
 from ftl.onboarding.takeover.report import Verdict
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 
     from ftl.onboarding.takeover.report import TakeoverReport
 
-KNOWN = (
-    "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly.toml or a file of the original FTL"
-)
+KNOWN = "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly_toml.toml or a file of the original FTL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) ->
     if len(files) > 1:
         return compose.take_over(files, folder, variables)
     if first.suffix == ".toml":
-        return fly.fly(first, folder)
+        return fly_toml.fly(first, folder)
     if first.name == "app.json" or first.name.startswith("Procfile"):
         return platforms.heroku(first, folder, variables)
     if first.suffix in (".yml", ".yaml"):

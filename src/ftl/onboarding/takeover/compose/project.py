@@ -13,17 +13,17 @@ from ftl.dataclass import dataclass
 from ftl.errors import ConfigError
 from ftl.onboarding.names import compose_project_name, service_name
 from ftl.onboarding.takeover import images
+from ftl.onboarding.takeover.compose.addresses.hosts import write_hosts
+from ftl.onboarding.takeover.compose.addresses.local_urls import write_urls
+from ftl.onboarding.takeover.compose.addresses.networks import report_networks
+from ftl.onboarding.takeover.compose.addresses.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
-from ftl.onboarding.takeover.compose.hosts import write_hosts
 from ftl.onboarding.takeover.compose.images_of import image_of
-from ftl.onboarding.takeover.compose.local_urls import write_urls
-from ftl.onboarding.takeover.compose.networks import report_networks
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
 from ftl.onboarding.takeover.compose.proxies.labels import routes_of
-from ftl.onboarding.takeover.compose.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.compose.shared_images import builders, with_builds
 from ftl.onboarding.takeover.draft import Draft

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.marks import display_path
 from ftl.onboarding.names import project_name, service_name
-from ftl.onboarding.takeover.compose.hosts import replace_host
+from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.kamal.accessories import accessories
-from ftl.onboarding.takeover.kamal.addresses import write_addresses
 from ftl.onboarding.takeover.kamal.aliases import report_aliases
 from ftl.onboarding.takeover.kamal.beside import declared_secrets, files_beside, values_in_env
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
-from ftl.onboarding.takeover.kamal.destinations import merged, overlay_text
 from ftl.onboarding.takeover.kamal.files import parse_configuration
 from ftl.onboarding.takeover.kamal.hooks import convert_hooks
+from ftl.onboarding.takeover.kamal.machines.addresses import write_addresses
+from ftl.onboarding.takeover.kamal.machines.destinations import merged, overlay_text
+from ftl.onboarding.takeover.kamal.machines.roles import convert_roles
+from ftl.onboarding.takeover.kamal.machines.servers import write_servers
 from ftl.onboarding.takeover.kamal.other_files import (
     report_destination_secrets,
     report_other_files,
     report_secrets,
 )
 from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
-from ftl.onboarding.takeover.kamal.roles import convert_roles
-from ftl.onboarding.takeover.kamal.servers import write_servers
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting

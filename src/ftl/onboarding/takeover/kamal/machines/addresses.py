@@ -10,7 +10,7 @@ from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.hosts import replace_host
+from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 

@@ -11,16 +11,15 @@ import pytest
 
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.stacks.health import found_health, rendered_start
-
-from .apps import MANAGE, SETTINGS, package
-from .conftest import put_files
-from .odd_apps import using
+from tests.unit.onboarding.apps import MANAGE, SETTINGS, package
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.server import WEB
 from ftl.config.values import addresses
 from ftl.onboarding.names import service_name
-from ftl.onboarding.takeover.kamal.addresses import hosts_of
+from ftl.onboarding.takeover.kamal.machines.addresses import hosts_of
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
 

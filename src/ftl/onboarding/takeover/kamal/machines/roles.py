@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.yaml.tree import SequenceNode
 from ftl.onboarding.names import service_name
 from ftl.onboarding.periodic import is_periodic
-from ftl.onboarding.takeover.kamal.addresses import hosts_of
+from ftl.onboarding.takeover.kamal.machines.addresses import hosts_of
 from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxies
 from ftl.onboarding.takeover.nodes import entries, text

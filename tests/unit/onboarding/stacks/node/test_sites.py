@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import package
-from .odd_apps import using
+from tests.unit.onboarding.apps import package
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 PROXY = "export default { server: { proxy: { %s } } }"
 

@@ -14,17 +14,16 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.onboarding.new_files import write
 from ftl.onboarding.takeover.taking_over import take_over
-
-from .apps import package
-from .conftest import put_files
-from .dockerfile_faults import faults
-from .odd_apps import MAIN, SERVES, using
+from tests.unit.onboarding.apps import package
+from tests.unit.onboarding.conftest import put_files
+from tests.unit.onboarding.dockerfile_faults import faults
+from tests.unit.onboarding.odd_apps import MAIN, SERVES, using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 GO = {"go.mod": "module example.com/shop\n\ngo 1.24\n", "main.go": SERVES}
 COMMANDS = {**GO, "cmd/worker/main.go": MAIN, "cmd/migrate/main.go": MAIN}

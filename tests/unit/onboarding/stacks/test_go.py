@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .odd_apps import MAIN, SERVES
+from tests.unit.onboarding.odd_apps import MAIN, SERVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 MODULE = {"go.mod": "module example.com/shop/v2\n\ngo 1.24\n"}
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import MANAGE, SETTINGS
-from .odd_apps import using
+from tests.unit.onboarding.apps import MANAGE, SETTINGS
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 DJANGO = {"manage.py": MANAGE, "shop/settings.py": SETTINGS, "requirements.txt": "django\n"}
 FLASK = {"requirements.txt": "flask\n", "app.py": "app = Flask(__name__)\n"}

@@ -1,0 +1,1 @@
+"""Hosts, ports, networks and addresses that a Compose file names."""

@@ -1,0 +1,1 @@
+"""A Fly configuration as ftl.yaml."""

@@ -1,0 +1,1 @@
+"""Hosts, roles and destinations of Kamal."""
