@@ -17,7 +17,7 @@ from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.apply.steps import hooks
 from ftl.deploy.apply.steps.watch import watch_release
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.locked import locked
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.opening import OperationRequest, open_operation
@@ -104,7 +104,7 @@ def deployed(engine: ModelEngine) -> History:
     request = PlanRequest(asked, Path(), purpose=NewRelease(adopt=True))
     inputs = PlanInputs(Author("me", time=AHEAD.time_of(time.time() - 5)), {})
     operation = Operation(
-        CommandLine("deploy"), asked, Path(), "me", lambda seen: make_plan(request, inputs, seen), DOCKER
+        GivenCommand("deploy"), asked, Path(), "me", lambda seen: make_plan(request, inputs, seen), DOCKER
     )
 
     async def work() -> History:
@@ -133,7 +133,7 @@ def test_the_begin_of_a_change() -> None:
 
     async def work() -> float:
         request = OperationRequest(
-            "u", Server(host="server"), Path(), backend_of(session), CommandLine("deploy"), dry_run=True
+            "u", Server(host="server"), Path(), backend_of(session), GivenCommand("deploy"), dry_run=True
         )
         async with open_operation(request, [session.machine]) as change:
             return change.by.time
@@ -150,7 +150,12 @@ def test_a_change_without_a_plan() -> None:
         await ensure_store(engine, "web")
         session = Session("server", machine, engine, AHEAD)
         async with locked(
-            session, "shop", command=CommandLine("restore", ("db",)), by="me@b", wait=0.0, emit=lambda _: None
+            session,
+            "shop",
+            command=GivenCommand("restore", ("db",)),
+            by="me@b",
+            wait=0.0,
+            emit=lambda _: None,
         ):
             pass
         (entry,) = (await read_history(engine, "shop")).audit

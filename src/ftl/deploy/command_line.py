@@ -8,7 +8,7 @@ from ftl.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLine:
+class GivenCommand:
     """A command as the user gave it, with the options that change something.
 
     It is without `ftl` and without its target. Run again, it finishes what an interrupted one left.

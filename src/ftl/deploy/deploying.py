@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from ftl.deploy.backend import Backend
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import PreparedOperation
     from ftl.deploy.operation import OperationResult
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 async def deploy(
-    request: PlanRequest, machines: Sequence[Machine], *, command: CommandLine, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, command: GivenCommand, emit: Emit, backend: Backend
 ) -> DeployResult:
     """Bring the servers to what the project says, without a failed request.
 
@@ -79,7 +79,7 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: PlanRequest, machines: Sequence[Machine], *, command: CommandLine, emit: Emit, backend: Backend
+    request: PlanRequest, machines: Sequence[Machine], *, command: GivenCommand, emit: Emit, backend: Backend
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
     async with _opened(request, machines, command, emit, backend, dry_run=True) as (prepared, work):
@@ -113,7 +113,7 @@ def _held(hold: Hold) -> str:
 async def _opened(
     request: PlanRequest,
     machines: Sequence[Machine],
-    command: CommandLine,
+    command: GivenCommand,
     emit: Emit,
     backend: Backend,
     *,

@@ -19,7 +19,7 @@ from ftl.releases.store import read_history, write_audit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.engine.api import Engine
     from ftl.events import Emit
     from ftl.host.session import Session
@@ -31,7 +31,7 @@ RECORD_SECONDS = 15.0
 
 @asynccontextmanager
 async def locked(
-    session: Session, project: str, *, command: CommandLine, by: str, wait: float, emit: Emit
+    session: Session, project: str, *, command: GivenCommand, by: str, wait: float, emit: Emit
 ) -> AsyncIterator[None]:
     """Hold a project's lock, and write an audit line for what is done meanwhile.
 

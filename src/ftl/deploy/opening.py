@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import ClusterServer, Registry, Server
     from ftl.deploy.backend import Backend
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
@@ -58,7 +58,7 @@ class OperationRequest:
     server: Server
     root: Path
     backend: Backend
-    command: CommandLine
+    command: GivenCommand
     services: tuple[str, ...] = ()
     servers: tuple[ClusterServer, ...] = ()
     lock_wait: float = 0.0

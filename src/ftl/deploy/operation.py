@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project, Registry
     from ftl.deploy.backend import Backend
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.events import Emit
@@ -64,7 +64,7 @@ class Operation:
         registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none.
     """
 
-    command: CommandLine
+    command: GivenCommand
     project: Project
     root: Path
     by: str

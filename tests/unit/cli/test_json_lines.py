@@ -48,7 +48,7 @@ STATUS = {
         "maintenance",
         "watch",
     ),
-    *("servers", "broke_off", "deployed"),
+    *("servers", "broke_off", "changing", "deployed"),
 }
 
 UNIT = {

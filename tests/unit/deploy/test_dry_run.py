@@ -11,7 +11,7 @@ import pytest
 from ftl.common.next_step import plain
 from ftl.config.models.project import Job
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.operation import Operation, run
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -33,7 +33,7 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     machine.answer("ftl-crontab check", answer=CommandOutput(3, b"cron does not run\n"))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
     operation = Operation(
-        CommandLine("deploy"),
+        GivenCommand("deploy"),
         asked,
         Path(),
         "me@here",
@@ -67,7 +67,7 @@ def test_who_has_the_lock_is_said(answer: str, text: str | None) -> None:
     machine.answer("ftl-deploy-lock look", answer=CommandOutput(0, f"{answer}\n".encode()))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
     operation = Operation(
-        CommandLine("deploy"),
+        GivenCommand("deploy"),
         asked,
         Path(),
         "me@here",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.locked import cancelled_if_lost, locked
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.host.session import Session
@@ -49,7 +49,12 @@ class Change:
         await write_record(engine, "shop", ReleaseRecord("r3", "live", 1.0, environment="staging"))
         await write_audit(engine, "shop", [AuditEntry(1.0, "ann@a", "deploy", "r3", "started")])
         async with locked(
-            session, "shop", command=CommandLine("restore", ("db",)), by="me@b", wait=0.0, emit=lambda _: None
+            session,
+            "shop",
+            command=GivenCommand("restore", ("db",)),
+            by="me@b",
+            wait=0.0,
+            emit=lambda _: None,
         ):
             await work()
 

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import Built, OperationRequest, open_operation
 from ftl.errors import UsageError
 from ftl.host.fleet import Fleet
@@ -38,7 +38,7 @@ def request_here(tmp_path: Path) -> OperationRequest:
         yield Fleet([Session("server", FakeMachine(), FakeEngine(), INFO)])
 
     backend = replace(DOCKER, connect=connect)
-    return OperationRequest("shop", Server(host="server"), tmp_path, backend, CommandLine("deploy"))
+    return OperationRequest("shop", Server(host="server"), tmp_path, backend, GivenCommand("deploy"))
 
 
 def test_a_refusal_ends_the_build_that_is_under_way(request_here: OperationRequest) -> None:

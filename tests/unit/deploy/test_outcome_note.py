@@ -10,7 +10,7 @@ import pytest
 
 from ftl.common.next_step import plain
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.operation import Operation, _outcome_note
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from tests.unit.deploy.world import project
@@ -24,7 +24,7 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     """A removal that fails half way has stopped something: running it again finishes that."""
     change = PlannedChange("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
-    command = CommandLine("remove", options=("--volumes", "--backups"))
+    command = GivenCommand("remove", options=("--volumes", "--backups"))
     operation = Operation(command, project(), Path(), "me@here", lambda _: plan, DOCKER)
     failed = cast("DeployExecutor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)

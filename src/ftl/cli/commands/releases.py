@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.events import Emit
     from ftl.operations.views.releases import ReleaseRow
 
@@ -78,7 +78,9 @@ def command(
         _print(target, found[:number], now)
 
 
-async def _mark(target: DeployedProject, command: CommandLine, release: str, reason: str, emit: Emit) -> None:
+async def _mark(
+    target: DeployedProject, command: GivenCommand, release: str, reason: str, emit: Emit
+) -> None:
     from ftl.deploy.opening import OperationRequest
     from ftl.operations.changes.mark_bad import mark_bad
 

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
 
 CHANGES_NOTHING = frozenset({"dry_run", "number", "project", "summary", "wait_lock", "yes"})
 """Names of parameters that choose the project, or shape the run and its output.
@@ -19,9 +19,9 @@ They change nothing on the server. The global options are not among the values t
 """
 
 
-def given_command() -> CommandLine:
+def given_command() -> GivenCommand:
     """The command of this call, with its arguments and the options that change something."""
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
 
     context = click.get_current_context()
     arguments: list[str] = []
@@ -32,7 +32,7 @@ def given_command() -> CommandLine:
             arguments += _values(value)
         elif isinstance(parameter, click.Option) and _is_given(context, parameter):
             options += _words(parameter, value)
-    return CommandLine(" ".join(_names(context)), tuple(arguments), tuple(options))
+    return GivenCommand(" ".join(_names(context)), tuple(arguments), tuple(options))
 
 
 def _names(context: click.Context) -> list[str]:

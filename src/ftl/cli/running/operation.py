@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.options import Options
     from ftl.config.models.project import Registry
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import OperationRequest
     from ftl.deploy.operation import OperationResult
@@ -72,7 +72,7 @@ class OperationCall(NamedTuple):
 
     options: Options
     target: DeployedProject
-    command: CommandLine
+    command: GivenCommand
     dry_run: bool
     lock_wait: float
 

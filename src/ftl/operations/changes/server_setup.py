@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.events import Emit, Event
     from ftl.host.fleet import Connect
     from ftl.ssh.machine import Machine
@@ -40,7 +40,7 @@ class SetupCall:
     project: str
     root: Path
     machines: Sequence[Machine]
-    command: CommandLine
+    command: GivenCommand
     connect: Connect = open_fleet
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -61,7 +61,7 @@ class RestoreRequest:
     name: str
     file: str
     root: Path
-    command: CommandLine
+    command: GivenCommand
     drill: bool
     confirm: Callable[[], Awaitable[None]]
     lock_wait: float = 0.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ftl.deploy.command_line import CommandLine
+    from ftl.deploy.command_line import GivenCommand
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -43,7 +43,7 @@ class JobRequest:
     project: str
     name: str
     root: Path
-    command: CommandLine
+    command: GivenCommand
     lock_wait: float = 0.0
     on: str = ""
 

@@ -7,6 +7,9 @@ command -v docker >/dev/null || exit 127
 socket=$1
 shift
 
+# In the group of this script, so that a limit of the whole script ends the call, too. BusyBox never makes another.
+case $(timeout --help 2>&1) in *--foreground*) docker_group=--foreground ;; *) docker_group= ;; esac
+
 # A command that takes a minute at most.
 docker() { docker_within 60 "$@"; }
 
@@ -14,7 +17,7 @@ docker() { docker_within 60 "$@"; }
 docker_within() {
     docker_seconds=$1
     shift
-    timeout -k 5 "$docker_seconds" docker ${socket:+--host "unix://$socket"} "$@"
+    timeout $docker_group -k 5 "$docker_seconds" docker ${socket:+--host "unix://$socket"} "$@"
 }
 
 # A command with a stream or a terminal of our client's, with which it ends: `watchdog.sh` sees to that.

@@ -17,7 +17,7 @@ from ftl.cli.running.notify import Notifier
 from ftl.cli.running.operation import OperationCall
 from ftl.common import redact
 from ftl.config.models.notification import Notification
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.operation import OperationResult
 from ftl.deploy.result import DeployResult
 from ftl.errors import (
@@ -228,7 +228,7 @@ def test_rollback_sends_the_releases(tmp_path: Path, receiver: Receiver) -> None
     (tmp_path / "ftl.yaml").write_text(f"{PROJECT}notify: ['{receiver.url}']\n")
     options = Options(file=str(tmp_path / "ftl.yaml"))
     call = OperationCall(
-        options, load_target(options, None), CommandLine("rollback"), dry_run=False, lock_wait=0.0
+        options, load_target(options, None), GivenCommand("rollback"), dry_run=False, lock_wait=0.0
     )
     asked = project()
     observed = server(asked, ready=False)

@@ -9,7 +9,7 @@ import pytest
 from ftl.cli.options import Options
 from ftl.cli.project import load_target
 from ftl.cli.running.operation import OperationCall
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.errors import ConfigError, FtlError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def registries_of(options: Options, name: str | None) -> Callable[[], Sequence[R
         raise Got("")
 
     call = OperationCall(
-        options, load_target(options, name), CommandLine("rollback"), dry_run=True, lock_wait=0.0
+        options, load_target(options, name), GivenCommand("rollback"), dry_run=True, lock_wait=0.0
     )
     with pytest.raises(Got):
         call.run("rollback", work, lambda _: {}, lambda _: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.planner import PlanInputs, make_plan
@@ -42,7 +42,7 @@ def test_containers_have_the_settings_that_the_plan_says() -> None:
         session = Session("server", ModelMachine(engine), engine, INFO)
         observed = await observe(engine, INFO, "shop", "server")
         operation = Operation(
-            CommandLine("deploy"),
+            GivenCommand("deploy"),
             PROJECT,
             Path(),
             "me",

@@ -13,7 +13,7 @@ from ftl.config.models.project import Build, Project, ProjectInfo, Proxy, Route,
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -103,7 +103,7 @@ async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     request = PlanRequest(project, Path(), purpose=NewRelease(adopt=True))
     inputs = PlanInputs(Author("me"), sources)
     operation = Operation(
-        CommandLine("deploy"), project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
+        GivenCommand("deploy"), project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
     )
     session = Session("server", ModelMachine(engine), engine, INFO)
     visits = Visits()

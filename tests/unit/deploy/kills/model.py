@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from ftl.deploy.apply.context import ResolvedImage
 from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, run
 from ftl.deploy.plan.desired.sources import BuiltImage
@@ -234,7 +234,7 @@ class Deploys(RuleBasedStateMachine):
         project, content = self.files[name], self.built[name]
         if verb == "remove":
             return Operation(
-                CommandLine(verb),
+                GivenCommand(verb),
                 project,
                 Path(),
                 "me",
@@ -249,7 +249,7 @@ class Deploys(RuleBasedStateMachine):
         }
         inputs = PlanInputs(Author("me"), sources)
         return Operation(
-            CommandLine("deploy"),
+            GivenCommand("deploy"),
             project,
             Path(),
             "me",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.operation import Operation, run
@@ -23,7 +23,7 @@ from tests.unit.deploy.model_machine import ModelMachine
 if TYPE_CHECKING:
     from tests.unit.deploy.kills.model import Deploys
 
-REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND, CommandLine("restart"))
+REQUEST = OperationRequest("u", Server(host="server"), Path(), BACKEND, GivenCommand("restart"))
 
 
 def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None, emit: Emit = ignore) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
@@ -38,7 +38,7 @@ OPERATION = OperationRequest(
     Server(host="server"),
     Path("/"),
     replace(BACKEND, connect=connect),
-    CommandLine("rollback"),
+    GivenCommand("rollback"),
     lock_wait=60.0,
 )
 """One that waits for the lock, in a folder of no repository: git may be killed by the fake clock."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.request import Author
 from ftl.engine import labels
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
     from ftl.engine.values import Container
 
-REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER, CommandLine("scale", ("web=2",)))
+REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER, GivenCommand("scale", ("web=2",)))
 
 ME = Author("me@here")
 

@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
@@ -53,7 +53,7 @@ def seen(today: Project, *recorded: Project) -> Observed:
 def change_of(today: Project) -> OperationRequest:
     """A change as it is asked for with the ftl.yaml of today."""
     return OperationRequest(
-        "shop", today.servers[0], Path(), DOCKER, CommandLine("rollback"), servers=today.servers
+        "shop", today.servers[0], Path(), DOCKER, GivenCommand("rollback"), servers=today.servers
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.leftovers import leftovers
@@ -62,7 +62,7 @@ def made(
 ) -> Plan:
     """The plan of a command, at its servers."""
     request = OperationRequest(
-        "shop", asked.servers[0], Path(), DOCKER, CommandLine("restart"), services, asked.servers
+        "shop", asked.servers[0], Path(), DOCKER, GivenCommand("restart"), services, asked.servers
     )
     return assign_servers(planner(request, Author("me@here"), seen), seen, asked.servers)
 

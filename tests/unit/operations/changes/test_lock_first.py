@@ -12,7 +12,7 @@ import pytest
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest, PreparedOperation, open_operation
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
@@ -141,7 +141,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
         ):
             await write_record(deploys.engine, "u", record)
         change = OperationRequest(
-            "u", Server(host="server"), Path(), backend_of(session), CommandLine("rollback"), lock_wait=wait
+            "u", Server(host="server"), Path(), backend_of(session), GivenCommand("rollback"), lock_wait=wait
         )
         request = RollbackRequest(change, release)
         with pytest.raises(error, match=words):
@@ -159,7 +159,7 @@ def test_records_are_read_where_their_container_was_pruned(dry_run: bool, releas
     async def work() -> list[str]:
         await machine.engine.remove("ftl-state", force=True)
         request = OperationRequest(
-            "u", Server(host="server"), Path(), backend_of(session), CommandLine("rollback"), dry_run=dry_run
+            "u", Server(host="server"), Path(), backend_of(session), GivenCommand("rollback"), dry_run=dry_run
         )
         async with open_operation(request, [session.machine]) as change:
             return [record.release for record in change.observed.releases]

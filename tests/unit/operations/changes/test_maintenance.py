@@ -14,7 +14,7 @@ from ftl.cli.views.summary import result_text
 from ftl.common.next_step import plain
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
 
-REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER, CommandLine("maintenance on"))
+REQUEST = OperationRequest("shop", Server(host="server"), Path(), DOCKER, GivenCommand("maintenance on"))
 STOPPED = Maintenance("<h1>soon</h1>", ("198.51.100.0/24",))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.host.session import Session
 from ftl.operations.changes.mark_bad import mark_bad
@@ -27,14 +27,14 @@ def test_a_release_that_is_no_longer_kept_is_marked() -> None:
     deploys = deployed()
     session = Session("server", ModelMachine(deploys.engine), deploys.engine, INFO)
     failed = ReleaseRecord("r2", "failed", 2.0, error="web is unhealthy").without_values()
-    marking = CommandLine("releases", options=("--mark-bad", "r2", "-m", "loses sessions"))
+    marking = GivenCommand("releases", options=("--mark-bad", "r2", "-m", "loses sessions"))
     request = OperationRequest("u", Server(host="server"), Path(), backend_of(session), marking)
 
     async def work() -> tuple[str, History]:
         await write_record(deploys.engine, "u", failed)
         await mark_bad(request, [session.machine], "r2", "loses sessions", emit=lambda _: None)
         marked = (await read_history(deploys.engine, "u")).records[-1].bad
-        taken_back = replace(request, command=CommandLine("releases", options=("--unmark-bad", "r2")))
+        taken_back = replace(request, command=GivenCommand("releases", options=("--unmark-bad", "r2")))
         await mark_bad(taken_back, [session.machine], "r2", "", emit=lambda _: None)
         return marked, await read_history(deploys.engine, "u")
 

@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.deploy.backend import Backend
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest, PreparedOperation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
@@ -108,7 +108,11 @@ class Changing:
         self.observed = on_server(ASKED, *records, images=(image("r1"), image("r2")))
         self.orchestrator = Orchestrator(self.observed)
         self.request = OperationRequest(
-            "shop", Server(host="server"), Path(), self.orchestrator.backend, CommandLine("scale", ("web=3",))
+            "shop",
+            Server(host="server"),
+            Path(),
+            self.orchestrator.backend,
+            GivenCommand("scale", ("web=3",)),
         )
 
     def watch(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.errors import FtlError
 from ftl.events import Note, StepStarted
 from ftl.host.session import Session
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.events import Event
 
-HARDEN = CommandLine("setup", options=("--harden",))
+HARDEN = GivenCommand("setup", options=("--harden",))
 STEP = StepStarted("harden", "disable root's login")
 
 

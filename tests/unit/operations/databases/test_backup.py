@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
@@ -239,7 +239,7 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
         "db",
         str(file),
         tmp_path,
-        CommandLine("restore"),
+        GivenCommand("restore"),
         drill=False,
         confirm=confirm,
         dump=file.open("rb"),

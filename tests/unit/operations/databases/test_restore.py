@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.abandoned import DRILL_SECONDS
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.ssh.machine import Machine
 
-COMMAND = CommandLine("restore", ("db", "shop.dump"))
+COMMAND = GivenCommand("restore", ("db", "shop.dump"))
 RDB = b"REDIS0010" + b"x" * 2000 + b"\xff" + b"checksum"
 PROJECT = Project(
     project=ProjectInfo(name="shop"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, LockHeld, UsageError
@@ -76,7 +76,7 @@ class Server(FakeMachine):
         await ensure_store(engine, "web")
         await self.add()
         session = Session("server", cast("Machine", self), engine, await self.engine.info())
-        request = JobRequest("shop", name, Path("/"), CommandLine("jobs run", (name,)))
+        request = JobRequest("shop", name, Path("/"), GivenCommand("jobs run", (name,)))
         status = await run_job(request, Fleet([session]), lines.append, lambda _: None)
         return status, [line.text for line in lines]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import OperationRequest
 from ftl.deploy.plan.desired.specs import service_container
 from ftl.deploy.request import Author
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HERE = Server(host="server")
 
 
-REQUEST = RollbackRequest(OperationRequest("shop", HERE, Path(), DOCKER, CommandLine("rollback")))
+REQUEST = RollbackRequest(OperationRequest("shop", HERE, Path(), DOCKER, GivenCommand("rollback")))
 
 
 ME = Author("me@here", commit="c" * 40)

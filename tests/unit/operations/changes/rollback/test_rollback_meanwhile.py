@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from ftl.deploy.command_line import CommandLine
+from ftl.deploy.command_line import GivenCommand
 from ftl.errors import UsageError
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
 from ftl.releases.store import read_history
@@ -80,7 +80,7 @@ def test_a_rollback_that_waited_for_what_made_no_release_goes_on(deploys: Deploy
 def test_the_command_that_finishes_a_rollback_names_its_target(deploys: Deploys) -> None:
     """Without RELEASE it would go further back when it is run again; its options stay."""
     machine = ModelMachine(deploys.engine)
-    command = CommandLine("rollback", options=("--hold", "-m", "r3 loses sessions"))
+    command = GivenCommand("rollback", options=("--hold", "-m", "r3 loses sessions"))
     request = RollbackRequest(replace(OPERATION, command=command), hold="r3 loses sessions")
 
     async def work() -> str:
