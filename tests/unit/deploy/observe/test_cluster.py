@@ -168,9 +168,9 @@ def test_a_task_that_still_stops_is_left_to_swarm() -> None:
     engine = Manager("a", "a")
 
     async def look() -> Observed:
-        for name, project in (("mine", "shop"), ("other", "blog")):
-            marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_SERVICE}
-            marks |= {labels.SWARM_TASK: "t", labels.SWARM_SERVICE: "s"}
+        own = {labels.ROLE: labels.ROLE_SERVICE, labels.SERVICE: "web", labels.RELEASE: "r1"}
+        for name, project, made in (("mine", "shop", own), ("other", "blog", {})):
+            marks = {labels.PROJECT: project, labels.SWARM_TASK: "t", labels.SWARM_SERVICE: "s", **made}
             await engine.create(name, ContainerSpec(image="web", labels=marks))
         info = replace(INFO, node="a", is_manager=True)
         return await observe_fleet(Fleet([Session("a", FakeMachine(), engine, info)]), "shop", ())
