@@ -307,7 +307,7 @@ class World(Commands):
 
     def _snapshot(self) -> frozenset[str]:
         """Without what stays on purpose: lock files of removed projects, and the script that ends previews."""
-        locks = (f"ftl-{self.name}-y.lock", f"ftl-{self.name}-y-{PREVIEW}.lock")
+        locks = tuple(f"ftl-{self.name}-{ending}.lock" for ending in ("y", f"y-{PREVIEW}", "k"))
         stays = (*locks, "/.ftl/expire.sh")
         return frozenset(line for line in snapshot(self.server) if not line.endswith(stays))
 
