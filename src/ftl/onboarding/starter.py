@@ -127,7 +127,11 @@ def _why(reason: str) -> str:
 def _facts(app: App, wanted: Sequence[NeededDatabase]) -> list[Evidence]:
     facts = [Evidence("app", app.stack, app.evidence), *app.facts]
     if app.start:
-        facts.append(Evidence("start command", " ".join(app.start), app.start_reason))
+        facts.append(
+            Evidence(
+                "start command", " ".join(app.start), app.start_reason, sure="check" not in app.start_reason
+            )
+        )
     if app.port is not None:
         facts.append(Evidence("port", str(app.port), app.port_reason, sure="check" not in app.port_reason))
         facts.append(

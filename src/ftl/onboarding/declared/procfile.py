@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BEFORE = re.compile(r"^(?:exec\s+|(?:env\s+)?[A-Za-z_]\w*=\S*\s+)*")
 """Words before the program of a line."""
 
+_CMD = re.compile(r"^(?:# A guess: .*\n)?CMD .*\n?", re.MULTILINE)
 _PORT = re.compile(r"\$(?:PORT\b|\{PORT(?::-[^}]*)?\})")
 _OF_A_SHELL = re.compile(r"[|&;<>()$`*?~#\n]")
 _NO_SERVICE = ("web", "release", "console", "rake")
@@ -60,7 +61,7 @@ def with_procfile(app: App, folder: AppFolder) -> App:
     port = int(fixed[1]) if fixed else app.port or 8000
     dockerfile = app.dockerfile
     if dockerfile is not None:
-        dockerfile = re.sub(r"^CMD .*\n?", "", dockerfile, flags=re.MULTILINE).rstrip() + f"\n{cmd(start)}\n"
+        dockerfile = _CMD.sub("", dockerfile).rstrip() + f"\n{cmd(start)}\n"
         # A program of a Procfile may count on PORT in its code, too: Heroku and its like always set it
         dockerfile = with_port(dockerfile, port, variable=not fixed)
     reason = "web in the Procfile" if fixed else "PORT, which the Dockerfile sets"

@@ -71,6 +71,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
                 else "where it is needed"
             )
             todo.append(f"{programs[name]} of {_package(main)} is in the image, too: write it {use}")
+    todo += _sql_migrations(folder)
     modules = {
         line.split()[0]
         for line in re.findall(r"^[ \t]*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
@@ -114,6 +115,26 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         todo=(*todo, *about_file),
         image_todo=(*todo, *about_file),
     )
+
+
+def _sql_migrations(folder: AppFolder) -> list[str]:
+    """A thing to do about files of a tool that migrates, whose program the image lacks."""
+    for name in ("migrations", "db/migrations", "sql/migrations", "internal/migrations", "db/migration"):
+        here = folder.path / name
+        files = sorted(here.glob("*.sql"))[:1] if here.is_dir() else []
+        if not files:
+            continue
+        by_migrate = files[0].name.endswith((".up.sql", ".down.sql"))
+        is_goose = not by_migrate and "-- +goose" in folder.read(f"{name}/{files[0].name}")
+        tool = "golang-migrate" if by_migrate else "goose" if is_goose else ""
+        if tool and not folder.search(
+            r"\bgoose\.(?:Up|UpContext|NewProvider)\(|golang-migrate/migrate", ".go"
+        ):
+            return [
+                f"{name} is of {tool}, whose program the image lacks: let the app migrate when it starts, or build "
+                f"{tool} in the Dockerfile, and write it as `hooks: {{pre: [...]}}`"
+            ]
+    return []
 
 
 def _mains(folder: AppFolder) -> list[str]:

@@ -11,6 +11,7 @@ RUN --mount=type=cache,target=/root/.composer/cache \
 COPY . .
 RUN composer dump-autoload --no-dev --classmap-authoritative
 @assets@
+@link@
 
 FROM base
 ENV APP_ENV=production LOG_CHANNEL=stderr SERVER_NAME=:8000 XDG_CONFIG_HOME=/tmp XDG_DATA_HOME=/tmp

@@ -136,7 +136,7 @@ def _of_maven(folder: AppFolder, build: JavaBuild) -> dict[str, str]:
         else ["COPY pom.xml ./", apt_install("maven")]
     )
     first.append(f"{mount} {tool} -B dependency:go-offline")
-    return {"first": "\n".join(first), "source": "COPY src ./src", "package": f"{tool} -B package"}
+    return {"first": "\n".join(first), "source": "COPY . .", "package": f"{tool} -B package"}
 
 
 def _of_gradle(folder: AppFolder, build: JavaBuild, java: int) -> dict[str, str]:

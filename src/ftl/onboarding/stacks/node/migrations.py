@@ -13,14 +13,19 @@ from ftl.onboarding.templates import apt_install
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
-_TOOLS = (
-    ("prisma", "prisma migrate deploy", "prisma/migrations"),
-    ("knex", "knex migrate:latest", "migrations"),
-    ("sequelize-cli", "sequelize-cli db:migrate", "migrations"),
-    ("drizzle-kit", "drizzle-kit migrate", "drizzle"),
-    ("node-pg-migrate", "node-pg-migrate up", "migrations"),
+_USUAL = ("migrations", "src/migrations", "db/migrations", "src/db/migrations", "database/migrations")
+_TOOLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("prisma", "prisma migrate deploy", ("prisma/migrations",)),
+    ("knex", "knex migrate:latest", _USUAL),
+    ("sequelize-cli", "sequelize-cli db:migrate", _USUAL[:1]),
+    ("drizzle-kit", "drizzle-kit migrate", ("drizzle",)),
+    ("node-pg-migrate", "node-pg-migrate up", _USUAL[:1]),
+    ("typeorm", "typeorm migration:run", (*_USUAL, "src/migration", "src/database/migrations")),
 )
-"""Package, command before a release, and the folder without which there are no migrations."""
+"""Package, command before a release, and the folders without any of which there are no migrations."""
+
+_KNEXFILE = re.compile(r"(?:[\w-]+/)*knexfile\.(?:js|cjs|mjs|ts)")
+_DATA_SOURCE = r"\bnew DataSource\("
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,29 @@ class NodeMigration:
 def find_migration(folder: AppFolder) -> NodeMigration:
     """The first tool among the dependencies that has migrations in the folder."""
     known = packages(folder)
-    for name, line, needed in _TOOLS:
-        if name in known and folder.has_folder(needed):
+    for name, line, folders in _TOOLS:
+        needed = next(filter(folder.has_folder, folders), None)
+        if name in known and needed is not None and (options := _options(folder, name)) is not None:
+            line += options
             version = re.search(r"\d+(?:\.\d+)*", known[name])
             return NodeMigration(
                 name, line, f"{name} in package.json and {needed}/", version[0] if version else ""
             )
     return NodeMigration()
+
+
+def _options(folder: AppFolder, tool: str) -> str | None:
+    """Options of a tool: where its settings are, unless it finds them; None if nobody knows."""
+    if tool == "knex":
+        file = next((name for name in folder.sources if _KNEXFILE.fullmatch(name)), "")
+        return f" --knexfile {file}" if "/" in file else ""
+    if tool == "typeorm":
+        hit = folder.search(_DATA_SOURCE)
+        if hit is None:
+            return None
+        built = re.sub(r"^src/(.*)\.ts$", r"dist/\1.js", hit[0])
+        return f" -d {built}"
+    return ""
 
 
 def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _ASSETS = (
     "# Plugins of the build run artisan, and stylesheets import from vendor: PHP and Node are in one stage.\n"
 )
+_LINK = (
+    "# As `php artisan storage:link`: public files of the volume `storage`.\n"
+    "RUN ln -sfn ../storage/app/public public/storage"
+)
 _KEY = "APP_KEY=base64:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 """A key for the build alone, whose value does not matter there."""
 
@@ -64,6 +68,7 @@ def describe_laravel(folder: AppFolder, evidence: str) -> App:
             "version": needed.php,
             "extensions": " ".join(dict.fromkeys(extensions)),
             "locked": "composer.json composer.lock" if folder.has("composer.lock") else "composer.json",
+            "link": _LINK,
             "packages": node.packages if node is not None else "",
             "assets": f"{_ASSETS}RUN {_KEY} {node.run} {script} && rm -rf node_modules"
             if node is not None
@@ -99,6 +104,7 @@ def describe_laravel(folder: AppFolder, evidence: str) -> App:
             "node_modules",
             "public/build",
             "public/hot",
+            "public/storage",
             "storage/logs/*",
             "storage/framework/cache/*",
         ),

@@ -29,6 +29,7 @@ SYSTEM: Mapping[str, tuple[str, str]] = {
     "psycopg2": ("gcc libc6-dev libpq-dev", "libpq5"),
     "psycopg[c]": ("gcc libc6-dev libpq-dev", "libpq5"),
     "psycopg": ("", "libpq5"),
+    "uwsgi": ("gcc libc6-dev", ""),
     "mysqlclient": ("gcc libc6-dev pkg-config libmariadb-dev", "libmariadb3"),
 }
 """Package, perhaps with an extra -> Debian packages for its build, and for its run."""
@@ -65,13 +66,18 @@ def _imported(folder: AppFolder, pattern: str) -> str | None:
     return f"{hit[0]} imports it" if hit and near else None
 
 
+_FACTORY = "(?:create|get|make|build)_app(?:lication)?"
+
+
 def describe_fastapi(folder: AppFolder, evidence: str) -> App:
     """An ASGI app behind uvicorn."""
-    target, reason = _target(
-        folder, r"^(\w+)(?::[^=\n]+)?\s*=\s*(?:FastAPI|Starlette|Litestar)\(", "main:app"
-    )
+    variable = rf"^(\w+)(?::[^=\n]+)?\s*=\s*(?:FastAPI|Starlette|Litestar|{_FACTORY})\("
+    factory = rf"^(?:async )?def ({_FACTORY})\(\s*\)"
+    target, reason = _target(folder, variable if folder.search(variable, ".py") else factory, "main:app")
+    is_factory = re.search(rf":{_FACTORY}$", target) is not None
     start = (
         "uvicorn",
+        *(["--factory"] if is_factory else []),
         target,
         "--host",
         ANY,
@@ -99,7 +105,7 @@ def describe_flask(folder: AppFolder, evidence: str) -> App:
     target, reason = _target(folder, pattern, "app:app")
     if target.endswith(":create_app"):
         target += "()"
-    start = ("gunicorn", "--bind", f"{ANY}:{PORT}", "--workers", "2", target)
+    start = ("gunicorn", "--bind", f"{ANY}:{PORT}", *_gunicorn_workers(packages(folder)), target)
     migrations = _alembic(folder)
     if "flask-migrate" in packages(folder) and folder.has_folder("migrations"):
         module = target.partition("(")[0]
@@ -107,6 +113,14 @@ def describe_flask(folder: AppFolder, evidence: str) -> App:
     return python_app(
         folder, "Flask", evidence, start, reason, "flask", health=found_health(folder), migration=migrations
     )
+
+
+def _gunicorn_workers(used: frozenset[str]) -> Command:
+    """Workers of gunicorn: connections of Flask-SocketIO belong to one process, which has many of them."""
+    if "flask-socketio" not in used:
+        return ("--workers", "2")
+    kind = next((name for name in ("eventlet", "gevent") if name in used), None)
+    return ("--worker-class", kind, "--workers", "1") if kind else ("--workers", "1", "--threads", "100")
 
 
 def describe_streamlit(folder: AppFolder, evidence: str) -> App:
@@ -146,7 +160,7 @@ def _target(folder: AppFolder, pattern: str, otherwise: str) -> tuple[str, str]:
     """MODULE:VARIABLE of the app, and the reason for it."""
     hit = folder.search(pattern, ".py")
     if hit is None:
-        return otherwise, "nothing names it: check CMD of the Dockerfile"
+        return otherwise, "nothing names the app, so check CMD of the Dockerfile"
     file, match = hit
     module = file.removesuffix(".py").removesuffix("/__init__").removeprefix("src/").replace("/", ".")
     variable = next(filter(None, match.groups()))
@@ -199,7 +213,7 @@ def python_app(
             "proxied": PROXIED if behind_proxy(used, server, extra) else "",
             "after_copy": "\n".join(after or ()),
             "port": str(PORT),
-            "cmd": cmd(start),
+            "cmd": f"{f'# A guess: {start_reason}.{chr(10)}' if is_guess(start_reason) else ''}{cmd(start)}",
         },
     ).replace("PATH=/venv/bin:$PATH \n", "PATH=/venv/bin:$PATH\n")
     more = [Evidence("Python", version, version_reason, sure="default" not in version_reason)]
@@ -241,6 +255,11 @@ def python_app(
 def behind_proxy(used: frozenset[str], *servers: str) -> bool:
     """Whether a server of the app asks FORWARDED_ALLOW_IPS which proxy it may believe."""
     return bool({"gunicorn", "uvicorn"} & {name.partition("[")[0] for name in (*used, *servers)})
+
+
+def is_guess(reason: str) -> bool:
+    """Whether a reason says that nothing names the app."""
+    return reason.startswith("nothing names the app")
 
 
 def _extra(server: str, used: frozenset[str]) -> str:

@@ -62,6 +62,9 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         start = ("daphne", "--proxy-headers", "-b", ANY, "-p", str(PORT), application)
     elif asynchronous:
         start = ("uvicorn", "--host", ANY, "--port", str(PORT), application)
+    reason = f"{'asgi' if asynchronous else 'wsgi'} application of {settings or 'the project'}"
+    if not (named if asynchronous else module) and not code.has(f"{site}/wsgi.py", f"{site}/asgi.py"):
+        reason = f"nothing names the app, so check CMD of the Dockerfile: there is no {site}/wsgi.py"
     generated = re.search(r"using Django (\d+\.\d+)", text)
     assumed = f"django~={generated[1]}.0" if generated else "django"
     after: list[str] = [f"WORKDIR /app/{below}"] if below else []
@@ -113,7 +116,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         "Django",
         evidence,
         start,
-        f"{'asgi' if asynchronous else 'wsgi'} application of {settings or 'the project'}",
+        reason,
         assumed,
         after=after,
         health=health,

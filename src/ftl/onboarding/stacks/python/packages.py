@@ -130,7 +130,7 @@ def python_version(folder: AppFolder) -> tuple[str, str]:
 
 
 def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
-    """The installer by the lock files: uv, poetry, pipenv or pip.
+    """The installer by the lock files: pdm, uv, poetry, pipenv or pip.
 
     `extra` are packages that the image needs and the app does not name, `assumed` those where no file names any.
     """
@@ -140,6 +140,14 @@ def choose_installer(folder: AppFolder, extra: str, assumed: str) -> Installer:
     declared = folder.read("pyproject.toml")  # often it has only settings of linters
     by_poetry = folder.has("poetry.lock") or "[tool.poetry.dependencies]" in declared
     by_uv = "[project]" in declared and not by_poetry and not folder.has(*_REQUIREMENTS)
+    if folder.has("pdm.lock") and not folder.has("uv.lock"):
+        text = f"""{pip_cache} pip install pdm
+RUN python -m venv /venv
+COPY pyproject.toml pdm.lock ./
+RUN --mount=type=cache,target=/root/.cache/pdm \\
+    VIRTUAL_ENV=/venv pdm sync --prod --no-self --no-editable"""
+        add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
+        return Installer("pdm", ("pdm.lock",), _joined(text, add), "PDM_CHECK_UPDATE=0")
     if folder.has("uv.lock") or by_uv:
         locked = bool(folder.has("uv.lock"))
         flags = "--locked " if locked else ""
@@ -172,12 +180,14 @@ RUN --mount=type=cache,target=/root/.cache/pypoetry \\
     /poetry/bin/poetry install --only main --no-root --no-interaction{options}"""
         add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
         return Installer("poetry", (files.rpartition(" ")[2],), _joined(text, add), "VIRTUAL_ENV=/venv")
-    if folder.has("Pipfile.lock"):
+    if folder.has("Pipfile.lock") or (folder.has("Pipfile") and not folder.has(*_REQUIREMENTS)):
+        locked = folder.has("Pipfile.lock") is not None
         text = f"""{pip_cache} pip install pipenv
-{venv}COPY Pipfile Pipfile.lock ./
-{pip_cache} VIRTUAL_ENV=/venv pipenv sync"""
+{venv}COPY {"Pipfile Pipfile.lock" if locked else "Pipfile"} ./
+{"" if locked else "# There is no lock file: `pipenv lock` makes builds repeatable."}
+{pip_cache} VIRTUAL_ENV=/venv pipenv {"sync" if locked else "install"}"""
         add = f"{more}{pip_cache} pip --python /venv/bin/python install {extra}" if extra else ""
-        return Installer("pipenv", ("Pipfile.lock",), _joined(text, add))
+        return Installer("pipenv", ("Pipfile.lock" if locked else "Pipfile",), _joined(text, add))
     file = folder.has(*_REQUIREMENTS)
     if file is None:
         names = " ".join(filter(None, (f'"{assumed}"' if assumed else "", extra)))
