@@ -49,6 +49,7 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
         web |= {f"#args{number}": CommentLine(text) for number, text in enumerate(texts)}
     if app.port is not None:
         web["port"] = Commented(app.port, app.port_reason)
+        web |= _remarks(app, "port")
         web["routes"] = [{"path": "/"}]
         web |= _remarks(app, "routes")
         if app.health.path is not None:

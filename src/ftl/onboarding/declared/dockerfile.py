@@ -139,7 +139,10 @@ def with_dockerfile(folder: AppFolder, app: App | None) -> App:
         ignored=tuple(_ignored(app, written)),
         todo=tuple(todo),
         image_todo=(),
-        remarks={"volumes": tuple(remarks)} if remarks else {},
+        remarks={
+            **{key: texts for key, texts in app.remarks.items() if key == "port"},
+            **({"volumes": tuple(remarks)} if remarks else {}),
+        },
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import App, Evidence, Worker
 from ftl.onboarding.names import project_name
 from ftl.onboarding.stacks.health import found_health
-from ftl.onboarding.stacks.ports import found_port
+from ftl.onboarding.stacks.ports import found_port, loopback
 from ftl.onboarding.stacks.sqlite import NOTE, find_sqlite
 from ftl.onboarding.templates import render
 
@@ -54,6 +54,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
     if not others:
         programs = dict.fromkeys(programs, program)
     port, reason = found_port(folder, 8080, ".go")
+    reach = loopback(folder, ".go")
     assets = [name for name in _ASSETS if folder.has_folder(name) and not _is_embedded(folder, name)]
     todo = []
     workers = []
@@ -112,7 +113,8 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         volumes=sqlite.volumes if sqlite is not None else {},
         ignored=sqlite.ignored if sqlite is not None else (),
         data_file=sqlite.data_file if sqlite is not None else None,
-        todo=(*todo, *about_file),
+        todo=(*todo, *about_file, *([reach] if reach else [])),
+        remarks={"port": (reach,)} if reach else {},
         image_todo=(*todo, *about_file),
     )
 

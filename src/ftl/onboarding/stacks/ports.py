@@ -1,4 +1,4 @@
-"""The port that code listens on."""
+"""The port that code listens on, and whether others reach it there."""
 
 from __future__ import annotations
 
@@ -11,8 +11,26 @@ if TYPE_CHECKING:
 _LISTENS = (
     r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*[\"'`]?[^\"'`()\s]*?:?(\d{4,5})\b"
     r"|(?:listen\(\s*|[sS]erve\(\s*|^export default\s*)\{[^{}]*?\bport\s*:\s*(\d{4,5})\b"
+    r"|\bAddr:\s*\"[^\"\s]*:(\d{4,5})\""
+    r"|\bflag\.(?:String|Int)\(\s*\"(?:http[-.]?)?(?:addr|port|listen)\w*\"\s*,\s*\"?[^\"\s]*?:?(\d{4,5})\b"
 )
-"""A port in the code: as an argument, or in the options of fastify, Bun and Hono."""
+"""A port in the code: an argument, options of fastify, Bun and Hono, Go's http.Server, or a flag."""
+
+_NAMED = (
+    r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*([A-Za-z_]\w*)\s*[,)]"
+    r"|(?:listen|[sS]erve)\(\s*\{[^{}]*?\b(?:port\s*:\s*([A-Za-z_]\w*)|(port|PORT)\s*[,}])"
+    r"|\bAddr:\s*([A-Za-z_]\w*)\s*[,}]"
+)
+"""A name for it, which the same file gives a value."""
+
+_LOOPBACK = r"[\"'`](?:localhost|127\.0\.0\.1)"
+_AT_LOOPBACK = (
+    rf"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*(?:[\w.]+\s*,\s*)?{_LOOPBACK}"
+    rf"|\bAddr:\s*{_LOOPBACK}"
+    rf"|(?:listen|[sS]erve)\(\s*\{{[^{{}}]*?\bhost(?:name)?\s*:\s*{_LOOPBACK}"
+)
+_OF_FASTIFY = r"\.listen\(\s*\{(?![^{}]*\bhost\b)[^{}]*\bport\b[^{}]*\}"
+"""Fastify listens on localhost where nothing names a host."""
 
 
 def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, str]:
@@ -20,7 +38,38 @@ def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, 
     if "PORT" in folder.variables:
         return default, f"{folder.variables['PORT'].file} reads PORT, which the Dockerfile sets"
     hit = folder.search(_LISTENS, suffix)
+    if hit is not None:
+        number = next(filter(None, hit[1].groups()))
+        return int(number), f"`{_shown(hit[1][0])}` in {hit[0]}"
+    if named := _by_name(folder, suffix):
+        return named
+    return default, "nothing in the code names one: check it"
+
+
+def loopback(folder: AppFolder, suffix: str = "") -> str:
+    """A thing to do where the app listens on the loopback address; empty if it does not."""
+    hit = folder.search(_AT_LOOPBACK, suffix)
+    if hit is None and '"fastify"' in folder.read("package.json"):
+        hit = folder.search(_OF_FASTIFY)
     if hit is None:
-        return default, "nothing in the code names one: check it"
-    shown = re.sub(r"\s+", " ", hit[1][0])
-    return int(hit[1][1] or hit[1][2]), f"`{shown}` in {hit[0]}"
+        return ""
+    how = "write `host: '0.0.0.0'`" if not suffix else "leave the host out"
+    return f"{how} in `{_shown(hit[1][0])}` of {hit[0]}: it listens on the loopback address, where no proxy reaches it"
+
+
+def _by_name(folder: AppFolder, suffix: str) -> tuple[int, str] | None:
+    """The port that a name stands for, in the file that listens."""
+    hit = folder.search(_NAMED, suffix)
+    if hit is None:
+        return None
+    name = next(filter(None, hit[1].groups()))
+    value = re.search(
+        rf"^[ \t]*(?:(?:export|const|let|var)\s+)*{name}\b[^=\n]*=\s*(?:Number\()?[\"'`]?[^\"'`\s\d]*?:?(\d{{4,5}})\b",
+        folder.sources[hit[0]],
+        re.MULTILINE,
+    )
+    return (int(value[1]), f"`{_shown(value[0])}` in {hit[0]}") if value else None
+
+
+def _shown(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

@@ -19,7 +19,7 @@ from ftl.onboarding.stacks.node.package_json import (
     uses_prisma,
 )
 from ftl.onboarding.stacks.node.processes import development_tools, questions, start_command, workers
-from ftl.onboarding.stacks.ports import found_port
+from ftl.onboarding.stacks.ports import found_port, loopback
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render
 
@@ -112,6 +112,8 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         port_reason=port_reason,
         more_build=start.build,
     )
+    if reach := loopback(folder):
+        app = replace(with_todo(app, reach), remarks={"port": (reach,)})
     if app.hook is None and start.hook:
         app = replace(app, hook=start.hook, hook_reason="before the start, by the scripts of package.json")
     if _has_secure_session(folder) and not folder.search(r"trust proxy"):
