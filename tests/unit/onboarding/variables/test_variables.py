@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .odd_apps import using
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 APP = {"requirements.txt": "flask\n", "app.py": "import os\nfrom flask import Flask\napp = Flask(__name__)\n"}
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .odd_apps import using
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 MAIN = "package main\nfunc main() { %s }\n"
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import MANAGE
-from .dockerfile_faults import faults
-from .odd_apps import using
+from tests.unit.onboarding.apps import MANAGE
+from tests.unit.onboarding.dockerfile_faults import faults
+from tests.unit.onboarding.odd_apps import using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 PROJECT = '[project]\nname = "x"\ndependencies = ["fastapi"]\n'
