@@ -41,7 +41,7 @@ else
     read_new=$((new - from_new > most ? from_new + most : new))
     { part "$before" "$from_old" $((read_old - from_old)); part "$now" "$from_new" $((read_new - from_new)); } | grep -F "$key"
 fi
-[ "$read_old $read_new" = "$old $new" ] && rest=end || rest=more
+[ "$read_old $read_new" = "$old $new" ] && rest='end' || rest='more'
 if [ "$read_new" -gt 0 ]; then
     echo "$current $read_new $rest $state"
 elif [ "$read_old" -gt 0 ]; then
