@@ -36,13 +36,16 @@ class Watchdog:
         put_programs(home / "bin", {"docker": DOCKER})
         self._log = home / "log"
         self._log.touch()
+        script = program("ftl.locks", "lock_file.sh") + program("ftl.operations", "watchdog.sh")
         self._process = subprocess.Popen(
-            ["sh", "-c", program("ftl.operations", "watchdog.sh"), "ftl-guard", "1", kind, "box", more],
+            ["sh", "-c", script, "ftl-guard", "1", kind, "box", more],
             env={"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", **env},
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
         )
         assert self._process.stdin is not None
         self.stdin: IO[bytes] = self._process.stdin
+        self.say(b"\n\n")  # no deploy lock to share
 
     def say(self, word: bytes) -> None:
         """Send a word."""
