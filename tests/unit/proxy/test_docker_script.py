@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import ftl
+from ftl.common.programs import program
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.ssh.local import Local
 
@@ -72,6 +76,28 @@ def test_an_engine_that_hangs_holds_no_script(tmp_path: Path, monkeypatch: pytes
         "timeout -k 5 900 docker exec a",
         "docker exec b",
     ]
+
+
+@pytest.mark.parametrize(("before", "calls"), [("trap '' TERM", "ended"), ("end_calls_with_script", "")])
+def test_a_signal_ends_a_call_only_with_a_script_that_it_ends(
+    tmp_path: Path, before: str, calls: str
+) -> None:
+    """FTL ends what it waits for by its group; what ignores that must finish, or leaves a database half way."""
+    (tmp_path / "docker").write_text(
+        f"#!/bin/sh\necho >{tmp_path}/begun\nsleep 2\necho ended >{tmp_path}/ended\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    script = program("ftl.proxy", "scripts/docker.sh") + f"{before}; docker restart db"
+    with subprocess.Popen(
+        ["sh", "-c", script, "ftl-test", ""],
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        start_new_session=True,
+    ) as process:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(3 if not calls else 0)
+    assert (tmp_path / "ended").exists() == bool(calls)
 
 
 ATTACHED = {"exec.sh", "feed.sh", "read_backups.sh", "run.sh"}

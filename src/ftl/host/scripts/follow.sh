@@ -30,6 +30,7 @@ case $how in
     ended() { [ "$1" = 0 ] || echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) follow ended with status $1" >&2; }
     trap 'ended $?' EXIT
     trap 'exit 143' TERM
+    end_calls_with_script
     ;;
 esac
 

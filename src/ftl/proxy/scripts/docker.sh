@@ -7,8 +7,12 @@ command -v docker >/dev/null || exit 127
 socket=$1
 shift
 
-# In the group of this script, so that a limit of the whole script ends the call, too. BusyBox never makes another.
-case $(timeout --help 2>&1) in *--foreground*) docker_group=--foreground ;; *) docker_group= ;; esac
+# A call has a process group of its own: what ends a script that ignores signals ends no call of it half way.
+docker_group=
+# For a script with a limit for all of it: that ends its calls, too. BusyBox never makes a group.
+end_calls_with_script() {
+    case $(timeout --help 2>&1) in *--foreground*) docker_group=--foreground ;; esac
+}
 
 # A command that takes a minute at most.
 docker() { docker_within 60 "$@"; }
