@@ -64,9 +64,9 @@ text() { # FILE
     head -c 200 "$1" 2>/dev/null | tr -d '\n'
 }
 
-# Puts a name into $file, for those who find it locked.
+# Puts a name into $file, for those who find it locked. Without it, as on a full disk, the lock is held all the same.
 sign() { # NAME
-    printf '%s' "$1" | dd of="$file" conv=nocreat 2>/dev/null
+    printf '%s' "$1" | dd of="$file" conv=nocreat 2>/dev/null || :
 }
 
 # flock_for TRIES DESCRIPTOR [OPTION...]: five times a second; not every `flock` can wait itself (busybox).

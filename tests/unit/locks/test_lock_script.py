@@ -121,3 +121,9 @@ def test_a_file_that_was_removed_is_made_again(key: str) -> None:
     lock_file(key).unlink()
     assert take_lock(key) == "mine"
     assert lock_file(key).exists()
+
+
+def test_a_lock_is_held_also_where_no_name_can_be_written(key: str) -> None:
+    """On a full disk, or with a `dd` that lacks `nocreat`: nobody is named, and the lock is what counts."""
+    taken = 'dd() { return 1; }; socket=; hold_on "$1" ann && take_back_lock "$1" ann && echo taken'
+    assert sh(taken, key) == "taken"
