@@ -43,7 +43,7 @@ check)
         ;;
     *)
         case $(head -c 15 "$3") in
-        '-- MySQL dump'* | '-- MariaDB dump' | '/*M!999999'*) ;;
+        '-- MySQL dump'* | '-- MariaDB dump' | '/*M!999999'* | '/*!999999'*) ;; # of 10.11.8 without an M
         *) not_whole "it does not begin like a dump of $2" ;;
         esac
         tail -n 1 "$3" | grep -q '^-- Dump completed' && [ -z "$(tail -c 1 "$3")" ] || not_whole 'the dump is truncated'

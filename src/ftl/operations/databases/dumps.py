@@ -41,7 +41,8 @@ class DumpKind:
     counted: str = "table"
 
 
-_SQL_HEADS = (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")
+# MariaDB's dumps begin with a line for its sandbox mode: without an M in 10.6.18, 10.11.8 and 11.4.2.
+_SQL_HEADS = (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999", b"/*!999999")
 _SQL_END = b"-- Dump completed"
 
 KINDS: Mapping[str, DumpKind] = {

@@ -191,6 +191,13 @@ def test_a_whole_dump_of_each_database_gets_its_name(image: Server, tool: str) -
     assert (image.backups / name).read_bytes() == WHOLE[tool]
 
 
+@pytest.mark.parametrize("mark", [b"/*M!999999", b"/*!999999"])
+def test_a_dump_of_mariadb_may_begin_with_its_sandbox_mode(image: Server, mark: bytes) -> None:
+    """With an M or, in 10.6.18, 10.11.8 and 11.4.2, without one."""
+    data = mark + b"\\- enable the sandbox mode */ \n" + WHOLE["mariadb-dump"]
+    assert made(image, "mariadb-dump", data).returncode == 0
+
+
 NOT_WHOLE: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut": lambda whole: whole[:-40],

@@ -58,6 +58,11 @@ def test_a_whole_dump_is_recognised_by_its_ends(tool: str, size: int) -> None:
     assert found.size == len(WHOLE[tool])
 
 
+def test_a_dump_of_mariadb_may_begin_without_an_m() -> None:
+    """As that of 10.6.18, 10.11.8 and 11.4.2 does."""
+    check_whole(KINDS["mariadb-dump"], ends(WHOLE["mariadb-dump"].replace(b"/*M!", b"/*!")), "the dump")
+
+
 @pytest.mark.parametrize("tool", CUT_IS_SEEN)
 def test_a_cut_dump_is_refused(tool: str) -> None:
     """Wherever it is cut."""
