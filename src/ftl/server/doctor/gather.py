@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -167,9 +167,12 @@ async def _project(
                 job_states(engine, own, crontab=crontab), read_records(engine, project)
             )
             lost = not records and await is_pruned(engine)
-            growing = await gather_growth(engine, project, records)
     except (TimeoutError, FtlError):
         return (), False, None
+    growing = None
+    with suppress(TimeoutError, FtlError):  # the engine measures its images for it, which may take long
+        async with asyncio.timeout(ENGINE_SECONDS):
+            growing = await gather_growth(engine, project, records)
     recorded = stored_project(records)
     # Of several servers one has the jobs, and more have the records.
     jobs = found if recorded.get("servers") else (*found, *lost_jobs(project, recorded, found))
