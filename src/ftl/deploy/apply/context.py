@@ -138,6 +138,7 @@ class DeployContext:
         created: Name -> ID of the containers that this run created.
         hook_lines: The last lines of hooks, whose containers are removed at once.
         recorded: Release -> its record, as this run has written it last.
+        recording: Held while the record of the release gets more, so that of two writers none loses a part.
         stopped: IDs of the containers that this run has stopped before others started.
         healthy: ID -> what was found when a container became healthy.
         switch: Whether requests go to the release.
@@ -162,6 +163,7 @@ class DeployContext:
     created: dict[str, str] = field(default_factory=dict)
     hook_lines: list[KeptLine] = field(default_factory=list)
     recorded: dict[str, ReleaseRecord] = field(default_factory=dict)
+    recording: asyncio.Lock = field(default_factory=asyncio.Lock)
     stopped: set[str] = field(default_factory=set)
     healthy: dict[str, Healthy] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)

@@ -64,11 +64,12 @@ async def run_hook(context: DeployContext, step: RunHook) -> None:
 
 async def _record_begin(context: DeployContext, step: RunHook) -> None:
     """Record that a pre hook begins: what it changes in databases stays, also where the deploy fails or is killed."""
-    record = context.recorded.get(context.release)
-    if record is not None and step.service not in pre_hooks(context):
-        amended = replace(record, pre_hooks=(*pre_hooks(context), step.service))
-        context.recorded[record.release] = amended
-        await _amend(context, amended)
+    async with context.recording:
+        record = context.recorded.get(context.release)
+        if record is not None and step.service not in pre_hooks(context):
+            amended = replace(record, pre_hooks=(*pre_hooks(context), step.service))
+            context.recorded[record.release] = amended
+            await _amend(context, amended)
 
 
 async def _amend(context: DeployContext, record: ReleaseRecord) -> None:

@@ -106,6 +106,30 @@ def test_a_pre_hook_is_recorded_before_it_runs() -> None:
     assert seen == [("web",), ("web",)]
 
 
+def test_of_two_pre_hooks_that_begin_at_once_none_is_lost() -> None:
+    """Services are deployed side by side; the slower writer of the record must not have the older one."""
+    engine = FakeEngine(images=["shop-web:r2"])
+
+    async def scenario() -> tuple[str, ...] | None:
+        await store.ensure_store(engine, "shop-web:r2")
+        made = context(engine, [])
+        made.emit = lambda _: None
+        began = ReleaseRecord("r2", "started", 1.0, services={}, pre_hooks=())
+        await write_record(made, WriteRecord("shop", began))
+        put, delays = engine.put_archive, iter([5.0])
+
+        async def late(container: str, path: str, archive: bytes) -> None:
+            await asyncio.sleep(next(delays, 0.0))
+            await put(container, path, archive)
+
+        engine.put_archive = late  # type: ignore[method-assign]
+        both = [replace(hook("local", "true"), service=name) for name in ("web", "api")]
+        await asyncio.gather(*(hooks._record_begin(made, step) for step in both))
+        return (await store.read_records(engine, "shop"))[-1].pre_hooks
+
+    assert run(scenario()) == ("web", "api")
+
+
 def test_a_talkative_local_hook_fails_with_its_last_lines(tmp_path: Path) -> None:
     """Only those are kept: the others went out as they came."""
     events: list[Event] = []
