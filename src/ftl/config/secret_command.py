@@ -25,6 +25,8 @@ LINES, WIDTH = 5, 300
 _FOR_SHELL = re.compile(r"(\|\|?|&&?)|([0-9]?[<>]+).*|.*(;)|(\$\().*|(`).*", re.DOTALL)
 """Words, outside of quotes, of a command that was written for a shell; each with its operator as the only group."""
 
+_QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+
 _SHORTEST = 6
 """Shorter values are left in the output of a command that failed: they would be parts of other words."""
 
@@ -76,9 +78,7 @@ def command_words(command: str | Sequence[str]) -> list[str]:
     """
     if not isinstance(command, str):
         return list(command)
-    words = shlex.shlex(command, posix=False, punctuation_chars=False)
-    words.whitespace_split, words.commenters = True, ""
-    matches = (_FOR_SHELL.fullmatch(word) for word in words)
+    matches = (_FOR_SHELL.fullmatch(word) for word in _QUOTED.sub("q", command).split())
     # Without the word that it is in, which may have a credential from a variable.
     operator = next((match[match.lastindex or 0] for match in matches if match), None)
     if operator is not None:

@@ -104,6 +104,7 @@ def test_a_helper_without_credentials_has_not_failed(home: DockerHome) -> None:
         ({"token": "t"}, (IDENTITY_TOKEN_USER, "t")),
         ({"username": "me", "command": ("printf", "%s\\n", "from a command")}, ("me", "from a command")),
         ({"username": "me", "command": "sh -c 'echo $HOME'"}, ("me", None)),
+        ({"username": "me", "command": 'printf --query="a | b;"'}, ("me", "--query=a | b;")),
         ({}, ("docker", "login")),
     ],
 )
