@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -61,9 +62,10 @@ async def require_clean(folder: Path) -> None:
     Raises:
         UsageError: There are some, or files that git does not know; or git does not say.
     """
-    if not _is_in_checkout(folder):
+    checkout = _checkout(folder)
+    if checkout is None:
         return
-    changed = (await _status(folder)).splitlines()
+    changed = (await _status(folder, checkout)).splitlines()
     if changed:
         names = ", ".join(line.split(maxsplit=1)[-1] for line in changed[:3])
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -74,12 +76,14 @@ async def require_clean(folder: Path) -> None:
         )
 
 
-def _is_in_checkout(folder: Path) -> bool:
+def _checkout(folder: Path) -> Path | None:
+    """Top of the checkout that a folder is in; None where it is in none."""
     place = folder.resolve()
-    return "GIT_DIR" in os.environ or any(os.path.lexists(up / ".git") for up in (place, *place.parents))
+    top = next((up for up in (place, *place.parents) if os.path.lexists(up / ".git")), None)
+    return top or (place if "GIT_DIR" in os.environ else None)
 
 
-async def _status(folder: Path) -> str:
+async def _status(folder: Path, checkout: Path) -> str:
     """Changes of a checkout, one a line; files that git does not know count, whatever the user's settings are.
 
     Raises:
@@ -97,7 +101,7 @@ async def _status(folder: Path) -> str:
         raise _unknown(f"git cannot be started: {error.strerror}", "") from None
     if done.exit_code != 0:
         said = done.error_text
-        owner = f"git config --global --add safe.directory {folder}"
+        owner = f"git config --global --add safe.directory {shlex.quote(str(checkout))}"
         raise _unknown(
             said or f"`git status` ended with exit code {done.exit_code}",
             f"if the checkout belongs to another user, as in CI: `{owner}`"

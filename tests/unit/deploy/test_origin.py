@@ -87,6 +87,21 @@ def test_a_clean_tree_counts_files_that_the_users_settings_hide(checkout: Path) 
     assert caught.value.cause == "not committed: new.py"
 
 
+def test_the_owners_hint_names_the_top_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As git wants it, for a shell; ftl.yaml may be in a folder of it."""
+    top, folder = tmp_path / "my shop", tmp_path / "my shop/deploy"
+    folder.mkdir(parents=True)
+    (top / ".git").mkdir()
+    (tmp_path / "git").write_text("#!/bin/sh\necho safe.directory >&2; exit 128\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError) as caught:
+        asyncio.run(require_clean(folder))
+    assert f"safe.directory '{top}'" in plain(caught.value.hint or "")
+
+
 def test_a_folder_outside_of_any_checkout_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing to commit, and git is not asked: a machine may have none."""
     monkeypatch.setenv("PATH", str(tmp_path))
