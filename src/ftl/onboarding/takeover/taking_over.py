@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     from ftl.onboarding.takeover.report import TakeoverReport
 
-KNOWN = "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly_toml.toml or a file of the original FTL"
+KNOWN = (
+    "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly.toml or a file of the original FTL"
+)
 
 
 @dataclass(frozen=True, slots=True)
