@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SUFFIXES = ("old", "new", "failed", "check")
 """Ends of the names of containers that exist during an upgrade."""
 
-LOCK_SECONDS = 240.0
-"""Seconds for another deploy to replace the proxy, with the validation before that."""
+LOCK_SECONDS = 360.0
+"""Seconds for another deploy to replace the proxy, with what it does before that."""
 
 
 async def finish_upgrade(engine: Engine, machine: Machine, names: ProxyNames) -> None:

@@ -40,8 +40,13 @@ Its clients have one second before that to close their connections.
 
 _DELAY_SECONDS = 1  # handover's: listeners are open, and answers say `Connection: close`
 PAUSE_SECONDS = 15
-_SCRIPT_SECONDS = 90.0
-_VALIDATE_SECONDS = 60.0
+SCRIPT_SECONDS = 240.0
+"""Time for replace.sh to stop the old proxy, try the new one, and start the old one again.
+
+Less, and the deploy fails although the server goes on and replaces the proxy.
+"""
+
+VALIDATE_SECONDS = 60.0
 _NOT_READY = 3
 """Exit status of replace.sh if the new container starts and does not serve."""
 
@@ -98,13 +103,13 @@ async def _validate(engine: Engine, names: ProxyNames, image: str) -> None:
             await engine.start(name)
         except EngineError as error:
             raise _not_replaced(engine, f"{image} does not start", error.cause or error.message) from error
-        async with asyncio.timeout(_VALIDATE_SECONDS):
+        async with asyncio.timeout(VALIDATE_SECONDS):
             status = await engine.wait(name)
         if status != 0:
             lines = [line.text async for line in engine.logs(name, tail=1)]
             raise _not_replaced(engine, f"{image} rejects its configuration", lines[0] if lines else "")
     except TimeoutError:
-        why = f"{image} did not validate its configuration within {_VALIDATE_SECONDS:g} s"
+        why = f"{image} did not validate its configuration within {VALIDATE_SECONDS:g} s"
         raise _not_replaced(engine, why, "") from None
     finally:
         await engine.remove(name, force=True)
@@ -144,7 +149,7 @@ async def _replace(
     arguments = [old.id, new, names.container, seconds, ADMIN, *pause]
     script = program("ftl.locks", "lock_file.sh") + program("ftl.proxy", "scripts/replace.sh")
     argv = docker_script(machine, script, "ftl-replace", *arguments)
-    done = await machine.run(argv, stdin=lock.lines, timeout=_SCRIPT_SECONDS)
+    done = await machine.run(argv, stdin=lock.lines, timeout=SCRIPT_SECONDS)
     if done.exit_code == NO_DOCKER:
         await _replace_by_api(engine, names, old.id, new)
     elif done.exit_code != 0:

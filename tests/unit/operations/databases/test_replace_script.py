@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
-from ftl.operations.databases.load import UNCHANGED
+from ftl.operations.databases.load import REPLACE_SECONDS, UNCHANGED
 from tests.unit.host.scripts.programs import put_programs
 from tests.unit.locks.real import lock_file, second_file, take_lock
 
@@ -181,3 +182,10 @@ def test_a_status_says_whether_the_data_is_unchanged(server: Server, status: int
     (server.home / "status").write_text(str(status))
     assert ended(server.replace())[0] == reported
     assert not any(call.startswith("restart") for call in server.calls)
+
+
+def test_ftl_waits_for_the_script_as_long_as_it_may_take() -> None:
+    """Redis saves, is asked whether it still runs, and starts again."""
+    limits = re.findall(r"docker_within (\d+)", program("ftl.operations.databases", "replace.sh"))
+    one_answer = 60
+    assert sum(map(int, limits)) + one_answer < REPLACE_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
+from ftl.proxy.lifecycle.interrupted import LOCK_SECONDS
+from ftl.proxy.lifecycle.upgrade import GRACE_SECONDS, SCRIPT_SECONDS, VALIDATE_SECONDS
 from tests.unit.host.scripts.programs import put_programs
 from tests.unit.locks.real import second_file, take_lock
 
@@ -119,3 +122,17 @@ def test_a_new_proxy_that_hangs_gives_way_within_a_minute(server: Server) -> Non
         "rename 0ld ftl-proxy",
         "start 0ld",
     ]
+
+
+def limit(pattern: str) -> int:
+    """A number of seconds in the script."""
+    (number,) = re.findall(pattern, program("ftl.proxy", "scripts/replace.sh"))
+    return int(number)
+
+
+def test_ftl_waits_for_the_script_as_long_as_it_may_take() -> None:
+    """A new proxy that does not serve, after an old one that does not stop; others wait for the validation, too."""
+    stop = GRACE_SECONDS + limit(r"grace \+ (\d+)\)\) stop")
+    tries = limit(r"date \+%s\) \+ (\d+)") + limit(r"docker_within (\d+) exec")
+    assert stop + 2 * tries < SCRIPT_SECONDS
+    assert SCRIPT_SECONDS + VALIDATE_SECONDS < LOCK_SECONDS
