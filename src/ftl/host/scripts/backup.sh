@@ -29,7 +29,7 @@ redis-cli) suffix=.rdb ;;
 esac
 file=$name-$(date -u +%Y%m%d-%H%M%S)$suffix
 sh -c "$dump" sh "$tool" "$name" "$file.partial" >"$file.partial" &
-dumping=$!
+working=$!
 # Says how far it is, and ends it where it stands still for an hour, as one that waits for a lock does.
 watch() {
     size=0 quiet=0
@@ -40,7 +40,7 @@ watch() {
             size=$now quiet=0
         elif [ "$((quiet += 10))" -ge 3600 ]; then
             echo "$tool has written nothing for an hour" >&2
-            kill "$dumping"
+            kill "$working"
             exit
         fi
     done
@@ -49,13 +49,16 @@ watch &
 watching=$!
 # The first process of a container ignores signals without a trap, and is killed then: the database would not hear of it.
 # Only now: a child that has just been forked would take it over, and not end by TERM.
-trap 'kill "$dumping" "$watching" 2>/dev/null; wait "$dumping"; fail "it was stopped"' TERM
-wait "$dumping"
+trap 'kill "$working" "$watching" 2>/dev/null; wait "$working"; fail "it was stopped"' TERM
+wait "$working"
 status=$?
 kill "$watching" 2>/dev/null
 [ "$status" = 0 ] || fail "$tool failed with status $status"
 [ -s "$file.partial" ] || fail "$tool wrote nothing"
-sh -c "$dump" sh check "$tool" "$file.partial" || fail "$file is not whole"
+# Beside us, too: a shell has no ear for a signal while it waits for a command in its foreground.
+sh -c "$dump" sh check "$tool" "$file.partial" &
+working=$!
+wait "$working" || fail "$file is not whole"
 sync
 mv "$file.partial" "$file" || fail "$file cannot be written"
 echo "$file: $(wc -c <"$file") bytes"

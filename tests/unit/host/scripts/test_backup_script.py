@@ -320,3 +320,26 @@ def test_a_backup_that_is_stopped_ends_its_dump(server: Server) -> None:
         assert "it was stopped" in backup.stderr.read()
     assert log.read_text() == "waiting\ncancelled\n"
     assert server.files == []
+
+
+CHECKS = """#!/bin/sh
+exec >/dev/null 2>&1
+echo $$ >"$HOME/checking.new"
+mv "$HOME/checking.new" "$HOME/checking"
+exec sleep 60
+"""
+
+
+def test_a_backup_that_is_stopped_while_it_is_checked_leaves_no_file(server: Server) -> None:
+    """At once: the container is killed after ten seconds."""
+    server.add("pg_restore", CHECKS)
+    checking = server.home / "checking"
+    with server.start() as backup:
+        while not checking.exists():
+            time.sleep(0.02)
+        backup.terminate()
+        try:
+            assert backup.wait(5) == 1
+        finally:
+            os.kill(int(checking.read_text()), signal.SIGKILL)
+    assert server.files == []
