@@ -72,20 +72,11 @@ async def watched(
         ServerError: The lock cannot be held on to.
     """
     heartbeats = Heartbeats()
-    starting = asyncio.create_task(
-        machine.start(
-            docker_script(
-                machine,
-                program("ftl.locks", "lock_file.sh") + program(__package__, "watchdog.sh"),
-                "ftl-guard",
-                str(HEARTBEAT_TIMEOUT),
-                kind,
-                container,
-                limit,
-            )
-        )
-    )
-    beating = asyncio.create_task(_beat(starting, heartbeats, lock))
+    script = program("ftl.locks", "lock_file.sh") + program(__package__, "watchdog.sh")
+    given = (str(HEARTBEAT_TIMEOUT), kind, container, limit)
+    argv = docker_script(machine, script, "ftl-guard", *given)
+    starting = asyncio.create_task(_start(machine, argv, lock))
+    beating = asyncio.create_task(_beat(starting, heartbeats))
     await asyncio.sleep(0)  # it starts now
     try:
         if lock.key:
@@ -112,11 +103,18 @@ async def _held_on(machine: Machine, process: Process) -> None:
         )
 
 
-async def _beat(starting: asyncio.Task[Process], heartbeats: Heartbeats, lock: HeldOn) -> None:
+async def _start(machine: Machine, argv: list[str], lock: HeldOn) -> Process:
+    """Start the watchdog with its first lines: "done" may follow before there is a heartbeat."""
+    process = await machine.start(argv)
+    with suppress(ConnectionError):
+        _stdin(process).write(lock.lines)
+    return process
+
+
+async def _beat(starting: asyncio.Task[Process], heartbeats: Heartbeats) -> None:
     """Send heartbeats; a connection that is lost shows in the attached command."""
     with suppress(FtlError, ConnectionError):
         process = await asyncio.shield(starting)
-        _stdin(process).write(lock.lines)
         while process.returncode is None:
             _stdin(process).write(b"beat\n")
             await _stdin(process).drain()

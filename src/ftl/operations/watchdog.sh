@@ -6,7 +6,10 @@
 # stdin: the key of the deploy lock, which our client has now, where the command changes what others then must not touch, or an empty
 # line; our name for others who want it. We say "ready" then, and hold on until the command has ended. Then "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
-IFS= read -r key && IFS= read -r holder || exit
+# The client may be gone before its first line. `read` takes no byte after a line, and a key has no space.
+beat=beat
+lines=$(timeout "$1" sh -c 'IFS= read -r key && IFS= read -r holder && printf "%s %s" "$key" "$holder"') || beat=
+key=${lines%% *} holder=${lines#* }
 if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
     echo "failed $file cannot be locked"
     exit 1
@@ -14,7 +17,7 @@ fi
 echo ready
 end=
 [ "$2" = run ] && end=$(($(date +%s) + $4))
-while beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null) && [ "$beat" = beat ]; do
+while [ "$beat" = beat ] && beat=$(timeout "$1" dd bs=5 count=1 2>/dev/null); do
     [ -n "$end" ] && [ "$(date +%s)" -ge "$end" ] && break
 done
 [ "$beat" = "done" ] && exit

@@ -28,11 +28,13 @@ esac
 class Watchdog:
     """A watchdog of one kind, which looks away after a second without a heartbeat.
 
+    Its first lines are those of a client without a deploy lock to share.
+
     Attributes:
         stdin: The heartbeats.
     """
 
-    def __init__(self, home: Path, kind: str, more: str, **env: str) -> None:
+    def __init__(self, home: Path, kind: str, more: str, *, lines: bytes = b"\n\n", **env: str) -> None:
         put_programs(home / "bin", {"docker": DOCKER})
         self._log = home / "log"
         self._log.touch()
@@ -45,7 +47,7 @@ class Watchdog:
         )
         assert self._process.stdin is not None
         self.stdin: IO[bytes] = self._process.stdin
-        self.say(b"\n\n")  # no deploy lock to share
+        self.say(lines)
 
     def say(self, word: bytes) -> None:
         """Send a word."""
@@ -103,3 +105,13 @@ def test_a_container_without_a_shell_is_looked_into_by_the_proxy_s_image(tmp_pat
         "run --rm --network none",
         f"signals {SIGNALS['exec']}",
     ]
+
+
+@pytest.mark.parametrize("closing", [True, False])
+@pytest.mark.parametrize("lines", [b"", b"\n", b"0123"])
+def test_a_client_that_is_gone_before_its_first_lines_is_one(
+    tmp_path: Path, lines: bytes, closing: bool
+) -> None:
+    """The connection breaks as the session begins; the command may have begun."""
+    calls = Watchdog(tmp_path, "run", "60", lines=lines).calls(closing=closing)
+    assert calls == ["rm --force --volumes box"]
