@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.locks.lock import DeployLock
+from ftl.locks.loss import cancelled_if_lost
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import read_history, write_audit
 
@@ -72,43 +73,6 @@ def holder_name(session: Session, by: str, verb: str) -> str:
     another zone.
     """
     return f"{by}{'' if verb == 'deploy' else f' ({verb})'} since {session.info.moment:%H:%M:%S} UTC"
-
-
-@asynccontextmanager
-async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None]:
-    """Cancel the block when the lock is lost, as `asyncio.timeout` does when time is up.
-
-    Args:
-        heartbeat: The task of `DeployLock.hold`.
-
-    Raises:
-        ServerError: The lock was lost.
-    """
-    if heartbeat.done():  # lost before, while the servers were observed
-        heartbeat.result()
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
-    lost, inside = False, True
-
-    def cancel(_: object) -> None:
-        nonlocal lost
-        if inside:  # the loop may call it after the block, whose error came at the same moment
-            lost = True
-            task.cancel()
-
-    heartbeat.add_done_callback(cancel)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if lost and task.cancelling() - 1 <= before:
-            heartbeat.result()
-        raise
-    finally:
-        inside = False
-        heartbeat.remove_done_callback(cancel)
-        if lost:
-            task.uncancel()
 
 
 @asynccontextmanager

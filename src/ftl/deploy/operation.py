@@ -18,13 +18,14 @@ from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.kept_logs import pre_hooks
-from ftl.deploy.locked import RECORD_SECONDS, audited, cancelled_if_lost, deploy_lock, holder_name
+from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.repaired import observe_repaired
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
+from ftl.locks.loss import cancelled_if_lost
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import write_record
 

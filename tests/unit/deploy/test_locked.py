@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.locked import cancelled_if_lost, locked
+from ftl.deploy.locked import locked
 from ftl.errors import FtlError, LockHeld, ServerError
 from ftl.host.session import Session
+from ftl.locks.loss import cancelled_if_lost
 from ftl.releases.audit import AuditEntry
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, read_history, write_audit, write_record

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from ftl.errors import EngineError
 from ftl.locks.lock import ProxyLock
+from ftl.locks.loss import cancelled_if_lost
 from ftl.proxy.state import own_containers, serving
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
     from ftl.engine.api import Engine
@@ -35,9 +37,13 @@ async def finish_upgrade(engine: Engine, machine: Machine, names: ProxyNames) ->
 
     Raises:
         LockHeld: Somebody replaces it, and does not end.
+        ServerError: The lock was lost.
     """
     if await _find(engine, names) is not None:
-        async with proxy_locked(engine, machine, names, "finishes a replacement of the proxy"):
+        async with (
+            proxy_locked(engine, machine, names, "finishes a replacement of the proxy") as (_, heartbeat),
+            cancelled_if_lost(heartbeat),
+        ):
             await finish_under_lock(engine, names)
 
 
@@ -54,15 +60,15 @@ async def finish_under_lock(engine: Engine, names: ProxyNames) -> None:
 @asynccontextmanager
 async def proxy_locked(
     engine: Engine, machine: Machine, names: ProxyNames, doing: str
-) -> AsyncIterator[ProxyLock]:
-    """Have the lock of the proxy.
+) -> AsyncIterator[tuple[ProxyLock, asyncio.Task[None]]]:
+    """Have the lock of the proxy; yields it with the task of `ServerLock.hold`.
 
     Raises:
         LockHeld: Another one has it, and does not end.
     """
     lock = ProxyLock(machine, names.container, (await engine.info()).id)
-    async with lock.hold(f"a deploy ({doing})", wait=LOCK_SECONDS, emit=lambda _: None):
-        yield lock
+    async with lock.hold(f"a deploy ({doing})", wait=LOCK_SECONDS, emit=lambda _: None) as heartbeat:
+        yield lock, heartbeat
 
 
 async def _find(engine: Engine, names: ProxyNames) -> tuple[Container, list[Container]] | None:

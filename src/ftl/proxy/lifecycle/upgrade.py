@@ -19,6 +19,7 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
+from ftl.locks.loss import cancelled_if_lost
 from ftl.proxy import networks
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.lifecycle import start
@@ -60,13 +61,24 @@ async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: st
         Whether it was replaced.
 
     Raises:
-        FtlError: The new one rejects the configuration or does not start; the old one keeps running.
+        FtlError: The new one rejects the configuration or does not start, or the lock was lost; the old one keeps
+            running.
     """
-    async with proxy_locked(engine, machine, names, "replaces the proxy") as lock:
-        return await _upgrade(engine, machine, names, image, lock.held_on("replaces the proxy"))
+    doing = "replaces the proxy"
+    async with proxy_locked(engine, machine, names, doing) as (lock, heartbeat):
+        async with cancelled_if_lost(heartbeat):
+            prepared = await _prepare(engine, machine, names, image)
+        if prepared is None:
+            return False
+        # Ctrl-C in between would leave the server without a proxy; the script holds on when our lock is lost.
+        await shielded(_replace(engine, machine, names, *prepared, lock.held_on(doing)))
+        return True
 
 
-async def _upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: str, lock: HeldOn) -> bool:
+async def _prepare(
+    engine: Engine, machine: Machine, names: ProxyNames, image: str
+) -> tuple[Container, str] | None:
+    """The proxy and its successor, which is created; None where the proxy is as it should be."""
     await finish_under_lock(engine, names)
     old = await start.find(engine, names)
     if old is None or old.state != "running":
@@ -77,12 +89,9 @@ async def _upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: s
     if new_image is None or old is None:
         raise FtlError(f"the image {image} is missing on {engine.name}")
     if old.image_id == new_image.id and old.labels.get(labels.CONFIG) == spec.labels[labels.CONFIG]:
-        return False
+        return None
     await _validate(engine, names, image)
-    new = await _create_successor(engine, names, spec)
-    # Ctrl-C in between would leave the server without a proxy.
-    await shielded(_replace(engine, machine, names, old, new, lock))
-    return True
+    return old, await _create_successor(engine, names, spec)
 
 
 async def _validate(engine: Engine, names: ProxyNames, image: str) -> None:
@@ -96,23 +105,22 @@ async def _validate(engine: Engine, names: ProxyNames, image: str) -> None:
         mounts=(Mount(names.config_volume, "/config", read_only=True), Mount(names.data_volume, "/data")),
         restart="no",
     )
-    name = _with_suffix(names, "check")
-    await engine.create(name, spec)
+    check = await engine.create(_with_suffix(names, "check"), spec)
     try:
         try:
-            await engine.start(name)
+            await engine.start(check)
         except EngineError as error:
             raise _not_replaced(engine, f"{image} does not start", error.cause or error.message) from error
         async with asyncio.timeout(VALIDATE_SECONDS):
-            status = await engine.wait(name)
+            status = await engine.wait(check)
         if status != 0:
-            lines = [line.text async for line in engine.logs(name, tail=1)]
+            lines = [line.text async for line in engine.logs(check, tail=1)]
             raise _not_replaced(engine, f"{image} rejects its configuration", lines[0] if lines else "")
     except TimeoutError:
         why = f"{image} did not validate its configuration within {VALIDATE_SECONDS:g} s"
         raise _not_replaced(engine, why, "") from None
     finally:
-        await engine.remove(name, force=True)
+        await engine.remove(check, force=True)
 
 
 async def _create_successor(engine: Engine, names: ProxyNames, spec: ContainerSpec) -> str:

@@ -1,0 +1,47 @@
+"""Loss of a lock: what is done under it ends, since another one may have it by now."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None]:
+    """Cancel the block when the lock is lost, as `asyncio.timeout` does when time is up.
+
+    Args:
+        heartbeat: The task of `ServerLock.hold`.
+
+    Raises:
+        ServerError: The lock was lost.
+    """
+    if heartbeat.done():  # lost before, while the servers were observed
+        heartbeat.result()
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    lost, inside = False, True
+
+    def cancel(_: object) -> None:
+        nonlocal lost
+        if inside:  # the loop may call it after the block, whose error came at the same moment
+            lost = True
+            task.cancel()
+
+    heartbeat.add_done_callback(cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if lost and task.cancelling() - 1 <= before:
+            heartbeat.result()
+        raise
+    finally:
+        inside = False
+        heartbeat.remove_done_callback(cancel)
+        if lost:
+            task.uncancel()
