@@ -2,22 +2,23 @@
 
 Whoever replaces the proxy (`upgrade`) has its lock, and the script by which the server does it holds on to that: what
 is found under the lock has nobody any more. Only a crash of the server, or of FTL where the server has no docker
-command, leaves it; the next command puts it right. Containers are told apart by label and volume, since their names
-change meanwhile.
+command, leaves it; the next command puts it right. FTL 0.1.0 and its script have no such lock: they have some seconds
+to finish. Containers are told apart by label and volume, since their names change meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ftl.aio import loop_time
 from ftl.errors import EngineError
 from ftl.locks.lock import ProxyLock
 from ftl.locks.loss import cancelled_if_lost
 from ftl.proxy.state import own_containers, serving
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator
 
     from ftl.engine.api import Engine
@@ -30,6 +31,14 @@ SUFFIXES = ("old", "new", "failed", "check")
 
 LOCK_SECONDS = 360.0
 """Seconds for another deploy to replace the proxy, with what it does before that."""
+
+_PATIENCE = 5.0
+"""Seconds for FTL 0.1.0 to finish while a proxy runs under its name."""
+
+_PATIENCE_WITHOUT_PROXY = 20.0
+"""Seconds to do so while none does: the old one is stopping, or the new one is starting."""
+
+_INTERVAL = 0.25
 
 
 async def finish_upgrade(engine: Engine, machine: Machine, names: ProxyNames) -> None:
@@ -52,9 +61,14 @@ async def finish_under_lock(engine: Engine, names: ProxyNames) -> None:
 
     A proxy that runs is kept; where none runs, the one with the name is (the new one, once the renaming is done).
     """
-    found = await _find(engine, names)
-    if found is not None:
-        await _keep(engine, names, *found)
+    begun = loop_time()
+    while (found := await _find(engine, names)) is not None:
+        kept, others = found
+        ready = kept.state == "running" and kept.name == names.container
+        if loop_time() - begun >= (_PATIENCE if ready else _PATIENCE_WITHOUT_PROXY):
+            await _keep(engine, names, kept, others)
+            break
+        await asyncio.sleep(_INTERVAL)
 
 
 @asynccontextmanager

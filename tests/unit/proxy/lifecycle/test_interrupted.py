@@ -9,7 +9,7 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.values import Mount
-from ftl.errors import LockHeld
+from ftl.errors import LockHeld, ServerError
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe
@@ -101,6 +101,53 @@ def test_a_replacement_that_is_under_way_is_waited_for() -> None:
             await finish_upgrade(engine, there, NAMES)
             assert engine.by_name.keys() == {"ftl-proxy"}
             assert not any(call.startswith("rename") for call in engine.calls)
+
+    clock.run(work())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "states"),
+    [
+        (4, {"ftl_proxy": "running", "ftl_proxy_check": "running", "ftl_proxy_new": "created"}),
+        (18, {"ftl_proxy_old": "exited", "ftl_proxy": "created"}),
+    ],
+)
+def test_ftl_0_1_0_has_some_seconds_to_finish(seconds: int, states: dict[str, str]) -> None:
+    """It has no lock of the proxy."""
+
+    async def work() -> None:
+        engine = await server(**states)
+        engine.calls.clear()
+
+        async def script() -> None:
+            await asyncio.sleep(seconds)
+            assert engine.calls == []
+            for name in [name for name in engine.by_name if name != "ftl-proxy"]:
+                await engine.remove(name, force=True)
+            await engine.start("ftl-proxy")
+            engine.calls.clear()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(script())
+            await finish_upgrade(engine, machine(), NAMES)
+        assert engine.by_name.keys() == {"ftl-proxy"}
+        assert engine.calls == []
+
+    clock.run(work())
+
+
+def test_without_the_lock_nothing_is_finished() -> None:
+    """Another one may have it by now."""
+
+    async def work() -> None:
+        engine = await server(ftl_proxy_old="running", ftl_proxy="created")
+        there = machine()
+        finishing = asyncio.create_task(finish_upgrade(engine, there, NAMES))
+        await asyncio.sleep(2)
+        there.processes[-1].kill()
+        with pytest.raises(ServerError, match=r"the lock of the proxy on shop\.example\.com was lost"):
+            await finishing
+        assert engine.by_name.keys() == {"ftl-proxy-old", "ftl-proxy"}
 
     clock.run(work())
 

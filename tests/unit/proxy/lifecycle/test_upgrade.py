@@ -52,7 +52,7 @@ def test_without_the_lock_nothing_is_begun() -> None:
 
     async def work() -> None:
         server = Server()
-        with pytest.raises(ServerError, match="the lock of the proxy on .* was lost"):
+        with pytest.raises(ServerError, match=r"the lock of the proxy on .* was lost"):
             await server.upgrade(cut_after=VALIDATES / 2)
         assert server.proxies == {"ftl-proxy": OLD}
         assert "create ftl-proxy-new" not in server.engine.calls
