@@ -186,7 +186,7 @@ finish_requests() {
     limit=$(($(now) + drain))
     sleep "$((drain < 2 ? drain : 2))" # a request may have read the live file just before
     while [ "$(now)" -lt "$limit" ]; do
-        busy=$(docker exec "$proxy" wget -q -T 5 -O - "http://$admin/reverse_proxy/upstreams" </dev/null 2>/dev/null |
+        busy=$(docker exec "$proxy" timeout 5 wget -q -O - "http://$admin/reverse_proxy/upstreams" </dev/null 2>/dev/null |
             tr '{' '\n' | grep -v '"num_requests":0[,}]')
         open=''
         for address in $addresses; do

@@ -11,7 +11,7 @@ IFS= read -r key && IFS= read -r holder || exit 1
 old=$1 new=$2 title=$3 grace=$4 admin=$5
 shift 5
 names() { docker rename "$old" "$title-old" && docker rename "$new" "$title"; }
-listens() { docker_within 10 exec "$1" wget -q -T 5 -O /dev/null "http://$admin/config/" >/dev/null 2>&1; }
+listens() { docker_within 10 exec "$1" timeout 5 wget -q -O /dev/null "http://$admin/config/" >/dev/null 2>&1; }
 # For 45 s at most, also of a server under load; a program that ended is started again by the engine, which counts that.
 serves() {
     patience=$(($(date +%s) + 45))

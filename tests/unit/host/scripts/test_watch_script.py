@@ -29,7 +29,7 @@ case "$*" in
     shift 6
     echo "switch $*" >>"$HOME/calls"
     ;;
-"exec proxy wget"*) cat "$HOME/upstreams" ;;
+"exec proxy timeout"*) cat "$HOME/upstreams" ;;
 "inspect --type"*)
     shift 5
     for id; do grep "^$id " "$HOME/states"; done
