@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.databases import NOT_HTTP_PORTS
+
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
+
+_OF_SERVER = r"\bhttp\.Server\{[^{}]*?\bAddr:"
+"""The address of Go's http.Server: clients of databases have a field of that name, too."""
 
 _LISTENS = (
     r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*[\"'`]?[^\"'`()\s]*?:?(\d{4,5})\b"
     r"|(?:listen\(\s*|[sS]erve\(\s*|^export default\s*)\{[^{}]*?\bport\s*:\s*(\d{4,5})\b"
-    r"|\bAddr:\s*\"[^\"\s]*:(\d{4,5})\""
+    rf"|{_OF_SERVER}\s*\"[^\"\s]*:(\d{{4,5}})\""
     r"|\bflag\.(?:String|Int)\(\s*\"(?:http[-.]?)?(?:addr|port|listen)\w*\"\s*,\s*\"?[^\"\s]*?:?(\d{4,5})\b"
 )
 """A port in the code: an argument, options of fastify, Bun and Hono, Go's http.Server, or a flag."""
@@ -19,14 +24,14 @@ _LISTENS = (
 _NAMED = (
     r"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*([A-Za-z_]\w*)\s*[,)]"
     r"|(?:listen|[sS]erve)\(\s*\{[^{}]*?\b(?:port\s*:\s*([A-Za-z_]\w*)|(port|PORT)\s*[,}])"
-    r"|\bAddr:\s*([A-Za-z_]\w*)\s*[,}]"
+    rf"|{_OF_SERVER}\s*([A-Za-z_]\w*)\s*[,}}]"
 )
 """A name for it, which the same file gives a value."""
 
-_LOOPBACK = r"[\"'`](?:localhost|127\.0\.0\.1)"
+_LOOPBACK = r"[\"'`](?:localhost|127\.0\.0\.1)(?=(?::(\d{4,5}))?)"
 _AT_LOOPBACK = (
     rf"(?:listen|Listen|ListenAndServe|Run|Start)\(\s*(?:[\w.]+\s*,\s*)?{_LOOPBACK}"
-    rf"|\bAddr:\s*{_LOOPBACK}"
+    rf"|{_OF_SERVER}\s*{_LOOPBACK}"
     rf"|(?:listen|[sS]erve)\(\s*\{{[^{{}}]*?\bhost(?:name)?\s*:\s*{_LOOPBACK}"
 )
 _OF_FASTIFY = r"\.listen\(\s*\{(?![^{}]*\bhost\b)[^{}]*\bport\b[^{}]*\}"
@@ -37,7 +42,7 @@ def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, 
     """The port that the code listens on, and the reason."""
     if "PORT" in folder.variables:
         return default, f"{folder.variables['PORT'].file} reads PORT, which the Dockerfile sets"
-    hit = folder.search(_LISTENS, suffix)
+    hit = _search(folder, _LISTENS, suffix)
     if hit is not None:
         number = next(filter(None, hit[1].groups()))
         return int(number), f"`{_shown(hit[1][0])}` in {hit[0]}"
@@ -48,7 +53,7 @@ def found_port(folder: AppFolder, default: int, suffix: str = "") -> tuple[int, 
 
 def loopback(folder: AppFolder, suffix: str = "") -> str:
     """A thing to do where the app listens on the loopback address; empty if it does not."""
-    hit = folder.search(_AT_LOOPBACK, suffix)
+    hit = _search(folder, _AT_LOOPBACK, suffix)
     if hit is None and '"fastify"' in folder.read("package.json"):
         hit = folder.search(_OF_FASTIFY)
     if hit is None:
@@ -68,7 +73,19 @@ def _by_name(folder: AppFolder, suffix: str) -> tuple[int, str] | None:
         folder.sources[hit[0]],
         re.MULTILINE,
     )
-    return (int(value[1]), f"`{_shown(value[0])}` in {hit[0]}") if value else None
+    if value is None or int(value[1]) in NOT_HTTP_PORTS:
+        return None
+    return int(value[1]), f"`{_shown(value[0])}` in {hit[0]}"
+
+
+def _search(folder: AppFolder, pattern: str, suffix: str) -> tuple[str, re.Match[str]] | None:
+    """The first match with its file, unless its port is that of a database: a client's, then."""
+    for name, text in folder.sources.items():
+        for match in re.finditer(pattern, text, re.MULTILINE) if name.endswith(suffix) else ():
+            ports = [int(port) for port in match.groups() if port]
+            if NOT_HTTP_PORTS.isdisjoint(ports):
+                return name, match
+    return None
 
 
 def _shown(text: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.unit.onboarding.conftest import Begin
 
+REDIS = '&redis.Options{Addr: "localhost:6379"}'
 MAIN = "package main\nfunc main() { %s }\n"
 
 
@@ -42,13 +43,17 @@ def node(code: str, package: str = "express") -> dict[str, str]:
             },
             9100,
         ),
+        (go(f'c := redis.NewClient({REDIS}); _ = c; http.ListenAndServe(":9001", nil)'), 9001),
+        ({**go('s := http.Server{Addr: ":9002"}; s.ListenAndServe()'), "cache/redis.go": f"package cache\nvar O = {REDIS}\n"}, 9002),
+        ({**go("serve()"), "cache.go": f"package main\nvar o = {REDIS}\n"}, 8080),
+        (go('a := flag.String("addr", "db:5432", "x"); r.Run(":9003")'), 9003),
         (node("const PORT = 5000;\napp.listen(PORT, () => {});\n"), 5000),
         (node("const port: number = 5001\napp.listen(port)\n"), 5001),
         (node("const port = Number('5002')\nfastify.listen({ port, host: '0.0.0.0' })\n", "fastify"), 5002),
         (node("const port = process.env.PORT || 5003\napp.listen(port)\n"), 3000),
         (node("app.listen(config.port)\n"), 3000),
     ],
-)
+)  # fmt: skip
 def test_ports(begin: Begin, files: Mapping[str, str], port: int) -> None:
     """Also behind a name, and in the settings of a server."""
     assert begin(files)[1].services[0].port == port
@@ -61,6 +66,8 @@ def test_ports(begin: Begin, files: Mapping[str, str], port: int) -> None:
         (go('http.ListenAndServe("127.0.0.1:8080", nil)'), "leave the host out"),
         (go('s := http.Server{Addr: "localhost:8080"}; s.ListenAndServe()'), "leave the host out"),
         (go('http.ListenAndServe(":8080", nil)'), ""),
+        (go(f'c := redis.NewClient({REDIS}); http.ListenAndServe(":8080", nil)'), ""),
+        (go('c := queue.Start("localhost:6379"); http.ListenAndServe(":8080", nil)'), ""),
         (node("fastify.listen({ port: 3000 })", "fastify"), "write `host: '0.0.0.0'` in `.listen({ port: 3000 }` of a.js"),
         (node("fastify.listen({ port: 3000, host: '0.0.0.0' })", "fastify"), ""),
         (node("fastify.listen({ port: 3000, host: 'localhost' })", "fastify"), "write `host: '0.0.0.0'`"),
