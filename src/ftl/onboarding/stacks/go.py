@@ -158,17 +158,23 @@ def _name(folder: AppFolder, main: str) -> str:
 
 
 def _server_of(folder: AppFolder, mains: list[str]) -> str:
-    """The program that serves: the one that listens itself, else that at the top or with a usual name."""
-    for main in mains:
-        texts = [
-            text
-            for name, text in folder.sources.items()
-            if (name.startswith(f"{main}/") if main else "/" not in name)
-        ]
-        if any(_SERVES.search(text) for text in texts):
-            return main
+    """The program that serves: that at the top, unless one with a usual name listens and it does not."""
     usual = (*_NAMES, _name(folder, ""))
-    return min(mains, key=lambda main: (main != "", _name(folder, main) not in usual, main), default="")
+
+    def rank(main: str) -> tuple[bool, bool, bool, bool, str]:
+        serves, is_usual = _serves(folder, main), _name(folder, main) in usual
+        return not (serves and is_usual), main != "", not serves, not is_usual, main
+
+    return min(mains, key=rank, default="")
+
+
+def _serves(folder: AppFolder, main: str) -> bool:
+    """Whether a program listens in its own folder."""
+    return any(
+        _SERVES.search(text)
+        for name, text in folder.sources.items()
+        if (name.startswith(f"{main}/") if main else "/" not in name)
+    )
 
 
 def _is_embedded(folder: AppFolder, name: str) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.unit.onboarding.conftest import Begin
 
+INNER = SERVES.replace("package main", "package server")
 MODULE = {"go.mod": "module example.com/shop/v2\n\ngo 1.24\n"}
 
 
@@ -30,6 +31,8 @@ MODULE = {"go.mod": "module example.com/shop/v2\n\ngo 1.24\n"}
         ),
         ({"main.go": MAIN, "cmd/worker/main.go": MAIN}, "-o /out/bin/ . ./cmd/worker\n", "/app/bin/shop", ["web", "worker"]),
         ({"main.go": MAIN, "cmd/server/main.go": SERVES}, "-o /out/bin/ ./cmd/server .\n", "/app/bin/server", ["web"]),
+        ({"main.go": MAIN, "internal/server/a.go": INNER, "cmd/mock/main.go": SERVES}, "-o /out/bin/ . ./cmd/mock\n", "/app/bin/shop", ["web"]),
+        ({"main.go": MAIN, "cmd/mock/main.go": SERVES, "cmd/web/main.go": SERVES}, "-o /out/bin/ ./cmd/web . ./cmd/mock\n", "/app/bin/web", ["web"]),
         ({"main.go": SERVES, "tools/worker/main.go": MAIN}, "-o /out/app .\n", "/app/app", ["web"]),
         ({"cmd/x/main.go": SERVES, "gen.go": f"//go:build ignore\n\n{MAIN}"}, "-o /out/app ./cmd/x\n", "/app/app", ["web"]),
     ],
