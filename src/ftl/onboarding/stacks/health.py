@@ -25,8 +25,8 @@ _DECORATED = (
     rf"\(\s*(?:(?:path|value)\s*=\s*)?\{{?\s*{_QUOTE}(?P<path>PATH){_QUOTE}"
 )
 _CALLED = (
-    r"(?:^|[;{}\[(,])[ \t]*(?:(?P<on>[\w$.]+)\.|\.|new )?"
-    r"(?P<call>get|all|route|any|use|GET|Get|Any|Handle|HandleFunc|Route|add_url_rule|add_api_route|add_route)"
+    r"(?:^|[;{}\[(),=]|\breturn\b|\bawait\b)[ \t]*(?:(?P<on>[\w$.]+)\.|\.|new )?(?P<call>get|all|route|any|use"
+    r"|GET|Get|Any|Handle|HandleFunc|Route|add_url_rule|add_api_route|add_route|add_get)"
     rf"\(\s*{_QUOTE}(?:GET )?(?P<path>/PATH){_QUOTE}\s*(?:,|\)\s*\.\s*(?:get|all)\b)"
 )
 _OF_NODE = (
@@ -91,6 +91,9 @@ _CLIENTS = frozenset(
 )
 """Receivers whose `get` is a request."""
 
+_OF_APP = re.compile(r"(?:app|application|routers?|routes|server|fastify|mux|hono|elysia)$", re.IGNORECASE)
+"""Receivers whose `get` is a route also where its value is used."""
+
 _APPS = frozenset({"app", "application", "server", "fastify", "http", "mux", "web", "req", "request"})
 """Receivers that are the app itself: no router's prefix comes before its routes."""
 
@@ -137,6 +140,14 @@ _BEFORE_ALL = re.compile(r"before_request|before_action")
 _LONGEST_LINE = 300
 _HANDLER = 400
 """Characters of a handler that are looked at."""
+
+_VERBS = "get|post|put|patch|delete|all|any|route|head|options|handle|handlefunc|mount|add_get|add_post"
+_ENDS = (
+    r"\n[ \t]*\n|;[ \t]*\S|\n[ \t]*@(?=[\w.]+\.(?:get|post|route)\()"
+    rf"|(?:\n[ \t]*[\w$.]*|\))\.(?i:{_VERBS})\(\s*{_QUOTE}(?:[A-Z]+ )?/"
+    r"|\n[ \t]*(?:(?:const |let |var )?\w+\s*:?=\s*)?[\w$.]+\.(?:[uU]se|With|[gG]roup)\("
+)
+"""The end of a handler at the latest: a blank line, another statement or the next route."""
 
 
 def found_health(folder: AppFolder, *, start_page: bool = False) -> FoundHealthCheck:
@@ -199,10 +210,21 @@ def _routes(folder: AppFolder, patterns: _Patterns) -> Iterator[tuple[str, str, 
     for name, text in folder.sources.items():
         for pattern in patterns.get(name.rpartition(".")[2], ()):
             for match in pattern.finditer(text):
-                groups = match.groupdict()
-                is_request = groups.get("call") in ("get", "all") and _receiver(match) in _CLIENTS
-                if not is_request and len(_line(text, match)) < _LONGEST_LINE:
+                if not _is_request(text, match) and len(_line(text, match)) < _LONGEST_LINE:
                     yield name, text, match
+
+
+def _is_request(text: str, match: re.Match[str]) -> bool:
+    """Whether a call asks another server: by what it is called on, also in a chain on one line."""
+    if match.groupdict().get("call") not in ("get", "all"):
+        return False
+    receiver = _receiver(match)
+    if match[0].startswith(("=", "return", "await")):
+        return _OF_APP.search(receiver) is None
+    if receiver or not match[0].startswith(")"):
+        return receiver in _CLIENTS
+    before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return not _CLIENTS.isdisjoint(re.findall(r"[\w$]+", before))
 
 
 def _receiver(match: re.Match[str]) -> str:
@@ -257,10 +279,10 @@ def _guarded(text: str, match: re.Match[str]) -> str:
     begin = text.rfind("\n", 0, match.start()) + 1
     while begin and text[:begin].rstrip().rpartition("\n")[2].lstrip().startswith("@"):
         begin = text.rfind("\n", 0, begin - 1) + 1
+    indentation = re.match(r"[ \t]*", _line(text, match))
+    closed = rf"\n(?:{indentation[0] if indentation else ''})?\}}"
     rest = text[match.end() : match.end() + _HANDLER]
-    handler = re.split(
-        r"\n[ \t]*\n|\n\}|\n[ \t]*@(?=[\w.]+\.(?:get|post|route)\()|;[ \t]*\S", rest, maxsplit=1
-    )[0]
+    handler = re.split(rf"{_ENDS}|{closed}", rest, maxsplit=1)[0]
     first = handler.partition("\n")[0]
     if match[0][:1] != "@" and re.search(r"\)\s*[;,]?\s*$", first):
         handler = first  # the whole call is on one line

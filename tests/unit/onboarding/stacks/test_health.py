@@ -36,6 +36,15 @@ if TYPE_CHECKING:
         ("a.js", "app.get(\n  '/health',\n  ok,\n);\n", "/health"),
         ("a.js", "app.route('/health').get(ok)\n", "/health"),
         ("a.js", "new Hono()\n  .get('/health', (c) => c.text('ok'))\n", "/health"),
+        ("a.ts", "const app = new Hono().get('/health', (c) => c.text('ok'))\n", "/health"),
+        (
+            "a.ts",
+            "new Elysia().get('/health', () => 'ok').get('/me', requireAuth, me).listen(3000)\n",
+            "/health",
+        ),
+        ("a.ts", "const routes = app.get('/health', (c) => c.text('ok'))\n", "/health"),
+        ("a.ts", "const f = () => {\n  return router.get('/health', ok)\n}\n", "/health"),
+        ("a.py", "app.router.add_get('/health', ok)\n", "/health"),
         ("a.js", "fastify.route({ method: 'GET', url: '/health', handler })\n", "/health"),
         ("a.js", "createServer((req, res) => { if (req.url === '/healthz') res.end() })\n", "/healthz"),
         ("a.go", 'package main\nfunc main() { http.HandleFunc("GET /healthz", ok) }\n', "/healthz"),
@@ -63,6 +72,11 @@ def test_routes(tmp_path: Path, name: str, text: str, path: str) -> None:
         ("a.js", "ws.on('ping', () => ws.send('pong'))\n"),
         ("a.js", "const r = await api.get('/status', { params })\n"),
         ("a.js", "axios.get('/health', {})\n"),
+        ("a.js", "const r = axios.get('/health', {})\n"),
+        ("a.js", "const r = await get('/health', {})\n"),
+        ("a.js", "axios.create(options).get('/health', {})\n"),
+        ("a.js", "return api.get('/health', {})\n"),
+        ("a.py", "r = client.get('/health', timeout=1)\n"),
         ("a.jsx", "<Route path='/status' element={<Status />} />\n"),
         ("a.ts", "const routes = [{ path: '/status', component: Status }]\n"),
         ("a.go", 's := r.URL.Query().Get("status")\n'),
@@ -97,6 +111,8 @@ def test_words_that_are_no_routes(tmp_path: Path, name: str, text: str) -> None:
         ({"shop/settings.py": 'ROOT_URLCONF = "shop.urls"\n', "shop/urls.py": 'path("api/", include("core.urls"))\n', "core/urls.py": 'x = [path("health/", ok)]\n'}, "/health/"),
         ({"a.py": '@app.get("/status")\n@login_required\ndef ok(): ...\n'}, "/status"),
         ({"a.js": "app.get('/status', requireAuth, ok)\n"}, "/status"),
+        ({"a.js": "module.exports = (app) => {\n  app.get('/status', (req, res) => {\n    res.redirect('/x');\n  });\n};\n"}, "/status"),
+        ({"a.js": "app.get(\n  '/status',\n  requireAuth,\n  ok,\n);\n"}, "/status"),
     ],
 )  # fmt: skip
 def test_paths_that_are_not_sure(tmp_path: Path, files: Mapping[str, str], maybe: str) -> None:
@@ -121,6 +137,26 @@ def test_paths_that_are_not_sure(tmp_path: Path, files: Mapping[str, str], maybe
 def test_paths_that_are_sure_beside_prefixes(tmp_path: Path, files: Mapping[str, str], path: str) -> None:
     """What is defined on the app itself has no prefix."""
     assert found_health(AppFolder(put_files(tmp_path, files))).path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.js", "module.exports = (app) => {\n  app.get('/health', (req, res) => {\n    res.send('x');\n  });\n  app.get('/me', requireAuth, me);\n};\n"),
+        ("a.js", "module.exports = (app) => {\n  app.get('/health', (req, res) => {\n    res.send('x');\n  });\n  app.use(requireAuth);\n};\n"),
+        ("a.js", "app.get(\n  '/health',\n  ok,\n)\napp.get('/me', requireAuth, me)\n"),
+        ("a.js", "app.get('/health', (req, res) =>\n  res.send('x'))\napp.use(requireAuth)\n"),
+        ("a.go", 'func f() {\n\tr.Get("/health", func(w W, r *R) {\n\t\tw.Write(ok)\n\t})\n\tr.Use(authMiddleware)\n}\n'),
+        ("a.go", 'func f() {\n\tr.GET("/health", func(c *C) {\n\t\tc.String(200)\n\t})\n\tapi := r.With(requireAuth)\n}\n'),
+        ("a.go", 'func f() {\n\thttp.HandleFunc("/health", func(w W, r *R) {\n\t\tw.Write(ok)\n\t})\n\thttp.Handle("/me", requireAuth(me))\n}\n'),
+        ("a.ts", "@Controller()\nexport class A {\n  @Get('health')\n  check() {\n    return 'x'\n  }\n  @UseGuards(AuthGuard)\n  @Get('me')\n  me() {}\n}\n"),
+    ],
+)  # fmt: skip
+def test_what_comes_after_a_route(tmp_path: Path, name: str, text: str) -> None:
+    """A login that the next route wants is none of this one."""
+    found = found_health(AppFolder(put_files(tmp_path, {name: text})))
+    assert (found.maybe or found.path) == "/health"
+    assert "login" not in found.reason
 
 
 @pytest.mark.parametrize(
