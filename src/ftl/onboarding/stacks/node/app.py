@@ -111,6 +111,7 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         health,
         port_reason=port_reason,
         more_build=start.build,
+        hook=start.hook,
     )
     if reach := loopback(folder):
         app = replace(with_todo(app, reach), remarks={"port": (reach,)})
@@ -157,9 +158,10 @@ def server_app(
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
     build_env: str = "",
+    hook: str | None = None,
     more_build: tuple[str, ...] = (),
 ) -> App:
-    """A server in Node: its Dockerfile, migrations and databases."""
+    """A server in Node: its Dockerfile, migrations (`hook`: those of its scripts) and databases."""
     values, facts = dockerfile_values(folder)
     migration = find_migration(folder)
     beside = workers(folder)
@@ -201,13 +203,13 @@ def server_app(
         ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),
         build_args=public_variables(folder),
         facts=facts,
-        hook=migration.command,
-        hook_reason=migration.reason,
+        hook=migration.command or hook,
+        hook_reason=migration.reason or ("before the start, by the scripts of package.json" if hook else ""),
         workers=beside,
         env=sqlite.env if sqlite is not None else {},
         volumes=sqlite.volumes if sqlite is not None else {},
         data_file=sqlite.data_file if sqlite is not None else None,
-        todo=(*questions(folder), *about_file),
+        todo=(*(() if hook else migration.todo), *questions(folder), *about_file),
         image_todo=about_file,
     )
 

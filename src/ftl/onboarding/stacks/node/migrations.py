@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks.node.package_json import packages
+from ftl.onboarding.stacks.node.package_json import packages, scripts
 from ftl.onboarding.stacks.prisma import find_datasource
 from ftl.onboarding.templates import apt_install
 
@@ -25,17 +25,31 @@ _TOOLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """Package, command before a release, and the folders without any of which there are no migrations."""
 
 _KNEXFILE = re.compile(r"(?:[\w-]+/)*knexfile\.(?:js|cjs|mjs|ts)")
-_DATA_SOURCE = r"\bnew DataSource\("
+_DATA_SOURCE = re.compile(r"\bnew DataSource\(")
+_EXPORTS = re.compile(
+    r"^export\s+default\b|^export\s+const\s[^=\n]*=\s*new DataSource\(|^(?:module\.)?exports\b", re.MULTILINE
+)
+_COMPILES = re.compile(r"(?<![\w-])tsc\b(?!.*(?:--noEmit|-w\b|--watch))|\bnest build\b")
+_TO_DIST = re.compile(
+    r"^(?!\s*//).*\"outDir\"\s*:\s*\"(?:\./)?dist/?\"|--outDir (?:\./)?dist\b", re.MULTILINE
+)
+_OF_ALL = re.compile(r"^(?!\s*//).*\"rootDir\"\s*:\s*\"\.?/?\"|\bdist/src/", re.MULTILINE)
+"""The folder `src` is below `dist`, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeMigration:
-    """A tool that migrates the database, and its command; all empty if the app has none."""
+    """A tool that migrates the database, and its command; all empty if the app has none.
+
+    Attributes:
+        todo: What to write, where the tool is known and its command is not.
+    """
 
     tool: str = ""
     command: str | None = None
     reason: str = ""
     version: str = ""
+    todo: tuple[str, ...] = ()
 
     def kept(self, folder: AppFolder) -> str:
         """A comment in place of the removal of the packages of development, where the tool is one."""
@@ -73,12 +87,21 @@ def find_migration(folder: AppFolder) -> NodeMigration:
     known = packages(folder)
     for name, line, folders in _TOOLS:
         needed = next(filter(folder.has_folder, folders), None)
-        if name in known and needed is not None and (options := _options(folder, name)) is not None:
-            line += options
-            version = re.search(r"\d+(?:\.\d+)*", known[name])
+        if name not in known or needed is None:
+            continue
+        options = _options(folder, name)
+        if options is None:
             return NodeMigration(
-                name, line, f"{name} in package.json and {needed}/", version[0] if version else ""
+                name,
+                todo=(
+                    f"write `hooks: {{pre: {line} -d FILE}}`, with the compiled file that exports the DataSource: "
+                    f"{needed}/ has migrations, and no build to dist of such a file is found",
+                ),
             )
+        version = re.search(r"\d+(?:\.\d+)*", known[name])
+        return NodeMigration(
+            name, line + options, f"{name} in package.json and {needed}/", version[0] if version else ""
+        )
     return NodeMigration()
 
 
@@ -88,12 +111,28 @@ def _options(folder: AppFolder, tool: str) -> str | None:
         file = next((name for name in folder.sources if _KNEXFILE.fullmatch(name)), "")
         return f" --knexfile {file}" if "/" in file else ""
     if tool == "typeorm":
-        hit = folder.search(_DATA_SOURCE)
-        if hit is None:
-            return None
-        built = re.sub(r"^src/(.*)\.ts$", r"dist/\1.js", hit[0])
-        return f" -d {built}"
+        file = next(filter(None, (_compiled(folder, name) for name in _data_sources(folder))), "")
+        return f" -d {file}" if file else None
     return ""
+
+
+def _data_sources(folder: AppFolder) -> list[str]:
+    """Files that export TypeORM's DataSource: one inside a function is of no use to its program."""
+    return [
+        name for name, text in folder.sources.items() if _DATA_SOURCE.search(text) and _EXPORTS.search(text)
+    ]
+
+
+def _compiled(folder: AppFolder, name: str) -> str:
+    """The file that the compiler makes of one; empty if it is not known to make any."""
+    if not name.endswith(".ts"):
+        return name
+    lines = [*scripts(folder).values()]
+    settings = "\n".join([folder.read("tsconfig.json"), folder.read("tsconfig.build.json"), *lines])
+    if not (name.startswith("src/") and any(map(_COMPILES.search, lines)) and _TO_DIST.search(settings)):
+        return ""
+    inner = name if _OF_ALL.search(settings) else name.removeprefix("src/")
+    return f"dist/{inner.removesuffix('.ts')}.js"
 
 
 def clients(folder: AppFolder, *, development: bool) -> frozenset[str]:

@@ -52,6 +52,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
     migration = find_migration(folder)
     sqlite = find_sqlite(folder, packages(folder))
     about_image = (
+        *migration.todo,
         *migration.todo_of_standalone,
         *questions(folder, has_code=False),
         *(sqlite.todo(folder, "node") if sqlite is not None else ()),

@@ -161,3 +161,41 @@ def test_the_version_of_pnpm(begin: Begin, lock: str, more: dict[str, str], line
     """That of the lock file: the newest one ends at scripts of packages that an app of another has not allowed."""
     start, _ = begin({**app(), "pnpm-lock.yaml": f"lockfileVersion: {lock}\n", **more})
     assert line in start.files["Dockerfile"]
+
+
+SOURCE = {"src/migrations/1.ts": "", "src/db/source.ts": "export const source = new DataSource({})\n"}
+DIST = {"tsconfig.json": '{"compilerOptions": {"outDir": "./dist"}}'}
+TSC = app({"build": "tsc -p ."}, "typeorm")
+
+
+@pytest.mark.parametrize(
+    ("files", "file"),
+    [
+        ({**TSC, **SOURCE, **DIST}, "dist/db/source.js"),
+        ({**app({"build": "nest build"}, "typeorm"), **SOURCE, **DIST}, "dist/db/source.js"),
+        ({**TSC, **SOURCE, "tsconfig.json": '{\n  "rootDir": "./",\n  "outDir": "dist"\n}'}, "dist/src/db/source.js"),
+        ({**TSC, **SOURCE, **DIST, "src/db/source.ts": "const x = new DataSource({})\nexport default x\n"}, "dist/db/source.js"),
+        ({**TSC, **SOURCE, **DIST, "src/app.ts": "const f = () => new DataSource({})\n"}, "dist/db/source.js"),
+        ({**app({}, "typeorm"), "migrations/1.js": "", "source.js": "module.exports = new DataSource({})\n"}, "source.js"),
+        ({**TSC, **SOURCE, **DIST, "src/db/source.ts": "const f = () => new DataSource({})\n"}, ""),
+        ({**TSC, **SOURCE, "tsconfig.json": '{"compilerOptions": {"outDir": "build"}}'}, ""),
+        ({**TSC, **SOURCE, "tsconfig.json": '{\n  // "outDir": "./dist",\n}'}, ""),
+        ({**app({"build": "tsc --noEmit"}, "typeorm"), **SOURCE, **DIST}, ""),
+        ({**app({"build": "tsup"}, "typeorm"), **SOURCE, **DIST}, ""),
+        ({**TSC, **DIST, "src/migrations/1.ts": ""}, ""),
+    ],
+)  # fmt: skip
+def test_migrations_of_typeorm(begin: Begin, files: Mapping[str, str], file: str) -> None:
+    """Its program wants a file that is there and exports the DataSource: each deploy ended at the hook."""
+    start, project = begin(files)
+    hooks = project.services[0].hooks
+    assert (hooks.pre.remote if hooks.pre else None) == (f"typeorm migration:run -d {file}" if file else None)
+    assert any("typeorm migration:run -d FILE" in text for text in start.todo) is not bool(file)
+
+
+def test_migrations_of_typeorm_before_the_start(begin: Begin) -> None:
+    """A script of the app that migrates says how."""
+    scripts = {"prestart": "npm run migrate", "migrate": "typeorm migration:run -d out/a.js"}
+    start, project = begin({**app(scripts, "typeorm"), "src/migrations/1.ts": ""})
+    assert project.services[0].hooks.pre.remote == "npm run migrate"
+    assert [text for text in start.todo if "typeorm" in text] == []

@@ -63,16 +63,11 @@ def test_a_guess_is_a_comment_at_its_line(begin: Begin, files: Mapping[str, str]
     assert fact.sure is not bool(guess)
 
 
-TS = "export const source = new DataSource({})\n"
-
-
 @pytest.mark.parametrize(
     ("files", "hook"),
     [
         ({**using("express", "knex", start="node a.js"), "src/db/migrations/1.js": "", "src/knexfile.js": ""}, "knex migrate:latest --knexfile src/knexfile.js"),
         ({**using("express", "knex", start="node a.js"), "migrations/1.js": "", "knexfile.js": ""}, "knex migrate:latest"),
-        ({**using("express", "typeorm", start="node dist/a.js"), "src/migrations/1.ts": "", "src/db/source.ts": TS}, "typeorm migration:run -d dist/db/source.js"),
-        ({**using("express", "typeorm", start="node a.js"), "src/migrations/1.ts": ""}, None),
     ],
 )  # fmt: skip
 def test_migrations_below_the_sources(begin: Begin, files: Mapping[str, str], hook: str | None) -> None:
