@@ -89,6 +89,15 @@ def test_the_build_for_heroku_is_the_build(begin: Begin) -> None:
         ({"build": "tsc", "start": "npm run build && node d/a.js"}, ("RUN npm run build\n",), ("node", "d/a.js"), None),
         ({"start": "tsc && node d/a.js"}, ("RUN npx tsc\n",), ("node", "d/a.js"), None),
         ({"prestart": "npm run migrate", "migrate": "knex migrate:latest", "start": "node a.js"}, (), ("node", "a.js"), "npm run migrate"),
+        ({"start": "cd build && node server.js"}, (), ("sh", "-c", "cd build && exec node server.js"), None),
+        ({"start": "export BUILD=build && node a.js"}, (), ("sh", "-c", "export BUILD=build && exec node a.js"), None),
+        ({"start": "mkdir -p build && node a.js"}, (), ("sh", "-c", "mkdir -p build && exec node a.js"), None),
+        ({"start": "NODE_ENV=production tsc -p . && node a.js"}, ("RUN NODE_ENV=production npx tsc -p .\n",), ("node", "a.js"), None),
+        ({"prestart": "npm run clean && npm run build", "clean": "rimraf d", "build": "tsc", "start": "node d/a.js"}, ("RUN npm run clean\nRUN npm run build\n",), ("node", "d/a.js"), None),
+        ({"prestart": "npm --prefix client run build", "start": "node a.js"}, ("RUN npm --prefix client run build\n",), ("node", "a.js"), None),
+        ({"prestart": "pnpm -C client build", "start": "node a.js"}, ("RUN pnpm -C client build\n",), ("node", "a.js"), None),
+        ({"prestart": "yarn client:build", "start": "node a.js"}, ("RUN yarn client:build\n",), ("node", "a.js"), None),
+        ({"prestart": "mkdir -p logs", "start": "node a.js"}, (), ("sh", "-c", "mkdir -p logs && exec node a.js"), None),
         ({"prestart": "node check.js", "start": "node a.js"}, (), ("sh", "-c", "node check.js && exec node a.js"), None),
         ({"start": "node build/a.js && node b.js"}, (), ("sh", "-c", "node build/a.js && exec node b.js"), None),
     ],
@@ -109,6 +118,36 @@ def test_what_npm_does_before_the_start(
     hooks = project.services[0].hooks
     assert (hooks.pre.remote if hooks.pre else None) == hook
     assert faults(text) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "left_out"),
+    [
+        ("npm run lint", {"lint": "eslint ."}, ["npm run lint"]),
+        ("eslint .", {}, ["eslint ."]),
+        ("npx eslint .", {}, ["npx eslint ."]),
+        ("kill-port 3000", {}, ["kill-port 3000"]),
+        ("docker compose up -d", {}, ["docker compose up -d"]),
+        ("cd client && npm run build", {}, ["cd client && npm run build"]),
+        ("node check.js || true", {}, ["node check.js || true"]),
+        ("eslint . && node check.js", {}, ["eslint ."]),
+        ("express --version", {}, []),
+        ("npm install", {}, []),
+        ("npm run check", {"check": "node check.js"}, []),
+    ],
+)
+def test_what_the_image_cannot_run_before_the_start(
+    begin: Begin, line: str, more: Mapping[str, str], left_out: list[str]
+) -> None:
+    """Its container ended at once: packages of development are gone there."""
+    start, _ = begin(express({"prestart": line, "start": "node a.js", **more}, eslint="9"))
+    kept = " && ".join(
+        part for part in line.split(" && ") if part not in {*left_out, "npm install"} and line not in left_out
+    )
+    assert start.app.start == (("sh", "-c", f"{kept} && exec node a.js") if kept else ("node", "a.js"))
+    told = [text for text in start.todo if "the script prestart has it" in text]
+    assert [f"`{part}`" in text for part, text in zip(left_out, told, strict=True)] == [True] * len(left_out)
+    assert "RUN npm prune" in start.files["Dockerfile"]
 
 
 @pytest.mark.parametrize(

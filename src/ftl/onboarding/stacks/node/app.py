@@ -113,10 +113,9 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         more_build=start.build,
         hook=start.hook,
     )
+    app = replace(app, todo=(*app.todo, *start.todo), image_todo=(*app.image_todo, *start.todo))
     if reach := loopback(folder):
         app = replace(with_todo(app, reach), remarks={"port": (reach,)})
-    if app.hook is None and start.hook:
-        app = replace(app, hook=start.hook, hook_reason="before the start, by the scripts of package.json")
     if _has_secure_session(folder) and not folder.search(r"trust proxy"):
         return with_todo(
             app,
@@ -158,8 +157,8 @@ def server_app(
     port_reason: str = "PORT in the Dockerfile",
     tini: bool = True,
     build_env: str = "",
-    hook: str | None = None,
     more_build: tuple[str, ...] = (),
+    hook: str | None = None,
 ) -> App:
     """A server in Node: its Dockerfile, migrations (`hook`: those of its scripts) and databases."""
     values, facts = dockerfile_values(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.onboarding.app import Command, Worker, exec_form
 from ftl.onboarding.stacks.node.managers import BUN, manager
+from ftl.onboarding.stacks.node.migrations import find_migration
 from ftl.onboarding.stacks.node.package_json import packages, scripts, server_build
 
 if TYPE_CHECKING:
@@ -58,9 +59,32 @@ class WorkerScript:
     queue: str = ""
 
 
-_BUILDS = re.compile(
-    r"\b(?:tsc|tsup|tsdown|esbuild|webpack|rollup|swc|babel|copyfiles|cpx|rimraf|tailwindcss)\b|\b(?:build|compile)\b"
+_PREFIX = (
+    r"(?:(?:[A-Za-z_]\w*=\S*|env|npx|bunx|npm exec|(?:pnpm|yarn)(?: exec)?|--?[a-z][\w-]*)\s+)*"
+    r"(?:\./)?(?:node_modules/\.bin/)?"
 )
+"""Words before a program: variables, and what starts programs of packages."""
+
+_PROGRAM = re.compile(rf"{_PREFIX}([^\s=]+)(?:\s|$)")
+_BUILD = r"[\w:.-]*\b(?:build|compile)\b"
+_BUILDS = re.compile(
+    rf"{_PREFIX}(?:cross-env\s+{_PREFIX})?"
+    r"(?:(?:tsc|tsc-alias|tsup|tsdown|esbuild|webpack|rollup|swc|babel|copyfiles|cpx|rimraf|tailwindcss)(?:\s|$)"
+    rf"|(?:npm|pnpm|yarn|bun)\s(?:.*\s)?run(?:-script)?\s+(?:-\S+\s+)*{_BUILD}"
+    rf"|(?:pnpm|yarn)\s+(?:-\S+\s+(?:[^-\s]\S*\s+)?)*?(?:workspace\s+\S+\s+)?{_BUILD}"
+    r"|(?:vite|next|nest|nuxt|nuxi|astro|remix|react-router|ng|medusa|strapi|react-scripts|vue-cli-service|turbo|nx"
+    rf"|lerna|rsbuild|parcel|gulp|grunt|bun|run-s|run-p|npm-run-all)\s+(?:\S+\s+)*?{_BUILD})"
+)
+"""Lines that build: a compiler, or a script or a tool's command of such a name; `cd build` is none."""
+
+_INSTALLS = re.compile(r"(?:npm|pnpm|yarn|bun) (?:install|i|ci)(?:\s+-\S+)*|yarn")
+"""Lines that install the packages, as the image does."""
+
+_OF_SYSTEM = frozenset(
+    ("node", "echo", "mkdir", "rm", "cp", "mv", "ln", "touch", "test", "[", "true", "cat", "sleep", "chmod")
+)
+"""Programs that each image of Node has."""
+
 _MIGRATES = re.compile(r"\bmigrat|\bdb push\b")
 _RUN = re.compile(r"(?:(?:npm|pnpm|yarn|bun) run(?:-script)?|yarn|pnpm) (\S+)")
 
@@ -72,12 +96,14 @@ class StartScript:
     Attributes:
         build: Lines of it that build the app, which belong into the image's build: the packages for it are gone then.
         hook: A line that migrates the database.
+        todo: Lines before it that are left out, since the image lacks their programs.
     """
 
     command: Command
     reason: str
     build: tuple[str, ...] = ()
     hook: str | None = None
+    todo: tuple[str, ...] = ()
 
 
 def start_command(folder: AppFolder) -> StartScript:
@@ -97,20 +123,58 @@ def _script(folder: AppFolder, name: str) -> StartScript:
     """A script of package.json, and the one that npm runs before it."""
     known = scripts(folder)
     own = [part.strip() for part in known[name].split("&&")]
-    before = [part.strip() for part in known.get(f"pre{name}", "").split("&&") if part.strip()]
+    before, todo = _before(folder, f"pre{name}")
     while len(own) > 1 and _is_build(known, own[0]):
         before.append(own.pop(0))
     builds = [part for part in before if _is_build(known, part)]
     migrations = [part for part in before if part not in builds and _MIGRATES.search(_resolved(known, part))]
     rest = [part for part in before if part not in builds and part not in migrations]
-    done = server_build(folder)
-    needed = tuple(
-        by_local_program(folder, part, "")
-        for part in builds
-        if not ((run := _RUN.fullmatch(part)) and run[1] == done)
-    )
+    done = builds and _RUN.fullmatch(builds[0])
+    if done and done[1] == server_build(folder):
+        del builds[0]  # further down it is needed again: another part may have removed what it made
+    needed = tuple(_in_build(folder, part) for part in builds)
     command = _command(" && ".join([*rest, *own]))
-    return StartScript(command, f"the script {name} of package.json", needed, " && ".join(migrations) or None)
+    return StartScript(
+        command, f"the script {name} of package.json", needed, " && ".join(migrations) or None, todo
+    )
+
+
+def _in_build(folder: AppFolder, part: str) -> str:
+    """A line for the image's build, where programs of packages are not in PATH."""
+    assigned = re.match(r"(?:[A-Za-z_]\w*=\S*\s+)*", part)
+    values = assigned[0] if assigned else ""
+    return values + by_local_program(folder, part.removeprefix(values), "")
+
+
+def _before(folder: AppFolder, name: str) -> tuple[list[str], tuple[str, ...]]:
+    """Parts of the script before the start that build, migrate or run in the image; things to do about others."""
+    known = scripts(folder)
+    line = known.get(name, "")
+    parts = [part.strip() for part in line.split("&&")]
+    parts = [part for part in parts if part and not _INSTALLS.fullmatch(part)]
+    if any(re.match(r"cd\s", part) for part in parts):
+        parts = [line]  # the other parts are about that folder
+    kept = [
+        part
+        for part in parts
+        if re.match(r"cd\s", part) is None
+        and (_is_build(known, part) or _MIGRATES.search(_resolved(known, part)) or _is_in_image(folder, part))
+    ]
+    return kept, tuple(
+        f"see whether the app needs `{part}` before its start, as the script {name} has it: it is left out, "
+        "since the image may lack its program"
+        for part in parts
+        if part not in kept
+    )
+
+
+def _is_in_image(folder: AppFolder, part: str) -> bool:
+    """Whether the image has the programs of a line when the packages of development are gone."""
+    run = _RUN.fullmatch(part)
+    lines = scripts(folder).get(run[1], part).split("&&") if run else [part]
+    names = [match[1] if (match := _PROGRAM.match(line.strip())) else line for line in lines]
+    had = _OF_SYSTEM | packages(folder, development=False).keys() | {find_migration(folder).tool}
+    return all(_PROGRAMS.get(name, name) in had for name in names) and not re.search(r"[;|&]", "".join(lines))
 
 
 def _resolved(known: Mapping[str, str], part: str) -> str:
@@ -120,7 +184,10 @@ def _resolved(known: Mapping[str, str], part: str) -> str:
 
 
 def _is_build(known: Mapping[str, str], part: str) -> bool:
-    return _BUILDS.search(_resolved(known, part)) is not None and not re.match(r"node\s", part)
+    """Whether a part of a script builds, itself or by the script that it runs."""
+    run = _RUN.fullmatch(part)
+    lines = [part, *(known.get(run[1], "").split("&&") if run else ())]
+    return any(_BUILDS.match(line.strip()) for line in lines)
 
 
 def _command(line: str) -> Command:
