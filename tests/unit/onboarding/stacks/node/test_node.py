@@ -197,5 +197,7 @@ def test_migrations_of_typeorm_before_the_start(begin: Begin) -> None:
     """A script of the app that migrates says how."""
     scripts = {"prestart": "npm run migrate", "migrate": "typeorm migration:run -d out/a.js"}
     start, project = begin({**app(scripts, "typeorm"), "src/migrations/1.ts": ""})
-    assert project.services[0].hooks.pre.remote == "npm run migrate"
+    hook = project.services[0].hooks.pre
+    assert hook is not None
+    assert hook.remote == "npm run migrate"
     assert [text for text in start.todo if "typeorm" in text] == []
