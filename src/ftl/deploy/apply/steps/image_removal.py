@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 RUNNERS: Runners[DeployContext] = Runners()
 
-MEASURE_SECONDS = 3.0
-"""Limit for measuring an engine's images, for a note."""
+MEASURE_SECONDS = 0.5
+"""Limit for measuring an engine's images, for a note; a deploy waits for up to four of them."""
 
 CACHE_SECONDS = 600.0
 """Limit for the removal of a build cache, which may be many files."""
