@@ -8,12 +8,12 @@ import secrets
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ftl.child import complete, lines_of
+from tests.support.processes import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +43,7 @@ class Processes:
 
     def running(self) -> list[int]:
         """IDs of those that run."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if self.mark.encode() in path.read_bytes():
-                    found.append(int(path.parent.name))
-            except OSError:
-                continue
-        return found
+        return [pid for pid, variables in read_all("environ").items() if self.mark.encode() in variables]
 
     def wait_for_end(self) -> None:
         """Wait until none is left."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,16 +40,3 @@ def built(made: Project, *argv: str, env: Mapping[str, str] | None = None) -> di
 def warnings(outcome: Outcome) -> list[tuple[str, str]]:
     """(text, hint) of the warnings."""
     return [(note["text"], note["hint"]) for note in outcome.events("note") if note["level"] == "warning"]
-
-
-def command_lines(word: str) -> set[str]:
-    """Argument lists of all processes that contain a word."""
-    found: set[str] = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if word in line:
-            found.add(line)
-    return found

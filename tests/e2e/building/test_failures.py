@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.support import SOURCE, built, command_lines
+from tests.e2e.building.support import SOURCE, built
+from tests.support.processes import command_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.building.support import SOURCE, built, command_lines, docker
+from tests.e2e.building.support import SOURCE, built, docker
+from tests.support.processes import command_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ def test_secrets_reach_the_build_and_nothing_else(project: Callable[..., Project
     commands: set[str] = set()
     with made.start("build", "--no-cache", env={"FROM_ENV": TOKEN}) as process:
         while process.poll() is None:
-            commands |= command_lines(name)
+            commands.update(command_lines(name).values())
             time.sleep(0.05)
         assert process.returncode == 0
     assert [line for line in commands if "--secret" in line]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.support.sshd import Sshd, make_key
+from tests.support.processes import command_lines
 
 from ftl.engine.api import Engine
 from ftl.errors import ServerError
@@ -52,20 +53,10 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(name)
 
 
-def running(words: str) -> list[str]:
-    """The processes of this machine whose arguments contain these words."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if words in (said := entry.read_bytes().decode(errors="replace")):
-                found.append(said)
-    return found
-
-
 async def nothing_left(folder: Path) -> None:
     """Wait until neither a process nor a socket of a connection is there."""
     async with asyncio.timeout(PATIENCE):
-        while running(str(folder)) or any(folder.iterdir()):
+        while command_lines(str(folder)) or any(folder.iterdir()):
             await asyncio.sleep(0.05)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.support.processes import command_lines
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -27,11 +28,4 @@ async def until(condition: Any) -> None:
 
 def processes(words: str) -> list[int]:
     """The processes on this machine whose arguments contain these words."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if words.encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return found
+    return list(command_lines(words))

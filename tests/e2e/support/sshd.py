@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from lab.prepare import Tool, ensure
+from tests.support.processes import read_all
 
 from ftl.ssh.target import Target
 
@@ -146,9 +147,8 @@ def _program() -> str:
 def descendants(pid: int) -> list[int]:
     """The processes below one, by /proc."""
     parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    for process, stat in read_all("stat").items():
+        parents[process] = int(stat.rpartition(b")")[2].split()[1])
     below = {pid}
     while more := {child for child, parent in parents.items() if parent in below} - below:
         below |= more
