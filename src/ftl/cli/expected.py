@@ -76,11 +76,12 @@ async def own_names(expected: Expected, warn: Warn, *, jobs: bool) -> Sequence[s
 
     `warn` gets a sentence where their lines are shown without a record of secrets to mask.
     """
-    from ftl.operations.views.logs.known_names import deployed_names, names_of
+    from ftl.operations.views.logs.query import names_of
 
     if expected.project is not None:
         return names_of(expected.project, jobs=jobs)
     from ftl.host.fleet import open_fleet
+    from ftl.operations.views.logs.known_names import deployed_names
 
     target = expected.target
     async with open_fleet(target.address.readable(project=target.project)) as fleet:

@@ -57,9 +57,13 @@ class Prefetch(Generic[T]):
 
     Args:
         look: The calls. They must change nothing: the engine may turn out to be another.
+        load: Imports what they need, while ssh connects.
     """
 
-    def __init__(self, look: Callable[[Engine], Coroutine[Any, Any, T]]) -> None:
+    def __init__(
+        self, look: Callable[[Engine], Coroutine[Any, Any, T]], load: Callable[[], None] | None = None
+    ) -> None:
+        self.load = load or _load_engine
         self._look = look
         self._engine: Engine | None = None
         self._task: asyncio.Task[T] | None = None
@@ -107,6 +111,8 @@ async def open_session(
             is_brief = await asyncio.to_thread(_may_be_brief, machine.name)
             if streams:
                 await asyncio.to_thread(load_aiohttp)
+        else:
+            await asyncio.to_thread(ahead.load)
         usual = await connecting
         sent = early.take(usual) if usual is not None and ahead is not None else []
         likely = None
@@ -140,6 +146,10 @@ async def _connect(machine: Machine, ready: list[socket]) -> str | None:
     if usual is not None:
         ready += open_sockets(usual, _CONNECTIONS)
     return usual
+
+
+def _load_engine() -> None:
+    pass  # takes 10 ms
 
 
 def _may_be_brief(server: str) -> bool:

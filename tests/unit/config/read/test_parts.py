@@ -16,7 +16,7 @@ from ftl.errors import ConfigError
 from ftl.image.registry.access import pulled_images
 from ftl.image.registry.names import push_registries
 from ftl.operations.views.container_health import health_spec
-from ftl.operations.views.logs.known_names import names_of
+from ftl.operations.views.logs.query import names_of
 from ftl.proxy.project_site import site_of
 from ftl.server.doctor.checks.local import BuildNeeds
 from tests.unit.config.conftest import Load, written

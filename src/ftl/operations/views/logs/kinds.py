@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.config.models.server import ClusterServer
+    from ftl.engine.api import Engine
+    from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Prefetch, Session
     from ftl.operations.views.logs.following import Mask
@@ -112,13 +114,24 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
 
 async def _logs(access: LogAccess, reading: LogReading) -> None:
     from ftl.host.session import Prefetch
-    from ftl.operations.views.logs.reading import LogServer, listed, read_logs
 
-    ahead = Prefetch(lambda engine: listed(engine, reading.query))
+    ahead = Prefetch(partial(_listed, reading.query), _load_reading)
     async with access.connect(ahead=ahead) as session:
+        from ftl.operations.views.logs.reading import LogServer, read_logs
+
         containers = [await ahead.result(session.engine)]
         servers = [LogServer(session.engine)]
         await read_logs(servers, reading.query, reading.show, reading.warn, containers=containers)
+
+
+def _load_reading() -> None:
+    pass
+
+
+async def _listed(query: LogQuery, engine: Engine) -> list[Container]:
+    from ftl.operations.views.logs.reading import listed
+
+    return await listed(engine, query)
 
 
 async def _followed_logs(access: LogAccess, reading: LogReading) -> None:

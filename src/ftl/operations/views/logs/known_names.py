@@ -16,6 +16,7 @@ from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.host.job_logs import stored_run_logs
 from ftl.operations.deployed import deployed_project
+from ftl.operations.views.logs.query import names_of
 from ftl.releases.store import read_records
 
 if TYPE_CHECKING:
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 _UNITS = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
-
-
-def names_of(project: Project, *, jobs: bool) -> tuple[str, ...]:
-    """The services and dependencies of a project, or its jobs."""
-    if jobs:
-        return (*(job.name for job in project.jobs), *(backup.job for backup in project.backups))
-    services = (service.name for service in project.services)
-    return (*services, *(dependency.name for dependency in project.dependencies))
 
 
 async def deployed_names(fleet: Fleet, project: Project, *, jobs: bool) -> tuple[str, ...]:

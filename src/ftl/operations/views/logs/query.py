@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from ftl.config.models.project import Project
     from ftl.engine.values import Container
 
 _ROLES = (labels.ROLE_SERVICE, labels.ROLE_DEPENDENCY)
@@ -118,6 +119,14 @@ class LogQuery:
     def accepts(self, entry: LogEntry) -> bool:
         """Whether a line's text is asked for."""
         return self.matches is None or bool(self.matches(entry.text))
+
+
+def names_of(project: Project, *, jobs: bool) -> tuple[str, ...]:
+    """The services and dependencies of a project, or its jobs."""
+    if jobs:
+        return (*(job.name for job in project.jobs), *(backup.job for backup in project.backups))
+    services = (service.name for service in project.services)
+    return (*services, *(dependency.name for dependency in project.dependencies))
 
 
 def _order(time: str) -> tuple[str, str]:
