@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from ftl.common.command_result import CommandResult
 from ftl.common.lines import LineSplitter
 from ftl.dataclass import dataclass
-from ftl.spawn import Capture, Streams, signal_group, spawn, start_process
+from ftl.spawn import Capture, ProcessStreams, signal_group, spawn, start_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -208,7 +208,7 @@ async def lines_of(
         OSError: It cannot be started.
     """
     transport, streams = await spawn(
-        Streams,
+        ProcessStreams,
         argv,
         stdin=DEVNULL,
         stderr=STDOUT,

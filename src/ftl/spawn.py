@@ -113,7 +113,7 @@ async def start_process(
 ) -> Process:
     """Start a child as asyncio's `Process`; for the arguments see `spawn`."""
     transport, streams = await spawn(
-        Streams, argv, stdin=stdin, stdout=stdout, stderr=stderr, session=session, group=group
+        ProcessStreams, argv, stdin=stdin, stdout=stdout, stderr=stderr, session=session, group=group
     )
     return Process(transport, streams, asyncio.get_running_loop())
 
@@ -147,7 +147,7 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
-class Streams(SubprocessStreamProtocol):
+class ProcessStreams(SubprocessStreamProtocol):
     """The pipes of an asyncio `Process`, which are closed soon after its end."""
 
     def __init__(self, limit: int = READ_LIMIT) -> None:

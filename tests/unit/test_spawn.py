@@ -77,10 +77,10 @@ def test_a_child_that_is_given_up_is_reaped_by_the_watcher(caplog: pytest.LogCap
 LEAVES = """
 import asyncio, gc
 from asyncio.subprocess import PIPE
-from ftl.spawn import Streams, end_children, spawn, start_process
+from ftl.spawn import ProcessStreams, end_children, spawn, start_process
 
 async def work():
-    await spawn(Streams, ["sleep", "60"], session=True)
+    await spawn(ProcessStreams, ["sleep", "60"], session=True)
     process = await start_process(
         ["sh", "-c", "sleep 5 & :"], stdin=PIPE, stdout=PIPE, stderr=PIPE, session=True
     )

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 Json = Mapping[str, object]
+"""A JSON object as it was read."""
+
+JsonObject = dict[str, object]
+"""A JSON object that is made here, for a request or a configuration."""
 
 
 def parse_json(content: str | bytes, *, numbers_as_text: bool = False) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
     from ftl.execution.runners import Runners
-    from ftl.host.fleet import Connect, Fleet
+    from ftl.host.fleet import Fleet, FleetConnector
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Backend:
         runners: One for each step class that `plan` and `assign` use.
     """
 
-    connect: Connect
+    connect: FleetConnector
     observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[PlanRequest, PlanInputs, Observed], Plan]
     assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]

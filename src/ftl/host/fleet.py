@@ -70,7 +70,7 @@ def _rank(session: Session) -> tuple[bool, bool, int]:
     return (info.is_manager, info.has_leader, info.generation)
 
 
-Connect = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fleet]]
+FleetConnector = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fleet]]
 """Connects to servers, as `open_fleet` does."""
 
 

@@ -16,7 +16,8 @@ from ftl.proxy.names import ACCESS_LOG
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Json = dict[str, object]
+    from ftl.common.json_fields import JsonObject
+
 
 LOGGER = "http.log.access"
 """Caddy's logger for requests."""
@@ -51,9 +52,9 @@ class RequestFigures:
     p95: float
 
 
-def access_log() -> Json:
+def access_log() -> JsonObject:
     """Caddy's log of requests: 20 MB in two files at most, without headers and queries."""
-    fields: Json = {name: {"filter": "delete"} for name in _DROPPED}
+    fields: JsonObject = {name: {"filter": "delete"} for name in _DROPPED}
     fields["request>uri"] = {"filter": "regexp", "regexp": r"\?.*", "value": ""}
     return {
         "include": [LOGGER],
@@ -68,7 +69,7 @@ def access_log() -> Json:
     }
 
 
-def log_service(project: str, service: str) -> Json:
+def log_service(project: str, service: str) -> JsonObject:
     """Handler that adds the service to the request's entry."""
     return {"handler": "log_append", "key": _FIELD, "value": f"{project}/{service}"}
 

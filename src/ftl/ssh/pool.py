@@ -11,7 +11,7 @@ from ftl.ssh.connection import Connection
 from ftl.ssh.multiplexing.kept import Persistence
 
 if TYPE_CHECKING:
-    from ftl.ssh.multiplexing.sessions import Kind, Slot
+    from ftl.ssh.multiplexing.sessions import SessionKind, Slot
 
 _MOST = 8
 """Connections at most: a deploy has its lock, one transfer, and commands that run for a moment."""
@@ -30,7 +30,7 @@ class Pool:
         self._others: list[Connection] = []
         self._opening = asyncio.Lock()
 
-    async def take(self, kind: Kind) -> tuple[Connection, Slot]:
+    async def take(self, kind: SessionKind) -> tuple[Connection, Slot]:
         """Take a slot for a session, on the first connection that has one.
 
         Raises:

@@ -6,7 +6,8 @@ import asyncio
 import socket
 from urllib.parse import urlsplit
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+StreamPair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Both directions of one connection."""
 
 
 def open_sockets(url: str, count: int) -> list[socket.socket]:
@@ -27,7 +28,7 @@ def open_sockets(url: str, count: int) -> list[socket.socket]:
     return sockets
 
 
-async def open_stream(url: str) -> Streams:
+async def open_stream(url: str) -> StreamPair:
     """Connect to "unix:///path" or "tcp://host:port". Raises OSError as asyncio does."""
     parts = urlsplit(url)
     if parts.scheme == "unix":

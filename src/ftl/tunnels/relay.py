@@ -16,7 +16,7 @@ from ftl.ssh.streams import open_stream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from ftl.ssh.streams import Streams
+    from ftl.ssh.streams import StreamPair
 
 CHUNK = 256 * 1024
 
@@ -73,7 +73,7 @@ async def _listen(
         raise FtlError(f"port {port} of this machine cannot be used", cause=error.strerror) from error
 
 
-async def _forward(near: Streams, url: str) -> None:
+async def _forward(near: StreamPair, url: str) -> None:
     """Copy both ways until both ends have closed."""
     try:
         with suppress(OSError):
@@ -86,7 +86,7 @@ async def _forward(near: Streams, url: str) -> None:
         near[1].close()
 
 
-async def _both_ways(near: Streams, far: Streams) -> None:
+async def _both_ways(near: StreamPair, far: StreamPair) -> None:
     tasks = [asyncio.create_task(_copy(near[0], far[1])), asyncio.create_task(_copy(far[0], near[1]))]
     try:
         await asyncio.gather(*tasks)

@@ -35,10 +35,11 @@ LOOPBACK = "127.0.0.1"
 UNREACHABLE = "unix:///dev/null"
 """Target for a dependency that does not run: connecting to it fails."""
 
-Key = tuple[str, int]
+TunnelTarget = tuple[str, int]
 """A dependency and one of its ports."""
 
-Address = tuple[str, int]
+ContainerAddress = tuple[str, int]
+"""Host and port at which the server reaches a port of a dependency."""
 
 RECONNECT_PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each new attempt to connect; the last one repeats."""
@@ -139,7 +140,7 @@ async def keep_tunnels(
         PortTaken: A local port is in use.
         FtlError: The first connection fails, or a dependency does not run.
     """
-    urls: dict[Key, str] = {}
+    urls: dict[TunnelTarget, str] = {}
     lost: int | None = None  # attempts since the connection was lost; None before the first one
 
     def ready(session: Session) -> None:
@@ -200,7 +201,7 @@ async def _same_or_free_port(stack: AsyncExitStack, port: int, url: str) -> int:
 
 
 @asynccontextmanager
-async def _relayed(tunnel: Tunnel, urls: Mapping[Key, str]) -> AsyncIterator[int]:
+async def _relayed(tunnel: Tunnel, urls: Mapping[TunnelTarget, str]) -> AsyncIterator[int]:
     """The local end of a tunnel."""
     try:
         async with relay(tunnel.local, lambda: urls.get((tunnel.name, tunnel.port), UNREACHABLE)) as port:
@@ -217,11 +218,11 @@ async def _serve(
     session: Session,
     project: str,
     tunnels: Sequence[Tunnel],
-    urls: dict[Key, str],
+    urls: dict[TunnelTarget, str],
     ready: Callable[[Session], None],
 ) -> None:
     """Keep `urls` up to date over one connection, until that ends."""
-    known: dict[Key, Address] = {}
+    known: dict[TunnelTarget, ContainerAddress] = {}
     async with AsyncExitStack() as stack:
         try:
             while True:
@@ -239,7 +240,9 @@ async def _serve(
             urls.clear()
 
 
-def _check_running(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: str, server: str) -> None:
+def _check_running(
+    tunnels: Sequence[Tunnel], urls: Mapping[TunnelTarget, str], project: str, server: str
+) -> None:
     missing = sorted({tunnel.name for tunnel in tunnels if (tunnel.name, tunnel.port) not in urls})
     if missing:
         names = " and ".join(missing)
@@ -249,10 +252,10 @@ def _check_running(tunnels: Sequence[Tunnel], urls: Mapping[Key, str], project: 
         )
 
 
-async def _addresses(engine: Engine, project: str) -> dict[Key, Address]:
+async def _addresses(engine: Engine, project: str) -> dict[TunnelTarget, ContainerAddress]:
     """Addresses of the running dependencies' ports, as seen from the server."""
     marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_DEPENDENCY}
-    addresses: dict[Key, Address] = {}
+    addresses: dict[TunnelTarget, ContainerAddress] = {}
     for container in await engine.containers(labels=marks):
         if container.state == "running":
             for port in container.published:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from ftl.ssh.multiplexing.sessions import Kind
+    from ftl.ssh.multiplexing.sessions import SessionKind
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -20,7 +20,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 20))
 
 
-async def taken(sessions: Sessions, kind: Kind = "stay") -> Slot:
+async def taken(sessions: Sessions, kind: SessionKind = "stay") -> Slot:
     """A slot that is there."""
     slot = await sessions.take(kind)
     assert slot is not None

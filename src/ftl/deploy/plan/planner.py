@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.diff import Diff
-    from ftl.deploy.plan.rolling_restart import Replacement
+    from ftl.deploy.plan.rolling_restart import RestartedContainer
     from ftl.deploy.plan.steps.base import Step
     from ftl.deploy.request import Author, PlanRequest
     from ftl.engine.values import Container
@@ -182,7 +182,7 @@ def _only_tags(track: Track) -> bool:
     return all(isinstance(step, TagPulled) for step in track)
 
 
-def _round(diff: Diff, replacements: tuple[Replacement, ...], *, begins_part: bool) -> Iterator[Stage]:
+def _round(diff: Diff, replacements: tuple[RestartedContainer, ...], *, begins_part: bool) -> Iterator[Stage]:
     """Replace one container of each of these services; the others of them get requests meanwhile."""
     yield Stage(
         "services",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.diff import Diff
     from ftl.engine.values import Container
 
-Replacement = tuple["ServiceChange", "Container"]
+RestartedContainer = tuple["ServiceChange", "Container"]
 """A service, and the container that is replaced."""
 
 
@@ -32,7 +32,7 @@ def rolling_replacements(diff: Diff, change: ServiceChange) -> tuple[Container, 
     return replaced_one_by_one(change.current)
 
 
-def restart_rounds(diff: Diff) -> tuple[tuple[Replacement, ...], ...]:
+def restart_rounds(diff: Diff) -> tuple[tuple[RestartedContainer, ...], ...]:
     """Rounds of a restart: each replaces one container of each service that has one left."""
     by_service = [
         [(change, container) for container in rolling_replacements(diff, change)] for change in diff.services

@@ -14,19 +14,19 @@ from ftl.engine import labels
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ftl.common.json_fields import JsonObject
     from ftl.engine.specs import ContainerFile, ContainerSpec, Healthcheck, Publish
     from ftl.engine.values import Mount
 
-Body = dict[str, object]
 
 # Docker's default keeps every line for ever: a verbose container fills the disk.
-BOUNDED_LOG: Body = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+BOUNDED_LOG: JsonObject = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
 _HOST_CONFIG = "HostConfig."
 
 
-def container(spec: ContainerSpec, *, log_driver: str) -> Body:
+def container(spec: ContainerSpec, *, log_driver: str) -> JsonObject:
     """The body that creates the container in the first of its networks.
 
     Args:
@@ -35,7 +35,7 @@ def container(spec: ContainerSpec, *, log_driver: str) -> Body:
             and is left alone.
     """
     folders = _file_volumes(spec)
-    body: Body = {
+    body: JsonObject = {
         "Image": spec.image,
         "Labels": {**spec.labels, **({labels.FILES: "\n".join(folders)} if folders else {})},
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
@@ -73,9 +73,9 @@ def further_networks(spec: ContainerSpec) -> Sequence[tuple[str, Sequence[str]]]
     return list(spec.networks.items())[1:]
 
 
-def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> Body:
+def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> JsonObject:
     """The body of `POST /networks/{id}/connect`."""
-    config: Body = {"Aliases": list(aliases)}
+    config: JsonObject = {"Aliases": list(aliases)}
     if address is not None:
         config["IPAMConfig"] = {"IPv6Address" if ":" in address else "IPv4Address": address}
     return {"Container": container_id, "EndpointConfig": config}
@@ -83,9 +83,9 @@ def endpoint(container_id: str, aliases: Sequence[str], address: str | None) -> 
 
 def network(
     name: str, labels: Mapping[str, str], subnet: str | None = None, bridge: str | None = None
-) -> Body:
+) -> JsonObject:
     """The body of `POST /networks/create`; `bridge` is the interface's name on the server."""
-    body: Body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
+    body: JsonObject = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
     if bridge is not None:
         body["Options"] = {"com.docker.network.bridge.name": bridge}
     if subnet is not None:
@@ -98,8 +98,8 @@ def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
     return {"label": [f"{name}={value}" for name, value in labels.items()]} if labels else None
 
 
-def _host(spec: ContainerSpec, log_driver: str) -> Body:
-    host: Body = {
+def _host(spec: ContainerSpec, log_driver: str) -> JsonObject:
+    host: JsonObject = {
         "RestartPolicy": restart_policy(spec.restart),
         "Mounts": [
             *(_volume(mount) for mount in spec.mounts if not _is_path(mount)),
@@ -132,7 +132,7 @@ def _host(spec: ContainerSpec, log_driver: str) -> Body:
     return host
 
 
-def restart_policy(policy: str) -> Body:
+def restart_policy(policy: str) -> JsonObject:
     """Restart policy as the API has it: `on-failure:3` is a name and a number."""
     name, _, count = policy.partition(":")
     return {"Name": name, "MaximumRetryCount": int(count)} if count else {"Name": name}
@@ -176,7 +176,7 @@ def _is_path(mount: Mount) -> bool:
     return mount.source.startswith("/")
 
 
-def _volume(mount: Mount) -> Body:
+def _volume(mount: Mount) -> JsonObject:
     return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
@@ -188,14 +188,14 @@ def _port(item: Publish) -> str:
     return f"{item.container_port}/{item.protocol}"
 
 
-def _bindings(published: Sequence[Publish]) -> dict[str, list[Body]]:
-    bindings: dict[str, list[Body]] = {}
+def _bindings(published: Sequence[Publish]) -> dict[str, list[JsonObject]]:
+    bindings: dict[str, list[JsonObject]] = {}
     for item in published:
         bindings.setdefault(_port(item), []).append({"HostIp": item.address, "HostPort": str(item.host_port)})
     return bindings
 
 
-def health(check: Healthcheck) -> Body:
+def health(check: Healthcheck) -> JsonObject:
     """Docker's health check; times in nanoseconds."""
     return {
         "Test": list(check.test),

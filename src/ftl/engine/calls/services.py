@@ -6,7 +6,16 @@ import math
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ftl.common.json_fields import Json, as_int, as_object, as_objects, as_str, as_str_map, as_strs
+from ftl.common.json_fields import (
+    Json,
+    JsonObject,
+    as_int,
+    as_object,
+    as_objects,
+    as_str,
+    as_str_map,
+    as_strs,
+)
 from ftl.dataclass import dataclass
 from ftl.engine.calls import body
 from ftl.engine.calls.spec_update import update_spec
@@ -133,7 +142,7 @@ class ServiceCalls:
         Tasks that stay are not touched: what they are made of does not change.
         """
 
-        def change(spec: Json) -> body.Body:
+        def change(spec: Json) -> JsonObject:
             return scaled(spec, replicas, labels)
 
         what = f"the service {service}"
@@ -149,7 +158,7 @@ def _path(service: str) -> str:
     return f"services/{quote(checked(service), safe='')}"
 
 
-def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> body.Body:
+def scaled(spec: Json, replicas: int, labels: Mapping[str, str | None]) -> JsonObject:
     """A service's spec with another number of replicas, and other labels; None removes one."""
     kept = {**as_str_map(spec.get("Labels")), **labels}
     return {
@@ -199,13 +208,13 @@ def task_of(item: Json) -> SwarmTask:
     )
 
 
-def service_body(spec: ServiceSpec, *, log_driver: str) -> body.Body:
+def service_body(spec: ServiceSpec, *, log_driver: str) -> JsonObject:
     """The body that creates a service.
 
     The endpoint mode is `dnsrr`: virtual IPs go on routing to tasks that shut down (moby#38841), and need IPVS.
     """
     container = spec.container
-    template: body.Body = {
+    template: JsonObject = {
         "ContainerSpec": _container(container),
         "Placement": {"Constraints": list(spec.constraints)},
         "Resources": {"Limits": _limits(container)},
@@ -227,9 +236,9 @@ def service_body(spec: ServiceSpec, *, log_driver: str) -> body.Body:
     }
 
 
-def _container(spec: ContainerSpec) -> body.Body:
+def _container(spec: ContainerSpec) -> JsonObject:
     settings = spec.settings
-    made: body.Body = {
+    made: JsonObject = {
         "Image": spec.image,
         "Labels": dict(spec.labels),
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
@@ -257,7 +266,7 @@ def _container(spec: ContainerSpec) -> body.Body:
     return {name: value for name, value in made.items() if value is not None}
 
 
-def _limits(spec: ContainerSpec) -> body.Body:
+def _limits(spec: ContainerSpec) -> JsonObject:
     names = {
         "NanoCPUs": "HostConfig.NanoCpus",
         "MemoryBytes": "HostConfig.Memory",
@@ -266,8 +275,8 @@ def _limits(spec: ContainerSpec) -> body.Body:
     return {name: spec.settings[field] for name, field in names.items() if spec.settings.get(field)}
 
 
-def _restart(policy: str) -> body.Body:
+def _restart(policy: str) -> JsonObject:
     name, _, count = policy.partition(":")
     condition = {"no": "none", "on-failure": "on-failure"}.get(name, "any")
-    limit: body.Body = {"MaxAttempts": int(count)} if count else {}
+    limit: JsonObject = {"MaxAttempts": int(count)} if count else {}
     return {"Condition": condition, "Delay": _RESTART_DELAY, **limit}

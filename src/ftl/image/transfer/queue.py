@@ -30,10 +30,10 @@ class ServerImages:
     loaded_by_ftl: Mapping[str, bool]
 
 
-Outcome = Mapping[str, "TransferResult"] | FtlError
+BatchOutcome = Mapping[str, "TransferResult"] | FtlError
 """Outcome of a batch: tag -> result, or why it failed."""
 
-Send = Callable[[Sequence[ServerImages]], Awaitable[Mapping[str, Outcome]]]
+Send = Callable[[Sequence[ServerImages]], Awaitable[Mapping[str, BatchOutcome]]]
 """Function that sends images to servers in one transfer: server -> outcome."""
 
 
@@ -153,7 +153,7 @@ class TransferQueue:
         """Send all that waits, for all who wait; if that is cancelled, the next of them does it again."""
         batch = list(self._waiting)
         servers = dict.fromkeys(request.server for request in batch)
-        outcomes: Mapping[str, Outcome] = {}
+        outcomes: Mapping[str, BatchOutcome] = {}
         try:
             outcomes = await self._send([_images_for(server, batch) for server in servers])
         except FtlError as failure:

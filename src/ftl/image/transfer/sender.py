@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit, Event
     from ftl.image.transfer.destination import Destination, PendingImage
     from ftl.image.transfer.inventory import Inventory
-    from ftl.image.transfer.queue import Outcome, ServerImages
+    from ftl.image.transfer.queue import BatchOutcome, ServerImages
     from ftl.image.transfer.sources.read_ahead import ReadAhead
 
 SMALL = 64 << 10
@@ -64,7 +64,7 @@ class Sender:
         """Have a server that images may be sent to."""
         self._targets[server] = target
 
-    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, BatchOutcome]:
         """Send images to servers: server -> tag -> result, or its error.
 
         Remembers which images are on a server by that.
@@ -89,7 +89,7 @@ class Sender:
             _named(emit, server) if self._network else emit,
         )
 
-    async def _remember(self, server: str, outcome: Outcome) -> None:
+    async def _remember(self, server: str, outcome: BatchOutcome) -> None:
         target = self._targets[server]
         if target.info.store != "containerd" or isinstance(outcome, FtlError):
             return
@@ -98,7 +98,7 @@ class Sender:
             if image is not None:
                 self._loaded[server][image.id] = True
 
-    async def _run(self, addressed: Sequence[_Addressed]) -> list[Outcome]:
+    async def _run(self, addressed: Sequence[_Addressed]) -> list[BatchOutcome]:
         """Send to all; for each server the results, or its error."""
         await gather_all(self._take_inventory(each) for each in addressed)
         if self._network:
@@ -122,7 +122,7 @@ class Sender:
             lock=self._lock,
         )
 
-    async def _send_rest(self, each: _Addressed) -> Outcome:
+    async def _send_rest(self, each: _Addressed) -> BatchOutcome:
         """Send what a server still lacks straight from here; its results, or its error."""
         found = each.found
         if each.error is not None or found is None:

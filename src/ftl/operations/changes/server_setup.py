@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.command_line import GivenCommand
     from ftl.events import Emit, Event
-    from ftl.host.fleet import Connect
+    from ftl.host.fleet import FleetConnector
     from ftl.ssh.machine import Machine
 
 LOCK_SECONDS = 60.0
@@ -41,7 +41,7 @@ class SetupCall:
     root: Path
     machines: Sequence[Machine]
     command: GivenCommand
-    connect: Connect = open_fleet
+    connect: FleetConnector = open_fleet
 
 
 @asynccontextmanager

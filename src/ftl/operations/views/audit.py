@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.events import Emit
-    from ftl.host.fleet import Connect
+    from ftl.host.fleet import FleetConnector
     from ftl.releases.audit import AuditEntry
     from ftl.ssh.machine import Machine
 
 
 async def audit(
-    project: str, machines: Sequence[Machine], emit: Emit, *, connect: Connect = open_fleet
+    project: str, machines: Sequence[Machine], emit: Emit, *, connect: FleetConnector = open_fleet
 ) -> tuple[AuditEntry, ...]:
     """All changes of a project, newest first; in a cluster by the first manager that answers.
 

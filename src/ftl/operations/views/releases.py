@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
-    from ftl.host.fleet import Connect
+    from ftl.host.fleet import FleetConnector
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
-Outcome = Literal["live", "replaced", "failed", "interrupted", "started"]
+ListedOutcome = Literal["live", "replaced", "failed", "interrupted", "started"]
+"""Outcome as `ftl releases` lists it: `replaced` was live once, `started` is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class ReleaseRow:
     """
 
     record: ReleaseRecord
-    outcome: Outcome
+    outcome: ListedOutcome
     live: bool
     kept: bool
 
@@ -44,7 +45,7 @@ async def releases(
     servers: Sequence[ClusterServer] = (),
     *,
     emit: Emit,
-    connect: Connect = open_fleet,
+    connect: FleetConnector = open_fleet,
 ) -> tuple[tuple[ReleaseRow, ...], float]:
     """All releases of a project, newest first, and the Unix time by the server's clock.
 
@@ -70,7 +71,7 @@ def list_releases(observed: Observed, *, under_way: bool = False) -> tuple[Relea
     live = observed.live_number
     newest = observed.releases[-1].number if observed.releases else 0
 
-    def outcome(record: ReleaseRecord) -> Outcome:
+    def outcome(record: ReleaseRecord) -> ListedOutcome:
         if record.outcome == "live" or record.release in observed.live_releases:
             return "live" if record.number == live else "replaced"
         if record.outcome == "started":

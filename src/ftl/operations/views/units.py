@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 ALL_ADDRESSES = ("", "0.0.0.0")  # noqa: S104 - as the engine writes it; nothing is bound here
 
-Kind = Literal["service", "dependency", "proxy", "run"]
+UnitKind = Literal["service", "dependency", "proxy", "run"]
+"""Kind of a unit of `ftl status`; `run` is a command that `ftl run` started."""
 
 UNREACHED = "nobody can reach it: the proxy does not know its live release"
 MISSING = "missing: nobody can reach the site"
@@ -48,7 +49,7 @@ class Unit:
     """
 
     name: str
-    kind: Kind
+    kind: UnitKind
     release: str | None
     live: bool
     running: int
@@ -86,7 +87,7 @@ class _Members:
     """
 
     name: str
-    kind: Kind
+    kind: UnitKind
     release: str | None
     live: bool
     wanted: int

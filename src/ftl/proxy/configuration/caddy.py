@@ -30,9 +30,9 @@ from ftl.proxy.tls import policy
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
+    from ftl.common.json_fields import JsonObject
     from ftl.proxy.site import InternalName, Site, SiteRoute
 
-Json = dict[str, object]
 
 HTTP, HTTPS = 80, 443
 
@@ -45,7 +45,7 @@ def render(sites: Sequence[Site]) -> bytes:
     return json.dumps(caddy_config(sites), indent=1, sort_keys=True).encode() + b"\n"
 
 
-def caddy_config(sites: Sequence[Site]) -> Json:
+def caddy_config(sites: Sequence[Site]) -> JsonObject:
     """Caddy's JSON configuration for all projects on a server, in any order of `sites`."""
     ordered = sorted(sites, key=lambda site: site.project)
     h2c = any(site.h2c or (site.transition and site.transition.h2c) for site in ordered)
@@ -82,12 +82,12 @@ def only_site(sites: Sequence[Site]) -> Site | None:
     return with_routes[0] if len(with_routes) == 1 else None
 
 
-def _http(sites: Sequence[Site], servers: dict[str, Json]) -> Json:
+def _http(sites: Sequence[Site], servers: dict[str, JsonObject]) -> JsonObject:
     # With no connection to lose, the first deploy on a server need not wait for the empty configuration to end.
     return graceful_app(servers) if any(site.all_routes for site in sites) else {"servers": servers}
 
 
-def _server(port: int, routes: list[Json], *, h2c: bool = False) -> Json:
+def _server(port: int, routes: list[JsonObject], *, h2c: bool = False) -> JsonObject:
     return {
         "listen": [f":{port}"],
         "protocols": ["h1", "h2", "h3"] if port == HTTPS else ["h1", "h2c"] if h2c else ["h1"],
@@ -102,7 +102,7 @@ def _server(port: int, routes: list[Json], *, h2c: bool = False) -> Json:
 # --- public -------------------------------------------------------------------------------------
 
 
-def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
+def _public_http(sites: Sequence[Site]) -> Iterator[JsonObject]:
     yield from _challenges(sites)
     yield from _redirects(sites)
     yield from (host.redirect for host in policy.secured_hosts(sites).values() if host.redirect)
@@ -114,18 +114,18 @@ def _public_http(sites: Sequence[Site]) -> Iterator[Json]:
     yield not_found()
 
 
-def _challenges(sites: Sequence[Site]) -> Iterator[Json]:
+def _challenges(sites: Sequence[Site]) -> Iterator[JsonObject]:
     """Questions of an authority for the proxy of the cluster that gets certificates.
 
     Caddy answers its own before any route. The authority may ask any server that the name leads to.
     """
     for host in policy.secured_hosts(sites).values():
         if host.site.place is not None and not host.issued_here and not host.certificate:
-            match: Json = {"host": [host.host], "path": ["/.well-known/acme-challenge/*"]}
+            match: JsonObject = {"host": [host.host], "path": ["/.well-known/acme-challenge/*"]}
             yield route(match, proxy_to(f"{host.site.place.issuer}.", HTTP))
 
 
-def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
+def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[JsonObject]:
     """Redirects from host to host. They keep the visitor's scheme, even behind a load balancer that ends TLS."""
     for view in _views(sites):
         for redirect in view.site.redirects:
@@ -134,7 +134,7 @@ def _redirects(sites: Sequence[Site], *, only: Container[str] | None = None) -> 
                 yield route({**view.match, "host": [redirect.host]}, policy.redirect_to(location))
 
 
-def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[Json]:
+def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Iterator[JsonObject]:
     """Public routes (`only` of those hosts): named hosts before "any host", longer paths first."""
     pairs = [
         (view, each)
@@ -147,18 +147,18 @@ def _routes(sites: Sequence[Site], *, only: Container[str] | None = None) -> Ite
         yield from _public_route(view, each, {"host": [each.host]} if each.host else {})
 
 
-def _by_address(view: SiteVariant) -> Iterator[Json]:
+def _by_address(view: SiteVariant) -> Iterator[JsonObject]:
     """Routes by which the only site also answers requests by address: those of its first host."""
     host = min((each.host for each in view.site.routes), default="")
     if not host:
         return  # it answers to any host anyway
-    match: Json = {"header_regexp": {"Host": {"pattern": _BY_ADDRESS}}}
+    match: JsonObject = {"header_regexp": {"Host": {"pattern": _BY_ADDRESS}}}
     routes = [each for each in view.site.routes if each.host == host]
     for each in sorted(routes, key=lambda each: (-len(each.path), each.path)):
         yield from _public_route(view, each, match)
 
 
-def _public_route(view: SiteVariant, each: SiteRoute, match: Json) -> Iterator[Json]:
+def _public_route(view: SiteVariant, each: SiteRoute, match: JsonObject) -> Iterator[JsonObject]:
     """A public route; in maintenance only for those who are allowed, after the answer for all others."""
     trusted = view.site.trusted
     handlers = [access.log_service(view.site.project, each.service), distrust_client(trusted)]
@@ -176,7 +176,7 @@ def _public_route(view: SiteVariant, each: SiteRoute, match: Json) -> Iterator[J
         yield route(match, *handlers)
 
 
-def _without(match: Json, allow: Sequence[str]) -> Json:
+def _without(match: JsonObject, allow: Sequence[str]) -> JsonObject:
     """Matcher of addresses outside `allow`, in addition to what else a matcher excludes."""
     excluded = match.get("not", [])
     assert isinstance(excluded, list)
@@ -190,12 +190,12 @@ def _views(sites: Sequence[Site]) -> Iterator[SiteVariant]:
 # --- internal -----------------------------------------------------------------------------------
 
 
-def _internal(sites: Sequence[Site], port: int) -> Iterator[Json]:
+def _internal(sites: Sequence[Site], port: int) -> Iterator[JsonObject]:
     for site in sites:
         names = [name for name in site.all_internal if name.port == port]
         if not names or not site.subnets:
             continue
-        inside: Json = {"remote_ip": {"ranges": list(site.subnets)}}
+        inside: JsonObject = {"remote_ip": {"ranges": list(site.subnets)}}
         for name in names:
             yield from _internal_routes(site, name, {**inside, "host": [name.service]})
         if len(names) == 1 and port != HTTP:
@@ -203,7 +203,7 @@ def _internal(sites: Sequence[Site], port: int) -> Iterator[Json]:
             yield from _internal_routes(site, names[0], inside)
 
 
-def _internal_routes(site: Site, name: InternalName, match: Json) -> Iterator[Json]:
+def _internal_routes(site: Site, name: InternalName, match: JsonObject) -> Iterator[JsonObject]:
     """Routes of a name on a port; while a deploy moves the port, both ports lead to the live release's."""
     moving = views_of(site, name)
     for view in moving:
@@ -212,7 +212,7 @@ def _internal_routes(site: Site, name: InternalName, match: Json) -> Iterator[Js
         yield route({**view.match, **match}, access.log_service(site.project, name.service), handler)
 
 
-def _moved(sites: Sequence[Site], port: int) -> Iterator[Json]:
+def _moved(sites: Sequence[Site], port: int) -> Iterator[JsonObject]:
     """Decisions that internal names on a port need."""
     moved = [
         site

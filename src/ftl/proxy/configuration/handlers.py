@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Json = dict[str, object]
+    from ftl.common.json_fields import JsonObject
+
 
 RETRY_AFTER = "120"
 """Seconds after which clients of a project in maintenance shall try again."""
 
 
-def route(match: Json, *handlers: Json) -> Json:
+def route(match: JsonObject, *handlers: JsonObject) -> JsonObject:
     """A route that ends the request; an empty matcher matches all."""
     return {"match": [match], "handle": list(handlers), "terminal": True} if match else always(*handlers)
 
 
-def always(*handlers: Json) -> Json:
+def always(*handlers: JsonObject) -> JsonObject:
     """A route for all requests, which ends them."""
     return {"handle": list(handlers), "terminal": True}
 
 
-def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = (), h2c: bool = False) -> Json:
+def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = (), h2c: bool = False) -> JsonObject:
     """Proxy to the containers behind a name.
 
     `X-Forwarded-*` headers are kept and extended if the request comes from one of `trusted`, else replaced.
@@ -58,18 +59,18 @@ def proxy_to(upstream: str, port: int, *, trusted: Sequence[str] = (), h2c: bool
     }
 
 
-def distrust_client(trusted: Sequence[str]) -> Json:
+def distrust_client(trusted: Sequence[str]) -> JsonObject:
     """Replace or remove headers by which a client could pass for another.
 
     Those of `trusted` are kept. `X-Forwarded-For`, `-Proto` and `-Host` are set by `proxy_to` afterwards.
     """
-    headers: Json = {
+    headers: JsonObject = {
         "handler": "headers",
         "request": {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}, "delete": list(_CLIENT_HEADERS)},
     }
     if not trusted:
         return headers
-    stranger: Json = {"not": [{"remote_ip": {"ranges": list(trusted)}}]}
+    stranger: JsonObject = {"not": [{"remote_ip": {"ranges": list(trusted)}}]}
     return {"handler": "subroute", "routes": [{"match": [stranger], "handle": [headers]}]}
 
 
@@ -91,23 +92,23 @@ RFC 7239's, nginx's, Akamai's and Cloudflare's, Fastly's, Envoy's.
 """
 
 
-def add_forwarded_prefix(path: str) -> Json:
+def add_forwarded_prefix(path: str) -> JsonObject:
     """Tell the service which prefix was removed: it needs that for the links it makes."""
     prefix = [f"{{http.request.header.X-Forwarded-Prefix}}{path}"]
     return {"handler": "headers", "request": {"set": {"X-Forwarded-Prefix": prefix}}}
 
 
-def not_found() -> Json:
+def not_found() -> JsonObject:
     """The last route of every listener."""
     return always(_text("404", "Nothing is served here.\n"))
 
 
-def unavailable() -> Json:
+def unavailable() -> JsonObject:
     """The answer when a request fails in the proxy."""
     return _text("{http.error.status_code}", "{http.error.status_code} {http.error.status_text}\n")
 
 
-def in_maintenance(page: str) -> Json:
+def in_maintenance(page: str) -> JsonObject:
     """The answer of a project in maintenance; clients that can wait try again."""
     kind = "text/html" if page else "text/plain"
     return {
@@ -122,7 +123,7 @@ def in_maintenance(page: str) -> Json:
     }
 
 
-def _text(status: str, body: str) -> Json:
+def _text(status: str, body: str) -> JsonObject:
     return {
         "handler": "static_response",
         "status_code": status,

@@ -17,8 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from typing import TYPE_CHECKING
 
-Json = dict[str, object]
+if TYPE_CHECKING:
+    from ftl.common.json_fields import JsonObject
+
 
 _DELAY = "1s"
 """Time for clients to see `Connection: close`.
@@ -42,7 +45,7 @@ def sysctls(kernel: str) -> dict[str, str]:
     return {"net.ipv4.tcp_migrate_req": "1"}
 
 
-def graceful_app(servers: dict[str, Json]) -> Json:
+def graceful_app(servers: dict[str, JsonObject]) -> JsonObject:
     """Caddy's `http` app for these servers, which the next configuration replaces without loss."""
     generation = hashlib.sha256(json.dumps(servers, sort_keys=True).encode()).hexdigest()[:12]
     return {
@@ -51,7 +54,7 @@ def graceful_app(servers: dict[str, Json]) -> Json:
     }
 
 
-def _with_extra_listener(name: str, server: Json, generation: str) -> Json:
+def _with_extra_listener(name: str, server: JsonObject, generation: str) -> JsonObject:
     listen, routes = server["listen"], server["routes"]
     assert isinstance(listen, list)
     assert isinstance(routes, list)
@@ -64,7 +67,7 @@ def _with_extra_listener(name: str, server: Json, generation: str) -> Json:
     }
 
 
-def _close_connections() -> Json:
+def _close_connections() -> JsonObject:
     """Route that ends connections while the server shuts down; not upgrades, which have another Connection header."""
     return {
         "match": [{"vars": {"{http.shutting_down}": ["true"]}, "not": [{"header": {"Upgrade": ["*"]}}]}],

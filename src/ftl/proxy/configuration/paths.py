@@ -8,18 +8,20 @@ takes `%2F` for a character of a segment; only the encodings of other characters
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-Json = dict[str, object]
+if TYPE_CHECKING:
+    from ftl.common.json_fields import JsonObject
 
 
-def path_matcher(path: str) -> Json:
+def path_matcher(path: str) -> JsonObject:
     """Matcher of a path and the paths below it."""
     # The URI is the escaped path with the query.
     return {"vars_regexp": {"{http.request.uri}": {"pattern": f"^{_spellings(path)}(?:[/?]|$)"}}}
 
 
-def strip_path(path: str) -> Json:
+def strip_path(path: str) -> JsonObject:
     """Handler that removes a path; what is left of it begins with a slash."""
     find = f"^{_spellings(path)}(?:/|$)"
     return {"handler": "rewrite", "path_regexp": [{"find": find, "replace": "/"}]}

@@ -17,9 +17,8 @@ from ftl.proxy.names import live_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ftl.common.json_fields import JsonObject
     from ftl.proxy.site import InternalName, Site
-
-Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class SiteVariant:
     """
 
     site: Site
-    match: Json = field(default_factory=dict)
+    match: JsonObject = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def upstream(self, service: str) -> str:
@@ -50,7 +49,7 @@ def views(site: Site) -> tuple[SiteVariant, ...]:
     change = site.transition
     if change is None:
         return (SiteVariant(site),)
-    switched: Json = {"vars": {_variable(site): [change.after[change.service]]}}
+    switched: JsonObject = {"vars": {_variable(site): [change.after[change.service]]}}
     return (
         SiteVariant(site.before_switch(), {"not": [switched]}, change.before),
         SiteVariant(
@@ -69,7 +68,7 @@ def views_of(site: Site, name: InternalName) -> tuple[SiteVariant, ...]:
     return both if len(both) > 1 and known and len(ways) > 1 else (SiteVariant(site),)
 
 
-def read_decisions(sites: Sequence[Site]) -> Iterator[Json]:
+def read_decisions(sites: Sequence[Site]) -> Iterator[JsonObject]:
     """Routes that read the deciding live file of each site in transition, once per request."""
     for site in sites:
         if site.transition is not None:

@@ -18,9 +18,9 @@ from ftl.proxy.names import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftl.common.json_fields import JsonObject
     from ftl.proxy.site import Site, TlsMode
 
-Json = dict[str, object]
 
 PUBLIC_CA = "https://acme-v02.api.letsencrypt.org/directory"
 """The directory that Caddy uses without `acme_ca`."""
@@ -68,7 +68,7 @@ class SecuredHost:
         return f"{authority}/{host}/{host}.crt"
 
     @property
-    def issuer(self) -> Json:
+    def issuer(self) -> JsonObject:
         """Caddy's issuer module."""
         if not self.uses_acme:
             return {"module": "internal"}
@@ -84,7 +84,7 @@ class SecuredHost:
         return {"module": "acme", **{key: value for key, value in settings.items() if value}}
 
     @property
-    def redirect(self) -> Json | None:
+    def redirect(self) -> JsonObject | None:
         """Route that redirects HTTP to HTTPS; None where both are served.
 
         Until ACME's certificate exists, HTTP serves the site itself, so that a site whose name does not point to the
@@ -134,7 +134,7 @@ def is_public(host: str) -> bool:
     return False
 
 
-def tls_apps(sites: Sequence[Site]) -> Json:
+def tls_apps(sites: Sequence[Site]) -> JsonObject:
     """Caddy's `tls` and `pki` apps for these sites; empty where none of them has TLS."""
     hosts = secured_hosts(sites).values()
     if not hosts:
@@ -160,9 +160,9 @@ def tls_apps(sites: Sequence[Site]) -> Json:
     }
 
 
-def _policies(managed: Sequence[SecuredHost]) -> list[Json]:
+def _policies(managed: Sequence[SecuredHost]) -> list[JsonObject]:
     """One policy for all hosts of the same issuer."""
-    groups: list[tuple[Json, list[str]]] = []
+    groups: list[tuple[JsonObject, list[str]]] = []
     for host in managed:
         members = next((hosts for issuer, hosts in groups if issuer == host.issuer), None)
         if members is None:
@@ -172,11 +172,11 @@ def _policies(managed: Sequence[SecuredHost]) -> list[Json]:
     return [{"subjects": hosts, "issuers": [issuer]} for issuer, hosts in groups]
 
 
-def _to_https(match: Json) -> Json:
+def _to_https(match: JsonObject) -> JsonObject:
     redirect = redirect_to("https://{http.request.host}{http.request.uri}")
     return {"match": [match], "handle": [redirect], "terminal": True}
 
 
-def redirect_to(location: str) -> Json:
+def redirect_to(location: str) -> JsonObject:
     """Handler for a permanent redirect that keeps method and body (308)."""
     return {"handler": "static_response", "status_code": "308", "headers": {"Location": [location]}}

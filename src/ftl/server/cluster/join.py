@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
     from ftl.server.cluster.membership import Visit
-    from ftl.server.cluster.plan import Stage
+    from ftl.server.cluster.plan import ClusterStage
     from ftl.server.cluster.steps import ClusterStep
 
 
@@ -74,7 +74,7 @@ class SwarmView:
     busy: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
 
-    def plan(self, project: str, members: Sequence[Member]) -> tuple[Stage, ...]:
+    def plan(self, project: str, members: Sequence[Member]) -> tuple[ClusterStage, ...]:
         """Plan what is missing."""
         return plan(
             project,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftl.engine.calls.swarm import SwarmNode
 
 
-Stage = StageOf[ClusterStep]
+ClusterStage = StageOf[ClusterStep]
 
 
 def plan(
@@ -41,7 +41,7 @@ def plan(
     in_clear: bool = False,
     busy: Mapping[str, Sequence[str]] | None = None,
     lacking: Set[str] = frozenset(),
-) -> tuple[Stage, ...]:
+) -> tuple[ClusterStage, ...]:
     """Plan what is missing; servers leave and join side by side, since each does so for itself.
 
     Args:
@@ -84,17 +84,17 @@ def plan(
     promotions = _role_changes(at, managers, "manager")
     tried = not has_network or joining or not nodes
     stages = (
-        Stage("leave", tuple((LeaveOldCluster(name),) for name in former)),
-        Stage("begin", (begin,)),
-        Stage("join", tuple((step,) for step in joins)),
-        Stage("nodes", ((*promotions, *_labels(project, members, at, lacking)),)),
-        Stage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
-        Stage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
+        ClusterStage("leave", tuple((LeaveOldCluster(name),) for name in former)),
+        ClusterStage("begin", (begin,)),
+        ClusterStage("join", tuple((step,) for step in joins)),
+        ClusterStage("nodes", ((*promotions, *_labels(project, members, at, lacking)),)),
+        ClusterStage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
+        ClusterStage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
     )
     return compact(stages)
 
 
-def plan_recovery(members: Sequence[Member]) -> tuple[Stage, ...]:
+def plan_recovery(members: Sequence[Member]) -> tuple[ClusterStage, ...]:
     """Plan to rebuild a lost cluster from the first of its managers that is left.
 
     Raises:
@@ -119,7 +119,7 @@ def plan_recovery(members: Sequence[Member]) -> tuple[Stage, ...]:
     survivor, *others = managers
     nodes = frozenset(member.swarm.node for member in members if member not in others)
     names = tuple(member.name for member in others)
-    return (Stage("recover", ((RecoverCluster(survivor.name, survivor.address, names, nodes),),)),)
+    return (ClusterStage("recover", ((RecoverCluster(survivor.name, survivor.address, names, nodes),),)),)
 
 
 def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> None:

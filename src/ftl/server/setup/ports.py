@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Port = tuple[int, str]
-"""A port and its protocol, "tcp" or "udp"."""
+ServerPort = tuple[int, str]
+"""A port of a server and its protocol, "tcp" or "udp"."""
 
-WEB: tuple[Port, ...] = ((80, "tcp"), (443, "tcp"), (443, "udp"))
+WEB: tuple[ServerPort, ...] = ((80, "tcp"), (443, "tcp"), (443, "udp"))
 
-SWARM: tuple[Port, ...] = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp"))
+SWARM: tuple[ServerPort, ...] = ((2377, "tcp"), (7946, "tcp"), (7946, "udp"), (4789, "udp"))
 """Ports between a swarm's nodes.
 
 See docs.docker.com/engine/swarm/swarm-tutorial, "Open protocols".
 """
 
-VPN: frozenset[Port] = frozenset({(1194, "udp"), (41641, "udp"), (51820, "udp")})
+VPN: frozenset[ServerPort] = frozenset({(1194, "udp"), (41641, "udp"), (51820, "udp")})
 """The default ports of OpenVPN, Tailscale and WireGuard."""
 
 # At least this many consecutive ports are shown as a range.
 _SHORTEST_RANGE = 3
 
 
-def format_ports(ports: Iterable[Port]) -> str:
+def format_ports(ports: Iterable[ServerPort]) -> str:
     """Ports for people: "22, 80, 443 (tcp), 443, 10000-10100 (udp)"."""
     listed = tuple(ports)
     kinds = {protocol: [number for number, kind in listed if kind == protocol] for protocol in ("tcp", "udp")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class SetupRequest:
     keys: tuple[str, ...] = ()
     docker_repository: str = "https://download.docker.com/linux"
     firewall: bool = True
-    allow: tuple[Port, ...] = ()
-    forwards: tuple[Port, ...] = ()
+    allow: tuple[ServerPort, ...] = ()
+    forwards: tuple[ServerPort, ...] = ()
     insecure: tuple[str, ...] = ()
     swap: int = 0
     unattended_upgrades: bool = False

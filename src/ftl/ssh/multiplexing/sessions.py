@@ -34,7 +34,7 @@ _REFUSALS = 4
 _PAUSE_SECONDS = 0.05
 """Refusals of a connection's only session before none is tried on it any more, and the pause after each."""
 
-Kind = Literal["run", "stay", "end"]
+SessionKind = Literal["run", "stay", "end"]
 """Kind of a session: run to its end, staying open, or ending another command at once."""
 
 
@@ -45,7 +45,7 @@ class Slot:
         is_allowed: Whether the server allows it for sure, as no other session was open for a while.
     """
 
-    def __init__(self, sessions: Sessions, kind: Kind, file: int | None, *, is_allowed: bool) -> None:
+    def __init__(self, sessions: Sessions, kind: SessionKind, file: int | None, *, is_allowed: bool) -> None:
         self.kind = kind
         self.is_allowed = is_allowed
         self._sessions = sessions
@@ -89,7 +89,7 @@ class Sessions:
         self._free = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
 
-    async def take(self, kind: Kind) -> Slot | None:
+    async def take(self, kind: SessionKind) -> Slot | None:
         """Take a slot; waits while one will be free when a command has run to its end.
 
         Returns:
@@ -113,7 +113,7 @@ class Sessions:
             raise
         return Slot(self, kind, file, is_allowed=quiet and self.open == 1 and number == 0)
 
-    def freed(self, kind: Kind) -> None:
+    def freed(self, kind: SessionKind) -> None:
         """Count a session that has ended."""
         self.open -= 1
         self._running -= kind == "run"
@@ -136,7 +136,7 @@ class Sessions:
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
 
-    def _has_room(self, kind: Kind) -> bool:
+    def _has_room(self, kind: SessionKind) -> bool:
         if kind == "run" and self._running >= _RUNNING:
             return False
         return self.open < (self.limit if kind == "end" else min(self.limit, _SLOTS))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ftl.events import Event, TransferProgress
     from ftl.ui.reporters.board import Activity, Board
-    from ftl.ui.reporters.transcript import Line, Mark, Transcript
+    from ftl.ui.reporters.transcript import Line, LineMark, Transcript
 
 REFRESH = 8
 """Redraws of the live part a second."""
@@ -32,7 +32,7 @@ REFRESH = 8
 WIDE, VERY_WIDE = 70, 100
 """Least widths of a terminal for a progress bar, and for a long one."""
 
-_STYLES: dict[Mark, str] = {
+_STYLES: dict[LineMark, str] = {
     "done": "green",
     "failed": "bold red",
     "undone": "yellow",
@@ -40,7 +40,7 @@ _STYLES: dict[Mark, str] = {
     "hint": "cyan",
     "output": "dim",
 }
-_MARKS: dict[Mark, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "x"), "undone": ("↩", "<")}
+_MARKS: dict[LineMark, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "x"), "undone": ("↩", "<")}
 
 
 class Terminal:

@@ -17,7 +17,8 @@ from ftl.ui.sanitize import printable, shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Mark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
+LineMark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
+"""Kind of a line, which decides on its sign and colour."""
 
 LONG_STEP = 2.0
 """Least duration in seconds of a build step that gets a line."""
@@ -49,7 +50,7 @@ class Line:
             the others.
     """
 
-    mark: Mark
+    mark: LineMark
     text: str
     subject: str | None = None
     lasting: bool = True
@@ -223,7 +224,7 @@ class Transcript:
     def _probed(self, event: events.Probed) -> Iterable[Line]:
         """With -v every probe; else a line now and then while a container is not healthy."""
         if self._verbose:
-            mark: Mark = "done" if event.healthy else "info"
+            mark: LineMark = "done" if event.healthy else "info"
             yield Line(mark, f"{event.container} answers: {_outcome(event)}", event.service)
             return
         waits = int(event.seconds // WAITING)

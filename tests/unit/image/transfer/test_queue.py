@@ -14,7 +14,7 @@ from tests.support.clock import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ftl.image.transfer.queue import Outcome, ServerImages
+    from ftl.image.transfer.queue import BatchOutcome, ServerImages
 
 
 class Link:
@@ -35,7 +35,7 @@ class Link:
         self.error: TransferFailed | None = None
         self.errors: dict[str, TransferFailed] = {}
 
-    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+    async def send(self, batches: Sequence[ServerImages]) -> Mapping[str, BatchOutcome]:
         """Take images, one transfer at a time."""
         self.transfers.append({tag for each in batches for tag in each.images})
         self.order += [tag for each in batches for tag in each.images]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from ftl.deploy.backend import Backend
-    from ftl.host.fleet import Connect
+    from ftl.host.fleet import FleetConnector
 
 
 def deployed() -> Deploys:
@@ -48,7 +48,7 @@ def deployed() -> Deploys:
     return machine
 
 
-def fleet_of(session: Session) -> Connect:
+def fleet_of(session: Session) -> FleetConnector:
     """Connects to this server, whichever is asked for."""
 
     @asynccontextmanager

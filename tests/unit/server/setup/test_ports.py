@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.server.setup.ports import WEB, Port, format_ports
+from ftl.server.setup.ports import WEB, ServerPort, format_ports
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,6 @@ from ftl.server.setup.ports import WEB, Port, format_ports
         (((80, "tcp"), (81, "tcp")), "80, 81 (tcp)"),
     ],
 )
-def test_ports_are_grouped_by_protocol(ports: tuple[Port, ...], expected: str) -> None:
+def test_ports_are_grouped_by_protocol(ports: tuple[ServerPort, ...], expected: str) -> None:
     """Three or more consecutive ports are shown as a range."""
     assert format_ports(ports) == expected

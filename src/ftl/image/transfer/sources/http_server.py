@@ -49,7 +49,7 @@ class UploadResponse(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class Body:
+class RequestBody:
     """Body of a request, which is read once (RFC 9112, section 6).
 
     Attributes:
@@ -89,7 +89,7 @@ class Body:
             raise BodyInterrupted(str(error)) from error
 
 
-Handler = Callable[[UploadRequest, Body], Awaitable[UploadResponse]]
+Handler = Callable[[UploadRequest, RequestBody], Awaitable[UploadResponse]]
 """Function that answers a request; if it raises, the answer is 500, and the connection ends."""
 
 
@@ -138,7 +138,7 @@ class HttpServer:
         head = first + await reader.readuntil(b"\r\n\r\n")
         try:
             request = _parsed(head)
-            body = Body(reader, request.headers)
+            body = RequestBody(reader, request.headers)
         except ValueError:
             return await _respond(writer, UploadResponse(400), goes_on=False)
         if request.headers.get("expect", "").lower() == "100-continue":

@@ -21,7 +21,7 @@ from ftl.image.transfer.sources.http_server import BodyInterrupted, HttpServer, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.image.transfer.sources.http_server import Body, UploadRequest
+    from ftl.image.transfer.sources.http_server import RequestBody, UploadRequest
 
 _MANIFEST_LIMIT = 4 << 20
 
@@ -82,7 +82,7 @@ class UploadEndpoint:
         await self._server.__aexit__(*error)
         self._socket.close()
 
-    async def _answer(self, request: UploadRequest, body: Body) -> UploadResponse:
+    async def _answer(self, request: UploadRequest, body: RequestBody) -> UploadResponse:
         self._handler.on_activity()
         if request.path == "/v2/":
             return UploadResponse(200, {"Docker-Distribution-Api-Version": "registry/2.0"})
@@ -121,14 +121,14 @@ class UploadEndpoint:
             },
         )
 
-    async def _patch(self, body: Body, upload_id: str) -> UploadResponse:
+    async def _patch(self, body: RequestBody, upload_id: str) -> UploadResponse:
         upload = self._uploads[upload_id]
         if upload.size:  # no engine sends a blob in several parts, and the first one has been read to its end
             return UploadResponse(416)
         upload.received = await self._handler.receive(self._chunks(body, upload))
         return self._accepted(upload_id, upload)
 
-    async def _chunks(self, body: Body, upload: _Upload) -> AsyncIterator[bytes]:
+    async def _chunks(self, body: RequestBody, upload: _Upload) -> AsyncIterator[bytes]:
         try:
             async for piece in body.pieces():
                 self._handler.on_activity()
@@ -138,7 +138,7 @@ class UploadEndpoint:
         except BodyInterrupted as error:
             raise UploadInterrupted(str(error)) from error
 
-    async def _put_blob(self, body: Body, upload: _Upload, expected: str) -> UploadResponse:
+    async def _put_blob(self, body: RequestBody, upload: _Upload, expected: str) -> UploadResponse:
         if not upload.size:
             upload.received = await self._handler.receive(self._chunks(body, upload))
         digest = f"sha256:{upload.sha256.hexdigest()}"
@@ -149,7 +149,7 @@ class UploadEndpoint:
         headers = {"Location": f"{self._prefix}blobs/{digest}", "Docker-Content-Digest": digest}
         return UploadResponse(201, headers)
 
-    async def _put_manifest(self, request: UploadRequest, body: Body) -> UploadResponse:
+    async def _put_manifest(self, request: UploadRequest, body: RequestBody) -> UploadResponse:
         sha256 = hashlib.sha256()
         size = 0
         async for piece in body.pieces():

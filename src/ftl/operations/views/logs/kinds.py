@@ -30,7 +30,7 @@ SILENCE = 2.0
 """Seconds of following without a line until that is noted."""
 
 
-class Connect(Protocol):
+class LogConnector(Protocol):
     """Connects to a server of a cluster, or without a name to the only one."""
 
     def __call__(
@@ -51,7 +51,7 @@ class LogAccess:
         narrowed: Whether one server was chosen of several: it may have no records.
     """
 
-    connect: Connect
+    connect: LogConnector
     machines: Callable[[], Sequence[Machine]]
     servers: Sequence[ClusterServer]
     mask: Mask

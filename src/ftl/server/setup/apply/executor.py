@@ -32,12 +32,17 @@ PROVE = "prove"
 """Name of the final check in errors, as if it were a step."""
 
 
-Connect = Callable[["Target"], AbstractAsyncContextManager["Machine"]]
+MachineConnector = Callable[["Target"], AbstractAsyncContextManager["Machine"]]
 """Connects to a server; a new connection for each call."""
 
 
 async def apply(
-    plan: SetupPlan, login: RootLogin, deployer: Target, *, emit: Emit, connect: Connect = openssh.connect
+    plan: SetupPlan,
+    login: RootLogin,
+    deployer: Target,
+    *,
+    emit: Emit,
+    connect: MachineConnector = openssh.connect,
 ) -> None:
     """Run all steps of a plan.
 
@@ -100,7 +105,7 @@ async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerC
 class _DeployerCheck:
     """Checks over a new connection that the deploy user can log in and use Docker."""
 
-    def __init__(self, target: Target, connect: Connect) -> None:
+    def __init__(self, target: Target, connect: MachineConnector) -> None:
         self.target = target
         self._open = connect
         self._problem: FtlError | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.common.proc_net import ListeningSocket
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 _DHCP_CLIENT = (68, 546)
 
@@ -23,13 +23,13 @@ _EPHEMERAL = range(32768, 61000)
 _PUBLISHED = re.compile(r"(\S+):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)")
 
 
-def reachable_ports(sockets: Iterable[ListeningSocket], protocol: str) -> frozenset[Port]:
+def reachable_ports(sockets: Iterable[ListeningSocket], protocol: str) -> frozenset[ServerPort]:
     """The ports of sockets that listen for other machines, without those of UDP clients."""
     ports = ((socket.port, protocol) for socket in sockets if not socket.loopback)
     return frozenset(port for port in ports if not _is_client(port))
 
 
-def published_ports(columns: Iterable[str]) -> frozenset[Port]:
+def published_ports(columns: Iterable[str]) -> frozenset[ServerPort]:
     """Ports that containers publish for other machines, from the column PORTS of `docker ps`."""
     return frozenset(
         (port, protocol)
@@ -48,7 +48,7 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _is_client(port: Port) -> bool:
+def _is_client(port: ServerPort) -> bool:
     number, protocol = port
     if protocol != "udp" or port in VPN:
         return False

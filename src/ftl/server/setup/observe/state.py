@@ -10,7 +10,7 @@ from ftl.engine import labels
 from ftl.engine.calls.swarm import SwarmState
 
 if TYPE_CHECKING:
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,8 @@ class ObservedServer:
     ufw_rules: tuple[str, ...] | None
     firewalld: bool
     firewall: InstalledFirewall
-    listening: frozenset[Port]
-    vpn_ports: frozenset[Port]
-    foreign_ports: frozenset[Port]
-    ftl_ports: frozenset[Port]
+    listening: frozenset[ServerPort]
+    vpn_ports: frozenset[ServerPort]
+    foreign_ports: frozenset[ServerPort]
+    ftl_ports: frozenset[ServerPort]
     cluster: ClusterFacts = field(default_factory=ClusterFacts)

@@ -10,7 +10,7 @@ from ftl.server.setup.ports import SWARM
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 _HEAD = """\
 # The ports that FTL's firewall lets through to this server, besides the `forwards` of a deployed ftl.yaml.
@@ -24,9 +24,9 @@ _LINE = re.compile(r"(allow|leave) (\d{1,5})/(tcp|udp)")
 
 def firewall_conf(
     current: bytes | None,
-    open_ports: Iterable[Port],
+    open_ports: Iterable[ServerPort],
     *,
-    left: Iterable[Port] = (),
+    left: Iterable[ServerPort] = (),
     owner: Literal["own", "ufw"],
     peers: Iterable[tuple[str, str]] = (),
     own_swarm: bool = False,
@@ -54,12 +54,12 @@ def firewall_conf(
     return (_HEAD + "\n".join(lines) + "\n").encode()
 
 
-def allowed(content: bytes | None) -> tuple[Port, ...]:
+def allowed(content: bytes | None) -> tuple[ServerPort, ...]:
     """The ports that a file opens to everybody."""
     return _ports("allow", content)
 
 
-def left_alone(content: bytes | None) -> tuple[Port, ...]:
+def left_alone(content: bytes | None) -> tuple[ServerPort, ...]:
     """The ports that a file leaves to the server's other rules."""
     return _ports("leave", content)
 
@@ -70,6 +70,6 @@ def peers(content: bytes | None) -> tuple[tuple[str, str], ...]:
     return tuple((match[1], match[2]) for match in matches if match is not None)
 
 
-def _ports(verb: str, content: bytes | None) -> tuple[Port, ...]:
+def _ports(verb: str, content: bytes | None) -> tuple[ServerPort, ...]:
     matches = map(_LINE.fullmatch, (content or b"").decode(errors="replace").splitlines())
     return tuple((int(match[2]), match[3]) for match in matches if match is not None and match[1] == verb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftl.dataclass import dataclass
 from ftl.server.setup.plan.steps import SetupStep, words
-from ftl.server.setup.ports import SWARM, Port, format_ports
+from ftl.server.setup.ports import SWARM, ServerPort, format_ports
 
 GUARD_SECONDS = 45
 """Time after which the server reverts an unconfirmed change."""
@@ -22,7 +22,7 @@ class AllowInUfw(SetupStep):
     """Open ports in ufw, which decides about traffic to the server itself."""
 
     kind = "allow_in_ufw"
-    ports: tuple[Port, ...]
+    ports: tuple[ServerPort, ...]
 
     @property
     def text(self) -> str:
@@ -75,7 +75,7 @@ class ApplyFirewall(SetupStep):
     conf: bytes
     script: bytes
     unit: bytes
-    ports: tuple[Port, ...]
+    ports: tuple[ServerPort, ...]
     own_input: bool
     peers: tuple[str, ...] = ()
 

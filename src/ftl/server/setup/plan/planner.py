@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ftl.server.setup.observe.state import ObservedServer, RunningEngine
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
     from ftl.server.setup.request import SetupRequest
 
 # Disk space for Docker's packages, unpacked and as archives, and some images; for other packages.
@@ -232,7 +232,7 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
         )
 
 
-def _left_alone(observed: ObservedServer, *, own_swarm: bool) -> tuple[Port, ...]:
+def _left_alone(observed: ObservedServer, *, own_swarm: bool) -> tuple[ServerPort, ...]:
     """The ports of SSH, VPNs and a swarm that is not FTL's.
 
     A restriction of them is a decision, and without one they stay open. No container publishes a swarm's own ports, and

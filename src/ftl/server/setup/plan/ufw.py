@@ -10,7 +10,7 @@ from ftl.server.setup.ports import SWARM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 # Profiles that the openssh-server package installs for ufw.
 _SSH_PROFILES = ("OpenSSH", "SSH")
@@ -25,7 +25,7 @@ _NOT_INCOMING = re.compile(r"ufw route\b|ufw \w+ out\b")
 _OPEN = re.compile(r"ufw (?:allow|limit) (?:in )?([\d:,]+)(?:/(tcp|udp))?")
 
 
-def missing(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
+def missing(rules: Sequence[str], ports: Iterable[ServerPort]) -> tuple[ServerPort, ...]:
     """The ports that no rule mentions.
 
     A port that a rule mentions, whatever it says, is left alone: allowing it from one network only is a decision.
@@ -58,7 +58,7 @@ def peers_with_rules(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, .
     )
 
 
-def _is_peer_rule(rule: str, peer: str, port: Port) -> bool:
+def _is_peer_rule(rule: str, peer: str, port: ServerPort) -> bool:
     words = _COMMENT.sub("", rule).split()
     return words[:3] == ["ufw", "allow", "from"] and words[3:] == [
         peer,
@@ -66,7 +66,7 @@ def _is_peer_rule(rule: str, peer: str, port: Port) -> bool:
     ]
 
 
-def opened(rules: Sequence[str], ports: Iterable[Port]) -> tuple[Port, ...]:
+def opened(rules: Sequence[str], ports: Iterable[ServerPort]) -> tuple[ServerPort, ...]:
     """The ports that ufw opens to everybody, by a rule without any restriction.
 
     `rules` are the lines of `ufw show added`.
@@ -93,7 +93,7 @@ def _incoming(rules: Sequence[str]) -> Iterator[str]:
             yield plain
 
 
-def _mentions(rule: str, port: Port) -> bool:
+def _mentions(rule: str, port: ServerPort) -> bool:
     number, protocol = port
     if number == 22 and any(re.search(rf"\b{profile}\b", rule) for profile in _SSH_PROFILES):
         return True

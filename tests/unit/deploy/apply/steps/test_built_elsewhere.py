@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.execution.runners import Decision
-    from ftl.image.transfer.queue import Outcome, Send, ServerImages
+    from ftl.image.transfer.queue import BatchOutcome, Send, ServerImages
 
 
 class NoEngineHere(RunClients):
@@ -71,7 +71,7 @@ class ThreeMachines:
         )
 
     def _send(self, source: str) -> Send:
-        async def send(batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+        async def send(batches: Sequence[ServerImages]) -> Mapping[str, BatchOutcome]:
             for each in batches:
                 self.sent.append((source, list(each.images)))
                 for tag in each.images:

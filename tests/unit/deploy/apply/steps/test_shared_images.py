@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.events import Event
-    from ftl.image.transfer.queue import Outcome, ServerImages
+    from ftl.image.transfer.queue import BatchOutcome, ServerImages
 
 SERVICES = [f"s{number}" for number in range(30)]
 
@@ -103,7 +103,7 @@ def test_what_the_server_cannot_pull_travels_with_the_built_images() -> None:
         remote, local = FakeEngine(), FakeEngine(images=["caddy:2", "postgres:16", "built"])
         sent: list[list[str]] = []
 
-        async def send(batches: Sequence[ServerImages]) -> Mapping[str, Outcome]:
+        async def send(batches: Sequence[ServerImages]) -> Mapping[str, BatchOutcome]:
             (one,) = batches
             sent.append(list(one.images))
             for tag in one.images:

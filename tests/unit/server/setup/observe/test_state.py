@@ -12,7 +12,7 @@ from ftl.server.setup.observe.reader import read
 from ftl.server.setup.plan.systems import refuse_unsupported
 
 if TYPE_CHECKING:
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 UBUNTU = ('NAME="Ubuntu"', "ID=ubuntu", 'VERSION_ID="24.04"', "VERSION_CODENAME=noble")
 
@@ -76,7 +76,7 @@ def test_a_minimal_server_is_read() -> None:
         ("tcp", "nonsense", None),
     ],
 )
-def test_ports_that_other_machines_can_reach(protocol: str, address: str, port: Port | None) -> None:
+def test_ports_that_other_machines_can_reach(protocol: str, address: str, port: ServerPort | None) -> None:
     """Loopback, a DHCP client's port and those of UDP clients do not count; a VPN's do, however high."""
     server = read(facts(**{protocol: address}), name="shop")
     assert server.listening == ({port} if port else set())
@@ -101,7 +101,7 @@ def test_wireguard_on_another_port_is_a_vpn() -> None:
         ("0.0.0.0:9000-9002->9000-9002/tcp, 22/tcp", {(9000, "tcp"), (9001, "tcp"), (9002, "tcp")}),
     ],
 )
-def test_published_ports_are_read(column: str, expected: set[Port]) -> None:
+def test_published_ports_are_read(column: str, expected: set[ServerPort]) -> None:
     """As docker 20.10 and newer ones print them; ports bound to loopback are out of others' reach."""
     assert read(facts(foreign_ports=column), name="shop").foreign_ports == expected
 

@@ -9,7 +9,7 @@ import pytest
 from ftl.server.setup.plan import ufw
 
 if TYPE_CHECKING:
-    from ftl.server.setup.ports import Port
+    from ftl.server.setup.ports import ServerPort
 
 UFW = """\
 Added user rules (see 'ufw status' for running firewall):
@@ -52,7 +52,7 @@ ufw allow in 9100:9105,9200/udp
         ((6881, "tcp"), True),
     ],
 )
-def test_a_port_that_a_rule_mentions_is_not_missing(port: Port, is_missing: bool) -> None:
+def test_a_port_that_a_rule_mentions_is_not_missing(port: ServerPort, is_missing: bool) -> None:
     """Whatever the rule says, for a restriction is a decision; but it has to be about incoming traffic to that port."""
     assert bool(ufw.missing(UFW, [port])) is is_missing
 
@@ -74,6 +74,6 @@ def test_a_port_that_a_rule_mentions_is_not_missing(port: Port, is_missing: bool
         ((3306, "tcp"), False),
     ],
 )
-def test_ports_open_to_everybody(port: Port, is_open: bool) -> None:
+def test_ports_open_to_everybody(port: ServerPort, is_open: bool) -> None:
     """A port that is open to some only does not stay open for containers, which ufw does not restrict."""
     assert ufw.opened(UFW, [port]) == ((port,) if is_open else ())
