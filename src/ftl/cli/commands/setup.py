@@ -130,8 +130,8 @@ def command(
         raise UsageError("`--recover` is for several servers, and ftl.yaml has no `servers`")
 
     async def work(emit: Emit) -> tuple[SetupPlan, tuple[str, ...]]:
-        async with audited_setup(call, emit) as told:
-            plan = await setup(project, request, access, dry_run=dry_run, emit=told)
+        async with audited_setup(call, emit) as audited:
+            plan = await setup(project, request, access, dry_run=dry_run, emit=audited)
         return plan, () if dry_run else await _log_in(project, root, emit, store=store_credentials)
 
     def fields(outcome: tuple[SetupPlan, tuple[str, ...]]) -> Fields:
@@ -162,8 +162,10 @@ def _set_up_cluster(
     from ftl.server.cluster.setup import setup_cluster
 
     async def work(emit: Emit) -> tuple[ClusterSetupResult, dict[str, None]]:
-        async with audited_setup(call, emit) as told:
-            done = await setup_cluster(project, request, access, dry_run=dry_run, recover=recover, emit=told)
+        async with audited_setup(call, emit) as audited:
+            done = await setup_cluster(
+                project, request, access, dry_run=dry_run, recover=recover, emit=audited
+            )
         registries: dict[str, None] = {}
         for server in () if dry_run else project.servers:
             if server.host in {plan.server for plan in done.servers}:

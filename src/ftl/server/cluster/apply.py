@@ -180,7 +180,7 @@ async def try_network(context: ClusterContext, step: TryNetwork) -> None:
 @RUNNERS.runs(ReleaseServer)
 async def release_server(context: ClusterContext, step: ReleaseServer) -> None:
     """Remove the project's labels, and end its jobs there if the server can be reached."""
-    async with former_server(context.visit, step.server, step.node, context.project) as former:
+    async with former_server(context.connect_former, step.server, step.node, context.project) as former:
         ended = await former.end_jobs()
     await context.swarm.update_node(step.node, labels=step.labels)
     if not ended:
@@ -194,7 +194,7 @@ async def remove_server(context: ClusterContext, step: RemoveServer) -> None:
     swarm, loop = context.swarm, asyncio.get_running_loop()
     state = next((each.state for each in await swarm.nodes() if each.id == step.node), "down")
     node = step.node if state == "ready" else ""
-    async with former_server(context.visit, step.server, node, context.project) as former:
+    async with former_server(context.connect_former, step.server, node, context.project) as former:
         ended = await former.end_jobs()
         await swarm.update_node(step.node, availability="drain")
         drained = loop.time() + _DRAIN_SECONDS if state == "ready" else 0.0

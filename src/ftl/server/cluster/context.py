@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
-    from ftl.server.cluster.membership import Visit
+    from ftl.server.cluster.membership import FormerConnector
 
 UNDO_SECONDS = 300.0
 """Limit for undoing all steps: a server leaves within a minute, and so does a node."""
@@ -48,7 +48,7 @@ class ClusterContext:
         members: The servers of the file.
         sessions: Their sessions, by name.
         emit: Receives the progress, and a note where packets are not encrypted.
-        visit: Connects to a server that is no longer in the file.
+        connect_former: Connects to a server that is no longer in the file.
         manager: The manager of the Swarm there was before, or that begins one.
         undo: How to undo what was done.
         server: The server that the current step is about.
@@ -59,7 +59,7 @@ class ClusterContext:
     sessions: Mapping[str, Session]
     emit: Emit
     manager: ActingManager
-    visit: Visit
+    connect_former: FormerConnector
     undo: UndoStack = field(default_factory=lambda: UndoStack(AFTER_UNDO, seconds=UNDO_SECONDS))
     server: str = ""
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.server.cluster.members import Member
-    from ftl.server.cluster.membership import Visit
+    from ftl.server.cluster.membership import FormerConnector
     from ftl.server.cluster.plan import ClusterStage
     from ftl.server.cluster.steps import ClusterStep
 
@@ -38,11 +38,15 @@ _PAUSE = 1.0
 
 
 async def join(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit, visit: Visit
+    project: str,
+    members: Sequence[Member],
+    sessions: Mapping[str, Session],
+    emit: Emit,
+    connect_former: FormerConnector,
 ) -> tuple[ClusterStep, ...]:
     """Make one cluster of the servers; returns the steps that it took.
 
-    `visit` connects to a server that is no longer in the file.
+    `connect_former` connects to a server that is no longer in the file.
     """
     found = await view(project, members, sessions)
     stages = found.plan(project, members)
@@ -51,7 +55,9 @@ async def join(
         machines = {name: session.machine for name, session in sessions.items()}
         await refuse_closed_ports(members, machines)
     await Executor(
-        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(found.lead), visit)
+        stages,
+        RUNNERS,
+        ClusterContext(project, members, sessions, emit, ActingManager(found.lead), connect_former),
     ).run()
     return steps
 
@@ -171,7 +177,11 @@ async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Me
 
 
 async def begin_anew(
-    project: str, members: Sequence[Member], sessions: Mapping[str, Session], emit: Emit, visit: Visit
+    project: str,
+    members: Sequence[Member],
+    sessions: Mapping[str, Session],
+    emit: Emit,
+    connect_former: FormerConnector,
 ) -> tuple[ClusterStep, ...]:
     """Rebuild a lost cluster from one of its managers; returns the steps that it took.
 
@@ -182,6 +192,6 @@ async def begin_anew(
     members = await gather(_noticed(member, sessions[member.name], here) for member in members)
     stages = plan_recovery(members)
     await Executor(
-        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""), visit)
+        stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""), connect_former)
     ).run()
     return steps_of(stages)

@@ -38,7 +38,7 @@ _END_SECONDS = 30.0
 _PAUSE = 0.3
 
 
-Visit = Callable[[str], AbstractAsyncContextManager["Session"]]
+FormerConnector = Callable[[str], AbstractAsyncContextManager["Session"]]
 """Connects to a server that is no longer in the file, by its name."""
 
 
@@ -166,13 +166,15 @@ class FormerServer:
 
 
 @asynccontextmanager
-async def former_server(visit: Visit, server: str, node: str, project: str) -> AsyncIterator[FormerServer]:
+async def former_server(
+    connect_former: FormerConnector, server: str, node: str, project: str
+) -> AsyncIterator[FormerServer]:
     """Reach a server if it can be, and still is this node: its name may lead elsewhere."""
     async with AsyncExitStack() as stack:
         session = None
         with suppress(FtlError, TimeoutError):
             async with asyncio.timeout(_REACH_SECONDS):
-                found = await stack.enter_async_context(visit(server))
+                found = await stack.enter_async_context(connect_former(server))
                 if (await found.engine.swarm.state()).node == node:
                     session = found
         yield FormerServer(session, project)

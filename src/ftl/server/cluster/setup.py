@@ -101,12 +101,12 @@ async def _set_up(
     async with _sessions(servers) as sessions:
         members = await _refreshed(servers, sessions)
         refuse_unfit(members)
-        visit = partial(_visit, servers[0].prepared)
+        connect_former = partial(_connect_former, servers[0].prepared)
         recovery: tuple[ClusterStep, ...] = ()
         if recover:
-            recovery = await begin_anew(project.name, members, sessions, emit, visit)
+            recovery = await begin_anew(project.name, members, sessions, emit, connect_former)
             members = await _refreshed(servers, sessions)
-        steps = (*recovery, *await join(project.name, members, sessions, emit, visit))
+        steps = (*recovery, *await join(project.name, members, sessions, emit, connect_former))
     await gather_all(
         _make_ready(server, server.closing, emit) for server in servers if server.closing is not None
     )
@@ -137,7 +137,7 @@ async def _sessions(servers: Sequence[CandidateServer]) -> AsyncIterator[dict[st
         yield dict(zip(hosts, opened, strict=True))
 
 
-def _visit(like: PreparedServer, host: str) -> AbstractAsyncContextManager[Session]:
+def _connect_former(like: PreparedServer, host: str) -> AbstractAsyncContextManager[Session]:
     """Connect to a server that is no longer in the file, as to one that is."""
     return open_session(machine_of(replace(like.server, user=like.user, host=host), keep=False))
 

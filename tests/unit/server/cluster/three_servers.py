@@ -66,14 +66,14 @@ class ThreeServers:
         """Joins side by side, as they are planned."""
         manager = ActingManager(self._lead)
         context = ClusterContext(
-            PROJECT, self._members, self.sessions, self.events.append, manager, self.visit
+            PROJECT, self._members, self.sessions, self.events.append, manager, self.connect_former
         )
         together = groupby(plan, lambda step: step.kind)
         stages = [StageOf(kind, tuple((step,) for step in group)) for kind, group in together]
         return Executor(stages, RUNNERS, context)
 
     @asynccontextmanager
-    async def visit(self, host: str) -> AsyncIterator[Session]:
+    async def connect_former(self, host: str) -> AsyncIterator[Session]:
         """Reach a server that is not in the file any more; its name may lead to another one."""
         if host in self.silent:
             await asyncio.sleep(3600)

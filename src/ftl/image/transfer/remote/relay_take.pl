@@ -29,17 +29,17 @@ sub digest {
   return substr($line, 0, 64);
 }
 
-my ($came, $told, $over) = ('', '', '');
+my ($came, $orders, $over) = ('', '', '');
 while (1) {
   for my $handle (ready(0, undef, *STDIN, $over || length $came >= LARGEST ? () : $socket)) {
-    my $text = $handle eq *STDIN ? \$told : \$came;
+    my $text = $handle eq *STDIN ? \$orders : \$came;
     my $count = sysread($handle, $$text, CHUNK, length $$text);
     next if !defined $count and $!{EAGAIN};
     next if $count;
     exit 1 if $handle eq *STDIN;
     $over = 1;
   }
-  while ($told =~ /^([^\n]*)\n/) {
+  while ($orders =~ /^([^\n]*)\n/) {
     my ($count, $digest) = $1 =~ /^(\d{1,7})(?: ([0-9a-f]{64}))?\z/ or exit 1;
     exit 0 if $count == 0;
     die "a part of the stream is too long\n" if $count > LARGEST;
@@ -50,6 +50,6 @@ while (1) {
     my $part = substr($came, 0, $count, '');
     die "the data from $host differs from what was sent there\n" if digest($part) ne $digest;
     say_to(*STDOUT, $part);
-    $told =~ s/^[^\n]*\n//;
+    $orders =~ s/^[^\n]*\n//;
   }
 }

@@ -73,11 +73,11 @@ def refuse_superseded(since: Observed, observed: Observed, name: str | None) -> 
     if name is not None or observed.live_number == since.live_number:
         return
     live = observed.live_record
-    told = f"r{observed.live_number}"
-    if live is not None and live.release == told and live.rollback_of:
-        told = f"{told}, a rollback to {live.rollback_of},"
+    newer = f"r{observed.live_number}"
+    if live is not None and live.release == newer and live.rollback_of:
+        newer = f"{newer}, a rollback to {live.rollback_of},"
     raise UsageError(
-        f"{told} went live while this waited; name a release",
+        f"{newer} went live while this waited; name a release",
         hint=f"{ftl('rollback RELEASE')} restores one; {possible(observed)}",
     )
 
@@ -104,14 +104,14 @@ def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
         return target
     same = same_before(observed, live, None)
     verb = "runs" if len(same) == 1 else "run"
-    told = (
+    message = (
         f"nothing before {live.release} differs from it: {', '.join(same)} {verb} the same"
         if same
         else f"there is no release before {live.release} to go back to"
     )
     bad = any(record.bad for record in once_live(observed) if record.number < live.number)
     raise UsageError(
-        told,
+        message,
         hint=f"others before it are marked bad; {ftl('rollback RELEASE')} restores one of them anyway"
         if bad
         else f"`git checkout COMMIT` and {ftl('deploy')} restore earlier code; {ftl('releases')} has the commits",

@@ -24,8 +24,8 @@ SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way from a proxy to a live release that was tried.
+class ReachAttempt:
+    """An attempt to reach a live release from a server's proxy.
 
     Attributes:
         missed: What it did not reach; None: nothing.
@@ -63,8 +63,10 @@ async def check_running(
             if service.proxied_port is not None and service.name in services
         }
         asked = [session for server, session in sessions.items() if server not in cut_off]
-        ways = [
-            way for each in await gather(_ways(project.name, one, ports) for one in asked) for way in each
+        attempts = [
+            tried
+            for each in await gather(_attempts(project.name, one, ports) for one in asked)
+            for tried in each
         ]
     except FtlError as error:
         return [_finding("cluster", f"what runs could not be checked: {error.summary}", None)]
@@ -72,7 +74,7 @@ async def check_running(
         server: [name for role, name in every if role == labels.ROLE_DEPENDENCY]
         for server, every in places.items()
     }
-    return [*judge_dependencies(project.name, dependencies), *judge_ways(ways)]
+    return [*judge_dependencies(project.name, dependencies), *judge_attempts(attempts)]
 
 
 async def _running(project: str, session: Session) -> set[tuple[str, str]]:
@@ -85,8 +87,8 @@ async def _running(project: str, session: Session) -> set[tuple[str, str]]:
     }
 
 
-async def _ways(project: str, session: Session, ports: Mapping[str, int]) -> list[Way]:
-    """The ways from a server's proxy to the live releases of services, by their ports; none without a proxy."""
+async def _attempts(project: str, session: Session, ports: Mapping[str, int]) -> list[ReachAttempt]:
+    """Attempts to reach the live releases of services, by their ports, from a server's proxy; none without one."""
     proxy = ProxyControl(session.engine, session.machine)
     state = await proxy.observe()
     if state is None or not state.running:
@@ -94,33 +96,35 @@ async def _ways(project: str, session: Session, ports: Mapping[str, int]) -> lis
     live = {name: alias for name in ports if (alias := state.live.get((project, name), ""))}
     missed = await gather(proxy.reach(alias, ports[name], 1, seconds=SECONDS) for name, alias in live.items())
     return [
-        Way(session.name, name, alias, ports[name], each)
+        ReachAttempt(session.name, name, alias, ports[name], each)
         for (name, alias), each in zip(live.items(), missed, strict=True)
     ]
 
 
-def judge_ways(ways: Sequence[Way]) -> Iterator[Finding]:
+def judge_attempts(attempts: Sequence[ReachAttempt]) -> Iterator[Finding]:
     """The findings about proxies and the live releases that they send requests to."""
-    for way in ways:
-        if way.missed is None:
+    for tried in attempts:
+        if tried.missed is None:
             continue
-        others = {other.alias for other in ways if other.service == way.service and other.missed is None}
-        if way.missed.silent:
+        others = {
+            other.alias for other in attempts if other.service == tried.service and other.missed is None
+        }
+        if tried.missed.silent:
             yield _finding(
-                way.server,
-                f"{way.server} does not reach {way.service}: {', '.join(way.missed.silent)} does not answer on port "
-                f"{way.port}",
+                tried.server,
+                f"{tried.server} does not reach {tried.service}: {', '.join(tried.missed.silent)} does not answer on "
+                f"port {tried.port}",
                 f"open 4789/udp between the servers, in both directions; {ftl('setup')} tries the network between them",
             )
-        elif others and way.alias not in others:
-            text = f"{way.server} sends requests for {way.service} to a release that is gone"
-            yield _finding(way.server, text, f"{ftl('deploy')} brings it up to date")
+        elif others and tried.alias not in others:
+            text = f"{tried.server} sends requests for {tried.service} to a release that is gone"
+            yield _finding(tried.server, text, f"{ftl('deploy')} brings it up to date")
         else:
             # Names of services can be lost after servers were cut off from each other (moby#53141).
-            text = f"{way.server} does not find {way.service}: its name is not known there"
-            yield _finding(way.server, text, f"{ftl(f'restart {way.service}')} gives it another name")
-    if ways and all(way.missed is None for way in ways):
-        names = ", ".join(dict.fromkeys(way.service for way in ways))
+            text = f"{tried.server} does not find {tried.service}: its name is not known there"
+            yield _finding(tried.server, text, f"{ftl(f'restart {tried.service}')} gives it another name")
+    if attempts and all(tried.missed is None for tried in attempts):
+        names = ", ".join(dict.fromkeys(tried.service for tried in attempts))
         yield Finding("there", "cluster", "ok", f"every proxy reaches {names}")
 
 

@@ -13,7 +13,7 @@ from ftl.engine.values import ExecResult, Mount
 from ftl.host.session import Session
 from ftl.proxy.names import release_alias
 from ftl.proxy.reach import Reach
-from ftl.server.doctor.checks.running import Way, check_running, judge_dependencies, judge_ways
+from ftl.server.doctor.checks.running import ReachAttempt, check_running, judge_attempts, judge_dependencies
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
@@ -51,7 +51,8 @@ def test_a_proxy_that_does_not_reach_what_is_live_is_a_problem(
     alias: str, missed: Reach, what: str, fix: str
 ) -> None:
     """Each with what mends it: the name, the proxy, or the network."""
-    (found,) = judge_ways([Way("a", "web", ALIAS, 8000, None), Way("b", "web", alias, 8000, missed)])
+    attempts = [ReachAttempt("a", "web", ALIAS, 8000, None), ReachAttempt("b", "web", alias, 8000, missed)]
+    (found,) = judge_attempts(attempts)
     assert (found.level, found.what) == ("problem", what)
     assert fix in (found.fix or "")
 
