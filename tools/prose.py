@@ -69,6 +69,11 @@ RIDDLES = {
 }
 """Pattern anywhere in the line -> advice."""
 
+DOCSTRING_RIDDLES = {
+    r"\b[Ww]hat\b[^,;:.]*\b(is|are|was|were|be|been)\b": "name the thing: mistakes, changes, missing steps",
+}
+"""Pattern anywhere in a docstring's first line -> advice; for docstrings alone."""
+
 TEXT_RIDDLES = {
     r"(?<![Tt]here )\b(is|are) no (?!longer\b|more\b|other\b)\w+": "say `is not a`",
     r"\bhas (its|their) place\b": "say in use",
@@ -138,7 +143,7 @@ def _wording(docstring: Docstring) -> Iterator[str]:
         match = re.match(pattern, docstring.text)
         if match and not (match[0] == "Whether" and docstring.of_bool):
             yield f"docstring opens with `{match[0]}`: {advice}"
-    yield from _riddles("docstring", docstring.text, RIDDLES)
+    yield from _riddles("docstring", docstring.text, {**RIDDLES, **DOCSTRING_RIDDLES})
 
 
 def _riddles(kind: str, text: str, riddles: dict[str, str]) -> Iterator[str]:

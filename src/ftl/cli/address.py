@@ -86,11 +86,11 @@ class Address:
         return (self.machine(project=project),) if self.narrowed else self.machines(project=project)
 
     def urls(self, _project: Project, result: DeployResult | Status) -> tuple[str, ...]:
-        """URLs at which a browser on this machine finds what was deployed."""
+        """URLs of a deploy, as a browser on this machine opens them."""
         return result.urls
 
     def url_here(self, url: str) -> str:
-        """The URL at which a browser on this machine finds what is deployed at a recorded one."""
+        """A recorded URL, as a browser on this machine opens it."""
         return url
 
     def host_requests(self, _project: Project) -> tuple[str, ...]:

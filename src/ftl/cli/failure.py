@@ -146,7 +146,7 @@ def _usage(error: click.UsageError) -> UsageError:
 
 
 def _other_command(error: click.UsageError) -> str | None:
-    """The hint with the command that does what an unknown option was meant to do."""
+    """The hint with the command for the purpose of an unknown option."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return None
     command = error.ctx.command_path.partition(" ")[2]

@@ -55,7 +55,7 @@ def check(project: Project, reader: Reader) -> None:
 
 
 def check_servers(project: Project, reader: Reader) -> None:
-    """Report what is wrong with the servers, where only parts of the file are read."""
+    """Report mistakes in the list of servers, where only parts of the file are read."""
     checks = Checks(project, reader)
     routing.server(checks)
     placement.servers(checks)

@@ -34,7 +34,7 @@ _WHOLE: dict[str, tuple[str, Nested, tuple[str, ...]]] = {
     "services": ("service", Nested(Service), ("image", "build", "path")),
     "dependencies": ("dependency", Nested(Dependency), ("image", "build")),
 }
-"""For lists of named things: what one is called, its section, and keys of which a new one has at least one."""
+"""Lists of named items: name of one, its section, and keys of which a new one has at least one."""
 
 
 class _Item(NamedTuple):

@@ -31,7 +31,7 @@ def overlay_path(path: Path, environment: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """The file of a project and what is read with it.
+    """The project's file, and the overlay and variables that are read with it.
 
     Attributes:
         path: The file; relative paths in it start from its folder.

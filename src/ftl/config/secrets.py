@@ -166,7 +166,7 @@ class ProjectSecrets:
                 yield from self._variables.find(name).secrets
 
     def _in_env_files(self, service: MappingNode) -> set[str]:
-        """Names that the env files of a service use; what is wrong with the files is reported when they are read."""
+        """Names that the env files of a service use; mistakes in the files are reported when they are read."""
         files = service.get("env_file")
         asked = _Asked(ChainMap(dict.fromkeys(self.declared, MASK), cast("dict[str, str]", self._variables)))
         before: dict[str, Variable] = {}

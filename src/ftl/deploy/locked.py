@@ -34,7 +34,7 @@ RECORD_SECONDS = 15.0
 async def locked(
     session: Session, project: str, *, command: GivenCommand, by: str, wait: float, emit: Emit
 ) -> AsyncIterator[None]:
-    """Hold a project's lock, and write an audit line for what is done meanwhile.
+    """Take a project's deploy lock for a block, and write an audit line for its changes.
 
     Args:
         session: The server.

@@ -225,7 +225,7 @@ async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[O
 async def _take(
     lock: LockFirst, request: OperationRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
 ) -> tuple[asyncio.Task[None], Observed | None]:
-    """Take the lock, to be held until the stack is closed; also what was observed before it was waited for."""
+    """Take the lock until the stack is closed; also the server's state before a wait for it."""
     own = deploy_lock(fleet.first, request.project)
     try:
         return await stack.enter_async_context(own.hold(holder, wait=0.0, emit=lock.emit)), None

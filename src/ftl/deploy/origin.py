@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.child import Completed
 
 _GIT_SECONDS = 3.0
-"""Limit for what is only recorded: without an answer it is left out."""
+"""Limit for facts that are only recorded: without an answer they are left out."""
 
 STATUS_SECONDS = 120.0
 """Limit where a deploy depends on the answer; git reads each file of a fresh checkout once."""

@@ -32,7 +32,7 @@ class PreviewRequest:
 
 
 class Purpose:
-    """Purpose of a plan; what its subclasses do not say is as here."""
+    """Purpose of a plan: base of deploy, rollback, restart and others, with defaults."""
 
     __slots__ = ()
 

@@ -28,7 +28,7 @@ class RunContext(Protocol):
 
     @property
     def undo(self) -> UndoStack:
-        """Actions that undo what was done, until the plan is decided."""
+        """Actions that undo the steps done so far, until the plan is decided."""
 
     @property
     def server(self) -> str:

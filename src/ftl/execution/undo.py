@@ -46,7 +46,7 @@ class UndoStack:
         self._seconds = seconds
 
     def add(self, step: BaseStep, action: Callable[[], Awaitable[object]]) -> None:
-        """Remember how to undo what a step is about to do."""
+        """Add the action that undoes a step, before the step runs."""
         if self.open:
             self._actions.append(Undo(step, action))
 

@@ -1,4 +1,4 @@
-"""Loss of a lock: what is done under it ends, since another one may have it by now."""
+"""Loss of a lock: cancel the work under it, since another operation may hold the lock."""
 
 from __future__ import annotations
 

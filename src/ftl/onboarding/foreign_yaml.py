@@ -1,4 +1,4 @@
-"""YAML files of other tools, read without a refusal: what cannot be read says nothing."""
+"""YAML files of other tools, read without a refusal: unreadable parts count as empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watchdog: ends what runs on a server for an FTL that is gone.
+"""Watchdog on a server: ends commands of an FTL that is gone.
 
 The engine never ends a command whose client is gone (moby issue 9098), so a script on the server does: it gets
 heartbeats, and acts when they stop.

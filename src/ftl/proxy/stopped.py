@@ -26,7 +26,7 @@ _SECONDS = 60.0
 async def execute(
     engine: Engine, names: ProxyNames, image: str, project: str, argv: Sequence[str]
 ) -> ExecResult:
-    """Run a command in the volumes of a stopped proxy; what it prints is stderr.
+    """Run a command in the volumes of a stopped proxy; its stderr is the output.
 
     `project` is the one that the command is for: `ftl remove` finds the container by it if this is killed.
 

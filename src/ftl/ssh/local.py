@@ -92,6 +92,6 @@ class Local:
         yield f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
     async def close(self) -> None:
-        """End what was started; see Machine."""
+        """End the processes that were started; see Machine."""
         for process in self._children:
             await child.stop(process)

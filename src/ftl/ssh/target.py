@@ -43,7 +43,7 @@ _RUNS_COMMANDS = ("StdinNull=no", "ForkAfterAuthentication=no", "SessionType=def
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server as the user names it; ssh and its configuration supply what is None.
+    """A server as the user names it; ssh and its configuration supply values that are None.
 
     Attributes:
         host: A host name, an address, or a `Host` of ~/.ssh/config.

@@ -65,7 +65,7 @@ def command(options: Options) -> None:
 
 
 def _request(options: Options) -> tuple[DoctorRequest, bool, list[Finding]]:
-    """The project and server to check, whether all its servers are checked, and what is wrong in its file.
+    """The project and server to check, whether all its servers are checked, and mistakes in its file.
 
     A missing file is an error only where -f names it. A mistake is one only where it is in what is checked.
     """
@@ -88,7 +88,7 @@ def _request(options: Options) -> tuple[DoctorRequest, bool, list[Finding]]:
 
 
 def _checked_parts(options: Options) -> LoadedProject:
-    """No more of the project than what is checked.
+    """The checked parts of the project alone, where another part of its file has mistakes.
 
     Raises:
         ConfigError: One of these is wrong, too.

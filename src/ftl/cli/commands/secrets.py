@@ -176,7 +176,7 @@ def _edit(age_file: AgeFile, file: str) -> tuple[bool, tuple[str, ...]]:
 
 
 def _again(error: FtlError) -> bool:
-    """Show what is wrong with an edited text, and wait for Enter to edit it again."""
+    """Show the mistake in an edited text, and wait for Enter to edit it again."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     from ftl.ui.failure import draw

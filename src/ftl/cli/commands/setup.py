@@ -189,7 +189,7 @@ def _set_up_cluster(
 
 
 def _print_cluster(project: Project, done: ClusterSetupResult, *, dry_run: bool) -> None:
-    """Print what was done or would be done on all servers."""
+    """Print the changes on all servers, done or planned."""
     names = ", ".join(plan.server for plan in done.servers)
     if not done.changed:
         put(f"the cluster of {names} is ready; nothing had to change")
@@ -232,7 +232,7 @@ async def _log_in(project: Project, root: Path, emit: Emit, *, store: bool) -> t
 
 
 def _print(plan: SetupPlan, *, dry_run: bool) -> None:
-    """Print what was done or would be done."""
+    """Print the changes on one server, done or planned."""
     if not plan.steps:
         put(f"{plan.server} is ready: {plan.user} can deploy; nothing had to change")
     elif dry_run:

@@ -111,7 +111,7 @@ async def _note_pruned(status: Status, session: Session, emit: Emit) -> None:
 async def _look(
     expected: Expected, engine: Engine, machine: Machine, opened: asyncio.Event
 ) -> tuple[Project, StatusFacts]:
-    """Look at the server; what is needed for that is loaded while connections to the engine open."""
+    """Look at the server; modules for that are loaded while connections to the engine open."""
     from ftl.operations.views.status import gather_status
 
     project = await expected.on(engine)

@@ -58,7 +58,7 @@ def command(options: Options) -> None:
 
 
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
-    """Notes on what is no error, but most likely not meant."""
+    """Notes on settings that are valid, but most likely mistakes."""
     from ftl.config.placeholders import placeholder_notes
     from ftl.config.shadowed import shadow_notes
 

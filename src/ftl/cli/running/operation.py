@@ -129,7 +129,7 @@ class OperationCall(NamedTuple):
         *,
         done: str,
     ) -> None:
-        """Change containers of the live release, and print what was `done` to each service."""
+        """Change containers of the live release, and print the change to each service: `done`."""
 
         async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
             from dataclasses import replace
@@ -220,7 +220,7 @@ def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
 
 
 def print_deploy(result: DeployResult, urls: Sequence[str], host_requests: Sequence[str]) -> None:
-    """Print what was done, where it answers, and the commands that request a host by its name."""
+    """Print the changes, the URLs, and the commands that request a host by its name."""
     from ftl.common.figures import duration
 
     rows = [_row(name, unit) for name, unit in {**result.dependencies, **result.services}.items()]

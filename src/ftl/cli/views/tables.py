@@ -21,7 +21,7 @@ _OPTIONAL = ("SERVICE", "SCHEDULE")
 
 
 def put_jobs(jobs: Iterable[JobState], now: datetime) -> None:
-    """Print jobs with their next and last run, and what is wrong; `now` by the server's clock."""
+    """Print jobs with their next and last run and problems; `now` by the server's clock."""
     put_table(_JOBS, [_job(job, now) for job in jobs], optional=_OPTIONAL, sentences=("LAST",))
 
 

@@ -1,4 +1,4 @@
-"""Registries and notifications: each is listed once, complete, and gets what it is for."""
+"""Registries and notifications: listed once, complete, with the secrets they need."""
 
 from __future__ import annotations
 

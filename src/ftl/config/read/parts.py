@@ -58,7 +58,7 @@ class Parts:
 WHOLE = Parts()
 
 ADDRESS = Parts(frozenset({"project.name", "server", "servers", "protected"}))
-"""Parts for every command that goes by what is deployed."""
+"""Parts for every command that reads the project from its servers, not from ftl.yaml."""
 
 NAMES = Parts(
     frozenset({"project.name", "services.name", "dependencies.name", "jobs.name", "backups.dependency"})
@@ -89,7 +89,7 @@ UNITS = NAMES | {
         for time in ("interval", "timeout", "retries", "start_period")
     ),
 }
-"""Parts for `ftl status`: how containers are checked, and what is printed of them."""
+"""Parts for `ftl status`: health checks of containers, and all printed settings."""
 
 CHECKED = UNITS | {
     "project.email",

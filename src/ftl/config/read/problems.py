@@ -34,7 +34,7 @@ class Problems:
         self._unset.setdefault(variable, {}).setdefault(mark, (message, hint))
 
     def raise_found(self) -> None:
-        """Raise what was found.
+        """Raise all problems together, if any were added.
 
         Raises:
             ConfigError: With all problems, if there are any.

@@ -29,7 +29,7 @@ def _is_value_of(key: Key, node: Node) -> bool:
 
 
 def complete(section: type[S], values: dict[str, Any]) -> S:
-    """The section with values and defaults, and placeholders for what is required and missing."""
+    """The section with its values, defaults, and placeholders for missing required values."""
     for item in fields(section):
         if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
             values[item.name] = _placeholder(keys_of(section)[item.name].type)

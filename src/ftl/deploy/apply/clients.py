@@ -134,5 +134,5 @@ class RunClients:
         self._closing.push_async_callback(cancel, asyncio.create_task(work))
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close connections, and cancel work in the background."""
         await self._closing.aclose()

@@ -203,7 +203,7 @@ class DeployContext:
 
     @property
     def now(self) -> float:
-        """Unix time for what is stored, by the server's clock; in a cluster by the first one's."""
+        """Unix time for stored records, by the server's clock; in a cluster by the first one's."""
         return self.fleet.first.info.now
 
     @property
@@ -232,7 +232,7 @@ class DeployContext:
             await cancel(*self.tasks)
 
     async def create(self, name: str, spec: ContainerSpec, called: str = "") -> str:
-        """Create a container, and note its ID: only what this run created is ever undone.
+        """Create a container, and note its ID: an undo removes containers of this run alone.
 
         The call is not given up half way: the engine would go on with it, and make a container that nobody removes.
 

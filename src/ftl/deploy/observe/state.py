@@ -278,7 +278,7 @@ class Observed:
         return None
 
     def _adopted(self, service: str) -> str | None:
-        """The newest release that runs (whole, if one is) without a record: what users had before all was lost.
+        """The newest running release (complete, if one is) without a record: live before the records were lost.
 
         A release that a record calls started or failed was never live.
         """

@@ -1,4 +1,4 @@
-"""Notes of a plan: what users should know before it is applied. Pure."""
+"""Notes of a plan: warnings and side effects that users should read before a deploy. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPAIRED = ("audit.jsonl", "hold.json", "preview.json")
 
 
 def plan_notes(diff: Diff) -> Iterator[str]:
-    """Yield what users should know before the plan is applied."""
+    """Yield warnings and side effects that users should read before a deploy."""
     yield from not_watched(diff)
     yield from _damage_notes(diff)
     for name, image in diff.lost_images.items():

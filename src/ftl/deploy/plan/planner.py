@@ -78,7 +78,7 @@ class PlanInputs:
 
 
 def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> Plan:
-    """Plan what has to be done so that the server is as the project says.
+    """Plan the steps after which the servers run the project.
 
     Raises:
         UsageError: Another project on the server has one of the routes or names, or another repository or environment

@@ -35,7 +35,7 @@ class Proof:
 
 
 def proof_of(plan: Plan) -> Proof:
-    """Find what proves that a plan was decided.
+    """Find the record and the live files that prove a plan decided.
 
     Of a plan in several parts it is the last one's, which alone stops containers first.
     """

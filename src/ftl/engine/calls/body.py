@@ -161,7 +161,7 @@ def _file_volumes(spec: ContainerSpec) -> list[str]:
 
 
 def file_archive(files: Iterable[ContainerFile], folder: str = "/") -> bytes:
-    """Archive of files below a folder, without folders: the engine creates what is missing."""
+    """Archive of files below a folder, without folders: the engine creates missing ones."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for file in files:

@@ -22,7 +22,7 @@ class MalformedResponse(Exception):
 
 
 def beginning(content: bytes | bytearray) -> str:
-    """Say what an answer begins with that is not HTTP."""
+    """Message with the beginning of an answer that is not HTTP."""
     return f"it begins with {bytes(content[:80]).decode(errors='replace')!r}"
 
 
@@ -44,7 +44,7 @@ class ResponseReader:
         return found
 
     async def head(self) -> bytes:
-        """Read up to an empty line, which is left out; what is not HTTP is noticed at once."""
+        """Read up to an empty line, which is left out; an answer that is not HTTP raises at once."""
         while True:
             if not self.rest.startswith(_BEGINNING[: len(self.rest)]):
                 raise MalformedResponse(beginning(self.rest))

@@ -1,4 +1,4 @@
-"""Errors for a disk that is too small for an image, with hints what could be freed."""
+"""Errors for a disk that is too small for an image, with hints how to free space."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def not_loaded(server: str) -> str:
 
 
 def space_estimate(needed: int, free: int) -> str:
-    """Describe what a disk that filled up lacked, by what was known before."""
+    """Message with the space that an image needed, and the space that was free before."""
     return (
         f"the image takes about {_megabytes(needed)} there while it is loaded, {_megabytes(free)} were free"
     )
 
 
 async def reclaimable_space(engine: Engine, cached: int) -> str:
-    """Describe what could be freed on a server. Asked only once its disk is too small.
+    """Hint how to free space on a server. Asked only once its disk is too small.
 
     The engine may fail to answer in time; `cached` is the size of FTL's cache there.
     """
@@ -76,7 +76,7 @@ async def reclaimable_space(engine: Engine, cached: int) -> str:
 
 
 def reclaim_hint(usage: DiskUsage, cached: int) -> str:
-    """Describe what could be freed, by the engine's disk usage and the size of FTL's cache."""
+    """Hint how to free space, by the engine's disk usage and the size of FTL's cache."""
     hints: list[str] = []
     if usage.unused_images >= _WORTH_FREEING:
         hints.append(

@@ -88,7 +88,7 @@ class Transfer:
         self._space_needed = 0
 
     async def run(self) -> dict[str, TransferResult]:
-        """Send what is missing; if the loaded images differ from those sent, send everything, once.
+        """Send missing layers; if the loaded images differ from those sent, send everything, once.
 
         Returns:
             Tag -> result.

@@ -76,7 +76,7 @@ def with_procfile(app: App, folder: AppFolder) -> App:
 
 
 def _without_web(app: App, workers: list[Worker]) -> App:
-    """An app whose Procfile has no web process: as on Heroku, what it names is started, and nothing else."""
+    """An app whose Procfile has no web process: its processes are started, as on Heroku, and nothing else."""
     dockerfile = re.sub(r"^EXPOSE .*\n", "", app.dockerfile or "", flags=re.MULTILINE) or None
     if dockerfile and app.workers and not re.search(r"^CMD ", dockerfile, re.MULTILINE):
         dockerfile += f"{cmd(app.workers[0].command)}\n"

@@ -215,7 +215,7 @@ def _routes(folder: AppFolder, patterns: _Patterns) -> Iterator[tuple[str, str, 
 
 
 def _is_request(text: str, match: re.Match[str]) -> bool:
-    """Whether a call asks another server: by what it is called on, also in a chain on one line."""
+    """Whether a call asks another server: by the object that it is called on, also in a chain on one line."""
     if match.groupdict().get("call") not in ("get", "all"):
         return False
     receiver = _receiver(match)
@@ -228,7 +228,7 @@ def _is_request(text: str, match: re.Match[str]) -> bool:
 
 
 def _receiver(match: re.Match[str]) -> str:
-    """The last part of what a route is defined on; empty if there is none."""
+    """The last part of the object on which a route is defined; empty if there is none."""
     return (match.groupdict().get("on") or "").rpartition(".")[2]
 
 

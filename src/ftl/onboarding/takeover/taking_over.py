@@ -115,7 +115,7 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
 
 
 def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]) -> None:
-    """Load what will be written; what is still wrong needs the user, and is in the report."""
+    """Load the text of ftl.yaml before it is written; mistakes in it are put into the report for the user."""
     made = tuple(f"there is no file {name}" for name in draft.files)
     try:
         with tempfile.NamedTemporaryFile("wb", dir=folder, prefix=".ftl-", suffix=".yaml") as file:

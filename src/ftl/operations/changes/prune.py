@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 USAGE_SECONDS = 30.0
-"""Limit for summing up disk usage; without an answer, what was freed is not known."""
+"""Limit for summing up disk usage; without an answer, the freed space is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class StreamEnds:
 
 
 def check_whole(kind: DumpKind, ends: StreamEnds, name: str) -> None:
-    """Refuse what is not a whole dump of a kind.
+    """Refuse a file that is not a complete dump of a kind.
 
     Raises:
         FtlError: It is empty, something else, or cut.

@@ -22,7 +22,7 @@ def path_matcher(path: str) -> JsonObject:
 
 
 def strip_path(path: str) -> JsonObject:
-    """Handler that removes a path; what is left of it begins with a slash."""
+    """Handler that removes a path from a request's URI; the rest begins with a slash."""
     find = f"^{_spellings(path)}(?:/|$)"
     return {"handler": "rewrite", "path_regexp": [{"find": find, "replace": "/"}]}
 

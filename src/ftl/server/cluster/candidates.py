@@ -159,7 +159,7 @@ async def log_in_all(
 def plans_of(
     server: str, request: SetupRequest, observed: ObservedServer
 ) -> tuple[SetupPlan, SetupPlan | None]:
-    """The plan of what is missing on a server, and that of what is closed at the end. Pure.
+    """The plan that sets up a server, and the one that closes ports to former servers. Pure.
 
     Servers that are no longer in the file are let through the firewall until they have left the cluster.
     """

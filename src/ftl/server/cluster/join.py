@@ -81,7 +81,7 @@ class SwarmView:
     lacking: frozenset[str] = frozenset()
 
     def plan(self, project: str, members: Sequence[Member]) -> tuple[ClusterStage, ...]:
-        """Plan what is missing."""
+        """Plan the steps that make the servers the cluster of the file."""
         return plan(
             project,
             members,

@@ -50,7 +50,7 @@ _SPLIT = (25, 29)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A server of the file, with what is known of it.
+    """A server of the file, with the facts that it reported.
 
     Attributes:
         name: Its name, as in the file.

@@ -42,7 +42,7 @@ def plan(
     busy: Mapping[str, Sequence[str]] | None = None,
     lacking: Set[str] = frozenset(),
 ) -> tuple[ClusterStage, ...]:
-    """Plan what is missing; servers leave and join side by side, since each does so for itself.
+    """Plan the steps that make the servers one cluster; each leaves or joins by itself.
 
     Args:
         project: The project's name.

@@ -118,7 +118,7 @@ class _Trial:
         )
 
     async def run(self) -> list[str]:
-        """Send, and return what was heard."""
+        """Start sending, and return the lines that report the received packets."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -237,7 +237,7 @@ async def log_tail(engine: Engine, name: str) -> tuple[str, ...]:
 
 
 async def remove(engine: Engine, name: str) -> None:
-    """Remove a server and its volumes; what is missing is no error."""
+    """Remove a server and its volumes; missing ones are no error."""
     await engine.remove(name, force=True)
     for volume in volumes(name):
         await engine.remove_volume(volume)

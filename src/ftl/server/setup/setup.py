@@ -1,4 +1,4 @@
-"""`ftl setup`: observe a server, plan what is missing, apply the plan."""
+"""`ftl setup`: observe a server, plan the missing steps, apply the plan."""
 
 from __future__ import annotations
 

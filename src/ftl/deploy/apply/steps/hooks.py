@@ -73,7 +73,7 @@ async def _record_begin(context: DeployContext, step: RunHook) -> None:
 
 
 async def _amend(context: DeployContext, record: ReleaseRecord) -> None:
-    """Write the record of the release again; what is added is worth no error."""
+    """Write the record of the release again; a failure to add to it fails no deploy."""
     managers = [context.fleet.at(view.name).engine for view in context.observed.servers if view.manager]
     with suppress(FtlError):
         await shielded(gather_all(write_record(engine, context.project.name, record) for engine in managers))

@@ -94,7 +94,7 @@ def _sent_before(context: DeployContext, step: SendImages, service: str) -> Tran
 
 @RUNNERS.runs(PushPull)
 async def push_pull(context: DeployContext, step: PushPull) -> None:
-    """Push a built image to the user's registry; have the server pull what was pushed."""
+    """Push a built image to the user's registry; have the server pull it from there."""
     source = await context.clients.engine_of(step.built_on)
     await source.tag(step.local, step.reference)
     pushed = await push(source, step.reference, context.clients.logins.keyring, emit=context.emit)
@@ -248,7 +248,7 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:
-    """Have the containerd store keep what was pulled when its tag moves, as other stores do by themselves.
+    """Have the containerd store keep a pulled image when its tag moves, as other stores do by themselves.
 
     The layers are there: the registry is asked for no more than the manifest. Before Docker 27 the store forgets an
     image whose tag a pull moves, since then it keeps it without its name.

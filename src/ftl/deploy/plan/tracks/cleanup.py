@@ -135,7 +135,7 @@ def _removed(diff: Diff, step: Step) -> tuple[ContainerRef, ...]:
 
 
 def _records(diff: Diff, retention: Retention) -> Iterator[Step]:
-    """Keep what is stored of earlier releases small."""
+    """Keep the stored records of earlier releases small."""
     old = retention.old_records
     summed = {record.release for record in old}
     outdated = tuple(record for record in retention.outdated_records if record.release not in summed)

@@ -1,4 +1,4 @@
-"""Watch of a release (`ftl deploy --watch`): what is watched, and what cannot be taken back."""
+"""Watch of a release (`ftl deploy --watch`): its services, and changes not to be undone."""
 
 from __future__ import annotations
 

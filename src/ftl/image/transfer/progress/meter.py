@@ -139,7 +139,7 @@ class Meter:
         self.sent = sent
 
     def start(self) -> None:
-        """Emit what is about to be sent."""
+        """Emit the start of the transfer, with the layers and bytes that each image needs."""
         self._began = self._last_sent = self._clock()
         for image in self._images:
             reused = image.layers - len(image.needed) + len(image.cached)

@@ -10,7 +10,7 @@ from ftl.events import Emit, TransferFinished
 
 @dataclass(frozen=True, slots=True)
 class TransferResult(TransferFinished):
-    """Result of bringing an image to a server: what is reported of it, and one thing more.
+    """Result of bringing an image to a server: the event, and whether FTL's archive was loaded.
 
     Attributes:
         loaded: The server's engine made the image of FTL's archive; otherwise it had it already.

@@ -60,7 +60,7 @@ class BlobCache:
         return set(layers) - {blob.diff_id for blob in self.blobs.values()}
 
     def save(self) -> None:
-        """Merge what was learnt into the file."""
+        """Merge newly known blobs into the file."""
         latest = list((_blobs(self._read()) | self.blobs).items())[-_MAX_BLOBS:]
         blobs = {digest: [blob.diff_id, blob.size, blob.compressed_size] for digest, blob in latest}
         write_json(self._path, {"format": _FORMAT, "name": self.name, "port": self.port, "blobs": blobs})

@@ -23,7 +23,7 @@ _CLEANUP_SECONDS = 10.0
 
 @asynccontextmanager
 async def push_tag(engine: Engine, endpoint: str, image: SourceImage) -> AsyncIterator[str]:
-    """Tag an image for its push; with the tag the engine's note of what was pushed there goes.
+    """Tag an image for its push; removing the tag removes the engine's note of the push, too.
 
     The tag is always the same: one that a killed push has left behind moves, and goes, with the next push. To
     look for such tags an engine would have to list its images, for which 20.10 reads the documents of all of

@@ -126,7 +126,7 @@ def _of_lock_file(folder: AppFolder, candidate: Manager, named: str) -> Manager:
 
 
 def _of_version(folder: AppFolder, candidate: Manager, named: str) -> Manager:
-    """Yarn 2 and newer in place of the first, pnpm by its lock file; npm is what it is."""
+    """Yarn 2 and newer in place of the first, pnpm by its lock file; npm is never another one."""
     if candidate.name == "pnpm":
         return _of_lock_file(folder, candidate, named)
     if candidate.name != "yarn":

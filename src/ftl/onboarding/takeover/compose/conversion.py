@@ -88,7 +88,7 @@ class ComposeConversion:
             context.refused.append(source)
 
     def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
-        """Report the verdict on a key; what needs the user is a comment in ftl.yaml, too."""
+        """Report the verdict on a key; one that needs the user becomes a comment in ftl.yaml, too."""
         path = f"services.{self.source}.{key}".rstrip(".")
         entry = self.node.entries.get(key.partition(".")[0].partition("[")[0])
         mark: Mark | None = node.mark if node is not None else entry.key if entry is not None else None

@@ -28,7 +28,7 @@ def file_mode(node: Node | None, written: str) -> str | None:
 
 
 def tmpfs_size(written: str) -> str:
-    """A size as mount(8) takes it: `64mb` is `64m`; what cannot be read stays as it is."""
+    """A size as mount(8) takes it: `64mb` becomes `64m`; an unreadable one stays unchanged."""
     match = re.fullmatch(r"(\d+)(\.\d+)?\s*([kmgt]?)(?:i?b)?", written.strip().lower())
     if match is None:
         return written

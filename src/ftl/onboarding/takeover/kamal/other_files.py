@@ -92,7 +92,7 @@ def _missing_rows(other: Draft, beside: KamalFiles) -> Iterator[KeyReport]:
 
 
 def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str]) -> None:
-    """Report secrets of what is no destination, and what of Kamal is on the server."""
+    """Report secrets that belong to no destination, and parts of Kamal on the server."""
     secrets = beside.top / beside.secrets
     for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
         name = path.name.removeprefix(f"{secrets.name}.")

@@ -168,7 +168,7 @@ class _Past:
             (self._old if old else self._new).append(entry)
 
     def end(self) -> None:
-        """Show what was collected, as far as it is asked for."""
+        """Show the collected lines in the order of their times: of old ones only the tail asked for."""
         self._ended = True
         past = self._query.last(sorted(self._old, key=_time))
         for line in sorted((*past, *self._new), key=_time):

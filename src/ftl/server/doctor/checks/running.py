@@ -41,7 +41,7 @@ class ReachAttempt:
 async def check_running(
     project: Project, sessions: Mapping[str, Session], cut_off: Set[str] = frozenset()
 ) -> list[Finding]:
-    """Check what a project has on the servers that can be reached.
+    """Check a project's containers and proxies on the servers that answer.
 
     Args:
         project: The project.

@@ -39,7 +39,7 @@ class ObserveQuery:
 
 @dataclass(frozen=True, slots=True)
 class RootLogin:
-    """A connection over which root access works, with what was observed on the server.
+    """A connection over which root access works, with the observed state of the server.
 
     Attributes:
         target: The address and user of this connection; a new connection that is to prove something uses the same.

@@ -40,7 +40,7 @@ class SetupPlan:
 
 
 def make_plan(request: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
-    """Plan what is missing.
+    """Plan the steps that a server lacks.
 
     Raises:
         FtlError: The server cannot be set up: its system is not supported, its disk is full, or one of its files

@@ -1,4 +1,4 @@
-"""Networks of a Compose file, in place of which a project has one: what is lost with them."""
+"""Networks of a Compose file, which become the one of the project, and the losses by that."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def best_port(conversion: ComposeConversion, ports: list[int]) -> int | None:
 
 
 def set_port(conversion: ComposeConversion, port: int) -> None:
-    """Write the port and its protocol; what has routes is asked over HTTP, whatever its number."""
+    """Write the port and its protocol; a service with routes speaks HTTP on any port."""
     keys, protocol = conversion.keys, protocol_of(conversion, port)
     keys["port"] = port
     keys.pop("protocol", None)

@@ -1,4 +1,4 @@
-"""Rules of Traefik's routers as hosts and paths; what is more than that is refused. Pure."""
+"""Rules of Traefik's routers as hosts and paths; any other rule is refused. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kamal's destinations: what is different in each, as an environment of FTL."""
+"""Kamal's destinations: the differences of each, as an environment of FTL."""
 
 from __future__ import annotations
 
