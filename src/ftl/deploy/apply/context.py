@@ -92,7 +92,9 @@ class ResolvedImage:
     transfer: TransferTotals = TransferTotals()
 
     def container(self, spec: ContainerSpec, mounts: Sequence[Mount] = ()) -> ContainerSpec:
-        """The planned settings of a container of this image, with what only the image tells.
+        """The planned settings of a container, with the image's reference and its declared volumes.
+
+        Nothing else is created that the plan does not have.
 
         Args:
             spec: The settings, as the plan has them.

@@ -15,6 +15,7 @@ from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StartContainers, StartDependency
 from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
+from ftl.engine.values import Mount
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_images import INFO
@@ -23,6 +24,7 @@ from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 
 if TYPE_CHECKING:
+    from ftl.deploy.plan.model import Plan
     from ftl.engine.specs import ContainerSpec
 
 PROJECT = Project(
@@ -33,11 +35,13 @@ PROJECT = Project(
 )
 
 
-def test_containers_have_the_settings_that_the_plan_says() -> None:
-    """All but their image's digest; and their restart policy once they are healthy, which the plan has as a label."""
-    engine, planned = ModelEngine(), {}
+DECLARED = "/var/lib/cache"
 
-    async def work() -> None:
+
+def deployed(engine: ModelEngine) -> Plan:
+    """Deploy the project to an engine; returns the plan."""
+
+    async def work() -> Plan:
         inputs = PlanInputs(Author("me"), {})
         session = Session("server", ModelMachine(engine), engine, INFO)
         observed = await observe(engine, INFO, "shop", "server")
@@ -50,17 +54,42 @@ def test_containers_have_the_settings_that_the_plan_says() -> None:
             BACKEND,
         )
         applied = await run(operation, Fleet([session]), observed, emit=lambda _: None)
-        for step in applied.plan.steps:
-            if isinstance(step, StartContainers):
-                planned.update(dict(zip(step.containers, step.specs, strict=True)))
-            if isinstance(step, StartDependency):
-                planned[step.container] = step.spec
+        return applied.plan
 
-    asyncio.run(work())
+    return asyncio.run(work())
+
+
+def specs_of(plan: Plan) -> dict[str, ContainerSpec]:
+    """Planned settings by the container's name."""
+    planned = {}
+    for step in plan.steps:
+        if isinstance(step, StartContainers):
+            planned.update(dict(zip(step.containers, step.specs, strict=True)))
+        if isinstance(step, StartDependency):
+            planned[step.container] = step.spec
+    return planned
+
+
+def created(spec: ContainerSpec, image: str, *mounts: Mount) -> ContainerSpec:
+    """Planned settings as a healthy container of an image has them."""
+    return replace(spec, image=image, restart=spec.labels[labels.RESTART], mounts=(*spec.mounts, *mounts))
+
+
+def test_containers_have_the_settings_that_the_plan_says() -> None:
+    """All but their image's digest; and their restart policy once they are healthy, which the plan has as a label."""
+    engine = ModelEngine()
+    planned = specs_of(deployed(engine))
     assert set(planned) == {"shop-web-r1-1", "shop-web-r1-2", "shop-cache"}
+    found = {name: engine.by_name[name].spec for name in planned}
+    assert found == {name: created(spec, found[name].image) for name, spec in planned.items()}
 
-    def healthy(spec: ContainerSpec, image: str) -> ContainerSpec:
-        return replace(spec, image=image, restart=spec.labels[labels.RESTART])
 
-    created = {name: engine.by_name[name].spec for name in planned}
-    assert created == {name: healthy(spec, created[name].image) for name, spec in planned.items()}
+def test_volumes_that_an_image_declares_are_created_and_the_plan_says_so() -> None:
+    """The plan does not know their paths before a pull: its text names them as the image's."""
+    engine = ModelEngine()
+    engine.add_image("app:2", config={"Volumes": {DECLARED: {}}})
+    plan = deployed(engine)
+    spec, found = specs_of(plan)["shop-cache"], engine.by_name["shop-cache"].spec
+    assert found == created(spec, found.image, Mount("shop-cache.var.lib.cache", DECLARED))
+    (start,) = (step for step in plan.steps if isinstance(step, StartDependency))
+    assert start.text == "start cache (new), with the volumes that its image declares"

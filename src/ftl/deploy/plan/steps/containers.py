@@ -62,6 +62,9 @@ def _after(stops: tuple[StopOld, ...], text: str) -> str:
 class StartDependency(ServiceStep):
     """Create and start a dependency's container, in place of `replaces` if there is one.
 
+    Paths that its image declares as VOLUME, and `spec` mounts nothing at, get named volumes: the only thing that is
+    created besides the plan's specs, since the image may not be on the server yet.
+
     Attributes:
         container: Name of the new container.
         spec: Its settings, without the image.
@@ -89,7 +92,9 @@ class StartDependency(ServiceStep):
         kept = ", ".join(mount.target for mount in self.carried)
         data = f"; keeps its data at {kept}" if kept else ""
         action = "stop and replace" if self.replaces else "start"
-        return _after(self.stops, f"{action} {self.service} ({self.why}{data})")
+        # A plan pulls nothing, so it does not know which paths an image declares as VOLUME.
+        start = f"{action} {self.service} ({self.why}{data}), with the volumes that its image declares"
+        return _after(self.stops, start)
 
 
 @dataclass(frozen=True, slots=True)
