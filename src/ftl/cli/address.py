@@ -12,6 +12,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer, Project
     from ftl.deploy.backend import Backend
+    from ftl.deploy.observe.observer import Observer
     from ftl.deploy.result import DeployResult
     from ftl.operations.views.status import Status
     from ftl.server.sandbox import SandboxAddress
@@ -58,6 +59,13 @@ class Address:
         from ftl.deploy.backend import DOCKER
 
         return DOCKER
+
+    @property
+    def observer(self) -> Observer:
+        """The reading half of the backend, for commands that change nothing."""
+        from ftl.deploy.observe.observer import DOCKER_OBSERVER
+
+        return DOCKER_OBSERVER
 
     @property
     def sends_messages(self) -> bool:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.deploy.apply import docker
-from ftl.deploy.observe.cluster import observe_fleet
+from ftl.deploy.observe.observer import DOCKER_OBSERVER, Observer
 from ftl.deploy.plan.planner import make_plan
 from ftl.deploy.plan.servers.step_servers import assign_servers
-from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.apply.context import DeployContext
@@ -22,16 +20,13 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
     from ftl.execution.runners import Runners
-    from ftl.host.fleet import Fleet, FleetConnector
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Observer):
     """The functions by which commands change a project; each gets one, and knows no other.
 
     Attributes:
-        connect: Machines of the servers -> context manager of their open sessions.
-        observe: Sessions x project's name x servers of its cluster -> observed servers.
         plan: Request x inputs x observed servers -> plan of a deploy, a rollback or a change of the live release. Pure.
         assign: Plan x observed servers x servers of the project's cluster -> the same plan at its servers. Commands
             that name their steps themselves (stop, maintenance, remove, prune) get them in the backend's own terms, as
@@ -39,14 +34,12 @@ class Backend:
         runners: One for each step class that `plan` and `assign` use.
     """
 
-    connect: FleetConnector
-    observe: Callable[[Fleet, str, Sequence[ClusterServer]], Coroutine[Any, Any, Observed]]
     plan: Callable[[PlanRequest, PlanInputs, Observed], Plan]
     assign: Callable[[Plan, Observed, Sequence[ClusterServer]], Plan]
     runners: Runners[DeployContext]
 
 
-DOCKER = Backend(open_fleet, observe_fleet, make_plan, assign_servers, docker.RUNNERS)
+DOCKER = Backend(DOCKER_OBSERVER.connect, DOCKER_OBSERVER.observe, make_plan, assign_servers, docker.RUNNERS)
 """Containers of the engine on one server, Swarm services on several.
 
 `cli/address.py` chooses it.

@@ -8,7 +8,6 @@ from ftl.aio import gather
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.deploy.names import is_parked
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.replicas import generation_of, number_of
 from ftl.engine import labels
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import ClusterServer
+    from ftl.deploy.observe.observer import Observe
     from ftl.engine.values import Container
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
@@ -32,6 +32,7 @@ async def select_container(
     project: str,
     name: str,
     *,
+    observe: Observe,
     replica: int | None = None,
     servers: Sequence[ClusterServer] = (),
 ) -> Located:
@@ -43,7 +44,7 @@ async def select_container(
         UsageError: There is no service or dependency of this name, or no such replica.
         FtlError: It is not deployed, or does not run.
     """
-    replicas = await live_containers(fleet, project, name, servers)
+    replicas = await live_containers(fleet, project, name, observe, servers)
     names = fleet.names
     if replica is None:
         chosen = next((located for located in replicas if located[1].state == "running"), replicas[0])
@@ -66,7 +67,7 @@ async def select_container(
 
 
 async def live_containers(
-    fleet: Fleet, project: str, name: str, servers: Sequence[ClusterServer] = ()
+    fleet: Fleet, project: str, name: str, observe: Observe, servers: Sequence[ClusterServer] = ()
 ) -> Sequence[Located]:
     """The containers of a dependency, or of a service's live release, by replica.
 
@@ -94,7 +95,7 @@ async def live_containers(
     chosen = [unit for unit in units if unit[1].labels.get(labels.SERVICE) == name]
     chosen = _without_past_tasks(chosen)
     if len({(container.labels.get(labels.RELEASE), generation_of(container)) for _, container in chosen}) > 1:
-        observed = await observe_fleet(fleet, project, servers)
+        observed = await observe(fleet, project, servers)
         located = [located_container(observed, container) for container in observed.live_containers(name)]
         chosen = [(fleet.at(each[0]), each[1]) for each in located if each is not None] or chosen
     return sorted(chosen, key=lambda each: (_number(each[1]), each[1].name))

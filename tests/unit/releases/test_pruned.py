@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.deploy.observe.observer import DOCKER_OBSERVER
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import FtlError, UsageError
@@ -56,7 +58,8 @@ async def _jobs_list(session: Session, emit: Emit) -> None:
 
 
 async def _releases(session: Session, emit: Emit) -> None:
-    assert (await releases("shop", [session.machine], emit=emit, connect=fleet_of(session)))[0] == ()
+    observer = replace(DOCKER_OBSERVER, connect=fleet_of(session))
+    assert (await releases("shop", [session.machine], emit=emit, observer=observer))[0] == ()
 
 
 async def _audit(session: Session, emit: Emit) -> None:

@@ -45,14 +45,14 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         raise UsageError("name the dependency to back up", hint=_choices(options, target))
 
     async def work(emit: Emit) -> BackupResult:
-        from ftl.host.fleet import open_fleet
         from ftl.operations.databases.backup import back_up
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
-        async with open_fleet(target.address.machines(project=target.project)) as fleet:
+        observer = target.address.observer
+        async with observer.connect(target.address.machines(project=target.project)) as fleet:
             deployed = target.bare_project
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
-            return await back_up(fleet, deployed, name, path, emit)
+            return await back_up(fleet, deployed, name, path, observer.observe, emit)
 
     if path == "-":
         from dataclasses import replace

@@ -36,10 +36,10 @@ def command(
     target = load_target(options, project)
 
     async def work(emit: Emit) -> int:
-        from ftl.host.fleet import open_fleet
         from ftl.operations.processes.exec import execute
 
-        async with open_fleet(target.address.readable(project=target.project)) as fleet:
+        observer = target.address.observer
+        async with observer.connect(target.address.readable(project=target.project)) as fleet:
             return await execute(
                 fleet,
                 target.project,
@@ -49,6 +49,7 @@ def command(
                 terminal=has_terminal(),
                 environment=target.environment,
                 servers=() if target.address.narrowed else target.address.servers,
+                observe=observer.observe,
                 emit=emit,
             )
 

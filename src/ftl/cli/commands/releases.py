@@ -68,7 +68,7 @@ def command(
         address = target.address
         machines = address.readable(project=target.project)
         servers = () if address.narrowed else address.servers
-        return await releases(target.project, machines, servers, emit=emit)
+        return await releases(target.project, machines, servers, emit=emit, observer=address.observer)
 
     found, now = run(
         options, "releases", work, lambda seen: {"releases": list(map(_entry, seen[0][:number]))}

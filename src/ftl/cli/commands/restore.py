@@ -69,13 +69,15 @@ def command(
             await _confirm(name, file, f"{target.project} on {target.address.server.host}")
 
     async def work(emit: Emit) -> RestoreResult:
-        from ftl.host.fleet import open_fleet
         from ftl.operations.databases.restore import RestoreRequest, restore
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
         deployed = target.bare_project
-        request = RestoreRequest(deployed, name, file, target.root, given, drill, confirm, wait_lock, dump)
-        async with open_fleet(target.address.machines(project=target.project)) as fleet:
+        observer = target.address.observer
+        request = RestoreRequest(
+            deployed, name, file, target.root, given, drill, confirm, observer.observe, wait_lock, dump
+        )
+        async with observer.connect(target.address.machines(project=target.project)) as fleet:
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)
 

@@ -68,11 +68,11 @@ def command(
     )
 
     async def work(emit: Emit) -> RunResult:
-        from ftl.host.fleet import open_fleet
         from ftl.operations.processes.run import run_command
 
-        async with open_fleet(target.address.machines(project=target.project)) as fleet:
-            return await run_command(request, fleet, emit)
+        observer = target.address.observer
+        async with observer.connect(target.address.machines(project=target.project)) as fleet:
+            return await run_command(request, fleet, observer.observe, emit)
 
     async def attached(emit: Emit) -> int:
         return (await work(emit)).status

@@ -48,7 +48,7 @@ def list_servers(options: Options) -> None:
     async def work(_: Emit) -> tuple[ServerStatus, ...]:
         from ftl.operations.views.servers import servers
 
-        return await servers(target.bare_project, address.machines(project=target.project))
+        return await servers(target.bare_project, address.machines(project=target.project), address.observer)
 
     found = run(options, "servers", work, _fields)
     if not options.json:

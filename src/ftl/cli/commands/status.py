@@ -90,12 +90,15 @@ def _load_status() -> None:
 
 
 async def _cluster_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:
-    from ftl.host.fleet import open_fleet
     from ftl.operations.views.status import gather_cluster_status, status
 
-    async with open_fleet(expected.target.address.machines(project=expected.target.project)) as fleet:
+    address = expected.target.address
+    observer = address.observer
+    async with observer.connect(address.machines(project=expected.target.project)) as fleet:
         project = await expected.on(fleet.first.engine)
-        found = await status(project, fleet.first, await gather_cluster_status(project, fleet))
+        found = await status(
+            project, fleet.first, await gather_cluster_status(project, fleet, observer.observe)
+        )
         await _note_pruned(found, fleet.first, emit)
         return project, found
 
@@ -143,7 +146,7 @@ def _watch(options: Options, expected: Expected) -> None:
 
         async def follow(show: Callable[[StatusSample], None]) -> None:
             if expected.target.is_cluster:
-                await follow_servers_status(project, connect_to, show, emit)
+                await follow_servers_status(project, connect_to, address.observer.observe, show, emit)
             else:
                 await follow_status(project, connect_to, show, emit)
 

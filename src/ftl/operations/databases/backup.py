@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Project
+    from ftl.deploy.observe.observer import Observe
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -70,7 +71,9 @@ class BackupResult:
     smaller_than: str | None = None
 
 
-async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, emit: Emit) -> BackupResult:
+async def back_up(
+    fleet: Fleet, project: Project, name: str, file: str | None, observe: Observe, emit: Emit
+) -> BackupResult:
     """Back up a dependency into a file.
 
     It is a path, or `-` for stdout; without one, or in a folder, it has a name with the time.
@@ -81,7 +84,9 @@ async def back_up(fleet: Fleet, project: Project, name: str, file: str | None, e
         ServerError: The connection was lost; likewise.
     """
     began = time.monotonic()
-    session, container = await select_container(fleet, project.name, name, servers=project.servers)
+    session, container = await select_container(
+        fleet, project.name, name, observe=observe, servers=project.servers
+    )
     kind = await detect(session, container, name)
     if file == STDOUT:
         ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)

@@ -21,12 +21,11 @@ from ftl.operations.selection import select_container
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
     from ftl.deploy.backend import Backend
+    from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
-
-RUNNERS: Runners[DeployContext] = Runners()
 
 
 def with_backups(backend: Backend) -> Backend:
@@ -49,15 +48,24 @@ def with_backups(backend: Backend) -> Backend:
         stages.insert(place, Stage("backups", (steps,)))
         return replace(made, stages=tuple(stages))
 
-    return replace(backend, plan=plan, runners=Runners(backend.runners, RUNNERS))
+    return replace(backend, plan=plan, runners=Runners(backend.runners, backup_runners(backend.observe)))
 
 
-@RUNNERS.runs(BackUp)
-async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
-    """Back it up into the user's state folder."""
-    project, name = context.project, step.service
-    session, container = await select_container(context.fleet, project.name, name, servers=project.servers)
-    if await dump_kind(session, container) is None:  # a cache, or a queue
-        return
-    backup = await back_up(context.fleet, project, name, str(project_folder(project.name)), context.emit)
-    context.emit(Note(f"backed up {name} to {backup.file} ({size(backup.bytes)})"))
+def backup_runners(observe: Observe) -> Runners[DeployContext]:
+    """The runner of the step, which finds containers by a backend's look at the servers."""
+    runners: Runners[DeployContext] = Runners()
+
+    @runners.runs(BackUp)
+    async def back_up_dependency(context: DeployContext, step: BackUp) -> None:
+        """Back it up into the user's state folder."""
+        fleet, project, name = context.fleet, context.project, step.service
+        session, container = await select_container(
+            fleet, project.name, name, observe=observe, servers=project.servers
+        )
+        if await dump_kind(session, container) is None:  # a cache, or a queue
+            return
+        file = str(project_folder(project.name))
+        backup = await back_up(fleet, project, name, file, observe, context.emit)
+        context.emit(Note(f"backed up {name} to {backup.file} ({size(backup.bytes)})"))
+
+    return runners

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project
     from ftl.deploy.command_line import GivenCommand
+    from ftl.deploy.observe.observer import Observe
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -53,6 +54,7 @@ class RestoreRequest:
         command: The command line that asks for it.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
+        observe: Observes the servers.
         lock_wait: Seconds to wait for another operation on the project to end.
         dump: The dump's bytes, which can be read again from their start; None for one that the server has made.
     """
@@ -64,6 +66,7 @@ class RestoreRequest:
     command: GivenCommand
     drill: bool
     confirm: Callable[[], Awaitable[None]]
+    observe: Observe
     lock_wait: float = 0.0
     dump: BinaryIO | None = None
 
@@ -157,7 +160,9 @@ async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Conta
         FtlError: It does not run, or is no database that FTL knows.
     """
     project, name = request.project, request.name
-    session, container = await select_container(fleet, project.name, name, servers=project.servers)
+    session, container = await select_container(
+        fleet, project.name, name, observe=request.observe, servers=project.servers
+    )
     if container.role != labels.ROLE_DEPENDENCY:
         raise UsageError(f"{name} is a service, and not one of the dependencies, whose data is restored")
     return session, container, await detect(session, container, name)
@@ -183,6 +188,6 @@ async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emi
         # PostgreSQL cuts longer names than 63 bytes.
         return f"{request.name[:40]}_{time.strftime('before_%Y%m%d_%H%M%S')}"
     file = project_folder(request.project.name) / default_name(f"{request.name}-before-restore", kind)
-    backup = await back_up(fleet, request.project, request.name, str(file), emit)
+    backup = await back_up(fleet, request.project, request.name, str(file), request.observe, emit)
     emit(Note(f"the previous state is in {backup.file}"))
     return backup.file

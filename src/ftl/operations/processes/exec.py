@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import ClusterServer
+    from ftl.deploy.observe.observer import Observe
     from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -47,6 +48,7 @@ async def execute(
     terminal: bool,
     environment: str = "",
     servers: Sequence[ClusterServer] = (),
+    observe: Observe,
     emit: Emit,
 ) -> int:
     """Run a command in a container of a service or dependency; returns its exit status.
@@ -59,7 +61,9 @@ async def execute(
         FtlError: It does not run; or no command was given, and its image has no shell.
         ServerError: The connection was lost. The command then ends, too.
     """
-    session, container = await select_container(fleet, project, name, replica=replica, servers=servers)
+    session, container = await select_container(
+        fleet, project, name, observe=observe, replica=replica, servers=servers
+    )
     if servers:
         emit(Note(f"{name} on {session.name}"))
     token = secrets.token_hex(16)

@@ -14,7 +14,6 @@ from ftl.common.figures import duration
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.desired.sources import ImageOnServer, PinnedImage
 from ftl.deploy.plan.desired.specs import release_task, release_variables, service_container
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ftl.config.models.project import ClusterServer, Server
+    from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed
     from ftl.engine.specs import ContainerSpec
     from ftl.events import Emit
@@ -81,7 +81,7 @@ class RunResult:
     status: int
 
 
-async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResult:
+async def run_command(request: RunRequest, fleet: Fleet, observe: Observe, emit: Emit) -> RunResult:
     """Run a command in a fresh container, which is removed at its end.
 
     Everything comes from the release's record on the server, and nothing from this machine. Notes name the server of
@@ -93,7 +93,7 @@ async def run_command(request: RunRequest, fleet: Fleet, emit: Emit) -> RunResul
             image has no shell.
         ServerError: The connection was lost. A command that is not detached then ends, too.
     """
-    observed = await observe_repaired(observe_fleet, fleet, request.project, request.servers)
+    observed = await observe_repaired(observe, fleet, request.project, request.servers)
     server = choose_server(request, observed)
     session, observed = fleet.require(server), _at(observed, server)
     spec = _spec(request, observed)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.records.recorded import is_kept
-from ftl.host.fleet import open_fleet
 from ftl.locks.lock import DeployLock
 from ftl.releases.pruned import note_pruned
 
@@ -15,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftl.config.models.project import ClusterServer
+    from ftl.deploy.observe.observer import Observer
     from ftl.deploy.observe.state import Observed
     from ftl.events import Emit
-    from ftl.host.fleet import FleetConnector
     from ftl.releases.record import ReleaseRecord
     from ftl.ssh.machine import Machine
 
@@ -45,7 +43,7 @@ async def releases(
     servers: Sequence[ClusterServer] = (),
     *,
     emit: Emit,
-    connect: FleetConnector = open_fleet,
+    observer: Observer,
 ) -> tuple[tuple[ReleaseRow, ...], float]:
     """All releases of a project, newest first, and the Unix time by the server's clock.
 
@@ -54,8 +52,8 @@ async def releases(
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    async with connect(machines) as fleet:
-        session, observed = fleet.first, await observe_fleet(fleet, project, servers)
+    async with observer.connect(machines) as fleet:
+        session, observed = fleet.first, await observer.observe(fleet, project, servers)
         newest = observed.releases[-1] if observed.releases else None
         under_way = False
         if newest is None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import observe_fleet
-from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ftl.config.models.project import Project
+    from ftl.deploy.observe.observer import Observer
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.ssh.machine import Machine
 
@@ -35,14 +34,16 @@ class ServerStatus:
     cut_off: bool = False
 
 
-async def servers(project: Project, machines: Sequence[Machine]) -> tuple[ServerStatus, ...]:
+async def servers(
+    project: Project, machines: Sequence[Machine], observer: Observer
+) -> tuple[ServerStatus, ...]:
     """The servers of a project.
 
     Raises:
         ServerError, EngineError: No server answers, or they are not a cluster.
     """
-    async with open_fleet(machines) as fleet:
-        return tuple(server_states(project, await observe_fleet(fleet, project.name, project.servers)))
+    async with observer.connect(machines) as fleet:
+        return tuple(server_states(project, await observer.observe(fleet, project.name, project.servers)))
 
 
 def server_states(project: Project, observed: Observed) -> Iterable[ServerStatus]:

@@ -9,7 +9,6 @@ from ftl.aio import gather, gather2, task_group
 from ftl.common.figures import utc
 from ftl.common.programs import program, shell
 from ftl.dataclass import dataclass
-from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.tracks.ended_watch import open_watch
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config.models.project import Project
+    from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.engine.api import Engine
     from ftl.engine.values import EngineInfo
@@ -168,9 +168,9 @@ async def gather_status(
     return StatusFacts(observing.result(), checking.result(), jobs.result())
 
 
-async def gather_cluster_status(project: Project, fleet: Fleet) -> StatusFacts:
+async def gather_cluster_status(project: Project, fleet: Fleet, observe: Observe) -> StatusFacts:
     """Observe the servers of a cluster; check the containers on each, and so the replicas."""
-    observed = await observe_fleet(fleet, project.name, project.servers)
+    observed = await observe(fleet, project.name, project.servers)
 
     async def checked(view: ServerView) -> dict[str, ContainerHealth]:
         session = fleet.at(view.name)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ftl.config.models.project import Project
+    from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import ContainerStats
     from ftl.events import Emit
@@ -104,6 +105,7 @@ async def follow_status(
 async def follow_servers_status(
     project: Project,
     connect: Callable[[str], AbstractAsyncContextManager[Session]],
+    observe: Observe,
     show: Callable[[StatusSample], None],
     emit: Emit,
 ) -> None:
@@ -115,6 +117,7 @@ async def follow_servers_status(
     Args:
         project: The project, on several servers.
         connect: Opens a new session with one of them, by its host.
+        observe: Observes them.
         show: Gets each look.
         emit: Gets the notes.
 
@@ -125,7 +128,7 @@ async def follow_servers_status(
     noted = ""
 
     async def look_and_show(fleet: Fleet) -> None:
-        await ticks.show(fleet, await gather_cluster_status(project, fleet))
+        await ticks.show(fleet, await gather_cluster_status(project, fleet, observe))
 
     async with reconnecting_fleet([server.host for server in project.servers], connect) as servers:
         while True:

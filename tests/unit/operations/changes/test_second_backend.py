@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from ftl.deploy.opening import OperationRequest, PreparedOperation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
+from ftl.errors import UsageError
 from ftl.execution.runners import Decision, Runners
 from ftl.host.fleet import Fleet, open_fleet
 from ftl.host.session import Session
@@ -25,6 +27,11 @@ from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollb
 from ftl.operations.changes.rollback.target import choose
 from ftl.operations.changes.scale import plan_scale
 from ftl.operations.changes.stop import plan_stop
+from ftl.operations.processes.run import RunRequest, run_command
+from ftl.operations.selection import select_container
+from ftl.operations.views.releases import releases
+from ftl.operations.views.servers import servers
+from ftl.operations.views.status import gather_cluster_status
 from ftl.proxy.site import Maintenance
 from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
@@ -33,15 +40,18 @@ from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import INFO, container, project
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released
+from tests.unit.operations.stage import add
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.apply.context import DeployContext
+    from ftl.deploy.observe.observer import Observer
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.planner import PlanInputs
     from ftl.deploy.request import PlanRequest
+    from ftl.ssh.machine import Machine
 
 ASKED = project()
 ME = Author("me@here")
@@ -167,3 +177,49 @@ def test_the_end_of_a_watch_is_in_its_terms_too() -> None:
     stopped, *removed = changing.run(plan_stop)
     assert stopped.startswith("stop shop-web-r")
     assert any("shop-web-r1" in what for what in removed)
+
+
+async def _releases(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
+    rows, _ = await releases("shop", machines, emit=lambda _: None, observer=observer)
+    assert [row.record.release for row in rows] == ["r2", "r1"]
+
+
+async def _servers(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
+    assert await servers(ASKED, machines, observer) == ()
+
+
+async def _status(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
+    assert (await gather_cluster_status(ASKED, fleet, observer.observe)).observed.live_number == 2
+
+
+async def _run(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
+    asked = RunRequest("shop", Server(host="server"), "wbe")
+    with pytest.raises(UsageError, match="wbe"):
+        await run_command(asked, fleet, observer.observe, lambda _: None)
+
+
+async def _select(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
+    for release in ("r1", "r2"):
+        await add(cast("FakeEngine", fleet.first.engine), f"shop-web-{release}", "web", release=release)
+    await select_container(fleet, "shop", "web", observe=observer.observe)
+
+
+@pytest.mark.parametrize("read", [_releases, _servers, _status, _run, _select])
+def test_a_command_that_reads_looks_at_the_servers_through_the_backend_it_is_given(
+    read: Callable[[Observer, list[Machine], Fleet], Coroutine[None, None, None]],
+) -> None:
+    """It connects and observes by that one's functions, and by no other's."""
+    orchestrator = Changing().orchestrator
+    orchestrator.observed = replace(orchestrator.observed, containers=())
+    session = Session("server", ModelMachine(ModelEngine()), FakeEngine(), INFO)
+    connected: list[Machine] = []
+
+    @asynccontextmanager
+    async def connect(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+        connected.extend(machines)
+        yield Fleet([session])
+
+    observer = replace(orchestrator.backend, connect=connect)
+    run(read(observer, [session.machine], Fleet([session])))
+    assert orchestrator.looks == 1
+    assert connected == ([session.machine] if read in (_releases, _servers) else [])

@@ -12,6 +12,7 @@ import pytest
 
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.deploy.command_line import GivenCommand
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
@@ -107,7 +108,7 @@ def dump(
             notes.append(event.text)
 
     async def run() -> BackupResult:
-        return await back_up(Fleet([session_]), PROJECT, "db", str(file), emit)
+        return await back_up(Fleet([session_]), PROJECT, "db", str(file), observe_fleet, emit)
 
     session_ = session(machine)
     machine.answers = [(("sh detect",), CommandOutput(0, f"{tool}\n".encode())), ((f"sh {tool}",), answer)]
@@ -247,6 +248,7 @@ def test_a_restore_refuses_a_file_before_it_asks_or_changes_anything(data: bytes
         GivenCommand("restore"),
         drill=False,
         confirm=confirm,
+        observe=observe_fleet,
         dump=file.open("rb"),
     )
     with pytest.raises(FtlError, match=r"x\.sql is "):
@@ -262,7 +264,9 @@ def test_a_password_is_never_an_argument(tmp_path: Path) -> None:
         (("sh detect",), CommandOutput(0, b"pg_dump\n")),
         (("sh pg_dump",), CommandOutput(0, WHOLE["pg_dump"], b"ftl-checked\n")),
     ]
-    asyncio.run(back_up(Fleet([session_]), PROJECT, "db", str(tmp_path / "x"), lambda _event: None))
+    asyncio.run(
+        back_up(Fleet([session_]), PROJECT, "db", str(tmp_path / "x"), observe_fleet, lambda _event: None)
+    )
     script = machine.commands[-1][-3]
     assert "export PGPASSWORD" in script
     assert "--password" not in script

@@ -14,6 +14,7 @@ from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.backend import DOCKER
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.steps.backups import BackUp
@@ -22,10 +23,9 @@ from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError
-from ftl.execution.runners import Runners
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from ftl.operations.databases.deploy_backup import RUNNERS, with_backups
+from ftl.operations.databases.deploy_backup import backup_runners, with_backups
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.cluster import ASKED as CLUSTER
@@ -120,7 +120,7 @@ def test_a_dump_that_fails_ends_the_deploy(
         context = DeployContext(
             ASKED, tmp_path, Fleet([session]), session, server(ASKED), "r2", events.append, resources
         )
-        await DeployExecutor(made, Runners(RUNNERS), context).run()
+        await DeployExecutor(made, backup_runners(observe_fleet), context).run()
 
     if fails:
         with pytest.raises(FtlError, match="the backup of db failed") as caught:

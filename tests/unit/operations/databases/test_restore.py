@@ -13,6 +13,7 @@ import pytest
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.abandoned import DRILL_SECONDS
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.errors import FtlError, ServerError
@@ -219,7 +220,9 @@ class DatabaseServer:
 
         file, root = stored or str(self.file), self.file.parent
         with nullcontext() if stored else open_dump(file) as dump:
-            request = RestoreRequest(self.project, "db", file, root, COMMAND, drill, confirm, dump=dump)
+            request = RestoreRequest(
+                self.project, "db", file, root, COMMAND, drill, confirm, observe_fleet, dump=dump
+            )
             return await restore(request, Fleet([session]), lambda _: None)
 
     async def add(self, name: str, role: str, **more: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.common.programs import program
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.errors import FtlError
 from ftl.host.backup_folders import BackupFolder
 from ftl.host.fleet import Fleet
@@ -60,7 +61,9 @@ def test_a_dump_has_a_watchdog(status: int, tmp_path: Path) -> None:
         (("sh mysqldump",), CommandOutput(status, WHOLE["mysqldump"])),
         (("ftl-guard",), CommandOutput(stays=True)),
     ]
-    work = back_up(Fleet([server]), PROJECT, "db", str(tmp_path / "db.sql"), lambda _event: None)
+    work = back_up(
+        Fleet([server]), PROJECT, "db", str(tmp_path / "db.sql"), observe_fleet, lambda _event: None
+    )
     if status:
         with pytest.raises(FtlError):
             asyncio.run(work)

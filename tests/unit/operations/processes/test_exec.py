@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.next_step import plain
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.engine import labels
 from ftl.engine.values import EngineInfo
 from ftl.errors import FtlError, UsageError
@@ -47,7 +48,9 @@ async def deployed(*names: str) -> FakeEngine:
 
 def chosen(engine: FakeEngine, replica: int | None = None) -> str:
     """Name of the selected container."""
-    return run(select_container(fleet(engine), PROJECT, "web", replica=replica))[1].name
+    return run(select_container(fleet(engine), PROJECT, "web", observe=observe_fleet, replica=replica))[
+        1
+    ].name
 
 
 def executed(
@@ -69,6 +72,7 @@ def executed(
             replica=None,
             terminal=terminal,
             environment="staging",
+            observe=observe_fleet,
             emit=events.append,
         )
     )
@@ -110,7 +114,7 @@ def test_a_stopped_container_and_none_at_all_are_failures() -> None:
 def test_an_unknown_name_gets_a_suggestion() -> None:
     """Of what is deployed."""
     with pytest.raises(UsageError) as error:
-        run(select_container(fleet(run(deployed("shop-web-r1"))), PROJECT, "wbe"))
+        run(select_container(fleet(run(deployed("shop-web-r1"))), PROJECT, "wbe", observe=observe_fleet))
     assert error.value.hint == "did you mean `web`?"
 
 
@@ -253,11 +257,11 @@ def on_several(**containers: str) -> Fleet:
 def test_of_several_servers_one_that_runs_it_is_taken() -> None:
     """Replicas are numbered across servers, by their slots; tasks that ended do not count."""
     servers = on_several(a="", b="exited", c="running", d="running")
-    assert run(select_container(servers, PROJECT, "web"))[0].name == "c"
-    session, container = run(select_container(servers, PROJECT, "web", replica=2))
+    assert run(select_container(servers, PROJECT, "web", observe=observe_fleet))[0].name == "c"
+    session, container = run(select_container(servers, PROJECT, "web", observe=observe_fleet, replica=2))
     assert (session.name, container.name) == ("d", "shop-web-r1.4.t4")
     with pytest.raises(UsageError) as error:
-        run(select_container(servers, PROJECT, "web", replica=3))
+        run(select_container(servers, PROJECT, "web", observe=observe_fleet, replica=3))
     assert error.value.hint == "a, b, c, d have 2 replicas of it"
 
 

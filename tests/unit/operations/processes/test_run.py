@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.deploy.observe.cluster import observe_fleet
 from ftl.engine import labels
 from ftl.engine.values import EngineInfo, Image
 from ftl.errors import FtlError, UsageError
@@ -74,7 +75,7 @@ def ran(
     session = Session("shop.example.com", machine or FakeMachine(), engine, info)
     asked = RunRequest(PROJECT, SHOP.server, "web", **request)  # type: ignore[arg-type]
     events: list[Event] = []
-    return run(run_command(asked, Fleet([session]), events.append)), events
+    return run(run_command(asked, Fleet([session]), observe_fleet, events.append)), events
 
 
 def test_the_container_has_all_of_the_service_but_its_ports_and_name() -> None:
