@@ -43,6 +43,9 @@ def parked_name(container: Container) -> str:
 def is_parked(container: Container) -> bool:
     """Whether a dependency's container is parked, or was prepared and never used.
 
+    Labels say whose it is. Its name says whether it is parked: the engine can rename a container while it runs, and
+    cannot change its labels. It is asked of the project's own containers alone, and they are changed by ID.
+
     0.1.0 called parked ones PROJECT-NAME-old.
     """
     name = f"{container.labels[labels.PROJECT]}-{container.labels[labels.SERVICE]}"
@@ -76,7 +79,10 @@ def job_name(project: str, job: str) -> str:
 
 
 def is_live_job(container: Container) -> bool:
-    """Whether a job's container has the name that cron starts."""
+    """Whether a job's container has the name that cron starts.
+
+    As for `is_parked`, labels say whose it is, and the name which of several is live.
+    """
     return container.name == job_name(container.labels[labels.PROJECT], container.labels[labels.JOB])
 
 

@@ -36,8 +36,14 @@ async def helper_container(engine: Engine, stem: str, spec: ContainerSpec) -> As
     for stray in await engine.containers(labels=identity):
         if f"-{_RUN}-" not in stray.name:
             await engine.remove(stray.id, force=True)
-    name = f"{stem}-{_RUN}-{next(_NUMBERS)}"
+    created: list[str] = []
+
+    async def create() -> None:
+        created.append(await engine.create(f"{stem}-{_RUN}-{next(_NUMBERS)}", spec))
+
     try:
-        yield await shielded(engine.create(name, spec))  # or it may be created after its removal
+        await shielded(create())  # cut off, it would make a container of which nobody knows the ID
+        yield created[0]
     finally:
-        await shielded(engine.remove(name, force=True))
+        for container in created:
+            await shielded(engine.remove(container, force=True))

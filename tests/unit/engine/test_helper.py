@@ -63,3 +63,17 @@ def test_helpers_of_one_command_do_not_remove_each_other() -> None:
             assert len(engine.by_name) == 1
 
     asyncio.run(check())
+
+
+def test_a_helper_is_removed_by_its_id() -> None:
+    """Somebody renames it, and gives its name to another container."""
+
+    async def check() -> None:
+        engine = FakeEngine(images=[IMAGE])
+        async with helper_container(engine, "ftl-backups", spec()) as container:
+            (name,) = engine.by_name
+            await engine.rename(container, "mine")
+            await engine.create(name, ContainerSpec(image=IMAGE, labels={}))
+        assert engine.by_name.keys() == {name}
+
+    asyncio.run(check())

@@ -103,8 +103,13 @@ async def run_command(request: RunRequest, fleet: Fleet, observe: Observe, emit:
     unlimited = 0.0 if request.kind == "detached" else ATTACHED_SECONDS
     seconds = unlimited if request.seconds is None else request.seconds
     began = time.monotonic()
+    created: list[str] = []
+
+    async def create() -> None:
+        created.append(await session.engine.create(name, spec))
+
     if request.kind == "detached":
-        await _create(session, name, spec)
+        await shielded(create())
         status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, str(math.ceil(seconds)))
     else:
         status = await attach(
@@ -115,10 +120,11 @@ async def run_command(request: RunRequest, fleet: Fleet, observe: Observe, emit:
             terminal=request.kind == "terminal",
             watchdog=("run", name, str(math.ceil(seconds))),
             emit=emit,
-            prepare=lambda: _create(session, name, spec),
+            prepare=lambda: shielded(create()),
         )
     if status:
-        await shielded(session.engine.remove(name, force=True))  # it may never have started
+        for container in created:
+            await shielded(session.engine.remove(container, force=True))  # it may never have started
         if seconds and time.monotonic() - began >= seconds:
             emit(Note(f"its time limit of {duration(seconds)} was reached", hint="`--ttl` sets another one"))
         if not request.command and status in NOT_FOUND and not await _has_shell(session, observed, spec):
@@ -162,10 +168,6 @@ def _at(observed: Observed, server: str) -> Observed:
     containers = tuple(container for view in views for container in view.containers)
     images = tuple(image for view in views for image in view.images)
     return replace(observed, server=server, views=views, containers=containers, images=images)
-
-
-async def _create(session: Session, name: str, spec: ContainerSpec) -> None:
-    await shielded(session.engine.create(name, spec))
 
 
 def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:

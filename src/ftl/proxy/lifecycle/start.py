@@ -55,9 +55,9 @@ async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: st
         FtlError: As `ensure`.
     """
     container = await find(engine, names)
-    created = container is None
+    created = ""
     if container is None:
-        await _create(engine, names, image)
+        created = await _create(engine, names, image)
     elif container.state in ("running", "paused"):
         if container.state == "paused":
             await engine.unpause(names.container)
@@ -67,15 +67,15 @@ async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: st
     try:
         await engine.start(names.container)
     except EngineError as error:
-        if container is None:
-            await engine.remove(names.container, force=True)
-        elif _NO_NETWORK.search(error.cause or ""):
-            await engine.remove(names.container)
+        if created:
+            await engine.remove(created, force=True)
+        elif container is not None and _NO_NETWORK.search(error.cause or ""):
+            await engine.remove(container.id)
             await provide(engine, machine, names, container.image)
             return
         raise await _with_port_holder(engine, names, error) from error
     await wait_ready(engine, names)
-    if created:
+    if container is None:
         await _reconnect(engine, machine, names)
 
 
@@ -101,17 +101,19 @@ async def find(engine: Engine, names: ProxyNames) -> Container | None:
     return container
 
 
-async def _create(engine: Engine, names: ProxyNames, image: str) -> None:
+async def _create(engine: Engine, names: ProxyNames, image: str) -> str:
+    """Create the proxy; its ID, or an empty text where another deploy is creating it."""
     own_labels = {labels.ROLE: labels.ROLE_PROXY}
     await engine.create_network(names.network, own_labels)
     await engine.create_volume(names.config_volume, own_labels)
     await engine.create_volume(names.data_volume, own_labels)
     try:
-        await engine.create(names.container, await container_spec(engine, names, image))
+        return await engine.create(names.container, await container_spec(engine, names, image))
     except EngineError as error:
         if error.status != _CONFLICT:
             raise
         await _wait_visible(engine, names)
+        return ""
 
 
 async def _wait_visible(engine: Engine, names: ProxyNames) -> None:
