@@ -20,8 +20,8 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.locked import locked
 from ftl.deploy.observe.snapshot import observe
-from ftl.deploy.opening import OperationRequest, open_operation
-from ftl.deploy.operation import Operation
+from ftl.deploy.opening import open_operation
+from ftl.deploy.operation import Operation, OperationRequest
 from ftl.deploy.operation import run as run_operation
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.watch import WatchRelease
@@ -101,11 +101,10 @@ def deployed(engine: ModelEngine) -> History:
     """What is stored of a deploy."""
     web = Service(name="web", image="app:1")
     asked = Project(project=ProjectInfo(name="u"), server=Server(host="server"), services=(web,))
-    request = PlanRequest(asked, Path(), purpose=NewRelease(adopt=True))
+    request = PlanRequest(asked, purpose=NewRelease(adopt=True))
     inputs = PlanInputs(Author("me", time=AHEAD.time_of(time.time() - 5)), {})
-    operation = Operation(
-        GivenCommand("deploy"), asked, Path(), "me", lambda seen: make_plan(request, inputs, seen), DOCKER
-    )
+    asking = OperationRequest.of(asked, Path(), DOCKER, GivenCommand("deploy"))
+    operation = Operation(asking, asked, "me", lambda seen: make_plan(request, inputs, seen))
 
     async def work() -> History:
         session = Session("server", ModelMachine(engine), engine, AHEAD)

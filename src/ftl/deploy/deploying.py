@@ -11,7 +11,7 @@ from ftl.common.next_step import ftl
 from ftl.deploy.builders import open_builders
 from ftl.deploy.inputs import buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import platform_of
-from ftl.deploy.opening import Built, OperationRequest, open_operation
+from ftl.deploy.opening import Built, open_operation
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
 
-    from ftl.deploy.backend import Backend
-    from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import PreparedOperation
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import PlanRequest
     from ftl.deploy.result import DeployResult
@@ -43,16 +41,15 @@ if TYPE_CHECKING:
 
 
 async def deploy(
-    request: PlanRequest, machines: Sequence[Machine], *, command: GivenCommand, emit: Emit, backend: Backend
+    operation: OperationRequest, request: PlanRequest, machines: Sequence[Machine], *, emit: Emit
 ) -> DeployResult:
     """Bring the servers to what the project says, without a failed request.
 
     Args:
+        operation: The project's servers, and how they are changed.
         request: What is asked for.
         machines: The project's servers, not entered yet.
-        command: The command line that asks for it.
         emit: Receives progress events.
-        backend: Observes the servers, makes the plan and executes it.
 
     Raises:
         UsageError: A service that the project does not have; no built image and `request.build` is false.
@@ -64,7 +61,7 @@ async def deploy(
     def refuse(observed: Observed) -> None:
         refuse_if_held(request, observed)
 
-    async with _opened(request, machines, command, emit, backend, refuse=refuse) as (prepared, work):
+    async with _opened(operation, request, machines, emit, refuse) as (prepared, work):
         applied = await work()
         return replace(result(applied), watch=await _watch(applied.plan, prepared.session, emit))
 
@@ -79,10 +76,10 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    request: PlanRequest, machines: Sequence[Machine], *, command: GivenCommand, emit: Emit, backend: Backend
+    operation: OperationRequest, request: PlanRequest, machines: Sequence[Machine], *, emit: Emit
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
-    async with _opened(request, machines, command, emit, backend, dry_run=True) as (prepared, work):
+    async with _opened(replace(operation, dry_run=True), request, machines, emit) as (prepared, work):
         plan = (await work()).plan
     hold = prepared.observed.hold
     return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
@@ -111,32 +108,27 @@ def _held(hold: Hold) -> str:
 
 @asynccontextmanager
 async def _opened(
+    operation: OperationRequest,
     request: PlanRequest,
     machines: Sequence[Machine],
-    command: GivenCommand,
     emit: Emit,
-    backend: Backend,
-    *,
     refuse: Callable[[Observed], None] = lambda _observed: None,
-    dry_run: bool = False,
 ) -> AsyncIterator[tuple[PreparedOperation, Callable[[], Awaitable[OperationResult]]]]:
     """Connect; then build and observe the servers at the same time.
 
     Args:
+        operation: The project's servers, and how they are changed.
         request: What is asked for.
         machines: The project's servers, not entered yet.
-        command: The command line that asks for it.
         emit: Receives progress events.
-        backend: Observes the servers, makes the plan and executes it.
         refuse: Raises where the servers must not be changed now: as soon as they are observed, and under the lock.
-        dry_run: Only plan it.
 
     Yields:
         The operation, and its run.
     """
     project = request.project
     project.select_services(request.services)  # before anything is asked of a server
-    files = read_files(project, request.root)
+    files = read_files(project, operation.root)
 
     async def build(fleet: Fleet, stack: AsyncExitStack) -> Built:
         platform = platform_of(fleet)
@@ -146,7 +138,7 @@ async def _opened(
         images = await built_images(
             project,
             request.services,
-            root=request.root,
+            root=operation.root,
             platform=platform,
             emit=emit,
             build=request.build,
@@ -154,23 +146,13 @@ async def _opened(
         )
         return Built(images, builders)
 
-    operation = OperationRequest(
-        project.name,
-        project.server,
-        request.root,
-        backend,
-        command,
-        servers=project.servers,
-        lock_wait=request.lock_wait,
-        dry_run=dry_run,
-    )
     async with open_operation(operation, machines, refuse=refuse, build=build) as prepared:
         complete = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 
         def plan(observed: Observed) -> Plan:
             refuse(observed)
-            return backend.plan(complete, inputs, observed)
+            return operation.backend.plan(complete, inputs, observed)
 
         def work() -> Awaitable[OperationResult]:
             return prepared.run(complete.project, plan, emit=emit)

@@ -9,11 +9,10 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import cancel, gather2
-from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
 from ftl.deploy.locked import deploy_lock, holder_name
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.deploy.repaired import observe_repaired
@@ -21,11 +20,8 @@ from ftl.errors import LockHeld
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-    from pathlib import Path
 
-    from ftl.config.models.project import ClusterServer, Registry, Server
-    from ftl.deploy.backend import Backend
-    from ftl.deploy.command_line import GivenCommand
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.operation import OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
@@ -35,40 +31,6 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRequest:
-    """A project to change on its servers.
-
-    Attributes:
-        project: Its name.
-        server: Its server; of several the first one.
-        servers: Those of its cluster; empty with one server.
-        root: Folder of ftl.yaml, or the current one.
-        backend: Observes its servers, makes the plan and executes it.
-        command: The command line that asks for it.
-        services: The services (and for some commands dependencies) to change; empty for all.
-        lock_wait: Seconds to wait for another operation to end.
-        dry_run: Only plan the change.
-        registries: Reads `registries` of ftl.yaml; blocks, and raises an FtlError where there is no such file.
-    """
-
-    project: str
-    server: Server
-    root: Path
-    backend: Backend
-    command: GivenCommand
-    services: tuple[str, ...] = ()
-    servers: tuple[ClusterServer, ...] = ()
-    lock_wait: float = 0.0
-    dry_run: bool = False
-    registries: Callable[[], Sequence[Registry]] | None = None
-
-    @property
-    def bare_project(self) -> Project:
-        """The project without services, for a change that needs only its name and servers."""
-        return Project.bare(self.project, self.server, self.servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +88,20 @@ class PreparedOperation:
             FtlError: As `ftl.deploy.operation.run`.
         """
         backend, servers, command = self.request.backend, self.request.servers, self.request.command
+        command = command if arguments is None else replace(command, arguments=arguments)
         after = on_servers(project, servers)
 
         def planned(observed: Observed) -> Plan:
             return backend.assign(with_ended_watch(plan(observed), after, observed), observed, servers)
 
         operation = Operation(
-            command=command if arguments is None else replace(command, arguments=arguments),
-            project=after,
-            root=self.request.root,
-            by=self.by.name,
-            plan=planned,
-            backend=backend,
-            lock_wait=self.request.lock_wait,
-            dry_run=self.request.dry_run,
+            replace(self.request, command=command),
+            after,
+            self.by.name,
+            planned,
             began=self.began,
             lock=self.lock,
             builders=self.built.builders,
-            registries=self.request.registries,
         )
         return await run(operation, self.fleet, self.observed, emit=emit)
 

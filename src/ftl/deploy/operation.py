@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather2, gather_all
 from ftl.common.next_step import ftl, plain
+from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, TransferTotals
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from ftl.config.models.project import Project, Registry
+    from ftl.config.models.project import ClusterServer, Registry, Server
     from ftl.deploy.backend import Backend
     from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
@@ -47,41 +48,74 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """A project to change on its servers.
+
+    Attributes:
+        project: Its name.
+        server: Its server; of several the first one.
+        servers: Those of its cluster; empty with one server.
+        root: Folder of ftl.yaml, or the current one.
+        backend: Observes its servers, makes the plan and executes it.
+        command: The command line that asks for it.
+        services: The services (and for some commands dependencies) to change; empty for all.
+        lock_wait: Seconds to wait for another operation to end.
+        dry_run: Only plan the change.
+        registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none; blocks,
+            and raises an FtlError where there is no such file.
+    """
+
+    project: str
+    server: Server
+    root: Path
+    backend: Backend
+    command: GivenCommand
+    services: tuple[str, ...] = ()
+    servers: tuple[ClusterServer, ...] = ()
+    lock_wait: float = 0.0
+    dry_run: bool = False
+    registries: Callable[[], Sequence[Registry]] | None = None
+
+    @classmethod
+    def of(
+        cls, project: Project, root: Path, backend: Backend, command: GivenCommand, *, lock_wait: float = 0.0
+    ) -> OperationRequest:
+        """The request for a project of ftl.yaml, which names its servers."""
+        servers = project.servers
+        return cls(project.name, project.server, root, backend, command, servers=servers, lock_wait=lock_wait)
+
+    @property
+    def bare_project(self) -> Project:
+        """The project without services, for a change that needs only its name and servers."""
+        return Project.bare(self.project, self.server, self.servers)
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A change of a project on its server.
 
     Attributes:
-        command: The command line that does it.
+        request: The change that was asked for; its command line, too, and how long to wait for the lock.
         project: The project as it shall be.
-        root: Folder of ftl.yaml; local hooks run there.
         by: Who runs it; others who want the lock see it.
         plan: Observed server -> plan. Pure; called again once the lock is held.
-        backend: Observes the servers, and executes the steps of the plan.
-        lock_wait: Seconds to wait for another operation on the project to end.
-        dry_run: Only plan it.
         began: Monotonic time at which the command began.
         lock: The heartbeat of the lock, where the command holds it since before the servers were observed.
         builders: Machines that built images: value of `build.on` -> their session.
-        registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none.
     """
 
-    command: GivenCommand
+    request: OperationRequest
     project: Project
-    root: Path
     by: str
     plan: Callable[[Observed], Plan]
-    backend: Backend
-    lock_wait: float = 0.0
-    dry_run: bool = False
     began: float = field(default_factory=time.monotonic)
     lock: asyncio.Task[None] | None = None
     builders: Mapping[str, Session] = field(default_factory=dict)
-    registries: Callable[[], Sequence[Registry]] | None = None
 
     @property
     def verb(self) -> str:
         """Name of the command, without arguments."""
-        return self.command.verb
+        return self.request.command.verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +143,17 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
-        LockHeld: Another operation has the lock, and `operation.lock_wait` seconds were not enough.
+        LockHeld: Another operation has the lock, and `lock_wait` seconds were not enough.
         FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
-    plan = operation.plan(observed)
+    request, plan = operation.request, operation.plan(observed)
     sent_for: Mapping[str, TransferTotals] = {}
     sent_to: Mapping[str, TransferTotals] = {}
-    if operation.dry_run:
+    if request.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
         clients = RunClients(
-            operation.project, operation.root, builders=operation.builders, registries=operation.registries
+            operation.project, request.root, builders=operation.builders, registries=request.registries
         )
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
@@ -190,7 +224,7 @@ async def _apply_under_lock(
     project, session = operation.project, fleet.first
     async with _lock(operation, session, emit) as heartbeat:
         if operation.lock is None:
-            observe = operation.backend.observe
+            observe = operation.request.backend.observe
             observed = await observe_repaired(observe, fleet, project.name, project.servers)
         plan = operation.plan(observed)
         for note in plan.notes:
@@ -198,7 +232,7 @@ async def _apply_under_lock(
         emit(Planned(plan.server, plan.release, tuple(step.located_text for step in plan.steps)))
         context = DeployContext(
             project=project,
-            root=operation.root,
+            root=operation.request.root,
             fleet=fleet,
             session=session,
             observed=observed,
@@ -220,7 +254,9 @@ def _lock(
     if operation.lock is not None:
         return nullcontext(operation.lock)
     holder = holder_name(session, operation.by, operation.verb)
-    return deploy_lock(session, operation.project.name).hold(holder, wait=operation.lock_wait, emit=emit)
+    return deploy_lock(session, operation.project.name).hold(
+        holder, wait=operation.request.lock_wait, emit=emit
+    )
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:
@@ -228,7 +264,7 @@ def _audited(plan: Plan, operation: Operation, context: DeployContext) -> Abstra
         return nullcontext()
     environment = operation.project.environment
     entry = AuditEntry(
-        context.now, operation.by, operation.command.text, plan.release, "started", environment
+        context.now, operation.by, operation.request.command.text, plan.release, "started", environment
     )
     engines = [context.fleet.at(name).engine for name in _record_servers(context)]
     entries = begun(context.observed.audit, entry)
@@ -242,7 +278,7 @@ def _record_servers(context: DeployContext) -> list[str]:
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
     """Execute the plan; a failure is reported with what holds now, and goes into the release's record."""
-    executor = DeployExecutor(plan, operation.backend.runners, context)
+    executor = DeployExecutor(plan, operation.request.backend.runners, context)
     try:
         await executor.run()
     except BaseException as error:
@@ -261,10 +297,10 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"{plan.release} is live, but the {operation.verb} did not finish",
             "warning",
-            hint=f"run {ftl(operation.command.text)} again to finish the rest: routes, old containers; "
+            hint=f"run {ftl(operation.request.command.text)} again to finish the rest: routes, old containers; "
             "hooks do not run again"
             if plan.record is not None
-            else f"run {ftl(operation.command.text)} again to repeat all of it",
+            else f"run {ftl(operation.request.command.text)} again to repeat all of it",
         )
     if executor.committed:
         return Note(f"{plan.release} is live, and everything is done except its post hooks", "warning")
@@ -272,7 +308,7 @@ def _outcome_note(plan: Plan, operation: Operation, executor: DeployExecutor) ->
         return Note(
             f"`ftl {operation.verb}` did not finish",
             "warning",
-            hint=f"run {ftl(operation.command.text)} again to finish the rest",
+            hint=f"run {ftl(operation.request.command.text)} again to finish the rest",
         )
     if any(change.kind == "service" and change.action != "created" for change in plan.changes):
         switched = "the switch was taken back" if executor.switched_back else "nothing was switched"

@@ -9,7 +9,6 @@ from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ftl.config.models.project import Project
 
@@ -164,19 +163,15 @@ class PlanRequest:
 
     Attributes:
         project: The project as it shall be: the resolved ftl.yaml, or a release's record of it.
-        root: Its folder, which relative paths start from.
         services: Only these, and nothing else is touched or removed; empty for all.
         purpose: The purpose, with the options that only it has.
         build: Build first; otherwise the images of the last build are used.
-        lock_wait: Seconds to wait for another deploy of the project to end.
     """
 
     project: Project
-    root: Path
     services: tuple[str, ...] = ()
     purpose: Purpose = NewRelease()
     build: bool = True
-    lock_wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

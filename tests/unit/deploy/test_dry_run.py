@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,7 @@ from ftl.common.next_step import plain
 from ftl.config.models.project import Job
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_machine import CommandOutput, FakeMachine
@@ -32,15 +33,8 @@ def test_a_server_without_cron_is_noticed_if_there_are_jobs(jobs: tuple[Job, ...
     machine = FakeMachine()
     machine.answer("ftl-crontab check", answer=CommandOutput(3, b"cron does not run\n"))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
-    operation = Operation(
-        GivenCommand("deploy"),
-        asked,
-        Path(),
-        "me@here",
-        lambda observed: plan(asked, observed),
-        DOCKER,
-        dry_run=True,
-    )
+    request = replace(OperationRequest.of(asked, Path(), DOCKER, GivenCommand("deploy")), dry_run=True)
+    operation = Operation(request, asked, "me@here", lambda observed: plan(asked, observed))
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     text = "cannot run jobs (cron does not run): `ftl setup` installs cron"
     assert any(text in plain(note) for note in made.notes) == bool(jobs)
@@ -66,15 +60,8 @@ def test_who_has_the_lock_is_said(answer: str, text: str | None) -> None:
     asked, machine = project(), FakeMachine()
     machine.answer("ftl-deploy-lock look", answer=CommandOutput(0, f"{answer}\n".encode()))
     session = Session("server", cast("Machine", machine), cast("Engine", None), INFO)
-    operation = Operation(
-        GivenCommand("deploy"),
-        asked,
-        Path(),
-        "me@here",
-        lambda observed: plan(asked, observed),
-        DOCKER,
-        dry_run=True,
-    )
+    request = replace(OperationRequest.of(asked, Path(), DOCKER, GivenCommand("deploy")), dry_run=True)
+    operation = Operation(request, asked, "me@here", lambda observed: plan(asked, observed))
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     said = [note for note in made.notes if "lock" in note or "changed by" in note]
     assert [note.startswith(text or "-") for note in said] == ([True] if text else [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -26,9 +25,9 @@ def test_a_deploy_is_refused_with_the_reason_until_it_ends_the_hold() -> None:
     with pytest.raises(
         UsageError, match=r"by ana@laptop at 1970-01-01T00:00:00Z \(r14 loses sessions\)"
     ) as refused:
-        refuse_if_held(PlanRequest(asked, Path()), observed)
+        refuse_if_held(PlanRequest(asked), observed)
     assert "--end-hold" in (refused.value.hint or "")
-    ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True))
+    ending = PlanRequest(asked, purpose=NewRelease(end_hold=True))
     refuse_if_held(ending, observed)
     assert kinds(make_plan(ending, PlanInputs(Author("me@here"), images(asked)), observed)) == ["SetHold"]
 
@@ -38,7 +37,7 @@ def test_a_preview_ends_the_hold_on_its_deploys_itself() -> None:
     asked = replace(project(), preview_of="sh")
     preview = PreviewRequest("op", "sh", 3600.0)
     held = replace(server(asked, ready=False), hold=HOLD)
-    ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True, preview=preview))
+    ending = PlanRequest(asked, purpose=NewRelease(end_hold=True, preview=preview))
     refuse_if_held(ending, held)
     assert "SetHold" in kinds(make_plan(ending, PlanInputs(Author("me@here"), images(asked)), held))
     with pytest.raises(UsageError, match="on hold"):
@@ -50,8 +49,8 @@ def test_a_hold_is_set_before_the_switch_and_ends_after_it() -> None:
     asked = project()
     there = server(asked, *container(asked, "web", "r1"), live={"web": "r1"})
     inputs = PlanInputs(Author("me@here"), images(asked, "sha256:two"))
-    restoring = PlanRequest(asked, Path(), purpose=RestoredRelease("r13", hold="r14 loses sessions"))
-    ending = PlanRequest(asked, Path(), purpose=NewRelease(end_hold=True))
+    restoring = PlanRequest(asked, purpose=RestoredRelease("r13", hold="r14 loses sessions"))
+    ending = PlanRequest(asked, purpose=NewRelease(end_hold=True))
     begins = kinds(make_plan(restoring, inputs, there))
     assert begins.index("SetHold") < begins.index("Switch")
     assert begins.index("WaitHealthy") < begins.index("SetHold")

@@ -12,7 +12,8 @@ import pytest
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import Built, OperationRequest, open_operation
+from ftl.deploy.opening import Built, open_operation
+from ftl.deploy.operation import OperationRequest
 from ftl.errors import UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

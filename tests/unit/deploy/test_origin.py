@@ -150,7 +150,7 @@ def test_another_repositorys_project_is_taken_over_only_if_said(git: bool, adopt
     told = replace(record("r1", web="r1"), origin={"root": "a"} if git else {}, by="them@there")
     running = (*container(theirs, "web", "r1"), *container(theirs, "api", "r1"))
     there = server(theirs, *running, live={"web": "r1", "api": "r1"}, releases=(told,))
-    request = PlanRequest(mine, Path(), purpose=NewRelease(adopt=adopt))
+    request = PlanRequest(mine, purpose=NewRelease(adopt=adopt))
     inputs = PlanInputs(Author("me@here", origin={"root": "b"}), images(mine))
     if adopt:
         assert make_plan(request, inputs, there).release
@@ -170,7 +170,7 @@ def test_another_environments_project_is_taken_over_only_if_said(before: str, no
     mine = replace(project(), environment=now)
     told = replace(record("r1", web="r1"), environment=before)
     there = server(mine, *container(mine, "web", "r1"), live={"web": "r1"}, releases=(told,))
-    request, inputs = PlanRequest(mine, Path()), PlanInputs(Author("me@here"), images(mine))
+    request, inputs = PlanRequest(mine), PlanInputs(Author("me@here"), images(mine))
     with pytest.raises(UsageError) as caught:
         make_plan(request, inputs, there)
     for name in (before, now):

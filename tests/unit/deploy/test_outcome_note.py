@@ -11,7 +11,7 @@ import pytest
 from ftl.common.next_step import plain
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.operation import Operation, _outcome_note
+from ftl.deploy.operation import Operation, OperationRequest, _outcome_note
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from tests.unit.deploy.world import project
 
@@ -25,7 +25,8 @@ def test_only_a_plan_with_a_decision_leaves_the_old_release(decides: bool) -> No
     change = PlannedChange("web", "removed", "", "shop-web:r1")
     plan = Plan("server", "shop", "r1", (change,), (Stage("services", (), decides=decides),))
     command = GivenCommand("remove", options=("--volumes", "--backups"))
-    operation = Operation(command, project(), Path(), "me@here", lambda _: plan, DOCKER)
+    request = OperationRequest.of(project(), Path(), DOCKER, command)
+    operation = Operation(request, project(), "me@here", lambda _: plan)
     failed = cast("DeployExecutor", SimpleNamespace(incomplete=False, committed=False, switched_back=False))
     note = _outcome_note(plan, operation, failed)
     assert note is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, Route, Server, Service
@@ -165,7 +164,7 @@ def plan(
     upgrade_proxy: bool = False,
 ) -> Plan:
     """The plan for a project whose images were built as `content`."""
-    request = PlanRequest(asked, Path(), only, NewRelease(upgrade_proxy=upgrade_proxy))
+    request = PlanRequest(asked, only, NewRelease(upgrade_proxy=upgrade_proxy))
     return make_plan(request, PlanInputs(Author("me@here"), images(asked, content)), observed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -98,7 +97,7 @@ def test_a_hold_that_is_damaged_counts_as_one(damaged: bytes) -> None:
     asyncio.run(work())
     asked = project()
     with pytest.raises(UsageError, match=r"count as put on hold: .* damaged, as by a power cut") as refused:
-        refuse_if_held(PlanRequest(asked, Path()), replace(server(asked), hold=DAMAGED_HOLD))
+        refuse_if_held(PlanRequest(asked), replace(server(asked), hold=DAMAGED_HOLD))
     assert "--end-hold" in (refused.value.hint or "")
 
 

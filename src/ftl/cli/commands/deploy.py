@@ -141,6 +141,7 @@ def make_release(
 
     async def work(emit: Emit) -> DeployResult:
         from ftl.deploy.deploying import deploy
+        from ftl.deploy.operation import OperationRequest
         from ftl.deploy.origin import require_clean
         from ftl.deploy.request import PlanRequest
 
@@ -148,14 +149,15 @@ def make_release(
             await require_clean(root)
         if before is not None:
             await before(emit)
-        request = PlanRequest(project, root, services, purpose, build=build, lock_wait=lock_wait)
+        request = PlanRequest(project, services, purpose, build=build)
         machines = address.machines(project=project.name)
         backend = address.backend
         if backup:
             from ftl.operations.databases.deploy_backup import with_backups
 
             backend = with_backups(backend)
-        deploying = deploy(request, machines, command=given, emit=emit, backend=backend)
+        operation = OperationRequest.of(project, root, backend, given, lock_wait=lock_wait)
+        deploying = deploy(operation, request, machines, emit=emit)
         if not project.notify:
             return await deploying
         return await _notified(project, address, deploying, emit)

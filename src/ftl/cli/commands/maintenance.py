@@ -15,8 +15,7 @@ from ftl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.deploy.opening import OperationRequest
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.events import Emit
     from ftl.proxy.site import Maintenance
     from ftl.ssh.machine import Machine

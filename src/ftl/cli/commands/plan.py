@@ -42,12 +42,14 @@ def command(
 
     async def work(emit: Emit) -> Plan:
         from ftl.deploy.deploying import plan_only
+        from ftl.deploy.operation import OperationRequest
         from ftl.deploy.request import NewRelease, PlanRequest
 
         purpose = NewRelease(upgrade_proxy=upgrade_proxy, adopt=adopt)
-        request = PlanRequest(project, root, services, purpose, build=build)
+        request = PlanRequest(project, services, purpose, build=build)
         machines = address.machines(project=project.name)
-        return await plan_only(request, machines, command=given, emit=emit, backend=address.backend)
+        operation = OperationRequest.of(project, root, address.backend, given)
+        return await plan_only(operation, request, machines, emit=emit)
 
     plan = run(options, "plan", work, plan_fields)
     if not options.json:

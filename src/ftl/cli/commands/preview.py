@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.result import DeployResult
     from ftl.events import Emit
     from ftl.operations.changes.remove import ProjectObjects, RemoveResult

@@ -13,7 +13,7 @@ from ftl.common.next_step import ftl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.events import Emit
     from ftl.operations.changes.prune import PruneResult
     from ftl.ssh.machine import Machine

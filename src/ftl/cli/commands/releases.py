@@ -81,7 +81,7 @@ def command(
 async def _mark(
     target: DeployedProject, command: GivenCommand, release: str, reason: str, emit: Emit
 ) -> None:
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.operations.changes.mark_bad import mark_bad
 
     address = target.address

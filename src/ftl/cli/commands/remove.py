@@ -13,7 +13,7 @@ from ftl.common.next_step import ftl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder
     from ftl.operations.changes.remove import ProjectObjects, RemoveResult

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from ftl.cli.output import Fields
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.events import Emit
     from ftl.notifications.message import Message
     from ftl.operations.changes.rollback.rollback import RollbackResult

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Registry
     from ftl.deploy.command_line import GivenCommand
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
     from ftl.deploy.result import DeployResult, ServiceResult
@@ -84,7 +83,7 @@ class OperationCall(NamedTuple):
         show: Callable[[R], None],
     ) -> None:
         """Do the work and print its result: with --json under this name, with --dry-run its plan."""
-        from ftl.deploy.opening import OperationRequest
+        from ftl.deploy.operation import OperationRequest
 
         project, address = self.target.project, self.target.address
         request = OperationRequest(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.request import Author
 
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
@@ -106,7 +105,6 @@ def plan_live(
     project = on_servers(project, request.servers)
     deploy = PlanRequest(
         project,
-        request.root,
         (*services, *dependencies),
         LiveChange(restart=restart),
     )

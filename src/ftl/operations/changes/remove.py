@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest, PreparedOperation
+    from ftl.deploy.opening import PreparedOperation
+    from ftl.deploy.operation import OperationRequest
     from ftl.engine.values import Container, Image
     from ftl.events import Emit
     from ftl.host.backup_folders import StoredFolder

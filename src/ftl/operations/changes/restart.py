@@ -10,7 +10,7 @@ from ftl.operations.changes.live import plan_live, refuse_dependencies, running_
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
 

@@ -12,7 +12,7 @@ from ftl.operations.changes.live import plan_live, running_project, select_units
 
 if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
 

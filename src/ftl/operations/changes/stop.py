@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.plan.model import Action, Track
     from ftl.deploy.request import Author
     from ftl.engine.values import Container

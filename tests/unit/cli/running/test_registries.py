@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.project import Registry
-    from ftl.deploy.opening import OperationRequest
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.events import Emit
     from ftl.ssh.machine import Machine
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StartContainers, StartDependency
 from ftl.deploy.request import Author, PlanRequest
@@ -45,13 +45,9 @@ def deployed(engine: ModelEngine) -> Plan:
         inputs = PlanInputs(Author("me"), {})
         session = Session("server", ModelMachine(engine), engine, INFO)
         observed = await observe(engine, INFO, "shop", "server")
+        request = OperationRequest.of(PROJECT, Path(), BACKEND, GivenCommand("deploy"))
         operation = Operation(
-            GivenCommand("deploy"),
-            PROJECT,
-            Path(),
-            "me",
-            lambda seen: make_plan(PlanRequest(PROJECT, Path()), inputs, seen),
-            BACKEND,
+            request, PROJECT, "me", lambda seen: make_plan(PlanRequest(PROJECT), inputs, seen)
         )
         applied = await run(operation, Fleet([session]), observed, emit=lambda _: None)
         return applied.plan

@@ -15,7 +15,7 @@ from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import WaitHealthy
@@ -100,11 +100,10 @@ class Visits:
 async def deploy(engine: ModelEngine, project: Project, content: str) -> Visits:
     """Deploy while somebody visits; raises what the deploy raises, with the visits as `visits`."""
     sources = {"web": BuiltImage(f"built:{content}", f"sha256:{content}")}
-    request = PlanRequest(project, Path(), purpose=NewRelease(adopt=True))
+    request = PlanRequest(project, purpose=NewRelease(adopt=True))
     inputs = PlanInputs(Author("me"), sources)
-    operation = Operation(
-        GivenCommand("deploy"), project, Path(), "me", lambda seen: make_plan(request, inputs, seen), BACKEND
-    )
+    asked = OperationRequest.of(project, Path(), BACKEND, GivenCommand("deploy"))
+    operation = Operation(asked, project, "me", lambda seen: make_plan(request, inputs, seen))
     session = Session("server", ModelMachine(engine), engine, INFO)
     visits = Visits()
     visiting = asyncio.create_task(_visit(engine, visits))

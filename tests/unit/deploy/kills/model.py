@@ -20,7 +20,7 @@ from ftl.deploy.apply.steps.containers import wait
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
 from ftl.deploy.plan.planner import PlanInputs, make_plan
@@ -232,30 +232,17 @@ class Deploys(RuleBasedStateMachine):
 
     def _operation(self, name: str, only: tuple[str, ...] = (), verb: str = "deploy") -> Operation:
         project, content = self.files[name], self.built[name]
+        asked = OperationRequest.of(project, Path(), BACKEND, GivenCommand(verb))
         if verb == "remove":
-            return Operation(
-                GivenCommand(verb),
-                project,
-                Path(),
-                "me",
-                lambda seen: plan_remove(seen, volumes=False),
-                BACKEND,
-            )
-        request = PlanRequest(project, Path(), only, NewRelease(adopt=True))
+            return Operation(asked, project, "me", lambda seen: plan_remove(seen, volumes=False))
+        request = PlanRequest(project, only, NewRelease(adopt=True))
         sources = {
             one.name: BuiltImage(f"built:{content}", f"sha256:{content}")
             for one in project.services
             if one.build is not None
         }
         inputs = PlanInputs(Author("me"), sources)
-        return Operation(
-            GivenCommand("deploy"),
-            project,
-            Path(),
-            "me",
-            lambda seen: make_plan(request, inputs, seen),
-            BACKEND,
-        )
+        return Operation(asked, project, "me", lambda seen: make_plan(request, inputs, seen))
 
     def _of_others(self, name: str) -> dict[str, tuple[str, str]]:
         """Containers that are not of a project, with ID and state."""

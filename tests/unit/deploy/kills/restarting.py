@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Server
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
-from ftl.deploy.opening import OperationRequest
-from ftl.deploy.operation import Operation, run
+from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.request import Author
 from ftl.events import Emit, ignore
 from ftl.host.fleet import Fleet
@@ -33,12 +32,7 @@ def restart(machine: Deploys, fault: tuple[str, int, bool] | None = None, emit: 
         session = Session("server", ModelMachine(machine.engine), machine.engine, INFO)
         observed = await observe(machine.engine, INFO, "u", "server")
         operation = Operation(
-            REQUEST.command,
-            machine.files["u"],
-            Path(),
-            "me",
-            lambda seen: plan_restart(REQUEST, Author("me"), seen),
-            BACKEND,
+            REQUEST, machine.files["u"], "me", lambda seen: plan_restart(REQUEST, Author("me"), seen)
         )
         await run(operation, Fleet([session]), observed, emit=emit)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.images import OutgoingImage, PushPull, SendImages
@@ -20,7 +18,7 @@ def test_images_are_brought_from_where_they_were_built() -> None:
         "api": BuiltImage("sha256:2", "sha256:two", "server"),
         "mail": BuiltImage("sha256:3", "sha256:three", "builder"),
     }
-    request = PlanRequest(ASKED, Path(), (), NewRelease())
+    request = PlanRequest(ASKED, (), NewRelease())
     plan = make_plan(request, PlanInputs(Author("me@here"), sources), server(ASKED))
     sent = [step for step in plan.steps if isinstance(step, SendImages)]
     assert [(step.built_on, [image.service for image in step.images]) for step in sent] == [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,7 +242,7 @@ def test_a_hook_knows_its_release_commit_service_and_environment(hook: Hook) -> 
     """On the server and here: a migration may be told by the commit, and a message to the team, too."""
     asked = replace(project(service(hooks=Hooks(pre=hook))), environment="staging")
     inputs = PlanInputs(Author("me@here", commit="c0ffee-dirty"), images(asked))
-    found = make_plan(PlanRequest(asked, Path()), inputs, server(asked, ready=False))
+    found = make_plan(PlanRequest(asked), inputs, server(asked, ready=False))
     (step,) = (step for step in found.steps if isinstance(step, RunHook))
     variables = {
         "FTL_RELEASE": "r1",
@@ -271,7 +270,7 @@ def test_without_hooks_none_runs() -> None:
     """The way back to a commit whose migrations do not know the database's revision: `ftl deploy --no-hooks`."""
     asked = project(service(hooks=Hooks(pre=Hook(remote="migrate"), post=Hook(remote="warm"))))
     inputs = PlanInputs(Author("me@here"), images(asked))
-    request = PlanRequest(asked, Path(), purpose=NewRelease(hooks=False))
+    request = PlanRequest(asked, purpose=NewRelease(hooks=False))
     left_out = make_plan(request, inputs, server(asked, ready=False))
     usual = make_plan(replace(request, purpose=NewRelease()), inputs, server(asked, ready=False))
     assert ("RunHook" in kinds(left_out), "RunHook" in kinds(usual)) == (False, True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_machine import CommandOutput, FakeProcess

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Dependency, Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.deploy.request import Author
 from ftl.engine import labels
 from ftl.operations.changes.scale import plan_scale

@@ -12,7 +12,7 @@ from ftl.config.models.project import Dependency, Project
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.catch_up import PublishLiveState
 from ftl.deploy.plan.steps.images import BringImage, TagPulled

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.swarm import replicas
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.servers.step_servers import assign_servers
 from ftl.deploy.plan.steps.base import ContainerRef, Step

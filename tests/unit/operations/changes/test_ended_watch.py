@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
+    from ftl.deploy.operation import OperationRequest
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
 

@@ -13,7 +13,8 @@ import pytest
 from ftl.config.models.project import Project, ProjectInfo, Server, Service
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest, PreparedOperation, open_operation
+from ftl.deploy.opening import PreparedOperation, open_operation
+from ftl.deploy.operation import OperationRequest
 from ftl.errors import FtlError, LockHeld, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session

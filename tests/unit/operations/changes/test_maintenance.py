@@ -15,7 +15,7 @@ from ftl.common.next_step import plain
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import Author
 from ftl.deploy.result import DeployResult

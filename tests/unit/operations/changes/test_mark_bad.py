@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.project import Server
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest
+from ftl.deploy.operation import OperationRequest
 from ftl.host.session import Session
 from ftl.operations.changes.mark_bad import mark_bad
 from ftl.releases.record import ReleaseRecord

@@ -13,7 +13,8 @@ from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.deploy.backend import Backend
 from ftl.deploy.command_line import GivenCommand
-from ftl.deploy.opening import OperationRequest, PreparedOperation
+from ftl.deploy.opening import PreparedOperation
+from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -33,6 +32,8 @@ from tests.unit.deploy.cluster import live
 from tests.unit.deploy.world import INFO, container, dependency, kinds, plan, project, record, server, service
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.engine.api import Engine
@@ -44,13 +45,13 @@ ASKED = project(
     dependencies=(Dependency(name="db", image="postgres:16"), Dependency(name="cache", image="redis:7")),
 )
 
-REQUEST = PlanRequest(ASKED, Path())
+REQUEST = PlanRequest(ASKED)
 
 
 def planned(observed: Observed, content: str = "sha256:one", asked: Project = ASKED) -> Plan:
     """The plan of a deploy with backups."""
     backend = replace(DOCKER, plan=lambda _request, _inputs, found: plan(asked, found, content))
-    return with_backups(backend).plan(PlanRequest(asked, Path()), cast("PlanInputs", None), observed)
+    return with_backups(backend).plan(PlanRequest(asked), cast("PlanInputs", None), observed)
 
 
 def deployed() -> Observed:
@@ -139,5 +140,5 @@ def test_of_several_servers_the_one_with_the_dependency_is_named() -> None:
     """Its step runs there."""
     made = Plan("a, b, c", "shop", "r2", (), (Stage("services", ((BackUp("web", servers=("a",)),),)),))
     backend = with_backups(replace(DOCKER, plan=lambda *_: made))
-    found = backend.plan(PlanRequest(CLUSTER, Path()), PlanInputs(Author("me@here"), {}), live())
+    found = backend.plan(PlanRequest(CLUSTER), PlanInputs(Author("me@here"), {}), live())
     assert found.steps[0].located_text == "back up db, if it is a database on b"

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Dependency, Project, Service
     from ftl.deploy.observe.state import Observed
-    from ftl.deploy.opening import OperationRequest
-    from ftl.deploy.operation import OperationResult
+    from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.plan.records.recorded import RecordedImages
@@ -157,7 +156,7 @@ def plan_rollback(
     images = recorded_images(observed, project, target)
     refuse_missing(observed, target, [name for name in images.missing if name not in local])
     restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
-    as_deployed = PlanRequest(project, request.operation.root, purpose=restored)
+    as_deployed = PlanRequest(project, purpose=restored)
     source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
     inputs = PlanInputs(source, {**images.sources, **local})
     plan = request.operation.backend.plan(as_deployed, inputs, observed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +32,7 @@ UP = NewRelease(preview=PreviewRequest("op", "sh", 259_200.0, URL))
 
 def planned(observed: Observed, purpose: Purpose = UP) -> Plan:
     """The plan of `ftl preview up`."""
-    return make_plan(PlanRequest(ASKED, Path(), purpose=purpose), PlanInputs(BY, images(ASKED)), observed)
+    return make_plan(PlanRequest(ASKED, purpose=purpose), PlanInputs(BY, images(ASKED)), observed)
 
 
 def deployed(preview: Preview | None = BEFORE) -> Observed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,7 +68,7 @@ def deployed(
 
 def written(seen: Observed, asked: Project, *services: str) -> dict[str, list[str]]:
     """Server -> containers that its crontab starts at the end of a deploy, where it is written."""
-    request = PlanRequest(asked, Path(), services=services)
+    request = PlanRequest(asked, services=services)
     found = make_plan(request, PlanInputs(Author("me@here"), images(asked)), seen)
     return {
         step.servers[0]: [line.container for line in step.lines]

@@ -154,7 +154,7 @@ def test_a_rollback_leaves_a_dependency_where_it_is(tmp_path: Path) -> None:
     """It was elsewhere in that release, and is not replaced."""
     before, now = asked(replace(DB, on="a")), asked(replace(DB, on="b"))
     seen = observed(now, *tasks_of(now, "r2"), live="r2", on={"b": (dependency_on(now, "db"),)})
-    request = PlanRequest(before, tmp_path, (), RestoredRelease("r1"))
+    request = PlanRequest(before, (), RestoredRelease("r1"))
     found = make_plan(request, PlanInputs(Author("me@here"), images(before)), seen)
     assert actions(found)["db"] == "unchanged"
 

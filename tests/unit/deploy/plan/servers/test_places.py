@@ -89,7 +89,7 @@ def test_a_change_of_the_live_release_moves_nothing_by_itself(tmp_path: Path) ->
     asked = cluster(service(replicas=2, on=("a",)))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
     for restart, expected in ((False, "unchanged"), (True, "replaced")):
-        request = PlanRequest(asked, tmp_path, (), LiveChange(restart=restart))
+        request = PlanRequest(asked, (), LiveChange(restart=restart))
         found = make_plan(request, PlanInputs(Author("me@here"), images(asked)), seen)
         assert actions(found) == {"web": expected}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import Notification
@@ -112,7 +111,7 @@ def test_webhooks_that_are_not_in_the_file_any_more_are_taken_from_the_server() 
 def test_a_rollback_leaves_them_alone() -> None:
     """No record has a URL, and that is no reason to send nothing."""
     asked = notifying()
-    request = PlanRequest(asked, Path(), purpose=RestoredRelease("r1"))
+    request = PlanRequest(asked, purpose=RestoredRelease("r1"))
     found = make_plan(request, PlanInputs(Author("me@here"), images(asked, "sha256:two")), live(asked, LINES))
     assert not told(found)
 

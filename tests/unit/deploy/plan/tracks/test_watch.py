@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +38,7 @@ def deployed(asked: Project) -> Observed:
 
 def watched(asked: Project, observed: Observed) -> Plan:
     """The plan of a deploy of new images with --watch 1m."""
-    request = PlanRequest(asked, Path(), purpose=NewRelease(watch=60.0))
+    request = PlanRequest(asked, purpose=NewRelease(watch=60.0))
     return make_plan(request, PlanInputs(Author("me@here"), images(asked, "sha256:two")), observed)
 
 
@@ -77,7 +76,7 @@ def test_the_deploy_after_a_watch_removes_what_it_left() -> None:
         live={"web": "r2"},
         releases=(record("r1", web="r1"), record("r2", web="r2")),
     )
-    made = make_plan(PlanRequest(asked, Path()), PlanInputs(Author("me@here"), images(asked)), observed)
+    made = make_plan(PlanRequest(asked), PlanInputs(Author("me@here"), images(asked)), observed)
     assert kinds(made) == ["Drain", "StopAndRemove"]
 
 
@@ -120,7 +119,7 @@ def test_a_job_gets_its_old_container_back() -> None:
     """With the same schedule its new container is renamed at the switch, and the old one stays for the way back."""
     asked = project(WEB, jobs=(JOB,))
     before = deployed(asked)
-    made = make_plan(PlanRequest(asked, Path()), PlanInputs(Author("me@here"), images(asked)), before)
+    made = make_plan(PlanRequest(asked), PlanInputs(Author("me@here"), images(asked)), before)
     create = first(made, CreateJob)
     assert isinstance(create, CreateJob)
     marks = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
