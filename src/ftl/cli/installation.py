@@ -44,7 +44,7 @@ def this_installation() -> InstalledProgram:
         advice = "replace this file with that of the new version"
         return InstalledProgram("file", Path(sys.executable), advice=advice)
     return installation(
-        Path(sys.prefix), editable_folder(recorded_origin()), in_environment=sys.prefix != sys.base_prefix
+        Path(sys.prefix), editable_folder(direct_url_json()), in_environment=sys.prefix != sys.base_prefix
     )
 
 
@@ -71,18 +71,18 @@ def installation(prefix: Path, checkout: Path | None, *, in_environment: bool) -
     return InstalledProgram("system", prefix, advice="upgrade it with the package manager that installed it")
 
 
-def recorded_origin() -> str | None:
-    """The package's origin, as its installer recorded it (PEP 610's direct_url.json)."""
+def direct_url_json() -> str | None:
+    """URL of the package, as its installer recorded it (PEP 610's direct_url.json)."""
     try:
         return distribution(PACKAGE).read_text("direct_url.json")
     except PackageNotFoundError:
         return None
 
 
-def editable_folder(origin: str | None) -> Path | None:
-    """The folder of the source, if the origin says that the installation is editable."""
+def editable_folder(direct_url: str | None) -> Path | None:
+    """The folder of the source, if its URL says that the installation is editable."""
     try:
-        fields = parse_json(origin or "null")
+        fields = parse_json(direct_url or "null")
     except ValueError:
         return None
     if not isinstance(fields, dict) or not isinstance(url := fields.get("url"), str):

@@ -55,14 +55,14 @@ def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None
     return unix(next((path for path in candidates if path.is_socket()), DEFAULT))
 
 
-def _usable(host: str, origin: str) -> str:
+def _usable(host: str, setting: str) -> str:
     if host.startswith("ssh://"):
         raise UsageError(
-            f"{origin} names an engine that is reached by SSH ({host})",
+            f"{setting} names an engine that is reached by SSH ({host})",
             hint="unset it to use this machine's engine; a server to deploy to belongs in `server.host`",
         )
     if not host.startswith(("unix://", "tcp://", "http://")):
-        raise UsageError(f"{origin} names an engine with an unsupported address: {host}")
+        raise UsageError(f"{setting} names an engine with an unsupported address: {host}")
     return host
 
 

@@ -58,7 +58,7 @@ class UndoStack:
         """Forget everything: the plan is decided."""
         self.open = False
         self._actions.clear()
-        self._end(settled=True)
+        self._end(completed=True)
 
     def reopen(self) -> None:
         """Remember again, from here on: another part of the plan is to be decided."""
@@ -66,24 +66,24 @@ class UndoStack:
 
     async def run(self, emit: Emit) -> None:
         """Undo everything, last first; failures are warnings and do not stop the others."""
-        settled = False
+        completed = False
         try:
             async with asyncio.timeout(self._seconds):
                 while self._actions:
                     await self._undo(self._actions[-1], emit)
                     self._actions.pop()
-            settled = True
+            completed = True
         except TimeoutError:
             left = ", ".join(undo.step.text for undo in reversed(self._actions))
             self._actions.clear()
             text = f"undoing took more than {self._seconds:g} s and was given up"
             emit(Note(text, "warning", hint=f"not undone: {left}; {self._advice}"))
         finally:
-            self._end(settled=settled)
+            self._end(completed=completed)
 
-    def _end(self, *, settled: bool) -> None:
+    def _end(self, *, completed: bool) -> None:
         while self._endings:
-            self._endings.pop()(settled)
+            self._endings.pop()(completed)
 
     async def _undo(self, undo: Undo, emit: Emit) -> None:
         step = undo.step

@@ -35,7 +35,7 @@ OLD = ".old"
 END = b'{"end": true}\n'
 """Last line of a file of lines."""
 
-SETTLED_SECONDS = 60.0
+ON_DISK_SECONDS = 60.0
 """Age at which a file is on the disk: Linux writes after 30 s (vm.dirty_expire_centisecs)."""
 
 _LINES = (".jsonl", "notify")
@@ -187,7 +187,7 @@ async def write(
         archive.replace(name, content, seen.get(name, _Seen()), forget=name in forgotten)
     # In passing: an older generation that is of no use any more only makes each read longer.
     for name, known in seen.items():
-        if known.differs and name not in contents and _is_settled(known.whole, now):
+        if known.differs and name not in contents and _is_on_disk(known.whole, now):
             archive.link(f"{name}{OLD}", name, known.whole)
             seen[name] = _Seen(known.whole, known.whole)
     try:
@@ -208,13 +208,13 @@ async def write(
         seen[name] = _after(seen.get(name, _Seen()), now, forget=name in forgotten)
 
 
-def _is_settled(modified: float | None, now: float) -> bool:
-    return modified is not None and now - modified >= SETTLED_SECONDS
+def _is_on_disk(modified: float | None, now: float) -> bool:
+    return modified is not None and now - modified >= ON_DISK_SECONDS
 
 
 def _replaces_older(seen: _Seen, now: float) -> bool:
     """Whether the newest generation becomes the older one: not while only the older one may be on the disk."""
-    return seen.whole is not None and (_is_settled(seen.whole, now) or seen.older is None)
+    return seen.whole is not None and (_is_on_disk(seen.whole, now) or seen.older is None)
 
 
 def _after(seen: _Seen, now: float, *, forget: bool) -> _Seen:

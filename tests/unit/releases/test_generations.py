@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ftl.engine.values import ArchivedFile
 from ftl.releases import generations
-from ftl.releases.generations import CONTAINER, ROOT, SETTLED_SECONDS
+from ftl.releases.generations import CONTAINER, ON_DISK_SECONDS, ROOT
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 
@@ -147,7 +147,7 @@ async def stored(disk: Disk, name: str) -> tuple[int, bool]:
 
 def histories() -> st.SearchStrategy[list[tuple[float, bool]]]:
     """Seconds before each write, and whether it is another command's."""
-    pause = st.sampled_from([0.0, 1.0, 20.0, 40.0, SETTLED_SECONDS + 1, 500.0])
+    pause = st.sampled_from([0.0, 1.0, 20.0, 40.0, ON_DISK_SECONDS + 1, 500.0])
     return st.lists(st.tuples(pause, st.booleans()), min_size=1, max_size=6)
 
 
@@ -189,11 +189,11 @@ def test_a_cut_leaves_a_whole_generation(
         disk.steps = None
         found, damaged = await stored(disk, name)
         # Those that were the newest for long enough; the first is left alone until one is.
-        rested = [number for number in range(1, last) if times[number] - times[number - 1] > SETTLED_SECONDS]
-        settled = max(rested, default=int(times[-1] - times[0] > SETTLED_SECONDS))
+        rested = [number for number in range(1, last) if times[number] - times[number - 1] > ON_DISK_SECONDS]
+        on_disk = max(rested, default=int(times[-1] - times[0] > ON_DISK_SECONDS))
         assert found <= last
         if not (power and forget):  # what must not stay anywhere protects from no power cut
-            assert found >= settled
+            assert found >= on_disk
         if not power and last > 1:
             assert found, "one whole generation was left alone"
         if not found and disk.names:

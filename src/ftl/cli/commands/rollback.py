@@ -83,7 +83,7 @@ def command(
 
     def fields(done: RollbackResult) -> Fields:
         result = plan_fields(done.plan) if call.dry_run else call.deploy_fields(done.applied)
-        return {**result, "rollback_of": done.target, "hold": reason or None, "dry_run": call.dry_run}
+        return {**result, "rollback_of": done.restored, "hold": reason or None, "dry_run": call.dry_run}
 
     call.run("rollback", work, fields, lambda done: call.print_deploy(done.applied))
 
@@ -102,7 +102,7 @@ async def _notified(
     def success(done: RollbackResult) -> Message | None:
         if done.plan.empty:
             return None
-        title = f"{done.plan.release} is live, a rollback to {done.target}"
+        title = f"{done.plan.release} is live, a rollback to {done.restored}"
         return notifier.message("rollback", title, [f"on {notifier.server}"], done.plan.release)
 
     return await notifier.watch(rolling_back, success, emit=emit)

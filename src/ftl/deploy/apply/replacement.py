@@ -58,7 +58,7 @@ async def _script(context: DeployContext) -> ReplacementScript | None:
         held_on = NOTHING if context.observed.is_cluster else lock.held_on(f"takes back {context.change}")
         opening = ReplacementScript.open(context.machine, held_on, context.proof)
         running = context.replacing[context.server] = asyncio.create_task(opening)
-        context.undo.at_end(lambda settled: _end(context, context.server, settled=settled))
+        context.undo.at_end(lambda completed: _end(context, context.server, completed=completed))
     return await shielded(_result(running))
 
 
@@ -66,12 +66,12 @@ async def _result(running: asyncio.Task[ReplacementScript | None]) -> Replacemen
     return await asyncio.shield(running)
 
 
-def _end(context: DeployContext, server: str, *, settled: bool) -> None:
+def _end(context: DeployContext, server: str, *, completed: bool) -> None:
     running = context.replacing.pop(server)
     if running.done() and not running.cancelled() and running.exception() is None:
         script = running.result()
         if script is not None:
-            script.end(settled=settled)
+            script.end(completed=completed)
     running.cancel()
 
 

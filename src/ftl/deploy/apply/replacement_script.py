@@ -185,17 +185,17 @@ class ReplacementScript:
             subject = self._sent[number - 1].subject
             raise EngineError(f"what {subject} replaced does not run again", cause=reason or None)
 
-    def end(self, *, settled: bool = True) -> None:
+    def end(self, *, completed: bool = True) -> None:
         """End it.
 
         Args:
-            settled: The plan is decided or undone; else the server is left to take back what is not.
+            completed: The plan is decided or undone; else the server is left to take back what is not.
         """
         if self._reading is not None:
             self._reading.cancel()
         assert self._process.stdin is not None
         with suppress(OSError, RuntimeError):
-            if settled:
+            if completed:
                 self._process.stdin.write(b"end\n")
             self._process.stdin.close()
 

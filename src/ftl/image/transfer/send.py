@@ -51,14 +51,14 @@ async def send_missing(
     sent: dict[str, TransferResult] = {}
     try:
         if found.pending:
-            origin = LocalEngine(source, found.target.info.platform, sources, ahead)
+            local_engine = LocalEngine(source, found.target.info.platform, sources, ahead)
             sent = await Transfer(
                 source,
                 found.destination,
                 found.distinct,
                 emit=found.emit,
                 began=found.began,
-                origin=origin,
+                local_engine=local_engine,
                 lock=found.lock,
             ).run()
         return await found.finish(sent)

@@ -167,7 +167,7 @@ class Sender:
             images,
             emit=first.emit,
             began=first.found.began,
-            origin=LocalEngine(self._source, first.target.info.platform, None, self._ahead),
+            local_engine=LocalEngine(self._source, first.target.info.platform, None, self._ahead),
             lock=self._lock,
             relay=relay,
         )

@@ -67,7 +67,7 @@ class Transfer:
         *,
         emit: Emit,
         began: float,
-        origin: LocalEngine,
+        local_engine: LocalEngine,
         lock: str = "",
         relay: Relay | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class Transfer:
         self._pending = pending
         self._emit = emit
         self._began = began
-        self._origin = origin
+        self._local_engine = local_engine
         self._lock = lock
         self._server = destination.engine.name
         fastest = min(destination.capabilities.round_trip, destination.engine.fastest_answer)
@@ -123,7 +123,7 @@ class Transfer:
             raise load_failed(self._server, str(error)) from error
 
     async def _source_images(self) -> list[SourceImage]:
-        images = await self._origin.source_images(self._images_by_reference())
+        images = await self._local_engine.source_images(self._images_by_reference())
         if (await self._engine.info()).store != "containerd":
             platform = self._destination.info.platform
             for pending in self._pending:
@@ -149,7 +149,7 @@ class Transfer:
         to_read = needed - destination.capabilities.cached.keys()
         bases = await self._delta_bases(destination)
         reason = "none of the allowed ways to send it works"
-        for source in await self._origin.sources(self._images_by_reference(), images, to_read):
+        for source in await self._local_engine.sources(self._images_by_reference(), images, to_read):
             try:
                 return await self._send_from(source, images, needed, destination, bases)
             except SourceUnusable as error:
@@ -170,7 +170,7 @@ class Transfer:
         can_describe = capabilities.can_describe
         return DeltaBases(
             find_candidates(layers, remote_images, local_images, cached, can_describe=can_describe),
-            self._origin.layer_sources,
+            self._local_engine.layer_sources,
             self._fetch_index,
             self._speed,
             round_trip=self._round_trip,

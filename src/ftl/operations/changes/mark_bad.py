@@ -9,7 +9,7 @@ from ftl.common.next_step import ftl
 from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.records import AmendRecords
-from ftl.operations.changes.rollback.target import find_release
+from ftl.operations.changes.rollback.choice import find_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -47,20 +47,20 @@ def sysctls(kernel: str) -> dict[str, str]:
 
 def graceful_app(servers: dict[str, JsonObject]) -> JsonObject:
     """Caddy's `http` app for these servers, which the next configuration replaces without loss."""
-    generation = hashlib.sha256(json.dumps(servers, sort_keys=True).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(servers, sort_keys=True).encode()).hexdigest()[:12]
     return {
         "shutdown_delay": _DELAY,
-        "servers": {name: _with_extra_listener(name, server, generation) for name, server in servers.items()},
+        "servers": {name: _with_extra_listener(name, server, digest) for name, server in servers.items()},
     }
 
 
-def _with_extra_listener(name: str, server: JsonObject, generation: str) -> JsonObject:
+def _with_extra_listener(name: str, server: JsonObject, digest: str) -> JsonObject:
     listen, routes = server["listen"], server["routes"]
     assert isinstance(listen, list)
     assert isinstance(routes, list)
     return {
         **server,
-        "listen": [*listen, f"unix//dev/shm/{name}-{generation}.sock"],
+        "listen": [*listen, f"unix//dev/shm/{name}-{digest}.sock"],
         # HTTP/3 needs a datagram socket.
         "listen_protocols": [*([server["protocols"]] * len(listen)), ["h1"]],
         "routes": [_close_connections(), *routes],

@@ -34,10 +34,10 @@ def test_a_plan_in_which_nothing_decides_is_settled_at_its_end() -> None:
     """What waits for that, such as a script on the server, would take back what was done."""
 
     async def scenario(world: Run) -> None:
-        world.context.undo.at_end(lambda settled: world.log.append(f"settled: {settled}"))
+        world.context.undo.at_end(lambda completed: world.log.append(f"completed: {completed}"))
         await world.executor(stage(Do("one"))).run()
 
-    assert run(scenario).log == ["one", "settled: True"]
+    assert run(scenario).log == ["one", "completed: True"]
 
 
 @pytest.mark.parametrize("limit", [0.01, 5.0])
@@ -47,10 +47,10 @@ def test_what_waits_for_the_end_hears_whether_undoing_was_given_up(limit: float)
     async def scenario(world: Run) -> None:
         stack = UndoStack("start again", seconds=limit)
         stack.add(Do("slow"), lambda: asyncio.sleep(0.2))
-        stack.at_end(lambda settled: world.log.append(f"settled: {settled}"))
+        stack.at_end(lambda completed: world.log.append(f"completed: {completed}"))
         await stack.run(world.events.append)
 
-    assert run(scenario).log == [f"settled: {limit > 1}"]
+    assert run(scenario).log == [f"completed: {limit > 1}"]
 
 
 def test_no_part_begins_when_the_last_one_was_not_finished() -> None:

@@ -159,7 +159,7 @@ def test_what_ftl_gave_up_is_taken_back_by_the_server(server: Server) -> None:
 
     async def work(script: ReplacementScript) -> None:
         await replaced(script)
-        script.end(settled=False)
+        script.end(completed=False)
 
     run(work)
     assert server.state == TAKEN_BACK

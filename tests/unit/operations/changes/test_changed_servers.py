@@ -22,8 +22,8 @@ from ftl.deploy.request import Author
 from ftl.errors import UsageError
 from ftl.operations.changes.drain import plan_resume
 from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
-from ftl.operations.changes.rollback.target import choose
 from ftl.operations.changes.start import plan_start
 from tests.unit.deploy.cluster import SERVERS, cluster, observed, tasks_of, where
 from tests.unit.deploy.world import service

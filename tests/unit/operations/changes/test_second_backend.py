@@ -24,8 +24,8 @@ from ftl.host.fleet import Fleet, open_fleet
 from ftl.host.session import Session
 from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.operations.changes.restart import plan_restart
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
-from ftl.operations.changes.rollback.target import choose
 from ftl.operations.changes.scale import plan_scale
 from ftl.operations.changes.stop import plan_stop
 from ftl.operations.processes.run import RunRequest, run_command

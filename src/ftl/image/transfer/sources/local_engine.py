@@ -38,7 +38,7 @@ async def warm_blob_cache(engine: Engine, references: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """The engine on this machine as the origin of a transfer.
+    """The engine on this machine as the source of a transfer.
 
     Where an image has several platforms, the server's decides. `allowed` are the names of the sources to use, None for
     all; `ahead` reads images before it is known which layers are needed.

@@ -1,1 +1,1 @@
-"""Rollback: an earlier release's target, images and hosts, and the plan that restores it."""
+"""Rollback: choice of an earlier release, its images and hosts, and the plan for it."""

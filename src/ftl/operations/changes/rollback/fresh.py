@@ -42,25 +42,25 @@ class FreshSecrets:
     env: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
-async def fetch_fresh(source: SecretSource, target: ReleaseRecord) -> FreshSecrets:
+async def fetch_fresh(source: SecretSource, restored: ReleaseRecord) -> FreshSecrets:
     """Fetch what a release needs.
 
     Raises:
         FtlError: A secret of it has no value, or ftl.yaml is wrong.
     """
-    if target.secret_texts is None:
+    if restored.secret_texts is None:
         today = await asyncio.to_thread(source.project)
         return FreshSecrets(today.secret_values, {service.name: service.env for service in today.services})
-    names = _names(target.secret_texts)
+    names = _names(restored.secret_texts)
     return FreshSecrets(await asyncio.to_thread(source.fetch, names) if names else {})
 
 
-def refreshed(service: Service, target: ReleaseRecord, fresh: FreshSecrets) -> Service:
+def refreshed(service: Service, restored: ReleaseRecord, fresh: FreshSecrets) -> Service:
     """A recorded service with today's values of its secrets; all else stays as recorded. Pure."""
-    if target.secret_texts is None:
+    if restored.secret_texts is None:
         today = fresh.env.get(service.name, {})
         return replace(service, env={name: today.get(name, value) for name, value in service.env.items()})
-    texts = target.secret_texts.get(service.name, SecretTexts())
+    texts = restored.secret_texts.get(service.name, SecretTexts())
     env = {name: _text(texts.env.get(name, ()), fresh.values, value) for name, value in service.env.items()}
     files = tuple(
         replace(file, content=_text(texts.files.get(file.path, ()), fresh.values, file.content))
@@ -69,17 +69,17 @@ def refreshed(service: Service, target: ReleaseRecord, fresh: FreshSecrets) -> S
     return replace(service, env=env, files=files)
 
 
-def fresh_notes(target: ReleaseRecord, fresh: FreshSecrets) -> Iterator[str]:
+def fresh_notes(restored: ReleaseRecord, fresh: FreshSecrets) -> Iterator[str]:
     """Notes about values that are not fresh, and about plain ones that are."""
-    if target.secret_texts is None:
+    if restored.secret_texts is None:
         yield (
-            f"FTL {target.version or '0.1.0'} deployed {target.release}, and did not record which values are secrets: "
-            "all env has today's values, and files stay as recorded"
+            f"FTL {restored.version or '0.1.0'} deployed {restored.release}, and did not record which values are "
+            "secrets: all env has today's values, and files stay as recorded"
         )
         return
-    names = _names(target.secret_texts)
+    names = _names(restored.secret_texts)
     if not names:
-        yield f"no env and no file of {target.release} has a secret in it: all of it is as recorded"
+        yield f"no env and no file of {restored.release} has a secret in it: all of it is as recorded"
     elif gone := [name for name in names if name not in fresh.values]:
         yield f"ftl.yaml no longer has the secrets {', '.join(gone)}: their values are as recorded"
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 
-def hook_notes(target: ReleaseRecord, observed: Observed) -> Iterator[str]:
+def hook_notes(restored: ReleaseRecord, observed: Observed) -> Iterator[str]:
     """Note the pre hooks of all later releases, also of those that failed after them."""
-    since = [record for record in observed.releases if record.number > target.number]
+    since = [record for record in observed.releases if record.number > restored.number]
     ran = sum(len(_begun(record)) for record in since if _is_certain(record))
     perhaps = [record for record in since if not _is_certain(record) and _begun(record)]
     if ran:
         without = [record.release for record in since if record.pre_hooks and record.outcome != "live"]
         of = f", also of {', '.join(without)}, which did not stay live" if without else ""
         yield (
-            f"{count(ran, 'pre hook')} ran since {target.release}{of}; what pre hooks changed in databases stays"
+            f"{count(ran, 'pre hook')} ran since {restored.release}{of}; what pre hooks changed in databases stays"
         )
     if perhaps:
         names = ", ".join(record.release for record in perhaps)

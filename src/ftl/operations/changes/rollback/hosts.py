@@ -33,7 +33,7 @@ async def stored_certificate(engine: Engine, observed: Observed) -> X509Certific
         return None
 
 
-def refuse_uncovered(project: Project, target: ReleaseRecord, certificate: X509Certificate | None) -> None:
+def refuse_uncovered(project: Project, restored: ReleaseRecord, certificate: X509Certificate | None) -> None:
     """Refuse hosts that the user's certificate does not cover, as a deploy does.
 
     Raises:
@@ -43,20 +43,20 @@ def refuse_uncovered(project: Project, target: ReleaseRecord, certificate: X509C
         return
     uncovered = [host for host in site_of(project).hosts if not certificate.covers(host)]
     if uncovered:
-        commit = (target.commit or "").removesuffix("-dirty")[:12]
+        commit = (restored.commit or "").removesuffix("-dirty")[:12]
         way_out = f"`git checkout {commit or 'COMMIT'}` and {ftl('deploy')} with one that does"
         raise UsageError(
-            f"{target.release} cannot be restored: the proxy's certificate does not cover {', '.join(uncovered)}",
+            f"{restored.release} cannot be restored: the proxy's certificate does not cover {', '.join(uncovered)}",
             cause=f"it covers {', '.join(certificate.names) or 'no host'}; a rollback leaves certificates as they are",
             hint=f"{way_out}, or go back to another release",
         )
 
 
-def host_notes(project: Project, target: ReleaseRecord, observed: Observed) -> Iterator[str]:
+def host_notes(project: Project, restored: ReleaseRecord, observed: Observed) -> Iterator[str]:
     """Hosts that are answered before the rollback or after it alone."""
     before = set(observed.site.hosts) if observed.site is not None else set()
     after = set(site_of(project).hosts)
     if before and before != after:
         lost = f", and no longer {', '.join(sorted(before - after))}" if before - after else ""
         hosts = ", ".join(sorted(after)) or "no host"
-        yield f"{target.release} serves {hosts}{lost}: their DNS records must point to the server"
+        yield f"{restored.release} serves {hosts}{lost}: their DNS records must point to the server"

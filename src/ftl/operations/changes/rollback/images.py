@@ -13,8 +13,8 @@ from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError, UsageError
 from ftl.image.identity import content_id
+from ftl.operations.changes.rollback.choice import possible
 from ftl.operations.changes.rollback.rebuild import rebuilt_images
-from ftl.operations.changes.rollback.target import possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 
-async def local_copies(observed: Observed, project: Project, target: ReleaseRecord) -> dict[str, BuiltImage]:
+async def local_copies(
+    observed: Observed, project: Project, restored: ReleaseRecord
+) -> dict[str, BuiltImage]:
     """Images that the server lost and this machine still has, with the same content."""
-    missing = recorded_images(observed, project, target).missing
+    missing = recorded_images(observed, project, restored).missing
     if not missing or project.server.is_local:
         return {}
     from ftl.engine.api import Engine
 
-    wanted = {name: target.services[name].content for name in missing if name in target.services}
+    wanted = {name: restored.services[name].content for name in missing if name in restored.services}
     with suppress(FtlError):  # no engine here
         async with Engine(local_url(), name="this machine") as engine:
             return await with_content(engine, project.name, wanted)
@@ -61,7 +63,7 @@ async def with_content(engine: Engine, project: str, wanted: Mapping[str, str]) 
 async def rebuilt(
     observed: Observed,
     project: Project,
-    target: ReleaseRecord,
+    restored: ReleaseRecord,
     services: list[str],
     *,
     root: Path,
@@ -80,19 +82,19 @@ async def rebuilt(
     ours = [
         service.name for service in project.services if service.name in services and service.build is not None
     ]
-    if not target.commit or len(ours) < len(services):
+    if not restored.commit or len(ours) < len(services):
         return {}
-    if target.dirty:
-        commit = target.commit.removesuffix("-dirty")[:12]
+    if restored.dirty:
+        commit = restored.commit.removesuffix("-dirty")[:12]
         raise UsageError(
-            f"{target.release} cannot be built again: it was deployed with uncommitted changes, which no commit has",
-            hint=f"{possible(observed, without=target.release)}; `git checkout {commit}` and {ftl('deploy')} deploy "
+            f"{restored.release} cannot be built again: it was deployed with uncommitted changes, which no commit has",
+            hint=f"{possible(observed, without=restored.release)}; `git checkout {commit}` and {ftl('deploy')} deploy "
             "its commit without them",
         )
-    return await rebuilt_images(project, ours, target.commit, root=root, platform=platform, emit=emit)
+    return await rebuilt_images(project, ours, restored.commit, root=root, platform=platform, emit=emit)
 
 
-def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]) -> None:
+def refuse_missing(observed: Observed, restored: ReleaseRecord, missing: list[str]) -> None:
     """Refuse a rollback to a release whose images are gone.
 
     Raises:
@@ -100,23 +102,23 @@ def refuse_missing(observed: Observed, target: ReleaseRecord, missing: list[str]
     """
     if not missing:
         return
-    commit = "" if target.dirty else (target.commit or "")[:12]
+    commit = "" if restored.dirty else (restored.commit or "")[:12]
     build = (
-        f"; {ftl(f'rollback {target.release} --rebuild')} builds it from commit {commit}" if commit else ""
+        f"; {ftl(f'rollback {restored.release} --rebuild')} builds it from commit {commit}" if commit else ""
     )
     raise UsageError(
-        f"{target.release} cannot be restored: neither {observed.server} nor this machine still has the "
+        f"{restored.release} cannot be restored: neither {observed.server} nor this machine still has the "
         f"image of {', '.join(missing)}",
-        hint=possible(observed, without=target.release) + build,
+        hint=possible(observed, without=restored.release) + build,
     )
 
 
-def content_notes(target: ReleaseRecord, local: Mapping[str, BuiltImage]) -> Iterator[str]:
+def content_notes(restored: ReleaseRecord, local: Mapping[str, BuiltImage]) -> Iterator[str]:
     """Note images that were built again, and have not become what the release ran."""
     for name, image in local.items():
-        entry = target.services.get(name)
+        entry = restored.services.get(name)
         if entry is not None and image.content != entry.content:
             yield (
-                f"{name} was built again, and its content is not what {target.release} ran: its base image, packages "
+                f"{name} was built again, and its content is not what {restored.release} ran: its base image, packages "
                 "or times of files are others now"
             )

@@ -23,17 +23,17 @@ from ftl.deploy.plan.records.recorded import (
 from ftl.deploy.plan.records.same import runs_same
 from ftl.deploy.request import PlanRequest, RestoredRelease
 from ftl.errors import UsageError
-from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
-from ftl.operations.changes.rollback.hooks import hook_notes
-from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
-from ftl.operations.changes.rollback.images import content_notes, local_copies, rebuilt, refuse_missing
-from ftl.operations.changes.rollback.target import (
+from ftl.operations.changes.rollback.choice import (
     choose,
     last_different,
     refuse_impossible,
     refuse_superseded,
     same_before,
 )
+from ftl.operations.changes.rollback.fresh import fetch_fresh, fresh_notes, refreshed
+from ftl.operations.changes.rollback.hooks import hook_notes
+from ftl.operations.changes.rollback.hosts import host_notes, refuse_uncovered, stored_certificate
+from ftl.operations.changes.rollback.images import content_notes, local_copies, rebuilt, refuse_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,11 +80,11 @@ class RollbackResult:
     """A rollback that was made, or planned.
 
     Attributes:
-        target: The release that it restores.
+        restored: The release that it restores.
         applied: Its plan, and that release's project.
     """
 
-    target: str
+    restored: str
     applied: OperationResult
 
     @property
@@ -108,17 +108,17 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         observed = prepared.observed
         since = prepared.before or observed
         refuse_superseded(since, observed, request.release)
-        target = choose(observed, request.release)
+        restored = choose(observed, request.release)
         if request.secrets is not None:
-            request = replace(request, fresh=await fetch_fresh(request.secrets, target))
-        project = restored_project(observed, target, request)
-        local = await local_copies(observed, project, target)
-        gone = [name for name in recorded_images(observed, project, target).missing if name not in local]
+            request = replace(request, fresh=await fetch_fresh(request.secrets, restored))
+        project = restored_project(observed, restored, request)
+        local = await local_copies(observed, project, restored)
+        gone = [name for name in recorded_images(observed, project, restored).missing if name not in local]
         if gone and request.rebuild:
             local |= await rebuilt(
                 observed,
                 project,
-                target,
+                restored,
                 gone,
                 root=request.operation.root,
                 platform=prepared.session.info.platform,
@@ -128,16 +128,16 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
 
         def plan(server: Observed) -> Plan:
             refuse_superseded(since, server, request.release)
-            return plan_rollback(request, target, prepared.by, local, server, certificate)
+            return plan_rollback(request, restored, prepared.by, local, server, certificate)
 
         # Without a name, the same command would go further back when it is run again.
-        applied = await prepared.run(project, plan, emit=emit, arguments=(target.release,))
-    return RollbackResult(target.release, applied)
+        applied = await prepared.run(project, plan, emit=emit, arguments=(restored.release,))
+    return RollbackResult(restored.release, applied)
 
 
 def plan_rollback(
     request: RollbackRequest,
-    target: ReleaseRecord,
+    restored: ReleaseRecord,
     by: Author,
     local: Mapping[str, BuiltImage],
     observed: Observed,
@@ -151,34 +151,34 @@ def plan_rollback(
     Raises:
         UsageError: An image is gone, or the certificate does not cover a host; nothing was touched.
     """
-    project = restored_project(observed, target, request)
-    refuse_uncovered(project, target, certificate)
-    images = recorded_images(observed, project, target)
-    refuse_missing(observed, target, [name for name in images.missing if name not in local])
-    restored = RestoredRelease(target.release, hooks=request.hooks, hold=request.hold)
-    as_deployed = PlanRequest(project, purpose=restored)
-    source = replace(by, commit=target.commit, subject=target.subject, origin=target.origin)
+    project = restored_project(observed, restored, request)
+    refuse_uncovered(project, restored, certificate)
+    images = recorded_images(observed, project, restored)
+    refuse_missing(observed, restored, [name for name in images.missing if name not in local])
+    purpose = RestoredRelease(restored.release, hooks=request.hooks, hold=request.hold)
+    as_deployed = PlanRequest(project, purpose=purpose)
+    source = replace(by, commit=restored.commit, subject=restored.subject, origin=restored.origin)
     inputs = PlanInputs(source, {**images.sources, **local})
     plan = request.operation.backend.plan(as_deployed, inputs, observed)
     notes = (
-        *_notes(request, target, images, observed),
-        *content_notes(target, local),
-        *host_notes(project, target, observed),
+        *_notes(request, restored, images, observed),
+        *content_notes(restored, local),
+        *host_notes(project, restored, observed),
     )
     return replace(plan, notes=(*notes, *plan.notes))
 
 
-def restored_project(observed: Observed, target: ReleaseRecord, request: RollbackRequest) -> Project:
+def restored_project(observed: Observed, restored: ReleaseRecord, request: RollbackRequest) -> Project:
     """The project of an earlier release, with the live one's dependencies, backups and proxy."""
-    project = recorded_project(target, request.operation.server)
-    refuse_other_kind(observed, project, target)
+    project = recorded_project(restored, request.operation.server)
+    refuse_other_kind(observed, project, restored)
     _, live = live_project(observed, request.operation.server)
-    _refuse_shared(project, live, target)
+    _refuse_shared(project, live, restored)
     project = on_servers(project, request.operation.servers)
 
     fresh = request.fresh
     if fresh is not None:
-        services = tuple(refreshed(service, target, fresh) for service in project.services)
+        services = tuple(refreshed(service, restored, fresh) for service in project.services)
         project = replace(project, services=services)
     return replace(
         project,
@@ -195,11 +195,11 @@ def restored_project(observed: Observed, target: ReleaseRecord, request: Rollbac
     )
 
 
-def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> None:
+def _refuse_shared(project: Project, live: Project, restored: ReleaseRecord) -> None:
     """Refuse services that have the name, or would use the data, of a current dependency.
 
     Raises:
-        UsageError: One of the target's services is a dependency of the live release, or the reverse.
+        UsageError: One of its services is a dependency of the live release, or the reverse.
     """
     used = {volume: dependency.name for dependency in live.dependencies for volume in _volumes(dependency)}
     names = {dependency.name for dependency in live.dependencies}
@@ -211,20 +211,20 @@ def _refuse_shared(project: Project, live: Project, target: ReleaseRecord) -> No
         )
         if service.name in names or shared is not None:
             source = service.name if service.name in names else used[shared or ""]
-            raise _moved(target, f"{service.name} was a service then, and {source} is a dependency now")
+            raise _moved(restored, f"{service.name} was a service then, and {source} is a dependency now")
     for service in live.services:
         if service.name in gone:
-            raise _moved(target, f"{service.name} was a dependency then, and is a service now")
+            raise _moved(restored, f"{service.name} was a dependency then, and is a service now")
 
 
 def _volumes(section: Service | Dependency) -> set[str]:
     return {mount.source for mount in section.mounts if mount.is_named}
 
 
-def _moved(target: ReleaseRecord, why: str) -> UsageError:
-    commit = (target.commit or "").removesuffix("-dirty")[:12]
+def _moved(restored: ReleaseRecord, why: str) -> UsageError:
+    commit = (restored.commit or "").removesuffix("-dirty")[:12]
     return UsageError(
-        f"{target.release} cannot be restored with the current dependencies: {why}",
+        f"{restored.release} cannot be restored with the current dependencies: {why}",
         cause="a rollback leaves dependencies and their data as they are",
         hint=f"`git checkout {commit}` and {ftl('deploy')} make the change in order" if commit else None,
     )
@@ -234,41 +234,41 @@ def _moved(target: ReleaseRecord, why: str) -> UsageError:
 
 
 def _notes(
-    request: RollbackRequest, target: ReleaseRecord, images: RecordedImages, observed: Observed
+    request: RollbackRequest, restored: ReleaseRecord, images: RecordedImages, observed: Observed
 ) -> Iterator[str]:
     live, current = live_project(observed, request.operation.server)
-    before = recorded_project(target, request.operation.server)
-    yield from _same_notes(request, target, live, observed)
-    if target.bad:
-        yield f"{target.release} is marked bad: {target.bad}"
+    before = recorded_project(restored, request.operation.server)
+    yield from _same_notes(request, restored, live, observed)
+    if restored.bad:
+        yield f"{restored.release} is marked bad: {restored.bad}"
     if live.rollback_of and request.release is None:
-        yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {target.release} again"
+        yield f"{live.release} was a rollback to {live.rollback_of}: this goes forward to {restored.release} again"
     if request.fresh is not None:
-        yield from fresh_notes(target, request.fresh)
+        yield from fresh_notes(restored, request.fresh)
     for name in images.pulled_again:
         yield f"the server pulls the image of {name} again: it is no longer there"
     if current.dependencies or before.dependencies:
         differing = list(_differences(before.dependencies, current.dependencies))
-        than = f"; {target.release} had others: {', '.join(differing)}" if differing else ""
+        than = f"; {restored.release} had others: {', '.join(differing)}" if differing else ""
         yield f"dependencies and volumes stay as they are{than}"
-    yield from hook_notes(target, observed)
+    yield from hook_notes(restored, observed)
 
 
 def _same_notes(
-    request: RollbackRequest, target: ReleaseRecord, live: ReleaseRecord, observed: Observed
+    request: RollbackRequest, restored: ReleaseRecord, live: ReleaseRecord, observed: Observed
 ) -> Iterator[str]:
     """Notes about releases that a rollback to would change nothing."""
     if request.release is None:
-        for name in same_before(observed, live, target):
+        for name in same_before(observed, live, restored):
             yield f"{name} runs the same as {live.release}"
-    elif request.fresh is None and target.release != live.release and runs_same(target, live):
+    elif request.fresh is None and restored.release != live.release and runs_same(restored, live):
         other = last_different(observed, live)
         goes = (
             f": {ftl(f'rollback {other.release}')} goes to the last one that differs"
             if other is not None
             else ", and nothing before it differs"
         )
-        yield f"{target.release} runs the same as {live.release}{goes}"
+        yield f"{restored.release} runs the same as {live.release}{goes}"
 
 
 def _differences(before: tuple[Dependency, ...], now: tuple[Dependency, ...]) -> Iterator[str]:

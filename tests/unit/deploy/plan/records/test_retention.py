@@ -13,7 +13,7 @@ from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.engine import labels
-from ftl.operations.changes.rollback.target import choose
+from ftl.operations.changes.rollback.choice import choose
 from tests.unit.deploy.world import first, plan, project, service
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released, rolled_back
 

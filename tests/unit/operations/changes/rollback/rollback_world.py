@@ -13,8 +13,8 @@ from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.desired.specs import service_container
 from ftl.deploy.request import Author
 from ftl.engine.values import Image
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.rollback import RollbackRequest, plan_rollback
-from ftl.operations.changes.rollback.target import choose
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from tests.unit.deploy.world import container, dependency, server
 

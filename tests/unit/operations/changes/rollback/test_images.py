@@ -10,9 +10,9 @@ import pytest
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.engine import labels
 from ftl.image.identity import content_id
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.images import with_content
 from ftl.operations.changes.rollback.rollback import plan_rollback
-from ftl.operations.changes.rollback.target import choose
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import project
 from tests.unit.operations.changes.rollback.rollback_world import ME, REQUEST, image, on_server, released

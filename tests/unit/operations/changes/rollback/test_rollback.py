@@ -17,8 +17,8 @@ from ftl.deploy.plan.steps.records import AmendRecords, SetHold
 from ftl.errors import UsageError
 from ftl.health.spec import SETTLE_SECONDS
 from ftl.operations.changes.mark_bad import plan_mark
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.rollback import plan_rollback, restored_project
-from ftl.operations.changes.rollback.target import choose
 from ftl.operations.views.releases import list_releases
 from tests.unit.deploy.world import container, first, kinds, plan, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (

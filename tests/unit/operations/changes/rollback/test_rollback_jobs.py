@@ -9,8 +9,8 @@ from ftl.config.models.project import Dependency
 from ftl.deploy.plan.changes import dependency_change
 from ftl.deploy.plan.jobs import jobs_diff
 from ftl.engine import labels
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.rollback import restored_project
-from ftl.operations.changes.rollback.target import choose
 from tests.unit.deploy.world import dependency, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import (
     REQUEST,

@@ -30,7 +30,7 @@ def deploys() -> Deploys:
 async def roll_back(machine: Machine, release: str | None = None, *, rebuild: bool = False) -> str:
     """Roll `u` back, waiting for the lock; the release that it restored."""
     request = RollbackRequest(OPERATION, release, rebuild=rebuild)
-    return (await rollback(request, [machine], emit=lambda _: None)).target
+    return (await rollback(request, [machine], emit=lambda _: None)).restored
 
 
 def env(deploys: Deploys) -> list[str]:

@@ -14,9 +14,9 @@ from ftl.config.models.proxy import Registry
 from ftl.config.models.secret import Secret
 from ftl.deploy.plan.records.recorded import recorded_project
 from ftl.errors import UsageError
+from ftl.operations.changes.rollback.choice import choose
 from ftl.operations.changes.rollback.images import rebuilt
 from ftl.operations.changes.rollback.rollback import plan_rollback
-from ftl.operations.changes.rollback.target import choose
 from ftl.operations.views.releases import list_releases
 from ftl.proxy.tls.x509 import X509Certificate
 from tests.unit.deploy.world import project, server, service

@@ -9,7 +9,7 @@ import pytest
 
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
-from ftl.operations.changes.rollback.target import choose
+from ftl.operations.changes.rollback.choice import choose
 from tests.unit.deploy.world import project, service
 from tests.unit.operations.changes.rollback.rollback_world import image, on_server, released, rolled_back
 

@@ -99,9 +99,9 @@ def find_release(observed: Observed, name: str, hint: str) -> ReleaseRecord:
 
 def _before(observed: Observed, live: ReleaseRecord) -> ReleaseRecord:
     """The last release before the live one that was live, is not marked bad, and runs something else."""
-    target = last_different(observed, live)
-    if target is not None:
-        return target
+    restored = last_different(observed, live)
+    if restored is not None:
+        return restored
     same = same_before(observed, live, None)
     verb = "runs" if len(same) == 1 else "run"
     message = (
@@ -123,9 +123,9 @@ def last_different(observed: Observed, live: ReleaseRecord) -> ReleaseRecord | N
     return next((record for record in _restorable(observed, live) if not runs_same(record, live)), None)
 
 
-def same_before(observed: Observed, live: ReleaseRecord, target: ReleaseRecord | None) -> list[str]:
-    """Releases after a target (None: all) that run the same as the live one, newest first."""
-    after = 0 if target is None else target.number
+def same_before(observed: Observed, live: ReleaseRecord, restored: ReleaseRecord | None) -> list[str]:
+    """Releases after `restored` (None: all) that run the same as the live one, newest first."""
+    after = 0 if restored is None else restored.number
     return [
         record.release
         for record in _restorable(observed, live)
