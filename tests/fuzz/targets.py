@@ -39,7 +39,7 @@ from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem
 from ftl.releases import audit
-from ftl.releases.generations import newest
+from ftl.releases.file_copies import newest
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import parse_history
 from ftl.server.doctor import facts as doctor_facts

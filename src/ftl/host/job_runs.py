@@ -27,7 +27,7 @@ FOLDER = "/ftl"
 
 SUFFIX = ".runs"
 OLD = ".old"
-"""Endings of a job's file and of its older generation (`ftl.releases.generations`)."""
+"""Endings of a job's file and of its older copy (`ftl.releases.file_copies`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather2
 from ftl.common.next_step import ftl
 from ftl.events import Note
-from ftl.releases.generations import CONTAINER
+from ftl.releases.file_copies import CONTAINER
 from ftl.releases.store import ensure_store, is_store, read_records
 
 if TYPE_CHECKING:

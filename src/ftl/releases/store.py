@@ -1,6 +1,6 @@
 """Store of release records on a server: the volume `ftl-state`, one JSON file per release.
 
-The files (`PROJECT/r12.json`; `generations.py` keeps an older one of some) have mode 0600 and belong to root. The
+The files (`PROJECT/r12.json`; `file_copies.py` keeps an older one of some) have mode 0600 and belong to root. The
 volume is mounted in a container of the same name that is created and never started. The engine's archive calls read
 and write it, so only users of the engine can read records. The archive calls cannot remove a file: once in many deploys
 a short container does, when the records of old releases have been summed up in one file (`compact`), so that reading
@@ -25,9 +25,9 @@ from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
-from ftl.releases import audit, generations, preview
+from ftl.releases import audit, file_copies, preview
 from ftl.releases.audit import with_audit
-from ftl.releases.generations import CONTAINER, ROOT, names_of
+from ftl.releases.file_copies import CONTAINER, ROOT, names_of
 from ftl.releases.preview import Preview, parse_preview
 from ftl.releases.record import ReleaseRecord, is_unreadable, release_number
 from ftl.releases.watch import SUFFIX as WATCH
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Volume
     from ftl.releases.audit import AuditEntry
-    from ftl.releases.generations import StoredFiles
+    from ftl.releases.file_copies import StoredFiles
     from ftl.releases.watch import ReleaseWatch
 
 VOLUME = "ftl-state"
@@ -111,7 +111,7 @@ async def read_history(engine: Engine, project: str) -> History:
 
     The values of secrets in its records are redacted from then on in all that is printed.
     """
-    history = parse_history(project, await generations.read(engine, project))
+    history = parse_history(project, await file_copies.read(engine, project))
     redact(value for record in history.records for value in record.secrets)
     return history
 
@@ -200,7 +200,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
         for record in old[-SUMMARIES:]
     ]
     lines = b"".join(b" ".join(record.to_json().split()) + b"\n" for record in kept)
-    await generations.write(engine, project, {_SUMMARY: lines})
+    await file_copies.write(engine, project, {_SUMMARY: lines})
     store = next(iter(await engine.containers(labels={labels.ROLE: labels.ROLE_STATE})), None)
     if store is None:
         return
@@ -241,7 +241,7 @@ def _parse_hold(stored: StoredFiles, name: str) -> Hold | None:
 
 
 def _parse_preview(stored: StoredFiles, name: str) -> Preview | None:
-    """The preview in a file; of one that is damaged an older generation, which may have ended earlier."""
+    """The preview in a file; of one that is damaged an older copy, which may have ended earlier."""
     found = parse_preview(stored.files.get(name, b"{}"))
     if name not in stored.damaged:
         return found
@@ -260,7 +260,7 @@ async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> N
 async def write_records(engine: Engine, project: str, records: Iterable[ReleaseRecord]) -> None:
     """Store records in one call; each replaces an earlier one of the same release."""
     files = {f"{record.release}.json": record for record in records}
-    await generations.write(
+    await file_copies.write(
         engine,
         project,
         {name: record.to_json() for name, record in files.items()},
@@ -271,41 +271,41 @@ async def write_records(engine: Engine, project: str, records: Iterable[ReleaseR
 async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
     """Set or end the stop for deploys."""
     data = json.dumps(asdict(hold)).encode() if hold is not None else ENDED
-    await generations.write(engine, project, {_HOLD: data})
+    await file_copies.write(engine, project, {_HOLD: data})
 
 
 async def write_notify(engine: Engine, project: str, lines: bytes) -> None:
     """Say where the server sends messages by itself; nothing: nowhere."""
     # They are secret: what was before must not stay.
-    await generations.write(engine, project, {_NOTIFY: lines}, forget=() if lines else (_NOTIFY,))
+    await file_copies.write(engine, project, {_NOTIFY: lines}, forget=() if lines else (_NOTIFY,))
 
 
 async def read_preview(engine: Engine, project: str) -> Preview | None:
     """The preview that a project is; None: it is none."""
-    stored = await generations.read_one(engine, project, preview.FILE)
+    stored = await file_copies.read_one(engine, project, preview.FILE)
     return _parse_preview(stored, f"{project}/{preview.FILE}")
 
 
 async def write_preview(engine: Engine, project: str, stored: Preview | None) -> None:
     """Say that a project is a preview, or none any more."""
     data = stored.to_json() if stored is not None else ENDED
-    await generations.write(engine, project, {preview.FILE: data})
+    await file_copies.write(engine, project, {preview.FILE: data})
 
 
 async def write_watch(engine: Engine, project: str, watch: ReleaseWatch) -> None:
     """Store the watch of a release as it begins."""
-    await generations.write(engine, project, {f"{watch.release}{WATCH}": watch.to_json()})
+    await file_copies.write(engine, project, {f"{watch.release}{WATCH}": watch.to_json()})
 
 
 async def read_watch(engine: Engine, project: str, release: str) -> ReleaseWatch | None:
     """The watch of a release."""
-    stored = await generations.read_one(engine, project, f"{release}{WATCH}")
+    stored = await file_copies.read_one(engine, project, f"{release}{WATCH}")
     return parse_watches(stored.files).get(release)
 
 
 async def write_audit(engine: Engine, project: str, entries: Sequence[AuditEntry]) -> None:
     """Store the entries of the audit."""
-    await generations.write(engine, project, {audit.FILE: audit.pack(entries)})
+    await file_copies.write(engine, project, {audit.FILE: audit.pack(entries)})
 
 
 def is_store(volume: Volume) -> bool:

@@ -12,7 +12,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import ServerError, Unhealthy
 from ftl.events import Event, Note
 from ftl.host.session import Session
-from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.file_copies import CONTAINER, ROOT
 from ftl.releases.store import ensure_store, write_watch
 from ftl.releases.watch import ReleaseWatch, WatchOutcome
 from tests.support.clock import run

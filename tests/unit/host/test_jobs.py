@@ -16,7 +16,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.host.job_runs import FOLDER, STORE, JobRun
 from ftl.host.jobs import Crontab, JobState, _failed, find_job, read_jobs
-from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.file_copies import CONTAINER, ROOT
 from ftl.releases.store import ensure_store
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine

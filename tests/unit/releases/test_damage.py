@@ -15,7 +15,7 @@ from ftl.deploy.request import PlanRequest
 from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.releases.audit import AuditEntry
-from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.file_copies import CONTAINER, ROOT
 from ftl.releases.preview import Preview
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
@@ -103,7 +103,7 @@ def test_a_hold_that_is_damaged_counts_as_one(damaged: bytes) -> None:
 
 @CUTS
 def test_a_record_that_is_damaged_is_the_one_before(damaged: bytes) -> None:
-    """Its older generation, where it has one."""
+    """Its older copy, where it has one."""
 
     async def work() -> None:
         found = await store()

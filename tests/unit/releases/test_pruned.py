@@ -17,7 +17,7 @@ from ftl.operations.processes.jobs import read_all_jobs
 from ftl.operations.views.audit import audit
 from ftl.operations.views.releases import releases
 from ftl.operations.views.status import status
-from ftl.releases.generations import CONTAINER
+from ftl.releases.file_copies import CONTAINER
 from ftl.releases.pruned import is_pruned, note_pruned
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, write_record

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.releases.generations import newest
+from ftl.releases.file_copies import newest
 from ftl.releases.record import (
     DependencyRecord,
     ReleaseRecord,

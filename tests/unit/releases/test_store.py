@@ -9,7 +9,7 @@ import pytest
 
 from ftl.engine import labels
 from ftl.errors import FtlError
-from ftl.releases.generations import CONTAINER
+from ftl.releases.file_copies import CONTAINER
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
     _REMOVE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ftl.releases.audit import AuditEntry, pack
-from ftl.releases.generations import newest
+from ftl.releases.file_copies import newest
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, parse_history, read_watch, write_watch
 from ftl.releases.watch import ReleaseWatch

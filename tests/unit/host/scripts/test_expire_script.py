@@ -11,7 +11,7 @@ import pytest
 
 from ftl.common.programs import program
 from ftl.locks.lock import DeployLock
-from ftl.releases.generations import END, newest
+from ftl.releases.file_copies import END, newest
 from ftl.releases.preview import LASTS_SECONDS, Preview
 from ftl.releases.store import ENDED, parse_history
 from tests.support.fake_machine import FakeMachine

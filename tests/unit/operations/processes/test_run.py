@@ -18,7 +18,7 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.run import RunRequest, RunResult, choose_server, run_command
 from ftl.proxy.names import project_network
-from ftl.releases.generations import CONTAINER
+from ftl.releases.file_copies import CONTAINER
 from ftl.releases.store import ensure_store, write_record
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine

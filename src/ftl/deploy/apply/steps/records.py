@@ -19,7 +19,7 @@ from ftl.execution.runners import Decision, Runners
 from ftl.host import crontab
 from ftl.proxy.names import ProxyNames
 from ftl.releases import store
-from ftl.releases.generations import CONTAINER, ROOT
+from ftl.releases.file_copies import CONTAINER, ROOT
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext, ResolvedImage

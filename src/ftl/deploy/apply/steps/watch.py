@@ -8,7 +8,7 @@ from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.execution.runners import Runners
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript, start_watch
 from ftl.locks.lock import DeployLock
-from ftl.releases.generations import ROOT
+from ftl.releases.file_copies import ROOT
 from ftl.releases.store import write_watch
 from ftl.releases.watch import ReleaseWatch
 

@@ -16,7 +16,7 @@ from ftl.engine import labels
 from ftl.errors import UsageError
 from ftl.proxy.lifecycle.interrupted import SUFFIXES
 from ftl.proxy.names import ProxyNames
-from ftl.releases.generations import CONTAINER as STORE
+from ftl.releases.file_copies import CONTAINER as STORE
 from ftl.releases.store import TAKEN_HINT, VOLUME, is_store
 
 if TYPE_CHECKING:

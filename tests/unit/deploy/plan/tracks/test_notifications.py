@@ -11,7 +11,7 @@ from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import Author, PlanRequest, RestoredRelease
 from ftl.operations.changes.remove import plan_remove
-from ftl.releases.generations import newest
+from ftl.releases.file_copies import newest
 from ftl.releases.store import parse_history
 from tests.unit.deploy.world import container, images, kinds, plan, project, record, server
 

@@ -23,7 +23,7 @@ from ftl.operations.views.logs.masking import (
 )
 from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.operations.views.logs.reading import LogServer, read_logs
-from ftl.releases.generations import CONTAINER
+from ftl.releases.file_copies import CONTAINER
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import compact, ensure_store, read_records, write_record
 from tests.support.clock import run

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftl.engine.values import ArchivedFile
-from ftl.releases import generations
-from ftl.releases.generations import CONTAINER, ON_DISK_SECONDS, ROOT
+from ftl.releases import file_copies
+from ftl.releases.file_copies import CONTAINER, ON_DISK_SECONDS, ROOT
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 
@@ -141,7 +141,7 @@ def number_in(name: str, data: bytes | None) -> int:
 
 async def stored(disk: Disk, name: str) -> tuple[int, bool]:
     """What a new command reads, and whether it knows that it is not the newest."""
-    found = await generations.read(engine_of(disk), "shop")
+    found = await file_copies.read(engine_of(disk), "shop")
     return number_in(name, found.files.get(f"shop/{name}")), f"shop/{name}" in found.damaged
 
 
@@ -160,7 +160,7 @@ def histories() -> st.SearchStrategy[list[tuple[float, bool]]]:
     power=st.booleans(),
     forget=st.booleans(),
 )
-def test_a_cut_leaves_a_whole_generation(
+def test_a_cut_leaves_a_whole_copy(
     name: str, history: list[tuple[float, bool]], steps: int, left: float, power: bool, forget: bool
 ) -> None:
     """What was the newest for a minute, or newer; after the end of the engine alone there is always one."""
@@ -170,7 +170,7 @@ def test_a_cut_leaves_a_whole_generation(
     last = len(history)
 
     async def write(engine: Engine, number: int, *forget: str) -> None:
-        await generations.write(engine, "shop", {name: make(number)}, forget=forget)
+        await file_copies.write(engine, "shop", {name: make(number)}, forget=forget)
 
     async def work() -> None:
         engine = engine_of(disk)
@@ -195,7 +195,7 @@ def test_a_cut_leaves_a_whole_generation(
         if not (power and forget):  # what must not stay anywhere protects from no power cut
             assert found >= on_disk
         if not power and last > 1:
-            assert found, "one whole generation was left alone"
+            assert found, "one whole copy was left alone"
         if not found and disk.names:
             assert damaged, "an empty file is never taken for one without content"
         # The next command goes on from there.
@@ -206,13 +206,13 @@ def test_a_cut_leaves_a_whole_generation(
     asyncio.run(work())
 
 
-def test_an_older_generation_goes_once_it_is_of_no_use() -> None:
+def test_an_older_copy_goes_once_it_is_of_no_use() -> None:
     """With the next write of anything: it would only make each read longer, and keep values."""
     disk = Disk()
     engine = engine_of(disk)
 
     def write(name: str, number: int) -> None:
-        asyncio.run(generations.write(engine, "shop", {name: content(number)}))
+        asyncio.run(file_copies.write(engine, "shop", {name: content(number)}))
 
     write("r1.json", 1)
     disk.now += 100
@@ -227,17 +227,17 @@ def test_an_older_generation_goes_once_it_is_of_no_use() -> None:
 
 
 def test_values_that_must_not_stay_go_at_once() -> None:
-    """With a record without values its older generation, too."""
+    """With a record without values its older copy, too."""
     disk = Disk()
     engine = engine_of(disk)
     for pause, forget in ((0, []), (100, []), (100, ["r1.json"])):
         disk.now += pause
-        asyncio.run(generations.write(engine, "shop", {"r1.json": content(pause)}, forget=forget))
+        asyncio.run(file_copies.write(engine, "shop", {"r1.json": content(pause)}, forget=forget))
     assert disk.names["shop/r1.json.old"] is disk.names["shop/r1.json"]
 
 
 def test_a_file_system_without_links_gets_files() -> None:
-    """Better without an older generation than not at all."""
+    """Better without an older copy than not at all."""
 
     class Without(DiskEngine):
         async def put_archive(self, container: str, path: str, archive: bytes) -> None:
@@ -250,14 +250,14 @@ def test_a_file_system_without_links_gets_files() -> None:
     engine = cast("Engine", Without(disk))
     for number in (1, 2):
         disk.now += 100
-        asyncio.run(generations.write(engine, "shop", {"r1.json": content(number)}, forget=["r1.json"]))
+        asyncio.run(file_copies.write(engine, "shop", {"r1.json": content(number)}, forget=["r1.json"]))
         assert asyncio.run(stored(disk, "r1.json")) == (number, False)
 
 
 def test_a_file_that_is_being_written_is_read_again() -> None:
     """Who only reads waits for no lock, and calls nothing damaged that is whole a moment later."""
     disk = Disk()
-    asyncio.run(generations.write(engine_of(disk), "shop", {"r1.json": content(1)}))
+    asyncio.run(file_copies.write(engine_of(disk), "shop", {"r1.json": content(1)}))
 
     class Busy(DiskEngine):
         reads_so_far = 0
@@ -267,5 +267,5 @@ def test_a_file_that_is_being_written_is_read_again() -> None:
             found = await super().read_archive(container, path)
             return {name: ArchivedFile(b"") for name in found or {}} if self.reads_so_far == 1 else found
 
-    found = asyncio.run(generations.read(cast("Engine", Busy(disk)), "shop"))
+    found = asyncio.run(file_copies.read(cast("Engine", Busy(disk)), "shop"))
     assert (found.damaged, set(found.files)) == (frozenset(), {"shop/r1.json"})

@@ -1,4 +1,4 @@
-"""Generations of a project's files in the store: whatever is cut, a whole one stays.
+"""Copies of a project's files in the store: whatever is cut, a whole one stays.
 
 The engine unpacks an archive in place and syncs nothing: a power cut within half a minute leaves an empty file, an
 engine that is killed meanwhile a part of one. So a write replaces `r12.json` only after it has made `r12.json.old` a
@@ -43,12 +43,12 @@ _LINES = (".jsonl", "notify")
 
 @dataclass(frozen=True, slots=True)
 class StoredFiles:
-    """A project's files, each in its newest whole generation.
+    """A project's files, each in its newest whole copy.
 
     Attributes:
-        files: "shop/r12.json" -> content; those of which no generation is whole are missing.
-        damaged: Names of those whose newest generation is not whole.
-        modified: When the newest generation was written, whole or not: Unix time by the server's clock.
+        files: "shop/r12.json" -> content; those of which no copy is whole are missing.
+        damaged: Names of those whose newest copy is not whole.
+        modified: When the newest copy was written, whole or not: Unix time by the server's clock.
     """
 
     files: Mapping[str, bytes]
@@ -56,12 +56,12 @@ class StoredFiles:
     modified: Mapping[str, float] | None = None
 
     def written(self, name: str) -> float:
-        """Time at which the newest generation of a file was written; 0 where it is not known."""
+        """Time at which the newest copy of a file was written; 0 where it is not known."""
         return (self.modified or {}).get(name, 0.0)
 
 
 def newest(files: Mapping[str, bytes], modified: Mapping[str, float] | None = None) -> StoredFiles:
-    """The newest whole generation of each file. Pure."""
+    """The newest whole copy of each file. Pure."""
     found: dict[str, bytes] = {}
     damaged: set[str] = set()
     for name in dict.fromkeys(name.removesuffix(OLD) for name in files):
@@ -83,7 +83,7 @@ def is_whole(name: str, data: bytes, *, is_sealed: bool) -> bool:
         name: Its name, which tells its form.
         data: Its content.
         is_sealed: Whether a file of lines must have its last line: those of earlier versions have none, and neither a
-            time nor an older generation.
+            time nor an older copy.
     """
     if name.endswith(".json"):
         with suppress(ValueError):
@@ -108,7 +108,7 @@ def _unsealed(name: str, data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Knowledge of a file on a server: the times of those generations that are whole."""
+    """Knowledge of a file on a server: the times of those copies that are whole."""
 
     whole: float | None = None
     older: float | None = None
@@ -174,7 +174,7 @@ async def write(
         engine: The server's.
         project: The project, whose lock the caller has.
         files: "r12.json" -> content.
-        forget: Those whose older generation must not stay either: it has what the new one leaves out.
+        forget: Those whose older copy must not stay either: it has what the new one leaves out.
     """
     if project not in _seen.setdefault(engine, {}):
         await read(engine, project)
@@ -185,7 +185,7 @@ async def write(
     archive = _Archive(project, now)
     for name, content in contents.items():
         archive.replace(name, content, seen.get(name, _Seen()), forget=name in forgotten)
-    # In passing: an older generation that is of no use any more only makes each read longer.
+    # In passing: an older copy that is of no use any more only makes each read longer.
     for name, known in seen.items():
         if known.differs and name not in contents and _is_on_disk(known.whole, now):
             archive.link(f"{name}{OLD}", name, known.whole)
@@ -197,7 +197,7 @@ async def write(
     except EngineError:
         if not archive.has_links:
             raise
-        # A file system without links, or the file is gone: better without an older generation than not at all.
+        # A file system without links, or the file is gone: better without an older copy than not at all.
         plain = _Archive(project, now)
         for name, content in contents.items():
             plain.replace(name, content, _Seen())
@@ -213,7 +213,7 @@ def _is_on_disk(modified: float | None, now: float) -> bool:
 
 
 def _replaces_older(seen: _Seen, now: float) -> bool:
-    """Whether the newest generation becomes the older one: not while only the older one may be on the disk."""
+    """Whether the newest copy becomes the older one: not while only the older one may be on the disk."""
     return seen.whole is not None and (_is_on_disk(seen.whole, now) or seen.older is None)
 
 
@@ -240,7 +240,7 @@ class _Archive:
         return entry
 
     def replace(self, name: str, content: bytes, seen: _Seen, *, forget: bool = False) -> None:
-        """A new generation of a file, in addition to an older one."""
+        """A new copy of a file, in addition to an older one."""
         older = f"{name}{OLD}"
         if _replaces_older(seen, self._now):
             self.link(older, name, seen.whole)
@@ -268,6 +268,6 @@ class _Archive:
 
 
 def names_of(files: Collection[str]) -> Iterator[str]:
-    """All names that the generations of files may have."""
+    """All names that the copies of files may have."""
     for name in files:
         yield from (name, f"{name}{OLD}")
