@@ -1,4 +1,4 @@
-"""Errors for users, divided by what a user can do about them.
+"""Errors for users: a class for each kind of cause, with its exit code.
 
     FtlError                    1    the work failed
       ConfigError               2    ftl.yaml, .env or the command line is wrong: Problems with places

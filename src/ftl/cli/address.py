@@ -69,7 +69,7 @@ class Address:
 
     @property
     def sends_messages(self) -> bool:
-        """Whether others want to hear what happens on its servers."""
+        """Whether the project's `notify` applies to its servers: not in a sandbox."""
         return self.server.has_visitors
 
     @property

@@ -33,7 +33,7 @@ class Editor:
         self._command = command
 
     def edit(self, text: str) -> str:
-        """Edit a text, and return what the editor saved.
+        """Edit a text, and return the saved one.
 
         Raises:
             FtlError: The editor cannot be started or failed, or what it saved cannot be read.

@@ -133,7 +133,7 @@ def _overlays(path: Path) -> dict[str, str]:
 
 
 def overlap_notes(options: Options, project: Project) -> tuple[str, ...]:
-    """Notes on what an environment shares with ftl.yaml, so that only one can be deployed."""
+    """Notes on a name or route that an environment shares with ftl.yaml: one excludes the other."""
     path = Path(find_file(options.file))
     base = _readable(path, "") if project.environment and not project.preview_of else None
     if base is None or base.server.host != project.server.host:

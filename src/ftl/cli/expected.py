@@ -59,7 +59,7 @@ class Expected(NamedTuple):
 
 
 def load_expected(options: Options, target: DeployedProject, parts: Parts) -> Expected:
-    """Read what should run: parts of the file, on the target's servers, and no secret.
+    """Read the desired services: parts of the file, on the target's servers, and no secret.
 
     A variable that is not set stops nothing: the server knows its value from when the project was deployed.
     """

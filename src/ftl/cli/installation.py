@@ -34,7 +34,7 @@ class InstalledProgram:
 
 
 def this_installation() -> InstalledProgram:
-    """Recognise the running FTL's installer by what it leaves in its environment.
+    """Recognise the running FTL's installer by its files in the environment.
 
     uv writes `uv-receipt.toml` into the environment of a tool, pipx `pipx_metadata.json`; Homebrew's environments
     lie below `Cellar`; an editable installation has its folder in `direct_url.json` (PEP 610); PyInstaller sets

@@ -157,7 +157,7 @@ class DeployedProject(NamedTuple):
 
     @property
     def bare_project(self) -> Project:
-        """Its name and servers, for what needs no more."""
+        """The project with its name and servers alone, for commands that need no more."""
         from ftl.config.models.project import Project
 
         return Project.bare(self.project, self.address.server, self.address.servers)

@@ -1,1 +1,1 @@
-"""observe -> plan -> apply: how a project becomes what runs on a server."""
+"""Deploy: observe -> plan -> apply, from a project to running containers."""

@@ -1,4 +1,4 @@
-"""Command line of an operation: what the audit tells, and what finishes it after a break."""
+"""Command line of an operation, for the audit and for hints that repeat it after a break."""
 
 from __future__ import annotations
 

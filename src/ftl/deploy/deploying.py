@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 async def deploy(
     operation: OperationRequest, request: PlanRequest, machines: Sequence[Machine], *, emit: Emit
 ) -> DeployResult:
-    """Bring the servers to what the project says, without a failed request.
+    """Deploy a project to its servers, without a failed request.
 
     Args:
         operation: The project's servers, and how they are changed.

@@ -1,4 +1,4 @@
-"""Deploy request: what the user asks for, as one value from the command line to the planner."""
+"""Deploy request: project, services and purpose, as one value for the planner."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class NewRelease(Purpose):
-    """Purpose of a plan: make the server what ftl.yaml says.
+    """Purpose of a plan: deploy the project of ftl.yaml.
 
     Attributes:
         hooks: Run the hooks of the services that change.

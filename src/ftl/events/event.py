@@ -28,7 +28,7 @@ def ignore(_event: Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Note(Event):
-    """A sentence for the user; `hint` says what to do about it, if anything."""
+    """A sentence for the user; `hint` has the remedy, if there is one."""
 
     type: ClassVar[str] = "note"
 

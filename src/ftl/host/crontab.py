@@ -92,7 +92,7 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
 
 
 async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> Difference:
-    """Compare the crontab and its script with what `write` would make of them.
+    """Compare the crontab and its script with those that `write` would write.
 
     A crontab that cannot be read is as it should be: `write` could not change it.
     """

@@ -120,7 +120,7 @@ class ServerLock(ABC):
         return ""
 
     def held_on(self, doing: str) -> HeldOn:
-        """First lines for a script that holds on; `doing` says what it does: "takes back a deploy"."""
+        """First lines for a script that keeps the lock; `doing` is its work: "takes back a deploy"."""
         return HeldOn(self.key, f"the server ({doing})")
 
     async def holder(self) -> Holder | None:
@@ -138,7 +138,7 @@ class ServerLock(ABC):
         return answer.holder
 
     async def known_holder(self) -> Holder | None:
-        """Look who has the lock; a lock that nobody can take is no error for what only reads."""
+        """The lock's holder; for commands that only read, a lock that cannot be taken is no error."""
         with suppress(ServerError):
             return await self.holder()
         return None

@@ -181,7 +181,7 @@ class ProxyControl:
             _refuse_failed("remove services", done)
 
     async def sync(self) -> None:
-        """Bring what the engine has written to its volumes to the disk, where a power cut leaves it.
+        """Sync the proxy's volumes to the disk, so that a power cut loses nothing of them.
 
         Only the file system of the volumes, which has the release records as well; the proxy does not read them.
 

@@ -1,4 +1,4 @@
-"""Site of a project: what its ftl.yaml asks of the proxy."""
+"""Site of a project: its routes, names and TLS settings, from ftl.yaml."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class ProxyState:
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the configuration equals what this version of FTL renders from the stored sites."""
+        """Whether the configuration equals that which this version of FTL renders of the sites."""
         return self.config == digest(render(tuple(self.sites.values())))
 
 

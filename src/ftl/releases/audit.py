@@ -93,7 +93,7 @@ def _ended(entry: AuditEntry) -> AuditEntry:
 
 
 def broke_off(entries: Sequence[AuditEntry]) -> bool:
-    """Whether a change did not end since the last one that repaired what others had left."""
+    """Whether a change broke off, and no later one has repaired its leftovers."""
     for entry in reversed(entries):
         if entry.outcome != "done":
             return True
@@ -143,7 +143,7 @@ def with_environments(
 
 
 def with_audit(record: ReleaseRecord, entries: Iterable[AuditEntry]) -> ReleaseRecord:
-    """A record that cannot be read, with what the audit tells about its release."""
+    """A record that cannot be read, with the outcome that the audit has of its release."""
     outcomes: dict[AuditOutcome, ReleaseOutcome] = {
         "done": "live",
         "failed": "failed",

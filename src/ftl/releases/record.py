@@ -153,7 +153,7 @@ class ReleaseRecord:
         return release_number(self.release)
 
     def without_values(self) -> ReleaseRecord:
-        """The record without what its deploy resolved, or its containers and hooks printed."""
+        """The record without values of the deploy, and without output of containers and hooks."""
         return replace(self, project={}, secrets=(), secret_texts=None, logs=())
 
     def to_json(self) -> bytes:

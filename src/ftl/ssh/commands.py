@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.ssh.pool import Pool
 
 OUTPUT_BYTES = 64 << 20
-"""Limit of what a command prints, on each stream, with what the login prints before it.
+"""Limit of a command's output, on each stream, with the login's output before it.
 
 The longest is an index of a large image's files: some megabytes.
 """

@@ -29,7 +29,7 @@ _Line = tuple["Part", ...]
 
 
 def draw(errors: Sequence[FtlError], style: Style) -> str:
-    """Draw errors: what happened, where, why, what to do next. No newline at the end.
+    """Draw errors: message, place, cause and hint. No newline at the end.
 
     Output that belongs to the errors (the last lines of a log) comes first: 30 lines of it would push the reason out
     of a terminal of 24.
@@ -75,7 +75,7 @@ def _headline(error: FtlError) -> _Line:
 
 
 def hint(text: str) -> tuple[Part, ...]:
-    """The parts of a line that says what to do next."""
+    """The parts of a line with a hint."""
     return cyan("hint"), f": {text}"
 
 

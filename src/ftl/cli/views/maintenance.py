@@ -1,4 +1,4 @@
-"""Maintenance: what commands say about a project whose visitors get 503."""
+"""Maintenance: messages of commands about a project whose visitors get 503."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def result_text(project: str, result: DeployResult, urls: Sequence[str]) -> str:
 
 
 def failure_text(error: FtlError) -> str:
-    """The summary of a deploy that failed: the reason, and what to do next."""
+    """The summary of a deploy that failed: the reason, and the next step."""
     lines = [f"### Deploy failed: {_plain(error.message)}", ""]
     if isinstance(error, ConfigError):
         lines += [f"- {_problem(problem)}" for problem in error.problems] + [""]

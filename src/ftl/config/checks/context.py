@@ -33,7 +33,7 @@ class Checks:
         return path[:-1] in self.reader.sections and path not in self.reader.marks
 
     def removal(self, name: str, user: str, mark: Mark) -> str | None:
-        """The hint about a `user` of what the overlay removes; None where it removes no such name."""
+        """The hint about a `user` of a name that the overlay removes; None where it removes no such."""
         removed = self.reader.removed.get(name)
         if removed is None:
             return None

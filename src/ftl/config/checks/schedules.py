@@ -1,4 +1,4 @@
-"""Jobs and backups: what runs on a schedule."""
+"""Checks of jobs and backups, which run on a schedule."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from ftl.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSection(ContainerSettings):
-    """Keys of a service and of a dependency that say what their containers run, on which data."""
+    """Keys of a service and of a dependency about command, image settings and volumes."""
 
     volumes: tuple[str, ...] = key(
         ListOf(field_types.VOLUME), "`NAME:/path[:ro]` or `/path/on/server:/path[:ro]`.", ()

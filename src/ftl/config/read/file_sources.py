@@ -28,7 +28,7 @@ _BUILD_IT = "build it into an image: `COPY` in a Dockerfile"
 
 
 class FolderRefused(Exception):
-    """A folder that cannot be in `files`; the text says why, `hint` what to write."""
+    """A folder that cannot be in `files`; the text has the reason, `hint` the alternative."""
 
     def __init__(self, message: str, hint: str = _BUILD_IT) -> None:
         super().__init__(message)

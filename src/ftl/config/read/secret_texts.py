@@ -1,4 +1,4 @@
-"""Values of secrets in what their sources have: a text, NAME=VALUE lines, or a JSON object."""
+"""Values of secrets in the texts of their sources: plain, NAME=VALUE lines or a JSON object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SecretError(Exception):
-    """A secret has no value; the text says why, `hint` what helps."""
+    """A secret has no value; the text has the reason, `hint` the remedy."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

@@ -87,7 +87,7 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
 
 
 def moved_service(mapping: MappingNode) -> MappingNode:
-    """Move `path: DIR` to `build`, and what `moved_settings` does."""
+    """Move `path: DIR` to `build`, and the keys of `moved_settings` to their places."""
     mapping = moved_settings(mapping)
     entry = mapping.entries.get("path")
     if entry is None or mapping.get("build") is not None:

@@ -63,7 +63,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
-    """A parser that keeps the text of what another one can parse."""
+    """A parser that keeps a text which another one can parse."""
 
     def keep(value: str) -> str:
         parse(value)

@@ -214,7 +214,7 @@ class DeployContext:
         return ProxyControl(self.engine, self.machine)
 
     def count(self, results: Iterable[TransferResult]) -> None:
-        """Count what went to this server."""
+        """Count transfers to this server."""
         name = self.session.name
         for result in results:
             self.sent_to[name] = self.sent_to.get(name, TransferTotals()) + TransferTotals.of(result)
@@ -228,7 +228,7 @@ class DeployContext:
         self.tasks.add(asyncio.create_task(work))
 
     async def end_tasks(self) -> None:
-        """Wait briefly for the work in the background: the server ends by itself what it has begun."""
+        """Wait briefly for the work in the background: the server ends work that it has begun."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=TASK_SECONDS)
             await cancel(*self.tasks)

@@ -1,4 +1,4 @@
-"""Observed state of the servers of a cluster, merged to what a plan needs of them."""
+"""Observed state of the servers of a cluster, merged into one for a plan."""
 
 from __future__ import annotations
 

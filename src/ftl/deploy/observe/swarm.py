@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def replicas(
     services: Iterable[SwarmService], tasks: Iterable[SwarmTask], networks: Mapping[str, str]
 ) -> Iterator[Container]:
-    """One container for each replica that a Swarm service shall have: what a plan compares.
+    """One container for each desired replica of a Swarm service, for the plan to compare.
 
     Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere. A service that
     `ftl stop` has stopped has no tasks; its label tells how many replicas it had.

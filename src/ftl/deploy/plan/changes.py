@@ -1,4 +1,4 @@
-"""Changes: what happens to each service and dependency, and why, by comparison."""
+"""Changes: action and reason for each service and dependency, by comparison."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Diff:
 
     @property
     def gone_why(self) -> str:
-        """Reason for a removal of what the project does not name; a rollback reads no ftl.yaml."""
+        """Reason for a removal of a service that the project lacks; a rollback reads no ftl.yaml."""
         restored = self.request.purpose.restored
         return f"not in {restored}" if restored else "no longer in ftl.yaml"
 
@@ -71,7 +71,7 @@ class Diff:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all services are made what the file, or the record of a release, says."""
+        """Whether all services are deployed as in the file, or in the record of a release."""
         return not (self.request.services or self.request.purpose.same_release)
 
     @property

@@ -56,7 +56,7 @@ class Leftovers:
 
 
 def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -> Leftovers:
-    """Find what nothing needs any more.
+    """Find containers, tags, records and networks that nothing needs any more.
 
     Args:
         observed: The server.

@@ -1,4 +1,4 @@
-"""Plan: what a deploy does to each service and why, and its steps in order. Data only."""
+"""Plan: action and reason for each service, and the steps in order. Data only."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def digest_of(reference: str, digests: Sequence[str]) -> str:
 
 
 def with_digest(reference: str, digest: str) -> str:
-    """A reference with its tag, for people, and a digest, which is what the engine goes by."""
+    """A reference with its tag, for people, and a digest, by which the engine finds the image."""
     if "@" in reference:
         return reference
     name, tag = references.split(reference)

@@ -58,7 +58,7 @@ class ResponseReader:
             await self.more()
 
     async def some(self, most: int | None) -> bytes:
-        """Read what has come, or comes next; nothing at the end."""
+        """Read bytes that have arrived, or the next ones; nothing at the end."""
         if not self.rest:
             self.rest += await self._receive()
         found = bytes(self.rest[:most])

@@ -1,4 +1,4 @@
-"""Places that build: what `build.on` may say, and the room that a build needs there."""
+"""Places that build: values of `build.on`, and the disk space that a build needs there."""
 
 from __future__ import annotations
 

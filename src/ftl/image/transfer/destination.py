@@ -82,7 +82,7 @@ class Destination:
 
 
 def combined(destinations: Sequence[Destination]) -> Destination:
-    """Several servers as one: the first of them, with only what all of them have.
+    """Several servers as one: the first of them, with the layers and programs that all have.
 
     What is sent to it serves each of them.
     """

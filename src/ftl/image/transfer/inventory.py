@@ -1,4 +1,4 @@
-"""Inventory of a server before images are sent to it: which it has, and what it can do."""
+"""Inventory of a server before images are sent to it: its images and capabilities."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Inventory:
         return {tag: results[tag] for tag in self.local}
 
     async def clean(self) -> None:
-        """Remove what killed transfers have left.
+        """Remove leftovers of killed transfers.
 
         Not before a transfer, which may reuse their layers.
         """
@@ -109,7 +109,7 @@ async def take_inventory(
     loaded_by_ftl: Mapping[str, bool] | None = None,
     lock: str = "",
 ) -> Inventory:
-    """Find out what a server has, and tag the images that it has, under any tag or none.
+    """List a server's images, and tag those that it has, under any tag or none.
 
     Two round trips, whatever the number of images (parallel requests count as one).
 

@@ -38,7 +38,7 @@ Send = Callable[[Sequence[ServerImages]], Awaitable[Mapping[str, BatchOutcome]]]
 
 
 class Urgency(IntEnum):
-    """The order of images in a transfer: what a deploy starts first goes first."""
+    """The order of images in a transfer: those for the first steps of a deploy go first."""
 
     PROXY = 0
     DEPENDENCY = 1

@@ -100,7 +100,7 @@ class Relay:
         layers: Mapping[str, Sequence[str]],
         names: Mapping[str, str],
     ) -> None:
-        """Have the other servers verify what they have loaded, and set the tags.
+        """Have the other servers verify the loaded images, and set the tags.
 
         Their failures are in `lost`.
 

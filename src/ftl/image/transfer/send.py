@@ -30,7 +30,7 @@ async def send_missing(
     sources: Collection[str] | None = None,
     ahead: ReadAhead | None = None,
 ) -> dict[str, TransferResult]:
-    """Send what a server lacks, in one archive: a layer that several images have is sent once.
+    """Send a server its missing layers, in one archive: one of several images is sent once.
 
     Images that do not arrive complete are sent again with all of their layers, once, and a Note says so.
 

@@ -79,7 +79,7 @@ async def remove(
     confirm: Callable[[ProjectObjects], Awaitable[None]],
     preview: tuple[str, str] | None = None,
 ) -> RemoveResult:
-    """Remove a project; a dry run only lists what it has, and does not ask.
+    """Remove a project; a dry run only lists its containers and volumes, and does not ask.
 
     `confirm` raises where it must not go on. Of a preview the identity is given: the project must be that one, and
     where nothing is left of it, there is nothing to do.

@@ -46,7 +46,7 @@ class SetupCall:
 
 @asynccontextmanager
 async def audited_setup(call: SetupCall, emit: Emit) -> AsyncIterator[Emit]:
-    """Write a line for what the block changes; yields the receiver of its events.
+    """Write an audit line for the changes of a block; yields the receiver of its events.
 
     The steps among these are the changes. The line comes after the setup, since a bare server has nothing that could be
     written to. Before the first deploy there is nowhere to write to, and a line is worth no error.

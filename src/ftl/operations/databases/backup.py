@@ -199,7 +199,7 @@ async def read_chunks(process: Process, failure: str) -> AsyncIterator[bytes]:
 
 
 async def read_errors(process: Process) -> str:
-    """The end of what a process writes to stderr."""
+    """The end of a process's stderr."""
     assert process.stderr is not None
     text = b""
     while data := await process.stderr.read(CHUNK):

@@ -164,7 +164,7 @@ async def check_accepts(session: Session, container: str, name: str, kind: DumpK
 
 
 async def count_contents(session: Session, container: str, kind: DumpKind) -> str:
-    """Count what a database has: "12 tables"; empty where it does not say."""
+    """Count a database's tables, collections or keys: "12 tables"; empty where it does not say."""
     argv = docker_exec(session, container, "restore.sh", "count", kind.tool, "keep", "")
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
     number = done.text.strip()

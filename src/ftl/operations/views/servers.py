@@ -1,4 +1,4 @@
-"""Servers of a cluster: which answer, which are drained, what each one runs. Read-only."""
+"""Servers of a cluster: which answer, which are drained, and their containers. Read-only."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Status:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Names of what runs and would not do so after a reboot."""
+        """Names of running units that would not run after a reboot."""
         return tuple(unit.name for unit in self.units if not unit.returns)
 
     def fields(self) -> dict[str, object]:

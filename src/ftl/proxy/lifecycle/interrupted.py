@@ -30,7 +30,7 @@ SUFFIXES = ("old", "new", "failed", "check")
 """Ends of the names of containers that exist during an upgrade."""
 
 LOCK_SECONDS = 360.0
-"""Seconds for another deploy to replace the proxy, with what it does before that."""
+"""Seconds for another deploy to replace the proxy, with its steps before that."""
 
 _PATIENCE = 5.0
 """Seconds for FTL 0.1.0 to finish while a proxy runs under its name."""

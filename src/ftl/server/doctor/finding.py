@@ -15,7 +15,7 @@ Level = Literal["ok", "warning", "problem"]
 """Severity. A problem breaks a deploy, or keeps visitors away; a warning may be intended."""
 
 Area = Literal["here", "there", "builders", "dns", "certificates", "registries"]
-"""Areas in the order of the report: what deploys depend on, then what visitors depend on."""
+"""Areas in the order of the report: first those that deploys need, then those of visitors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Finding:
 
 
 def downgraded(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings with each problem as a warning: what would break a deploy evidently does not."""
+    """The findings with each problem as a warning, since deploys work in spite of them."""
     return [
         replace(finding, level="warning") if finding.level == "problem" else finding for finding in findings
     ]

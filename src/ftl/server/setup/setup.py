@@ -80,7 +80,7 @@ async def setup(
 
 
 def request_for(project: Project, request: SetupRequest, keys: tuple[str, ...]) -> SetupRequest:
-    """The options, with what ftl.yaml adds to them."""
+    """The options, and keys, ports and registries of ftl.yaml."""
     return replace(
         request, keys=keys, forwards=tuple(_forwards(project)), insecure=insecure_registries(project)
     )

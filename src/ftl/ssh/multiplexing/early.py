@@ -60,7 +60,7 @@ _sent_early = _SentEarly()
 
 
 def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Send what the last command with these words asked, if its connection is kept."""
+    """Send the engine requests of the last run of these words, if its connection is kept."""
     try:
         parts = (os.getcwd(), environ.get("FTL_ENV", ""), *words)  # noqa: PTH109 - pathlib takes 5 ms to import
         _sent_early.name = f"{crc32(os.fsencode(chr(0).join(parts))):08x}{NOTES}"
@@ -119,7 +119,7 @@ def take(url: str) -> list[Exchange]:
 
 
 def note(shared: Path, requests: Iterable[bytes]) -> None:
-    """Note what this command asked through the usual forward of a kept connection."""
+    """Store this command's engine requests, for the next one with the same words to send early."""
     if not _sent_early.name:
         return
     noted = dict.fromkeys(request for request in requests if request.find(_END) == len(request) - len(_END))

@@ -44,7 +44,7 @@ _LOG_SECONDS = 1.0
 """Interval of looks at the size of the log."""
 
 LOGIN_BYTES = 1 << 20
-"""Limit of what a login prints before the server's facts, on each stream."""
+"""Limit of a login's output before the server's facts, on each stream."""
 
 # Ctrl-C reaches every process of the terminal; commands under way on the server are still to be undone over this
 # connection. ssh leaves signals ignored that it finds ignored.

@@ -54,7 +54,7 @@ async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
 
 @RUNNERS.runs(PublishLiveState)
 async def publish_live_state(context: DeployContext, step: PublishLiveState) -> None:
-    """Store what the first proxy serves now in a Swarm config; all of them serve the same."""
+    """Store the first proxy's live state in a Swarm config; all proxies serve the same."""
     configs = context.fleet.first.engine.configs
     older = await _list(configs, _marks(step.project))
     state = await context.at(step.issuer).proxy.observe()

@@ -55,7 +55,7 @@ class ContainerExit:
 
     @property
     def words(self) -> str:
-        """Words for what it did."""
+        """Verb for a note: "exited"."""
         return "exited"
 
     async def error(self) -> FtlError:
@@ -76,7 +76,7 @@ class CheckFailure:
 
     @property
     def words(self) -> str:
-        """Words for what it did."""
+        """Verb for a note: "failed its health check"."""
         return "failed its health check"
 
     async def error(self) -> FtlError:

@@ -59,7 +59,7 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
 
 
 def refuse_other_environment(diff: Diff) -> None:
-    """Refuse to replace what another environment deployed under the same project name.
+    """Refuse to replace containers of another environment with the same project name.
 
     Records of FTL 0.1 name none: it had no environments. Previews are told apart by their marks.
 

@@ -1,4 +1,4 @@
-"""Desired container specs: what the project asks of each container. Pure."""
+"""Desired container specs of a project. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_SPEC = asdict(ContainerSpec(image="", labels={}))
-"""All settings at their defaults: what a spec leaves out."""
+"""All settings at their defaults, which a spec leaves out."""
 
 
 @dataclass(frozen=True, slots=True)

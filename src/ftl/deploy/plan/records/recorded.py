@@ -182,7 +182,7 @@ def recorded_images(observed: Observed, project: Project, record: ReleaseRecord)
 
 
 def is_kept(observed: Observed, record: ReleaseRecord) -> bool:
-    """Whether a release was live, and what it ran still exists: a rollback to it is possible."""
+    """Whether a release was live, and its images still exist: a rollback to it is possible."""
     if record.outcome != "live" or not record.project:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Retention: releases that a rollback can restore, and what none of them needs. Pure."""
+"""Retention: releases that a rollback can restore, and images that none of them needs. Pure."""
 
 from __future__ import annotations
 

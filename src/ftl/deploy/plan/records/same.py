@@ -1,4 +1,4 @@
-"""Same: whether two releases run the same, by what the planner compares. Pure."""
+"""Same: whether two releases run the same images and settings, as the planner sees it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data holders: containers of others that write to what a plan would start on.
+"""Data holders: others' containers that write to volumes of a container to be started.
 
 Compose's database still runs on the volume that ftl.yaml takes over, or another project's dependency does. Plans stop
 and replace the project's own containers in order (`ftl.deploy.plan.exclusive`); those of others are never touched.

@@ -60,7 +60,7 @@ def refuse_moved_data(diff: Diff) -> None:
 
 
 def moved_data_notes(diff: Diff) -> Iterator[str]:
-    """Say what starts without the data that it had, since its server is no longer there."""
+    """Name services and dependencies that start without data on a server that is gone."""
     for change in _bound(diff):
         wanted = desired_server(diff, change)
         place = _place(diff, change, wanted)

@@ -33,7 +33,7 @@ ONLY_SERVER = ("",)
 """Servers of a step where the project has one: only those of a cluster have names."""
 
 ProxyEffect = Literal["", "changes", "repairs", "removes"]
-"""Effect of a step on what the proxies serve, which servers that were away catch up with."""
+"""Effect of a step on the proxies' live state, which servers that were away catch up with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class ContainersStep(ServiceStep):
 
 
 class ServerLookup(Protocol):
-    """The servers of a plan by what they have: what a step asks to find its own.
+    """The servers of a plan by their proxies, images and volumes, for steps to find theirs.
 
     Attributes:
         up: Those that answer.

@@ -1,4 +1,4 @@
-"""Steps that start, check, stop and remove containers, and create what they need."""
+"""Steps that start, check, stop and remove containers, and create their volumes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class WriteRecord(Step):
 
 @dataclass(frozen=True, slots=True)
 class AmendRecords(Step):
-    """Rewrite records of earlier releases: with a mark, or without what a rollback needs."""
+    """Rewrite records of earlier releases: with a mark, or without data for a rollback."""
 
     kind = "amend_records"
     runs_on = "managers"

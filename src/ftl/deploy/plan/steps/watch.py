@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WatchedService:
-    """A service of a watched release, and what it goes back to.
+    """A service of a watched release, and the containers that the server can go back to.
 
     Attributes:
         old_alias: Alias that its live file has until the switch.

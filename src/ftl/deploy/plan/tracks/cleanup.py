@@ -32,7 +32,7 @@ STOP_SECONDS = 10.0
 """Drain and stop timeouts, in seconds, of services that ftl.yaml no longer describes."""
 
 DEPENDENCY_STOP = 30.0
-"""Seconds a dependency gets to stop: databases write out what they hold."""
+"""Seconds a dependency gets to stop: databases write their memory to the disk."""
 
 
 def removal_tracks(

@@ -1,4 +1,4 @@
-"""End of a watch by another operation: what that says, and what the watch had kept.
+"""End of a watch by another operation: its note, and the removal of kept containers.
 
 The script on the server finds out by itself that it has nothing to watch any more, and leaves all to the operation.
 """
@@ -49,7 +49,7 @@ def running_watch(observed: Observed) -> ReleaseWatch | None:
 
 
 def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
-    """Add a note, and the removal of what a running watch has kept, where a plan ends it. Pure.
+    """Add a note, and remove a running watch's containers, where a plan ends it. Pure.
 
     It does where it switches a service that is watched, or stops one of its containers, old or new. A plan that removes
     the whole project says enough.

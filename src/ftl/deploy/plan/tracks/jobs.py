@@ -38,7 +38,7 @@ STOP_SECONDS = 10.0
 
 
 def prepare_tracks(diff: JobsDiff) -> Iterator[Track]:
-    """Refuse a server without cron, and remove what interrupted deploys left."""
+    """Refuse a server without cron, and remove containers of interrupted deploys."""
     if diff.changes and diff.changed:
         yield (CheckCron(tuple(sorted({change.job.timezone for change in diff.changes}))),)
     fresh = [container for container in diff.old if ".new-" in container.name]

@@ -1,4 +1,4 @@
-"""Preparation: tracks of what all new containers need (networks, volumes, proxy, images)."""
+"""Preparation: tracks for networks, volumes, proxy and images of all new containers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INTERRUPTED = "left by an interrupted deploy"
 
 
 def prepare_tracks(diff: Diff) -> Iterator[Track]:
-    """Create network, volumes, proxy and record store; remove what interrupted deploys left."""
+    """Create network, volumes, proxy and record store; remove leftovers of interrupted deploys."""
     project, observed = diff.project, diff.observed
     network = network_of(project)
     ground: list[Step] = []

@@ -83,7 +83,7 @@ def not_watched(diff: Diff) -> Iterator[str]:
 
 
 def refuse_unwatchable(diff: Diff) -> None:
-    """Refuse to watch what the server could not take back by itself.
+    """Refuse to watch changes that the server could not undo by itself.
 
     Raises:
         UsageError: More changes than services that can serve beside their old containers.

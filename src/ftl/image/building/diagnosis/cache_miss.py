@@ -1,4 +1,4 @@
-"""Explain a cache miss: the first step that was executed, what changed for it, and its cost.
+"""Explain a cache miss: the first executed step, the change that caused it, and its cost.
 
 A pure comparison of this build with the record of the last one.
 """

@@ -157,4 +157,4 @@ OUTPUT_HINTS = (
         f"a program there is for another CPU architecture: {_OTHER_PROCESSOR}",
     ),
 )
-"""Pattern of a line of a failed command's output -> what to do."""
+"""Pattern of a line of a failed command's output -> remedy."""

@@ -89,7 +89,7 @@ def cache_options(
 
 
 def find_cache_support(cli: BuildKitCli, env: Mapping[str, str], store: Store) -> CacheSupport:
-    """Find out what a builder can do with caches; blocking, for a tenth of a second in CI.
+    """Find out which caches a builder can use; blocking, for a tenth of a second in CI.
 
     The BuildKit inside an engine (driver `docker`) exports caches with the containerd store only.
     """

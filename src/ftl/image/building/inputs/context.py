@@ -83,7 +83,7 @@ def folders_text(folders: Sequence[tuple[str, int]]) -> str:
 
 
 def large_context_note(service: str, context: Context) -> Note | None:
-    """A warning about a large context, with what to ignore; None if it is not large."""
+    """A warning about a large context, with paths to ignore; None if it is not large."""
     if not context.is_large:
         return None
     at_least = "" if context.complete else "at least "

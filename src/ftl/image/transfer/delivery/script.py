@@ -165,7 +165,7 @@ def receive_arguments(machine: Machine, cache_limit: int) -> list[str]:
 
 
 def output_of(process: Process) -> asyncio.Future[tuple[str, str]]:
-    """The end of what a script prints on stdout and stderr, once it has ended."""
+    """The last output of a script on stdout and stderr, once it has ended."""
     return asyncio.gather(_tail(process.stdout), _tail(process.stderr))
 
 

@@ -1,1 +1,1 @@
-"""The server's side of a transfer: the programs that run there, and what it can do."""
+"""The server's side of a transfer: the programs that run there, and its capabilities."""

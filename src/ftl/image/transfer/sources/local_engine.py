@@ -50,7 +50,7 @@ class LocalEngine:
     ahead: ReadAhead | None = None
 
     async def source_images(self, images: Mapping[str, Image]) -> list[SourceImage]:
-        """Find out which layers and config images consist of. The keys are what messages call them.
+        """List the layers and configs of images. The keys are their names in messages.
 
         Raises:
             TransferFailed: An image is not there for that platform, or incomplete.

@@ -1,4 +1,4 @@
-"""Reader of the OCI index in what a containerd store saves.
+"""Reader of the OCI index in the output of `docker save` with a containerd store.
 
 The manifests come after the layers that they name: such an engine streams an image without writing it to disk
 first, and sorts the entries by name. So the archive is read twice: once for its documents alone, then for the layers.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def read_oci_index(
     stream: AsyncIterator[bytes], images: Mapping[str, str], platform: str
 ) -> list[SourceImage]:
-    """Find the images in what the engine saves.
+    """Find the images in the output of `docker save`.
 
     `images` is reference -> image ID, the digest of its manifest or index. The stream is read to its end.
 

@@ -42,7 +42,7 @@ class UploadHandler(Protocol):
         """
 
     def blob_complete(self, digest: str, compressed_size: int, received: tuple[str, int]) -> None:
-        """A blob is complete: its digest and size, and what `receive` returned."""
+        """A blob is complete: its digest and size, and the result of `receive`."""
 
 
 class UploadInterrupted(Exception):

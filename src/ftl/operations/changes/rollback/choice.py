@@ -151,7 +151,7 @@ def once_live(observed: Observed) -> list[ReleaseRecord]:
 
 
 def possible(observed: Observed, *, without: str = "") -> str:
-    """Hint with the releases that a rollback goes to, and that would change what runs."""
+    """Hint with the releases that a rollback can restore, and that differ from the live one."""
     live = observed.live_record
     names = [
         record.release

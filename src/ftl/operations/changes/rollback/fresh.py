@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Today's ftl.yaml, which is asked for what a release needs, and for nothing else.
+    """Today's ftl.yaml, read only for the secrets that a release needs.
 
     Attributes:
         fetch: Values of those of these secrets that it declares. Blocks; raises an FtlError where one has none.
@@ -43,7 +43,7 @@ class FreshSecrets:
 
 
 async def fetch_fresh(source: SecretSource, restored: ReleaseRecord) -> FreshSecrets:
-    """Fetch what a release needs.
+    """Fetch the secrets that a release needs.
 
     Raises:
         FtlError: A secret of it has no value, or ftl.yaml is wrong.

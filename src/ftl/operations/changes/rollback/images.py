@@ -114,7 +114,7 @@ def refuse_missing(observed: Observed, restored: ReleaseRecord, missing: list[st
 
 
 def content_notes(restored: ReleaseRecord, local: Mapping[str, BuiltImage]) -> Iterator[str]:
-    """Note images that were built again, and have not become what the release ran."""
+    """Note images that were built again, and differ from those of the release."""
     for name, image in local.items():
         entry = restored.services.get(name)
         if entry is not None and image.content != entry.content:

@@ -1,4 +1,4 @@
-"""Checks of what runs in a cluster: dependencies once, services reached by every proxy."""
+"""Checks of containers in a cluster: dependencies once, services reached by every proxy."""
 
 from __future__ import annotations
 

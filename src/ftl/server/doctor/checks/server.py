@@ -153,7 +153,7 @@ def judge_disk(disk: FreeSpace | None, inodes: FreeSpace | None, root: str) -> l
 
 
 def judge_growth(growth: DiskGrowth | None, disk: FreeSpace | None) -> list[Finding]:
-    """Forecast for the disk by what deploys add, before they remove as much as they add."""
+    """Forecast for the disk by the space of each deploy, before old images are removed."""
     if growth is None or disk is None:
         return []
     each = f"a deploy adds about {size(growth.bytes)}, and `keep_releases` is {growth.keep}"

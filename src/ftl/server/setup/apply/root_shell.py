@@ -34,7 +34,7 @@ def _busy(server: str) -> LockHeld:
 
 
 class RootShell:
-    """A root shell; an async context manager. What it started ends with it.
+    """A root shell; an async context manager, whose end ends its commands.
 
     `password` is for sudo, and empty if none is needed; `emit` receives notes while a step runs.
     """

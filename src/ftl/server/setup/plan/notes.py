@@ -1,4 +1,4 @@
-"""Notes on a plan: what setup leaves unchanged on a server, and side effects of the steps."""
+"""Notes on a plan: settings that setup leaves unchanged, and side effects of the steps."""
 
 from __future__ import annotations
 

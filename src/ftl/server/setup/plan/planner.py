@@ -30,7 +30,7 @@ _CA_CERTIFICATES = "ca-certificates"
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """The steps for a server; `notes` say what stays unchanged, and name side effects."""
+    """The steps for a server; `notes` are unchanged settings and side effects."""
 
     server: str
     system: str
