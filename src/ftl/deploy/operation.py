@@ -168,7 +168,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
-    """The plan of a dry run, with what the server would have against it now."""
+    """The plan of a dry run, with reasons for which the server would refuse it now."""
     lock, jobs = (
         deploy_lock(session, operation.project.name),
         any(change.kind == "job" for change in plan.changes),
@@ -195,7 +195,7 @@ async def _nothing() -> None:
 
 
 async def _under_way(lock: DeployLock) -> str | None:
-    """Tell what the lock has against the plan."""
+    """A note about the lock's holder; None where the lock is free."""
     try:
         holder = await lock.holder()
     except ServerError as error:
@@ -277,7 +277,7 @@ def _record_servers(context: DeployContext) -> list[str]:
 
 
 async def _apply(plan: Plan, operation: Operation, context: DeployContext) -> None:
-    """Execute the plan; a failure is reported with what holds now, and goes into the release's record."""
+    """Execute the plan; a failure gets a note on the server's state, and goes into the release's record."""
     executor = DeployExecutor(plan, operation.request.backend.runners, context)
     try:
         await executor.run()

@@ -96,7 +96,7 @@ class Executor(Generic[C]):
         self._context.undo.reopen()
 
     async def _undo(self, _error: BaseException) -> None:
-        """Take everything back. One coroutine, shielded as a whole: also what a subclass does before."""
+        """Undo everything, with a subclass's own part first. One coroutine, shielded as a whole."""
         await self._context.undo.run(self._context.emit)
 
     def _remember(self, error: FtlError) -> None:

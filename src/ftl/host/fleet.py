@@ -65,7 +65,7 @@ class Fleet:
 
 
 def _rank(session: Session) -> tuple[bool, bool, int]:
-    """Rank of a server by what it knows of the cluster; among equals the first one counts."""
+    """Rank of a server by its knowledge of the cluster; among equals the first one counts."""
     info = session.info
     return (info.is_manager, info.has_leader, info.generation)
 

@@ -319,7 +319,7 @@ class _Answer:
 
 
 def _shown(text: str) -> str:
-    """One bounded line without control characters: a server's users write what others' terminals show."""
+    """One bounded line without control characters: a server's users write it, and others' terminals show it."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= SHOWN else f"{words[: SHOWN - 3]}..."
 

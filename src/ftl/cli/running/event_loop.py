@@ -84,7 +84,7 @@ async def _run_until_signal(
 
 
 async def _end_children() -> None:
-    """End what the work has left running, if it has started children at all."""
+    """End child processes that the work has left running, if it has started any at all."""
     if "ftl.spawn" in sys.modules:
         from ftl.spawn import end_children
 

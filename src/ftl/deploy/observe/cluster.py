@@ -288,7 +288,7 @@ def _progress(seen: Observed) -> tuple[int, int, int, float]:
 def _all_records(
     newest: Sequence[ReleaseRecord], others: Iterable[Sequence[ReleaseRecord]]
 ) -> tuple[ReleaseRecord, ...]:
-    """The newest history, with what only other servers know."""
+    """The newest history, with releases that only other servers know."""
     records = {record.release: record for each in others for record in each if not is_unreadable(record)}
     records |= {
         record.release: record

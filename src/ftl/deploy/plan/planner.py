@@ -120,7 +120,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
 
 
 def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
-    """The order of a deploy. Nothing before the switch changes what users get; nothing after it is undone."""
+    """The order of a deploy. Nothing before the switch reaches visitors; nothing after it is undone."""
     project = diff.project.name
     begin = (WriteRecord(project, release_record(diff, author, "started")),) if diff.makes_release else ()
     cron: Track = (CheckCron(()),) if diff.request.purpose.preview is not None else ()

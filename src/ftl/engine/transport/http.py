@@ -89,7 +89,7 @@ class StreamingResponse(NamedTuple):
 
 
 class _ResponseHead(NamedTuple):
-    """Beginning of an answer, and what reads the rest."""
+    """Beginning of an answer, and the reader of the rest."""
 
     reader: ResponseReader
     status: int

@@ -123,7 +123,7 @@ class Sender:
         )
 
     async def _send_rest(self, each: _Addressed) -> BatchOutcome:
-        """Send what a server still lacks straight from here; its results, or its error."""
+        """Send a server its still missing images from this machine; its results, or its error."""
         found = each.found
         if each.error is not None or found is None:
             return each.error or {}

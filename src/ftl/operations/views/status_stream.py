@@ -149,7 +149,7 @@ async def follow_servers_status(
 
 
 class _Sampler:
-    """Shows looks, with what units used since the one before.
+    """Shows looks, with the usage of units since the one before.
 
     Attributes:
         shown: Whether one was shown.

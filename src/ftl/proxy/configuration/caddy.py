@@ -177,7 +177,7 @@ def _public_route(view: SiteVariant, each: SiteRoute, match: JsonObject) -> Iter
 
 
 def _without(match: JsonObject, allow: Sequence[str]) -> JsonObject:
-    """Matcher of addresses outside `allow`, in addition to what else a matcher excludes."""
+    """Matcher of addresses outside `allow`, in addition to other exclusions of a matcher."""
     excluded = match.get("not", [])
     assert isinstance(excluded, list)
     return {"not": [*excluded, {"remote_ip": {"ranges": list(allow)}}]} if allow else {}

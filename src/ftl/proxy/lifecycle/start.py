@@ -203,7 +203,7 @@ async def _not_ready(engine: Engine, names: ProxyNames) -> FtlError:
 
 
 async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineError) -> FtlError:
-    """An error that names what uses the port, if that is the cause; else the engine's error."""
+    """An error that names the program on the port, if that is the cause; else the engine's error."""
     text = f"{error.message} {error.cause or ''}"
     ports = {int(port) for port in _BOUND_PORT.findall(text)} & {names.http_port, names.https_port}
     if not ports or not any(part in text for part in _PORT_IN_USE):

@@ -153,7 +153,7 @@ async def _machine(machine: Machine, state: EngineState, outside: Sequence[str])
 async def _project(
     machine: Machine, engine: Engine | None, state: EngineState, project: str | None
 ) -> tuple[tuple[JobState, ...], bool, DiskGrowth | None]:
-    """The project's jobs, whether the release records cannot be read, and what its deploys add to the disk.
+    """The project's jobs, whether its records cannot be read, and the disk space of its deploys.
 
     None where they cannot be asked for, which other findings say.
     """

@@ -168,7 +168,7 @@ async def _create(engine: Engine, home: Home, servers: int, emit: Emit) -> None:
 
 
 async def _remove(engine: Engine, home: Home, servers: Sequence[ServerState]) -> None:
-    """Remove the sandbox's servers, and what belongs to them."""
+    """Remove the sandbox's servers, their networks and files."""
     for name in dict.fromkeys((home.container, *(server.name for server in servers))):
         await container.remove(engine, name)
     labels = {HOME_LABEL: str(home.folder)}

@@ -42,7 +42,7 @@ _END = b"\r\n\r\n"
 
 
 class _SentEarly:
-    """Requests that this process has sent early, and the name under which it notes what it asks.
+    """Requests that this process has sent early, and the name of the file for the next ones.
 
     Attributes:
         name: Of the file with the requests of this command; empty before `begin`.

@@ -82,7 +82,7 @@ class _FirstCommand:
         return self.transport.get_returncode()
 
     def facts(self) -> LoginFacts | None:
-        """The facts in what it has printed so far, in whole lines."""
+        """The facts in the output so far, in whole lines."""
         lines, _, _ = bytes(self.capture.stdout).rpartition(b"\n")
         return facts.find(lines.decode(errors="replace"))
 

@@ -41,7 +41,7 @@ server that finds none, decide it earlier.
 
 
 _OWN_TAG = re.compile(r"r[0-9]+|c[0-9a-f]+")
-"""Tags that FTL gives to what it builds: the release of a service, the content of a dependency."""
+"""Tags of images that FTL builds: the release of a service, the content of a dependency."""
 
 
 @RUNNERS.runs(SendImages)

@@ -267,7 +267,7 @@ async def restore(context: DeployContext, step: Switch, before: Before) -> None:
 
 
 async def _restore(context: DeployContext, step: Switch, before: Mapping[str, str]) -> None:
-    """Restore live files that still say what this switch wrote: without the lock, another deploy may have switched."""
+    """Restore live files that this switch wrote; without the lock, another deploy may have switched since."""
     state = await context.proxy.observe()
     live = state.live if state is not None else {}
     ours = [name for name, alias in step.aliases.items() if live.get((step.project, name)) == alias]

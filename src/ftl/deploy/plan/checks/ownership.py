@@ -129,7 +129,7 @@ def _problems(diff: Diff) -> Iterator[tuple[str, str]]:
 
 
 def _taken_by_strangers(diff: Diff) -> Iterator[tuple[str, str]]:
-    """Names of what all projects share, the store and the proxy, and of the project's network."""
+    """Names that all projects share, of the store and the proxy, and that of the project's network."""
     proxy, network = ProxyNames(), diff.observed.network
     roles = {STORE: labels.ROLE_STATE, **({proxy.container: labels.ROLE_PROXY} if diff.proxied else {})}
     for container in (one for server in diff.observed.servers for one in server.containers):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SAVE_SPEED = 130e6
 _PUSH_SPEED = 25e6
-"""Bytes of layers a second: `docker save` writes all of an image first; a push compresses what it uploads.
+"""Bytes of layers a second: `docker save` writes all of an image first; a push compresses its uploads.
 
 A busy machine saves 90 MB a second and a quiet one 170.
 """

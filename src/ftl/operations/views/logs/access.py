@@ -173,7 +173,7 @@ class AccessFollower:
 
 
 async def _live(session: Session, project: str) -> frozenset[tuple[str, bytes]]:
-    """The project's live files in the proxy: what requests go to."""
+    """The project's live files in the proxy: the releases that get requests."""
     files = await session.engine.get_archive(ProxyNames().container, LIVE_FOLDER) or {}
     own = (item for item in files.items() if PurePosixPath(item[0]).name.startswith(f"{project}."))
     return frozenset(own)

@@ -200,7 +200,7 @@ _KINDS: Mapping[tuple[LogKind, bool, bool], Callable[[LogAccess, LogReading], Aw
     ("requests", True, False): partial(_of_several, follow=False, requests=True),
     ("requests", True, True): partial(_of_several, follow=True, requests=True),
 }
-"""Kind, whether of several servers, whether followed -> what shows it."""
+"""Kind, whether of several servers, whether followed -> the function that shows it."""
 
 
 @contextmanager

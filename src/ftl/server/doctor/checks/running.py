@@ -78,7 +78,7 @@ async def check_running(
 
 
 async def _running(project: str, session: Session) -> set[tuple[str, str]]:
-    """Role and name of what runs of a project on a server."""
+    """Role and name of a project's running containers on a server."""
     found = await session.engine.containers(labels={labels.PROJECT: project})
     return {
         (one.role, one.labels.get(labels.SERVICE, ""))
