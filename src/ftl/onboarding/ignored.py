@@ -47,7 +47,7 @@ def not_ignored(
 
 
 def of_gitignore(text: str) -> list[str]:
-    """Lines of a .dockerignore that mean what those of a .gitignore do.
+    """Lines of a .dockerignore with the meaning of those of a .gitignore.
 
     A line of git without a `/` is a name at any depth.
     """

@@ -1,4 +1,4 @@
-"""An app that has a Dockerfile: what the stack knows, as far as it holds for that image."""
+"""An app with a Dockerfile, and findings of its stack that hold for that image."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Image:
 
 
 def with_dockerfile(folder: AppFolder, app: App | None) -> App:
-    """The app of a Dockerfile, with what the stack adds to it."""
+    """The app of a Dockerfile, completed by the findings of its stack."""
     from ftl.image.building.inputs.dockerfile import exposed_port, image_settings
 
     written = folder.read("Dockerfile")
@@ -232,7 +232,7 @@ def _workers(app: App, folder: AppFolder, written: str, todo: list[str]) -> Iter
 
 
 def _ignored(app: App, written: str) -> Iterator[str]:
-    """Lines of .dockerignore, without those for what the Dockerfile copies from the context."""
+    """Lines of .dockerignore, without those for files that the Dockerfile copies from the context."""
     from ftl.image.building.inputs.dockerfile import parse
 
     sources = [

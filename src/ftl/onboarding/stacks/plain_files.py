@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _HIDDEN = ("**/.*", "!**/.well-known")
-"""Files that begin with a dot are settings and secrets, but for what browsers and authorities ask for."""
+"""Files that begin with a dot are settings and secrets, except those that browsers and authorities fetch."""
 
 
 def static(folder: AppFolder) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def ignore_files(draft: Draft, folder: Path) -> None:
-    """Add a .dockerignore to each context that has none; report what an existing one lacks."""
+    """Add a .dockerignore to each context that has none; report lines missing in others."""
     for context, dockerfile in sorted(set(_contexts(draft))):
         path, top = (folder / context).resolve(), folder.resolve()
         if not path.is_dir() or not path.is_relative_to(top):

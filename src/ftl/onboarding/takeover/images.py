@@ -1,4 +1,4 @@
-"""Images of other people, by what FTL does with them."""
+"""Images of other people: those that FTL replaces, tools, and folders of their settings."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class TakeoverResult:
-    """The result: texts by file name, and what became of each key."""
+    """The result: texts by file name, and the verdict on each key."""
 
     files: Mapping[str, str]
     report: TakeoverReport

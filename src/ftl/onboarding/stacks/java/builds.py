@@ -1,4 +1,4 @@
-"""Build files of Maven and Gradle: modules, the version of Java, what the build makes."""
+"""Build files of Maven and Gradle: modules, the version of Java, and the built archive."""
 
 from __future__ import annotations
 

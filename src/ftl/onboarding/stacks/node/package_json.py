@@ -66,7 +66,7 @@ def server_build(folder: AppFolder) -> str:
 
 
 def public_variables(folder: AppFolder) -> tuple[str, ...]:
-    """Variables whose values a bundler writes into what browsers get."""
+    """Variables whose values a bundler writes into files for browsers."""
     return tuple(name for name in folder.variables if _PUBLIC.fullmatch(name))
 
 

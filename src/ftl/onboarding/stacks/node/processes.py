@@ -63,7 +63,7 @@ _PREFIX = (
     r"(?:(?:[A-Za-z_]\w*=\S*|env|npx|bunx|npm exec|(?:pnpm|yarn)(?: exec)?|--?[a-z][\w-]*)\s+)*"
     r"(?:\./)?(?:node_modules/\.bin/)?"
 )
-"""Words before a program: variables, and what starts programs of packages."""
+"""Words before a program: variables, and runners of programs of packages (`npx`)."""
 
 _PROGRAM = re.compile(rf"{_PREFIX}([^\s=]+)(?:\s|$)")
 _BUILD = r"[\w:.-]*\b(?:build|compile)\b"
@@ -107,7 +107,7 @@ class StartScript:
 
 
 def start_command(folder: AppFolder) -> StartScript:
-    """The command of the server, with what npm would do before it."""
+    """The command of the server, with the hooks that npm would run before it."""
     known = scripts(folder)
     for name in _OF_SERVER:
         if name in known:

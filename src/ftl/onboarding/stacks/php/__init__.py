@@ -1,1 +1,1 @@
-"""PHP apps: Laravel, and what Composer says of PHP."""
+"""PHP apps: Laravel, and facts about PHP in composer.json."""

@@ -48,7 +48,7 @@ _SERVERS_AND_CLIENTS = """
     redis django-redis celery pymongo motor
 """
 _OF_SERVERS = frozenset(_SERVERS_AND_CLIENTS.split())
-"""Servers, and clients of databases: what an extra has for a server, and not for development."""
+"""Servers, and clients of databases: packages of an extra for a server, and not for development."""
 
 
 def packages(folder: AppFolder) -> frozenset[str]:
@@ -204,7 +204,7 @@ _OF_OWN_CODE = re.compile(r"^[ \t]*(?:-e\s+|--editable[ =])?\.(?:/|\[|\s*$)", re
 
 
 def _copies(folder: AppFolder, file: str) -> str:
-    """COPY of what the installation reads, each file where the others look for it."""
+    """COPY of the files that the installation reads, each where the others look for it."""
     included = _included(folder, file)
     if any(_OF_OWN_CODE.search(folder.read(name)) for name in included):
         return "# The requirements name code of the app itself.\nCOPY . ."

@@ -18,7 +18,7 @@ _COMMANDS = re.compile(
     r"|\bng serve\b|\bwebpack(?:-dev-server| serve)\b|(?:^|[\s/])vite(?: dev| serve)?(?=\s+-|\s*$)|\bdotnet watch\b"
     r"|\bflask (?:\S+ )*?run\b|\bspring-boot:run\b|\bquarkus:dev\b|(?:^|[\s/])air(?=\s+-c|\s*$)"
 )
-"""Servers that watch files, reload, or show visitors what goes wrong."""
+"""Servers that watch files, reload, or show visitors tracebacks."""
 
 _STAGES = re.compile(r"dev|develop|development|local|.*[-_](?:dev|development)", re.IGNORECASE)
 _ENVIRONMENTS = re.compile(

@@ -141,7 +141,7 @@ class ComposeFiles:
         return root
 
     def _extended(self, name: str, root: MappingNode, file: Path, seen: tuple[tuple[Path, str], ...]) -> Node:
-        """A service with what it extends.
+        """A service merged with the one that it extends.
 
         Raises:
             ConfigError: It extends itself, or a service that does not exist.

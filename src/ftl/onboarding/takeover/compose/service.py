@@ -104,7 +104,7 @@ def _key(conversion: ComposeConversion, key: str, node: Node) -> None:
 
 
 def _same(conversion: ComposeConversion, key: str, node: Node) -> None:
-    """A key that means here what it means in Compose."""
+    """A key with the same meaning as in Compose."""
     plain = conversion.plain(node)
     if isinstance(plain, str) and key in _ONE_OR_MORE:
         plain = [plain]

@@ -1,4 +1,4 @@
-"""Proxies in front of the services of a Compose file: what their files and commands say."""
+"""Proxies in front of the services of a Compose file: routes in their files and commands."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ _OTHER_PROTOCOL = re.compile(r"traefik\.(tcp|udp)\.", re.IGNORECASE)
 
 
 def untaken(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Meanings of labels of Traefik that routes do not have: a short name, and what to do."""
+    """Labels of Traefik that routes have no equivalent of: a short name, and the advice."""
     for name, value in labels.items():
         balancer = _BALANCER.fullmatch(name)
         option = balancer[1].lower() if balancer else ""
