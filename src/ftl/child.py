@@ -50,6 +50,26 @@ class Completed(CommandResult):
     stderr: bytes
 
 
+class ChildTimeout(CommandResult, TimeoutError):
+    """A child did not end in time, and was killed.
+
+    Attributes:
+        stderr: What it had written there by then.
+    """
+
+    exit_code = -signal.SIGKILL
+    stdout = b""
+
+    def __init__(self, seconds: float, stderr: bytes) -> None:
+        self.stderr = stderr
+        super().__init__(": ".join(filter(None, (f"it did not end within {seconds:g} s", self.complaint))))
+
+    @property
+    def _status(self) -> str:
+        """Nothing: the signal that ended it says nothing."""
+        return ""
+
+
 class Stoppable(Protocol):
     """A process that can be ended: asyncio's `Process`, or one with the same methods."""
 
@@ -152,7 +172,7 @@ async def complete(
         give_up: Called before it is killed, after the time limit or a cancellation.
 
     Raises:
-        TimeoutError: It did not end in time, and was killed.
+        ChildTimeout: It did not end in time, and was killed.
         OSError: It cannot be started.
     """
     transport, capture = await spawn(
@@ -168,8 +188,11 @@ async def complete(
         _feed(transport, stdin)
         async with asyncio.timeout(seconds):
             await capture.ended()
-    except BaseException:
+    except BaseException as error:
+        late = ChildTimeout(seconds, bytes(capture.stderr)) if isinstance(error, TimeoutError) else None
         await give_up(transport, capture)
+        if late is not None:
+            raise late from None
         raise
     finally:
         transport.close()  # kills it if it still runs

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.child import complete, lines_of
+from ftl.child import ChildTimeout, complete, lines_of
 from tests.support.processes import read_all
 
 if TYPE_CHECKING:
@@ -110,6 +110,20 @@ def test_a_command_that_is_given_up_ends_with_its_children(processes: Processes)
 
     asyncio.run(work())
     processes.wait_for_end()
+
+
+def test_what_a_command_has_said_is_known_when_it_is_given_up() -> None:
+    """Its words up to then, and not those with which it ends."""
+
+    async def work() -> ChildTimeout:
+        script = "trap 'echo bye >&2; exit' TERM; echo hello >&2; echo waiting for a key >&2; sleep 60 & wait"
+        with pytest.raises(ChildTimeout) as caught:
+            await complete(["sh", "-c", script], seconds=0.5)
+        return caught.value
+
+    late = asyncio.run(work())
+    assert late.error_text == "hello\nwaiting for a key"
+    assert str(late) == "it did not end within 0.5 s: waiting for a key"
 
 
 @pytest.mark.parametrize("turns", range(1, 9))

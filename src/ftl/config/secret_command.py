@@ -95,13 +95,15 @@ async def secret_output(argv: Sequence[str], *, seconds: float, env: Mapping[str
     Raises:
         SecretCommandFailed: It failed, took too long, or cannot be started.
     """
-    from ftl.child import complete  # asyncio is slow to import
+    from ftl.child import ChildTimeout, complete  # asyncio is slow to import
 
     try:
         done = await complete(argv, seconds=seconds, env=env, cwd=cwd, limit=_MAX_OUTPUT)
-    except TimeoutError:
+    except ChildTimeout as error:
         hint = f"run it by hand in {cwd}: it may ask for something, and has no terminal here"
-        raise SecretCommandFailed(f"the command took more than {seconds:g} s", hint) from None
+        raise SecretCommandFailed(
+            f"the command took more than {seconds:g} s", hint, error.error_text
+        ) from None
     except OSError as error:
         hint = "is it installed on this machine, and in PATH?"
         raise SecretCommandFailed(f"`{argv[0]}` cannot be started: {error.strerror}", hint) from error

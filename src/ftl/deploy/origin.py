@@ -95,8 +95,8 @@ async def _status(folder: Path, checkout: Path) -> str:
         raise _unknown(
             f"there is no git on this machine, and {folder} is in a checkout", "install git"
         ) from None
-    except TimeoutError:
-        raise _unknown(f"`git status` took longer than {STATUS_SECONDS:.0f} s", "") from None
+    except TimeoutError as error:
+        raise _unknown(f"`git status`: {error}", "") from None
     except OSError as error:
         raise _unknown(f"git cannot be started: {error.strerror}", "") from None
     if done.exit_code != 0:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl import child
-from ftl.child import Completed
+from ftl.child import ChildTimeout, Completed
 from ftl.errors import ServerError
 from ftl.ssh import failures, framing, quoting
 from ftl.ssh.foreground import run_in_foreground
@@ -163,13 +163,14 @@ class Commands:
                 limit=OUTPUT_BYTES,
                 give_up=give_up,
             )
-        except TimeoutError as error:
+        except ChildTimeout as error:
             if is_over_limit:
                 raise failures.prints_too_much(self._name, OUTPUT_BYTES) from error
             if not answered:
                 raise connection.lost() from error
             message = f"`{argv[0]}` did not end within {seconds:.0f} seconds on {self._name}"
-            raise ServerError(message) from error
+            said = strip_noise(error.stderr, mark) or b""
+            raise ServerError(message, cause=failures.last_words(said.decode(errors="replace"))) from error
 
     async def _end(self, capture: Capture, mark: str) -> bool:
         """End a command on the server that is given up: its ssh process, killed afterwards, ignores SIGTERM.

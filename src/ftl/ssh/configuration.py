@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.child import complete
+from ftl.child import ChildTimeout, complete
 from ftl.errors import ServerError
 from ftl.ssh import failures
 from ftl.ssh.target import UNRESOLVED, Resolved, options, resolved
@@ -29,9 +29,10 @@ async def resolve(target: Target) -> Resolved:
             "there is no `ssh` on this machine",
             hint="install OpenSSH's client (Debian, Ubuntu: `apt install openssh-client`)",
         ) from None
-    except TimeoutError as error:
+    except ChildTimeout as error:
         raise ServerError(
             "ssh hangs while it reads its configuration (`ssh -G`)",
+            cause=error.complaint or None,
             hint="does a `Match exec` in ~/.ssh/config run a program that never ends?",
         ) from error
     if answer.exit_code != 0:

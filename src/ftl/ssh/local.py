@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from ftl import child
-from ftl.child import Completed
+from ftl.child import ChildTimeout, Completed
 from ftl.errors import FtlError, ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -43,10 +43,9 @@ class Local:
         except (FileNotFoundError, PermissionError) as error:
             status = 127 if isinstance(error, FileNotFoundError) else 126
             return Completed(tuple(argv), status, b"", f"{argv[0]}: {error.strerror}\n".encode())
-        except TimeoutError as error:
-            raise ServerError(
-                f"`{argv[0]}` did not end within {timeout:.0f} seconds on {self.name}"
-            ) from error
+        except ChildTimeout as error:
+            message = f"`{argv[0]}` did not end within {timeout:.0f} seconds on {self.name}"
+            raise ServerError(message, cause=error.complaint or None) from error
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start a command; it ends with this object. See Machine."""

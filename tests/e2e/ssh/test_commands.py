@@ -232,8 +232,9 @@ def test_a_command_that_takes_too_long_is_ended(sshd: Sshd) -> None:
 
     async def work() -> None:
         async with connect(sshd.target()) as machine:
-            with pytest.raises(ServerError, match="`sh` did not end within 2 seconds"):
-                await machine.run(["sh", "-c", f"sleep {seconds}; true"], timeout=2.0)
+            with pytest.raises(ServerError, match="`sh` did not end within 2 seconds") as raised:
+                await machine.run(["sh", "-c", f"echo waiting >&2; sleep {seconds}; true"], timeout=2.0)
+            assert raised.value.cause == "waiting"
             await until(lambda: not processes(seconds))
             assert (await machine.run(["echo", "on"])).stdout == b"on\n"
 

@@ -118,7 +118,7 @@ def test_a_folder_outside_of_any_checkout_is_clean(tmp_path: Path, monkeypatch: 
         ),
         ("echo fatal: index file corrupt; exit 128", "fatal: index file corrupt", "once `git status` works"),
         ("exit 3", "`git status` ended with exit code 3", "once `git status` works"),
-        ("exec /bin/sleep 9", "took longer than 1 s", "once `git status` works"),
+        ("echo locked; exec /bin/sleep 9", "did not end within 1 s: locked", "once `git status` works"),
         (None, "there is no git on this machine", "install git"),
     ],
 )

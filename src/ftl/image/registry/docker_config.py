@@ -54,8 +54,8 @@ async def stored_credentials(registry: str, environ: Mapping[str, str]) -> Crede
             return await complete(
                 [program, "get"], stdin=registry.encode(), seconds=_HELPER_SECONDS, env=dict(environ)
             )
-        except TimeoutError:
-            raise HelperFailed(message, cause=f"it did not answer within {_HELPER_SECONDS:.0f} s") from None
+        except TimeoutError as error:
+            raise HelperFailed(message, cause=str(error)) from None
         except OSError as error:
             raise HelperFailed(message, cause=error.strerror) from error
 
