@@ -312,6 +312,29 @@ def test_a_command_that_fails_does_not_print_its_arguments(refused: Refuse, comm
     assert "hunter2" not in f"{problem.message} {problem.hint}"
 
 
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "LD_PRELOAD"])
+@pytest.mark.parametrize("value", ["${A}", "x ${A}", "${OF_A}"])
+def test_a_secret_is_in_no_build_argument_that_the_builder_gets_by_its_command_line(
+    refused: Refuse, folder: Path, name: str, value: str
+) -> None:
+    """A variable of that name would change how the docker CLI works."""
+    (folder / ".env").write_text("OF_A=x${A}\n")
+    build = f"    build: {{context: ., args: {{{name}: '{value}'}}}}\n"
+    (problem,) = refused(project("  A: {env: TOKEN}\n", build), TOKEN="hunter2")
+    assert (problem.file, problem.line) == ("ftl.yaml", 8)
+    assert f"args: {name} has the secret A in it" in problem.message
+    assert "rename the argument" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(("name", "value"), [("DOCKER_HOST", "plain"), ("DOCKER_PASSWORD", "${A}")])
+def test_other_build_arguments_may_have_any_value(loaded: Load, name: str, value: str) -> None:
+    """One without a secret is no secret in a process list, and others go by a variable."""
+    build = f"    build: {{context: ., args: {{{name}: '{value}'}}}}\n"
+    made = loaded(project("  A: {env: TOKEN}\n", build), TOKEN="hunter2")
+    assert made.services[0].build is not None
+    assert made.services[0].build.args == {name: value.replace("${A}", "hunter2")}
+
+
 def test_what_only_looks_like_a_shell_is_passed_on(loaded: Load) -> None:
     """In quotes, inside a word, and in a list."""
     for command in ("echo 'a | b;'", "echo 'a | b;'x&y=1", "[echo, '|', ';']"):

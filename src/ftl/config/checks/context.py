@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.variables.interpolation import marked_parts
 from ftl.config.yaml.marks import Marks
 from ftl.dataclass import dataclass
 
@@ -31,6 +32,10 @@ class Checks:
     def is_missing(self, *path: str | int) -> bool:
         """Whether a section that the files give has nothing under a key."""
         return path[:-1] in self.reader.sections and path not in self.reader.marks
+
+    def secrets_in(self, *path: str | int) -> tuple[str, ...]:
+        """Names of the secrets whose values are in a text."""
+        return marked_parts(self.reader.marked.get(path, ""))[1::2]
 
     def removal(self, name: str, user: str, mark: Mark) -> str | None:
         """The hint about a `user` of a name that the overlay removes; None where it removes no such."""

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ftl.config.checks.context import label
+from ftl.config.values.cli_variables import is_cli_variable
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
@@ -82,10 +83,27 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
     for index, secret in enumerate(build.secrets):
         _build_secret(checks, secret, (*path, "secrets", index))
     for name, value in build.args.items():
-        if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
-            message = f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, the longest that a program can be given"
-            hint = "pass it as a build secret, or copy a file"
-            checks.report(checks.mark(*path, "args", name), message, hint)
+        _build_argument(checks, name, value, (*path, "args", name))
+
+
+def _build_argument(checks: Checks, name: str, value: str, path: KeyPath) -> None:
+    """The docker CLI can take it, and without a secret in its own arguments."""
+    if len(f"{name}={value}".encode(errors="surrogateescape")) >= _MAX_ARGUMENT:
+        message = (
+            f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, the longest that a program can be given"
+        )
+        checks.report(checks.mark(*path), message, "pass it as a build secret, or copy a file")
+    secrets = checks.secrets_in(*path)
+    if secrets and is_cli_variable(name):  # it cannot be passed by a variable of its name
+        mark = checks.mark(*path)
+        message = (
+            f"args: {name} has the secret {secrets[0]} in it, and {name} is a variable of the docker CLI: the value "
+            "would be in the process list"
+        )
+        hint = (
+            "rename the argument; or pass the secret by `build.secrets`, which the image does not keep either"
+        )
+        checks.report(mark.used_at or mark, message, hint)
 
 
 def _build_secret(checks: Checks, secret: BuildSecret, path: KeyPath) -> None:

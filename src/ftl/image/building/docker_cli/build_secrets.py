@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import regular_file_size
+from ftl.config.values.cli_variables import SECRET_PREFIX
 from ftl.dataclass import dataclass
 from ftl.errors import BuildFailed
 
@@ -75,6 +76,7 @@ def pass_secrets(
 ) -> tuple[tuple[ResolvedSecret, ...], dict[str, str]]:
     """Split the secrets into files and variables of the docker CLI's environment.
 
+    The variables have separate names: a build argument, or the CLI itself, may use those that ftl.yaml has.
     Values that are too large for the environment are written to `folder`, which is private.
 
     Returns:
@@ -83,14 +85,19 @@ def pass_secrets(
     passed: list[ResolvedSecret] = []
     env: dict[str, str] = {}
     for number, secret in enumerate(secrets):
-        value = variables[secret.env].encode(errors="surrogateescape") if secret.env is not None else b""
-        if len(value) > _MAX_VARIABLE:
+        if secret.env is None:
+            passed.append(secret)
+            continue
+        value = variables[secret.env]
+        content = value.encode(errors="surrogateescape")
+        if len(content) > _MAX_VARIABLE:
             file = folder / f"secret-{number}"
-            file.write_bytes(value)
+            file.write_bytes(content)
             passed.append(replace(secret, env=None, source=file))
         else:
-            env |= {secret.env: variables[secret.env]} if secret.env is not None else {}
-            passed.append(secret)
+            name = f"{SECRET_PREFIX}{number}"
+            env[name] = value
+            passed.append(replace(secret, env=name))
     return tuple(passed), env
 
 

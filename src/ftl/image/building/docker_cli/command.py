@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.values.cli_variables import is_cli_variable
 from ftl.dataclass import dataclass
 from ftl.image.building.docker_cli.cache import NO_CACHE, CacheOptions
 
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
 
     from ftl.image.building.docker_cli.build_secrets import ResolvedSecret
     from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
-
-_RESERVED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "SSH_AUTH_SOCK")
-_RESERVED_PREFIXES = ("DOCKER_", "BUILDX_", "LD_", "LC_", "DYLD_", "XDG_", "SSL_")
-"""Variables that change how the CLI itself works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +42,17 @@ class BuildRequest:
 
 
 def build_arguments(cli: BuildKitCli, request: BuildRequest, *, id_file: Path | None = None) -> list[str]:
-    """Return the argument list. It never has a build arg's value: process lists are public.
+    """Return the argument list. No secret is in it: process lists are public.
 
-    The CLI writes the image's ID to `id_file`.
+    Values of build args go by the environment, but for those with the name of a variable that the CLI reads itself:
+    these have no secrets (`ftl.config.checks.services`). The CLI writes the image's ID to `id_file`.
     """
     argv = [cli.docker, *(["buildx", "build", "--load"] if cli.kind == "buildx" else ["build"])]
     argv += ["--progress", "plain", f"--file={request.dockerfile}"]
     argv += [f"--tag={tag}" for tag in request.tags]
     argv += [f"--label={key}={value}" for key, value in request.labels.items()]
     argv += [
-        f"--build-arg={name}" if _passes_as_variable(name, request) else f"--build-arg={name}={value}"
+        f"--build-arg={name}={value}" if is_cli_variable(name) else f"--build-arg={name}"
         for name, value in request.args.items()
     ]
     argv += [f"--secret={secret.flag}" for secret in request.secrets]
@@ -83,7 +81,7 @@ def build_environment(
     The CLI inherits `environ`; `remote`: the engine is on another machine.
     """
     env = cli_environment(host, environ, remote=remote)
-    env |= {name: value for name, value in request.args.items() if _passes_as_variable(name, request)}
+    env |= {name: value for name, value in request.args.items() if not is_cli_variable(name)}
     env |= secrets
     if cli.kind == "buildx":
         env["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
@@ -107,9 +105,3 @@ def cli_environment(host: str, environ: Mapping[str, str], *, remote: bool = Fal
     }
     env |= {"BUILDX_BUILDER": "default"} if remote else {}
     return env | {"DOCKER_HOST": host, "DOCKER_CLI_HINTS": "false", "LC_ALL": "C"}
-
-
-def _passes_as_variable(name: str, request: BuildRequest) -> bool:
-    """Whether a build arg's value may be passed by environment: not if the CLI or a secret uses its name."""
-    is_reserved = name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
-    return not is_reserved and all(secret.env != name for secret in request.secrets)

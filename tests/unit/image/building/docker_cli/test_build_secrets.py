@@ -90,8 +90,8 @@ def test_a_large_value_is_passed_as_a_file(tmp_path: Path) -> None:
     large = "x" * 200_000
     secrets = (ResolvedSecret("small", env="SMALL"), ResolvedSecret("large", env="LARGE"))
     passed, env = pass_secrets(secrets, {"SMALL": "1", "LARGE": large}, tmp_path)
-    assert env == {"SMALL": "1"}
-    assert passed[0] == secrets[0]
+    assert env == {"FTL_BUILD_SECRET_0": "1"}
+    assert passed[0] == ResolvedSecret("small", env="FTL_BUILD_SECRET_0")
     assert passed[1].env is None
     assert passed[1].source is not None
     assert passed[1].source.read_text() == large

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftl.image.building.docker_cli.build_secrets import ResolvedSecret
+from ftl.image.building.docker_cli.build_secrets import ResolvedSecret, pass_secrets
 from ftl.image.building.docker_cli.buildkit_cli import BuildKitCli
 from ftl.image.building.docker_cli.cache import CacheOptions
 from ftl.image.building.docker_cli.command import BuildRequest, build_arguments, build_environment
@@ -41,13 +41,30 @@ def test_no_value_of_a_secret_or_build_arg_is_in_the_arguments(builder: BuildKit
     assert "--secret=id=ca,src=/etc/ca.pem" in argv
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "NPM_TOKEN"])
+@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_HOST", "BUILDX_BUILDER", "LD_PRELOAD", "DYLD_X"])
 def test_a_build_arg_does_not_change_how_the_cli_works(name: str) -> None:
-    """An arg named like a variable that the CLI or a secret uses is passed as an argument."""
+    """An arg named like a variable that the CLI reads is passed as an argument; no secret is in such a one."""
     request = replace(REQUEST, args={name: "value"})
-    env = build_environment(BUILDERS[0], request, host="unix:///x", environ={}, secrets={"NPM_TOKEN": TOKEN})
+    env = build_environment(BUILDERS[0], request, host="unix:///x", environ={}, secrets={})
     assert f"--build-arg={name}=value" in build_arguments(BUILDERS[0], request)
     assert env.get(name) != "value"
+
+
+@pytest.mark.parametrize(
+    "name", ["NPM_TOKEN", "DOCKER_PASSWORD", "LD_SDK_KEY", "SSL_KEY", "XDG_TOKEN", "LC_KEY"]
+)
+def test_a_build_arg_that_only_looks_like_a_variable_of_the_cli_is_in_no_argument(
+    name: str, tmp_path: Path
+) -> None:
+    """Nor one with the name of a build secret, which keeps a value of its own."""
+    secrets, variables = pass_secrets(REQUEST.secrets, {"NPM_TOKEN": "of the secret"}, tmp_path)
+    request = replace(REQUEST, args={name: TOKEN}, secrets=secrets)
+    argv = build_arguments(BUILDERS[0], request)
+    env = build_environment(BUILDERS[0], request, host="unix:///x", environ={}, secrets=variables)
+    assert not [word for word in argv if TOKEN in word]
+    assert (f"--build-arg={name}" in argv, env[name]) == (True, TOKEN)
+    (flag,) = (word for word in argv if word.startswith("--secret=id=npm,env="))
+    assert env[flag.removeprefix("--secret=id=npm,env=")] == "of the secret"
 
 
 @pytest.mark.parametrize(
