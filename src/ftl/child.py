@@ -218,6 +218,7 @@ async def lines_of(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> AsyncIterator[tuple[AsyncIterator[str], Process]]:
     """Run a child; yields its lines (stdout and stderr, merged in order) and the process.
 
@@ -225,7 +226,7 @@ async def lines_of(
 
     When the block is left while it still runs, it is interrupted, then terminated, then killed, together with its
     children. The same happens when FTL itself is killed: a guard process, which outlives FTL, does that. For the
-    arguments see `complete`.
+    arguments see `complete`; `pass_fds` are further open files that it has, under the same numbers.
 
     Raises:
         OSError: It cannot be started.
@@ -238,6 +239,7 @@ async def lines_of(
         env=env,
         cwd=cwd,
         session=True,
+        pass_fds=pass_fds,
     )
     process = Process(transport, streams, asyncio.get_running_loop())
     guard: Process | None = None

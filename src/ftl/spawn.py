@@ -54,6 +54,7 @@ async def spawn(
     cwd: Path | None = None,
     session: bool = False,
     group: int | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> tuple[asyncio.SubprocessTransport, P]:
     """Start a child, and end it again if a cancellation comes meanwhile.
 
@@ -70,6 +71,7 @@ async def spawn(
         cwd: Its working folder; None: FTL's.
         session: Whether it leads a separate session.
         group: The process group that it joins.
+        pass_fds: Further open files that it has, under the same numbers.
 
     Raises:
         OSError: It cannot be started.
@@ -87,6 +89,7 @@ async def spawn(
             cwd=cwd,
             start_new_session=session,
             process_group=group,
+            pass_fds=pass_fds,
         )
         _watch(new[0])
         started.append(new)

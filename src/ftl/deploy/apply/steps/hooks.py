@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather_all, shielded
@@ -25,7 +26,7 @@ from ftl.releases.store import write_record
 from ftl.tunnels.tunnels import dependency_tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.releases.record import ReleaseRecord
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 RUNNERS: Runners[DeployContext] = Runners()
 
 LAST_LINES = 30
+
+_SHELL = "/bin/sh"
 
 _NO_SHELL = (
     "the hook runs with /bin/sh, which the image must have; without one write a list: "
@@ -130,7 +133,6 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     """
     lines: deque[str] = deque(maxlen=LAST_LINES)
     kept: deque[LogLine] = deque(maxlen=LINES)
-    argv = ("/bin/sh", "-c", step.command) if isinstance(step.command, str) else step.command
     project = context.project
     variables = variables_of(
         context.root,
@@ -142,23 +144,41 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     async with dependency_tunnels(context.machine, context.engine, project) as ports:
         env = {**variables, **_environment(context, step, ports)}
         try:
-            async with (
-                asyncio.timeout(step.timeout),
-                lines_of(argv, env=env, cwd=context.root) as (output, process),
-            ):
-                async for line in output:
-                    lines.append(line)
-                    kept.append(LogLine("stdout", _now(context), line))
-                    context.emit(HookOutput(step.service, step.hook, line))
-                status = await process.wait()
+            with _arguments(step.command) as (argv, files):
+                async with (
+                    asyncio.timeout(step.timeout),
+                    lines_of(argv, env=env, cwd=context.root, pass_fds=files) as (output, process),
+                ):
+                    async for line in output:
+                        lines.append(line)
+                        kept.append(LogLine("stdout", _now(context), line))
+                        context.emit(HookOutput(step.service, step.hook, line))
+                    status = await process.wait()
         except TimeoutError:
             raise _late(step, [*lines]) from None
         except OSError as error:
-            raise _failed(step, f"`{argv[0]}` cannot be started: {error.strerror}", [*lines]) from error
+            program = _SHELL if isinstance(step.command, str) else step.command[0]
+            raise _failed(step, f"`{program}` cannot be started: {error.strerror}", [*lines]) from error
         finally:
             note_hook(context, step, kept)
     if status != 0:
         raise _failed(step, f"it ended with status {status}", [*lines], status=status)
+
+
+@contextmanager
+def _arguments(command: str | Sequence[str]) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+    """The arguments of a local hook's process, and the open files that it needs.
+
+    A shell reads its script from a file without a name, not from an argument: ftl.yaml may put secrets into it, and
+    every user of a machine sees the arguments of all processes.
+    """
+    if not isinstance(command, str):
+        yield command, ()
+        return
+    with TemporaryFile() as file:
+        file.write(command.encode(errors="surrogateescape"))
+        file.seek(0)  # on macOS, /dev/fd/N goes on where the file that was opened is
+        yield (_SHELL, f"/dev/fd/{file.fileno()}"), (file.fileno(),)
 
 
 def _now(context: DeployContext) -> str:

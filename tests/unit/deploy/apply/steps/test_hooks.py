@@ -171,6 +171,55 @@ def test_a_local_hook_sees_the_variables_of_its_step(tmp_path: Path) -> None:
     assert events == [HookOutput("web", "pre", "shop web c0ffee staging r2 shop.example.com")]
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_the_text_of_a_local_hook_is_in_no_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """It may have a secret in it, and all users of the machine see the arguments of a process."""
+    monkeypatch.setattr(hooks, "_SHELL", shell)
+    events: list[Event] = []
+    command = "key=hunter2\necho \"é $key $# $(cat)\"\ntr '\\0' ' ' < /proc/$$/cmdline\necho\nexit 3\n"
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), events, tmp_path), hook("local", command))
+
+    with pytest.raises(HookFailed) as caught:
+        asyncio.run(local_hook())
+    assert caught.value.cause == "it ended with status 3"
+    first, second = (event.line for event in events if isinstance(event, HookOutput))
+    assert first == "é hunter2 0 "
+    assert second.startswith(f"{shell} /dev/fd/")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        ("true", 0, ""),
+        ("nowhere-to-be-found", 127, "not found"),
+        ("if", 2, "yntax error"),
+        ("true\nkill -9 $$", -9, ""),
+        (f": {'x' * 200_000}; exit 4", 4, ""),
+    ],
+    ids=["ok", "missing", "syntax", "killed", "long"],
+)
+def test_a_local_hook_has_the_status_of_its_shell(
+    tmp_path: Path, command: str, status: int, words: str
+) -> None:
+    """Also where its text is longer than an argument may be."""
+    events: list[Event] = []
+
+    async def local_hook() -> None:
+        await hooks.run_hook(context(FakeEngine(), events, tmp_path), hook("local", command))
+
+    if status == 0:
+        asyncio.run(local_hook())
+        return
+    with pytest.raises(HookFailed) as caught:
+        asyncio.run(local_hook())
+    assert caught.value.cause == f"it ended with status {status}"
+    assert words in "".join(caught.value.details)
+
+
 def test_a_local_hook_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
     """A process that ignores SIGTERM, and one that it left in the background."""
     command = "trap '' TERM; sleep 60 & echo $! $$ > pids; echo up; while :; do sleep 1; done"
