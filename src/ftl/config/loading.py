@@ -20,7 +20,7 @@ from ftl.config.read.parts import ADDRESS, WHOLE, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
-from ftl.config.resolved import named_volumes, secret_texts, with_built_names
+from ftl.config.resolved import named_volumes, secret_texts, secret_words, with_built_names
 from ftl.config.secrets import ProjectSecrets
 from ftl.config.server_choice import narrowed, with_server
 from ftl.config.yaml.marks import Marks
@@ -69,6 +69,7 @@ def load(
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
         secret_texts=secret_texts(project, reader.marked),
+        secret_words=secret_words(reader.marked, reader.commands),
         volumes=volumes,
         masked=reader.masked,
     )

@@ -9,7 +9,7 @@ from ftl.common.secret_texts import SecretTexts
 from ftl.config.variables.interpolation import marked_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ftl.config.models.project import Project
     from ftl.config.yaml.marks import KeyPath
@@ -31,6 +31,17 @@ def secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, S
         if texts.names:
             found[service.name] = texts
     return found
+
+
+def secret_words(
+    marked: Mapping[KeyPath, str], commands: Collection[KeyPath]
+) -> dict[KeyPath, tuple[str, ...]]:
+    """Words of commands, and commands that are one text, with the names of the secrets in them."""
+    return {
+        path: tuple(dict.fromkeys(marked_parts(text)[1::2]))
+        for path, text in marked.items()
+        if path in commands or path[:-1] in commands
+    }
 
 
 def with_built_names(project: Project) -> Project:

@@ -124,5 +124,6 @@ def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
         "secret_users",
         "secret_values",
         "secret_texts",
+        "secret_words",
     }
     assert all(key.description.endswith((".", "...")) for key in keys_of(section).values())

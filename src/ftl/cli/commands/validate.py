@@ -60,10 +60,12 @@ def command(options: Options) -> None:
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
     """Notes on settings that are valid, but most likely mistakes."""
     from ftl.config.placeholders import placeholder_notes
+    from ftl.config.secret_arguments import secret_argument_notes
     from ftl.config.shadowed import shadow_notes
 
     shadowed = shadow_notes(project, find_project_files(options).variables)
-    return (*placeholder_notes(project), *shadowed, *overlap_notes(options, project))
+    arguments = secret_argument_notes(project)
+    return (*placeholder_notes(project), *arguments, *shadowed, *overlap_notes(options, project))
 
 
 def _check_notifications(project: Project) -> None:

@@ -108,6 +108,7 @@ class Project(Section):
         secret_users: Secrets that are used, with the services, dependencies or sections that use them; likewise.
         secret_values: Values of the secrets that were fetched; likewise.
         secret_texts: Service -> its texts with secrets in them; likewise. None: not known, by a record of FTL 0.1.
+        secret_words: Words of commands with the names of the secrets in them, by key path; likewise.
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
         marks: Places of the values in their files; likewise.
     """
@@ -173,6 +174,7 @@ class Project(Section):
     secret_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     secret_texts: Mapping[str, SecretTexts] | None = field(default_factory=dict, repr=False, compare=False)
+    secret_words: Mapping[KeyPath, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
     marks: Marks = field(default=Marks(), repr=False, compare=False)
 

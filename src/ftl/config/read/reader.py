@@ -103,6 +103,7 @@ class Reader:
         sections: The sections that the files give as mappings: keys that these lack are really missing.
         masked: Masked texts of sensitive values that come from variables.
         marked: Marked texts of values with secrets in them (`ftl.config.variables.interpolation`).
+        commands: Commands that the files give.
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
         secrets: Names of the secrets that the files declare.
         removed: Services and dependencies that an overlay removes, with the places where it does.
@@ -117,6 +118,7 @@ class Reader:
         self.sections: set[KeyPath] = set()
         self.masked: dict[KeyPath, str] = {}
         self.marked: dict[KeyPath, str] = {}
+        self.commands: set[KeyPath] = set()
         self.env_files: dict[KeyPath, dict[str, Variable]] = {}
         self.secrets: tuple[str, ...] = ()
         self.removed: dict[str, Mark] = {}
@@ -307,6 +309,7 @@ class Reader:
     def _command_line(
         self, node: Node, path: KeyPath, key: Key, *, for_shell: bool
     ) -> str | tuple[str, ...] | None:
+        self.commands.add(path)
         if not isinstance(node, SequenceNode):
             scalar = field_types.TEXT if for_shell else _COMMAND
             command_key = Key(scalar, "", required=not for_shell, sensitive=key.sensitive)
