@@ -1,0 +1,1 @@
+"""Forms in which programs print a text: escaped, quoted, encoded, in pieces."""
