@@ -72,6 +72,8 @@ def test_secrets_are_masked_in_the_logs_of_every_server(cluster: ClusterProject)
         lines = [process.stdout.readline() for _ in cluster.servers]
     assert all("token ********" in line for line in lines)
     assert cluster.project.run("exec", "web", "--", "sh", "-c", "echo $TOKEN").ok().stdout == f"{SECRET}\n"
+    unknown = cluster.project.run("logs", "-f", "--release", "r99", timeout=120)
+    assert (unknown.exit_code, "there is no release `r99`" in unknown.stderr) == (2, True)
 
 
 def test_a_rollback_brings_an_image_from_another_server(cluster: ClusterProject) -> None:

@@ -99,8 +99,9 @@ def test_a_release_that_fails_its_check_after_the_switch_is_taken_back(
 def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     ftl: Callable[..., Project], server: Server
 ) -> None:
-    """A first deploy that fails leaves nothing public and no network; the next one is r2 and works."""
+    """A first deploy that fails leaves nothing public and no network, only its last lines; the next is r2 and works."""
     app = lab_project(ftl, server)
+    app.service()["command"] = ["sh", "-c", "echo no config; exec httpd -f -p 8000 -h /www"]
     app.service()["health_check"] = {**QUICK, "path": "/none"}
     assert app.deploy().exit_code == 1
     assert f"ftl-p-{app.name}" not in server.docker("network", "ls", "--format", "{{.Name}}").split()
@@ -108,6 +109,8 @@ def test_a_failed_release_is_recorded_and_the_next_has_its_own_number(
     app.service()["health_check"] = {**QUICK, "path": "/"}
     assert app.deploy().ok().result["release"] == "r2"
     assert app.get() == (200, "one")
+    kept = app.run("logs", "-f", "--release", "r1", "--no-prefix", timeout=60).ok()
+    assert (kept.stdout, "no container of web in r1 is left" in kept.stderr) == ("no config\n", True)
 
 
 def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) -> None:

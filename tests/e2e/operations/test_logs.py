@@ -133,11 +133,17 @@ def test_following_neither_loses_nor_repeats_a_line(ftl: Callable[..., Project],
 
 
 def test_containers_of_a_new_release_join(ftl: Callable[..., Project], server: Server) -> None:
-    """While a deploy replaces the containers, following goes on with the new ones from their first line."""
+    """While a deploy replaces the containers, following goes on with the new ones from their first line.
+
+    That of one release ends with its containers, of which a failed one has kept lines.
+    """
     app = lab_project(ftl, server)
     worker(app, "counter", counting("old"))
     app.deploy().ok()
-    with app.project.start("logs", "-f", "-n", "0", "counter") as process:
+    with (
+        app.project.start("logs", "-f", "-n", "0", "counter") as process,
+        app.project.start("logs", "-f", "--release", "r1", "--no-prefix", "counter") as old,
+    ):
         assert next(lines(process.stdout, 1)).startswith("counter-r1 | old ")
         app.config["services"][1]["command"] = counting("new")
         app.deploy().ok()
@@ -146,7 +152,14 @@ def test_containers_of_a_new_release_join(ftl: Callable[..., Project], server: S
             line = next(lines(process.stdout, 1))
             if line.startswith("counter-r2"):
                 new.append(line)
+        shown, notes = old.communicate(timeout=20)
     assert new == [f"counter-r2 | new {number}" for number in range(1, 21)]
+    numbers = [int(line.removeprefix("old ")) for line in shown.splitlines()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert (old.returncode, "no container of counter in r1 is left: the log ends here" in notes) == (0, True)
+
+    unknown = app.run("logs", "-f", "--release", "r99", "counter", timeout=60)
+    assert (unknown.exit_code, "there is no release `r99`" in unknown.stderr) == (2, True)
 
 
 def test_following_goes_on_across_a_reboot_and_a_rollback(

@@ -37,7 +37,12 @@ FOLLOWED = 100
 
 @click.command()
 @click.argument("names", metavar="[SERVICE]...", nargs=-1)
-@click.option("-f", "--follow", is_flag=True, help="Follow the log until Ctrl-C.")
+@click.option(
+    "-f",
+    "--follow",
+    is_flag=True,
+    help="Follow the log until Ctrl-C; with --release until no container of it is left.",
+)
 @click.option(
     "-n",
     "--lines",

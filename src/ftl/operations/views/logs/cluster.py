@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -103,15 +104,25 @@ async def follow_servers(
 ) -> None:
     """Follow the logs, or the requests, of several servers until cancelled.
 
-    Each server has its own connection, which is made again when it is lost; notes say both. Lines of the past are shown
-    in order, new ones as they come. The engines of `servers` are not used.
+    The logs of one release end once no server has a container of it. Each server has its own connection, which is made
+    again when it is lost; notes say both. Lines of the past are shown in order, new ones as they come. The engines of
+    `servers` are not used.
 
     Raises:
         FtlError: A first connection fails, or a server has no proxy.
     """
     past = _Past(query, show)
+    there = dict.fromkeys((server.name for server in servers), True)
+
+    def anywhere(server: str, has_containers: bool) -> bool:
+        there[server] = has_containers
+        return any(there.values())
+
     followers = {
-        server.name: _catch_up(server, query, past, warn, requests=requests, mask=mask) for server in servers
+        server.name: _catch_up(
+            server, query, past, warn, partial(anywhere, server.name), requests=requests, mask=mask
+        )
+        for server in servers
     }
 
     async def follow(server: str) -> None:
@@ -121,7 +132,7 @@ async def follow_servers(
         except FtlError as error:
             if len(followers) == 1:
                 raise
-            del followers[server]
+            del followers[server], there[server]
             emit(Note(f"no logs from {server}: {error.message}", "warning"))
 
     async def open_past() -> None:
@@ -135,7 +146,14 @@ async def follow_servers(
 
 
 def _catch_up(
-    server: LogServer, query: LogQuery, past: _Past, warn: Warn, *, requests: bool, mask: Mask | None
+    server: LogServer,
+    query: LogQuery,
+    past: _Past,
+    warn: Warn,
+    anywhere: Callable[[bool], bool],
+    *,
+    requests: bool,
+    mask: Mask | None,
 ) -> _Following:
     request = server.by_own_clock(query)
 
@@ -146,7 +164,7 @@ def _catch_up(
     if requests:
         follower = access = AccessFollower(request, show, warn, mask=mask)
         return _Following(access.follow, lambda: access.began)
-    follower = logs = Follower(request, show, warn, may_be_empty=True, mask=mask)
+    follower = logs = Follower(request, show, warn, anywhere=anywhere, mask=mask)
     return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)
 
 

@@ -19,10 +19,10 @@ from ftl.operations.views.logs.reading import (
     containers_of,
     entry_of,
     is_ended,
-    kept_lines,
     kept_runs,
     listed,
     show_merged,
+    show_recorded,
     unreadable,
 )
 from ftl.releases.store import read_records
@@ -54,7 +54,7 @@ async def keep_following(
 ) -> None:
     """Follow logs until cancelled, also across lost connections and reboots of the server.
 
-    Notes say when the connection is lost and when it is back.
+    Those of one release end with its last container. Notes say when the connection is lost and when it is back.
 
     Raises:
         FtlError: The first connection fails, or there is no log.
@@ -70,7 +70,7 @@ async def keep_connected(
     began: Callable[[], bool],
     emit: Emit,
 ) -> None:
-    """Run work that ends only by errors; once it has begun, connect again after each.
+    """Run work until it ends; once it has begun, connect again after each error.
 
     Notes say when the connection is lost and when it is back.
 
@@ -85,6 +85,7 @@ async def keep_connected(
                     emit(Note(f"connected to {session.name} again"))
                 attempt = 0
                 await work(session)
+                return
         except FtlError as error:
             if not began():
                 raise
@@ -99,18 +100,27 @@ class Follower:
 
     A container that ends does not end the stream; containers that appear (a deploy starts them) join it, from their
     first line. Past lines are merged by time; new ones are shown as they come. After a lost connection `follow` is
-    called again, and goes on where it was. With `may_be_empty`, the server need not have such a container yet: it is
-    one of several. `mask` redacts the secrets of releases that come; without it the server has their records itself.
+    called again, and goes on where it was. `mask` redacts the secrets of releases that come; without it the server has
+    their records itself.
+
+    A server that is one of several need not have such a container yet: `anywhere` is told whether it has one, and says
+    whether one of the servers has.
 
     Attributes:
         began: Whether the past was shown.
     """
 
     def __init__(
-        self, query: LogQuery, show: Show, warn: Warn, *, may_be_empty: bool = False, mask: Mask | None = None
+        self,
+        query: LogQuery,
+        show: Show,
+        warn: Warn,
+        *,
+        anywhere: Callable[[bool], bool] | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self.began = False
-        self._may_be_empty = may_be_empty
+        self._anywhere = anywhere
         self._mask = mask
         self._query = query
         self._show = show
@@ -122,10 +132,10 @@ class Follower:
         self._releases: set[str] = set()
 
     async def follow(self, engine: Engine) -> None:
-        """Follow until cancelled.
+        """Follow until cancelled, or until no container of the release that is asked for is left.
 
         Raises:
-            FtlError: There is no such container at first.
+            FtlError: There is no such container at first, and no line that was kept of one.
             EngineUnavailable: The connection was lost.
         """
         if not self.began:
@@ -136,6 +146,8 @@ class Follower:
         async with task_group() as group:
             while True:
                 containers = await containers_of(engine, self._query)
+                if self._is_over(containers):
+                    return
                 releases = {container.labels.get(labels.RELEASE, "") for container in containers}
                 if releases - self._releases:  # a deploy may have brought other secrets
                     if self._mask is None:
@@ -146,6 +158,11 @@ class Follower:
                 for container in containers:
                     self._join(group, engine, container)
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _is_over(self, containers: Sequence[Container]) -> bool:
+        """Whether no more lines can come: a release whose containers are gone gets no others."""
+        there = bool(containers) if self._anywhere is None else self._anywhere(bool(containers))
+        return self._query.release is not None and not there
 
     async def _past(self, engine: Engine) -> None:
         query = self._query
@@ -164,10 +181,10 @@ class Follower:
         self._releases = {container.labels.get(labels.RELEASE, "") for container in containers}
         sources = [(LogServer(engine), container) for container in containers]
         kept = await kept_runs([LogServer(engine)], query, containers)
-        if not containers:
-            if self._may_be_empty:
-                return
-            await kept_lines(engine, replace(query, release=None), engine.name)
+        if not containers and not kept:
+            if self._anywhere is None:
+                await show_recorded(engine, query, self._show, engine.name)
+            return
         # Where lines are passed over, the position is that of the last line of all.
         seen = replace(query, tail=1) if hidden else query
         if query.matches is not None and not hidden and query.tail is not None:

@@ -93,7 +93,7 @@ class LogReading:
 
 
 async def show_logs(kind: LogKind, access: LogAccess, reading: LogReading, *, follow: bool) -> None:
-    """Show the lines of a kind; with `follow` until cancelled.
+    """Show the lines of a kind; with `follow` until cancelled, or until the release is gone.
 
     Raises:
         FtlError: The first connection fails, or there is nothing to read.
@@ -102,6 +102,9 @@ async def show_logs(kind: LogKind, access: LogAccess, reading: LogReading, *, fo
         await access.mask()
     show = _hooks if kind == "hooks" else _KINDS[kind, bool(access.servers), follow]
     await show(access, reading)
+    if follow:  # has ended by itself
+        names = ", ".join(reading.query.names)
+        reading.emit(Note(f"no container of {names} in {reading.query.release} is left: the log ends here"))
 
 
 async def _hooks(access: LogAccess, reading: LogReading) -> None:
@@ -168,7 +171,7 @@ async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, r
     from ftl.host.fleet import open_fleet
     from ftl.operations.views.logs.cluster import follow_servers, log_servers, read_requests
     from ftl.operations.views.logs.masking import mask_secrets_of_cluster
-    from ftl.operations.views.logs.reading import read_logs
+    from ftl.operations.views.logs.reading import has_logs, read_logs, show_recorded
     from ftl.ssh.machine import machine_of
 
     query, show, warn, emit = reading.query, reading.show, reading.warn, reading.emit
@@ -183,6 +186,9 @@ async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, r
             await read_requests(fleet, sources, query, show)
         elif not follow:
             await read_logs(sources, query, show, warn)
+        elif not requests and not await has_logs(sources, query):
+            await show_recorded(fleet.first.engine, query, show, ", ".join(fleet.names))
+            return
     if follow:
         with _noting_silence(reading):
             await follow_servers(

@@ -106,13 +106,16 @@ async def read_logs(
     sources = [(server, one) for server, own in zip(servers, lists, strict=True) for one in own]
     kept = await kept_runs(servers, query, [one for _, one in sources])
     if not sources and not kept:
-        names = ", ".join(server.engine.name for server in servers)
-        lines = [entry for entry in await kept_lines(servers[0].engine, query, names) if query.accepts(entry)]
-        query.announce(entry.name for entry in lines)
-        for entry in query.last(lines):
-            show(entry)
+        await show_recorded(servers[0].engine, query, show, ", ".join(each.engine.name for each in servers))
         return
     await show_merged(sources, query, show, warn, kept)
+
+
+async def has_logs(servers: Sequence[LogServer], query: LogQuery) -> bool:
+    """Whether one of the servers has such a container, or kept lines of such a job's runs."""
+    lists = await gather(containers_of(server.engine, query) for server in servers)
+    containers = [one for own in lists for one in own]
+    return bool(containers or await kept_runs(servers, query, containers))
 
 
 async def show_merged(
@@ -161,14 +164,21 @@ async def kept_runs(
     ]
 
 
-async def kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogEntry]:
-    """The lines that a failed release's record has kept of its containers.
+async def show_recorded(engine: Engine, query: LogQuery, show: Show, servers: str) -> None:
+    """Show what a failed release's record has kept of its containers, of which none is left.
 
     The engine is that of a server with the records; the error names all servers that were asked.
 
     Raises:
-        FtlError: There are none.
+        FtlError: There is nothing.
     """
+    lines = [entry for entry in await _kept_lines(engine, query, servers) if query.accepts(entry)]
+    query.announce(entry.name for entry in lines)
+    for entry in query.last(lines):
+        show(entry)
+
+
+async def _kept_lines(engine: Engine, query: LogQuery, servers: str) -> list[LogEntry]:
     if query.release is not None:
         records = {record.release: record for record in await read_records(engine, query.project)}
         select_names([query.release], list(records), kind="release")

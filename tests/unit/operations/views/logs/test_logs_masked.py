@@ -263,7 +263,7 @@ def test_the_first_release_on_a_worker_that_had_no_container_is_masked() -> None
             asked += 1
 
         query = LogQuery(PROJECT, ("web",))
-        follower = Follower(query, lambda _: None, print, may_be_empty=True, mask=mask)
+        follower = Follower(query, lambda _: None, print, anywhere=lambda _: True, mask=mask)
         task = asyncio.ensure_future(follower.follow(engine))
         await asyncio.sleep(1.5)
         assert asked == 0
