@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from ftl.engine.values import CacheRecord, EngineInfo
 
 
+CACHED_BYTES = 300
+"""Bytes of a record of a build cache."""
+
+
 class FakeEngine(FakeImages):
     """An engine in memory.
 
@@ -223,9 +227,11 @@ class FakeEngine(FakeImages):
         async with self._call("build_cache", reads=True):
             return tuple(self.cache)
 
-    async def prune_build_cache(self, record: str = "", *, seconds: float) -> None:
+    async def prune_build_cache(self, record: str = "", *, seconds: float) -> int:
         async with self._call("prune_build_cache", *([record] if record else [])):
+            before = len(self.cache)
             self.cache = [one for one in self.cache if record not in ("", one.id)]
+            return (before - len(self.cache)) * CACHED_BYTES
 
     async def get_archive(self, container: str, path: str) -> dict[str, bytes] | None:
         found = await self.read_archive(container, path)

@@ -104,6 +104,11 @@ class FakeImages(RecordedEngine):
     async def unshared_sizes(self, *, labels: Mapping[str, str]) -> dict[str, int | None]:
         return {tag: image.size for image in await self.images(labels=labels) for tag in image.tags}
 
+    async def layer_sizes(self, reference: str) -> list[int]:
+        async with self._call("layer_sizes", reference, reads=True):
+            image = self._image(reference)
+            return [image.size // len(image.layers) for _ in image.layers]
+
     async def layers_size(self, *, seconds: float) -> int | None:
         async with self._call("layers_size", reads=True):
             return sum(image.size for image in self._images.values())

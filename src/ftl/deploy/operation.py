@@ -16,7 +16,7 @@ from ftl.common.next_step import ftl, plain
 from ftl.config.models.project import Project
 from ftl.dataclass import dataclass
 from ftl.deploy.apply.clients import RunClients
-from ftl.deploy.apply.context import DeployContext, TransferTotals
+from ftl.deploy.apply.context import DeployContext, Freed, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.kept_logs import pre_hooks
 from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name
@@ -129,6 +129,7 @@ class OperationResult:
         seconds: Time that the command took.
         sent_for: Service or dependency -> what was sent for its image.
         sent_to: Server -> what was sent to it.
+        freed: Space that the images of old releases had.
     """
 
     project: Project
@@ -137,6 +138,7 @@ class OperationResult:
     seconds: float
     sent_for: Mapping[str, TransferTotals] = field(default_factory=dict)
     sent_to: Mapping[str, TransferTotals] = field(default_factory=dict)
+    freed: Freed = field(default_factory=Freed)
 
 
 async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: Emit) -> OperationResult:
@@ -149,6 +151,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     request, plan = operation.request, operation.plan(observed)
     sent_for: Mapping[str, TransferTotals] = {}
     sent_to: Mapping[str, TransferTotals] = {}
+    freed = Freed()
     if request.dry_run:
         plan = await _with_notes(plan, operation, fleet.first)
     elif not plan.empty:
@@ -158,13 +161,13 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
         try:
             sent = [step for step in plan.steps if isinstance(step, SendImages) and not step.built_on]
             await clients.read_ahead(image.local for step in sent for image in step.images)
-            plan, observed, sent_for, sent_to = await _apply_under_lock(
-                operation, fleet, observed, clients, emit
-            )
+            plan, context = await _apply_under_lock(operation, fleet, observed, clients, emit)
         finally:
             await clients.close()
+        observed, freed, sent_to = context.observed, context.freed, context.sent_to
+        sent_for = {name: image.transfer for name, image in context.images.items()}
     seconds = time.monotonic() - operation.began
-    return OperationResult(operation.project, plan, observed, seconds, sent_for, sent_to)
+    return OperationResult(operation.project, plan, observed, seconds, sent_for, sent_to, freed)
 
 
 async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
@@ -215,7 +218,7 @@ async def _under_way(lock: DeployLock) -> str | None:
 
 async def _apply_under_lock(
     operation: Operation, fleet: Fleet, observed: Observed, clients: RunClients, emit: Emit
-) -> tuple[Plan, Observed, Mapping[str, TransferTotals], Mapping[str, TransferTotals]]:
+) -> tuple[Plan, DeployContext]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
     Where the lock was held already when the servers were observed, nothing can have changed. A cluster has one lock, on
@@ -244,8 +247,7 @@ async def _apply_under_lock(
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await _apply(plan, operation, context)
-    sent_for = {name: image.transfer for name, image in context.images.items()}
-    return plan, observed, sent_for, context.sent_to
+    return plan, context
 
 
 def _lock(

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.deploy.apply.context import TransferTotals
+from ftl.deploy.apply.context import Freed, TransferTotals
 from ftl.deploy.plan.steps.records import SetPreview
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class DeployResult:
         watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
         until: Of a preview, when the server removes it: Unix time by the server's clock.
         servers: What each of several servers got; empty with one.
+        freed: Space that the images of old releases had.
     """
 
     server: str
@@ -72,6 +73,7 @@ class DeployResult:
     watch: WatchOutcome | None = None
     until: float | None = None
     servers: tuple[ServerTransfer, ...] = ()
+    freed: Freed = field(default_factory=Freed)
 
 
 def result(applied: OperationResult) -> DeployResult:
@@ -112,4 +114,5 @@ def result(applied: OperationResult) -> DeployResult:
             (step.preview.until for step in plan.steps if isinstance(step, SetPreview) and step.preview), None
         ),
         servers=tuple(server(each.host) for each in applied.project.servers),
+        freed=applied.freed,
     )

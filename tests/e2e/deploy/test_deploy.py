@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_imag
 def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
     ftl: Callable[..., Project], server: Server
 ) -> None:
-    """Created, then unchanged, then replaced by one new layer; the old container is gone and records are private."""
+    """Created, then unchanged, then replaced by one new layer; the old container is gone and records are private.
+
+    Where no release is kept for a rollback its image is gone, too, and the deploy says what that has freed.
+    """
     app = lab_project(ftl, server)
     first = app.deploy().ok().result
     assert (first["release"], first["services"]["web"]["action"]) == ("r1", "created")
@@ -34,7 +37,11 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
     assert again["services"]["web"]["bytes_sent"] == 0
 
     app.version("two")
+    app.config["keep_releases"] = 1
     outcome = app.deploy().ok()
+    freed = [note["text"] for note in outcome.events("note") if " freed on " in note["text"]]
+    assert "images of old releases are removed: at most" in freed[0], "Docker 20.10 does not measure"
+    assert (outcome.result["bytes_freed"] > 0, outcome.result["freed_estimated"]) == (True, True)
     second = outcome.result["services"]["web"]
     assert (second["action"], second["layers_sent"]) == ("replaced", 1)
     assert second["layers_reused"] > 0

@@ -206,7 +206,7 @@ def test_a_call_fails_or_waits_as_the_test_wants() -> None:
 def test_a_call_that_the_fake_lacks_fails() -> None:
     """It is never an empty answer."""
     with pytest.raises(NotImplementedError):
-        run(FakeEngine().layer_sizes("web:1"))
+        run(FakeEngine().save(["web:1"]).__anext__())
 
 
 def test_a_machine_gives_scripted_answers() -> None:

@@ -215,6 +215,9 @@ def deploy_fields(result: DeployResult, urls: Sequence[str]) -> Fields:
         "urls": list(urls),
         "watch": result.watch,
         "servers": [asdict(server) for server in result.servers],
+        "bytes_freed": result.freed.there,
+        "bytes_freed_here": result.freed.here,
+        "freed_estimated": result.freed.estimated,
     }
 
 

@@ -113,6 +113,21 @@ class ResolvedImage:
 
 
 @dataclass(slots=True)
+class Freed:
+    """Space that a run has freed by removing images of old releases.
+
+    Attributes:
+        there: Bytes on the servers.
+        here: Bytes on this machine.
+        estimated: Whether a part of them is an upper estimate.
+    """
+
+    there: int = 0
+    here: int = 0
+    estimated: bool = False
+
+
+@dataclass(slots=True)
 class SwitchState:
     """State of the switch of a run.
 
@@ -147,6 +162,7 @@ class DeployContext:
         change: What it is, for others who wait for it: "the rollback of ann@laptop".
         proof: What tells a server that the plan was decided.
         replacing: Server -> its script that replaces containers; None where it has no docker command.
+        freed: Space that the images of old releases had.
         tasks: Work in the background.
     """
 
@@ -172,6 +188,7 @@ class DeployContext:
     change: str = "a deploy"
     proof: Proof = Proof()
     replacing: dict[str, asyncio.Task[ReplacementScript | None]] = field(default_factory=dict)
+    freed: Freed = field(default_factory=Freed)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def at(self, server: str) -> DeployContext:

@@ -86,16 +86,21 @@ class ImageCalls:
         answer = await self._client.send("list its build cache", "GET", "system/df", query, seconds=seconds)
         return convert.build_cache(as_object(answer))
 
-    async def prune_build_cache(self, record: str = "", *, seconds: float) -> None:
+    async def prune_build_cache(self, record: str = "", *, seconds: float) -> int:
         """Remove the build cache that no build is using; EngineUnavailable after a time limit.
 
         Args:
             record: Only this record of it, which stays if another builds on it. Else all: also what a Dockerfile of
                 today would use again.
             seconds: Time limit.
+
+        Returns:
+            Bytes that this has freed.
         """
         query = {"all": 1, **({"filters": {"id": {record: True}}} if record else {})}
-        await self._client.send("remove its build cache", "POST", "build/prune", query, seconds=seconds)
+        action = "remove its build cache"
+        answer = await self._client.send(action, "POST", "build/prune", query, seconds=seconds)
+        return as_int(as_object(answer).get("SpaceReclaimed"))
 
     async def tag(self, reference: str, new: str) -> None:
         """Tag an image as "NAME:TAG"; the tag moves if another image has it."""

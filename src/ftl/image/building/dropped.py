@@ -74,7 +74,7 @@ async def note_build(engine: Engine, project: str, began: float) -> None:
     _save(path, replace(seen, builds=builds, unseen=seen.unseen + 1))
 
 
-async def remove_dropped(engine: Engine, project: str, *, keep: int) -> None:
+async def remove_dropped(engine: Engine, project: str, *, keep: int) -> int:
     """Remove the layers of dropped images from the cache, once in several builds.
 
     Errors are ignored: they cost only disk space.
@@ -83,19 +83,24 @@ async def remove_dropped(engine: Engine, project: str, *, keep: int) -> None:
         engine: This machine's.
         project: The project.
         keep: Images that stay: each is seen with its layers before it is dropped.
+
+    Returns:
+        Bytes that this has freed.
     """
+    freed = 0
     with suppress(EngineError, TimeoutError):
         path = _path((await engine.info()).id, project)
         seen = _load(path)
         if seen.unseen < min(EVERY, keep):
-            return
+            return freed
         ours = [record for record in await engine.build_cache(seconds=_SECONDS) if seen.made(record)]
         dropped = [record for record in ours if record.id in seen.layers and not record.shared]
         # A record stays as long as a later one builds on it.
         for record in sorted(dropped, key=lambda one: one.created, reverse=True):
-            await engine.prune_build_cache(record.id, seconds=_SECONDS)
+            freed += await engine.prune_build_cache(record.id, seconds=_SECONDS)
         layers = frozenset(record.id for record in ours if record.shared)
         _save(path, _Seen(seen.builds, 0, layers, looked=True))
+    return freed
 
 
 async def look_first(engine: Engine, project: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from ftl.deploy.apply.clients import RunClients
-from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.context import DeployContext, Freed
 from ftl.deploy.apply.steps.image_removal import drop_tags
 from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.engine import labels
+from ftl.engine.values import CacheRecord
 from ftl.errors import EngineError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
-from tests.support.fake_engine import FakeEngine
+from ftl.image.building.dropped import look_first, note_build
+from tests.support.fake_engine import CACHED_BYTES, FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO, project, server
 
@@ -32,25 +35,30 @@ STEP = DropTags(("shop-web:r1", "shop-web:r2"), measured=True, servers=ONLY_SERV
 
 
 def engine(*releases: str) -> FakeEngine:
-    """An engine with images of these releases, of 1 kB each."""
+    """An engine with images of these releases, of 1 kB each: 500 bytes are of a layer that all have."""
     made = FakeEngine()
     for release in releases:
-        made.add_image(f"shop-web:{release}", config={"Labels": {labels.PROJECT: "shop"}})
+        layers = ("sha256:base", f"sha256:of-{release}")
+        made.add_image(f"shop-web:{release}", config={"Labels": {labels.PROJECT: "shop"}}, layers=layers)
     return made
 
 
-def dropped(there: FakeEngine, here: FakeEngine, step: DropTags = STEP) -> list[str]:
-    """The notes of dropping the tags."""
+def dropped(
+    there: FakeEngine, here: FakeEngine, step: DropTags = STEP, freed: Freed | None = None
+) -> list[str]:
+    """The notes of dropping the tags; the sums are added to `freed`."""
     notes: list[str] = []
 
     def emit(event: Event) -> None:
         assert isinstance(event, Note)
         notes.append(event.text)
 
-    asked = project()
+    asked = replace(project(), keep_releases=1)
     session = Session("host", cast("Machine", FakeMachine()), cast("Engine", there), INFO)
     clients = RunClients(asked, Path(), _engine=cast("Engine", here))
-    context = DeployContext(asked, Path(), Fleet([session]), session, server(asked), "r4", emit, clients)
+    context = DeployContext(
+        asked, Path(), Fleet([session]), session, server(asked), "r4", emit, clients, freed=freed or Freed()
+    )
 
     async def drop() -> None:
         await drop_tags(context, step)
@@ -61,11 +69,13 @@ def dropped(there: FakeEngine, here: FakeEngine, step: DropTags = STEP) -> list[
 
 def test_what_old_images_freed_is_said_of_each_machine() -> None:
     """By the engine's own measure before and after; nothing where nothing was removed."""
-    first = dropped(engine("r1", "r2", "r3"), engine("r2", "r3"))
+    freed = Freed()
+    first = dropped(engine("r1", "r2", "r3"), engine("r2", "r3"), freed=freed)
     assert first == [
         "images of old releases are removed: 2.0 kB freed on host",
-        "images of old releases are removed: 1.0 kB freed on this machine",
+        "images and build leftovers of old releases are removed: 1.0 kB freed on this machine",
     ]
+    assert (freed.there, freed.here, freed.estimated) == (2000, 1000, False)
     assert dropped(engine("r3"), engine("r3")) == []
 
 
@@ -74,16 +84,60 @@ def test_a_prune_says_the_sum_itself() -> None:
     assert dropped(engine("r1"), engine("r1"), replace(STEP, measured=False)) == []
 
 
-@pytest.mark.parametrize("fault", ["slow", "old"])
-def test_an_engine_that_does_not_measure_says_nothing(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One before Docker 23, or one that takes too long: the images go all the same."""
+@pytest.mark.parametrize("fault", ["slow", "old", "slow at the end"])
+def test_where_the_engine_does_not_measure_it_is_estimated(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the layers that no image of the project has any more: before Docker 23, or where it takes too long."""
+    measure, number = FakeEngine.layers_size, 0
+
+    async def measured(self: FakeEngine, *, seconds: float) -> int | None:
+        nonlocal number
+        number += 1
+        if fault == "old":
+            return None
+        if fault == "slow" or number % 2 == 0:
+            raise EngineError(f"no answer within {seconds:g} s")
+        return await measure(self, seconds=seconds)
+
+    monkeypatch.setattr(FakeEngine, "layers_size", measured)
+    there, freed = engine("r1", "r2", "r3"), Freed()
+    assert dropped(there, engine("r1"), freed=freed) == [
+        "images of old releases are removed: at most 1.0 kB freed on host",
+        "images and build leftovers of old releases are removed: at most 1.0 kB freed on this machine",
+    ]
+    assert (freed.there, freed.here, freed.estimated) == (1000, 1000, True)
+    assert [tag for image in asyncio.run(there.images()) for tag in image.tags] == ["shop-web:r3"]
+
+
+def test_an_image_that_another_release_has_frees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a rollback: only its tag is dropped."""
 
     async def measured(_: FakeEngine, *, seconds: float) -> int | None:
-        if fault == "slow":
-            raise EngineError(f"no answer within {seconds:g} s")
         return None
 
     monkeypatch.setattr(FakeEngine, "layers_size", measured)
     there = engine("r1", "r3")
+    there.add_image("shop-web:r4", asyncio.run(there.image("shop-web:r1")))
     assert dropped(there, engine()) == []
-    assert [tag for image in asyncio.run(there.images()) for tag in image.tags] == ["shop-web:r3"]
+    tags = {tag for image in asyncio.run(there.images()) for tag in image.tags}
+    assert tags == {"shop-web:r3", "shop-web:r4"}
+
+
+def test_what_goes_of_the_build_cache_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer of an image that was dropped, which only this machine's cache still had."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    here, freed = engine("r3"), Freed()
+    now = time.time()
+    here.cache.append(CacheRecord("layer", "regular", now, shared=True))
+
+    async def build() -> None:
+        await note_build(cast("Engine", here), "shop", now - 1)
+        await look_first(cast("Engine", here), "shop")
+
+    asyncio.run(build())
+    here.cache = [replace(one, shared=False) for one in here.cache]
+    assert dropped(engine("r3"), here, freed=freed) == [
+        f"images and build leftovers of old releases are removed: {CACHED_BYTES} B freed on this machine"
+    ]
+    assert (freed.there, freed.here, freed.estimated) == (0, CACHED_BYTES, False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
 from ftl.common.figures import size
+from ftl.deploy.apply.freed import freed_by
 from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
 from ftl.engine import labels
 from ftl.errors import EngineError, EngineUnavailable
@@ -15,16 +16,13 @@ from ftl.execution.runners import Runners
 from ftl.image.building.dropped import look_first, remove_dropped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
     from ftl.engine.values import Image
 
 RUNNERS: Runners[DeployContext] = Runners()
-
-MEASURE_SECONDS = 0.5
-"""Limit for measuring an engine's images, for a note; a deploy waits for up to four of them."""
 
 CACHE_SECONDS = 600.0
 """Limit for the removal of a build cache, which may be many files."""
@@ -38,34 +36,50 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
         await look_first(await context.clients.local_engine(), project)
     if not step.here:
         images = await gather(_known_image(context, tag) for tag in step.tags)
-        async with _noted(context, context.engine, context.server, step):
-            await _drop(context, context.engine, dict(zip(step.tags, images, strict=True)))
-    if step.here or not context.project.server.is_local:
-        with suppress(EngineUnavailable):  # no engine here, and no images
-            local = await context.clients.local_engine()
-            own = await _own_tags(local, project)
-            if tags := {tag: own[tag] for tag in step.tags if tag in own}:
-                async with _noted(context, local, "this machine", step):
-                    await _drop(context, local, tags, digests=False)
-    with suppress(EngineUnavailable):
-        local = await context.clients.local_engine()
-        await remove_dropped(local, project, keep=context.project.keep_releases)
+        await _drop_there(context, step, dict(zip(step.tags, images, strict=True)))
+    with suppress(EngineUnavailable):  # no engine here, and no images
+        await _drop_here(context, step, await context.clients.local_engine())
 
 
-@asynccontextmanager
-async def _noted(context: DeployContext, engine: Engine, where: str, step: DropTags) -> AsyncIterator[None]:
-    """Note how many bytes less the engine's images have after the block."""
-    before = await _measure(engine) if step.measured else None
-    yield
-    after = await _measure(engine) if before is not None else None
-    if before is not None and after is not None and after < before:
-        context.emit(Note(f"images of old releases are removed: {size(before - after)} freed on {where}"))
+async def _drop_there(context: DeployContext, step: DropTags, tags: Mapping[str, Image | None]) -> None:
+    """Untag images on the server."""
+
+    async def drop() -> None:
+        await _drop(context, context.engine, tags)
+
+    if not step.measured:
+        await drop()
+        return
+    freed, estimated = await freed_by(drop, context.engine, context.project.name, tags.values())
+    context.freed.there += freed
+    _note(context, "images of old releases are removed", freed, context.server, estimated=estimated)
 
 
-async def _measure(engine: Engine) -> int | None:
-    with suppress(EngineError):
-        return await engine.layers_size(seconds=MEASURE_SECONDS)
-    return None
+async def _drop_here(context: DeployContext, step: DropTags, local: Engine) -> None:
+    """Untag images on this machine, and remove what its build cache has of images that were dropped."""
+    project, freed, estimated = context.project.name, 0, False
+    own = await _own_tags(local, project) if step.here or not context.project.server.is_local else {}
+    tags = {tag: own[tag] for tag in step.tags if tag in own}
+
+    async def drop() -> None:
+        await _drop(context, local, tags, digests=False)
+
+    if tags and step.measured:
+        freed, estimated = await freed_by(drop, local, project, tags.values())
+    else:
+        await drop()
+    freed += await remove_dropped(local, project, keep=context.project.keep_releases)
+    if step.measured:
+        context.freed.here += freed
+        what = "images and build leftovers of old releases are removed"
+        _note(context, what, freed, "this machine", estimated=estimated)
+
+
+def _note(context: DeployContext, what: str, freed: int, where: str, *, estimated: bool) -> None:
+    if not freed:
+        return
+    context.freed.estimated |= estimated
+    context.emit(Note(f"{what}: {'at most ' if estimated else ''}{size(freed)} freed on {where}"))
 
 
 async def _known_image(context: DeployContext, tag: str) -> Image | None:
