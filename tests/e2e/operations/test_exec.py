@@ -93,6 +93,37 @@ def wait_until_gone(server: Server, word: str, seconds: float = 15) -> None:
         time.sleep(0.5)
 
 
+def wait_until_no_run_is_left(app: LabProject, seconds: float = 15) -> None:
+    """Wait until the engine has removed the containers of commands that have ended."""
+    filters = ("--filter", "label=ftl.role=run", "--filter", f"label=ftl.project={app.name}")
+    shown = ("--format", "{{.Names}} {{.Status}} {{.Command}}")
+    deadline = time.monotonic() + seconds
+    while left := app.server.docker("ps", "--all", *filters, *shown):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+
+
+def use_shell(server: Server, terminal: Terminal) -> int:
+    """Use a shell in a terminal: its size, Ctrl-C, Ctrl-D; returns its exit code, which shall be 5."""
+    terminal.wait_for("# ")
+    terminal.type("stty size; echo $TERM\n")
+    assert "33 111" in (output := terminal.wait_for("vt220\r\n")), output
+    terminal.resize(44, 122)
+    time.sleep(0.5)
+    terminal.type("stty size\n")
+    terminal.wait_for("44 122")
+    terminal.wait_for("# ")
+    terminal.type("sleep 7771\n")
+    wait_until_runs(server, "sleep 7771")
+    terminal.type("\x03")  # what is typed before the prompt is thrown away with it
+    terminal.wait_for("# ")
+    wait_until_gone(server, "7771")
+    terminal.type("(exit 5)\n")
+    terminal.wait_for("# ")
+    terminal.type("\x04")
+    return terminal.wait()
+
+
 def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     """One app, since a deploy takes longer than all of this."""
     app = lab_project(ftl, server)
@@ -122,24 +153,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     assert shell.exit_code == 1
     assert "the image of bare has no shell" in shell.stderr
 
-    # A terminal: its size, Ctrl-C, Ctrl-D, the shell's exit code.
-    terminal = Terminal(app, "exec", "web")
-    terminal.wait_for("# ")
-    terminal.type("stty size; echo $TERM\n")
-    assert "33 111" in (output := terminal.wait_for("vt220\r\n")), output
-    terminal.resize(44, 122)
-    time.sleep(0.5)
-    terminal.type("stty size\n")
-    terminal.wait_for("44 122")
-    terminal.wait_for("# ")
-    terminal.type("sleep 7771\n")
-    wait_until_runs(server, "sleep 7771")
-    terminal.type("\x03")  # what is typed before the prompt is thrown away with it
-    terminal.wait_for("# ")
-    terminal.type("(exit 5)\n")
-    terminal.wait_for("# ")
-    terminal.type("\x04")
-    assert terminal.wait() == 5
+    assert use_shell(server, Terminal(app, "exec", "web")) == 5
 
     # A container of its own: pipes and exit code; removed at its end, and when its client is killed.
     call = command("run", "web", "--", "sh", "-c", "cat; exit 4")
@@ -152,6 +166,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout == data) == (4, True)
+    assert use_shell(server, Terminal(app, "run", "web", "--", "sh")) == 5
     with app.project.start("run", "web", "--", "sleep", "7773") as process:
         wait_until_runs(server, "sleep 7773")
         process.kill()
@@ -159,8 +174,7 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
     detached = app.run("run", "-d", "--ttl", "3s", "web", "--", "sleep", "7774").ok().stdout.strip()
     assert detached in server.docker("ps", "--format", "{{.Names}}").splitlines()
     wait_until_gone(server, "7774")
-    filters = ("--filter", "label=ftl.role=run", "--filter", f"label=ftl.project={app.name}")
-    assert server.docker("ps", "--all", "--quiet", *filters) == ""
+    wait_until_no_run_is_left(app)
 
     # Killed: with a terminal, with pipes, and where the image has no shell.
     terminal = Terminal(app, "exec", "web", "--", "sh", "-c", "echo up; sleep 7772; true")
