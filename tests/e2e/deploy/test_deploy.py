@@ -75,10 +75,24 @@ def test_no_request_fails_while_a_release_is_replaced(ftl: Callable[..., Project
     assert len(app.containers()) == 2
 
 
+CALLING = """\
+address=$$(nslookup inner | sed -n 's/^Address.* //p' | tail -n 1)
+wget -qO /answer --header "Host: inner:8000" "http://$$address:8000/" || exit 9
+exec httpd -f -p 8000 -h /www
+"""
+"""A service that calls another at its start, and does not start without; busybox's wget takes no names."""
+
+
 def test_services_reach_each_other_by_name(ftl: Callable[..., Project], server: Server) -> None:
-    """From inside a container the name of a service leads to its live release, also on the first deploy."""
-    app = lab_project(ftl, server)
-    app.config["services"].append({"name": "inner", "build": "app", "port": 8000, "stop_timeout": 1})
+    """From inside a container the name of a service leads to its live release, also on the first deploy.
+
+    One that `depends_on` it can call it at its own start, however long it takes until it answers.
+    """
+    app = lab_project(ftl, server, command=["sh", "-c", CALLING], depends_on=["inner"])
+    slow = ["sh", "-c", "sleep 1; exec httpd -f -p 8000 -h /www"]
+    app.config["services"].append(
+        {"name": "inner", "build": "app", "command": slow, "port": 8000, "stop_timeout": 1}
+    )
     app.service()["hooks"] = {
         "pre": "for i in 1 2 3; do nslookup inner >/dev/null 2>&1 && break; sleep 1; done; nslookup inner"
     }
@@ -90,7 +104,7 @@ def test_services_reach_each_other_by_name(ftl: Callable[..., Project], server: 
     answer = server.docker(
         "exec", caller, "wget", "-qO-", "--header", "Host: inner:8000", f"http://{address}:8000/"
     )
-    assert answer == "one"
+    assert answer == server.docker("exec", caller, "cat", "/answer") == "one"
 
 
 def test_a_dependency_starts_first_and_its_data_stays(ftl: Callable[..., Project], server: Server) -> None:
