@@ -80,7 +80,10 @@ def test_ctrl_c_before_the_switch_takes_everything_back(
 def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     ftl: Callable[..., Project], server: Server, step: str
 ) -> None:
-    """Killed at any step, all visitors see one release; the next deploy leaves what a clean one leaves."""
+    """Killed at any step, all visitors see one release; the next deploy leaves what a clean one leaves.
+
+    It also writes how the killed one ended.
+    """
     app = lab_project(ftl, server, replicas=2)
     app.deploy().ok()
     app.version("two")
@@ -95,6 +98,9 @@ def test_a_killed_deploy_leaves_one_whole_release_and_the_next_converges(
     assert {app.get() for _ in range(8)} == {(200, "two")}
     live = again["release"]
     assert app.containers() == [f"{app.name}-web-{live}-1", f"{app.name}-web-{live}-2"]
+    entries = app.run("audit", "--json").ok().result["entries"]
+    told = [(each["command"], each["release"], each["outcome"]) for each in entries]
+    assert told == [("deploy", live, "done"), ("deploy", "r2", "interrupted"), ("deploy", "r1", "done")]
     assert app.deploy().ok().result["changed"] is False
 
 
