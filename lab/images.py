@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb")
+SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
@@ -161,15 +161,15 @@ async def python(shelf: Shelf) -> None:
     await recipe.build(shelf)
 
 
-def database(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
-    """`ftl-lab-NAME:latest`: a database of Debian's."""
+def debian_program(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
+    """`ftl-lab-NAME:latest`: a database or library of Debian's."""
 
-    async def ensure_database(shelf: Shelf) -> None:
+    async def ensure_program(shelf: Shelf) -> None:
         recipe = _Recipe(name, f"ftl-lab-{name}:latest", suite="trixie")
         if not await recipe.is_there(shelf.engine):
             await recipe.build(shelf)
 
-    return ensure_database
+    return ensure_program
 
 
 def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
@@ -200,8 +200,9 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "busybox": busybox,
     "registry": peer("registry"),
     "pebble": peer("pebble"),
-    "redis": database("redis"),
-    "mariadb": database("mariadb"),
+    "redis": debian_program("redis"),
+    "mariadb": debian_program("mariadb"),
+    "grpc": debian_program("grpc"),
 }
 
 
