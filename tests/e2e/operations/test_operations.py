@@ -7,10 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.project import lab_project, visitors
+from tests.e2e.support.project import elsewhere, lab_project, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from lab.servers import Server
     from tests.harness import Project
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
 
 
-def test_a_rollback_loses_no_request_and_needs_no_file(ftl: Callable[..., Project], server: Server) -> None:
-    """It restores the image and env of r1 by name alone, as r3, and deploys stay on hold until that is ended."""
+def test_a_rollback_loses_no_request_and_needs_no_file(
+    ftl: Callable[..., Project], server: Server, ssh_config: Path
+) -> None:
+    """From an empty folder it restores the image and env of r1, as r3; deploys stay on hold until that is ended."""
     app = lab_project(ftl, server, replicas=2, env={"COLOUR": "blue"})
     app.deploy().ok()
     app.version("second")
     app.service()["env"] = {"COLOUR": "green"}
     deployed = app.deploy().ok().result
+    there, where = elsewhere(app, ssh_config)
     slow: list[tuple[int, str]] = []
     with visitors(app) as visit:
         pending = threading.Thread(target=lambda: slow.append(app.get("/cgi-bin/slow")))
         pending.start()
-        back = app.run("rollback", "--json", "--hold", "-m", "two is slow").ok().result
+        hold = ("--hold", "-m", "two is slow")
+        back = there.project.run("rollback", "--json", *where, *hold).ok().result
         pending.join()
     assert visit.failures == {}
     assert visit.seen == {"one", "second"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +10,11 @@ from lab import images
 from tests.e2e.operations.test_databases import REDIS, redis
 from tests.e2e.operations.test_tunnels import opened
 from tests.e2e.support.echo import PORT, add_echo, ask, free_port
-from tests.e2e.support.project import LabProject, lab_project
+from tests.e2e.support.project import LabProject, elsewhere, lab_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from lab.servers import Server
     from tests.harness import Outcome, Project
@@ -32,30 +31,6 @@ def deployed(ftl: Callable[..., Project], server: Server) -> LabProject:
     add_echo(app)["env"] = {"KEY": "${APP_KEY}"}
     app.deploy(env=VALUES).ok()
     return app
-
-
-@pytest.fixture
-def ssh_config(user: dict[str, str]) -> Iterator[Path]:
-    """The user's configuration of ssh; what a test adds to it is gone afterwards."""
-    config = Path(user["HOME"], ".ssh", "config")
-    before = config.read_text()
-    yield config
-    config.write_text(before)
-
-
-def elsewhere(app: LabProject, ssh_config: Path) -> tuple[LabProject, tuple[str, ...]]:
-    """The same project from an empty folder, and the options that name it."""
-    server = app.server
-    ssh_config.write_text(f"IdentityFile {server.key}\n{ssh_config.read_text()}")
-    folder = app.project.folder.parent / "elsewhere"
-    folder.mkdir()
-    address = f"{server.user}@{server.host}:{server.port}"
-    return replace(app, project=replace(app.project, folder=folder)), (
-        "--server",
-        address,
-        "--project",
-        app.name,
-    )
 
 
 def shown(status: Outcome) -> dict[str, object]:

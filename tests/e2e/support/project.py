@@ -10,13 +10,14 @@ import shutil
 import ssl
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lab.load import Load, Request, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from lab.load import Tally
     from lab.servers import Server
@@ -167,6 +168,21 @@ def lab_project(make: Callable[..., Project], server: Server, **changed: Any) ->
     }
     project.version("one")
     return project
+
+
+def elsewhere(app: LabProject, ssh_config: Path) -> tuple[LabProject, tuple[str, ...]]:
+    """The same project from an empty folder, and the options that name it."""
+    server = app.server
+    ssh_config.write_text(f"IdentityFile {server.key}\n{ssh_config.read_text()}")
+    folder = app.project.folder.parent / "elsewhere"
+    folder.mkdir()
+    address = f"{server.user}@{server.host}:{server.port}"
+    return replace(app, project=replace(app.project, folder=folder)), (
+        "--server",
+        address,
+        "--project",
+        app.name,
+    )
 
 
 @dataclass
