@@ -114,9 +114,13 @@ def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Proje
 
 
 def test_a_rollback_asks_a_vault_only_for_fresh_secrets(ftl: Callable[..., Project], server: Server) -> None:
-    """With --fresh-secrets the older release gets today's password; all plain env comes back as recorded."""
+    """With --fresh-secrets the older release gets today's password; all plain env comes back as recorded.
+
+    So does a secret in a file, which the app's user alone can read.
+    """
     env = {"URL": "x://app:${TOKEN}@db", "COLOUR": "blue"}
-    app = lab_project(ftl, server, env=env)
+    secret = {"name": "TOKEN", "file": "/run/secrets/token", "owner": "1234:1235"}
+    app = lab_project(ftl, server, env=env, user="1234:1235", secrets=[secret])
     vault = app.project.folder / "vault"
     app.config["secrets"] = {"TOKEN": {"command": ["sh", "-c", "echo asked >> asked; cat vault"]}}
     vault.write_text("hunter-one")
@@ -131,12 +135,19 @@ def test_a_rollback_asks_a_vault_only_for_fresh_secrets(ftl: Callable[..., Proje
         lines = server.docker("exec", f"{app.name}-web-{release}", "env").splitlines()
         return {line for line in lines if line.startswith(("URL=", "COLOUR="))}
 
+    def secret_file(release: str) -> str:
+        show = 'stat -c "%a %u:%g" "$0" && cat "$0"'
+        return server.docker("exec", f"{app.name}-web-{release}", "sh", "-c", show, "/run/secrets/token")
+
+    assert secret_file("r2") == "400 1234:1235\nhunter-two"
     assert app.run("rollback", "--json").ok().result["release"] == "r3"
     assert not asked.exists(), "a rollback must not need the vault"
     assert environment("r3") == {"URL=x://app:hunter-one@db", "COLOUR=blue"}
+    assert secret_file("r3") == "400 1234:1235\nhunter-one"
     fresh = app.run("rollback", "r1", "--fresh-secrets", "--json").ok()
     assert (fresh.result["release"], asked.read_text()) == ("r4", "asked\n")
     assert environment("r4") == {"URL=x://app:hunter-two@db", "COLOUR=blue"}
+    assert secret_file("r4") == "400 1234:1235\nhunter-two"
     assert "hunter" not in fresh.stdout + fresh.stderr
 
 
