@@ -22,12 +22,14 @@ class DatabaseTraces:
 
     Attributes:
         packages: Packages of any language that are clients of it, in lower case.
-        variables: Usual variable of the URL first, then others, as a regular expression each.
+        variable: The variable of the URL where the code reads none: one that clients read by themselves, if any does.
+        variables: Variables of the URL that code reads, as a regular expression each.
         prefixes: Prefixes of variables that name a part of the address: PREFIX_HOST and so on.
     """
 
     database: Database
     packages: frozenset[str]
+    variable: str
     variables: tuple[str, ...]
     prefixes: str
 
@@ -55,6 +57,7 @@ CLIENTS = (
             "psycopg psycopg2 psycopg2-binary asyncpg pg8000 pg postgres pgx laravel:pgsql prisma:postgresql "
             "github.com/lib/pq github.com/jackc/pgx gorm.io/driver/postgres postgresql pg-promise"
         ),
+        "DATABASE_URL",
         (
             "DATABASE_URL",
             "DATABASE_URI",
@@ -73,6 +76,7 @@ CLIENTS = (
             "laravel:mariadb github.com/go-sql-driver/mysql gorm.io/driver/mysql mysql-connector-j "
             "trilogy"
         ),
+        "DATABASE_URL",
         ("DATABASE_URL", "MYSQL_URL", "DB_URL", "DATABASE_URI"),
         "MYSQL|DB|DATABASE|SQL",
     ),
@@ -81,6 +85,7 @@ CLIENTS = (
         _words(
             "prisma:mongodb pymongo motor mongoengine beanie mongodb mongoose mongoid go.mongodb.org/mongo-driver"
         ),
+        "MONGODB_URI",
         ("MONGO(?:DB)?_UR[LI]", "DATABASE_URL", "DB_URL"),
         "MONGO(?:DB)?",
     ),
@@ -91,12 +96,14 @@ CLIENTS = (
             "bullmq bull sidekiq predis/predis laravel:redis github.com/redis/go-redis "
             "github.com/go-redis/redis spring-boot-starter-data-redis connect-redis arq huey[redis]"
         ),
+        "REDIS_URL",
         ("REDIS_UR[LI]", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "BROKER_URL", "CACHE_URL"),
         "REDIS",
     ),
     DatabaseTraces(
         MEMCACHED,
         _words("pymemcache pylibmc python-memcached memcached memjs dalli"),
+        "MEMCACHE_SERVERS",
         ("MEMCACHED?_(?:URL|SERVERS)",),
         "MEMCACHED?",
     ),
@@ -106,12 +113,14 @@ CLIENTS = (
             "pika aio-pika kombu amqplib amqp-connection-manager bunny github.com/rabbitmq/amqp091-go "
             "spring-boot-starter-amqp"
         ),
+        "RABBITMQ_URL",
         ("RABBITMQ_UR[LI]", "AMQP_URL", "CLOUDAMQP_URL", "CELERY_BROKER_URL"),
         "RABBITMQ|AMQP",
     ),
     DatabaseTraces(
         ELASTICSEARCH,
         _words("elasticsearch elasticsearch-dsl @elastic/elasticsearch elasticsearch-rails"),
+        "ELASTICSEARCH_URL",
         ("ELASTIC(?:SEARCH)?_(?:URL|HOSTS?)",),
         "ELASTIC(?:SEARCH)?",
     ),
@@ -194,9 +203,8 @@ def _env(
         urls, parts = _read(client, variables, url, start)
         if named | urls or any(value == database.name for value, _ in parts.values()):
             return urls | named or parts
-    usual = re.sub(r"\(\?:.*?\)|\[(.).\]", r"\1", client.variables[0])
     comment = "" if app.stack == "Rails" else "no line of the code reads it: connect the app to it"
-    return {usual: (url, comment)}
+    return {client.variable: (url, comment)}
 
 
 _FIRST_WORDS = r"(?!(?:[A-Z0-9]+_)*(?:TEST|SHADOW|REPLICA|READ|OLD|LEGACY)_)(?:[A-Z0-9]+_)+"
