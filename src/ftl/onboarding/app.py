@@ -101,6 +101,7 @@ class App:
         ignored: Lines of .dockerignore that only this stack needs.
         build_args: Variables that the build writes into what browsers get.
         top: The app's folder in the image that FTL's Dockerfile makes.
+        below: The folder of the code below `top`, where that image's commands begin; empty if it is the same.
         programs: Name -> path of the programs in an image that can run nothing else of the app; None if the image has
             the files of the app, and the tools that its commands need.
         data_file: A file that only FTL's Dockerfile can put on a volume.
@@ -131,6 +132,7 @@ class App:
     facts: tuple[Evidence, ...] = ()
     todo: tuple[str, ...] = ()
     top: str = "/app"
+    below: str = ""
     programs: Mapping[str, str] | None = None
     data_file: DataFile | None = None
     image_todo: tuple[str, ...] = ()

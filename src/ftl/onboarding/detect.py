@@ -70,10 +70,19 @@ def detect(path: Path) -> Detected:
         if inner.has("Dockerfile"):
             app = with_dockerfile(inner, app)
         if app is not None:
+            app = _without_procfile_of(folder, name, app)
             return Detected(_with_demanded_port(_startable(app), inner), inner, f"./{name}")
     if below:
         raise _several(below)
     raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
+
+
+def _without_procfile_of(folder: AppFolder, name: str, app: App) -> App:
+    """The app, with a thing to do if the folder above it has a Procfile: its commands begin there."""
+    if not folder.has("Procfile"):
+        return app
+    text = f"the Procfile is not used, since the app is in {name}: write one there, with commands that begin there"
+    return replace(app, todo=(*app.todo, text))
 
 
 _AT_ONCE = re.compile(r"\b(?:concurrently|npm-run-all|run-p)\b")

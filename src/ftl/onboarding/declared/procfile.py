@@ -33,6 +33,8 @@ def with_procfile(app: App, folder: AppFolder) -> App:
     if not processes:
         return app
     has_image = folder.has("Dockerfile") is not None  # what is in that one is not known here
+    if not has_image:
+        app = _at_top(app)
     commands = {
         name: exec_form(line) if has_image else command_of(app, folder, line)
         for name, line in processes.items()
@@ -72,6 +74,27 @@ def with_procfile(app: App, folder: AppFolder) -> App:
         dockerfile=dockerfile,
         port=port,
         port_reason=reason,
+    )
+
+
+def _at_top(app: App) -> App:
+    """An app whose commands begin in its top folder, as those of a Procfile do, and not in that of its code."""
+    if not app.below or app.dockerfile is None:
+        return app
+    into = f"cd {shlex.quote(app.below)} && "
+    start = exec_form(into + shlex.join(app.start))
+    back = f"# The commands of the Procfile begin here.\nWORKDIR {app.top}\nUSER "
+    text = re.sub(r"^USER ", back, app.dockerfile, count=1, flags=re.MULTILINE)
+    hook = app.hook if app.hook is None or isinstance(app.hook, str) else shlex.join(app.hook)
+    return replace(
+        app,
+        below="",
+        start=start,
+        dockerfile=re.sub(r"^CMD .*$", lambda _: cmd(start), text, flags=re.MULTILINE),
+        hook=into + hook if hook else None,
+        workers=tuple(
+            replace(worker, command=exec_form(into + shlex.join(worker.command))) for worker in app.workers
+        ),
     )
 
 

@@ -119,3 +119,63 @@ def test_from_a_procfile(
     write(tmp_path, takeover.files, file="ftl.yaml")
     project = load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {})))
     assert [service.command for service in project.services] == commands
+
+
+BELOW = {
+    "requirements.txt": "django\ngunicorn\ncelery\n",
+    "backend/manage.py": '("DJANGO_SETTINGS_MODULE", "core.settings")',
+    "backend/core/settings.py": "STATIC_ROOT = 'static'\nWSGI_APPLICATION = 'core.wsgi.application'\n",
+    "backend/core/wsgi.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("procfile", "command", "hook"),
+    [
+        ("web: cd backend && gunicorn core.wsgi\nrelease: cd backend && python manage.py migrate\n",
+         '["sh", "-c", "cd backend && exec gunicorn core.wsgi"]', "cd backend && python manage.py migrate"),
+        ("web: gunicorn --chdir backend core.wsgi\nrelease: python backend/manage.py migrate\n",
+         '["gunicorn", "--chdir", "backend", "core.wsgi"]', "python backend/manage.py migrate"),
+        ("web: bin/missing\n",
+         '["sh", "-c", "cd backend && exec gunicorn --bind 0.0.0.0:8000 --workers 2 core.wsgi"]',
+         "cd backend && python manage.py migrate --noinput"),
+    ],
+)  # fmt: skip
+def test_commands_begin_in_the_folder_of_the_procfile(
+    begin: Begin, procfile: str, command: str, hook: str
+) -> None:
+    """Those of `ftl init` began in the folder of manage.py, where there is no `backend`: the app did not start."""
+    start, project = begin({**BELOW, "Procfile": procfile})
+    text = start.files["Dockerfile"]
+    places = [line for line in text.splitlines() if line.startswith(("WORKDIR", "RUN python", "USER", "CMD"))]
+    assert places[-5:] == [
+        "WORKDIR /app/backend",
+        "RUN python manage.py collectstatic --noinput",
+        "WORKDIR /app",
+        "USER app",
+        f"CMD {command}",
+    ]
+    assert faults(text) == []
+    web, worker = project.services
+    assert web.hooks.pre is not None
+    assert web.hooks.pre.remote == hook
+    assert worker.command == ("sh", "-c", "cd backend && exec celery -A core worker --loglevel info")
+
+
+def test_without_a_procfile_commands_begin_where_the_code_is(begin: Begin) -> None:
+    """There is nothing to go back for."""
+    start, project = begin(BELOW)
+    assert "WORKDIR /app\nUSER" not in start.files["Dockerfile"]
+    assert project.services[1].command == ("celery", "-A", "core", "worker", "--loglevel", "info")
+
+
+def test_a_procfile_above_the_only_app_is_named(begin: Begin) -> None:
+    """Its commands begin in another folder than the image is built from."""
+    files = {
+        "api/requirements.txt": "flask\n",
+        "api/app.py": "from flask import Flask\napp = Flask(__name__)\n",
+    }
+    start, _ = begin({**files, "Procfile": "web: cd api && gunicorn app:app\n"})
+    assert [
+        text for text in start.todo if text.startswith("the Procfile is not used, since the app is in api")
+    ]

@@ -135,4 +135,4 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
     file = sqlite.data_file if sqlite is not None else None
     if file is not None and file.path:
         file = replace(file, path=posixpath.join(below, file.path))
-    return replace(app, data_file=file, image_todo=about_file)
+    return replace(app, data_file=file, image_todo=about_file, below=below)
