@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.health import found_health
+from ftl.onboarding.stacks.python.application import ASGI, FLASK, Application, find_application
 from ftl.onboarding.stacks.python.packages import choose_installer, needed_git, packages, python_version
 from ftl.onboarding.stacks.sqlite import find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
@@ -38,14 +39,14 @@ SYSTEM: Mapping[str, tuple[str, str]] = {
 def fastapi(folder: AppFolder) -> str | None:
     """Evidence of an app of FastAPI, Starlette or Litestar."""
     known = packages(folder) & {"fastapi", "starlette", "litestar"}
-    return f"{min(known)} among the dependencies" if known else _imported(folder, r"from fastapi import")
+    return f"{min(known)} among the dependencies" if known else _imported(folder, "fastapi")
 
 
 def flask(folder: AppFolder) -> str | None:
     """Evidence of a Flask app."""
     if "flask" in packages(folder):
         return "flask among the dependencies"
-    return _imported(folder, r"from flask import")
+    return _imported(folder, "flask")
 
 
 def streamlit(folder: AppFolder) -> str | None:
@@ -58,23 +59,19 @@ def any_python(folder: AppFolder) -> str | None:
     return folder.has("requirements.txt", "pyproject.toml", "Pipfile", "uv.lock", "poetry.lock")
 
 
-def _imported(folder: AppFolder, pattern: str) -> str | None:
+def _imported(folder: AppFolder, package: str) -> str | None:
     if folder.has("setup.py"):
         return None
-    hit = folder.search(rf"^{pattern}", ".py")
+    hit = folder.search(rf"^(?:from {package} import|import {package}\b)", ".py")
     near = hit is not None and hit[0].removeprefix("src/").count("/") < 1 + hit[0].startswith("src/")
     return f"{hit[0]} imports it" if hit and near else None
 
 
-_FACTORY = "(?:create|get|make|build)_app(?:lication)?"
-
-
 def describe_fastapi(folder: AppFolder, evidence: str) -> App:
     """An ASGI app behind uvicorn."""
-    variable = rf"^(\w+)(?::[^=\n]+)?\s*=\s*(?:FastAPI|Starlette|Litestar|{_FACTORY})\("
-    factory = rf"^(?:async )?def ({_FACTORY})\(\s*\)"
-    target, reason = _target(folder, variable if folder.search(variable, ".py") else factory, "main:app")
-    is_factory = re.search(rf":{_FACTORY}$", target) is not None
+    application, reason = _application(folder, ASGI)
+    target = application.target if application is not None else "main:app"
+    is_factory = application is not None and application.is_factory
     start = (
         "uvicorn",
         *(["--factory"] if is_factory else []),
@@ -101,9 +98,9 @@ def describe_fastapi(folder: AppFolder, evidence: str) -> App:
 
 def describe_flask(folder: AppFolder, evidence: str) -> App:
     """A WSGI app behind gunicorn."""
-    pattern = r"^(\w+)\s*=\s*(?:Flask\(|create_app\()|^def (create_app)\("
-    target, reason = _target(folder, pattern, "app:app")
-    if target.endswith(":create_app"):
+    application, reason = _application(folder, FLASK)
+    target = application.target if application is not None else "app:app"
+    if application is not None and application.is_factory:
         target += "()"
     start = ("gunicorn", "--bind", f"{ANY}:{PORT}", *_gunicorn_workers(packages(folder)), target)
     migrations = _alembic(folder)
@@ -156,15 +153,15 @@ def _alembic(folder: AppFolder) -> Migration:
     return ("alembic upgrade head", "alembic.ini") if folder.has("alembic.ini") else NO_MIGRATION
 
 
-def _target(folder: AppFolder, pattern: str, otherwise: str) -> tuple[str, str]:
-    """MODULE:VARIABLE of the app, and the reason for it."""
-    hit = folder.search(pattern, ".py")
-    if hit is None:
-        return otherwise, "nothing names the app, so check CMD of the Dockerfile"
-    file, match = hit
-    module = file.removesuffix(".py").removesuffix("/__init__").removeprefix("src/").replace("/", ".")
-    variable = next(filter(None, match.groups()))
-    return f"{module}:{variable}", f"`{match[0].strip().rstrip('(')}` in {file}"
+def _application(folder: AppFolder, classes: frozenset[str]) -> tuple[Application | None, str]:
+    """The application, and the reason for it."""
+    found = find_application(folder.sources, classes)
+    if found is None:
+        return None, "nothing names the app, so check CMD of the Dockerfile"
+    if found.is_open:
+        told = f"{found.reason} needs arguments"
+        return found, f"nothing names the app, so check CMD of the Dockerfile: {told}"
+    return found, found.reason
 
 
 def python_app(
