@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.marks import display_path
 from ftl.onboarding.names import project_name, service_name
 from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
-from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.aliases import report_aliases
 from ftl.onboarding.takeover.kamal.beside import declared_secrets, files_beside, values_in_env
@@ -31,12 +33,12 @@ from ftl.onboarding.takeover.patience import seconds, waiting
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.yaml.tree import MappingNode, Node
     from ftl.onboarding.takeover.kamal.beside import KamalFiles
-    from ftl.onboarding.takeover.kamal.files import KamalConfiguration
+    from ftl.onboarding.takeover.kamal.files import ComputedValue, KamalConfiguration
 
 _LEFT_OUT = {
     "asset_path": "old and new containers answer until the old ones have finished; keep old assets in the build",
@@ -66,8 +68,8 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     whole = parse_configuration(file)
     root = whole.root
     beside = files_beside(file, root)
-    draft = _draft(root, file, base, variables, beside)
-    _report_erb(draft, whole, ".env")
+    draft = _draft(root, file, base, variables, beside, whole.computed)
+    _report_erb(draft, whole, ".env", variables)
     paths = {
         path.name.removeprefix("deploy.").removesuffix(".yml"): path
         for path in sorted(file.parent.glob("deploy.*.yml"))
@@ -79,9 +81,10 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         over = own_file.root
         given = {**variables, **values_in_env(base / f".env.{name}")}
         own = beside.of(name)
-        other = _draft(merged(root, over), file, base, given, own)
-        _report_erb(other, whole, ".env")
-        _report_erb(other, own_file, f".env.{name}")
+        computed = [*whole.computed, *own_file.computed]
+        other = _draft(merged(root, over), file, base, given, own, computed)
+        _report_erb(other, whole, ".env", given)
+        _report_erb(other, own_file, f".env.{name}", given)
         notes = report_destination_secrets(draft, other, own, given)
         known = {(row.key, row.text) for row in draft.report.rows}
         todo = [row for row in other.report.rows if row.verdict is Verdict.NEEDS_YOU]
@@ -95,30 +98,61 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     return draft
 
 
-def _report_erb(draft: Draft, configuration: KamalConfiguration, env_file: str) -> None:
-    """Tell of ERB that is not evaluated: its value is a variable without which nothing starts."""
-    mark = configuration.root.mark
-    unset = {row.key for row in draft.report.rows}
-    for variable, code in configuration.computed.items():
-        if f"${{{variable}}}" in unset:
-            todo = f"Kamal computes it by {code}: write its value into {env_file}"
-            draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo, mark)
+def _report_erb(
+    draft: Draft, configuration: KamalConfiguration, env_file: str, variables: Mapping[str, str]
+) -> None:
+    """Tell of ERB that is not evaluated: its value is that of a command, or a variable that somebody sets."""
+    text = text_of(draft)
+    for value in configuration.computed:
+        key, how = f"${{{value.name}}}", f"Kamal computes it by {value.where}"
+        mark = replace(configuration.root.mark, line=value.line)
+        is_variable = re.search(rf"\$\{{{value.name}\b", text) is not None
+        if value.name in _secrets_of(draft) and value.command:
+            what = f"{how}: so does FTL, by `secrets`, and masks it as one"
+            draft.report.add(key, Verdict.CHANGED, what, mark)
+        elif is_variable and value.name not in variables:
+            draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write its value into {env_file}", mark)
+        elif value.placeholder in text:
+            draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write it in place of {value.placeholder}", mark)
     for line, code in configuration.dropped.items():
         reason = f"`{code}` is not evaluated: what it computes is a variable where it is used"
         draft.report.add(f"ERB in line {line}", Verdict.LEFT_OUT, reason)
 
 
+def _secrets_of(draft: Draft) -> dict[str, object]:
+    secrets = draft.top.get("secrets")
+    return secrets if isinstance(secrets, dict) else {}
+
+
+def _declare_computed(draft: Draft, computed: Sequence[ComputedValue], variables: Mapping[str, str]) -> None:
+    """Declare values as secrets that are fetched when a deploy needs them, unless they are set already."""
+    text = text_of(draft)
+    sources = {
+        value.name: value.source
+        for value in computed
+        if value.name not in variables and f"${{{value.name}}}" in text
+    }
+    if sources:
+        draft.top["secrets"] = {**_secrets_of(draft), **sources}
+
+
 def _draft(
-    root: MappingNode, file: Path, base: Path, variables: Mapping[str, str], beside: KamalFiles
+    root: MappingNode,
+    file: Path,
+    base: Path,
+    variables: Mapping[str, str],
+    beside: KamalFiles,
+    computed: Sequence[ComputedValue],
 ) -> Draft:
     draft = Draft(str(file), service_name(text(root.get("service")) or project_name(base.resolve().name)))
     secrets = declared_secrets(beside)
     if secrets:
         draft.top["secrets"] = secrets
-    given = {**dict.fromkeys(secrets, ""), **variables}
+    given = {**dict.fromkeys((*secrets, *(value.name for value in computed)), ""), **variables}
     kamal = KamalConversion(draft, root, base, given, beside.destination)
     _convert(kamal)
     convert_hooks(kamal, beside)
+    _declare_computed(draft, computed, variables)
     return draft
 
 

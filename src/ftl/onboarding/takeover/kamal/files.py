@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
+from ftl.onboarding.app import exec_form
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _ERB = re.compile(r"<%=?-?\s*(.*?)\s*-?%>", re.DOTALL)
@@ -30,13 +32,65 @@ _OF_DOTENV = re.compile(r"(?:require\s+[\"']dotenv[\"']\s*;?\s*)?(?:Dotenv\.load
 
 _MARK = "ftl-erb-variable-"
 
+_SIMPLE = r"[\"']([^\"']*)[\"']|(-?\d+(?:\.\d+)?|true|false)"
+_TIDIED = r"(?:&?\.(?:to_s|to_i|strip|chomp|presence)(?:\(\))?)*"
 _ERB_VARIABLE = re.compile(
-    r"ENV(?:\.fetch\(|\[)\s*[\"']([A-Za-z_][A-Za-z0-9_]*)[\"']\s*(?:,\s*[\"']([^\"']*)[\"']\s*)?[)\]]"
-    r"(?:\s*(?:\|\|\s*|\{\s*)[\"']([^\"']*)[\"']\s*\}?)?"
+    r"ENV(?:\.fetch\(|\[)\s*[\"']([A-Za-z_][A-Za-z0-9_]*)[\"']\s*"
+    rf"(?:,\s*(?:{_SIMPLE})\s*)?[)\]]{_TIDIED}(?:\s*(?:\|\|\s*|\{{\s*)(?:{_SIMPLE})\s*\}}?)?{_TIDIED}"
 )
+"""A variable, perhaps with a text, a number or a truth value for one that is not set."""
+
+_ERB_COMMAND = re.compile(rf"(?:`([^`]+)`|%x(?:\(([^()]+)\)|\{{([^{{}}]+)\}}|\[([^\[\]]+)\])){_TIDIED}")
+"""The output of a command, in which Ruby has put nothing."""
 
 _ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chomp)(?:\(\))?")
 """A file of one line, such as .ruby-version."""
+
+
+_ADDRESSES = frozenset({"servers", "role", "host", "hosts"})
+_TEXTS = frozenset({"env", "args", "labels", "cmd"})
+"""Keys whose values may be any text, as that of a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedValue:
+    """A value that Kamal computes by ERB.
+
+    Attributes:
+        name: The variable in its place.
+        command: The command that prints it; empty if it is other code.
+    """
+
+    name: str
+    code: str
+    line: int
+    command: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The code, with its line."""
+        code = self.code if "`" in self.code else f"`{self.code}`"
+        return f"{code} (line {self.line})"
+
+    @property
+    def placeholder(self) -> str:
+        """An address in its place."""
+        return f"{self.name.lower().replace('_', '-')}.example.com"
+
+    @property
+    def source(self) -> dict[str, object]:
+        """The source of a secret: the same command, or a variable that a deploy asks for."""
+        if not self.command:
+            return {"env": self.name}
+        words = [*map(literal, self.command)]
+        line = " ".join(words)
+        return {"command": line if shlex.join(self.command) == line else words}
+
+    def written(self, key: str) -> str:
+        """Its text below a key of Kamal: an address has a placeholder, other texts may be secrets."""
+        if key in _ADDRESSES:
+            return f"${{{self.name}:-{self.placeholder}}}"
+        return f"${{{self.name}}}" if key in _TEXTS else f"${{{self.name}:?}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +98,12 @@ class KamalConfiguration:
     """The content of a file.
 
     Attributes:
-        computed: Variable in place of ERB that is not evaluated -> that code, with its line.
+        computed: Values of ERB that is not evaluated.
         dropped: Lines with other code -> that code.
     """
 
     root: MappingNode
-    computed: Mapping[str, str]
+    computed: Sequence[ComputedValue]
     dropped: Mapping[int, str]
 
 
@@ -59,8 +113,8 @@ class _Erb:
     def __init__(self, file: Path, source: SourceFile) -> None:
         self._file = file
         self._source = source
-        self.found: list[str] = []
-        self.computed: dict[str, str] = {}
+        self.found: list[str | ComputedValue] = []
+        self.computed: dict[str, ComputedValue] = {}
         self.dropped: dict[int, str] = {}
 
     def mark(self, match: re.Match[str]) -> str:
@@ -81,18 +135,22 @@ class _Erb:
             self.dropped[line] = code
         return ""
 
-    def _value(self, code: str, line: int, before: str) -> str:
+    def _value(self, code: str, line: int, before: str) -> str | ComputedValue:
         if value := _value_in_file(self._file, code):
             return literal(value)
         if known := _ERB_VARIABLE.fullmatch(code):
-            default = known[2] or known[3]
+            default = next(filter(None, known.groups()[1:]), "")
             return f"${{{known[1]}:-{literal(default)}}}" if default else f"${{{known[1]}}}"
         keys = re.findall(r"([A-Za-z_]\w*)[\"']?:\s", before.rpartition("\n")[2])
         name = f"{keys[-1].upper() if keys else f'LINE_{line}'}_OF_KAMAL"
         if name in self.computed:
             name = f"LINE_{line}_{name}"
-        self.computed[name] = f"`{' '.join(code.split())}` (line {line})"
-        return f"${{{name}:?}}"
+        command = _ERB_COMMAND.fullmatch(code)
+        words = (
+            exec_form(next(filter(None, command.groups())).strip()) if command and "#{" not in code else ()
+        )
+        self.computed[name] = ComputedValue(name, " ".join(code.split()), line, words)
+        return self.computed[name]
 
 
 def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfiguration:
@@ -116,7 +174,7 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfigurat
         raise ConfigError([root.mark.problem("this is not a Kamal configuration", "it must have `service:`")])
     filled = _filled(root, erb.found)
     assert isinstance(filled, MappingNode)
-    return KamalConfiguration(filled, erb.computed, erb.dropped)
+    return KamalConfiguration(filled, [*erb.computed.values()], erb.dropped)
 
 
 def _value_in_file(file: Path, code: str) -> str:
@@ -130,17 +188,39 @@ def _value_in_file(file: Path, code: str) -> str:
     return value if "\n" not in value else ""
 
 
-def _filled(node: Node, found: list[str]) -> Node:
-    """The tree with texts of ftl.yaml: Kamal's own have no variables, those of ERB are put in place of their marks."""
+def _filled(node: Node, found: Sequence[str | ComputedValue], key: str = "") -> Node:
+    """The tree with texts of ftl.yaml: Kamal's own have no variables, those of ERB are put in place of their marks.
+
+    Args:
+        node: The tree.
+        found: The values by the number of their mark.
+        key: The key above that says what kind of value it is; empty: none does.
+    """
     match node:
         case ScalarNode():
             written = re.sub(rf"\$(?={_MARK})", "$$", literal(node.text))
-            filled = re.sub(rf"{_MARK}(\d+)\.", lambda match: found[int(match[1])], written)
+            filled = re.sub(rf"{_MARK}(\d+)\.", lambda match: _written(found[int(match[1])], key), written)
             return replace(node, text=filled)
         case SequenceNode():
-            return replace(node, items=tuple(_filled(item, found) for item in node.items))
-    entries = {key: replace(entry, value=_filled(entry.value, found)) for key, entry in node.entries.items()}
+            return replace(node, items=tuple(_filled(item, found, key) for item in node.items))
+    entries = {
+        name: replace(entry, value=_filled(entry.value, found, _kind(name, key)))
+        for name, entry in node.entries.items()
+    }
     return replace(node, entries=entries)
+
+
+def _kind(name: str, above: str) -> str:
+    """The key that says what an entry's value is: below `env` all are texts, in a role only its hosts are addresses."""
+    if above in _TEXTS:
+        return above
+    if name in _ADDRESSES | _TEXTS:
+        return name
+    return "role" if above == "servers" else ""
+
+
+def _written(value: str | ComputedValue, key: str) -> str:
+    return value if isinstance(value, str) else value.written(key)
 
 
 def top_of(file: Path) -> Path:
