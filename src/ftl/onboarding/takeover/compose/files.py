@@ -30,6 +30,7 @@ class ComposeFiles:
 
     Attributes:
         extended: Services that extend another one, with the place that says so.
+        included: Places of `include`, which the merged tree has not.
         env_files: Places that name files with variables for included files.
     """
 
@@ -44,6 +45,7 @@ class ComposeFiles:
         self._including: list[Path] = []
         self._merging = Merging()
         self.extended: dict[str, Mark] = {}
+        self.included: list[Mark] = []
         self.env_files: list[Mark] = []
 
     def load(self, files: Sequence[Path]) -> MappingNode:
@@ -55,6 +57,7 @@ class ComposeFiles:
         merged: MappingNode | None = None
         for file in files:
             root = self._rebased(self._read(file), self._folder)
+            self.included += [entry.key for key, entry in root.entries.items() if key == "include"]
             merged = root if merged is None else self._merging.merge(merged, root)
         assert merged is not None
         merged = self._with_includes(merged)
@@ -137,6 +140,7 @@ class ComposeFiles:
             inner._including = self._including
             root = self._merging.merge(inner.load(named), root.replace({"include": None}))
             self.extended |= inner.extended
+            self.included += inner.included
             self.env_files += inner.env_files
         return root
 

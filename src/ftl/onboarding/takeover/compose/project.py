@@ -218,9 +218,7 @@ def _key_mark(root: MappingNode, key: str) -> Mark | None:
 
 def _top(draft: Draft, root: MappingNode) -> None:
     for key, entry in root.entries.items():
-        if key == "include":
-            draft.report.add(key, Verdict.CHANGED, "its services, in this file", entry.key)
-        elif key == "name":
+        if key == "name":
             draft.report.add(key, Verdict.CHANGED, "project.name", entry.key)
         elif key.startswith("x-"):
             written_out = "where its anchors are used, they are written out"
@@ -273,6 +271,8 @@ def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
                 both = f"`--from {first.name} --from {other.name}`"
                 reason = f"`docker compose` merges it, most often for development: {both} takes it over, too"
                 draft.report.add(other.name, Verdict.LEFT_OUT, reason)
+    for mark in reader.included:
+        draft.report.add("include", Verdict.CHANGED, "its services, in this file", mark)
     for mark in reader.env_files:
         what = "the values that its variables have now, where the included file uses them"
         draft.report.add("include.env_file", Verdict.CHANGED, what, mark)

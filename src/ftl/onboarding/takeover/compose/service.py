@@ -83,6 +83,8 @@ def _one_writer(conversion: ComposeConversion) -> None:
 
 def _key(conversion: ComposeConversion, key: str, node: Node) -> None:
     if is_null(node) or key.startswith("x-"):
+        reason = "it has no value" if is_null(node) else "where its anchors are used, they are written out"
+        conversion.add(key, Verdict.LEFT_OUT, reason)
         return
     known, form = SERVICE.get(key), describe_kind(node)
     if known is not None and known.forms and form not in known.forms:
