@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
 _CHECKS = (
-    r"_?healthz?(?:/(?:live|ready)(?:ness|z)?)?|up|livez|readyz|ping|_health|healthcheck|health-check|status"
+    r"_?healthz?(?:/(?:live|ready|check)(?:ness|z)?)?|up|livez|readyz|liveness|readiness|ping|_health|health[_-]?check"
+    r"|status|(?:__)?heartbeat(?:__)?"
 )
+_BEFORE_CHECKS = r"(?:(?:api|internal|v\d+)/){0,2}"
 _QUOTE = "[\"'`]"
 _DECORATED = (
     r"@(?:(?P<on>[\w.]+)\.)?(?:get|route|api_route|Get|All|Controller|GetMapping|RequestMapping)"
@@ -66,7 +68,7 @@ def _compiled(path: str, *, slash: str) -> _Patterns:
     }
 
 
-_HEALTH = _compiled(rf"(?:api/(?:v\d+/)?)?(?:{_CHECKS})/?", slash="/?")
+_HEALTH = _compiled(rf"{_BEFORE_CHECKS}(?:{_CHECKS})/?", slash="/?")
 _START = {
     ending: patterns
     for ending, patterns in _compiled("", slash="/").items()

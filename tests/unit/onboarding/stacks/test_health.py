@@ -53,6 +53,13 @@ if TYPE_CHECKING:
         ("config/routes.rb", 'Rails.application.routes.draw do\n  get "up" => "x#show"\nend\n', "/up"),
         ("routes/web.php", "Route::get('up', fn () => 'ok');\n", "/up"),
         ("A.java", '@GetMapping("/health") String ok() {}\n', "/health"),
+        ("a.js", "app.get('/v1/health', ok);\n", "/v1/health"),
+        ("a.py", '@app.get("/v1/healthcheck")\ndef ok(): ...\n', "/v1/healthcheck"),
+        ("a.go", 'http.HandleFunc("GET /v1/healthcheck", ok)\n', "/v1/healthcheck"),
+        ("a.go", 'r.GET("/v2/api/health_check", ok)\n', "/v2/api/health_check"),
+        ("a.py", '@app.route("/internal/readiness")\ndef ok(): ...\n', "/internal/readiness"),
+        ("urls.py", 'urlpatterns = [path("v1/healthz", ok)]\n', "/v1/healthz"),
+        ("a.py", '@app.route("/__heartbeat__")\ndef ok(): ...\n', "/__heartbeat__"),
         ("a.ts", "@Controller('health')\nexport class A {\n  @Get()\n  check() {}\n}\n", "/health"),
     ],
 )
@@ -83,6 +90,9 @@ def test_routes(tmp_path: Path, name: str, text: str, path: str) -> None:
         ("a.go", 'handle("up")\n'),
         ("A.java", 'String s = map.get("status");\n'),
         ("a.js", "cache.get('/health')\n"),
+        ("a.js", "app.get('/orders/status', ok)\n"),
+        ("a.js", "app.get('/version/health', ok)\n"),
+        ("a.js", "app.get('/v1/orders/health', ok)\n"),
     ],
 )
 def test_words_that_are_no_routes(tmp_path: Path, name: str, text: str) -> None:
