@@ -89,7 +89,7 @@ def find_migration(folder: AppFolder) -> NodeMigration:
         needed = next(filter(folder.has_folder, folders), None)
         if name not in known or needed is None:
             continue
-        options = _options(folder, name)
+        options = _own_options(folder, line) or _options(folder, name)
         if options is None:
             return NodeMigration(
                 name,
@@ -103,6 +103,27 @@ def find_migration(folder: AppFolder) -> NodeMigration:
             name, line + options, f"{name} in package.json and {needed}/", version[0] if version else ""
         )
     return NodeMigration()
+
+
+_FOR_OTHER_PLACES = re.compile(r"(?:^|[:_-])(?:dev|development|local|tests?|ci|watch|e2e|staging)(?:$|[:_-])")
+_FOR_A_SERVER = re.compile(r"(?:^|[:_-])(?:prod|production|deploy|release)(?:$|[:_-])")
+
+
+def _own_options(folder: AppFolder, line: str) -> str:
+    """Options that the app's own scripts give the command: where the build put its settings; empty without any."""
+    program, _, task = line.partition(" ")
+    called = re.compile(
+        rf"(?<![\w.:-]){re.escape(program)}(?:\.js)?((?:\s+-[^\s;&|]*(?:[ ][^-\s;&|][^\s;&|]*)?)*?)"
+        rf"\s+{re.escape(task)}(?![^\s;&|])(?:\s+--(?=\s))?([^;&|<>]*)"
+    )
+    names = sorted(scripts(folder), key=lambda name: _FOR_A_SERVER.search(name) is None)
+    for name in names:
+        match = called.search(scripts(folder)[name]) if not _FOR_OTHER_PLACES.search(name) else None
+        options = f"{match[1]} {match[2]}".split() if match is not None else []
+        is_source = program == "typeorm" and any(word.endswith(".ts") for word in options)
+        if options and not is_source:  # its program reads none that are not compiled
+            return f" {' '.join(options)}"
+    return ""
 
 
 def _options(folder: AppFolder, tool: str) -> str | None:

@@ -199,5 +199,44 @@ def test_migrations_of_typeorm_before_the_start(begin: Begin) -> None:
     start, project = begin({**app(scripts, "typeorm"), "src/migrations/1.ts": ""})
     hook = project.services[0].hooks.pre
     assert hook is not None
-    assert hook.remote == "npm run migrate"
+    assert hook.remote == "typeorm migration:run -d out/a.js"
     assert [text for text in start.todo if "typeorm" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("scripts", "hook"),
+    [
+        ({"migrate": "knex migrate:latest --knexfile build/knexfile.js"}, "knex migrate:latest --knexfile build/knexfile.js"),
+        ({"migrate": "knex --knexfile build/knexfile.js migrate:latest"}, "knex migrate:latest --knexfile build/knexfile.js"),
+        ({"migrate": "npx knex migrate:latest --knexfile=build/knexfile.js && echo done"}, "knex migrate:latest --knexfile=build/knexfile.js"),
+        ({"knex": "knex --knexfile build/a.js", "migrate": "npm run knex migrate:latest -- --env x"}, "knex migrate:latest --env x"),
+        ({"migrate:dev": "knex migrate:latest --env development"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"migrate": "knex migrate:latest --env a", "migrate:prod": "knex migrate:latest --env b"}, "knex migrate:latest --env b"),
+        ({"migrate": "knex migrate:latest"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"rollback": "knex migrate:rollback --knexfile build/knexfile.js"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"migrate": "knex migrate:latest-x --knexfile a.js"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+    ],
+)  # fmt: skip
+def test_migrations_by_the_own_script(begin: Begin, scripts: dict[str, str], hook: str) -> None:
+    """It names the settings that the build makes; those among the sources need a compiler in the image."""
+    files = {"src/migrations/1.ts": "", "src/knexfile.ts": "export default {}\n", "a.js": ""}
+    _, project = begin({**app({"start": "node a.js", **scripts}, "knex"), **files})
+    hooks = project.services[0].hooks
+    assert hooks.pre is not None
+    assert hooks.pre.remote == hook
+
+
+@pytest.mark.parametrize(
+    ("line", "hook"),
+    [
+        ("typeorm migration:run -d out/a.js", "typeorm migration:run -d out/a.js"),
+        ("npm run typeorm migration:run -- -d out/a.js", "typeorm migration:run -d out/a.js"),
+        ("typeorm-ts-node-commonjs migration:run -d src/a.ts", None),
+        ("typeorm migration:run -d src/a.ts", None),
+    ],
+)
+def test_migrations_of_typeorm_by_the_own_script(begin: Begin, line: str, hook: str | None) -> None:
+    """A file that no build is known to make; its program reads none that are not compiled."""
+    _, project = begin({**app({"migrate": line}, "typeorm"), "src/migrations/1.ts": "", "a.js": ""})
+    hooks = project.services[0].hooks
+    assert (hooks.pre.remote if hooks.pre else None) == hook
