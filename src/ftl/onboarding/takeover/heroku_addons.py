@@ -1,10 +1,11 @@
-"""Databases of an app on Heroku, Dokku or Fly: its addons, else the clients that it uses."""
+"""Addons of Heroku; databases of an app on Heroku, Dokku or Fly by the clients that it uses."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_object
 from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RABBITMQ, REDIS
 from ftl.errors import UsageError
 from ftl.onboarding.databases import needs
@@ -19,28 +20,81 @@ if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
     from ftl.onboarding.takeover.draft import Draft
 
-_ADDONS = {
-    "postgres": POSTGRES, "redis": REDIS, "mysql": MYSQL, "jawsdb": MYSQL, "mongo": MONGODB, "memcach": MEMCACHED,
-    "rabbitmq": RABBITMQ, "cloudamqp": RABBITMQ, "elasticsearch": ELASTICSEARCH,
-}  # fmt: skip
-"""Part of an addon's name -> database."""
+_ADDONS: tuple[tuple[str, Database, str], ...] = (
+    ("rediscloud", REDIS, "REDISCLOUD_URL"),
+    ("redistogo", REDIS, "REDISTOGO_URL"),
+    ("openredis", REDIS, "OPENREDIS_URL"),
+    ("redis", REDIS, "REDIS_URL"),
+    ("jawsdb-maria", MYSQL, "JAWSDB_MARIA_URL"),
+    ("jawsdb", MYSQL, "JAWSDB_URL"),
+    ("cleardb", MYSQL, "CLEARDB_DATABASE_URL"),
+    ("mysql", MYSQL, "DATABASE_URL"),
+    ("mariadb", MYSQL, "DATABASE_URL"),
+    ("ormongo", MONGODB, "ORMONGO_URL"),
+    ("mongo", MONGODB, "MONGODB_URI"),
+    ("memcachier", MEMCACHED, "MEMCACHIER_SERVERS"),
+    ("memcachedcloud", MEMCACHED, "MEMCACHEDCLOUD_SERVERS"),
+    ("memcache", MEMCACHED, "MEMCACHE_SERVERS"),
+    ("cloudamqp", RABBITMQ, "CLOUDAMQP_URL"),
+    ("rabbitmq", RABBITMQ, "RABBITMQ_URL"),
+    ("bonsai", ELASTICSEARCH, "BONSAI_URL"),
+    ("searchbox", ELASTICSEARCH, "SEARCHBOX_URL"),
+    ("foundelasticsearch", ELASTICSEARCH, "FOUNDELASTICSEARCH_URL"),
+    ("elasticsearch", ELASTICSEARCH, "ELASTICSEARCH_URL"),
+    ("postgres", POSTGRES, "DATABASE_URL"),
+)
+"""Part of an addon's name, its database, and the variable that has its address; the first one counts."""
 
-_URLS = {"postgres": "DATABASE_URL", "mysql": "DATABASE_URL", "redis": "REDIS_URL", "mongodb": "MONGODB_URI",
-         "rabbitmq": "CLOUDAMQP_URL"}  # fmt: skip
-"""Dependency -> variable in which Heroku's addon gives its address."""
+_PARTS_OF_FTL: tuple[tuple[str, Verdict, str], ...] = (
+    (
+        r"scheduler|cron",
+        Verdict.NEEDS_YOU,
+        "write each of its commands as one of the `jobs`, with its `schedule`: `heroku addons:open {}` shows them",
+    ),
+    (
+        r"papertrail|logentries|logdna|mezmo|logtail|timber|sumologic|coralogix|solarwinds",
+        Verdict.NEEDS_YOU,
+        "`ftl logs` has the logs; to send them there, too, write `logging` of the services with a driver that it takes",
+    ),
+    (r"deployhooks|deploy-hooks", Verdict.NEEDS_YOU, "write `notify`, with the URL that gets the messages"),
+    (r"backup|snapshooter", Verdict.NEEDS_YOU, "write `backups`, with the dependency and a schedule"),
+    (
+        r"fixie|quotaguard|proximo|static-?ip",
+        Verdict.LEFT_OUT,
+        "requests leave from the server's own address: take the proxy out of the code",
+    ),
+    (
+        r"autoscal|judoscale|hirefire|adept-scale|autoidle",
+        Verdict.LEFT_OUT,
+        "`replicas` says how many there are; `ftl scale` changes it",
+    ),
+    (r"ssl", Verdict.LEFT_OUT, "FTL's proxy gets certificates by itself"),
+)
+"""Parts of the names of addons that are no databases, and what does their work here; `{}` is the addon."""
 
 
 def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
     """Addons that are databases as dependencies; the others are things to do."""
     for addon in addons:
-        plan = str(addon.get("plan", "") if isinstance(addon, dict) else addon)
-        known = next((database for part, database in _ADDONS.items() if part in plan), None)
+        given = as_object(addon)
+        plan = str(given.get("plan", "") if given else addon)
+        name = plan.partition(":")[0]
+        known = next((entry for entry in _ADDONS if entry[0] in name), None)
         if known is None:
-            todo = "FTL has no such service: keep it, and write its URL in `env`"
-            draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, todo)
+            draft.report.add(f"addons: {plan}", *_elsewhere(name))
             continue
-        named = _URLS.get(known.name)
-        _add(draft, known, {named: known.url} if named is not None else {}, f"addons: {plan}", "")
+        _, database, usual = known
+        variable = f"{given['as']}_URL" if given.get("as") else usual
+        _add(draft, database, {variable: database.url}, f"addons: {plan}", "")
+
+
+def _elsewhere(addon: str) -> tuple[Verdict, str]:
+    """The verdict on an addon that is no database, with the text."""
+    for part, verdict, text in _PARTS_OF_FTL:
+        if re.search(part, addon):
+            return verdict, text.format(addon)
+    todo = "it goes with the app on Heroku: have an account there, and write its variables in `env`"
+    return Verdict.NEEDS_YOU, f"{todo}; `heroku config` names them"
 
 
 def take_over_clients(draft: Draft, folder: AppFolder) -> None:

@@ -12,7 +12,7 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.heroku_databases import (
+from ftl.onboarding.takeover.heroku_addons import (
     report_config_vars,
     take_over_addons,
     take_over_clients,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.onboarding.env_secrets import values_in
 from ftl.onboarding.takeover.report import Verdict
 
@@ -56,3 +58,49 @@ def test_addons_say_which_databases_there_are(tmp_path: Path) -> None:
     assert [dependency.name for dependency in project.dependencies] == ["redis"]
     assert verdicts(report)["addons: heroku-redis:mini"] is Verdict.CHANGED
     assert "config vars" not in verdicts(report)
+
+
+@pytest.mark.parametrize(
+    ("addon", "dependency", "variable"),
+    [
+        ('"heroku-postgresql:mini"', "postgres", "DATABASE_URL"),
+        ('{"plan": "heroku-postgresql:mini", "as": "USERS_DB"}', "postgres", "USERS_DB_URL"),
+        ('"rediscloud:30"', "redis", "REDISCLOUD_URL"),
+        ('"jawsdb:kitefin"', "mysql", "JAWSDB_URL"),
+        ('"cleardb"', "mysql", "CLEARDB_DATABASE_URL"),
+        ('"mongolab"', "mongodb", "MONGODB_URI"),
+        ('"memcachier:dev"', "memcached", "MEMCACHIER_SERVERS"),
+        ('"cloudamqp:lemur"', "rabbitmq", "CLOUDAMQP_URL"),
+        ('"bonsai:sandbox"', "elasticsearch", "BONSAI_URL"),
+    ],
+)
+def test_addons_that_are_databases(tmp_path: Path, addon: str, dependency: str, variable: str) -> None:
+    """The code reads the variable of the addon: another name for the same database is none."""
+    project, _ = taken(tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": f'{{"addons": [{addon}]}}'})
+    assert [each.name for each in project.dependencies] == [dependency]
+    assert dependency in project.services[0].env[variable]
+
+
+@pytest.mark.parametrize(
+    ("addon", "verdict", "todo"),
+    [
+        ("scheduler:standard", Verdict.NEEDS_YOU, "one of the `jobs`"),
+        ("crontogo:free", Verdict.NEEDS_YOU, "`heroku addons:open crontogo` shows them"),
+        ("papertrail:choklad", Verdict.NEEDS_YOU, "`ftl logs` has the logs"),
+        ("deployhooks:http", Verdict.NEEDS_YOU, "`notify`"),
+        ("fixie:tricycle", Verdict.LEFT_OUT, "the server's own address"),
+        ("judoscale:trial", Verdict.LEFT_OUT, "`replicas`"),
+        ("expeditedssl", Verdict.LEFT_OUT, "certificates"),
+        ("newrelic:wayne", Verdict.NEEDS_YOU, "have an account there, and write its variables in `env`"),
+        ("sendgrid:starter", Verdict.NEEDS_YOU, "have an account there, and write its variables in `env`"),
+    ],
+)
+def test_addons_that_are_no_databases(tmp_path: Path, addon: str, verdict: Verdict, todo: str) -> None:
+    """Each says what does its work here: Heroku's scheduler has no URL that one could keep."""
+    project, report = taken(
+        tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": f'{{"addons": ["{addon}"]}}'}
+    )
+    assert project.dependencies == ()
+    (row,) = [row for row in report.rows if row.key == f"addons: {addon}"]
+    assert row.verdict is verdict
+    assert todo in row.text

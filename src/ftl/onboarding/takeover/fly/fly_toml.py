@@ -11,7 +11,7 @@ from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.fly.services import convert_services
-from ftl.onboarding.takeover.heroku_databases import take_over_clients
+from ftl.onboarding.takeover.heroku_addons import take_over_clients
 from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
