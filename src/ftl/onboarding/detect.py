@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 from ftl.onboarding.declared.dockerfile import other_tool, with_dockerfile
-from ftl.onboarding.declared.procfile import with_procfile
+from ftl.onboarding.declared.procfile import processes_of, with_procfile
 from ftl.onboarding.folder import NOT_SOURCE, AppFolder, demands_port
 from ftl.onboarding.stacks.java.builds import BUILD_FILES, is_several
 from ftl.onboarding.stacks.node.package_json import scripts
@@ -143,7 +143,7 @@ def _startable(app: App) -> App:
     if app.dockerfile is None or re.search(r"^CMD ", app.dockerfile, re.MULTILINE):
         return app
     script = 'a `start` script into package.json (`"start": "node dist/index.js"`)'
-    how = "main.py" if app.stack == "Python" else script
+    how = {"Python": "main.py", "Ruby": "config.ru"}.get(app.stack, script)
     raise UsageError(
         f"nothing says how this app is started ({app.evidence})",
         hint=f"write {how}, or `web: COMMAND` into a Procfile (`worker: COMMAND` without a port); then `ftl init`",
@@ -262,9 +262,14 @@ def _nothing(folder: AppFolder) -> str:
 
 
 def _nothing_hint(folder: AppFolder) -> str:
-    known = other_tool(folder) or folder.has("app.json", "Procfile")
+    known = other_tool(folder) or (None if folder.has("Procfile") else folder.has("app.json"))
     if known:
         return f"`ftl init --from {known}` takes over {known}"
+    if folder.has("Procfile"):
+        commands = dict(processes_of(folder.read("Procfile")))
+        command = f", with `{commands['web']}` of the Procfile as its CMD" if "web" in commands else ""
+        then = "`ftl init --from Procfile` then takes the processes over"
+        return f"write a Dockerfile (any language works with one){command}; {then}"
     hint = "write a Dockerfile (any language works with one) and run `ftl init` again"
     return (
         f"{hint}; for an image that exists, write `image` in an ftl.yaml: `ftl config --schema` has all keys"

@@ -36,10 +36,10 @@ def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_
     """Create an ftl.yaml for the app in this folder.
 
     Without a Dockerfile, one is written too. FTL recognises Django, Flask, FastAPI and other Python apps (pip, uv,
-    poetry), Express, Next.js and other Node apps, Vite and other sites (npm, pnpm, yarn), Go, Rails, Laravel, Spring
-    Boot, a Procfile and plain files. It finds the port, start command, health check, migrations, workers, and the
-    databases that the app's dependencies ask for, and says why. On a terminal it asks for the domain and the server. No
-    existing file is changed.
+    poetry), Express, Next.js and other Node apps, Vite and other sites (npm, pnpm, yarn), Go, Rails, Sinatra, Laravel,
+    Spring Boot, a Procfile and plain files. It finds the port, start command, health check, migrations, workers, and
+    the databases that the app's dependencies ask for, and says why. On a terminal it asks for the domain and the
+    server. No existing file is changed.
 
     With --from, ftl.yaml is made from another tool's file instead, and a report says what became of each key.
     """

@@ -13,7 +13,7 @@ from ftl.onboarding.stacks.node import rendered, sites
 from ftl.onboarding.stacks.php import laravel
 from ftl.onboarding.stacks.python import app as python
 from ftl.onboarding.stacks.python import django
-from ftl.onboarding.stacks.ruby import rails
+from ftl.onboarding.stacks.ruby import rack, rails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ STACKS = (
     Stack("Flask", "Python", python.flask, python.describe_flask),
     Stack("Streamlit", "Python", python.streamlit, python.describe_streamlit),
     Stack("Rails", "Ruby", rails.rails, rails.describe_rails),
+    Stack("Ruby", "Ruby", rack.ruby, rack.describe_ruby, clear=False),
     Stack("Laravel", "PHP", laravel.laravel, laravel.describe_laravel),
     Stack("Spring Boot", "Java", spring.spring, spring.describe_spring),
     Stack("Go", "Go", go.go, go.describe_go),

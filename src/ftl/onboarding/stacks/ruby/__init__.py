@@ -1,1 +1,1 @@
-"""Ruby apps: Rails and its databases."""
+"""Ruby apps: Rails and its databases, and others on Rack."""

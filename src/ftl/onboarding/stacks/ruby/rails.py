@@ -9,7 +9,8 @@ from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.assets import node_assets
 from ftl.onboarding.stacks.ruby.databases import database_variables
-from ftl.onboarding.templates import apt_install, cmd, render
+from ftl.onboarding.stacks.ruby.gemfile import UNLOCKED, dockerfile_values, gems, is_locked, ruby_version
+from ftl.onboarding.templates import cmd, render
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
@@ -34,33 +35,19 @@ def rails(folder: AppFolder) -> str | None:
 
 def describe_rails(folder: AppFolder, evidence: str) -> App:
     """Rails behind puma."""
-    gems = frozenset(re.findall(r"^[ \t]*gem ['\"]([\w-]+)['\"]", folder.read("Gemfile"), re.MULTILINE))
-    version, reason = _ruby(folder)
-    needs = [("libpq-dev", "libpq5")] if "pg" in gems else []
-    needs += [("libmariadb-dev", "libmariadb3")] if "mysql2" in gems else []
-    needs += [("", "libsqlite3-0")] if "sqlite3" in gems else []
-    built = " ".join(
-        ["build-essential git libyaml-dev pkg-config", *(package for package, _ in needs if package)]
-    )
+    used = gems(folder)
+    version, reason = ruby_version(folder)
     is_api = "config.api_only = true" in folder.read("config/application.rb")
-    node = node_assets(folder) if folder.has("package.json") and gems & _BUNDLERS and not is_api else None
+    node = node_assets(folder) if folder.has("package.json") and used & _BUNDLERS and not is_api else None
     # The dummy is of Rails 7.1; older ones take any value
     keys = "SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=unused"
     assets = "" if is_api else f"RUN {keys} bundle exec rails assets:precompile"
     if node is not None:
         assets += " && rm -rf node_modules"
-    locked = folder.has("Gemfile.lock") is not None
     text = render(
         "rails.dockerfile",
         {
-            "version": version,
-            "system_run": apt_install(" ".join(["libjemalloc2", *(run for _, run in needs)])),
-            "system_build": apt_install(built),
-            "locked": " ".join(
-                ["Gemfile", *(["Gemfile.lock"] if locked else []), *_named_by_gemfile(folder)]
-            ),
-            # Without a lock file bundler refuses to install for a deployment
-            "deployment": "BUNDLE_DEPLOYMENT=1 " if locked else "",
+            **dockerfile_values(folder, "libjemalloc2"),
             "packages": node.packages if node is not None else "",
             "assets": assets,
             "port": "3000",
@@ -75,9 +62,9 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         else ("SECRET_KEY_BASE", "Rails")
     )
     workers = []
-    if "sidekiq" in gems:
+    if "sidekiq" in used:
         workers.append(Worker("worker", ("bundle", "exec", "sidekiq"), "sidekiq in the Gemfile"))
-    elif "solid_queue" in gems and folder.has("bin/jobs"):
+    elif "solid_queue" in used and folder.has("bin/jobs"):
         workers.append(Worker("worker", ("bin/jobs",), "solid_queue in the Gemfile"))
     return App(
         stack="Rails",
@@ -86,8 +73,8 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         port_reason="CMD of the Dockerfile",
         dockerfile=text,
         top="/rails",
-        packages=gems,
-        addresses={client: database_variables(folder) for client in gems & _CLIENTS},
+        packages=used,
+        addresses={client: database_variables(folder) for client in used & _CLIENTS},
         start=("bundle", "exec", "puma"),
         start_reason="puma",
         health=FoundHealthCheck("/up", "rails/health in config/routes.rb") if up else found_health(folder),
@@ -97,30 +84,12 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         env={key: (f"${{{key}}}", where)},
         secrets=({key: "@hex64@"} if key == "SECRET_KEY_BASE" else {key: master} if master else {}),
         volumes={"storage:/rails/storage": "uploads, and SQLite files"}
-        if folder.has_folder("storage") or "sqlite3" in gems
+        if folder.has_folder("storage") or "sqlite3" in used
         else {},
         ignored=("log/*", "tmp/*", "storage/*", "node_modules", "config/master.key", "public/assets"),
-        todo=()
-        if locked
-        else ("run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems",),
+        todo=() if is_locked(folder) else (UNLOCKED,),
         facts=(
             Evidence("Ruby", version, reason, sure="default" not in reason),
             *(node.facts if node is not None else ()),
         ),
     )
-
-
-def _named_by_gemfile(folder: AppFolder) -> list[str]:
-    """The file with the version of Ruby, where the Gemfile reads it."""
-    match = re.search(r"^ruby file: ['\"]([\w.-]+)['\"]", folder.read("Gemfile"), re.MULTILINE)
-    return [match[1]] if match and folder.has(match[1]) else []
-
-
-def _ruby(folder: AppFolder) -> tuple[str, str]:
-    for file, pattern in (
-        (".ruby-version", r"(?:ruby-)?(\d+\.\d+(?:\.\d+)?)"),
-        ("Gemfile", r"^ruby ['\"](\d+\.\d+(?:\.\d+)?)"),
-    ):
-        if match := re.search(pattern, folder.read(file), re.MULTILINE):
-            return match[1], file
-    return "3.4", "default: no file names one"
