@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -99,6 +100,30 @@ def test_several_servers_are_refused(cli: Cli, folder: Path, words: list[str]) -
     )
     (folder / "ftl.preview.yaml").write_text(OVERLAY + "server: shop.example.invalid\n")
     assert cli(["preview", *words]).code == 3
+
+
+@pytest.fixture
+def no_dns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """DNS that knows no name, with the names that it was asked for."""
+    asked: list[str] = []
+
+    def unknown(name: str, *_: object, **__: object) -> NoReturn:
+        asked.append(name)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    return asked
+
+
+def test_a_preview_without_a_dns_record_is_noted_before_anything_is_sent(cli: Cli, no_dns: list[str]) -> None:
+    """With the wildcard record that serves all previews; the deploy goes on, here as far as the server."""
+    outcome = cli(["preview", "up", "x"])
+    assert outcome.code == 3, outcome.err
+    assert no_dns == ["x.preview.example.com"]
+    told = " ".join(outcome.err.split())
+    assert "x.preview.example.com has no DNS record: the preview cannot be reached by it" in told
+    assert "a record *.preview.example.com that points to shop.example.invalid serves all previews" in told
+    assert told.index("has no DNS record") < told.index("error:")
 
 
 @pytest.mark.parametrize("name", ["list", "up", "down", "any", "preview"])
