@@ -62,10 +62,12 @@ def _notes(options: Options, project: Project) -> tuple[str, ...]:
     from ftl.config.placeholders import placeholder_notes
     from ftl.config.secret_arguments import secret_argument_notes
     from ftl.config.shadowed import shadow_notes
+    from ftl.config.silent_events import silent_event_notes
 
     shadowed = shadow_notes(project, find_project_files(options).variables)
-    arguments = secret_argument_notes(project)
-    return (*placeholder_notes(project), *arguments, *shadowed, *overlap_notes(options, project))
+    arguments, silent = secret_argument_notes(project), silent_event_notes(project)
+    overlaps = overlap_notes(options, project)
+    return (*placeholder_notes(project), *arguments, *silent, *shadowed, *overlaps)
 
 
 def _check_notifications(project: Project) -> None:

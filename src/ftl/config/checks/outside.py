@@ -31,7 +31,7 @@ def registries(checks: Checks) -> None:
 
 
 def notifications(checks: Checks) -> None:
-    """A server sends to webhooks alone."""
+    """A server sends to webhooks alone, and to chats that have one."""
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
         if notification.events == () and not checks.is_given(*path, 0):
@@ -40,6 +40,7 @@ def notifications(checks: Checks) -> None:
             if event not in SERVER_EVENTS:
                 continue
             mark = checks.mark(*path, number)
-            if notification.url not in ("", NOT_FETCHED) and not notification.is_webhook:
-                message = f"events: the server sends {event} by itself, and only to http:// and https:// URLs"
+            if notification.url and NOT_FETCHED not in notification.url and not notification.server_urls:
+                kind = f"this kind of {notification.scheme}:// URL"
+                message = f"events: the server sends {event} by itself, and not to {kind}"
                 checks.report(mark, message, "use the webhook of the service, or leave this event out")

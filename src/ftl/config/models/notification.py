@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from ftl.common.suggestions import closest_match
 from ftl.config.models.field_types import ListOf, Nested, Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
+from ftl.config.values.webhooks import webhooks_of
 from ftl.dataclass import dataclass
 
 HereEvent = Literal["deploy", "failure", "rollback"]
@@ -93,8 +94,8 @@ class Notification(Section):
     )
     events: tuple[NotificationEvent, ...] | None = key(
         ListOf(EVENT),
-        "Events that it gets messages about: `deploy`, `failure`, `rollback`, and for webhooks `job_failure` and "
-        "`certificate`, which the server sends by itself.",
+        "Events that it gets messages about: `deploy`, `failure`, `rollback`, and `job_failure` and `certificate`. "
+        "These the server sends by itself: to webhooks, and to Slack, Discord, Telegram, ntfy and Mattermost.",
         None,
         default_text="all that its URL can get",
     )
@@ -106,12 +107,17 @@ class Notification(Section):
 
     @property
     def is_webhook(self) -> bool:
-        """Whether it gets plain POST requests, which a server can send, too."""
+        """Whether it gets plain POST requests."""
         return self.scheme in ("http", "https")
+
+    @property
+    def server_urls(self) -> tuple[str, ...]:
+        """The webhooks to which a server posts messages; none where only apprise can send."""
+        return (self.url,) if self.is_webhook else webhooks_of(self.url)
 
     def gets(self, event: NotificationEvent) -> bool:
         """Whether it gets messages about an event."""
-        if event in SERVER_EVENTS and not self.is_webhook:
+        if event in SERVER_EVENTS and not self.server_urls:
             return False
         return self.events is None or event in self.events
 

@@ -11,6 +11,7 @@ from ftl.config.loading import load_notifications
 from ftl.config.models.notification import EVENTS
 from ftl.config.models.project import Server
 from ftl.config.project_files import ProjectFiles
+from ftl.config.silent_events import silent_event_notes
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 from tests.unit.config.conftest import HEAD, SERVICE, load_file, written
@@ -122,7 +123,7 @@ def test_a_url_in_place_of_the_list_is_refused_without_being_quoted(refused: Ref
         (f"[{{url: '{HOOK}', events: []}}]", "events is empty", "leave it out for all events"),
         (
             "[{url: 'slack://a/b/c', events: [job_failure]}]",
-            "events: the server sends job_failure by itself, and only to http:// and https:// URLs",
+            "events: the server sends job_failure by itself, and not to this kind of slack:// URL",
             "use the webhook of the service, or leave this event out",
         ),
         ("[{events: [deploy]}]", "`url` of notify[0] is missing", None),
@@ -134,6 +135,39 @@ def test_events_that_there_are_not_or_that_a_url_cannot_get_are_refused(
     """With what to write in their place."""
     (problem,) = refused(f"{HEAD}{SERVICE}notify: {section}\n")
     assert (problem.message, problem.hint) == (message, hint)
+
+
+def test_a_chat_with_a_webhook_gets_all_events(loaded: Load) -> None:
+    """The server posts to its webhook; others hear of commands alone."""
+    urls = "notify: ['tgram://12:ab/7', 'discord://1/ab', {url: 'slack://T0/B0/ab', events: [job_failure]}]\n"
+    project = loaded(f"{HEAD}{SERVICE}{urls}")
+    assert all(one.gets("job_failure") and not one.is_webhook for one in project.notify)
+
+
+@pytest.mark.parametrize(
+    ("section", "jobs", "missed"),
+    [
+        ("['pover://user@token']", True, "job_failure and no certificate"),
+        ("['pover://user@token']", False, "certificate"),
+        ("[{url: 'pover://user@token', events: [deploy]}]", True, ""),
+        ("['tgram://12:ab/7']", True, ""),
+        (f"['{HOOK}']", True, ""),
+        ("['pover://${HOOK}']", True, ""),
+    ],
+)
+def test_a_place_that_never_hears_of_the_server_is_noted(
+    folder: Path, section: str, *, jobs: bool, missed: str
+) -> None:
+    """With its line, unless its events are chosen; a secret that is not fetched says nothing."""
+    from ftl.config.loading import load
+
+    job = "jobs: [{name: nightly, service: web, schedule: '0 4 * * *', command: a}]\n" if jobs else ""
+    secrets = "secrets: {HOOK: {command: 'false'}}\n"
+    path = written(folder, f"{HEAD}{SERVICE}{job}{secrets}notify: {section}\n")
+    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
+    found = [note for note in silent_event_notes(project) if "ftl.yaml:" in note]
+    assert len(found) == bool(missed)
+    assert all(f"notify: pover:// gets no {missed}, which the server sends" in note for note in found)
 
 
 def test_a_sandbox_sends_nothing(folder: Path) -> None:

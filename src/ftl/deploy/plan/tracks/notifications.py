@@ -65,7 +65,13 @@ def server_lines(diff: Diff) -> bytes:
         if is_web and (secured.uses_acme or secured.certificate is not None)
     ]
     events = [event for event in SERVER_EVENTS if event != "certificate" or hosts]
-    urls = [f"url {event} {one.url}" for event in events for one in diff.project.notify if one.gets(event)]
+    urls = [
+        f"url {event} {url}"
+        for event in events
+        for one in diff.project.notify
+        if one.gets(event)
+        for url in one.server_urls
+    ]
     if not urls:
         return b""
     checked = (

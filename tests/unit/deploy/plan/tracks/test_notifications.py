@@ -63,6 +63,33 @@ def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() 
     assert names.index("SetNotifications") > names.index("Switch")
 
 
+def test_the_server_gets_the_webhooks_of_chats() -> None:
+    """Apprise is not there, and a chat's webhook needs none of it."""
+    chats = (Notification(url="tgram://12:s3cr3t/7/8"), Notification(url="pover://user@token", events=None))
+    found = lines(notifying(*chats)).decode().splitlines()
+    top = "https://api.telegram.org/bot12:s3cr3t/sendMessage?chat_id="
+    events = ("job_failure", "certificate")
+    assert found == [
+        "server server", "host shop.example.com", *(f"url {event} {top}{chat}" for event in events for chat in (7, 8))
+    ]  # fmt: skip
+
+
+def test_a_place_that_never_hears_of_the_server_is_noted() -> None:
+    """Whoever writes its events has chosen them; a rollback says nothing of it."""
+    silent = notifying(Notification(url="pover://user@token"))
+    assert [
+        note
+        for note in plan(silent, server(silent, ready=False)).notes
+        if "pover:// gets no certificate" in note
+    ]
+    for quiet in (
+        notifying(Notification(url="pover://user@token", events=("deploy",))),
+        notifying(Notification(url="slack://T0AB/B0AB/s3cr3t")),
+        notifying(Notification(url="pover://user@token"), proxy=Proxy(tls="off")),
+    ):
+        assert [note for note in plan(quiet, server(quiet, ready=False)).notes if "gets no" in note] == []
+
+
 def test_a_lost_crontab_gets_the_line_of_the_certificates_again() -> None:
     """Nothing else has changed; where nothing is lost nothing is done."""
     asked = notifying(Notification(url=HOOK))

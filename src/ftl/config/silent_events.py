@@ -1,0 +1,37 @@
+"""Notes on places for messages that never hear of what happens on the server by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftl.config.models.notification import NOT_FETCHED, SERVER_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.config.models.project import Project
+
+
+def silent_event_notes(project: Project) -> Iterator[str]:
+    """Yield a note for each place that gets all events but those of the server.
+
+    None for one whose `events` say what it is for.
+    """
+    missed = [event for event in SERVER_EVENTS if event in _events(project)]
+    for index, one in enumerate(project.notify):
+        if not missed or one.events is not None or NOT_FETCHED in one.url or one.server_urls:
+            continue
+        mark = project.marks.nearest("notify", index)
+        place = f"{mark.file.name}:{mark.line}" if mark.line else mark.file.name
+        yield (
+            f"{place}: notify: {one.scheme}:// gets no {' and no '.join(missed)}, which the server sends by itself and "
+            "without apprise: use the webhook of the service, or write `events: [deploy, failure, rollback]`"
+        )
+
+
+def _events(project: Project) -> Iterator[str]:
+    """Events of the server that can come about in a project."""
+    if project.jobs or project.backups:
+        yield "job_failure"
+    if project.proxy.tls not in ("internal", "off") and any(service.routes for service in project.services):
+        yield "certificate"
