@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ORDER = (
-    "name", "image", "build", "command", "entrypoint", "port", "protocol", "routes", "depends_on", "health_check",
-    "env_file", "env", "secrets", "files", "volumes", "ports", "forwards", "replicas", "recreate", "hooks", "resources",
+    "name", "service", "image", "build", "command", "entrypoint", "port", "protocol", "routes", "depends_on",
+    "health_check", "env_file", "env", "secrets", "files", "volumes", "ports", "forwards", "replicas", "recreate",
+    "hooks", "resources", "schedule", "timezone",
 )  # fmt: skip
 
 
@@ -28,6 +29,7 @@ class Draft:
         servers: Several, in place of `server`.
         services: By name, the keys of each.
         dependencies: Likewise.
+        jobs: Likewise.
         notes: Comments inside a service or dependency, by its name.
         demanded: Variables without which ftl.yaml is refused; each has a row of its own.
         made_up: Variables that get a made-up value where nothing has one.
@@ -44,6 +46,7 @@ class Draft:
     servers: list[dict[str, object]] = field(default_factory=list)
     services: dict[str, dict[str, object]] = field(default_factory=dict)
     dependencies: dict[str, dict[str, object]] = field(default_factory=dict)
+    jobs: dict[str, dict[str, object]] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
     top: dict[str, object] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -93,7 +96,8 @@ def text_of(draft: Draft) -> str:
         server = {"host": f"{domain_label(draft.name)}.example.com"}
     if server:
         out += ["", *lines({"server": server})]
-    for key, items in (("services", draft.services), ("dependencies", draft.dependencies)):
+    sections = (("services", draft.services), ("dependencies", draft.dependencies), ("jobs", draft.jobs))
+    for key, items in sections:
         if items:
             out += ["", f"{key}:", *_items(draft, items)]
     if draft.volumes:

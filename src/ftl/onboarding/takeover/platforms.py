@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object
+from ftl.config.values.schedule import InvalidSchedule
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.declared.procfile import processes_of
@@ -19,6 +20,7 @@ from ftl.onboarding.takeover.heroku_addons import (
 )
 from ftl.onboarding.takeover.nodes import ComposeTexts, table_list
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.schedules.jobs import add_job
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
@@ -155,9 +157,22 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
         if isinstance(process, dict) and process.get("quantity") != 0:
             what = "replicas; a container may use all that the server has: `resources` limits it"
             draft.report.add(f"formation.{name}", Verdict.CHANGED, what)
-    if data.get("cron"):
-        draft.report.add("cron", Verdict.NEEDS_YOU, "write each command as one of the `jobs`")
+    service = next(name for name, keys in draft.services.items() if keys is web)
+    for number, item in enumerate(table_list(data.get("cron"))):
+        _cron(draft, f"cron[{number}]", item, service)
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}
     for key in data:
         if key not in left:
             draft.report.add(key, Verdict.LEFT_OUT, "it describes the app to Heroku")
+
+
+def _cron(draft: Draft, key: str, item: Mapping[str, object], service: str) -> None:
+    """A command with a schedule, as Dokku has it, as a job of a service."""
+    schedule, command = str(item.get("schedule") or ""), str(item.get("command") or "")
+    try:
+        name = add_job(draft, service, schedule, command)
+    except InvalidSchedule as error:
+        todo = f"`{schedule}` {error}: write the command as one of the `jobs`, with another schedule"
+        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+    else:
+        draft.report.add(key, Verdict.CHANGED, f"the job {name} of {service}")

@@ -196,7 +196,8 @@ def test_a_process_that_app_json_does_not_start_is_left_out(tmp_path: Path) -> N
 def test_procfile_and_app_json(tmp_path: Path) -> None:
     """Processes, release command, addons, formation and variables are taken over."""
     app = """{"name": "shop", "env": {"A": "1", "SECRET": {"generator": "secret"}}, "addons": ["heroku-postgresql:mini", "heroku-redis",
-    "papertrail"], "formation": {"web": {"quantity": 2}}, "cron": [{"command": "x", "schedule": "@daily"}], "buildpacks": []}"""
+    "papertrail"], "formation": {"web": {"quantity": 2}}, "cron": [{"command": "x y", "schedule": "@daily"},
+    {"command": "z", "schedule": "* * * * * *"}], "buildpacks": []}"""
     procfile = "web: gunicorn app:app -b :$PORT\nworker: python work.py\nrelease: python migrate.py\n"
     project, report = taken(tmp_path, "Procfile", {"Procfile": procfile, "app.json": app})
     web, worker = project.services
@@ -217,7 +218,10 @@ def test_procfile_and_app_json(tmp_path: Path) -> None:
     }
     assert [dependency.name for dependency in project.dependencies] == ["postgres", "redis"]
     found = verdicts(report)
-    assert [found[key] for key in ("addons: papertrail", "cron")] == [Verdict.NEEDS_YOU] * 2
+    assert [found[key] for key in ("addons: papertrail", "cron[1]")] == [Verdict.NEEDS_YOU] * 2
+    assert [(job.name, job.service, job.schedule, job.command) for job in project.jobs] == [
+        ("x", "web", "0 0 * * *", "x y")
+    ]
 
 
 ORIGINAL = """

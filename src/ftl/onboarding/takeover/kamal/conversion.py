@@ -22,7 +22,7 @@ class KamalConversion:
     Attributes:
         project: The name of the project, which ends with the destination's, if it is one.
         primary: The role that Kamal means where none is named.
-        roles: The roles, by name.
+        roles: The roles that are services, by name.
     """
 
     def __init__(

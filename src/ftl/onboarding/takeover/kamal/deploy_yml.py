@@ -27,6 +27,7 @@ from ftl.onboarding.takeover.kamal.other_files import (
     report_secrets,
 )
 from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
+from ftl.onboarding.takeover.kamal.ruby_schedules import report_ruby_schedules
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting
@@ -76,6 +77,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     }
     report_secrets(draft, beside, variables)
     report_other_files(draft, beside, {*paths})
+    report_ruby_schedules(draft, beside.top)
     for name, path in paths.items():
         own_file = parse_configuration(path, is_whole=False)
         over = own_file.root

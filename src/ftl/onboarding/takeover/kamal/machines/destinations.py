@@ -40,6 +40,7 @@ def overlay_text(source: str, name: str, base: Draft, other: Draft, notes: Seque
     for key, before, after in (
         ("services", base.services, other.services),
         ("dependencies", base.dependencies, other.dependencies),
+        ("jobs", base.jobs, other.jobs),
     ):
         if items := _difference(before, after):
             out[key] = items

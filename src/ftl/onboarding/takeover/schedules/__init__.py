@@ -1,0 +1,1 @@
+"""Schedules of other tools -> jobs of a draft."""
