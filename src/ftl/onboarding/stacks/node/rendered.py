@@ -58,10 +58,16 @@ RENDERERS = (
 _CONFIGURATIONS = tuple(
     f"{name}.config.{end}" for name in ("svelte", "vite", "astro") for end in ("js", "ts", "mjs", "mts")
 )
+_MAY_MAKE_NONE = tuple(
+    f"{name}.config.{end}" for name in ("react-router", "vite") for end in ("ts", "js", "mts", "mjs")
+)
 _ADAPTER = re.compile(
     r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?=[^"']*svelte)(?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""",
     re.MULTILINE,
 )
+_MAKES_NO_SERVER = re.compile(r"^[^/*\n]*\bssr\s*:\s*false\b", re.MULTILINE)
+"""A setting of React Router and Remix, whose packages of a server may stay among the dependencies."""
+
 _MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")
 
 
@@ -76,12 +82,14 @@ def rendered_site(folder: AppFolder) -> str | None:
 def _renderer(folder: AppFolder) -> Renderer | None:
     """The first known one in package.json; of SvelteKit's adapters the one that its configuration imports."""
     known = packages(folder)
+    has_server = not any(_MAKES_NO_SERVER.search(folder.read(file)) for file in _MAY_MAKE_NONE)
     imported = [name for file in _CONFIGURATIONS for name in _ADAPTER.findall(folder.read(file))]
     return next(
         (
             each
             for each in RENDERERS
             if each.package in known
+            and (has_server or each.name not in ("React Router", "Remix"))
             and (each.name != "SvelteKit" or not imported or each.package in imported)
         ),
         None,

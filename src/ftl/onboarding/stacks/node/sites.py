@@ -51,6 +51,8 @@ SITES = (
     SiteGenerator("@docusaurus/core", "Docusaurus", "build", has_pages=True),
     SiteGenerator("@11ty/eleventy", "Eleventy", "_site", has_pages=True),
     SiteGenerator("vitepress", "VitePress", ".vitepress/dist", has_pages=True),
+    SiteGenerator("@react-router/dev", "React Router", "build/client"),
+    SiteGenerator("@remix-run/dev", "Remix", "build/client"),
     SiteGenerator("vite", "Vite", "dist"),
 )
 EXPORTED_NEXT = SiteGenerator("next", "Next.js (exported)", "out", has_pages=True)

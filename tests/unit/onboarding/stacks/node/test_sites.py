@@ -60,3 +60,67 @@ def test_the_folder_of_a_site(begin: Begin, files: Mapping[str, str], output: st
     assert f"COPY --from=build /app/{output} /srv\n" in text
     if "docs" in output:
         assert "RUN npm run docs:build\n" in text
+
+
+REACT_ROUTER = {
+    "package.json": json.dumps({
+        "name": "shop", "private": True, "type": "module",
+        "scripts": {"build": "react-router build", "dev": "react-router dev", "start": "react-router-serve ./build/server/index.js", "typecheck": "react-router typegen && tsc"},
+        "dependencies": {"@react-router/node": "7.9.2", "@react-router/serve": "7.9.2", "isbot": "^5.1.31", "react": "^19.1.1", "react-dom": "^19.1.1", "react-router": "7.9.2"},
+        "devDependencies": {"@react-router/dev": "7.9.2", "@tailwindcss/vite": "^4.1.13", "@types/node": "^22", "tailwindcss": "^4.1.13", "typescript": "^5.9.2", "vite": "^7.1.7", "vite-tsconfig-paths": "^5.1.4"},
+    }),
+    "package-lock.json": "{}",
+    "vite.config.ts": 'import { reactRouter } from "@react-router/dev/vite";\nexport default defineConfig({ plugins: [tailwindcss(), reactRouter(), tsconfigPaths()] });\n',
+    "react-router.config.ts": "export default {\n  // Config options...\n  // Server-side render by default, to enable SPA mode set this to `false`\n  ssr: true,\n} satisfies Config;\n",
+    "tsconfig.json": "{}",
+    "app/root.tsx": "export default function App() { return <Outlet />; }\n",
+    "app/routes.ts": 'export default [index("routes/home.tsx")] satisfies RouteConfig;\n',
+    "app/routes/home.tsx": "export default function Home() { return <Welcome />; }\n",
+    "public/favicon.ico": "",
+}  # fmt: skip
+"""A new app of `npx create-react-router`, without its Dockerfile."""
+
+OF_REACT_ROUTER = """FROM node:20-alpine AS development-dependencies-env
+COPY . /app
+WORKDIR /app
+RUN npm ci
+
+FROM node:20-alpine AS build-env
+COPY . /app/
+COPY --from=development-dependencies-env /app/node_modules /app/node_modules
+WORKDIR /app
+RUN npm run build
+
+FROM node:20-alpine
+COPY ./package.json package-lock.json /app/
+COPY --from=build-env /app/build /app/build
+WORKDIR /app
+CMD ["npm", "run", "start"]
+"""
+
+
+def test_a_new_app_of_react_router(begin: Begin) -> None:
+    """Its server renders pages: the script `start` runs it."""
+    start, project = begin(REACT_ROUTER)
+    text = start.files["Dockerfile"]
+    assert "RUN npm run build\n" in text
+    assert 'CMD ["react-router-serve", "./build/server/index.js"]' in text
+    assert project.services[0].port == 3000
+
+
+def test_the_dockerfile_of_react_router(begin: Begin) -> None:
+    """A new app has one, without EXPOSE: the port is that of its server."""
+    start, project = begin({**REACT_ROUTER, "Dockerfile": OF_REACT_ROUTER})
+    assert ("Dockerfile" in start.files, project.services[0].port) == (False, 3000)
+
+
+def test_react_router_without_a_server(begin: Begin) -> None:
+    """With `ssr: false` its build makes files alone, although the server's package is still installed."""
+    files = {
+        **REACT_ROUTER,
+        "react-router.config.ts": "export default {\n  ssr: false,\n} satisfies Config;\n",
+    }
+    start, project = begin(files)
+    assert "COPY --from=build /app/build/client /srv\n" in start.files["Dockerfile"]
+    assert "try_files {path} {path}/index.html /index.html" in start.files["Caddyfile"]
+    assert project.services[0].port == 8080
