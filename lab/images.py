@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc")
+SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "runner")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
+RUNNER = "ftl-lab-runner:latest"
+"""A machine for jobs of CI."""
+
 BUSYBOX = "ftl-lab-busybox:latest"
 """Busybox alone, 2 MB: the smallest image that runs something (`httpd -f -p 8000`, `sh`, `sleep`)."""
 
@@ -183,6 +186,13 @@ def peer(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
     return ensure_peer
 
 
+async def runner(shelf: Shelf) -> None:
+    """`ftl-lab-runner:latest`, for jobs of CI: another Python and another CLI than the servers have."""
+    recipe = _Recipe("runner", RUNNER, suite="trixie")
+    if not await recipe.is_there(shelf.engine):
+        await recipe.build(shelf)
+
+
 async def busybox(shelf: Shelf) -> None:
     """`ftl-lab-busybox:latest`, for containers that only have to be there."""
     recipe = _Recipe("busybox", BUSYBOX)
@@ -198,6 +208,7 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "postgres": postgres,
     "python": python,
     "busybox": busybox,
+    "runner": runner,
     "registry": peer("registry"),
     "pebble": peer("pebble"),
     "redis": debian_program("redis"),

@@ -15,13 +15,12 @@ from ftl.cli.views.summary import MARK, append, failure_text, result_text, summa
 from ftl.deploy.result import DeployResult, ServiceResult
 from ftl.errors import ConfigError, ErrorContext, FtlError, HookFailed, Problem, UsageError
 from tests.harness import ROOT
-
-from .runner import run_action, run_gitlab, stop_agent
+from tests.support.ci_runners import run_action, run_gitlab, stop_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .runner import Job
+    from tests.support.ci_runners import Job
 
 FTL_YAML = "project: {name: shop, domain: shop.example.org}\n"
 FTL_YAML += "services: [{name: web, image: 'nginx:1', port: 80, routes: [/]}]\n"

@@ -56,7 +56,7 @@ async def _drop_there(context: DeployContext, step: DropTags, tags: Mapping[str,
 
 
 async def _drop_here(context: DeployContext, step: DropTags, local: Engine) -> None:
-    """Untag images on this machine, and remove what its build cache has of images that were dropped."""
+    """Untag images on this machine, and remove the dropped ones from its build cache."""
     project, freed, estimated = context.project.name, 0, False
     own = await _own_tags(local, project) if step.here or not context.project.server.is_local else {}
     tags = {tag: own[tag] for tag in step.tags if tag in own}

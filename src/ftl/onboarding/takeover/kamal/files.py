@@ -211,7 +211,7 @@ def _filled(node: Node, found: Sequence[str | ComputedValue], key: str = "") -> 
 
 
 def _kind(name: str, above: str) -> str:
-    """The key that says what an entry's value is: below `env` all are texts, in a role only its hosts are addresses."""
+    """The key that decides an entry's kind: below `env` all are texts, in a role only its hosts are addresses."""
     if above in _TEXTS:
         return above
     if name in _ADDRESSES | _TEXTS:

@@ -1,0 +1,93 @@
+"""The GitHub action and the GitLab template, from an empty runner to an app that answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.support.ci_container import ci_container
+from tests.e2e.support.project import lab_project
+from tests.harness import ROOT
+from tests.support.ci_runners import run_action, run_gitlab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.servers import Lab, Server
+    from tests.harness import Project
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.usefixtures("busybox", "proxy_image"),
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """The wheel of this checkout."""
+    uv = str(Path(sys.executable).parent / "uv")
+    argv = (uv, "build", "--quiet", "--wheel", "--python", sys.executable, "--no-build-isolation")
+    subprocess.run(
+        (*argv, "--out-dir", str(tmp_path / "dist")), cwd=ROOT, check=True, capture_output=True, timeout=240
+    )
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    return built
+
+
+def commit(folder: Path) -> None:
+    """Commit all files of a folder."""
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    for argv in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "Shop")):
+        subprocess.run(("git", *argv), cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def test_jobs_install_ftl_and_deploy(
+    ftl: Callable[..., Project], server: Server, lab: Lab, wheel: Path
+) -> None:
+    """A release by a job of GitHub, and the next one by a job of GitLab, each on a machine that has never had FTL."""
+    app = lab_project(ftl, server, env={"GREETING": "${GREETING}"})
+    app.config["server"] = {"host": server.name, "user": server.user}
+    app.save()
+    commit(app.project.folder)
+    key = server.key.read_text()
+    known = f"{server.name} {server.known_hosts.read_text().partition(' ')[2]}"
+
+    with ci_container(lab, "github") as machine:
+        assert not machine.has("/usr/bin/ftl")
+        workspace = PurePosixPath(machine.home, "work/shop/shop")
+        machine.check_out(app.project.folder, str(workspace))
+        package = machine.put(wheel, "/tmp/packages")
+        inputs = {"ssh-key": key, "known-hosts": known, "package": package}
+        job = run_action(workspace, inputs, machine=machine, variables={"GREETING": "hello"})
+        assert job.code == 0, job.log
+        assert {**job.outputs, "seconds": "", "bytes": ""} == {
+            "release": "r1", "url": f"http://{app.domain}", "changed": "true", "seconds": "", "bytes": "",
+        }  # fmt: skip
+        assert f"### {app.name}: r1 is live" in job.summary
+        assert [path for path in job.cached if not machine.has(path)] == []
+        assert [text for text in ("\x1b", key.splitlines()[1]) if text in job.log] == []
+    assert app.get() == (200, "one")
+
+    app.version("two")
+    commit(app.project.folder)
+    with ci_container(lab, "gitlab", home="/root", user="root") as machine:
+        workspace = PurePosixPath("/builds/group/shop")
+        machine.check_out(app.project.folder, str(workspace))
+        package = machine.put(wheel, "/tmp/packages")
+        variables = {
+            "SSH_PRIVATE_KEY": machine.put(server.key, "/builds/group/shop.tmp"),
+            "SSH_KNOWN_HOSTS": known,
+            "GREETING": "hello",
+        }
+        job = run_gitlab(workspace, {"package": package}, variables, machine=machine)
+        assert job.code == 0, job.log
+        found = [job.outputs[f"FTL_{name}"] for name in ("RELEASE", "URL", "CHANGED")]
+        assert found == ["r2", f"http://{app.domain}", "true"]
+        assert f"### {app.name}: r2 is live" in job.summary
+        assert [path for path in job.cached if not machine.has(path)] == []
+        assert "\x1b" not in job.log
+    assert app.get() == (200, "two")
