@@ -98,7 +98,7 @@ class Pieces:
         return f"{self._mask if start else ''}{middle}{self._mask if end else ''}"
 
     def _masked_dump(self, dump: str) -> str:
-        """Bytes in hexadecimal, and what is between them, without pieces of values."""
+        """Bytes in hexadecimal, and the text between them, without pieces of values."""
         run, places = _digits_of(dump), [found.start() for found in _BYTE.finditer(dump)]
         shown: list[str] = []
         at = done = 0
