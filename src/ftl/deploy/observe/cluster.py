@@ -94,8 +94,14 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     known = {session.info.node for session in fleet}
     role = labels.node_role(project, labels.ANY_ROLE)
     admitted = {node.id for node in nodes if role in node.labels}
+    listed = {server.host for server in servers}
     found = replace(
         found,
+        unlisted={
+            host: role in node.labels and not node.is_drained(project) and not node.is_lost
+            for node in nodes
+            if node.id not in known and (host := hosts[node.id]) and host not in listed
+        },
         live_published=len(live) == 1,
         crontab_differs=any(outdated),
         joining=tuple(session.name for session in fleet if session.info.node not in admitted),

@@ -90,6 +90,8 @@ class Observed:
         down: Those that do not.
         joining: Those of `views` on which the Swarm places nothing of the project before a deploy brings the images.
         unseen: Servers that the Swarm knows as the project's, and that are none of `views`.
+        unlisted: Those of them that ftl.yaml does not name, until `ftl setup` has taken them out -> whether the Swarm
+            places tasks there.
         jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
         crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
@@ -118,6 +120,7 @@ class Observed:
     down: tuple[str, ...] = ()
     joining: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    unlisted: Mapping[str, bool] = field(default_factory=dict)
     jobless: frozenset[str] = frozenset()
     crontab_differs: bool = False
     live_published: bool = True

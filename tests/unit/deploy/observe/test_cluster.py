@@ -213,5 +213,40 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
 
     found = asyncio.run(look())
     assert (found.unseen, found.jobless, found.joining) == (("b",), frozenset("a"), ("a",))
+    assert found.unlisted == {}
     marks["a"][labels.node_role("shop", labels.ANY_ROLE)] = "true"
     assert asyncio.run(look()).joining == ()
+
+
+@pytest.mark.parametrize(
+    ("marks", "state", "is_open"),
+    [
+        ({}, "ready", False),
+        ({labels.node_role("shop", labels.ANY_ROLE): "true"}, "ready", True),
+        ({labels.node_role("shop", labels.ANY_ROLE): "true"}, "down", False),
+        (
+            {labels.node_role("shop", labels.ANY_ROLE): "true", labels.node_drained("shop"): "true"},
+            "ready",
+            False,
+        ),
+    ],
+)
+def test_servers_that_the_file_does_not_name_any_more(
+    marks: dict[str, str], state: str, *, is_open: bool
+) -> None:
+    """They are in the cluster until `ftl setup` is run; the Swarm may still place tasks there."""
+    engine = Manager("a", "a", "b", "d")
+    host = labels.node_host("shop")
+    a, b, d = engine._nodes
+    engine._nodes = [
+        replace(a, labels={host: "a"}),
+        replace(b, labels={host: "b", **marks}, state="ready"),
+        replace(d, labels={host: "d", **marks}, state=state),
+    ]
+
+    async def look() -> Observed:
+        await engine.create_network("ftl-c-shop", {})
+        session = Session("a", FakeMachine(), engine, replace(INFO, node="a", is_manager=True))
+        return await observe_fleet(Fleet([session]), "shop", SERVERS[:2])
+
+    assert asyncio.run(look()).unlisted == {"d": is_open}

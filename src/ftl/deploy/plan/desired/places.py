@@ -63,6 +63,13 @@ def misplaced_service(
     }
     if any(runs and server not in allowed for server, runs in may_run.items()):
         return ELSEWHERE
+    left = [
+        server
+        for server, is_open in observed.unlisted.items()
+        if is_open and exclusion(project.name, server) not in excluded
+    ]
+    if left:
+        return f"it may run on {', '.join(left)}, no longer in `servers`"
     missing = [server for server, runs in may_run.items() if not runs and server in allowed]
     return f"it may run on {', '.join(missing)}, too" if missing else ""
 

@@ -72,7 +72,8 @@ def constraints_of(diff: Diff, service: Service) -> tuple[str, ...]:
     project, allowed = diff.project.name, open_servers_for(diff, service)
     # One that waits has no label yet, and may run tasks of the service when it gets it.
     open_later = {*allowed, *_waiting(diff)}
-    excluded = (server.host for server in diff.project.servers if server.host not in open_later)
+    excluded = [server.host for server in diff.project.servers if server.host not in open_later]
+    excluded += diff.observed.unlisted  # still in the cluster, and may have no image
     return (
         f"node.labels.{labels.node_role(project, labels.ANY_ROLE)}==true",
         f"node.labels.{labels.node_drained(project)}!=true",

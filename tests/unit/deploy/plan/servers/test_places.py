@@ -10,7 +10,7 @@ import pytest
 from ftl.config.models.project import Dependency
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.observe.swarm import service_id
-from ftl.deploy.plan.desired.places import ELSEWHERE, FREE, TIED
+from ftl.deploy.plan.desired.places import ELSEWHERE, FREE, TIED, exclusion
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import (
@@ -73,6 +73,20 @@ def test_a_service_is_replaced_where_on_says_something_else_than_its_constraints
     assert actions(found) == {"web": "replaced" if reason else "unchanged"}
     created = [step for step in found.steps if isinstance(step, CreateSwarmService)]
     assert [step.allowed for step in created] == ([asked.servers_for(asked.services[0])] if reason else [])
+
+
+def test_nothing_is_placed_on_a_server_that_the_file_does_not_name() -> None:
+    """It is in the cluster until `ftl setup` is run, and may still take tasks: it gets no image."""
+    asked = cluster(service(replicas=2))
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
+    for is_open, reason in ((True, "it may run on d, no longer in `servers`"), (False, "")):
+        assert why(plan(asked, replace(seen, unlisted={"d": is_open}))) == reason
+    found = plan(asked, replace(seen, unlisted={"d": True}))
+    (created,) = (step for step in found.steps if isinstance(step, CreateSwarmService))
+    assert exclusion("shop", "d") in created.constraints
+    # The next one finds it so.
+    after = observed(asked, *tasks_of(asked, "r1", without="d"), live="r1")
+    assert plan(asked, replace(after, unlisted={"d": True})).empty
 
 
 def test_a_role_that_is_taken_from_a_server_moves_the_services_that_name_it() -> None:
