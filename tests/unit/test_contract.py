@@ -127,6 +127,7 @@ LABELS = {
     "NODE_ROLE": "ftl.role",
     "NODE_DRAINED": "ftl.drained",
     "NODE_JOBLESS": "ftl.jobless",
+    "NODE_TRIED": "ftl.tried",
     "ANY_ROLE": "any",
     "IMAGE": "ftl.image",
     "SWARM_TASK": "com.docker.swarm.task.id",

@@ -47,6 +47,7 @@ NODE_HOST = "ftl.host"  # of nodes, followed by the project
 NODE_ROLE = "ftl.role"
 NODE_DRAINED = "ftl.drained"
 NODE_JOBLESS = "ftl.jobless"
+NODE_TRIED = "ftl.tried"
 ANY_ROLE = "any"
 
 
@@ -63,6 +64,11 @@ def node_drained(project: str) -> str:
 def node_jobless(project: str) -> str:
     """Label of a node whose jobs another server has got while it did not answer: "true"."""
     return f"{NODE_JOBLESS}.{project}"
+
+
+def node_tried(project: str) -> str:
+    """Label of a node: ID of the project's network, in which its packets passed (`ftl setup`)."""
+    return f"{NODE_TRIED}.{project}"
 
 
 def node_role(project: str, role: str) -> str:

@@ -170,11 +170,16 @@ async def label_node(context: ClusterContext, step: LabelNode) -> None:
 
 @RUNNERS.runs(TryNetwork)
 async def try_network(context: ClusterContext, step: TryNetwork) -> None:
-    """Try the network; undone, a new one is removed, unless it goes with a new cluster."""
+    """Try the network, and note that on all nodes.
+
+    Undone, a new one is removed, unless it goes with a new cluster.
+    """
     network = ClusterNetwork(context)
     if not step.exists and not context.manager.begun:
         context.undo.add(step, network.remove)
-    await network.ensure(exists=step.exists)
+    tried = {labels.node_tried(context.project): await network.ensure(exists=step.exists)}
+    for at in context.each([member.name for member in context.members]):
+        await context.swarm.update_node(await at.node(), labels=tried)
 
 
 @RUNNERS.runs(ReleaseServer)

@@ -87,10 +87,16 @@ class SwarmView:
             members,
             self.nodes,
             has_network=self.has_network,
+            untried=self.untried(project),
             in_clear=self.in_clear,
             busy=self.busy,
             lacking=self.lacking,
         )
+
+    def untried(self, project: str) -> frozenset[str]:
+        """IDs of the nodes whose packets have not passed in the project's network yet."""
+        network, label = self.network.id if self.network is not None else "", labels.node_tried(project)
+        return frozenset(node.id for node in self.nodes if node.labels.get(label) != network)
 
     @property
     def has_network(self) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
 
-from ftl.aio import loop_time
+from ftl.aio import gather, loop_time
 from ftl.engine import labels
 from ftl.errors import EngineError, FtlError
 from ftl.events import Note
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from ftl.server.cluster.context import ClusterContext
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 90.0
+"""For the containers of a trial to leave the network, also of one that was killed: see `overlay.lost_packets`."""
+
 _PAUSE = 0.3
 
 _ENCRYPTED_SECONDS = 7
@@ -38,15 +40,24 @@ class ClusterNetwork:
         self._name = overlay_network(context.project)
         self._engine = context.sessions[context.manager.name].engine
 
-    async def ensure(self, *, exists: bool) -> None:
-        """Try the project's network; a new one is encrypted where that works.
+    async def ensure(self, *, exists: bool) -> str:
+        """Try the project's network; a new one is encrypted where that works. Its ID.
+
+        One that fails and that nothing uses is made anew: a setup may have been killed before it had tried it.
 
         Raises:
             FtlError: Packets do not pass, or would pass the internet in clear.
         """
-        if exists:
-            self._refuse(await self._lost())
-            return
+        lost = await self._lost() if exists else []
+        if lost and await self._is_used():
+            self._refuse(lost)
+        if lost:
+            await self.remove()
+        if lost or not exists:
+            await self._make()
+        return next(network.id for network in await self._engine.networks() if network.name == self._name)
+
+    async def _make(self) -> None:
         members = self._context.members
         if len(members) == 1:
             await self._create(encrypted=not is_private(members[0].address))
@@ -69,6 +80,19 @@ class ClusterNetwork:
                 "share",
                 hint="the servers' kernels, or the network between them, do not pass IPsec (ESP)",
             )
+        )
+
+    async def _is_used(self) -> bool:
+        """Whether a service of the project is in it, or a container on one of the servers."""
+        if await self._engine.services(labels={labels.PROJECT: self._context.project}):
+            return True
+        engines = [self._context.sessions[member.name].engine for member in self._context.members]
+        lists = await gather(engine.containers() for engine in engines)
+        return any(
+            endpoint.network == self._name and one.role != labels.ROLE_CLUSTER
+            for listing in lists
+            for one in listing
+            for endpoint in one.endpoints
         )
 
     async def _lost(self, seconds: int = SECONDS) -> list[LostPackets]:

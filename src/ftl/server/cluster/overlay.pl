@@ -1,5 +1,5 @@
 # Tries a network between containers on several servers, with real packets. Runs in a container on each server.
-#     serve                     sends each datagram back
+#     serve SECONDS             sends each datagram back, and ends by itself if nobody ends it
 #     try SECONDS NAME...       prints "passes NAME" for each other container that answers a small and a full datagram,
 #                               "small NAME" where only the small one comes back, "name NAME" where its name has no
 #                               address, and "silent NAME" where nothing comes back
@@ -11,6 +11,8 @@ use Socket;
 my ($mode, $seconds, @names) = @ARGV;
 socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname('udp') || 17) or die "socket: $!\n";
 if ($mode eq 'serve') {
+    $SIG{ALRM} = sub { exit };    # by default, the first process of a container is deaf to it
+    alarm $seconds;
     bind($socket, sockaddr_in(7000, INADDR_ANY)) or die "bind: $!\n";
     while (1) {
         my $from = recv($socket, my $datagram, 65535, 0);

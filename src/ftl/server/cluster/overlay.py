@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SECONDS = 12
 """For names to be known and packets to pass; on a busy machine of the lab 3 to 5."""
 
+_START_SECONDS = 60
+"""For the start of all containers of a trial, on a slow machine."""
+
 _IMAGE = "ftl-trial:latest"
 _PERL = "/usr/bin/perl"
 
@@ -53,7 +56,8 @@ async def lost_packets(
 ) -> list[LostPackets]:
     """Send datagrams between containers on each pair of servers, small and full ones.
 
-    The containers run Perl from the server's own disk, so no image has to be there; they are removed again.
+    The containers run Perl from the server's own disk, so no image has to be there; they are removed again, and remove
+    themselves soon if this is killed.
 
     Args:
         sessions: The servers.
@@ -68,7 +72,8 @@ async def lost_packets(
     names = [f"ftl-trial-{run}-{number}" for number in range(len(sessions))]
     try:
         await gather(
-            _serve(session, name, network, project) for session, name in zip(sessions, names, strict=True)
+            _serve(session, name, network, project, seconds + _START_SECONDS)
+            for session, name in zip(sessions, names, strict=True)
         )
         outputs = await gather(
             _try(session, name, [other for other in names if other != name], seconds)
@@ -93,7 +98,7 @@ def _read(sender: str, output: str, hosts: dict[str, str]) -> list[LostPackets]:
     ]
 
 
-async def _serve(session: Session, name: str, network: str, project: str) -> None:
+async def _serve(session: Session, name: str, network: str, project: str, seconds: int) -> None:
     engine = session.engine
     await engine.import_archive(_IMAGE, _empty_image())
     folders = [
@@ -106,9 +111,10 @@ async def _serve(session: Session, name: str, network: str, project: str) -> Non
         name,
         {
             "Image": _IMAGE,
-            "Cmd": [_PERL, "-e", program("ftl.server.cluster", "overlay.pl"), "serve"],
+            "Cmd": [_PERL, "-e", program("ftl.server.cluster", "overlay.pl"), "serve", str(seconds)],
             "Labels": {labels.PROJECT: project, labels.ROLE: labels.ROLE_CLUSTER},
             "HostConfig": {
+                "AutoRemove": True,
                 "NetworkMode": network,
                 "Mounts": [
                     {"Type": "bind", "Source": folder, "Target": folder, "ReadOnly": True}

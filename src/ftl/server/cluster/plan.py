@@ -38,6 +38,7 @@ def plan(
     nodes: Sequence[SwarmNode],
     *,
     has_network: bool,
+    untried: Set[str] = frozenset(),
     in_clear: bool = False,
     busy: Mapping[str, Sequence[str]] | None = None,
     lacking: Set[str] = frozenset(),
@@ -49,6 +50,7 @@ def plan(
         members: The servers of the file, in its order; none is in a Swarm that is not FTL's.
         nodes: The nodes of the Swarm, as its managers see them; empty where there is none.
         has_network: Whether the project's network exists.
+        untried: IDs of nodes whose packets have not passed in it yet, also where a trial was cut.
         in_clear: Whether that network's packets are not encrypted.
         busy: Services of the project that run on a node, by its ID.
         lacking: Servers of the file that lack images of what runs.
@@ -82,13 +84,13 @@ def plan(
         begin = (BeginCluster(first.name, first.address, pool_for(members)),)
     joins = [JoinCluster(each.name, each.address, each.name in managers) for each in joining]
     promotions = _role_changes(at, managers, "manager")
-    tried = not has_network or joining or not nodes
+    is_tried = has_network and nodes and not joining and all(node.id not in untried for node in at.values())
     stages = (
         ClusterStage("leave", tuple((LeaveOldCluster(name),) for name in former)),
         ClusterStage("begin", (begin,)),
         ClusterStage("join", tuple((step,) for step in joins)),
         ClusterStage("nodes", ((*promotions, *_labels(project, members, at, lacking)),)),
-        ClusterStage("network", ((TryNetwork(first.name, has_network),) if tried else (),)),
+        ClusterStage("network", (() if is_tried else (TryNetwork(first.name, has_network),),)),
         ClusterStage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
     )
     return compact(stages)
@@ -243,7 +245,7 @@ def _removed(
         if server is None or node.id in own:
             continue
         mine = dict.fromkeys(_own_labels(project, node.labels))
-        marks = (labels.node_drained(project), labels.node_jobless(project))
+        marks = (labels.node_drained(project), labels.node_jobless(project), labels.node_tried(project))
         mine |= {name: None for name in marks if name in node.labels}
         if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
             yield ReleaseServer(server, node.id, mine)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ftl.engine.specs import ContainerSpec
+from ftl.engine.values import Endpoint
 from ftl.errors import FtlError
 from ftl.server.cluster.steps import (
     TryNetwork,
 )
+from tests.support.clock import run
 
 from .swarm import engine_of
 from .three_servers import BEGIN, NAME, NETWORK, ThreeServers
@@ -28,7 +31,7 @@ def test_the_network_is_encrypted_where_that_works() -> None:
     """Its first subnets are left to Docker itself; nothing is said about it."""
     world = ThreeServers("abc", "a")
     world.apply(NETWORK)
-    assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 0 encrypted"]
+    assert world.network_changes() == [f"a: create {NAME} 10.213.16.0/24 0 encrypted"]
     assert world.notes() == []
 
 
@@ -37,7 +40,7 @@ def test_a_private_network_without_encryption_is_noted() -> None:
     world = ThreeServers("abc", "a")
     world.cluster.silent = {True}
     world.apply(NETWORK)
-    assert world.cluster.changes[1:] == ["a: remove the network", f"a: create {NAME} 10.213.16.0/24 0"]
+    assert world.network_changes()[1:] == ["a: remove the network", f"a: create {NAME} 10.213.16.0/24 0"]
     assert "are not encrypted" in world.notes()[0]
 
 
@@ -51,16 +54,53 @@ def test_packets_over_the_internet_are_encrypted_or_refused() -> None:
     assert set(world.in_it().values()) == {True}
 
 
-def test_a_network_that_exists_is_tried_and_kept() -> None:
+def test_a_network_that_is_used_is_tried_and_kept() -> None:
     """Where it fails, the pairs are the details, and nothing is removed."""
     world = ThreeServers("abc", "a")
     world.apply(NETWORK)
     world.apply(TryNetwork("a", exists=True))
     world.cluster.silent = {True}
+    world.cluster.run("web", "a")
     with pytest.raises(FtlError, match="does not work") as caught:
         world.apply(TryNetwork("a", exists=True))
     assert len(caught.value.details) == 6
     assert list(world.cluster.networks) == [NAME]
+
+
+def test_a_network_that_nothing_uses_is_made_anew_where_it_fails() -> None:
+    """A setup was killed before it could tell that packets pass without encryption alone."""
+    world = ThreeServers("abc", "a")
+    world.apply(NETWORK)
+    world.cluster.silent = {True}
+    world.apply(TryNetwork("a", exists=True))
+    assert world.network_changes()[-2:] == ["a: remove the network", f"a: create {NAME} 10.213.16.0/24 0"]
+    assert "are not encrypted" in world.notes()[0]
+
+
+def test_a_network_in_which_a_container_is_counts_as_used() -> None:
+    """That of a dependency, or the proxy; those of a trial that was killed end by themselves."""
+    world = ThreeServers("abc", "a")
+    world.apply(NETWORK)
+    world.cluster.silent = {True}
+    engine = engine_of(world.sessions["c"])
+    engine.add_image("postgres:17")
+    run(engine.create("shop-db", ContainerSpec(image="postgres:17", labels={})))
+    engine.by_name["shop-db"].endpoints[NAME] = Endpoint(NAME, "10.213.16.5")
+    with pytest.raises(FtlError, match="does not work"):
+        world.apply(TryNetwork("a", exists=True))
+    assert list(world.cluster.networks) == [NAME]
+
+
+def test_nodes_are_known_to_work_in_a_network_when_it_was_tried() -> None:
+    """Not when it was created, and not where the trial failed or was interrupted."""
+    world = ThreeServers("abc", "a")
+    world.cluster.silent = {True, False}
+    with pytest.raises(FtlError):
+        world.apply(NETWORK)
+    assert world.tried() == {}
+    world.cluster.silent = set()
+    world.apply(NETWORK)
+    assert world.tried() == dict.fromkeys("abc", NAME)
 
 
 def test_the_containers_of_a_trial_are_removed() -> None:
@@ -75,4 +115,4 @@ def test_a_small_mtu_between_the_servers_is_one_of_the_network() -> None:
     world = ThreeServers("abc", "a")
     world._members[1] = server(1, mtu=1400)
     world.apply(NETWORK)
-    assert world.cluster.changes == [f"a: create {NAME} 10.213.16.0/24 1400 encrypted"]
+    assert world.network_changes() == [f"a: create {NAME} 10.213.16.0/24 1400 encrypted"]

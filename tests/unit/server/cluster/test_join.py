@@ -46,6 +46,24 @@ def test_a_second_run_finds_nothing_to_do() -> None:
     assert run(join(PROJECT, refreshed(sessions), sessions, events.append, nobody)) == ()
 
 
+@pytest.mark.parametrize("tried", ["", "a", "ab"])
+def test_a_network_whose_trial_was_killed_is_tried_again(tried: str) -> None:
+    """With all servers, also if it has been tried without the one that joined last. Then there is nothing to do."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "a")
+    for session in sessions.values():
+        run(mark(session))
+    run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
+    for host in set("ab") - set(tried):
+        cluster.nodes[f"node-{host}"] = replace(
+            node := cluster.nodes[f"node-{host}"],
+            labels={name: value for name, value in node.labels.items() if name != labels.node_tried(PROJECT)},
+        )
+    steps = run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
+    assert [step.kind for step in steps] == ["try_network"] * (tried != "ab")
+    assert run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody)) == ()
+
+
 def test_a_server_is_described_by_its_engine() -> None:
     """Its mark, its membership, and the nodes that a manager knows."""
     sessions = sessions_of(Cluster(), "abc", "ab", "a")

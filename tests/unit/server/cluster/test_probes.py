@@ -45,6 +45,12 @@ def test_the_scripts_need_perl_base_only(name: str) -> None:
     assert used <= {"strict", "warnings", "IO::Select", "IO::Handle", "Socket", "Fcntl"}
 
 
+def test_what_serves_a_trial_ends_by_itself() -> None:
+    """FTL that is killed leaves no container behind, which would keep the network in use."""
+    script = (SCRIPTS / "overlay.pl").read_text()
+    subprocess.run(["perl", "-e", script, "serve", "1"], check=True, capture_output=True, timeout=20)
+
+
 def test_ports_are_tried_between_addresses() -> None:
     """Two servers, here two loopback addresses, hear each other on all four ports and end by themselves."""
     script = (SCRIPTS / "ports.pl").read_text()

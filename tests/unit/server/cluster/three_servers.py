@@ -96,6 +96,16 @@ class ThreeServers:
         """The kinds of the steps that were undone."""
         return [event.step for event in self.events if isinstance(event, StepUndone)]
 
+    def network_changes(self) -> list[str]:
+        """What was done to networks."""
+        return [change for change in self.cluster.changes if " create " in change or "network" in change]
+
+    def tried(self) -> dict[str, str]:
+        """The networks that nodes are known to work in, by node."""
+        label = labels.node_tried(PROJECT)
+        nodes = self.cluster.nodes.values()
+        return {node.hostname: node.labels[label] for node in nodes if label in node.labels}
+
     def in_it(self) -> dict[str, bool]:
         """Which servers believe that they are in the cluster."""
         return {host: engine_of(session).members.member for host, session in self.sessions.items()}
