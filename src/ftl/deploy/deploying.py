@@ -12,6 +12,7 @@ from ftl.deploy.builders import open_builders
 from ftl.deploy.inputs import buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import platform_of
 from ftl.deploy.opening import Built, open_operation
+from ftl.deploy.plan.checks.ownership import refuse_missing_network
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
@@ -146,7 +147,11 @@ async def _opened(
         )
         return Built(images, builders)
 
-    async with open_operation(operation, machines, refuse=refuse, build=build) as prepared:
+    def refuse_early(observed: Observed) -> None:
+        refuse_missing_network(observed)
+        refuse(observed)
+
+    async with open_operation(operation, machines, refuse=refuse_early, build=build) as prepared:
         complete = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 

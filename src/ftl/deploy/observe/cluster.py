@@ -21,7 +21,6 @@ from ftl.engine.errors import NO_MAJORITY, RECOVER, is_leaderless
 from ftl.errors import EngineError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
-from ftl.proxy.names import overlay_network
 from ftl.releases.audit import broke_off
 from ftl.releases.record import is_unreadable, release_number
 
@@ -80,8 +79,6 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     _require_same_cluster(fleet, nodes)
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
-    if overlay_network(project) not in names.values():
-        raise ServerError(f"{project} has no network on {first.name}", hint=_SETUP)
     found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), nodes)
     if broke_off(found.audit):  # only managers have the audit
         every = await gather(

@@ -9,6 +9,7 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
 from ftl.deploy.plan.checks.ownership import (
+    refuse_missing_network,
     refuse_other_environment,
     refuse_other_repository,
     refuse_taken_names,
@@ -84,8 +85,10 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
         UsageError: Another project on the server has one of the routes or names, or another repository or environment
             deploys there under this project's name; a database would start on the data of another major version, or
             something on the data of what stays, or of a container of others.
+        ServerError: The cluster has no network of the project.
     """
     refuse_worker(observed)
+    refuse_missing_network(observed)
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
     refuse_not_preview(diff)
     refuse_other_repository(diff, inputs.author.origin)

@@ -154,7 +154,9 @@ def plan_remove(
     """
     found = project_objects(observed, volumes=volumes)
     timeouts = _stop_timeouts(observed)
-    proxied = observed.proxy is not None and observed.proxy.has_traces(observed.project)
+    # On any of them: a removal that was cut may have reached one proxy, and not the next.
+    proxies = (server.proxy for server in observed.proxies if server.proxy is not None)
+    proxied = any(proxy.has_traces(observed.project) for proxy in proxies)
     services = [*observed.services, *observed.of_role(labels.ROLE_HOOK)]
     service_ids = {container.id for container in services}
     others = [container for container in _containers(observed) if container.id not in service_ids]

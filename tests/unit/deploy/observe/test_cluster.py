@@ -199,6 +199,20 @@ def test_a_stop_that_broke_off_is_looked_for_on_servers_without_records() -> Non
     assert list(asyncio.run(look()).policies.values()) == ["no"]
 
 
+def test_a_cluster_without_the_projects_network_is_observed() -> None:
+    """As a removal leaves it that is cut behind it: what is left is seen, to be removed."""
+    engine = Manager("a", "a")
+
+    async def look() -> Observed:
+        await engine.create_volume("shop-data", {labels.PROJECT: "shop"})
+        session = Session("a", FakeMachine(), engine, replace(INFO, node="a", is_manager=True))
+        return await observe_fleet(Fleet([session]), "shop", SERVERS[:1])
+
+    found = asyncio.run(look())
+    assert [volume.name for volume in found.volumes] == ["shop-data"]
+    assert found.networks == ()
+
+
 def test_servers_of_the_swarm_that_are_not_seen() -> None:
     """Those that do not answer, or are no longer in the file; and those whose jobs another server has."""
     engine = Manager("a", "a", "b", "d")

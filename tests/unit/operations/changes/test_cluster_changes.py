@@ -40,8 +40,8 @@ from ftl.operations.changes.start import plan_start
 from ftl.operations.changes.stop import plan_stop
 from ftl.operations.views.servers import server_states
 from ftl.proxy.site import Maintenance
-from tests.unit.deploy.cluster import ASKED, SERVERS, cluster, live, tasks_of, where
-from tests.unit.deploy.world import kinds, service
+from tests.unit.deploy.cluster import ASKED, SERVERS, cluster, live, proxy_of, tasks_of, where
+from tests.unit.deploy.world import kinds, plan, service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +143,32 @@ def test_remove_takes_everything_from_where_it_is() -> None:
     assert where(found, RemoveImages) == [("b",), ("c",)]
     assert where(found, RemoveNetworks) == [()], "a manager removes the one of all"
     assert where(found, AmendRecords) == [SERVERS]
+
+
+def test_a_removal_that_was_cut_is_completed() -> None:
+    """Whatever was done first: the proxy of one server has routes still, or the network is gone and a volume is not."""
+    seen = live()
+    bare = replace(proxy_of(ASKED, with_site=False), networks=("ftl-edge",))
+    views = tuple(view if view.name == "c" else replace(view, proxy=bare) for view in seen.views)
+    found = assign_servers(
+        plan_remove(replace(seen, views=views, proxy=bare), volumes=False), seen, ASKED.servers
+    )
+    assert where(found, RemoveSite) == [SERVERS]
+
+    marks = {labels.PROJECT: "shop"}
+    views = tuple(
+        replace(view, proxy=bare, volumes=(Volume("shop-data", marks),) if view.name == "b" else ())
+        for view in seen.views
+    )
+    rest = replace(
+        seen, views=views, proxy=bare, containers=(), networks=(), releases=(), volumes=views[1].volumes
+    )
+    found = assign_servers(plan_remove(rest, volumes=True), rest, ASKED.servers)
+    assert kinds(found) == ["EndCatchUp", "RemoveVolumes"]
+    assert where(found, RemoveVolumes) == [("b",)]
+    with pytest.raises(ServerError, match=r"shop has no network on a, b, c") as caught:
+        plan(ASKED, rest)
+    assert "ftl setup" in (caught.value.hint or "")
 
 
 def test_a_network_from_before_there_were_several_servers_is_removed_where_it_is() -> None:

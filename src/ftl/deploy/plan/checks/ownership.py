@@ -13,7 +13,7 @@ from ftl.deploy.names import volume_name
 from ftl.deploy.origin import is_other
 from ftl.deploy.plan.desired.sources import NamedImage, PinnedImage
 from ftl.engine import labels
-from ftl.errors import UsageError
+from ftl.errors import ServerError, UsageError
 from ftl.proxy.lifecycle.interrupted import SUFFIXES
 from ftl.proxy.names import ProxyNames
 from ftl.releases.file_copies import CONTAINER as STORE
@@ -91,6 +91,21 @@ def _names_nothing_that_runs(diff: Diff) -> bool:
     named = {service.name for service in diff.project.services}
     named |= {dependency.name for dependency in diff.project.dependencies}
     return len(running) > 1 and not running & named
+
+
+def refuse_missing_network(observed: Observed) -> None:
+    """Refuse a cluster without the project's network.
+
+    `ftl setup` has not made it yet, or `ftl remove` has removed it.
+
+    Raises:
+        ServerError: It is one.
+    """
+    if observed.is_cluster and all(network.name != observed.network for network in observed.networks):
+        raise ServerError(
+            f"{observed.project} has no network on {observed.server}",
+            hint=f"{ftl('setup')} makes the servers of ftl.yaml one cluster",
+        )
 
 
 def refuse_worker(observed: Observed) -> None:
