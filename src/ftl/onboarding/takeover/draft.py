@@ -10,7 +10,7 @@ from ftl.onboarding.takeover.report import TakeoverReport
 from ftl.onboarding.yaml_text import CommentLine, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 ORDER = (
@@ -30,7 +30,7 @@ class Draft:
         services: By name, the keys of each.
         dependencies: Likewise.
         jobs: Likewise.
-        notes: Comments inside a service or dependency, by its name.
+        notes: Comments inside a service or dependency, by its name; a job of that name has none.
         demanded: Variables without which ftl.yaml is refused; each has a row of its own.
         made_up: Variables that get a made-up value where nothing has one.
         copied: Variables of other env files for a new .env, with the values as they are written there.
@@ -99,7 +99,7 @@ def text_of(draft: Draft) -> str:
     sections = (("services", draft.services), ("dependencies", draft.dependencies), ("jobs", draft.jobs))
     for key, items in sections:
         if items:
-            out += ["", f"{key}:", *_items(draft, items)]
+            out += ["", f"{key}:", *_items(items, draft.notes if key != "jobs" else {})]
     if draft.volumes:
         out += ["", *lines({"volumes": draft.volumes})]
     if draft.top:
@@ -107,13 +107,13 @@ def text_of(draft: Draft) -> str:
     return "\n".join(out) + "\n"
 
 
-def _items(draft: Draft, items: dict[str, dict[str, object]]) -> Iterable[str]:
+def _items(items: dict[str, dict[str, object]], comments: Mapping[str, Sequence[str]]) -> Iterable[str]:
     for number, (name, keys) in enumerate(items.items()):
         if number:
             yield ""
         ordered: dict[str, object] = {"name": name}
         ordered |= {key: keys[key] for key in sorted(keys, key=_rank)}
-        notes = dict.fromkeys(draft.notes.get(name, ()))
+        notes = dict.fromkeys(comments.get(name, ()))
         ordered |= {f"#{index}": CommentLine(f"TO DO {text}") for index, text in enumerate(notes)}
         yield from lines({"_": [ordered]})[1:]
 

@@ -31,46 +31,55 @@ _ADDONS: tuple[tuple[str, Database, str], ...] = (
     ("mysql", MYSQL, "DATABASE_URL"),
     ("mariadb", MYSQL, "DATABASE_URL"),
     ("ormongo", MONGODB, "ORMONGO_URL"),
-    ("mongo", MONGODB, "MONGODB_URI"),
+    ("mongolab|mongodb|mongo", MONGODB, "MONGODB_URI"),
+    ("mongohq", MONGODB, "MONGOHQ_URL"),
     ("memcachier", MEMCACHED, "MEMCACHIER_SERVERS"),
     ("memcachedcloud", MEMCACHED, "MEMCACHEDCLOUD_SERVERS"),
-    ("memcache", MEMCACHED, "MEMCACHE_SERVERS"),
+    ("memcached?", MEMCACHED, "MEMCACHE_SERVERS"),
     ("cloudamqp", RABBITMQ, "CLOUDAMQP_URL"),
     ("rabbitmq", RABBITMQ, "RABBITMQ_URL"),
+    ("rabbitmq-bigwig", RABBITMQ, "RABBITMQ_BIGWIG_URL"),
     ("bonsai", ELASTICSEARCH, "BONSAI_URL"),
     ("searchbox", ELASTICSEARCH, "SEARCHBOX_URL"),
     ("foundelasticsearch", ELASTICSEARCH, "FOUNDELASTICSEARCH_URL"),
     ("elasticsearch", ELASTICSEARCH, "ELASTICSEARCH_URL"),
-    ("postgres", POSTGRES, "DATABASE_URL"),
+    ("postgres(?:ql)?", POSTGRES, "DATABASE_URL"),
 )
-"""Part of an addon's name, its database, and the variable that has its address; the first one counts."""
+"""An addon's name, its database, and the variable that has its address."""
 
 _PARTS_OF_FTL: tuple[tuple[str, Verdict, str], ...] = (
     (
-        r"scheduler|cron",
+        r"(?:advanced-|process-)?scheduler|cron|cron-?to-?go|temporize",
         Verdict.NEEDS_YOU,
         "write each of its commands as one of the `jobs`, with its `schedule`: `heroku addons:open {}` shows them",
     ),
     (
-        r"papertrail|logentries|logdna|mezmo|logtail|timber|sumologic|coralogix|solarwinds",
+        r"papertrail|logentries|logdna|mezmo|logtail|timber(?:-logging)?|sumologic|coralogix|solarwinds",
         Verdict.NEEDS_YOU,
         "`ftl logs` has the logs; to send them there, too, write `logging` of the services with a driver that it takes",
     ),
-    (r"deployhooks|deploy-hooks", Verdict.NEEDS_YOU, "write `notify`, with the URL that gets the messages"),
-    (r"backup|snapshooter", Verdict.NEEDS_YOU, "write `backups`, with the dependency and a schedule"),
+    (r"deploy-?hooks", Verdict.NEEDS_YOU, "write `notify`, with the URL that gets the messages"),
     (
-        r"fixie|quotaguard|proximo|static-?ip",
+        r"(?:pg|simple)?-?backups?|snapshooter",
+        Verdict.NEEDS_YOU,
+        "write `backups`, with the dependency and a schedule",
+    ),
+    (
+        r"fixie(?:-socks)?|quotaguard(?:-?static|-?shield)?|proximo|static-?ip",
         Verdict.LEFT_OUT,
         "requests leave from the server's own address: take the proxy out of the code",
     ),
     (
-        r"autoscal|judoscale|hirefire|adept-scale|autoidle",
+        r"(?:rails-)?autoscale|judoscale|hirefire|adept-scale|autoidle",
         Verdict.LEFT_OUT,
         "`replicas` says how many there are; `ftl scale` changes it",
     ),
-    (r"ssl", Verdict.LEFT_OUT, "FTL's proxy gets certificates by itself"),
+    (r"(?:expedited)?-?ssl", Verdict.LEFT_OUT, "FTL's proxy gets certificates by itself"),
 )
-"""Parts of the names of addons that are no databases, and what does their work here; `{}` is the addon."""
+"""Names of addons that are no databases, and what does their work here; `{}` is the addon."""
+
+_MAKER = "(?:heroku-|dokku-)?"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
@@ -79,19 +88,29 @@ def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
         given = as_object(addon)
         plan = str(given.get("plan", "") if given else addon)
         name = plan.partition(":")[0]
-        known = next((entry for entry in _ADDONS if entry[0] in name), None)
+        known = next((entry for entry in _ADDONS if _is(entry[0], name)), None)
         if known is None:
             draft.report.add(f"addons: {plan}", *_elsewhere(name))
             continue
         _, database, usual = known
-        variable = f"{given['as']}_URL" if given.get("as") else usual
+        prefix = str(given.get("as") or "")
+        variable = f"{prefix}_{usual.rpartition('_')[2]}" if prefix else usual
+        if not _VARIABLE.fullmatch(variable):
+            todo = f"`as: {prefix}` makes {variable}, which is not a name of a variable: write another in app.json"
+            draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, f"{todo}, and take it over again")
+            continue
         _add(draft, database, {variable: database.url}, f"addons: {plan}", "")
+
+
+def _is(pattern: str, addon: str) -> bool:
+    """Whether an addon has one of these names: a part of another one's says nothing about it."""
+    return re.fullmatch(f"{_MAKER}(?:{pattern})", addon) is not None
 
 
 def _elsewhere(addon: str) -> tuple[Verdict, str]:
     """The verdict on an addon that is no database, with the text."""
-    for part, verdict, text in _PARTS_OF_FTL:
-        if re.search(part, addon):
+    for names, verdict, text in _PARTS_OF_FTL:
+        if _is(names, addon):
             return verdict, text.format(addon)
     todo = "it goes with the app on Heroku: have an account there, and write its variables in `env`"
     return Verdict.NEEDS_YOU, f"{todo}; `heroku config` names them"

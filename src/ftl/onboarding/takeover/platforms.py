@@ -169,6 +169,9 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
 def _cron(draft: Draft, key: str, item: Mapping[str, object], service: str) -> None:
     """A command with a schedule, as Dokku has it, as a job of a service."""
     schedule, command = str(item.get("schedule") or ""), str(item.get("command") or "")
+    if not command.strip():
+        draft.report.add(key, Verdict.NEEDS_YOU, "it has no command: write what it runs as one of the `jobs`")
+        return
     try:
         name = add_job(draft, service, schedule, command)
     except InvalidSchedule as error:

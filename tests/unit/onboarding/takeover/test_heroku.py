@@ -71,6 +71,8 @@ def test_addons_say_which_databases_there_are(tmp_path: Path) -> None:
         ('"mongolab"', "mongodb", "MONGODB_URI"),
         ('"memcachier:dev"', "memcached", "MEMCACHIER_SERVERS"),
         ('"cloudamqp:lemur"', "rabbitmq", "CLOUDAMQP_URL"),
+        ('{"plan": "memcachier:dev", "as": "CACHE"}', "memcached", "CACHE_SERVERS"),
+        ('{"plan": "mongolab", "as": "DOCS"}', "mongodb", "DOCS_URI"),
         ('"bonsai:sandbox"', "elasticsearch", "BONSAI_URL"),
     ],
 )
@@ -91,6 +93,9 @@ def test_addons_that_are_databases(tmp_path: Path, addon: str, dependency: str, 
         ("fixie:tricycle", Verdict.LEFT_OUT, "the server's own address"),
         ("judoscale:trial", Verdict.LEFT_OUT, "`replicas`"),
         ("expeditedssl", Verdict.LEFT_OUT, "certificates"),
+        ("cronitor:free", Verdict.NEEDS_YOU, "have an account there"),
+        ("timescale-sslx", Verdict.NEEDS_YOU, "have an account there"),
+        ("notredis", Verdict.NEEDS_YOU, "have an account there"),
         ("newrelic:wayne", Verdict.NEEDS_YOU, "have an account there, and write its variables in `env`"),
         ("sendgrid:starter", Verdict.NEEDS_YOU, "have an account there, and write its variables in `env`"),
     ],
@@ -104,3 +109,21 @@ def test_addons_that_are_no_databases(tmp_path: Path, addon: str, verdict: Verdi
     (row,) = [row for row in report.rows if row.key == f"addons: {addon}"]
     assert row.verdict is verdict
     assert todo in row.text
+
+
+def test_an_addon_with_an_impossible_name(tmp_path: Path) -> None:
+    """No shell can set the variable that it would have."""
+    given = '{"addons": [{"plan": "memcachier:dev", "as": "my-cache"}]}'
+    project, report = taken(tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": given})
+    assert project.dependencies == ()
+    (row,) = [row for row in report.rows if row.key == "addons: memcachier:dev"]
+    assert row.verdict is Verdict.NEEDS_YOU
+    assert "my-cache_SERVERS, which is not a name of a variable" in row.text
+
+
+def test_a_schedule_without_a_command_is_no_job(tmp_path: Path) -> None:
+    """Dokku's app.json may have one: a job would be refused."""
+    given = '{"cron": [{"command": " ", "schedule": "* * * * *"}, {"schedule": "@daily"}]}'
+    project, report = taken(tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": given})
+    assert project.jobs == ()
+    assert [verdicts(report)[f"cron[{number}]"] for number in (0, 1)] == [Verdict.NEEDS_YOU] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -11,6 +12,8 @@ from ftl.onboarding.stacks.prisma import find_datasource
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftl.onboarding.folder import AppFolder
 
 _USUAL = ("migrations", "src/migrations", "db/migrations", "src/db/migrations", "database/migrations")
@@ -105,12 +108,29 @@ def find_migration(folder: AppFolder) -> NodeMigration:
     return NodeMigration()
 
 
-_FOR_OTHER_PLACES = re.compile(r"(?:^|[:_-])(?:dev|development|local|tests?|ci|watch|e2e|staging)(?:$|[:_-])")
+_FOR_OTHER_PLACES = re.compile(
+    r"(?:^(?:pre|post)?|[:_-])(?:dev|development|local|tests?|ci|watch|e2e|staging)(?:$|[:_-])|^(?:pre|post)?test"
+)
 _FOR_A_SERVER = re.compile(r"(?:^|[:_-])(?:prod|production|deploy|release)(?:$|[:_-])")
+_SETTINGS = {
+    "prisma": ("--schema", "--config"),
+    "knex": ("--knexfile",),
+    "sequelize-cli": ("--config",),
+    "drizzle-kit": ("--config",),
+    "node-pg-migrate": ("--config-file", "-f"),
+    "typeorm": ("--dataSource", "--data-source", "-d", "--config", "-f"),
+}
+"""Options of each program that name the file with its settings."""
+
+_FILE = re.compile(r"[\w./@-]+(?<!\.ts)(?<!\.mts)(?<!\.cts)")
+"""A file that the image has without a compiler, and neither a variable nor an address."""
 
 
 def _own_options(folder: AppFolder, line: str) -> str:
-    """Options that the app's own scripts give the command: where the build put its settings; empty without any."""
+    """The settings files that the app's own scripts name for the command; empty without any.
+
+    A script of production decides, also by none. Other options are for one place, or have a password.
+    """
     program, _, task = line.partition(" ")
     called = re.compile(
         rf"(?<![\w.:-]){re.escape(program)}(?:\.js)?((?:\s+-[^\s;&|]*(?:[ ][^-\s;&|][^\s;&|]*)?)*?)"
@@ -119,18 +139,30 @@ def _own_options(folder: AppFolder, line: str) -> str:
     names = sorted(scripts(folder), key=lambda name: _FOR_A_SERVER.search(name) is None)
     for name in names:
         match = called.search(scripts(folder)[name]) if not _FOR_OTHER_PLACES.search(name) else None
-        options = f"{match[1]} {match[2]}".split() if match is not None else []
-        is_source = program == "typeorm" and any(word.endswith(".ts") for word in options)
-        if options and not is_source:  # its program reads none that are not compiled
-            return f" {' '.join(options)}"
+        if match is None:
+            continue
+        options = _settings_files(program, f"{match[1]} {match[2]}".split())
+        if options or _FOR_A_SERVER.search(name):
+            return options
     return ""
+
+
+def _settings_files(program: str, words: Sequence[str]) -> str:
+    """The options among words that name a file with settings, each after a space."""
+    found = ""
+    for word, following in pairwise((*words, "")):
+        name, equals, value = word.partition("=")
+        file = (value if equals else following).strip("\"'")
+        if name in _SETTINGS[program] and not file.startswith("-") and _FILE.fullmatch(file):
+            found += f" {name}{equals or ' '}{file}"
+    return found
 
 
 def _options(folder: AppFolder, tool: str) -> str | None:
     """Options of a tool: where its settings are, unless it finds them; None if nobody knows."""
     if tool == "knex":
-        file = next((name for name in folder.sources if _KNEXFILE.fullmatch(name)), "")
-        return f" --knexfile {file}" if "/" in file else ""
+        files = sorted(filter(_KNEXFILE.fullmatch, folder.sources), key=lambda name: name.count("/"))
+        return f" --knexfile {files[0]}" if files and "/" in files[0] else ""
     if tool == "typeorm":
         file = next(filter(None, (_compiled(folder, name) for name in _data_sources(folder))), "")
         return f" -d {file}" if file else None

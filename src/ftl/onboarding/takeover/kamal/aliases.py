@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.names import service_name
@@ -10,7 +11,7 @@ from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.kamal.conversion import KamalConversion
@@ -34,25 +35,34 @@ _TOLD = "FTL has no aliases: its commands are in `ftl --help`"
 def report_aliases(kamal: KamalConversion, node: Node) -> None:
     """Write into the report what to type in place of each alias."""
     for name, value in entries(node).items():
-        command = translated(text(value), kamal.primary)
+        command = translated(text(value), kamal.primary, kamal.cron_roles)
         what = f"`{command}`" if command else _TOLD
         kamal.add(f"aliases.{name}", Verdict.CHANGED if command else Verdict.LEFT_OUT, what, value)
 
 
-def translated(alias: str, primary: str) -> str:
+def translated(
+    alias: str, primary: str, cron_roles: Mapping[str, tuple[str, Sequence[str]]] = MappingProxyType({})
+) -> str:
     """The command of FTL for a command line of Kamal; empty if there is none.
 
     Args:
         alias: The words after `kamal`.
         primary: The role that Kamal means without `--roles`.
+        cron_roles: Roles that are no services: the service of each one's jobs, and their names.
     """
     try:
         words, options = _split(shlex.split(alias))
     except ValueError:
         return ""
     start = f"ftl -e {options['--destination']}" if "--destination" in options else "ftl"
-    service = service_name(options.get("--roles") or primary)
+    role = options.get("--roles") or primary
+    service, jobs = cron_roles.get(role, (service_name(role), ()))
     match words:
+        case ["app", "logs"] if jobs:
+            named = " ".join(f"--job {job}" for job in jobs)
+            return f"{start} logs {'-f ' if '--follow' in options else ''}{named}"
+        case ["app", "boot"] if jobs:
+            return ""  # each run has a container of its own
         case ["app", "exec", *command] if command:
             return f"{start} {'exec' if '--reuse' in options else 'run'} {service} -- {_line(command)}"
         case ["accessory", "exec", name, *command] if command:

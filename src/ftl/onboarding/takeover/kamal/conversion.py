@@ -9,7 +9,7 @@ from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftl.config.yaml.tree import Node
@@ -23,6 +23,7 @@ class KamalConversion:
         project: The name of the project, which ends with the destination's, if it is one.
         primary: The role that Kamal means where none is named.
         roles: The roles that are services, by name.
+        cron_roles: The others: the service of each one's jobs, and their names.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class KamalConversion:
         self.draft = draft
         self.primary = "web"
         self.roles: Mapping[str, Node] = {}
+        self.cron_roles: dict[str, tuple[str, Sequence[str]]] = {}
         self.project = f"{draft.name}-{destination}" if destination else draft.name
         self.root = root
         self.base = base

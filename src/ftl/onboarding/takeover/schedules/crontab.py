@@ -180,6 +180,8 @@ def _variable(draft: Draft, service: str, line: CrontabEntry) -> tuple[Verdict, 
     env = draft.services[service].get("env")
     if line.variable == "PATH":
         return Verdict.LEFT_OUT, "a job has the PATH of the image"
+    if line.variable == "BASH_ENV":
+        return Verdict.LEFT_OUT, f"a job has the env of {service}: no file has to hand it on"
     if line.variable in ("MAILTO", "MAILFROM"):
         if not line.text:
             return Verdict.LEFT_OUT, "a job sends no mail: `ftl logs --job NAME` prints what it wrote"

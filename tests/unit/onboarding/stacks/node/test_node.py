@@ -209,9 +209,14 @@ def test_migrations_of_typeorm_before_the_start(begin: Begin) -> None:
         ({"migrate": "knex migrate:latest --knexfile build/knexfile.js"}, "knex migrate:latest --knexfile build/knexfile.js"),
         ({"migrate": "knex --knexfile build/knexfile.js migrate:latest"}, "knex migrate:latest --knexfile build/knexfile.js"),
         ({"migrate": "npx knex migrate:latest --knexfile=build/knexfile.js && echo done"}, "knex migrate:latest --knexfile=build/knexfile.js"),
-        ({"knex": "knex --knexfile build/a.js", "migrate": "npm run knex migrate:latest -- --env x"}, "knex migrate:latest --env x"),
+        ({"knex": "knex --knexfile build/a.js", "migrate": "npm run knex migrate:latest -- --knexfile b.js --env x"}, "knex migrate:latest --knexfile b.js"),
         ({"migrate:dev": "knex migrate:latest --env development"}, "knex migrate:latest --knexfile src/knexfile.ts"),
-        ({"migrate": "knex migrate:latest --env a", "migrate:prod": "knex migrate:latest --env b"}, "knex migrate:latest --env b"),
+        ({"migrate": "knex migrate:latest --knexfile a.js", "migrate:prod": "knex migrate:latest --knexfile b.js"}, "knex migrate:latest --knexfile b.js"),
+        ({"migrate": "knex migrate:latest --knexfile a.js", "migrate:prod": "knex migrate:latest"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"pretest": "knex migrate:latest --knexfile a.js", "testdb": "knex migrate:latest --knexfile b.js"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"migrate": "knex migrate:latest --env development"}, "knex migrate:latest --knexfile src/knexfile.ts"),
+        ({"migrate": "knex migrate:latest --connection postgres://u:hunter2@localhost/db --knexfile 'a.js' 2>&1 | tee log"}, "knex migrate:latest --knexfile a.js"),
+        ({"migrate": "knex migrate:latest --knexfile $FILE"}, "knex migrate:latest --knexfile src/knexfile.ts"),
         ({"migrate": "knex migrate:latest"}, "knex migrate:latest --knexfile src/knexfile.ts"),
         ({"rollback": "knex migrate:rollback --knexfile build/knexfile.js"}, "knex migrate:latest --knexfile src/knexfile.ts"),
         ({"migrate": "knex migrate:latest-x --knexfile a.js"}, "knex migrate:latest --knexfile src/knexfile.ts"),
@@ -224,6 +229,16 @@ def test_migrations_by_the_own_script(begin: Begin, scripts: dict[str, str], hoo
     hooks = project.services[0].hooks
     assert hooks.pre is not None
     assert hooks.pre.remote == hook
+
+
+def test_a_knexfile_that_is_found_without_an_option(begin: Begin) -> None:
+    """A script for this machine names the uncompiled one: the hook has none of its options."""
+    scripts = {"migrate": "knex migrate:latest --knexfile src/knexfile.ts --env local"}
+    files = {"src/migrations/1.js": "", "knexfile.js": "module.exports = {}\n", "src/knexfile.ts": "x\n"}
+    _, project = begin({**app({"start": "node a.js", **scripts}, "knex"), **files, "a.js": ""})
+    pre = project.services[0].hooks.pre
+    assert pre is not None
+    assert pre.remote == "knex migrate:latest"
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,18 @@ def test_each_alias_has_a_row(tmp_path: Path) -> None:
     _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     assert words(report, "aliases.console") == "`ftl exec app -- bin/rails c`"
     assert verdicts(report)["aliases.uptime"] is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize(
+    ("alias", "jobs", "command"),
+    [
+        ("app logs -r cron", ("x",), "ftl logs --job x"),
+        ("app logs -f --roles=cron", ("x", "y"), "ftl logs -f --job x --job y"),
+        ("app logs -r web", ("x",), "ftl logs web"),
+        ("app exec -r cron --reuse 'crontab -l'", ("x",), "ftl exec web -- crontab -l"),
+        ("app boot -r cron", ("x",), ""),
+    ],
+)
+def test_an_alias_of_a_role_of_cron(alias: str, jobs: tuple[str, ...], command: str) -> None:
+    """There is no such service: its jobs run in the release of another one."""
+    assert translated(alias, "web", {"cron": ("web", jobs)}) == command

@@ -243,3 +243,21 @@ def test_schedules_of_ruby(tmp_path: Path) -> None:
     }
     _, report = taken(tmp_path, "config/deploy.yml", {**files, **quiet})
     assert not {"config/schedule.rb", "config/recurring.yml"} & verdicts(report).keys()
+
+
+def test_aliases_of_a_role_of_cron(tmp_path: Path) -> None:
+    """They name the job, and the service in whose release it runs."""
+    text = f"{HEAD}servers: {{web: [a.io], cron: {{hosts: [a.io], cmd: supercronic config/crontab}}}}\n"
+    text += "aliases: {cronlog: app logs -r cron, shell: app exec -r cron bash}\n"
+    files = {"config/deploy.yml": text, "config/crontab": "BASH_ENV=/container.env\n0 1 * * * bin/x\n"}
+    _, report = taken(tmp_path, "config/deploy.yml", files)
+    assert words(report, "aliases.cronlog") == "`ftl logs --job x`"
+    assert words(report, "aliases.shell") == "`ftl run web -- bash`"
+    assert verdicts(report)["config/crontab:1"] is Verdict.LEFT_OUT
+
+
+def test_comments_of_a_service_are_not_those_of_its_namesake(tmp_path: Path) -> None:
+    """A job may have the name of a service."""
+    project, _ = with_crontab(tmp_path, "@reboot bin/warm\n0 1 * * * bin/web\n")
+    assert [job.name for job in project.jobs] == ["web"]
+    assert (tmp_path / "ftl.yaml").read_text().count("# TO DO config/crontab:1:") == 1

@@ -28,12 +28,14 @@ def convert_cron_role(kamal: KamalConversion, role: str, node: Node, crontabs: S
     services = kamal.draft.services
     names = [service_name(kamal.primary), *services]
     target = next((name for name in names if not _missing(own, services[name])), names[0])
-    before = len(kamal.draft.jobs)
+    before = set(kamal.draft.jobs)
     zone = str({**_env(services[target]), **own}.get("TZ", ""))
     for crontab in crontabs:
         is_known = zone != "UTC" and is_valid(timezone, zone)
         take_over_crontab(kamal.draft, crontab, target, zone=zone if is_known else "")
-    count = len(kamal.draft.jobs) - before
+    made = [name for name in kamal.draft.jobs if name not in before]
+    kamal.cron_roles[role] = target, made
+    count = len(made)
     jobs = f"{count} of the `jobs`" if count > 1 else "one of the `jobs`"
     what = f"{jobs}, which the server's cron starts in the live release of {target}: no service has to run for them"
     others = {host for value in kamal.roles.values() for host in hosts_of(value)}
