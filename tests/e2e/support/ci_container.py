@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -27,6 +28,14 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 _OF_THE_NETWORK = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
+_BARE = """
+import json, os, sys
+variables = json.load(sys.stdin)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.execvpe(sys.argv[1], sys.argv[1:], variables)
+"""
+"""Runs its arguments with the variables of its input alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class CiContainer:
@@ -47,10 +56,21 @@ class CiContainer:
         """Run a command with this environment, and that of the machine's network."""
         network = {name: value for name in _OF_THE_NETWORK if (value := os.environ.get(name))}
         variables = {**network, "PIP_CERT": str(CERTIFICATES), **environment}
-        bare = ("env", "-i", *(f"{name}={value}" for name, value in variables.items()))
+        # By stdin: arguments are shown to everyone on this machine, and keys are among the variables
         return subprocess.run(
-            ("docker", "exec", "--workdir", folder, self.container, *bare, *argv),
-            stdin=subprocess.DEVNULL,
+            (
+                "docker",
+                "exec",
+                "--interactive",
+                "--workdir",
+                folder,
+                self.container,
+                "python3",
+                "-c",
+                _BARE,
+                *argv,
+            ),
+            input=json.dumps(variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,7 +118,6 @@ def ci_container(
     lab: Lab, name: str, *, home: str = "/home/runner", user: str = "runner"
 ) -> Iterator[CiContainer]:
     """A new container, with the engine of this machine, as a runner has one."""
-    images.ensure("runner")
     lab.ensure_network()
     full = f"{lab.network}-{name}"
     socket = Path(local_url().removeprefix("unix://"))

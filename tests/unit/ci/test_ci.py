@@ -170,6 +170,18 @@ def test_the_action_needs_its_secrets(workspace: Path) -> None:
     assert "::error::ssh-key and known-hosts must not be empty" in job.log
 
 
+@pytest.mark.parametrize("package", ["dist/ftl.whl", "ftl-deploy[age] @ https://example.com/x", "./ftl"])
+def test_a_file_has_no_version(
+    workspace: Path, secrets: dict[str, str], gitlab: list[Job], package: str
+) -> None:
+    """Pip would see `x.whl==1.2`: the job says which input is too much."""
+    job = run_action(workspace, secrets | {"package": package, "version": "1.2.3"})
+    gitlab.append(run_gitlab(workspace, {"package": package, "version": "1.2.3"}, {}))
+    for each in (job, *gitlab):
+        assert each.code == 2, each.log
+        assert "version must be empty where package is a file or a URL" in each.log
+
+
 def test_the_action_interpolates_no_input_into_a_script() -> None:
     """Inputs reach scripts by environment only, so that none of them is run as code."""
     steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]

@@ -3,6 +3,8 @@
 What a server posts has the message as `text` and as `content`, so that an address alone is enough: incoming webhooks of
 Slack and Mattermost read the one, those of Discord the other; Telegram's Bot API takes arguments of the query beside
 those of the body, and ntfy (2.11) makes its message of the body by a template.
+
+An option of apprise may say who posts, or where to, so a URL has webhooks only if each of its options is known.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _HOST = r"[\w.-]+(?::\d+)?"
 _SLACK = re.compile(rf"slack://{_NAME}(T[A-Z0-9]+)/(B[A-Z0-9]+)/([A-Za-z0-9]+){_QUERY}")
 _DISCORD = re.compile(rf"discord://{_NAME}(\d+)/([\w-]+){_QUERY}")
 _TELEGRAM = re.compile(rf"tgram://(?:bot)?(\d+:[\w-]+)/({_CHAT}(?:/{_CHAT})*){_QUERY}")
-_NTFY = re.compile(rf"ntfy(s?)://(?:({_HOST})/)?([\w-]{{1,64}}){_QUERY}")
+_NTFY = re.compile(rf"ntfy(s?)://(?:({_HOST})/)?(?!localhost\b)([\w-]{{1,64}}){_QUERY}")
 _MATTERMOST = re.compile(rf"mmost(s?)://{_NAME}({_HOST})((?:/[\w.-]+)*)/(\w+){_QUERY}")
 
 _NTFY_QUERY = urlencode({"tpl": "yes", "message": "{{.text}}"})
@@ -32,7 +34,8 @@ def webhooks_of(url: str) -> tuple[str, ...]:
     """The webhooks for a URL of apprise; none for other kinds of URLs."""
     for pattern, convert in _FORMS:
         if match := pattern.fullmatch(url):
-            return convert(match)
+            options = parse_qs(match["query"] or "", keep_blank_values=True)
+            return convert(match) if options.keys() <= _LOOKS | _USED.get(convert, frozenset()) else ()
     return ()
 
 
@@ -62,8 +65,6 @@ def _ntfy(match: re.Match[str]) -> tuple[str, ...]:
 
 
 def _mattermost(match: re.Match[str]) -> tuple[str, ...]:
-    if _option(match, "mode"):  # that of a bot has another interface
-        return ()
     return (f"http{match[1]}://{match[2]}{match[3]}/hooks/{match[4]}",)
 
 
@@ -80,3 +81,41 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, ...]]]
     (_NTFY, _ntfy),
     (_MATTERMOST, _mattermost),
 )
+
+_LOOKS = frozenset(
+    {
+        *(
+            "format",
+            "overflow",
+            "emojis",
+            "tz",
+            "image",
+            "footer",
+            "footer_logo",
+            "timestamp",
+            "blocks",
+            "fields",
+        ),
+        *(
+            "avatar",
+            "avatar_url",
+            "icon_url",
+            "tts",
+            "silent",
+            "preview",
+            "album",
+            "mdv",
+            "content",
+            "priority",
+        ),
+        *("tags", "xtags", "click"),
+        *("verify", "rto", "cto", "retry", "wait", "optional"),
+    }
+)
+"""Options that change how a message looks or how apprise sends it, and neither who posts nor where."""
+
+_USED: dict[Callable[[re.Match[str]], tuple[str, ...]], frozenset[str]] = {
+    _discord: frozenset({"thread"}),
+    _telegram: frozenset({"topic", "thread"}),
+}
+"""Options that a webhook has, too."""

@@ -19,8 +19,12 @@ ASGI = frozenset({"FastAPI", "Starlette", "Litestar"})
 _FACTORY = re.compile(r"(?:create|get|make|build)_(?:\w+_)?app(?:lication)?")
 _WRAPPER = re.compile(r"(?:ASGI|WSGI)App|\w+Middleware")
 """Classes that an application is put into, whose object is one, too: `app = socketio.ASGIApp(sio, api)`."""
+_APP_CLASS = re.compile(r"Any|\w*App(?:lication)?|\w+Middleware")
+"""Classes of other libraries whose object a server takes, too: `connexion.AsyncApp`."""
 
 _USUAL = ("app", "application")
+_NAME = re.compile(r"\w+")
+_USUAL_FACTORIES = ("create_app", "make_app")
 _ASIDE = re.compile(r"(?:^|/)(?:scripts?|tools|examples?|docs?|demos?|bench(?:marks)?|migrations|alembic)/")
 _OF_TESTS = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
 _USUAL_FILES = ("wsgi", "asgi", "main", "app", "application", "server", "api", "run", "__init__")
@@ -58,10 +62,16 @@ class Application:
     @property
     def rank(self) -> tuple[object, ...]:
         """A key by which the one that a server should have comes first."""
-        stem = posixpath.basename(self.file).removesuffix(".py")
-        usual = _USUAL_FILES.index(stem) if stem in _USUAL_FILES else len(_USUAL_FILES)
-        is_aside = self.is_aside or _ASIDE.search(self.file) is not None
-        return self.is_open, is_aside, self.is_factory, self.file.count("/"), usual, self.file
+        is_aside, *place = _likeliness(self.file)
+        other = self.is_factory and self.name not in _USUAL_FACTORIES
+        return self.is_open, self.is_aside or is_aside, self.is_factory, other, *place
+
+
+def _likeliness(file: str) -> tuple[bool, int, int, str]:
+    """A key by which files that are likely to have the application come first."""
+    stem = posixpath.basename(file).removesuffix(".py")
+    usual = _USUAL_FILES.index(stem) if stem in _USUAL_FILES else len(_USUAL_FILES)
+    return _ASIDE.search(file) is not None, file.count("/"), usual, file
 
 
 @dataclass(slots=True)
@@ -84,7 +94,7 @@ def find_application(sources: Mapping[str, str], classes: frozenset[str]) -> App
     shown = re.compile(rf"\b(?:{'|'.join(sorted(classes))})\b|{_FACTORY.pattern}")
     left = _MAX_PARSED
     found: list[Application] = []
-    for file, text in sources.items():
+    for file, text in sorted(sources.items(), key=lambda each: _likeliness(each[0])):
         if not file.endswith(".py") or _OF_TESTS.search(file) or not shown.search(text):
             continue
         left -= len(text)
@@ -152,13 +162,46 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _makes(function: ast.FunctionDef, module: _Module) -> bool:
-    """Whether a function returns an application, by its name or its annotation."""
-    returns = function.returns
+    """Whether a function makes an application, by its name, or by its annotation and its body."""
+    annotated = _annotated(function.returns) - {"None", "Optional", "Union"}
+    if annotated and all(_is_another(name, module) for name in annotated):
+        return False
+    body = [each for statement in function.body for each in ast.walk(statement)]
+    if function.name in _USUAL_FACTORIES:
+        return True
+    if _returns_another(body, module):
+        return False
+    makers = {_last(each.func) for each in body if isinstance(each, ast.Call)}
+    is_made = not makers.isdisjoint({*module.classes, *module.factories})
+    is_annotated = not annotated.isdisjoint(module.classes)
+    return _FACTORY.fullmatch(function.name) is not None or (is_annotated and is_made)
+
+
+def _annotated(returns: ast.expr | None) -> set[str]:
+    """The names in the annotation of what a function returns."""
     if isinstance(returns, ast.Constant) and isinstance(returns.value, str):
-        annotated = set(re.findall(r"\w+", returns.value))
-    else:
-        annotated = {_last(each) for each in ast.walk(returns)} if returns is not None else set()
-    return _FACTORY.fullmatch(function.name) is not None or not annotated.isdisjoint(module.classes)
+        return set(re.findall(r"\w+", returns.value))
+    return {_last(each) for each in ast.walk(returns)} - {""} if returns is not None else set()
+
+
+def _returns_another(body: Iterable[ast.AST], module: _Module) -> bool:
+    """Whether all that a function returns are objects of classes that are no application's."""
+    made = {
+        target.id: _last(each.value.func)
+        for each in body
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call)
+        for target in each.targets
+        if isinstance(target, ast.Name)
+    }
+    values = [each.value for each in body if isinstance(each, ast.Return) and each.value is not None]
+    returned = {
+        _last(each.func) if isinstance(each, ast.Call) else made.get(_last(each), "") for each in values
+    }
+    return bool(returned) and all(_is_another(name, module) for name in returned)
+
+
+def _is_another(name: str, module: _Module) -> bool:
+    return name[:1].isupper() and name not in module.classes and _APP_CLASS.fullmatch(name) is None
 
 
 def _needs_arguments(arguments: ast.arguments) -> bool:
@@ -178,9 +221,23 @@ def _glance(text: str, classes: Iterable[str]) -> _Module:
     """The names of a module by its lines alone."""
     made_by = rf"{'|'.join(sorted(classes))}|{_FACTORY.pattern}"
     variable = re.compile(rf"^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*({made_by})\(", re.MULTILINE)
-    factory = re.compile(rf"^def ({_FACTORY.pattern})\(\s*\)", re.MULTILINE)
-    return _Module(
-        {*classes},
-        dict.fromkeys((match[1] for match in factory.finditer(text)), False),
-        {match[1]: match[2] for match in reversed([*variable.finditer(text)])},
+    factory = re.compile(
+        rf"^def ({_FACTORY.pattern})\(([^()]*(?:\([^()]*\)[^()]*)*)\)(?:\s*->\s*([^:\n]+))?\s*:", re.MULTILINE
     )
+    factories = {
+        match[1]: _is_open(match[2])
+        for match in factory.finditer(text)
+        if match[3] is None
+        or any(name in classes or _APP_CLASS.fullmatch(name) for name in _NAME.findall(match[3]))
+    }
+    variables = {match[1]: match[2] for match in reversed([*variable.finditer(text)])}
+    return _Module({*classes}, factories, variables)
+
+
+def _is_open(parameters: str) -> bool:
+    """Whether a function with these parameters needs arguments; so do those that cannot be parsed."""
+    try:
+        function = ast.parse(f"def f({parameters}): ...").body[0]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return not isinstance(function, ast.FunctionDef) or _needs_arguments(function.args)

@@ -12,7 +12,7 @@ from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import is_text
 from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxy
-from ftl.onboarding.takeover.kamal.volumes import volumes_of
+from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -79,13 +79,13 @@ def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list
     volumes = volumes_of(kamal, f"accessories.{key}.volumes", options.get("volumes"), name)
     for item in items(options.get("directories")):
         long = entries(item)
-        source, _, target = kamal.text(item).partition(":")
+        source, _, target = parted(kamal.text(item))
         source, target = kamal.text(long.get("local")) or source, kamal.text(long.get("remote")) or target
-        target = target.partition(":")[0]
+        target = parted(target)[0]
         if source.startswith("/"):
             volumes.append(f"{source}:{target}")
             continue
-        volumes.append(f"{name}_{re.sub(r'[^a-z0-9]+', '_', source).strip('_')}:{target}")
+        volumes.append(f"{name}_{re.sub(r'[^a-z0-9]+', '_', source.lower()).strip('_')}:{target}")
         path = f"~/{kamal.draft.name}-{key}/{source}"
         todo = f"Kamal keeps it in {path} on the server: copy it into the volume, or mount that path"
         kamal.add(f"accessories.{key}.directories", Verdict.NEEDS_YOU, todo, item)
@@ -98,9 +98,9 @@ def _files(kamal: KamalConversion, keys: dict[str, object], name: str, path: str
     files: list[dict[str, str]] = []
     for item in items(node) or (node,):
         long = entries(item)
-        local, _, remote = kamal.text(item).partition(":")
+        local, _, remote = parted(kamal.text(item))
         local = kamal.text(long.get("local")) or local
-        remote = (kamal.text(long.get("remote")) or remote).partition(":")[0]
+        remote = parted(kamal.text(long.get("remote")) or remote)[0]
         if local.endswith(".erb") or not remote or not is_text(kamal.base / local):
             todo = f"write {local or 'it'} as one of the `files` of {name}, without ERB"
             kamal.add(path, Verdict.NEEDS_YOU, todo, item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.nodes import items
@@ -11,12 +12,20 @@ if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
     from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 
+_FIRST = re.compile(r"((?:\$\$|\$\{[^{}]*\}|[^:])*)(:?)(.*)", re.DOTALL)
+
+
+def parted(text: str) -> tuple[str, str, str]:
+    """A text of ftl.yaml at its first colon, which is not that of a variable: `${NAME:?}`."""
+    match = _FIRST.fullmatch(text)
+    return (match[1], match[2], match[3]) if match is not None else (text, "", "")
+
 
 def volumes_of(kamal: KamalConversion, key: str, node: Node | None, dependency: str = "") -> list[str]:
     """Volumes; one whose name begins with the service's is FTL's volume of the rest of the name."""
     found: list[str] = []
     for index, item in enumerate(items(node)):
-        source, colon, rest = kamal.text(item).partition(":")
+        source, colon, rest = parted(kamal.text(item))
         if source.startswith((".", "~")):
             todo = f"{source} is below the user's home on the server: write `/home/USER/...{colon}{rest}` in its place"
             kamal.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)

@@ -38,6 +38,10 @@ DEFAULTS = "def create_app(settings: Settings | None = None, *, debug: bool = Fa
         ({"a.py": "print 'Python 2'\napp = Flask(__name__)\n"}, "a:app"),
         ({"a.py": "type X = int\napp: Flask = flask.Flask(__name__)\n"}, "a:app"),
         ({"a.py": "app = Celery('x')\n# app = Flask(__name__)\n"}, None),
+        ({"a.py": "def create_celery_app():\n    celery = Celery('x')\n    return celery\n\ndef create_app():\n    return Flask('x')\n"}, "a:create_app"),
+        ({"a.py": "def create_api_app():\n    return Flask('x')\n\ndef create_app():\n    return Flask('x')\n"}, "a:create_app"),
+        ({"a.py": "def make_worker_app() -> Celery: ...\nx = Flask\n"}, None),
+        ({"a.py": "print 'Python 2'\ndef create_app(config='x', debug=(1, 2)):\n    return Flask('x')\n"}, "a:create_app"),
         ({"a.py": "(" * 2000 + "\napp = Flask(__name__)\n"}, "a:app"),
     ],
 )  # fmt: skip
@@ -52,8 +56,9 @@ def test_the_application_of_flask(files: Mapping[str, str], target: str | None) 
     [
         ({"api/main.py": "import fastapi\napplication = fastapi.FastAPI(title='x')\n"}, "api.main:application", False),
         ({"src/api/main.py": DEFAULTS}, "api.main:create_app", True),
-        ({"api/main.py": "def serve() -> 'FastAPI': ...\n"}, "api.main:serve", True),
-        ({"api/main.py": "def serve() -> fastapi.FastAPI | None: ...\n"}, "api.main:serve", True),
+        ({"api/main.py": "def serve() -> 'FastAPI':\n    return FastAPI()\n"}, "api.main:serve", True),
+        ({"api/main.py": "def serve() -> fastapi.FastAPI | None:\n    return fastapi.FastAPI()\n"}, "api.main:serve", True),
+        ({"app/deps.py": "def current() -> FastAPI:\n    return held.get()\n", "app/main.py": "server = build()\n"}, None, False),
         ({"api/main.py": "def helper() -> int: ...\nx = FastAPI\n"}, None, False),
         ({"api/app.py": DEFAULTS, "main.py": "api = create_app()\n"}, "api.app:create_app", True),
         ({"api/app.py": DEFAULTS, "main.py": "app = create_app()\n"}, "main:app", False),
@@ -96,3 +101,13 @@ def test_much_code_takes_little_time() -> None:
     assert found is not None
     assert found.target == "zoo:site"
     assert time.process_time() - begin < 2
+
+
+def test_likely_files_are_read_first() -> None:
+    """What many files before it in the alphabet say does not use up the bound."""
+    files = {f"pkg/a{number}.py": f"import Flask\n{'x = 1' + chr(10)}" * 2000 for number in range(9)}
+    found = find_application(
+        {**files, "wsgi.py": "from flask import Flask as F\nsite = F(__name__)\n"}, FLASK
+    )
+    assert found is not None
+    assert found.target == "wsgi:site"

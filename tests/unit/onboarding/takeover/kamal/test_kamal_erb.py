@@ -91,3 +91,12 @@ def test_variables_with_a_default(tmp_path: Path, code: str, value: str) -> None
     project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     assert project.services[0].env["N"] == value
     assert not [row for row in report.rows if "OF_KAMAL" in row.key]
+
+
+def test_a_computed_folder_is_split_behind_its_variable(tmp_path: Path) -> None:
+    """The colon of `${NAME:?}` is not the one between a folder and its place."""
+    text = f"{HEAD}servers: [192.0.2.1]\naccessories:\n  db:\n    image: postgres:16\n    host: 192.0.2.1\n"
+    text += "    directories: ['<%= `echo data` %>:/var/lib/postgresql/data']\n"
+    taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    written = (tmp_path / "ftl.yaml").read_text()
+    assert "db_directories_of_kamal:/var/lib/postgresql/data" in written
