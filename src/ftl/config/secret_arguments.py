@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
-    from ftl.config.yaml.marks import KeyPath
 
-_HERE = "write the command as one text: its shell reads it from a file"
-_LOGIN = "write the value as `password` or `token`"
-_THERE = (
-    "have it as a variable of the container (`secrets` or `env`), which a shell there reads as `${name}`, without "
-    "braces in ftl.yaml"
+_ADVICE = (
+    "have the program itself read it from a variable (`secrets` or `env`) or a file (`secrets` with `file`)"
 )
+_LOGIN = "write the value as `password` or `token`"
 
 
 def secret_argument_notes(project: Project) -> tuple[str, ...]:
@@ -21,17 +18,13 @@ def secret_argument_notes(project: Project) -> tuple[str, ...]:
     notes: dict[str, None] = {}
     for path, names in project.secret_words.items():
         command = tuple(path[:-1]) if isinstance(path[-1], int) else path
-        if path[-1] == "local":  # its shell gets no argument (`ftl.deploy.apply.steps.hooks`)
+        if path[-1] == "local":  # a text is no argument of its shell (`ftl.deploy.apply.steps.hooks`)
             continue
         mark = project.marks.nearest(*path)
         mark = mark.used_at or mark
         secrets = f"the secret {names[0]}" if len(names) == 1 else f"the secrets {' and '.join(names)}"
         seen = f"{command[-1]} has {secrets} in it, which the process list there shows to everybody"
-        notes[f"{mark.file.name}:{mark.line}: {seen}: {_advice(command, names[0])}"] = None
+        notes[
+            f"{mark.file.name}:{mark.line}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"
+        ] = None
     return tuple(notes)
-
-
-def _advice(command: KeyPath, name: str) -> str:
-    if command[0] == "registries":
-        return _LOGIN
-    return _HERE if command[-1] == "local" else _THERE.format(name=name)

@@ -259,12 +259,12 @@ def test_several_lines_of_a_command_that_fails_are_shown(folder: Path, refused: 
 
 def test_what_a_command_has_said_before_it_took_too_long_is_shown(refused: Refuse) -> None:
     """It may say what it waits for; as with one that fails, no secret is in it."""
-    command = "[sh, -c, 'echo $$T: session expired >&2; echo run op signin >&2; exec sleep 60'], timeout: 0.5"
+    command = "[sh, -c, 'echo $$T: session expired >&2; echo run op signin >&2; exec sleep 60'], timeout: 3"
     lines = f"  A: {{command: {command}}}\n  B: {{command: [echo, fetched-value]}}\n"
     text = project(lines, "    secrets: [A, B]\n")
     (problem,) = refused(text, PATH="/usr/bin:/bin", T="fetched-value")
     assert problem.message.splitlines() == [
-        "the secret A: the command took more than 0.5 s:",
+        "the secret A: the command took more than 3 s:",
         "  ********: session expired",
         "  run op signin",
     ]

@@ -81,8 +81,11 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _hexadecimal(value: bytes) -> Iterator[tuple[str, str]]:
-    """Patterns for a value in hexadecimal: the first digit, and the rest."""
-    rest = f"(?:{BETWEEN})?".join(_hex(byte, 2) for byte in value)
+    """Patterns for a value in hexadecimal without anything between its bytes: the first digit, and the rest.
+
+    With something between them it is found by `Pieces`: in a pattern that takes six times as long to compile.
+    """
+    rest = "".join(_hex(byte, 2) for byte in value)
     first = f"{value[0]:02x}"[0]
     rest = rest.removeprefix(_hex(value[0] >> 4, 1))
     yield from ((each, rest) for each in dict.fromkeys((first, first.upper())))

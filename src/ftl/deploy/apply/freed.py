@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import ChainMap
 from contextlib import suppress
 from dataclasses import field
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 MEASURE_SECONDS = 0.5
 """Limit for measuring an engine's images; a deploy waits for up to four of them."""
 
+LOOK_SECONDS = 2.0
+"""Limit for reading the layers of images where their engine does not measure them."""
+
 
 async def freed_by(
     removal: Callable[[], Awaitable[None]], engine: Engine, project: str, images: Iterable[Image | None]
@@ -40,12 +44,14 @@ async def freed_by(
         Bytes, and whether they are an upper estimate.
     """
     leaving = sorted({image.id for image in images if image is not None})
-    before, layers = await gather2(_measured(engine), _layers(engine, project, leaving))
-    await removal()
-    after = await _measured(engine) if before is not None else None
-    if before is None or after is None:
+    before = await _measured(engine)
+    if before is None:
+        layers = await _layers(engine, project, leaving)
+        await removal()
         return await _most(engine, layers), True
-    return max(0, before - after), False
+    await removal()
+    after = await _measured(engine)
+    return max(0, before - after) if after is not None else 0, False
 
 
 async def _measured(engine: Engine) -> int | None:
@@ -68,19 +74,21 @@ class _Layers:
 
 
 async def _layers(engine: Engine, project: str, leaving: Sequence[str]) -> _Layers:
-    with suppress(EngineError):
-        listed = await engine.images(labels={labels.PROJECT: project})
-        others = sorted({image.id for image in listed} - set(leaving))
-        kept, gone = await gather2(_inspected(engine, others), _inspected(engine, leaving))
-        steps = await gather(engine.layer_sizes(image.id) for image in gone)
-        return _Layers(
-            {
-                image.id: estimated_sizes(image.layers, sizes)
-                for image, sizes in zip(gone, steps, strict=True)
-            },
-            frozenset(layer for image in kept for layer in image.layers),
-        )
+    with suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await _read_layers(engine, project, leaving)
     return _Layers()
+
+
+async def _read_layers(engine: Engine, project: str, leaving: Sequence[str]) -> _Layers:
+    listed = await engine.images(labels={labels.PROJECT: project})
+    others = sorted({image.id for image in listed} - set(leaving))
+    kept, gone = await gather2(_inspected(engine, others), _inspected(engine, leaving))
+    steps = await gather(engine.layer_sizes(image.id) for image in gone)
+    return _Layers(
+        {image.id: estimated_sizes(image.layers, sizes) for image, sizes in zip(gone, steps, strict=True)},
+        frozenset(layer for image in kept for layer in image.layers),
+    )
 
 
 async def _most(engine: Engine, layers: _Layers) -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import binary, count
 from ftl.common.next_step import ftl
 from ftl.config.placeholders import placeholder_notes
-from ftl.config.secret_arguments import secret_argument_notes
 from ftl.config.silent_events import silent_event_notes
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.exclusive import has_data
@@ -48,7 +47,6 @@ def plan_notes(diff: Diff) -> Iterator[str]:
         yield from _dependency_notes(diff, change)
     if not diff.request.purpose.same_release:
         yield from _scaled_before(diff)
-        yield from secret_argument_notes(diff.project)
     if diff.proxied and not diff.request.purpose.same_release:
         yield from placeholder_notes(diff.project)
     if diff.makes_release and not diff.request.purpose.from_record:

@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 
-def test_a_secret_in_a_command_is_noted() -> None:
-    """The server's process list shows it to all its users."""
-    asked = replace(project(), secret_words={("services", 0, "command"): ("KEY",)})
-    assert any("command has the secret KEY in it" in note for note in plan(asked, server(asked)).notes)
-
-
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
