@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ftl.aio import cancel
@@ -14,7 +16,7 @@ from ftl.ssh.multiplexing import early
 from ftl.ssh.streams import open_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from socket import socket
 
     from ftl.engine.api import Engine
@@ -57,13 +59,11 @@ class Prefetch(Generic[T]):
 
     Args:
         look: The calls. They must change nothing: the engine may turn out to be another.
-        load: Imports what they need, while ssh connects.
+        modules: Those that they need, which are imported while ssh connects.
     """
 
-    def __init__(
-        self, look: Callable[[Engine], Coroutine[Any, Any, T]], load: Callable[[], None] | None = None
-    ) -> None:
-        self.load = load or _load_engine
+    def __init__(self, look: Callable[[Engine], Coroutine[Any, Any, T]], modules: Sequence[str] = ()) -> None:
+        self.modules = ("ftl.engine.api", *modules)
         self._look = look
         self._engine: Engine | None = None
         self._task: asyncio.Task[T] | None = None
@@ -112,7 +112,7 @@ async def open_session(
             if streams:
                 await asyncio.to_thread(load_aiohttp)
         else:
-            await asyncio.to_thread(ahead.load)
+            await _load(ahead.modules)
         usual = await connecting
         sent = early.take(usual) if usual is not None and ahead is not None else []
         likely = None
@@ -148,8 +148,10 @@ async def _connect(machine: Machine, ready: list[socket]) -> str | None:
     return usual
 
 
-def _load_engine() -> None:
-    pass  # takes 10 ms
+async def _load(modules: Iterable[str]) -> None:
+    for module in modules:
+        if module not in sys.modules:
+            await asyncio.to_thread(import_module, module)
 
 
 def _may_be_brief(server: str) -> bool:

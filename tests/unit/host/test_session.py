@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 from dataclasses import field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+import ftl.engine.api  # noqa: F401 -- no thread loads it while the clock of these tests runs
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.session import Prefetch, open_session
@@ -101,6 +103,31 @@ def test_the_look_does_not_wait_for_the_servers_report() -> None:
             assert len(server.requests) == 2
 
     run(work())
+
+
+def test_modules_of_a_look_are_imported_while_ssh_connects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take as long as a round trip, and are not needed before."""
+    module = "looked_with_this"
+    (tmp_path / f"{module}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Connecting(Far):
+        async def likely_engine_url(self) -> str | None:
+            while module not in sys.modules:
+                await asyncio.sleep(0.01)
+            return self.likely
+
+    async def work() -> None:
+        async with served() as (server, url), asyncio.timeout(30):
+            server.answer_by_path({"/info": INFO, "/networks": EMPTY})
+            far = Connecting(url, url)
+            far.reports.set()
+            assert await look(far, Prefetch(networks, [module])) == ("27.0", [])
+
+    asyncio.run(work())
+    del sys.modules[module]
 
 
 def test_a_look_at_another_engine_does_not_count() -> None:

@@ -74,7 +74,9 @@ async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Statu
 
     machine = expected.target.address.machine(project=expected.target.project)
     opened = asyncio.Event()
-    ahead = Prefetch(lambda engine: _look(expected, engine, machine, opened), _load_status)
+    ahead = Prefetch(
+        lambda engine: _look(expected, engine, machine, opened), ("ftl.operations.views.status",)
+    )
     async with open_session(machine, ahead=ahead) as session:
         opened.set()
         from ftl.operations.views.status import status
@@ -83,10 +85,6 @@ async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Statu
         found = await status(project, session, facts)
         await _note_pruned(found, session, emit)
         return project, found
-
-
-def _load_status() -> None:
-    pass
 
 
 async def _cluster_status(expected: Expected, emit: Emit) -> tuple[Project, Status]:

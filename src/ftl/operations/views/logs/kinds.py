@@ -118,17 +118,13 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
 async def _logs(access: LogAccess, reading: LogReading) -> None:
     from ftl.host.session import Prefetch
 
-    ahead = Prefetch(partial(_listed, reading.query), _load_reading)
+    ahead = Prefetch(partial(_listed, reading.query), ("ftl.operations.views.logs.reading",))
     async with access.connect(ahead=ahead) as session:
         from ftl.operations.views.logs.reading import LogServer, read_logs
 
         containers = [await ahead.result(session.engine)]
         servers = [LogServer(session.engine)]
         await read_logs(servers, reading.query, reading.show, reading.warn, containers=containers)
-
-
-def _load_reading() -> None:
-    pass
 
 
 async def _listed(query: LogQuery, engine: Engine) -> list[Container]:
