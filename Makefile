@@ -1,8 +1,8 @@
 # The verbs of daily work. Each brings what it needs: nothing has to be installed first but make and Python 3.11.
 
 PYTHON := .venv/bin/python
-# End-to-end tests wait for half of their time: on two cores three workers take 27 minutes, two 37
-WORKERS ?= 3
+# End-to-end tests wait for part of their time: on two cores four workers finish first
+WORKERS ?= 4
 # Whoever is idle takes from the end of the others: without it one worker has all end-to-end tests
 PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 SECONDS ?= 60
